@@ -1,0 +1,56 @@
+/* Data sets: labelled 8-bit images on the host. */
+#ifndef RANGEFINDER_DATASET_H
+#define RANGEFINDER_DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rangefinder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A file that --skip-bad left out, and why. */
+typedef struct rf_bad_file {
+    char *path, *reason;
+} rf_bad_file;
+
+/* Shape: pixels is (count, height, width, channels), 0..255; labels is (count), 0..classes-1.  Owns all its pointers. */
+typedef struct rf_dataset {
+    char *name; /* "digits", or the SPEC it came from */
+    int count, channels, height, width, classes;
+    uint8_t *pixels;
+    int32_t *labels;
+    char **class_names; /* `classes` of them, or NULL */
+    rf_bad_file *bad;
+    size_t bad_count;
+} rf_dataset;
+
+typedef struct rf_dataset_options {
+    int image_height, image_width; /* resize to; 0: the first image's */
+    int limit;                     /* at most so many images, spread over the classes; 0: all */
+    bool skip_bad;                 /* leave out files that cannot be read, and list them, rather than fail */
+    uint64_t seed;                 /* of synthetic data */
+} rf_dataset_options;
+
+/* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-..., t10k-..., or any
+ * one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX files, gzipped or not);
+ * a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be NULL.
+ * Errors: RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to mend it. */
+RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
+
+/* Copies images from memory.  Shape: pixels (count, channels, height, width) as PyTorch has them, 0..255. */
+RF_API rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, const uint8_t *pixels,
+                                        const int32_t *labels, int count, int channels, int height, int width,
+                                        int classes);
+RF_API void rf_dataset_free(rf_dataset *dataset);
+
+/* Mean and standard deviation of each channel, of pixels scaled to 0..1.  Shape: mean and std hold `channels`. */
+RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,57 @@
+/* Devices: an opened OpenCL device, or the reference (plain C on the host). */
+#ifndef RANGEFINDER_DEVICE_H
+#define RANGEFINDER_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rangefinder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_device rf_device;
+
+typedef enum rf_device_kind {
+    RF_DEVICE_REFERENCE = 1,
+    RF_DEVICE_CPU = 2,
+    RF_DEVICE_GPU = 4,
+    RF_DEVICE_ACCELERATOR = 8,
+} rf_device_kind;
+
+typedef struct rf_device_info {
+    char selector[16]; /* "0:1", platform:device; "reference" */
+    char name[128], vendor[96], platform[96], version[128], driver[96];
+    rf_device_kind kind;
+    int compute_units;
+    int vector_width; /* native float vector width */
+    size_t memory_bytes, max_alloc_bytes, local_memory_bytes, max_work_group;
+    size_t alignment_bytes; /* of a buffer region */
+    bool host_memory;       /* the device computes in the host's memory: mapping costs nothing */
+    bool fp64, fp16;
+} rf_device_info;
+
+/* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored); NULL takes
+ * $RANGEFINDER_DEVICE, else "auto".  auto prefers GPU, accelerator, CPU, then reference.
+ * Owns: the caller closes it.  Errors: RF_E_DEVICE with the list of those present if a named one is missing. */
+RF_API rf_status rf_device_open(rf_device **out, const char *selector);
+RF_API void rf_device_close(rf_device *device);
+RF_API const rf_device_info *rf_device_describe(const rf_device *device);
+/* Why `auto` took this device, or "": one sentence. */
+RF_API const char *rf_device_reason(const rf_device *device);
+
+/* Every device present, the reference last.  *automatic is the index that `auto` would take. free() the array.
+ * why (may be NULL) receives one sentence, free() it. */
+RF_API rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *automatic, char **why);
+
+/* An op that this device does not run itself but leaves to the reference, and why. */
+typedef struct rf_quarantine {
+    char op[32], reason[224];
+} rf_quarantine;
+RF_API size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,107 @@
+/* The finder's results: curve, suggestions of every known method, verdict.  Plain structs on the host. */
+#ifndef RANGEFINDER_FINDER_H
+#define RANGEFINDER_FINDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rangefinder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Why a range test ended, and the word that JSON uses. */
+#define RF_STOP_MAP(X)                                                                                       \
+    X(COMPLETED, "completed")                                                                                \
+    X(DIVERGED, "diverged")                                                                                  \
+    X(NOT_FINITE, "not_finite")                                                                              \
+    X(INTERRUPTED, "interrupted")
+typedef enum rf_stop_reason {
+#define RF_STOP_ENUM(name, text) RF_STOP_##name,
+    RF_STOP_MAP(RF_STOP_ENUM)
+#undef RF_STOP_ENUM
+} rf_stop_reason;
+
+/* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not finite
+ * only at the last point.  smoothed is a centred Gaussian of sigma 3 steps (zero lag).  Owns its arrays. */
+typedef struct rf_curve {
+    size_t count;
+    double *lr, *loss, *smoothed;
+    rf_stop_reason stop;
+    size_t planned; /* steps asked for: >= count */
+} rf_curve;
+
+/* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not ascending. */
+RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count);
+/* Reads CSV (lr,loss; header or not) or JSON ({"lr": [], "loss": []}: pytorch-lr-finder's history, Lightning's
+ * results, or our own).  Errors name the line and what was expected. */
+RF_API rf_status rf_curve_read(rf_curve **out, const char *path);
+RF_API void rf_curve_free(rf_curve *curve);
+
+/* One method's answer.  lr is NAN when the method has none, and reason then says why. */
+typedef struct rf_suggestion {
+    const char *method;  /* "valley": the key in JSON */
+    const char *library; /* "fastai": whose rule it is, for people */
+    double lr;
+    char reason[96];
+} rf_suggestion;
+
+typedef struct rf_suggest_options {
+    bool raw; /* take the losses as they are, rather than smooth and stop as each library would (--smooth 0) */
+} rf_suggest_options;
+
+/* Every method's answer, in the order of the list. *out is owned by the caller: free(). options may be NULL. */
+RF_API rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                            const rf_suggest_options *options);
+
+typedef enum rf_verdict_kind { RF_VERDICT_NONE, RF_VERDICT_RANGE } rf_verdict_kind;
+typedef enum rf_confidence { RF_CONFIDENCE_LOW, RF_CONFIDENCE_MEDIUM, RF_CONFIDENCE_HIGH } rf_confidence;
+
+/* Range: 0 < lr_min <= lr <= lr_max, NAN if kind is NONE. */
+typedef struct rf_verdict {
+    rf_verdict_kind kind;
+    double lr_min, lr, lr_max;
+    rf_confidence confidence;
+    const char *cause; /* one word for programs: "ok", "flat", "no_divergence", "diverged_at_once", "edge", "noise", ... */
+    char reason[512];  /* one or two sentences for people */
+    char advice[256];  /* what to try instead, or "" */
+} rf_verdict;
+
+RF_API rf_status rf_judge(rf_verdict *out, const rf_curve *curve);
+
+/* ---- reports ---- */
+
+/* What a report says besides the curve; any text may be NULL, any number 0: left out. */
+typedef struct rf_report {
+    const rf_curve *curve;
+    const rf_suggestion *suggestions;
+    size_t suggestion_count;
+    const rf_verdict *verdict;
+    const char *device, *model, *data, *optimizer;
+    size_t parameters;
+    int batch;
+    unsigned long long seed;
+    double time_ms;
+    const char *const *notes; /* quarantined ops and the like; ended by NULL; may be NULL */
+} rf_report;
+
+/* Each writes to a path, "-" is stdout; written aside and renamed. Errors: RF_E_IO; for a plot also RF_E_USAGE where
+ * the file's ending is none of .svg .png .pdf. */
+RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
+RF_API rf_status rf_report_json(const rf_report *report, const char *path);
+RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
+
+/* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free() *out. */
+typedef struct rf_terminal_options {
+    int columns, rows;
+    bool unicode, colour;
+} rf_terminal_options;
+RF_API rf_status rf_report_terminal(char **out, const rf_report *report, const rf_terminal_options *options);
+/* The verdict in a sentence or two, and the table of all suggestions, as text. free() *out. */
+RF_API rf_status rf_report_verdict(char **out, const rf_report *report, const rf_terminal_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

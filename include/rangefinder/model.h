@@ -1,0 +1,61 @@
+/* Models: a network as described (ops, edges, named parameters), with its parameters' values on the host. */
+#ifndef RANGEFINDER_MODEL_H
+#define RANGEFINDER_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rangefinder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_model rf_model;
+
+/* What the network is for: it adapts to the images' channels and size and to the number of classes. */
+typedef struct rf_images {
+    int channels, height, width, classes;
+} rf_images;
+
+/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...) or from a file in the model language.
+ * Its parameters have PyTorch's default initialisation, from `seed`.
+ * Errors: RF_E_INPUT with line, column and what was expected; RF_E_SHAPE where the images do not fit. */
+RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed);
+/* The same from text; origin is what messages call it. */
+RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_images images,
+                                uint64_t seed);
+/* The names of the zoo, ended by NULL. */
+RF_API const char *const *rf_model_names(void);
+
+/* Building one in C: begin, add layers, each reading the last one unless `inputs` says otherwise, finish.
+ * attributes are written as in the model language: "16 3x3 pad=1".  inputs: names separated by blanks, or NULL. */
+RF_API rf_status rf_model_begin(rf_model **out, const char *name, rf_images images);
+RF_API rf_status rf_model_add(rf_model *model, const char *op, const char *name, const char *attributes,
+                              const char *inputs);
+RF_API rf_status rf_model_finish(rf_model *model, uint64_t seed);
+RF_API void rf_model_free(rf_model *model);
+
+RF_API const char *rf_model_name(const rf_model *model);
+RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
+
+/* Reads weights from a safetensors file (F32, F16, BF16), by PyTorch's names and layouts.
+ * Errors: RF_E_INPUT naming every missing, superfluous and misshapen tensor. */
+RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
+RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
+
+/* One parameter (or batch-norm buffer) in PyTorch's layout.  values is borrowed: lives as long as the model. */
+typedef struct rf_parameter_view {
+    const char *name;
+    int rank;
+    const int *shape;
+    float *values;
+    size_t count;
+} rf_parameter_view;
+/* False past the end. */
+RF_API int rf_model_parameter(const rf_model *model, size_t index, rf_parameter_view *view);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,16 @@
+/* Files that were made part of the library at build time: kernels, the zoo's networks, the default data set. */
+#ifndef RF_BASE_EMBEDDED_H
+#define RF_BASE_EMBEDDED_H
+
+#include <stddef.h>
+
+typedef struct rf_embedded {
+    const char *name;          /* "conv.cl"; NULL ends a table */
+    const unsigned char *data; /* a 0 byte behind it */
+    size_t length;
+} rf_embedded;
+
+extern const rf_embedded rf_embedded_kernels[], rf_embedded_models[], rf_embedded_assets[];
+const rf_embedded *rf_embedded_find(const rf_embedded *table, const char *name); /* NULL: none */
+
+#endif

@@ -1,0 +1,44 @@
+/* A model as the graph layer sees it: nodes in topological order and their named parameters. */
+#ifndef RF_GRAPH_MODEL_H
+#define RF_GRAPH_MODEL_H
+
+#include "op/op.h"
+#include "rangefinder/model.h"
+
+typedef struct rf_node {
+    const rf_op *op; /* NULL for node 0, the images */
+    char *name;      /* unique; "images" for node 0; "layer1.0.conv1" */
+    rf_attrs attrs;
+    int inputs, input[RF_MAX_INPUTS]; /* earlier nodes */
+    rf_shape shape;                   /* of the output, with n = 1 */
+} rf_node;
+
+typedef struct rf_parameter {
+    char *name;        /* "layer1.0.conv1.weight" */
+    int node, slot;    /* the node it belongs to; its place among the node's params, or states */
+    bool is_state;     /* a batch-norm buffer: not trained */
+    rf_param_spec spec;
+    float *values;     /* PyTorch's layout; owned */
+} rf_parameter;
+
+struct rf_model {
+    char *name;
+    rf_images images;
+    rf_node *nodes;
+    int node_count, node_capacity;
+    rf_parameter *parameters; /* in PyTorch's order: node by node, params then states */
+    int parameter_count, parameter_capacity;
+    int output; /* the node whose values are the class scores; the last one */
+    bool finished;
+};
+
+enum { RF_MAX_NODES = 100000 };
+
+/* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
+rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs, int inputs,
+                            const int *input);
+int rf_model_find_node(const rf_model *model, const char *name, size_t length); /* -1: none */
+/* The problem of a node at a batch size, without fusion. */
+void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch);
+
+#endif

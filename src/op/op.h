@@ -1,0 +1,195 @@
+/* What an op is: shapes, parameters, the reference in plain C, the solvers for devices, and sample cases.
+ *
+ * Memory layouts, everywhere on every device (float32):
+ *   activations   channels-last: (N,H,W,C)
+ *   RF_LAYOUT_PANEL  weights (K,C,R,S) as [ceil(K/16)][R][S][C][16], the last panel padded with zeros, which stay
+ *                 zero: kernels write zero gradients there.  A linear layer on a flattened (C,H,W) map is the same with
+ *                 R=H, S=W, so that flattening is free.
+ *   RF_LAYOUT_RSCK   weights of grouped convolutions (K,C/groups,R,S) as [R][S][C/groups][K]
+ *   RF_LAYOUT_PLAIN  vectors, as they are
+ * What a person sees (files, initialisation, flatten order) is PyTorch's (K,C,R,S) and C,H,W. */
+#ifndef RF_OP_OP_H
+#define RF_OP_OP_H
+
+#include "base/base.h"
+#include "device/device.h"
+
+enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
+
+/* A batch of maps.  flat: a person sees it as (N, C*H*W), in PyTorch's order; memory is (N,H,W,C) all the same. */
+typedef struct rf_shape {
+    int n, c, h, w;
+    bool flat;
+} rf_shape;
+static inline size_t rf_shape_count(rf_shape s) { return (size_t)s.n * s.c * s.h * s.w; }
+static inline size_t rf_shape_pixels(rf_shape s) { return (size_t)s.n * s.h * s.w; }
+
+/* Every attribute that any op has, with its type; an op's table says which it takes, their defaults and bounds. */
+#define RF_ATTR_MAP(X)                                                                                       \
+    X(out, INT)                                                                                              \
+    X(kernel, PAIR)                                                                                          \
+    X(stride, PAIR)                                                                                          \
+    X(pad, PAIR)                                                                                             \
+    X(dilation, PAIR)                                                                                        \
+    X(groups, INT)                                                                                           \
+    X(bias, BOOL)                                                                                            \
+    X(size, PAIR)                                                                                            \
+    X(p, FLOAT)                                                                                              \
+    X(eps, FLOAT)                                                                                            \
+    X(momentum, FLOAT)                                                                                       \
+    X(slope, FLOAT)                                                                                          \
+    X(smoothing, FLOAT)                                                                                      \
+    X(count_pad, BOOL)
+typedef int rf_attr_INT;
+typedef bool rf_attr_BOOL;
+typedef double rf_attr_FLOAT;
+typedef struct rf_pair {
+    int y, x;
+} rf_pair;
+typedef rf_pair rf_attr_PAIR;
+typedef enum rf_attr_type { RF_ATTR_INT, RF_ATTR_BOOL, RF_ATTR_FLOAT, RF_ATTR_PAIR } rf_attr_type;
+
+typedef struct rf_attrs {
+#define RF_ATTR_FIELD(name, type) rf_attr_##type name;
+    RF_ATTR_MAP(RF_ATTR_FIELD)
+#undef RF_ATTR_FIELD
+} rf_attrs;
+
+/* One attribute that an op takes: the value is `def` when absent, and must lie in [min, max]. */
+typedef struct rf_attr_spec {
+    const char *name;
+    rf_attr_type type;
+    size_t offset;
+    double def, min, max;
+    bool required;
+} rf_attr_spec;
+#define RF_ATTR(name_, type_, def_, min_, max_)                                                              \
+    {.name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .def = def_, .min = min_, .max = max_}
+#define RF_ATTR_REQUIRED(name_, type_, min_, max_)                                                           \
+    {.name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .min = min_, .max = max_,   \
+     .required = true}
+#define RF_ATTR_END {.name = NULL}
+
+/* Fused onto an op's output: y = act(op(x)); and, for batch norm, y = act(op(x0) + x1).  backward sees dy of y. */
+typedef enum rf_act { RF_ACT_NONE, RF_ACT_RELU, RF_ACT_RELU6 } rf_act;
+
+typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF_DIRECTIONS } rf_direction;
+extern const char *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
+
+typedef struct rf_op rf_op;
+
+/* One node of a plan, without its memory: all that shape inference, solver choice and kernels need. */
+typedef struct rf_problem {
+    const rf_op *op;
+    rf_attrs attrs;
+    rf_act act;
+    int inputs;
+    rf_shape x[RF_MAX_INPUTS], y;
+    bool training;                  /* batch statistics, dropout on */
+    bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
+    bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
+    uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
+} rf_problem;
+
+typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
+typedef enum rf_init { RF_INIT_ZERO, RF_INIT_ONE, RF_INIT_FAN_IN } rf_init; /* FAN_IN: U(-1/sqrt(f), 1/sqrt(f)) */
+typedef struct rf_param_spec {
+    const char *name; /* "weight", "bias", "running_mean": PyTorch's */
+    int rank, dim[4]; /* as PyTorch stores it: (K,C,R,S), (out,in), (n) */
+    int shape[4];     /* K,C,R,S of the layout; PLAIN: K = length, rest 1 */
+    rf_layout layout;
+    rf_init init;
+    int fan_in;
+} rf_param_spec;
+size_t rf_param_count(const rf_param_spec *spec);   /* floats as PyTorch stores it */
+size_t rf_param_storage(const rf_param_spec *spec); /* floats as stored by us, padding included */
+void rf_param_pack(float *storage, const float *plain, const rf_param_spec *spec);
+void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *spec);
+
+/* The memory of one node.  What a direction may touch:
+ *   forward          reads x, param, state; writes y, saved, state (training)
+ *   backward_params  reads x, y, dy, param, saved; writes grad (and saved)
+ *   backward_data    reads x, y, dy, param, saved; writes dx[i] where need_dx[i]   (runs after backward_params)
+ * An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work: scratch of the solver.
+ * rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same buffers. */
+#define RF_TENSORS(T)                                                                                        \
+    {                                                                                                        \
+        T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
+            state[RF_MAX_STATES], saved, work, rng;                                                          \
+    }
+typedef struct rf_tensors RF_TENSORS(rf_buffer *) rf_tensors; /* on a device */
+typedef struct rf_arrays RF_TENSORS(float *) rf_arrays;       /* on the host, for the reference */
+
+typedef void rf_reference_fn(const rf_problem *problem, const rf_arrays *arrays);
+
+/* ---- solvers ---- */
+typedef struct rf_sequence rf_sequence; /* graph/sequence: a list of launches */
+typedef struct rf_launch_desc {
+    const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL */
+    rf_arg args[RF_MAX_ARGS];               /* ended by RF_ARG_END, that is by zeros */
+    size_t global[3], local[3];             /* zeros: 1 */
+    double flops, bytes;                    /* useful work: FLOPs of the direct form; bytes that must move once */
+} rf_launch_desc;
+rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
+
+enum { RF_MAX_TUNABLES = 4 };
+typedef struct rf_tunable {
+    const char *name;
+    int values[8]; /* ended by 0; the first is the default where `choose` does not say otherwise */
+} rf_tunable;
+typedef struct rf_config {
+    int value[RF_MAX_TUNABLES]; /* one for each of the solver's tunables */
+} rf_config;
+
+typedef struct rf_solver {
+    const char *name; /* "conv_tile": op, family */
+    rf_direction direction;
+    unsigned devices; /* rf_device_kind bits that it suits; it must be right on every kind */
+    int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
+    bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
+    const rf_tunable *tunables;                                                /* ended by name NULL; or NULL */
+    void (*choose)(rf_config *config, const rf_problem *problem, const rf_device_info *info); /* defaults; or NULL */
+    size_t (*workspace)(const rf_problem *problem, const rf_device_info *info, const rf_config *config); /* bytes */
+    rf_status (*prepare)(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *tensors, const rf_config *config);
+} rf_solver;
+
+/* ---- the op ---- */
+typedef struct rf_case { /* a sample for op_conformance and validate */
+    const char *label;   /* "5x5 stride 2 odd" */
+    rf_attrs attrs;      /* complete: defaults are not filled in; use op tables' macros */
+    rf_act act;
+    int inputs;          /* 0: the op's minimum */
+    rf_shape x[4];
+    bool accumulate;     /* for every dx */
+    bool large;          /* left out of quick runs (Oclgrind, self-check) */
+} rf_case;
+
+struct rf_op {
+    const char *name, *summary;
+    int inputs_min, inputs_max;
+    int label_input; /* index+1 of the input that holds int32 class labels; 0: none */
+    bool is_loss;    /* y is one number: the mean loss of the batch */
+    bool x_in_backward, y_in_backward;
+    bool in_place;   /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
+    bool alias;      /* y is x[0] as it lies (flatten): no kernels at all */
+    const rf_attr_spec *attrs;
+    const char *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
+    /* Sets problem->y from x and attrs; errors RF_E_SHAPE say the numbers ("input is 3x3, kernel 5x5 needs 5x5"). */
+    rf_status (*infer)(rf_problem *problem);
+    int (*params)(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]); /* NULL: none */
+    int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
+    size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
+    bool (*fuses)(const rf_problem *problem, rf_act act, bool residual); /* can take act / a residual x[1]; NULL: no */
+    double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
+    rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
+    const rf_solver *const *solvers;            /* ended by NULL */
+    const rf_case *cases;                       /* ended by label NULL */
+};
+
+const rf_op *rf_op_find(const char *name);            /* NULL: no such op */
+const rf_op *rf_op_at(size_t index);                  /* NULL past the end */
+void rf_attrs_default(rf_attrs *attrs, const rf_op *op);
+rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
+
+#endif

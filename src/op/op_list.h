@@ -1,0 +1,21 @@
+/* Every op there is.  This list is the only registration: X(symbol) stands for `const rf_op rf_op_<symbol>`. */
+#define RF_OP_LIST(X)                                                                                        \
+    X(conv)                                                                                                  \
+    X(linear)                                                                                                \
+    X(relu)                                                                                                  \
+    X(relu6)                                                                                                 \
+    X(leaky_relu)                                                                                            \
+    X(sigmoid)                                                                                               \
+    X(tanh)                                                                                                  \
+    X(silu)                                                                                                  \
+    X(gelu)                                                                                                  \
+    X(max_pool)                                                                                              \
+    X(avg_pool)                                                                                              \
+    X(adaptive_avg_pool)                                                                                     \
+    X(batch_norm)                                                                                            \
+    X(dropout)                                                                                               \
+    X(add)                                                                                                   \
+    X(concat)                                                                                                \
+    X(flatten)                                                                                               \
+    X(cross_entropy)                                                                                         \
+    X(mse)
