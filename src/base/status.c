@@ -1,0 +1,46 @@
+/* Status codes and the thread's last error message. */
+#include "base/base.h"
+
+#include <string.h>
+
+static _Thread_local char message[2048];
+
+const char *rf_error_message(void) { return message; }
+
+static const struct {
+    const char *text;
+    int exit_code;
+} statuses[] = {
+#define RF_STATUS_ROW(name, text, exit_code) {text, exit_code},
+    RF_STATUS_MAP(RF_STATUS_ROW)
+#undef RF_STATUS_ROW
+};
+
+const char *rf_status_text(rf_status status) {
+    return (size_t)status < RF_COUNT(statuses) ? statuses[status].text : "unknown status";
+}
+
+int rf_status_exit_code(rf_status status) {
+    return (size_t)status < RF_COUNT(statuses) ? statuses[status].exit_code : 1;
+}
+
+const char *rf_version(void) { return RF_VERSION; }
+
+rf_status rf_fail(rf_status status, const char *format, ...) {
+    char text[sizeof message]; /* an argument may be the old message */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(message, text, sizeof message);
+    return status;
+}
+
+rf_status rf_fail_prefix(rf_status status, const char *format, ...) {
+    char prefix[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(prefix, sizeof prefix, format, args);
+    va_end(args);
+    return rf_fail(status, "%s: %s", prefix, message);
+}

@@ -1,0 +1,56 @@
+/* Time, threads, and the flag that an interrupt sets. */
+#include "base/base.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+double rf_time_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+int rf_cpu_count(void) {
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : (int)count;
+}
+
+typedef struct work {
+    size_t count;
+    atomic_size_t next;
+    void (*body)(void *context, size_t i);
+    void *context;
+} work;
+
+static void *run_work(void *argument) {
+    work *w = argument;
+    for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) w->body(w->context, i);
+    return NULL;
+}
+
+void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size_t i), void *context) {
+    enum { MAX_THREADS = 64 };
+    work w = {.count = count, .body = body, .context = context};
+    pthread_t ids[MAX_THREADS];
+    int wanted = threads > 0 ? threads : rf_cpu_count(), started = 0;
+    wanted = RF_MIN(wanted, MAX_THREADS);
+    while (started < wanted - 1 && (size_t)started + 1 < count &&
+           pthread_create(&ids[started], NULL, run_work, &w) == 0)
+        started++;
+    run_work(&w);
+    for (int i = 0; i < started; i++) pthread_join(ids[i], NULL);
+}
+
+static volatile sig_atomic_t interrupted;
+
+void rf_interrupt(void) { interrupted = 1; }
+
+bool rf_interrupted(void) { return interrupted != 0; }

@@ -1,0 +1,46 @@
+/* A sequence: launches in order, each with its arguments set, run as often as wanted without the host waiting.
+ * A launch is a kernel on the device, or a host function where the reference does the work. */
+#ifndef RF_GRAPH_SEQUENCE_H
+#define RF_GRAPH_SEQUENCE_H
+
+#include "op/op.h"
+
+/* A host function over the buffers' contents: `data[i]` is what buffers[i] holds (NULL for NULL). */
+typedef void rf_host_fn(const void *context, void *const *data);
+
+rf_status rf_sequence_create(rf_sequence **out, rf_device *device);
+void rf_sequence_free(rf_sequence *sequence);
+rf_device *rf_sequence_device(const rf_sequence *sequence);
+
+/* Names what the following launches belong to ("conv1 forward conv_tile"): for traces and messages. Copied. */
+void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
+
+/* Appends a host call; context is copied.  On a device the buffers are mapped for the call. */
+rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,
+                       rf_buffer *const *buffers, size_t buffer_count, double flops, double bytes);
+/* Appends an op's reference function over these tensors. */
+rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf_direction direction,
+                            const rf_tensors *tensors);
+
+/* Enqueues everything once. */
+rf_status rf_sequence_run(rf_sequence *sequence);
+
+/* Where the time goes: per launch, accumulated by rf_sequence_run_profiled (which waits; the device must have
+ * profiling on). */
+typedef struct rf_launch_profile {
+    const char *label, *kernel;
+    double flops, bytes;  /* of one run */
+    double time_ms;       /* sum over `runs` */
+    double start_ms;      /* of the last run, on the device's clock */
+    double last_ms;       /* duration of the last run */
+    int runs;
+} rf_launch_profile;
+rf_status rf_sequence_run_profiled(rf_sequence *sequence);
+size_t rf_sequence_count(const rf_sequence *sequence);
+const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t index);
+/* True if any kernel of the launches from `first` on was built now rather than found in the cache. */
+bool rf_sequence_is_new(const rf_sequence *sequence, size_t first);
+/* Drops the launches from `first` on. */
+void rf_sequence_truncate(rf_sequence *sequence, size_t first);
+
+#endif
