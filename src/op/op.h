@@ -117,8 +117,10 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
             state[RF_MAX_STATES], saved, work, rng;                                                          \
     }
-typedef struct rf_tensors RF_TENSORS(rf_buffer *) rf_tensors; /* on a device */
-typedef struct rf_arrays RF_TENSORS(float *) rf_arrays;       /* on the host, for the reference */
+typedef rf_buffer *rf_device_tensor;
+typedef float *rf_host_tensor;
+typedef struct rf_tensors RF_TENSORS(rf_device_tensor) rf_tensors; /* on a device */
+typedef struct rf_arrays RF_TENSORS(rf_host_tensor) rf_arrays;     /* on the host, for the reference */
 
 typedef void rf_reference_fn(const rf_problem *problem, const rf_arrays *arrays);
 
