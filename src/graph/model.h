@@ -2,6 +2,7 @@
 #ifndef RF_GRAPH_MODEL_H
 #define RF_GRAPH_MODEL_H
 
+#include "graph/names.h"
 #include "op/op.h"
 #include "rangefinder/model.h"
 
@@ -11,6 +12,7 @@ typedef struct rf_node {
     rf_attrs attrs;
     int inputs, input[RF_MAX_INPUTS]; /* earlier nodes */
     rf_shape shape;                   /* of the output, with n = 1 */
+    int line;                         /* of the model's text; 0: built in C */
 } rf_node;
 
 typedef struct rf_parameter {
@@ -30,9 +32,12 @@ struct rf_model {
     int parameter_count, parameter_capacity;
     int output; /* the node whose values are the class scores; the last one */
     bool finished;
+    rf_names names;           /* of the nodes */
+    size_t parameter_numbers; /* floats in all parameters and buffers together */
 };
 
-enum { RF_MAX_NODES = 100000 };
+/* Bounds that keep a hostile text from taking all memory: 2^30 floats are 4 GiB. */
+enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
 rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs, int inputs,

@@ -1,0 +1,86 @@
+/* Steering a run on the device: gather a batch, add up micro-batches, record the loss and decide to stop.
+ *
+ * gather    images[i,p,c] = pixels[order[base + row*N + i], p, c] * scale[c] + shift[c]; labels likewise; row is the
+ *           control's word `word` (0 where word is -1).  pixels is (.,H,W,C)
+ *           bytes.  gather_images: one work-item an image; gather_elements: one an element, for GPUs.
+ * sum       sum = first micro-batch ? gradient : sum + gradient
+ * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, corrected for its
+ *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite. */
+#include "control.clh"
+
+__kernel void gather_images(__global const uchar *pixels, __global const int *labels, __global const int *order,
+                            __global const uint *control, __global const float *scale_shift, __global float *images,
+                            __global int *batch_labels, int batch, int per_image, int channels, int word,
+                            int base) {
+    int i = get_global_id(0);
+    int source = order[base + (word >= 0 ? (int)control[word] * batch : 0) + i];
+    __global const uchar *in = pixels + (size_t)source * per_image;
+    __global float *out = images + (size_t)i * per_image;
+    batch_labels[i] = labels[source];
+    if (channels == 1) {
+        float scale = scale_shift[0], shift = scale_shift[1];
+        for (int p = 0; p < per_image; p++) out[p] = (float)in[p] * scale + shift;
+    } else if (channels == 3) {
+        float3 scale = (float3)(scale_shift[0], scale_shift[1], scale_shift[2]);
+        float3 shift = (float3)(scale_shift[3], scale_shift[4], scale_shift[5]);
+        for (int p = 0; p < per_image / 3; p++) vstore3(convert_float3(vload3(p, in)) * scale + shift, p, out);
+    } else {
+        for (int p = 0; p < per_image; p++) {
+            int c = p % channels;
+            out[p] = (float)in[p] * scale_shift[c] + scale_shift[channels + c];
+        }
+    }
+}
+
+__kernel void gather_elements(__global const uchar *pixels, __global const int *labels, __global const int *order,
+                              __global const uint *control, __global const float *scale_shift, __global float *images,
+                              __global int *batch_labels, int batch, int per_image, int channels, int word,
+                            int base) {
+    int p = get_global_id(0), i = get_global_id(1);
+    int source = order[base + (word >= 0 ? (int)control[word] * batch : 0) + i];
+    if (p == 0) batch_labels[i] = labels[source];
+    if (p >= per_image) return;
+    int c = p % channels;
+    images[(size_t)i * per_image + p] =
+        (float)pixels[(size_t)source * per_image + p] * scale_shift[c] + scale_shift[channels + c];
+}
+
+__kernel void sum_gradients(__global const float4 *gradient, __global float4 *sum, __global const uint *control,
+                            int count) {
+    bool first = control[RF_CONTROL_MICRO] == 0;
+    for (int i = get_global_id(0); i < count; i += get_global_size(0))
+        sum[i] = first ? gradient[i] : sum[i] + gradient[i];
+}
+
+/* loss: the mean of the batch just done.  share: what it counts in the step's loss.  micro: batches a step.
+ * judge: whether this is the loss that is recorded and decides (of training, or of the validation images). */
+__kernel void record(__global const float *loss, __global uint *control, __global float *losses, __global uint *rng,
+                     float share, int micro, int judge) {
+    __global float *value = (__global float *)control;
+    bool training = micro > 0;
+    if (control[RF_CONTROL_STOP] != 0) return;
+    if (training) {
+        control[RF_CONTROL_BATCH]++;
+        rng[2]++;
+    }
+    uint done = control[RF_CONTROL_MICRO] + 1;
+    float sum = (done == 1 ? 0.0f : value[RF_CONTROL_SUM]) + share * loss[0];
+    int wanted = training ? micro : -micro;
+    value[RF_CONTROL_SUM] = sum;
+    control[RF_CONTROL_MICRO] = done == (uint)wanted ? 0 : done;
+    if (training && done == 1) control[RF_CONTROL_CURRENT] = control[RF_CONTROL_STEP];
+    if (done != (uint)wanted || !judge) return;
+    uint step = control[RF_CONTROL_CURRENT];
+    losses[step] = sum;
+    value[RF_CONTROL_LAST] = sum;
+    control[RF_CONTROL_STEP] = step + 1;
+    control[RF_CONTROL_SEEN]++;
+    float weight = value[RF_CONTROL_WEIGHT] * RF_CONTROL_BETA;
+    float average = RF_CONTROL_BETA * value[RF_CONTROL_EMA] + (1.0f - RF_CONTROL_BETA) * sum;
+    float smoothed = average / (1.0f - weight), diverge = value[RF_CONTROL_DIVERGE];
+    value[RF_CONTROL_WEIGHT] = weight;
+    value[RF_CONTROL_EMA] = average;
+    if (smoothed < value[RF_CONTROL_BEST]) value[RF_CONTROL_BEST] = smoothed;
+    if (!isfinite(sum)) control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
+    else if (diverge > 0.0f && smoothed > diverge * value[RF_CONTROL_BEST]) control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
+}

@@ -1,0 +1,54 @@
+/* The learning-rate range test (Smith 2017, arXiv 1506.01186): train while the rate rises, write down the losses, put
+ * everything back as it was.  The rates are pytorch-lr-finder's: step i of N has r = i/(N-1) of the way, in the
+ * logarithm or linearly, so that the first is start_lr and the last end_lr. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "train/trainer.h"
+
+static rf_status check(rf_range_test_desc *d) {
+    if (d->start_lr == 0) d->start_lr = 1e-6;
+    if (d->end_lr == 0) d->end_lr = 10;
+    if (d->iterations == 0) d->iterations = 100;
+    if (d->diverge == 0) d->diverge = 4;
+    if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
+        return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last", d->start_lr,
+                       d->end_lr);
+    if (d->iterations < 2) return rf_fail(RF_E_USAGE, "%d iterations: at least 2 are needed", d->iterations);
+    return RF_OK;
+}
+
+static double rate(const rf_range_test_desc *d, int i) {
+    double r = (double)i / (d->iterations - 1);
+    return d->linear ? d->start_lr + r * (d->end_lr - d->start_lr) : d->start_lr * pow(d->end_lr / d->start_lr, r);
+}
+
+rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
+    rf_range_test_desc d = desc != NULL ? *desc : (rf_range_test_desc){0};
+    rf_run_result result = {0};
+    rf_host_state before;
+    *out = NULL;
+    RF_TRY(check(&d));
+    size_t steps = (size_t)d.iterations;
+    double *lr = rf_alloc(steps * 2, sizeof *lr), *loss = lr + steps;
+    if (lr == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < d.iterations; i++) lr[i] = rate(&d, i);
+    rf_run_desc run = {.lr = lr, .steps = steps, .diverge = d.diverge > 0 ? d.diverge : 0, .progress = d.progress,
+                       .progress_context = d.progress_context};
+    rf_status status = rf_trainer_snapshot(&before, trainer);
+    if (status != RF_OK) goto done;
+    status = rf_trainer_execute(&result, loss, trainer, &run);
+    rf_status restored = rf_trainer_restore(trainer, &before);
+    if (status == RF_OK) status = restored;
+    if (status == RF_OK) status = rf_device_sync(trainer->desc.device);
+    if (status == RF_OK && result.stop == RF_STOP_INTERRUPTED && result.steps < 2)
+        status = rf_fail(RF_E_INTERRUPTED, "interrupted before the second step");
+    if (status == RF_OK) status = rf_curve_create(out, lr, loss, result.steps);
+    if (status == RF_OK) {
+        (*out)->stop = result.stop;
+        (*out)->planned = steps;
+    }
+done:
+    free(lr);
+    return status;
+}

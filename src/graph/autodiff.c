@@ -1,0 +1,245 @@
+/* Automatic differentiation on the lowered graph.
+ *
+ * Walking the nodes backwards, each node's dy is complete when it is reached, because all its readers lie behind it.
+ * The first contribution to a gradient is written, the others are added to it (`accumulate`).  Memory is shared where
+ * that saves a pass: y in x (in place), dx in dy (in place), and dx as dy where an op passes its gradient on (add). */
+#include "graph/autodiff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct differ {
+    const rf_lowered *graph;
+    const rf_model *model;
+    rf_device *device;
+    rf_steps *steps;
+    bool training;
+    int *value, *gradient, *saved; /* tensor ids, by node; gradient -1: none yet */
+    int *uses, *first_use;         /* readers of a node's output: how many, and the first (smallest) one */
+    bool *trained;                 /* something before or in the node learns */
+} differ;
+
+static int new_tensor(rf_steps *s, size_t bytes) {
+    if (s->tensor_count == s->tensor_capacity) {
+        int capacity = RF_MAX(s->tensor_capacity * 2, 256);
+        rf_tensor *grown = rf_resize(s->tensors, (size_t)capacity, sizeof *grown);
+        if (grown == NULL) return -1;
+        s->tensors = grown;
+        s->tensor_capacity = capacity;
+    }
+    s->tensors[s->tensor_count] = (rf_tensor){.bytes = bytes, .first = INT32_MAX, .last = -1};
+    return s->tensor_count++;
+}
+
+static int activation_tensor(rf_steps *s, rf_shape shape) {
+    return new_tensor(s, rf_shape_count(shape) * sizeof(float));
+}
+
+static void touch(rf_steps *s, int tensor, int step) {
+    if (tensor < 0) return;
+    rf_tensor *t = &s->tensors[tensor];
+    t->first = RF_MIN(t->first, step);
+    t->last = RF_MAX(t->last, step);
+}
+
+/* Appends a step with its solvers chosen and its workspace made, and stretches the lifetimes of what it uses. */
+static rf_status append(differ *d, const rf_step *step) {
+    rf_steps *s = d->steps;
+    if (s->count == s->capacity) {
+        int capacity = RF_MAX(s->capacity * 2, 128);
+        rf_step *grown = rf_resize(s->steps, (size_t)capacity, sizeof *grown);
+        if (grown == NULL) return RF_E_MEMORY;
+        s->steps = grown;
+        s->capacity = capacity;
+    }
+    rf_step *new = &s->steps[s->count];
+    *new = *step;
+    new->choice_count = rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device);
+    size_t work = new->choice_count > 0 ? new->choices[0].workspace_bytes : 0;
+    new->work = work > 0 ? new_tensor(s, work) : -1;
+    if (work > 0 && new->work < 0) return RF_E_MEMORY;
+    int at = s->count++;
+    for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, new->x[i], at), touch(s, new->dx[i], at);
+    touch(s, new->y, at);
+    touch(s, new->dy, at);
+    touch(s, new->saved, at);
+    touch(s, new->work, at);
+    return RF_OK;
+}
+
+static int input_tensor(const differ *d, int input) {
+    return input == RF_FROM_IMAGES ? d->steps->images : input == RF_FROM_LABELS ? d->steps->labels : d->value[input];
+}
+
+static bool node_learns(const differ *d, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    rf_param_spec specs[RF_MAX_PARAMS];
+    return node->problem.op->params != NULL && node->problem.op->params(&node->problem, specs) > 0;
+}
+
+/* Whether node k's output may lie in the memory of its first input: nobody else needs what is overwritten. */
+static bool may_run_in_place(const differ *d, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    const rf_op *op = node->problem.op;
+    int in = node->input[0];
+    if (op->alias) return true;
+    if (!op->in_place || in < 0 || d->uses[in] != 1) return false;
+    const rf_problem *before = &d->graph->nodes[in].problem;
+    if (before->op->alias) return false; /* its memory may have other readers */
+    return !d->training || !(op->x_in_backward || before->op->y_in_backward || before->act != RF_ACT_NONE);
+}
+
+static rf_step blank_step(const differ *d, int k, rf_direction direction) {
+    rf_step step = {.node = k, .direction = direction, .problem = d->graph->nodes[k].problem, .y = -1, .dy = -1,
+                    .saved = d->saved[k], .work = -1};
+    for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
+    return step;
+}
+
+static rf_status forward(differ *d, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    const rf_problem *p = &node->problem;
+    rf_steps *s = d->steps;
+    d->value[k] = may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : activation_tensor(s, p->y);
+    size_t saved = p->op->saved != NULL && d->training ? p->op->saved(p) * sizeof(float) : 0;
+    d->saved[k] = saved > 0 ? new_tensor(s, saved) : -1;
+    if (d->value[k] < 0 || (saved > 0 && d->saved[k] < 0)) return RF_E_MEMORY;
+    d->trained[k] = node_learns(d, k);
+    for (int i = 0; i < p->inputs; i++)
+        if (node->input[i] >= 0 && d->trained[node->input[i]]) d->trained[k] = true;
+    if (p->op->alias) return RF_OK;
+    rf_step step = blank_step(d, k, RF_FORWARD);
+    for (int i = 0; i < p->inputs; i++) step.x[i] = input_tensor(d, node->input[i]);
+    step.y = d->value[k];
+    return append(d, &step);
+}
+
+/* Whether, at node k's backward, the gradient of node `in` may be the tensor that holds k's dy.  It may unless one
+ * owner of that tensor would add to it while the dy of another owner is still to be read. */
+static bool may_share_gradient(const differ *d, int k, int in, int tensor) {
+    for (int u = 0; u < k; u++) {
+        if (u == in || d->gradient[u] != tensor) continue;
+        bool in_waits = d->first_use[in] < k, u_waits = d->first_use[u] < k; /* more contributions to come */
+        /* The latest addition still to come to `in` is at a reader before k; u must have been left by then. */
+        if (in_waits) {
+            for (int c = d->first_use[in]; c < k; c++)
+                for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
+                    if (d->graph->nodes[c].input[i] == in && u <= c) return false;
+        }
+        if (u_waits) {
+            for (int c = d->first_use[u]; c < k; c++)
+                for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
+                    if (d->graph->nodes[c].input[i] == u && in <= c) return false;
+        }
+    }
+    return true;
+}
+
+/* Decides where dx[i] goes. */
+static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *launched) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    const rf_op *op = node->problem.op;
+    int in = node->input[i];
+    if (in < 0 || !d->trained[in]) return RF_OK;
+    bool first = d->gradient[in] < 0, passes = op->passes_gradient || op->alias;
+    bool in_place = op->in_place && i == 0;
+    if (first && (passes || in_place) && may_share_gradient(d, k, in, step->dy)) {
+        d->gradient[in] = step->dy;
+        if (passes) return RF_OK;
+    } else if (first) {
+        d->gradient[in] = activation_tensor(d->steps, node->problem.x[i]);
+        if (d->gradient[in] < 0) return RF_E_MEMORY;
+    }
+    step->dx[i] = d->gradient[in];
+    step->problem.need_dx[i] = true;
+    step->problem.accumulate[i] = !first;
+    *launched = true;
+    return RF_OK;
+}
+
+static rf_status backward(differ *d, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    const rf_problem *p = &node->problem;
+    if (!d->trained[k]) return RF_OK;
+    for (int direction = RF_BACKWARD_PARAMS; direction <= RF_BACKWARD_DATA; direction++) {
+        bool launched = direction == RF_BACKWARD_PARAMS;
+        rf_step step = blank_step(d, k, (rf_direction)direction);
+        step.dy = d->gradient[k];
+        if (direction == RF_BACKWARD_DATA)
+            for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
+        if (!launched || p->op->reference[direction] == NULL) continue;
+        for (int i = 0; i < p->inputs; i++)
+            if (p->op->x_in_backward || p->op->label_input == i + 1) step.x[i] = input_tensor(d, node->input[i]);
+        if (p->op->y_in_backward || p->act != RF_ACT_NONE) step.y = d->value[k];
+        RF_TRY(append(d, &step));
+    }
+    return RF_OK;
+}
+
+static rf_status derive(differ *d) {
+    rf_steps *s = d->steps;
+    const rf_lowered *g = d->graph;
+    const rf_images *images = &d->model->images;
+    int batch = g->nodes[0].problem.y.n;
+    s->images = activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
+    s->labels = new_tensor(s, (size_t)batch * sizeof(int32_t));
+    if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
+    touch(s, s->images, 0);
+    touch(s, s->labels, 0);
+    for (int k = g->count - 1; k >= 0; k--) {
+        d->gradient[k] = -1;
+        d->first_use[k] = INT32_MAX;
+        for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
+            int in = g->nodes[k].input[i];
+            if (in >= 0) d->uses[in]++, d->first_use[in] = k;
+        }
+    }
+    d->uses[g->scores]++; /* the caller may read them */
+    for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
+    s->backward = s->count;
+    s->scores = d->value[g->scores];
+    s->loss = g->loss >= 0 ? d->value[g->loss] : -1;
+    touch(s, s->scores, s->count - 1);
+    if (!d->training || g->loss < 0) return RF_OK;
+    d->gradient[g->loss] = new_tensor(s, sizeof(float)); /* d loss / d loss: the caller fills it */
+    if (d->gradient[g->loss] < 0) return RF_E_MEMORY;
+    s->loss_gradient = d->gradient[g->loss];
+    for (int k = g->count - 1; k >= 0; k--) RF_TRY(backward(d, k));
+    int ends[] = {s->loss, d->gradient[g->loss]}; /* the caller reads one and fills the other, once */
+    for (size_t i = 0; i < RF_COUNT(ends); i++) touch(s, ends[i], 0), touch(s, ends[i], s->count);
+    return RF_OK;
+}
+
+rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
+                          rf_device *device) {
+    size_t n = (size_t)lowered->count;
+    differ d = {.graph = lowered, .model = model, .device = device, .training = training};
+    rf_status status = RF_E_MEMORY;
+    *out = NULL;
+    d.steps = rf_alloc(1, sizeof *d.steps);
+    d.value = rf_alloc(n, sizeof(int));
+    d.gradient = rf_alloc(n, sizeof(int));
+    d.saved = rf_alloc(n, sizeof(int));
+    d.uses = rf_alloc(n, sizeof(int));
+    d.first_use = rf_alloc(n, sizeof(int));
+    d.trained = rf_alloc(n, sizeof(bool));
+    if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
+        d.first_use != NULL && d.trained != NULL)
+        status = derive(&d);
+    if (status == RF_OK) *out = d.steps;
+    else rf_steps_free(d.steps);
+    free(d.value);
+    free(d.gradient);
+    free(d.saved);
+    free(d.uses);
+    free(d.first_use);
+    free(d.trained);
+    return status;
+}
+
+void rf_steps_free(rf_steps *steps) {
+    if (steps == NULL) return;
+    free(steps->steps);
+    free(steps->tensors);
+    free(steps);
+}

@@ -1,0 +1,32 @@
+/* The steps of a plan: forward, and backward derived from it, over numbered tensors with lifetimes. */
+#ifndef RF_GRAPH_AUTODIFF_H
+#define RF_GRAPH_AUTODIFF_H
+
+#include "graph/arena.h"
+#include "graph/choose.h"
+#include "graph/lower.h"
+
+/* One direction of one node.  The ids are indices into the tensors; -1: none. */
+typedef struct rf_step {
+    int node;
+    rf_direction direction;
+    rf_problem problem; /* with need_dx and accumulate filled in */
+    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work;
+    rf_choice choices[RF_MAX_CHOICES];
+    int choice_count;
+} rf_step;
+
+typedef struct rf_steps {
+    rf_step *steps;
+    int count, capacity, backward; /* steps[backward] is the first of the backward pass */
+    rf_tensor *tensors;
+    int tensor_count, tensor_capacity;
+    int images, labels, scores, loss, loss_gradient; /* tensors; loss is -1 where there is none */
+} rf_steps;
+
+/* Derives the steps; with training also those of the backward pass, from the loss to every parameter. */
+rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
+                          rf_device *device);
+void rf_steps_free(rf_steps *steps);
+
+#endif

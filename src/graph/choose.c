@@ -1,0 +1,50 @@
+/* Choosing solvers: what the user forces, then what was tuned, then the rank. */
+#include "graph/choose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* True if the comma-separated list holds the name, or the family that the name ends in. */
+static bool listed(const char *list, const char *name) {
+    size_t length = strlen(name);
+    for (const char *item = list; item != NULL && *item != '\0';) {
+        size_t n = strcspn(item, ",");
+        bool whole = n == length && strncmp(item, name, n) == 0;
+        bool family = n > 0 && n < length && name[length - n - 1] == '_' && strncmp(item, name + length - n, n) == 0;
+        if (whole || family) return true;
+        item += n + (item[n] == ',');
+    }
+    return false;
+}
+
+static void fill(rf_choice *choice, const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
+    *choice = (rf_choice){.solver = solver};
+    for (int t = 0; solver->tunables != NULL && t < RF_MAX_TUNABLES && solver->tunables[t].name != NULL; t++)
+        choice->config.value[t] = solver->tunables[t].values[0];
+    if (solver->choose != NULL) solver->choose(&choice->config, problem, info);
+    if (solver->workspace != NULL) choice->workspace_bytes = solver->workspace(problem, info, &choice->config);
+}
+
+int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device) {
+    const rf_device_info *info = rf_device_describe(device);
+    const char *forced = getenv("RANGEFINDER_SOLVER");
+    int count = 0;
+    long rank[RF_MAX_CHOICES];
+    if (info->kind == RF_DEVICE_REFERENCE || (forced != NULL && listed(forced, "reference")) ||
+        rf_device_is_quarantined(device, problem->op->name, rf_direction_names[direction]))
+        return 0;
+    limit = RF_MIN(limit, (int)RF_MAX_CHOICES);
+    for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++) {
+        if ((*s)->direction != direction || ((*s)->applicable != NULL && !(*s)->applicable(problem, info)) ||
+            rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
+            continue;
+        long own = (*s)->rank + (((*s)->devices & info->kind) != 0 ? 1000000L : 0);
+        if (forced != NULL && listed(forced, (*s)->name)) own += 1000000000L;
+        if (count == limit && rank[limit - 1] >= own) continue;
+        int at = count < limit ? count++ : limit - 1;
+        for (; at > 0 && rank[at - 1] < own; at--) choices[at] = choices[at - 1], rank[at] = rank[at - 1];
+        fill(&choices[at], *s, problem, info);
+        rank[at] = own;
+    }
+    return count;
+}

@@ -1,0 +1,19 @@
+/* Which solver runs one direction of one node: forced, tuned, or the applicable one of the best rank. */
+#ifndef RF_GRAPH_CHOOSE_H
+#define RF_GRAPH_CHOOSE_H
+
+#include "op/op.h"
+
+typedef struct rf_choice {
+    const rf_solver *solver; /* NULL: the reference */
+    rf_config config;
+    size_t workspace_bytes;
+} rf_choice;
+
+/* The solvers that may run the problem on this device, best first; the reference is always the last resort and not among
+ * them.  Returns how many of `limit` there are.  $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of
+ * families ("conv_group", "group", "reference"), goes before everything else. */
+int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device);
+enum { RF_MAX_CHOICES = 8 };
+
+#endif

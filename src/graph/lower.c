@@ -1,0 +1,179 @@
+/* Lowering: a model's nodes become problems; activations and residual additions are fused into the node before them. */
+#include "graph/lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are marked:
+ * `stands_for[k]` is the slot whose output replaces k's. */
+typedef struct lowering {
+    const rf_lower_desc *desc;
+    rf_lowered_node *slots; /* model nodes 1.., then the loss */
+    int *uses, *stands_for;
+    bool *gone;
+    int count;
+} lowering;
+
+static const struct {
+    const char *op;
+    rf_act act;
+} activations[] = {{"relu", RF_ACT_RELU}, {"relu6", RF_ACT_RELU6}};
+
+static rf_act act_of(const rf_op *op) {
+    for (size_t i = 0; i < RF_COUNT(activations); i++)
+        if (strcmp(op->name, activations[i].op) == 0) return activations[i].act;
+    return RF_ACT_NONE;
+}
+
+/* Whether the device has a solver for each direction of the problem that training needs. */
+static bool has_solvers(const rf_problem *problem, const rf_device_info *info, bool training) {
+    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++) {
+        bool found = problem->op->reference[d] == NULL;
+        for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL && !found; s++)
+            found = (int)(*s)->direction == d && ((*s)->applicable == NULL || (*s)->applicable(problem, info));
+        if (!found) return false;
+    }
+    return true;
+}
+
+static bool fusible(const lowering *l, const rf_problem *fused, rf_act act, bool residual) {
+    return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
+           has_solvers(fused, l->desc->info, l->desc->training);
+}
+
+/* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
+static void replace(lowering *l, int earlier, int later, const rf_problem *fused, const int *input) {
+    rf_lowered_node *node = &l->slots[later];
+    node->problem = *fused;
+    node->problem.y = fused->y;
+    memcpy(node->input, input, sizeof node->input);
+    node->model_node = l->slots[earlier].model_node;
+    node->name = l->slots[earlier].name;
+    l->gone[earlier] = true;
+}
+
+/* act(op(x)): the activation in slot k swallows the node before it. */
+static void fuse_activation(lowering *l, int k) {
+    rf_act act = act_of(l->slots[k].problem.op);
+    int before = l->slots[k].input[0];
+    if (act == RF_ACT_NONE || before < 0 || l->uses[before] != 1) return;
+    rf_problem fused = l->slots[before].problem;
+    if (fused.act != RF_ACT_NONE) return;
+    fused.act = act;
+    if (fusible(l, &fused, act, fused.inputs > 1)) replace(l, before, k, &fused, l->slots[before].input);
+}
+
+/* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input. */
+static void fuse_residual(lowering *l, int k) {
+    const rf_lowered_node *add = &l->slots[k];
+    if (strcmp(add->problem.op->name, "add") != 0 || add->problem.inputs != 2) return;
+    for (int side = 0; side < 2; side++) {
+        int before = add->input[side], other = add->input[1 - side];
+        if (before < 0 || before == other || l->uses[before] != 1) continue;
+        rf_problem fused = l->slots[before].problem;
+        if (fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
+        int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
+        fused.inputs = 2;
+        fused.x[1] = fused.y;
+        if (!fusible(l, &fused, RF_ACT_NONE, true)) continue;
+        replace(l, before, k, &fused, input);
+        return;
+    }
+}
+
+/* An op that is its own input at inference (dropout) or always (flatten) stays: the plan shares its memory. */
+static rf_status fill_slots(lowering *l) {
+    const rf_model *model = l->desc->model;
+    for (int k = 1; k < model->node_count; k++) {
+        rf_lowered_node *slot = &l->slots[k - 1];
+        rf_node_problem(&slot->problem, model, k, l->desc->batch);
+        slot->problem.training = l->desc->training;
+        slot->problem.id = (uint32_t)k;
+        slot->model_node = k;
+        slot->name = model->nodes[k].name;
+        for (int i = 0; i < model->nodes[k].inputs; i++) slot->input[i] = model->nodes[k].input[i] - 1;
+    }
+    if (l->desc->loss == NULL) return RF_OK;
+    rf_lowered_node *loss = &l->slots[model->node_count - 1];
+    rf_problem *p = &loss->problem;
+    *p = (rf_problem){.op = l->desc->loss, .inputs = 2, .training = l->desc->training};
+    rf_attrs_default(&p->attrs, p->op);
+    p->attrs.smoothing = l->desc->smoothing;
+    p->x[0] = model->nodes[model->output].shape;
+    p->x[0].n = l->desc->batch;
+    p->x[1] = (rf_shape){.n = l->desc->batch, .c = 1, .h = 1, .w = 1};
+    loss->input[0] = model->output - 1;
+    loss->input[1] = RF_FROM_LABELS;
+    loss->model_node = -1;
+    loss->name = p->op->name;
+    return p->op->infer(p);
+}
+
+static void count_uses(lowering *l) {
+    memset(l->uses, 0, (size_t)l->count * sizeof *l->uses);
+    for (int k = 0; k < l->count; k++)
+        for (int i = 0; i < l->slots[k].problem.inputs && !l->gone[k]; i++)
+            if (l->slots[k].input[i] >= 0) l->uses[l->slots[k].input[i]]++;
+    l->uses[l->desc->model->output - 1]++; /* the caller may read the scores */
+}
+
+static void fuse(lowering *l) {
+    const char *off = getenv("RANGEFINDER_FUSION");
+    if (l->desc->info->kind == RF_DEVICE_REFERENCE || (off != NULL && strcmp(off, "0") == 0)) return;
+    for (int k = 0; k < l->count; k++) {
+        fuse_residual(l, k);
+        fuse_activation(l, k);
+    }
+}
+
+/* Leaves out what is gone and renumbers. */
+static void compact(rf_lowered *out, const lowering *l) {
+    int *place = l->stands_for;
+    out->count = 0;
+    for (int k = 0; k < l->count; k++) {
+        place[k] = -1;
+        if (l->gone[k]) continue;
+        rf_lowered_node node = l->slots[k];
+        for (int i = 0; i < node.problem.inputs; i++)
+            if (node.input[i] >= 0) node.input[i] = place[node.input[i]];
+        place[k] = out->count;
+        out->nodes[out->count++] = node;
+    }
+    out->scores = place[l->desc->model->output - 1];
+    out->loss = l->desc->loss != NULL ? out->count - 1 : -1;
+}
+
+rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc) {
+    rf_status status = RF_E_MEMORY;
+    lowering l = {.desc = desc, .count = desc->model->node_count - 1 + (desc->loss != NULL)};
+    rf_lowered *lowered = rf_alloc(1, sizeof *lowered);
+    *out = NULL;
+    size_t n = (size_t)l.count;
+    l.slots = rf_alloc(n, sizeof *l.slots);
+    l.uses = rf_alloc(n, sizeof *l.uses);
+    l.stands_for = rf_alloc(n, sizeof *l.stands_for);
+    l.gone = rf_alloc(n, sizeof *l.gone);
+    if (lowered == NULL || l.slots == NULL || l.uses == NULL || l.stands_for == NULL || l.gone == NULL) goto done;
+    lowered->nodes = rf_alloc(n, sizeof *lowered->nodes);
+    if (lowered->nodes == NULL) goto done;
+    status = fill_slots(&l);
+    if (status != RF_OK) goto done;
+    count_uses(&l);
+    fuse(&l);
+    compact(lowered, &l);
+    *out = lowered;
+    lowered = NULL;
+done:
+    rf_lowered_free(lowered);
+    free(l.slots);
+    free(l.uses);
+    free(l.stands_for);
+    free(l.gone);
+    return status;
+}
+
+void rf_lowered_free(rf_lowered *lowered) {
+    if (lowered == NULL) return;
+    free(lowered->nodes);
+    free(lowered);
+}

@@ -1,0 +1,34 @@
+/* A model lowered for a batch size and a purpose: its nodes with the loss behind them, fused where it saves a pass. */
+#ifndef RF_GRAPH_LOWER_H
+#define RF_GRAPH_LOWER_H
+
+#include "graph/model.h"
+
+enum { RF_FROM_IMAGES = -1, RF_FROM_LABELS = -2 };
+
+typedef struct rf_lowered_node {
+    rf_problem problem;
+    int input[RF_MAX_INPUTS]; /* an earlier lowered node, or RF_FROM_* */
+    int model_node;           /* whose parameters it uses; -1: the loss */
+    const char *name;         /* borrowed from the model */
+} rf_lowered_node;
+
+typedef struct rf_lowered {
+    rf_lowered_node *nodes;
+    int count;
+    int scores, loss; /* the node whose output is the class scores; the loss, or -1 */
+} rf_lowered;
+
+typedef struct rf_lower_desc {
+    const rf_model *model;
+    int batch;
+    bool training;
+    const rf_op *loss; /* NULL: none */
+    double smoothing;
+    const rf_device_info *info; /* fusion is tried where a solver of this device takes the fused problem */
+} rf_lower_desc;
+
+rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc);
+void rf_lowered_free(rf_lowered *lowered);
+
+#endif

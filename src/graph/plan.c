@@ -1,0 +1,191 @@
+/* Plans: lower, derive the steps, place the memory; then turn steps into launches. */
+#include "graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/check.h"
+
+struct rf_plan {
+    rf_plan_desc desc;
+    rf_lowered *lowered;
+    rf_steps *steps;
+    rf_arena *arena;
+    rf_buffer *loss_state;    /* class weights of the loss, ones by default; NULL where it takes none */
+    const rf_solver **taken;  /* by step */
+    const rf_solver **trusted; /* solvers that were checked in this process: new kernels are checked once */
+    int trusted_count;
+};
+
+static rf_status find_loss(const rf_op **out, const char *name) {
+    *out = NULL;
+    if (name == NULL) return RF_OK;
+    *out = rf_op_find(name);
+    if (*out == NULL || !(*out)->is_loss)
+        return rf_fail(RF_E_USAGE, "no loss '%s'; there are cross_entropy and mse", name);
+    return RF_OK;
+}
+
+/* The loss's own buffer: the class weights. */
+static rf_status make_loss_state(rf_plan *plan) {
+    if (plan->lowered->loss < 0) return RF_OK;
+    const rf_problem *p = &plan->lowered->nodes[plan->lowered->loss].problem;
+    rf_param_spec specs[RF_MAX_STATES];
+    if (p->op->states == NULL || p->op->states(p, specs) == 0) return RF_OK;
+    size_t count = rf_param_storage(&specs[0]);
+    float *weights = rf_alloc(count, sizeof *weights);
+    if (weights == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < count; i++) weights[i] = plan->desc.class_weights != NULL ? plan->desc.class_weights[i] : 1.0f;
+    rf_status status = rf_buffer_create(&plan->loss_state, plan->desc.device, count * sizeof *weights);
+    if (status == RF_OK) status = rf_buffer_write(plan->loss_state, 0, weights, count * sizeof *weights);
+    free(weights);
+    return status;
+}
+
+static rf_buffer *tensor_buffer(const rf_plan *plan, int id) { return id >= 0 ? plan->steps->tensors[id].buffer : NULL; }
+
+rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
+    rf_lower_desc lower = {.model = desc->model, .batch = desc->batch, .training = desc->training,
+                           .smoothing = desc->label_smoothing, .info = rf_device_describe(desc->device)};
+    *out = NULL;
+    RF_TRY(find_loss(&lower.loss, desc->loss));
+    rf_plan *plan = rf_alloc(1, sizeof *plan);
+    if (plan == NULL) return RF_E_MEMORY;
+    plan->desc = *desc;
+    rf_status status = rf_lower(&plan->lowered, &lower);
+    if (status == RF_OK)
+        status = rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device);
+    if (status == RF_OK)
+        status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors, (size_t)plan->steps->tensor_count);
+    if (status == RF_OK) status = make_loss_state(plan);
+    if (status == RF_OK && desc->training && plan->steps->loss >= 0)
+        status = rf_buffer_write(tensor_buffer(plan, plan->steps->loss_gradient), 0, &desc->loss_gradient, sizeof(float));
+    if (status == RF_OK) {
+        plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);
+        plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
+        if (plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
+    }
+    if (status == RF_OK) *out = plan;
+    else rf_plan_free(plan);
+    return status;
+}
+
+void rf_plan_free(rf_plan *plan) {
+    if (plan == NULL) return;
+    rf_arena_free(plan->arena);
+    rf_steps_free(plan->steps);
+    rf_lowered_free(plan->lowered);
+    rf_buffer_free(plan->loss_state);
+    free(plan->taken);
+    free(plan->trusted);
+    free(plan);
+}
+
+rf_buffer *rf_plan_images(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->images); }
+rf_buffer *rf_plan_labels(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->labels); }
+rf_buffer *rf_plan_scores(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->scores); }
+rf_buffer *rf_plan_loss(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->loss); }
+size_t rf_plan_memory_bytes(const rf_plan *plan) { return rf_arena_bytes(plan->arena); }
+
+/* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few per node. */
+static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) {
+    const rf_model *model = plan->desc.model;
+    int low = 0, high = model->parameter_count;
+    while (low < high) { /* the first parameter of this node */
+        int middle = (low + high) / 2;
+        if (model->parameters[middle].node < model_node) low = middle + 1;
+        else high = middle;
+    }
+    for (int i = low; i < model->parameter_count && model->parameters[i].node == model_node; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        if (p->is_state) t->state[p->slot] = plan->desc.weights->value[i];
+        else {
+            t->param[p->slot] = plan->desc.weights->value[i];
+            t->grad[p->slot] = plan->desc.weights->gradient[i];
+        }
+    }
+}
+
+static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
+    rf_tensors t = {.y = tensor_buffer(plan, step->y), .dy = tensor_buffer(plan, step->dy),
+                    .saved = tensor_buffer(plan, step->saved), .work = tensor_buffer(plan, step->work),
+                    .rng = plan->desc.rng};
+    int model_node = plan->lowered->nodes[step->node].model_node;
+    for (int i = 0; i < RF_MAX_INPUTS; i++) {
+        t.x[i] = tensor_buffer(plan, step->x[i]);
+        t.dx[i] = tensor_buffer(plan, step->dx[i]);
+    }
+    if (model_node >= 0) bind_parameters(plan, &t, model_node);
+    else t.state[0] = plan->loss_state;
+    return t;
+}
+
+/* Checks a solver whose kernels were built now against the reference, on the same layer with few images. */
+static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *choice) {
+    for (int i = 0; i < plan->trusted_count; i++)
+        if (plan->trusted[i] == choice->solver) return RF_OK;
+    rf_problem small = step->problem;
+    int batch = RF_MIN(small.y.n, 2);
+    for (int i = 0; i < small.inputs; i++) small.x[i].n = RF_MIN(small.x[i].n, batch);
+    RF_TRY(small.op->infer(&small));
+    rf_check_result result;
+    RF_TRY(rf_check_solver(&result, plan->desc.device, &small, choice->solver, &choice->config));
+    if (!result.ok)
+        return rf_fail(RF_E_DEVICE, "disagrees with the reference by %.3g times the tolerance", result.worst);
+    plan->trusted[plan->trusted_count++] = choice->solver;
+    return RF_OK;
+}
+
+static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step *step, const rf_tensors *tensors,
+                            const rf_choice *choice) {
+    size_t first = rf_sequence_count(sequence);
+    const rf_device_info *info = rf_device_describe(plan->desc.device);
+    rf_status status = choice->solver->prepare(sequence, &step->problem, info, tensors, &choice->config);
+    if (status == RF_OK && rf_sequence_is_new(sequence, first)) status = check_new(plan, step, choice);
+    if (status != RF_OK) rf_sequence_truncate(sequence, first);
+    return status;
+}
+
+static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
+    const rf_step *step = &plan->steps->steps[index];
+    const rf_problem *problem = &step->problem;
+    const char *name = plan->lowered->nodes[step->node].name, *direction = rf_direction_names[step->direction];
+    rf_tensors tensors = bind(plan, step);
+    for (int i = 0; i < step->choice_count; i++) {
+        const rf_choice *choice = &step->choices[i];
+        if (choice->workspace_bytes > step->choices[0].workspace_bytes) continue; /* made for the first choice */
+        rf_sequence_label(sequence, "%s.%s.%s", name, direction, choice->solver->name);
+        rf_status status = try_choice(plan, sequence, step, &tensors, choice);
+        plan->taken[index] = choice->solver;
+        if (status == RF_OK) return RF_OK;
+        if (status == RF_E_MEMORY) return status;
+        char what[96];
+        snprintf(what, sizeof what, "%s.%s", choice->solver->name, direction);
+        rf_device_quarantine(plan->desc.device, what, rf_error_message());
+    }
+    plan->taken[index] = NULL;
+    rf_sequence_label(sequence, "%s.%s.reference", name, direction);
+    return rf_emit_reference(sequence, problem, step->direction, &tensors);
+}
+
+static rf_status emit_range(rf_plan *plan, rf_sequence *sequence, int from, int to) {
+    for (int i = from; i < to; i++) RF_TRY(emit_step(plan, sequence, i));
+    return RF_OK;
+}
+
+rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence) {
+    return emit_range(plan, sequence, 0, plan->steps->backward);
+}
+
+rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
+    return emit_range(plan, sequence, plan->steps->backward, plan->steps->count);
+}
+
+size_t rf_plan_step_count(const rf_plan *plan) { return (size_t)plan->steps->count; }
+
+const rf_step *rf_plan_step(const rf_plan *plan, size_t index, const char **name, const rf_solver **solver) {
+    const rf_step *step = &plan->steps->steps[index];
+    *name = plan->lowered->nodes[step->node].name;
+    *solver = plan->taken[index];
+    return step;
+}

@@ -1,0 +1,102 @@
+/* Parameters on a device: layout, upload and export. */
+#include "graph/weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Places every parameter; the sums are the sizes of the flat buffers. */
+static void lay_out(rf_weights *w, const rf_model *model) {
+    for (int i = 0; i < w->count; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        size_t *total = p->is_state ? &w->state_floats : &w->trained_floats;
+        w->offset[i] = *total;
+        *total += rf_round_up(rf_param_storage(&p->spec), w->grain);
+    }
+    w->trained_floats = RF_MAX(w->trained_floats, w->grain);
+    w->state_floats = RF_MAX(w->state_floats, w->grain);
+}
+
+static rf_status upload(rf_weights *w, const rf_model *model) {
+    rf_status status = RF_OK;
+    float *trained = rf_alloc(w->trained_floats, sizeof(float)), *states = rf_alloc(w->state_floats, sizeof(float));
+    if (trained == NULL || states == NULL) status = RF_E_MEMORY;
+    for (int i = 0; i < w->count && status == RF_OK; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        rf_param_pack((p->is_state ? states : trained) + w->offset[i], p->values, &p->spec);
+    }
+    if (status == RF_OK) status = rf_buffer_write(w->params, 0, trained, w->trained_floats * sizeof(float));
+    if (status == RF_OK) status = rf_buffer_write(w->states, 0, states, w->state_floats * sizeof(float));
+    free(trained);
+    free(states);
+    return status;
+}
+
+static rf_status make_regions(rf_weights *w, const rf_model *model) {
+    for (int i = 0; i < w->count; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&p->spec) * sizeof(float);
+        RF_TRY(rf_buffer_region(&w->value[i], p->is_state ? w->states : w->params, offset, bytes));
+        if (!p->is_state && w->grads != NULL) RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
+    }
+    return RF_OK;
+}
+
+rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, bool with_gradients) {
+    rf_status status = RF_E_MEMORY;
+    *out = NULL;
+    rf_weights *w = rf_alloc(1, sizeof *w);
+    if (w == NULL) return RF_E_MEMORY;
+    w->device = device;
+    w->grain = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
+    w->count = model->parameter_count;
+    w->offset = rf_alloc((size_t)w->count, sizeof *w->offset);
+    w->value = rf_alloc((size_t)w->count, sizeof *w->value);
+    w->gradient = rf_alloc((size_t)w->count, sizeof *w->gradient);
+    if (w->offset == NULL || w->value == NULL || w->gradient == NULL) goto done;
+    lay_out(w, model);
+    status = rf_buffer_create(&w->params, device, w->trained_floats * sizeof(float));
+    if (status == RF_OK) status = rf_buffer_create(&w->states, device, w->state_floats * sizeof(float));
+    if (status == RF_OK && with_gradients) {
+        status = rf_buffer_create(&w->grads, device, w->trained_floats * sizeof(float));
+        if (status == RF_OK) status = rf_buffer_fill(w->grads, 0);
+    }
+    if (status == RF_OK) status = make_regions(w, model);
+    if (status == RF_OK) status = upload(w, model);
+done:
+    if (status == RF_OK) *out = w;
+    else rf_weights_free(w);
+    return status;
+}
+
+void rf_weights_free(rf_weights *w) {
+    if (w == NULL) return;
+    for (int i = 0; i < w->count; i++) {
+        if (w->value != NULL) rf_buffer_free(w->value[i]);
+        if (w->gradient != NULL) rf_buffer_free(w->gradient[i]);
+    }
+    rf_buffer_free(w->params);
+    rf_buffer_free(w->grads);
+    rf_buffer_free(w->states);
+    free(w->offset);
+    free(w->value);
+    free(w->gradient);
+    free(w);
+}
+
+rf_status rf_weights_export(rf_weights *w, rf_model *model) {
+    if (model->parameter_count != w->count)
+        return rf_fail(RF_E_SHAPE, "the model has %d parameters, the trainer's has %d", model->parameter_count, w->count);
+    for (int i = 0; i < w->count; i++) {
+        rf_parameter *p = &model->parameters[i];
+        size_t bytes = rf_param_storage(&p->spec) * sizeof(float);
+        if (rf_buffer_bytes(w->value[i]) != bytes)
+            return rf_fail(RF_E_SHAPE, "parameter '%s' has another shape in the trainer's model", p->name);
+        float *storage = rf_alloc(bytes, 1);
+        if (storage == NULL) return RF_E_MEMORY;
+        rf_status status = rf_buffer_read(w->value[i], 0, storage, bytes);
+        if (status == RF_OK) rf_param_unpack(p->values, storage, &p->spec);
+        free(storage);
+        RF_TRY(status);
+    }
+    return RF_OK;
+}

@@ -1,0 +1,24 @@
+/* A model's parameters on a device: one flat buffer for all of them, one for their gradients, one for the buffers of
+ * batch norm.  Each parameter starts at a multiple of `grain` floats, in its storage layout; the gaps stay zero. */
+#ifndef RF_GRAPH_WEIGHTS_H
+#define RF_GRAPH_WEIGHTS_H
+
+#include "graph/model.h"
+
+typedef struct rf_weights {
+    rf_device *device;                    /* borrowed: outlives this */
+    size_t grain;                         /* floats */
+    size_t trained_floats, state_floats;  /* of the flat buffers; multiples of grain, at least one grain */
+    rf_buffer *params, *grads, *states;   /* the flat buffers */
+    int count;                            /* the model's parameters */
+    size_t *offset;                       /* floats from the start of params (or states) */
+    rf_buffer **value, **gradient;        /* regions; gradient is NULL for states */
+} rf_weights;
+
+/* Lays out, allocates and uploads the model's values.  with_gradients: false for a plan that only infers. */
+rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, bool with_gradients);
+void rf_weights_free(rf_weights *weights);
+/* Copies the device's values into a model of the same architecture. */
+rf_status rf_weights_export(rf_weights *weights, rf_model *model);
+
+#endif

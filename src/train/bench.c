@@ -1,0 +1,78 @@
+/* Timing a trainer: whole steps without profiling, then each launch by the device's own clock. */
+#include "train/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+enum { CHUNK = 5 }; /* steps a timed run: enough that setting up the run does not show */
+
+static rf_status run_steps(rf_trainer *t, size_t steps) {
+    double rate[CHUNK] = {0}, loss[CHUNK];
+    rf_run_result result;
+    return rf_trainer_execute(&result, loss, t, &(rf_run_desc){.lr = rate, .steps = steps});
+}
+
+static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
+    int chunks = (int)rf_ceil_div((size_t)steps, CHUNK);
+    double *times = rf_alloc((size_t)chunks, sizeof *times);
+    if (times == NULL) return RF_E_MEMORY;
+    double start = rf_time_ms();
+    rf_status status = run_steps(t, 1);
+    out->first_ms = rf_time_ms() - start;
+    for (int i = 0; i < chunks && status == RF_OK; i++) {
+        start = rf_time_ms();
+        status = run_steps(t, CHUNK);
+        times[i] = (rf_time_ms() - start) / CHUNK;
+    }
+    qsort(times, (size_t)chunks, sizeof *times, ascending);
+    out->step_ms = times[0];
+    out->step_median_ms = times[chunks / 2];
+    free(times);
+    return status;
+}
+
+static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
+    rf_sequence *parts[] = {t->micro, t->update};
+    RF_TRY(rf_device_profile(t->desc.device, true));
+    for (int i = 0; i < runs; i++)
+        for (size_t p = 0; p < RF_COUNT(parts); p++) RF_TRY(rf_sequence_run_profiled(parts[p]));
+    size_t total = rf_sequence_count(t->micro) + rf_sequence_count(t->update);
+    out->rows = rf_alloc(total, sizeof *out->rows);
+    if (out->rows == NULL) return RF_E_MEMORY;
+    for (size_t p = 0; p < RF_COUNT(parts); p++) {
+        for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
+            const rf_launch_profile *from = rf_sequence_profile(parts[p], i);
+            rf_bench_row *row = &out->rows[out->row_count++];
+            *row = (rf_bench_row){.time_ms = from->time_ms / from->runs, .flops = from->flops, .bytes = from->bytes,
+                                  .start_ms = from->start_ms, .last_ms = from->last_ms};
+            snprintf(row->label, sizeof row->label, "%s", from->label);
+            snprintf(row->kernel, sizeof row->kernel, "%s", from->kernel);
+            out->flops += from->flops;
+        }
+    }
+    return rf_device_profile(t->desc.device, false);
+}
+
+rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs) {
+    rf_host_state before;
+    *out = (rf_bench){.memory_bytes = rf_plan_memory_bytes(trainer->plan)};
+    RF_TRY(rf_trainer_snapshot(&before, trainer));
+    rf_status status = time_steps(out, trainer, RF_MAX(steps, 1));
+    if (status == RF_OK && runs > 0) status = profile(out, trainer, runs);
+    rf_status restored = rf_trainer_restore(trainer, &before);
+    if (status == RF_OK) status = restored;
+    if (status != RF_OK) rf_bench_free(out);
+    return status;
+}
+
+void rf_bench_free(rf_bench *bench) {
+    free(bench->rows);
+    *bench = (rf_bench){0};
+}

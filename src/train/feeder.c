@@ -1,0 +1,166 @@
+/* The data set on the device.  Where the images fit they are uploaded once, as bytes; else each batch is copied into
+ * one of two staging buffers while the device still computes the steps before. */
+#include "train/feeder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../kernels/control.clh"
+
+static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {
+    int channels = f->dataset->channels;
+    float *values = rf_alloc((size_t)channels * 2, sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    for (int c = 0; c < channels; c++) { /* (x/255 - mean) / std */
+        values[c] = (float)(1.0 / (255.0 * std[c]));
+        values[channels + c] = (float)(-mean[c] / std[c]);
+    }
+    size_t bytes = (size_t)channels * 2 * sizeof *values;
+    rf_status status = rf_buffer_create(&f->scale_shift, f->device, bytes);
+    if (status == RF_OK) status = rf_buffer_write(f->scale_shift, 0, values, bytes);
+    free(values);
+    return status;
+}
+
+static rf_status make_staging(rf_feeder *f) {
+    rf_status status = RF_OK;
+    int32_t *identity = rf_alloc((size_t)f->staged_batch, sizeof *identity);
+    if (identity == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < f->staged_batch; i++) identity[i] = i;
+    size_t bytes = (size_t)f->staged_batch * sizeof *identity;
+    status = rf_buffer_create(&f->identity, f->device, bytes);
+    if (status == RF_OK) status = rf_buffer_write(f->identity, 0, identity, bytes);
+    free(identity);
+    for (int i = 0; i < 2 && status == RF_OK; i++) {
+        f->staging[i] = rf_alloc((size_t)f->staged_batch, (size_t)f->per_image);
+        f->staging_labels[i] = rf_alloc((size_t)f->staged_batch, sizeof(int32_t));
+        if (f->staging[i] == NULL || f->staging_labels[i] == NULL) status = RF_E_MEMORY;
+    }
+    return status;
+}
+
+static rf_status make_memory(rf_feeder *f) {
+    const rf_device_info *info = rf_device_describe(f->device);
+    const rf_dataset *d = f->dataset;
+    size_t images = (size_t)d->count, bytes = images * (size_t)f->per_image;
+    const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
+    f->streaming = (info->max_alloc_bytes > 0 && bytes > info->max_alloc_bytes) ||
+                   (info->memory_bytes > 0 && bytes > info->memory_bytes / 2) ||
+                   (forced != NULL && strcmp(forced, "1") == 0);
+    if (f->streaming) images = (size_t)f->staged_batch;
+    RF_TRY(rf_buffer_create(&f->pixels, f->device, images * (size_t)f->per_image));
+    RF_TRY(rf_buffer_create(&f->labels, f->device, images * sizeof(int32_t)));
+    if (f->streaming) return make_staging(f);
+    RF_TRY(rf_buffer_write(f->pixels, 0, d->pixels, bytes));
+    return rf_buffer_write(f->labels, 0, d->labels, images * sizeof(int32_t));
+}
+
+rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset *dataset, const double *mean,
+                           const double *std, int batch) {
+    *out = NULL;
+    rf_feeder *f = rf_alloc(1, sizeof *f);
+    if (f == NULL) return RF_E_MEMORY;
+    f->device = device;
+    f->dataset = dataset;
+    f->per_image = dataset->channels * dataset->height * dataset->width;
+    f->staged_batch = batch;
+    rf_status status = upload_scale(f, mean, std);
+    if (status == RF_OK) status = make_memory(f);
+    if (status == RF_OK) *out = f;
+    else rf_feeder_free(f);
+    return status;
+}
+
+void rf_feeder_free(rf_feeder *f) {
+    if (f == NULL) return;
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 2; j++) {
+            if (f->staging_event[i][j] == NULL) continue;
+            rf_event_wait(f->staging_event[i][j]); /* the device may still read the staging memory */
+            rf_event_free(f->staging_event[i][j]);
+        }
+        free(f->staging[i]);
+        free(f->staging_labels[i]);
+    }
+    rf_buffer_free(f->identity);
+    rf_buffer_free(f->pixels);
+    rf_buffer_free(f->labels);
+    rf_buffer_free(f->scale_shift);
+    free(f);
+}
+
+typedef struct gather_context {
+    int batch, per_image, channels, word, base;
+} gather_context;
+
+static void gather_reference(const void *context, void *const *data) {
+    const gather_context *g = context;
+    const uint8_t *pixels = data[0];
+    const int32_t *labels = data[1], *order = data[2];
+    const uint32_t *control = data[3];
+    const float *scale = data[4], *shift = scale + g->channels;
+    float *images = data[5];
+    int32_t *batch_labels = data[6];
+    for (int i = 0; i < g->batch; i++) {
+        int source = order[g->base + (g->word >= 0 ? (int)control[g->word] * g->batch : 0) + i];
+        const uint8_t *in = pixels + (size_t)source * (size_t)g->per_image;
+        float *out = images + (size_t)i * (size_t)g->per_image;
+        batch_labels[i] = labels[source];
+        for (int p = 0; p < g->per_image; p++) {
+            int c = p % g->channels;
+            out[p] = (float)in[p] * scale[c] + shift[c];
+        }
+    }
+}
+
+rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g) {
+    const rf_device_info *info = rf_device_describe(f->device);
+    gather_context context = {g->batch, f->per_image, f->dataset->channels, g->word, g->base};
+    rf_buffer *order = g->order;
+    if (f->streaming) {
+        order = f->identity; /* the host put the batch in order */
+        context.word = -1;
+        context.base = 0;
+    }
+    rf_buffer *buffers[] = {f->pixels, f->labels, order, g->control, f->scale_shift, g->images, g->labels};
+    double bytes = (double)g->batch * f->per_image * 5.0;
+    rf_sequence_label(sequence, "feed");
+    if (info->kind == RF_DEVICE_REFERENCE)
+        return rf_emit_host(sequence, gather_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0, bytes);
+    bool images = info->kind == RF_DEVICE_CPU;
+    rf_launch_desc desc = {.program = "train",
+                           .kernel = images ? "gather_images" : "gather_elements",
+                           .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]), RF_BUF(buffers[3]),
+                                    RF_BUF(buffers[4]), RF_BUF(buffers[5]), RF_BUF(buffers[6]), RF_I32(g->batch),
+                                    RF_I32(f->per_image), RF_I32(context.channels), RF_I32(context.word),
+                                    RF_I32(context.base)},
+                           .bytes = bytes};
+    size_t batch = (size_t)g->batch;
+    if (images) desc.global[0] = batch;
+    else {
+        desc.local[0] = RF_MIN(64, info->max_work_group);
+        desc.global[0] = rf_round_up((size_t)f->per_image, desc.local[0]);
+        desc.global[1] = batch;
+    }
+    return rf_emit(sequence, &desc);
+}
+
+rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {
+    if (!f->streaming) return RF_OK;
+    int turn = f->turn = !f->turn;
+    for (int j = 0; j < 2; j++) {
+        if (f->staging_event[turn][j] == NULL) continue;
+        RF_TRY(rf_event_wait(f->staging_event[turn][j]));
+        rf_event_free(f->staging_event[turn][j]);
+        f->staging_event[turn][j] = NULL;
+    }
+    for (int i = 0; i < batch; i++) {
+        memcpy(f->staging[turn] + (size_t)i * (size_t)f->per_image,
+               f->dataset->pixels + (size_t)indices[i] * (size_t)f->per_image, (size_t)f->per_image);
+        f->staging_labels[turn][i] = f->dataset->labels[indices[i]];
+    }
+    RF_TRY(rf_buffer_write_begin(&f->staging_event[turn][0], f->pixels, 0, f->staging[turn],
+                                 (size_t)batch * (size_t)f->per_image));
+    return rf_buffer_write_begin(&f->staging_event[turn][1], f->labels, 0, f->staging_labels[turn],
+                                 (size_t)batch * sizeof(int32_t));
+}

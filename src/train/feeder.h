@@ -1,0 +1,36 @@
+/* The feed on the device: the data set's bytes, and the launch that gathers and normalises a batch. */
+#ifndef RF_TRAIN_FEEDER_H
+#define RF_TRAIN_FEEDER_H
+
+#include "graph/sequence.h"
+#include "rangefinder/dataset.h"
+
+typedef struct rf_feeder {
+    rf_device *device;         /* borrowed, as is dataset */
+    const rf_dataset *dataset;
+    int per_image;             /* bytes */
+    bool streaming;            /* the images do not fit: batches are gathered by the host as they are needed */
+    rf_buffer *pixels, *labels, *scale_shift;
+    /* streaming: one batch on the device, fed from two staging buffers on the host in turn */
+    int staged_batch, turn;
+    uint8_t *staging[2];
+    int32_t *staging_labels[2];
+    rf_event *staging_event[2][2];
+    rf_buffer *identity; /* order of a staged batch: 0, 1, 2, ... */
+} rf_feeder;
+
+/* mean, std: of pixels scaled to 0..1, `channels` of each.  batch: the most images a batch has. */
+rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset *dataset, const double *mean,
+                           const double *std, int batch);
+void rf_feeder_free(rf_feeder *feeder);
+
+/* One gather: `batch` images into images and labels, by order[base + control[word] * batch ...]. */
+typedef struct rf_gather {
+    rf_buffer *order, *control, *images, *labels;
+    int batch, word, base;
+} rf_gather;
+rf_status rf_feeder_emit(rf_feeder *feeder, rf_sequence *sequence, const rf_gather *gather);
+/* Streaming only: hands the device the images `indices` before the gather that wants them is run. */
+rf_status rf_feeder_stage(rf_feeder *feeder, const int32_t *indices, int batch);
+
+#endif

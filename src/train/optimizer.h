@@ -1,0 +1,45 @@
+/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C. */
+#ifndef RF_TRAIN_OPTIMIZER_H
+#define RF_TRAIN_OPTIMIZER_H
+
+#include "../../kernels/control.clh"
+#include "device/device.h"
+#include "rangefinder/trainer.h"
+
+/* The arrays of an update; see kernels/optimizer.cl. */
+typedef struct rf_update {
+    float *p, *s0, *s1;
+    const float *g;
+    float ratio;          /* of this block */
+    const float *factors; /* of this step */
+    size_t begin, end;    /* floats */
+    const rf_optimizer_options *options;
+} rf_update;
+
+typedef struct rf_optimizer {
+    const char *name, *summary;
+    double weight_decay, eps; /* PyTorch's defaults */
+    int (*slots)(const rf_optimizer_options *options); /* 0..2 float a parameter */
+    /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole life. */
+    void (*factors)(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
+    void (*reference)(const rf_update *update);
+    const char *kernel; /* in kernels/optimizer.cl */
+    /* The kernel's own arguments, behind the common ones; returns how many. */
+    int (*args)(rf_arg out[8], const rf_optimizer_options *options);
+} rf_optimizer;
+
+/* Every optimizer there is: the only registration. */
+#define RF_OPTIMIZER_LIST(X)                                                                                 \
+    X(sgd)                                                                                                   \
+    X(adam)                                                                                                  \
+    X(adamw)                                                                                                 \
+    X(rmsprop)
+#define RF_OPTIMIZER_DECLARE(name) extern const rf_optimizer rf_optimizer_##name;
+RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
+#undef RF_OPTIMIZER_DECLARE
+
+const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
+/* Finds it and fills in the defaults; errors RF_E_USAGE name the option and its range. */
+rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *options);
+
+#endif

@@ -1,0 +1,150 @@
+/* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control words,
+ * `LAG` steps late; the device itself decides to stop, and its updates are masked from then on. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+enum { LAG = 4 }; /* steps in flight */
+
+typedef struct run {
+    rf_trainer *trainer;
+    const rf_run_desc *desc;
+    double *loss, start_ms;
+    uint32_t words[LAG][RF_CONTROL_WORDS];
+    rf_event *event[LAG];
+    size_t begun, heard; /* steps enqueued, and steps whose control words arrived */
+    size_t kept;         /* losses copied out of earlier segments */
+    bool cancelled;
+    uint32_t stop;
+} run;
+
+static rf_status start_control(run *r) {
+    uint32_t words[RF_CONTROL_WORDS] = {0};
+    float weight = 1, best = INFINITY, diverge = (float)r->desc->diverge;
+    memcpy(&words[RF_CONTROL_WEIGHT], &weight, sizeof weight);
+    memcpy(&words[RF_CONTROL_BEST], &best, sizeof best);
+    memcpy(&words[RF_CONTROL_DIVERGE], &diverge, sizeof diverge);
+    return rf_buffer_write(r->trainer->control, 0, words, sizeof words);
+}
+
+/* The tables of the next segment; the device is idle here. */
+static rf_status start_segment(run *r, size_t first, size_t steps) {
+    rf_trainer *t = r->trainer;
+    float factors[RF_SEGMENT * RF_STEP_FACTORS];
+    uint32_t zeros[3] = {0};
+    for (size_t i = 0; i < steps; i++)
+        t->optimizer->factors(factors + i * RF_STEP_FACTORS, &t->desc.optimizer, r->desc->lr[first + i],
+                              t->steps_done + (long)i + 1);
+    size_t batches = steps * (size_t)t->desc.accumulate;
+    RF_TRY(rf_order_fill(t->order, t->order_host, batches));
+    RF_TRY(rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
+    RF_TRY(rf_buffer_write(t->factors, 0, factors, steps * RF_STEP_FACTORS * sizeof(float)));
+    return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
+}
+
+static rf_status validate(run *r) {
+    rf_trainer *t = r->trainer;
+    int done = 0;
+    for (int which = 0; which < 2; which++) {
+        const rf_validator *v = &t->validator[which];
+        for (int b = 0; b < v->batches; b++, done += v->batch) {
+            RF_TRY(rf_feeder_stage(t->feeder, rf_order_validation(t->order) + done, v->batch));
+            RF_TRY(rf_sequence_run(t->validate[which]));
+        }
+    }
+    return RF_OK;
+}
+
+static rf_status enqueue_step(run *r, size_t in_segment) {
+    rf_trainer *t = r->trainer;
+    for (int m = 0; m < t->desc.accumulate; m++) {
+        size_t row = in_segment * (size_t)t->desc.accumulate + (size_t)m;
+        RF_TRY(rf_feeder_stage(t->feeder, t->order_host + row * (size_t)t->desc.batch, t->desc.batch));
+        RF_TRY(rf_sequence_run(t->micro));
+    }
+    RF_TRY(rf_sequence_run(t->update));
+    if (t->desc.validation > 0) RF_TRY(validate(r));
+    size_t slot = r->begun++ % LAG;
+    RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof r->words[slot]));
+    return rf_device_flush(t->desc.device);
+}
+
+static void report(run *r, const uint32_t *words) {
+    rf_trainer *t = r->trainer;
+    size_t done = words[RF_CONTROL_SEEN];
+    float loss;
+    memcpy(&loss, &words[RF_CONTROL_LAST], sizeof loss);
+    if (r->desc->progress == NULL || done == 0) return;
+    double elapsed = rf_time_ms() - r->start_ms, per_step = elapsed / (double)done;
+    rf_range_test_progress progress = {
+        .step = (int)done, .steps = (int)r->desc->steps, .lr = r->desc->lr[done - 1], .loss = loss,
+        .images_per_second = (double)t->desc.batch * t->desc.accumulate * 1e3 / RF_MAX(per_step, 1e-6),
+        .remaining_ms = per_step * (double)(r->desc->steps - done)};
+    if (!r->desc->progress(r->desc->progress_context, &progress)) r->cancelled = true;
+}
+
+/* Waits for the oldest step in flight and looks at what it says. */
+static rf_status hear_step(run *r) {
+    size_t slot = r->heard++ % LAG;
+    rf_status status = rf_event_wait(r->event[slot]);
+    rf_event_free(r->event[slot]);
+    r->event[slot] = NULL;
+    if (status != RF_OK) return status;
+    r->stop = r->words[slot][RF_CONTROL_STOP];
+    report(r, r->words[slot]);
+    return RF_OK;
+}
+
+static rf_status run_segment(run *r, size_t first, size_t steps) {
+    rf_trainer *t = r->trainer;
+    RF_TRY(start_segment(r, first, steps));
+    for (size_t i = 0; i < steps && r->stop == 0 && !r->cancelled; i++) {
+        RF_TRY(enqueue_step(r, i));
+        if (r->begun - r->heard == LAG) RF_TRY(hear_step(r));
+    }
+    while (r->heard < r->begun) RF_TRY(hear_step(r));
+    uint32_t words[RF_CONTROL_WORDS];
+    float losses[RF_SEGMENT];
+    RF_TRY(rf_buffer_read(t->control, 0, words, sizeof words));
+    size_t recorded = RF_MIN(words[RF_CONTROL_STEP], steps);
+    if (recorded > 0) RF_TRY(rf_buffer_read(t->losses, 0, losses, recorded * sizeof *losses));
+    for (size_t i = 0; i < recorded; i++) r->loss[r->kept++] = losses[i];
+    t->steps_done += (long)recorded;
+    return RF_OK;
+}
+
+rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer, const rf_run_desc *desc) {
+    run r = {.trainer = trainer, .desc = desc, .loss = loss, .start_ms = rf_time_ms()};
+    rf_status status = start_control(&r);
+    for (size_t first = 0; first < desc->steps && status == RF_OK && r.stop == 0 && !r.cancelled; first += RF_SEGMENT)
+        status = run_segment(&r, first, RF_MIN(desc->steps - first, (size_t)RF_SEGMENT));
+    for (int i = 0; i < LAG; i++) { /* after a failure: the device may still write into r.words */
+        if (r.event[i] == NULL) continue;
+        rf_event_wait(r.event[i]);
+        rf_event_free(r.event[i]);
+    }
+    *result = (rf_run_result){.steps = r.kept,
+                              .stop = r.stop == RF_RUN_DIVERGED     ? RF_STOP_DIVERGED
+                                      : r.stop == RF_RUN_NOT_FINITE ? RF_STOP_NOT_FINITE
+                                      : r.cancelled                 ? RF_STOP_INTERRUPTED
+                                                                    : RF_STOP_COMPLETED};
+    return status;
+}
+
+rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss) {
+    if (steps < 0 || !(lr >= 0) || isinf(lr))
+        return rf_fail(RF_E_USAGE, "%d steps at rate %g: steps and rate must be 0 or above", steps, lr);
+    double *rates = rf_alloc((size_t)steps * 2, sizeof *rates), *losses = rates + steps;
+    if (rates == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < steps; i++) rates[i] = lr;
+    rf_run_result result;
+    rf_run_desc desc = {.lr = rates, .steps = (size_t)steps};
+    rf_status status = rf_trainer_execute(&result, losses, trainer, &desc);
+    if (status == RF_OK && result.stop == RF_STOP_NOT_FINITE)
+        status = rf_fail(RF_E_FAILED, "the loss is not finite at step %zu of %d at rate %g", result.steps, steps, lr);
+    for (size_t i = 0; loss != NULL && i < (size_t)steps; i++) loss[i] = i < result.steps ? losses[i] : NAN;
+    free(rates);
+    return status;
+}

@@ -1,0 +1,174 @@
+/* Making and freeing trainers: defaults, memory, plans. */
+#include "train/trainer.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_VALIDATION_BATCH = 256 };
+
+static rf_status check_desc(rf_trainer_desc *d) {
+    const rf_dataset *data = d->dataset;
+    const rf_images *images = &d->model->images;
+    if (d->batch == 0) d->batch = 64;
+    if (d->accumulate == 0) d->accumulate = 1;
+    if (d->loss == NULL) d->loss = "cross_entropy";
+    if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
+        return rf_fail(RF_E_USAGE, "batch %d, accumulate %d, validation %d: batch and accumulate must be at least 1, validation 0",
+                       d->batch, d->accumulate, d->validation);
+    if (data->channels > 16) return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
+    if (images->channels != data->channels || images->height != data->height || images->width != data->width ||
+        images->classes < data->classes)
+        return rf_fail(RF_E_SHAPE, "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
+                       images->channels, images->height, images->width, images->classes, data->channels, data->height,
+                       data->width, data->classes);
+    if (!(d->label_smoothing >= 0 && d->label_smoothing <= 1))
+        return rf_fail(RF_E_USAGE, "label smoothing is %g; it must lie in 0..1", d->label_smoothing);
+    return RF_OK;
+}
+
+static rf_status set_normalisation(rf_trainer *t) {
+    const rf_dataset *data = t->desc.dataset;
+    if (t->desc.mean == NULL || t->desc.std == NULL) rf_dataset_statistics(data, t->mean, t->std);
+    for (int c = 0; c < data->channels; c++) {
+        if (t->desc.mean != NULL) t->mean[c] = t->desc.mean[c];
+        if (t->desc.std != NULL) t->std[c] = t->desc.std[c];
+        else if (t->std[c] == 0) t->std[c] = 1; /* a channel of one colour */
+        if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || t->std[c] <= 0)
+            return rf_fail(RF_E_USAGE, "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
+                           t->mean[c], t->std[c]);
+    }
+    return RF_OK;
+}
+
+/* The ratio of each block of the flat parameters, by the first pattern that its parameter's name matches. */
+static rf_status make_ratios(rf_trainer *t) {
+    const rf_weights *w = t->weights;
+    const rf_model *model = t->desc.model;
+    size_t blocks = w->trained_floats / w->grain;
+    float *ratio = rf_alloc(blocks, sizeof *ratio);
+    bool *used = rf_alloc(t->desc.group_count, sizeof *used);
+    rf_status status = ratio != NULL && used != NULL ? RF_OK : RF_E_MEMORY;
+    for (size_t b = 0; b < blocks && status == RF_OK; b++) ratio[b] = 1;
+    for (int i = 0; i < w->count && status == RF_OK; i++) {
+        if (model->parameters[i].is_state) continue;
+        size_t first = w->offset[i] / w->grain, count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->grain);
+        for (size_t g = 0; g < t->desc.group_count; g++) {
+            if (fnmatch(t->desc.groups[g].pattern, model->parameters[i].name, 0) != 0) continue;
+            for (size_t b = first; b < first + count; b++) ratio[b] = (float)t->desc.groups[g].ratio;
+            used[g] = true;
+            break;
+        }
+    }
+    for (size_t g = 0; g < t->desc.group_count && status == RF_OK; g++) {
+        if (!(t->desc.groups[g].ratio >= 0) || isinf(t->desc.groups[g].ratio))
+            status = rf_fail(RF_E_USAGE, "group '%s' has ratio %g; it must be a number of 0 or above",
+                             t->desc.groups[g].pattern, t->desc.groups[g].ratio);
+        else if (!used[g])
+            status = rf_fail(RF_E_USAGE, "group '%s' matches no parameter (or an earlier group takes them all); they are "
+                             "called like '%s'", t->desc.groups[g].pattern,
+                             w->count > 0 ? model->parameters[0].name : "");
+    }
+    if (status == RF_OK) status = rf_buffer_create(&t->ratio, t->desc.device, blocks * sizeof *ratio);
+    if (status == RF_OK) status = rf_buffer_write(t->ratio, 0, ratio, blocks * sizeof *ratio);
+    free(ratio);
+    free(used);
+    return status;
+}
+
+static rf_status zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
+    RF_TRY(rf_buffer_create(out, device, bytes));
+    return rf_buffer_fill(*out, 0);
+}
+
+static rf_status make_memory(rf_trainer *t) {
+    rf_device *device = t->desc.device;
+    size_t flat = t->weights->trained_floats * sizeof(float);
+    size_t order = (size_t)RF_SEGMENT * (size_t)t->desc.accumulate * (size_t)t->desc.batch * sizeof(int32_t);
+    uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
+    if (order > INT32_MAX) return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", t->desc.batch, t->desc.accumulate);
+    for (int i = 0; i < t->optimizer->slots(&t->desc.optimizer); i++) RF_TRY(zeroed(&t->slot[i], device, flat));
+    if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
+    RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
+    RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
+    RF_TRY(zeroed(&t->control, device, RF_CONTROL_WORDS * sizeof(uint32_t)));
+    RF_TRY(rf_buffer_create(&t->order_table, device, order));
+    RF_TRY(rf_buffer_create(&t->factors, device, RF_SEGMENT * RF_STEP_FACTORS * sizeof(float)));
+    RF_TRY(rf_buffer_create(&t->losses, device, RF_SEGMENT * sizeof(float)));
+    t->order_host = rf_alloc(order, 1);
+    return t->order_host != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+static rf_plan_desc plan_desc(const rf_trainer *t, int batch, bool training) {
+    const rf_trainer_desc *d = &t->desc;
+    return (rf_plan_desc){.device = d->device, .model = d->model, .weights = t->weights, .rng = t->rng, .batch = batch,
+                          .training = training, .loss = d->loss, .label_smoothing = d->label_smoothing,
+                          .class_weights = d->class_weights, .loss_gradient = 1.0f / (float)d->accumulate};
+}
+
+static rf_status make_validators(rf_trainer *t) {
+    int images = t->desc.validation, whole = RF_MIN(images, MAX_VALIDATION_BATCH);
+    if (images == 0) return RF_OK;
+    t->validator[0] = (rf_validator){.batch = whole, .batches = images / whole};
+    t->validator[1] = (rf_validator){.batch = images % whole, .batches = images % whole != 0};
+    for (int i = 0; i < 2; i++) {
+        rf_plan_desc desc = plan_desc(t, t->validator[i].batch, false);
+        if (t->validator[i].batches > 0) RF_TRY(rf_plan_create(&t->validator[i].plan, &desc));
+    }
+    size_t bytes = (size_t)images * sizeof(int32_t);
+    RF_TRY(rf_buffer_create(&t->validation_order, t->desc.device, bytes));
+    return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order), bytes);
+}
+
+static rf_status build(rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    rf_order_desc order = {.count = d->dataset->count, .batch = d->batch, .validation = d->validation,
+                           .no_shuffle = d->no_shuffle, .seed = d->seed};
+    RF_TRY(rf_order_create(&t->order, &order));
+    RF_TRY(set_normalisation(t));
+    RF_TRY(rf_feeder_create(&t->feeder, d->device, d->dataset, t->mean, t->std, RF_MAX(d->batch, RF_MIN(d->validation, MAX_VALIDATION_BATCH))));
+    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
+    RF_TRY(make_ratios(t));
+    RF_TRY(make_memory(t));
+    rf_plan_desc desc = plan_desc(t, d->batch, true);
+    RF_TRY(rf_plan_create(&t->plan, &desc));
+    RF_TRY(make_validators(t));
+    return rf_trainer_emit(t);
+}
+
+rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
+    *out = NULL;
+    rf_trainer *t = rf_alloc(1, sizeof *t);
+    if (t == NULL) return RF_E_MEMORY;
+    t->desc = *desc;
+    rf_status status = rf_optimizer_find(&t->optimizer, &t->desc.optimizer);
+    if (status == RF_OK) status = check_desc(&t->desc);
+    if (status == RF_OK) status = build(t);
+    if (status == RF_OK) *out = t;
+    else rf_trainer_free(t);
+    return status;
+}
+
+void rf_trainer_free(rf_trainer *t) {
+    if (t == NULL) return;
+    rf_device_sync(t->desc.device); /* whatever is still running uses the memory below */
+    rf_buffer *buffers[] = {t->slot[0], t->slot[1],     t->sum,     t->ratio,  t->rng,
+                            t->control, t->order_table, t->factors, t->losses, t->validation_order};
+    rf_sequence_free(t->micro);
+    rf_sequence_free(t->update);
+    for (int i = 0; i < 2; i++) {
+        rf_sequence_free(t->validate[i]);
+        rf_plan_free(t->validator[i].plan);
+    }
+    rf_plan_free(t->plan);
+    for (size_t i = 0; i < RF_COUNT(buffers); i++) rf_buffer_free(buffers[i]);
+    for (size_t i = 0; i < RF_COUNT(t->snapshot); i++) rf_buffer_free(t->snapshot[i]);
+    rf_weights_free(t->weights);
+    rf_feeder_free(t->feeder);
+    rf_order_free(t->order);
+    free(t->order_host);
+    free(t);
+}
+
+rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model) { return rf_weights_export(trainer->weights, model); }
