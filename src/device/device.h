@@ -6,42 +6,55 @@
 #include "base/base.h"
 #include "rangefinder/device.h"
 
-/* A piece of device memory, or a region of one.  Regions must start at a multiple of info.alignment_bytes and may
- * overlap; the queue is in order, so that a whole and its regions can be used one after another. */
+/* A piece of device memory, or a region of one.  Regions must start at a multiple of info.alignment_bytes and
+ * may overlap; the queue is in order, so that a whole and its regions can be used one after another. */
 typedef struct rf_buffer rf_buffer;
 rf_status rf_buffer_create(rf_buffer **out, rf_device *device, size_t bytes); /* contents undefined */
-rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset, size_t bytes); /* borrowed parent */
+rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset,
+                           size_t bytes); /* borrowed parent */
 void rf_buffer_free(rf_buffer *buffer);
 size_t rf_buffer_bytes(const rf_buffer *buffer);
 
-/* Transfers are in queue order.  write and read return when the host memory may be reused / holds the data. */
+/* Transfers are in queue order.  write and read return when the host memory may be reused / holds the data.
+ */
 rf_status rf_buffer_write(rf_buffer *buffer, size_t offset, const void *data, size_t bytes);
 rf_status rf_buffer_read(rf_buffer *buffer, size_t offset, void *data, size_t bytes);
 rf_status rf_buffer_copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes);
 rf_status rf_buffer_fill(rf_buffer *buffer, uint32_t pattern); /* whole buffer; its size is a multiple of 4 */
-/* Maps for reading and writing by the host; waits for what was enqueued before.  Free of cost with host_memory. */
+/* Maps for reading and writing by the host; waits for what was enqueued before.  Free of cost with
+ * host_memory. */
 rf_status rf_buffer_map(void **data, rf_buffer *buffer);
 rf_status rf_buffer_unmap(rf_buffer *buffer, void *data);
 
 /* A marker in the queue; non-blocking transfers hand one out so that the host can ask or wait later. */
 typedef struct rf_event rf_event;
 rf_status rf_buffer_read_begin(rf_event **out, rf_buffer *buffer, size_t offset, void *data, size_t bytes);
-rf_status rf_buffer_write_begin(rf_event **out, rf_buffer *buffer, size_t offset, const void *data, size_t bytes);
+rf_status rf_buffer_write_begin(rf_event **out, rf_buffer *buffer, size_t offset, const void *data,
+                                size_t bytes);
 bool rf_event_done(rf_event *event);
 rf_status rf_event_wait(rf_event *event); /* does not free */
 void rf_event_free(rf_event *event);      /* does not wait */
 
-/* A kernel of kernels/<program>.cl built with `options` ("-DVEC=8 ..."); programs are built once per (name, options)
- * and device, and their binaries kept in the user's cache folder.  Errors: RF_E_DEVICE with the build log's first
- * error, or that the compiler did not end within $RANGEFINDER_BUILD_TIMEOUT seconds (60). */
+/* A kernel of kernels/<program>.cl built with `options` ("-DVEC=8 ..."); programs are built once per (name,
+ * options) and device, and their binaries kept in the user's cache folder.  Errors: RF_E_DEVICE with the
+ * build log's first error, or that the compiler did not end within $RANGEFINDER_BUILD_TIMEOUT seconds (60).
+ */
 typedef struct rf_kernel rf_kernel;
 rf_status rf_kernel_create(rf_kernel **out, rf_device *device, const char *program, const char *name,
                            const char *options);
 void rf_kernel_free(rf_kernel *kernel);
-/* True if the program's binary was built now rather than found in the cache (then it has not been checked yet). */
+/* True if the program's binary was built now rather than found in the cache (then it has not been checked
+ * yet). */
 bool rf_kernel_is_new(const rf_kernel *kernel);
 
-typedef enum rf_arg_kind { RF_ARG_END, RF_ARG_BUFFER, RF_ARG_I32, RF_ARG_U32, RF_ARG_F32, RF_ARG_LOCAL } rf_arg_kind;
+typedef enum rf_arg_kind {
+    RF_ARG_END,
+    RF_ARG_BUFFER,
+    RF_ARG_I32,
+    RF_ARG_U32,
+    RF_ARG_F32,
+    RF_ARG_LOCAL
+} rf_arg_kind;
 typedef struct rf_arg {
     rf_arg_kind kind;
     union {
@@ -52,17 +65,23 @@ typedef struct rf_arg {
         size_t local_bytes;
     } as;
 } rf_arg;
-#define RF_BUF(b)   {.kind = RF_ARG_BUFFER, .as.buffer = (b)}
-#define RF_I32(v)   {.kind = RF_ARG_I32, .as.i32 = (int32_t)(v)}
-#define RF_U32(v)   {.kind = RF_ARG_U32, .as.u32 = (uint32_t)(v)}
-#define RF_F32(v)   {.kind = RF_ARG_F32, .as.f32 = (float)(v)}
-#define RF_LOCAL(n) {.kind = RF_ARG_LOCAL, .as.local_bytes = (n)}
+#define RF_BUF(b)                                                                                            \
+    { .kind = RF_ARG_BUFFER, .as.buffer = (b) }
+#define RF_I32(v)                                                                                            \
+    { .kind = RF_ARG_I32, .as.i32 = (int32_t)(v) }
+#define RF_U32(v)                                                                                            \
+    { .kind = RF_ARG_U32, .as.u32 = (uint32_t)(v) }
+#define RF_F32(v)                                                                                            \
+    { .kind = RF_ARG_F32, .as.f32 = (float)(v) }
+#define RF_LOCAL(n)                                                                                          \
+    { .kind = RF_ARG_LOCAL, .as.local_bytes = (n) }
 #define RF_MAX_ARGS 32
 
 /* Sets all arguments; they stay until set again.  args end with RF_ARG_END. */
 rf_status rf_kernel_set_args(rf_kernel *kernel, const rf_arg *args);
 /* Enqueues.  global must be multiples of local.  *event (may be NULL: none) times it when profiling is on. */
-rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event **event);
+rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
+                           rf_event **event);
 size_t rf_kernel_max_group(const rf_kernel *kernel);
 
 rf_status rf_device_sync(rf_device *device);  /* waits for everything enqueued */
@@ -71,8 +90,8 @@ rf_status rf_device_flush(rf_device *device); /* starts it without waiting */
 rf_status rf_device_profile(rf_device *device, bool on);
 rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
 
-/* Leaves `op` ("conv", or "conv.forward") to the reference from now on, and says so once on `rf_device_quarantined`.
- * $RANGEFINDER_QUARANTINE (a comma-separated list) does it from the start. */
+/* Leaves `op` ("conv", or "conv.forward") to the reference from now on, and says so once on
+ * `rf_device_quarantined`. $RANGEFINDER_QUARANTINE (a comma-separated list) does it from the start. */
 void rf_device_quarantine(rf_device *device, const char *op, const char *reason);
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction);
 
