@@ -38,6 +38,10 @@ typedef struct rf_dataset_options {
 /* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-..., t10k-..., or any
  * one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX files, gzipped or not);
  * a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be NULL.
+ * Image files: JPEG, PNG, BMP, PNM; transparency is dropped and EXIF's orientation ignored; the first one (in the order
+ * of the names' bytes) decides on grey or colour.  IDX images of 4 dimensions are (count, channels, height, width), or
+ * channels last where only the last number can be channels (1, 3, 4).
+ * Range: at most 8 GiB of pixels, and half of the machine's memory.
  * Errors: RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to mend it. */
 RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 
@@ -47,7 +51,7 @@ RF_API rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, cons
                                         int classes);
 RF_API void rf_dataset_free(rf_dataset *dataset);
 
-/* Mean and standard deviation of each channel, of pixels scaled to 0..1.  Shape: mean and std hold `channels`. */
+/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape: mean and std hold `channels`. */
 RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
 
 #ifdef __cplusplus

@@ -91,6 +91,8 @@ typedef struct rf_report {
 RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
 RF_API rf_status rf_report_json(const rf_report *report, const char *path);
 RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
+/* Can a plot be written to a path with this ending?  For asking before a long run. */
+RF_API rf_status rf_report_plot_check(const char *path);
 
 /* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free() *out. */
 typedef struct rf_terminal_options {

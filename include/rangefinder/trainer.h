@@ -26,6 +26,9 @@ typedef struct rf_optimizer_options {
     bool weight_decay_given, beta1_given, beta2_given, eps_given, alpha_given; /* take a zero as it is */
 } rf_optimizer_options;
 
+/* The names of the optimizers, ended by NULL. */
+RF_API const char *const *rf_optimizer_names(void);
+
 /* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match counts. */
 typedef struct rf_group {
     const char *pattern;

@@ -1,6 +1,6 @@
-/* The learning-rate range test (Smith 2017, arXiv 1506.01186): train while the rate rises, write down the losses, put
- * everything back as it was.  The rates are pytorch-lr-finder's: step i of N has r = i/(N-1) of the way, in the
- * logarithm or linearly, so that the first is start_lr and the last end_lr. */
+/* The learning-rate range test (Smith 2017, arXiv 1506.01186): train while the rate rises, write down the
+ * losses, put everything back as it was.  The rates are pytorch-lr-finder's: step i of N has r = i/(N-1) of
+ * the way, in the logarithm or linearly, so that the first is start_lr and the last end_lr. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,15 +12,16 @@ static rf_status check(rf_range_test_desc *d) {
     if (d->iterations == 0) d->iterations = 100;
     if (d->diverge == 0) d->diverge = 4;
     if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
-        return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last", d->start_lr,
-                       d->end_lr);
+        return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last",
+                       d->start_lr, d->end_lr);
     if (d->iterations < 2) return rf_fail(RF_E_USAGE, "%d iterations: at least 2 are needed", d->iterations);
     return RF_OK;
 }
 
 static double rate(const rf_range_test_desc *d, int i) {
     double r = (double)i / (d->iterations - 1);
-    return d->linear ? d->start_lr + r * (d->end_lr - d->start_lr) : d->start_lr * pow(d->end_lr / d->start_lr, r);
+    return d->linear ? d->start_lr + r * (d->end_lr - d->start_lr)
+                     : d->start_lr * pow(d->end_lr / d->start_lr, r);
 }
 
 rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
@@ -33,7 +34,10 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     double *lr = rf_alloc(steps * 2, sizeof *lr), *loss = lr + steps;
     if (lr == NULL) return RF_E_MEMORY;
     for (int i = 0; i < d.iterations; i++) lr[i] = rate(&d, i);
-    rf_run_desc run = {.lr = lr, .steps = steps, .diverge = d.diverge > 0 ? d.diverge : 0, .progress = d.progress,
+    rf_run_desc run = {.lr = lr,
+                       .steps = steps,
+                       .diverge = d.diverge > 0 ? d.diverge : 0,
+                       .progress = d.progress,
                        .progress_context = d.progress_context};
     rf_status status = rf_trainer_snapshot(&before, trainer);
     if (status != RF_OK) goto done;

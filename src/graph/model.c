@@ -1,21 +1,23 @@
-/* Models: nodes with their shapes, edges, and named parameters with PyTorch's names and default initialisation.
- * Text, files and the zoo are the model folder's. */
+/* Models: nodes with their shapes, edges, and named parameters with PyTorch's names and default
+ * initialisation. Text, files and the zoo are the model folder's. */
 #include "graph/model.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-rf_status rf_model_begin(rf_model **out, const char *name, rf_images images)
-{
+rf_status rf_model_begin(rf_model **out, const char *name, rf_images images) {
     *out = NULL;
     const int limit = 1 << 16;
     if (images.channels < 1 || images.height < 1 || images.width < 1 || images.channels > limit ||
         images.height > limit || images.width > limit ||
         (double)images.channels * images.height * images.width > RF_MAX_NUMBERS)
-        return rf_fail(RF_E_SHAPE, "images of %dx%dx%d (channels, height, width): each must be 1 to %d, and all together at most %d numbers",
+        return rf_fail(RF_E_SHAPE,
+                       "images of %dx%dx%d (channels, height, width): each must be 1 to %d, and all together "
+                       "at most %d numbers",
                        images.channels, images.height, images.width, limit, RF_MAX_NUMBERS);
-    if (images.classes < 1) return rf_fail(RF_E_SHAPE, "%d classes: there must be at least 1", images.classes);
+    if (images.classes < 1)
+        return rf_fail(RF_E_SHAPE, "%d classes: there must be at least 1", images.classes);
     rf_model *model = rf_alloc(1, sizeof *model);
     if (!model) return RF_E_MEMORY;
     model->images = images;
@@ -35,8 +37,7 @@ rf_status rf_model_begin(rf_model **out, const char *name, rf_images images)
     return RF_OK;
 }
 
-void rf_model_free(rf_model *model)
-{
+void rf_model_free(rf_model *model) {
     if (!model) return;
     for (int i = 0; i < model->node_count; i++) free(model->nodes[i].name);
     for (int i = 0; i < model->parameter_count; i++) {
@@ -52,23 +53,24 @@ void rf_model_free(rf_model *model)
 
 /* ---- adding ---- */
 
-static rf_status check_name(const rf_model *model, const char *name)
-{
+static rf_status check_name(const rf_model *model, const char *name) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     const size_t length = strlen(name), valid = strspn(name, allowed);
     if (length == 0 || length > RF_MAX_NAME)
-        return rf_fail(RF_E_INPUT, "a layer's name must have 1 to %d characters, this one has %zu", RF_MAX_NAME, length);
+        return rf_fail(RF_E_INPUT, "a layer's name must have 1 to %d characters, this one has %zu",
+                       RF_MAX_NAME, length);
     if (valid != length)
         return rf_fail(RF_E_INPUT, "layer name '%s': only letters, digits and _ . - may stand in it", name);
     const int twin = rf_model_find_node(model, name, length);
     if (twin < 0) return RF_OK;
     if (model->nodes[twin].line > 0)
-        return rf_fail(RF_E_INPUT, "two layers are named '%s': the first is in line %d", name, model->nodes[twin].line);
+        return rf_fail(RF_E_INPUT, "two layers are named '%s': the first is in line %d", name,
+                       model->nodes[twin].line);
     return rf_fail(RF_E_INPUT, "two layers are named '%s'", name);
 }
 
-static rf_status check_inputs(const rf_model *model, const rf_op *op, const char *name, int inputs, const int *input)
-{
+static rf_status check_inputs(const rf_model *model, const rf_op *op, const char *name, int inputs,
+                              const int *input) {
     if (inputs < op->inputs_min || inputs > op->inputs_max) {
         char range[32];
         if (op->inputs_min == op->inputs_max)
@@ -84,8 +86,7 @@ static rf_status check_inputs(const rf_model *model, const rf_op *op, const char
     return RF_OK;
 }
 
-void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch)
-{
+void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch) {
     const rf_node *n = &model->nodes[node];
     *problem = (rf_problem){
         .op = n->op, .attrs = n->attrs, .inputs = n->inputs, .y = n->shape, .id = (uint32_t)node};
@@ -96,13 +97,14 @@ void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int b
     }
 }
 
-static rf_status add_parameter(rf_model *model, int node, int slot, bool is_state, const rf_param_spec *spec)
-{
+static rf_status add_parameter(rf_model *model, int node, int slot, bool is_state,
+                               const rf_param_spec *spec) {
     const char *layer = model->nodes[node].name;
     double count = 1;
     for (int i = 0; i < spec->rank; i++) count *= spec->dim[i];
     if (count + (double)model->parameter_numbers > RF_MAX_NUMBERS)
-        return rf_fail(RF_E_SHAPE, "layer '%s': %s alone would hold %.3g numbers; a network may have %d in all", layer,
+        return rf_fail(RF_E_SHAPE,
+                       "layer '%s': %s alone would hold %.3g numbers; a network may have %d in all", layer,
                        spec->name, count, RF_MAX_NUMBERS);
     if (model->parameter_count == model->parameter_capacity) {
         const int capacity = RF_MAX(16, model->parameter_capacity * 2);
@@ -119,8 +121,7 @@ static rf_status add_parameter(rf_model *model, int node, int slot, bool is_stat
     return RF_OK;
 }
 
-static rf_status add_parameters(rf_model *model, int node, const rf_problem *problem)
-{
+static rf_status add_parameters(rf_model *model, int node, const rf_problem *problem) {
     const rf_op *op = problem->op;
     rf_param_spec specs[RF_MAX(RF_MAX_PARAMS, RF_MAX_STATES)];
     const int params = op->params ? op->params(problem, specs) : 0;
@@ -130,8 +131,7 @@ static rf_status add_parameters(rf_model *model, int node, const rf_problem *pro
     return RF_OK;
 }
 
-static rf_status reserve_node(rf_model *model)
-{
+static rf_status reserve_node(rf_model *model) {
     if (model->node_count > RF_MAX_NODES)
         return rf_fail(RF_E_INPUT, "more than %d layers: a network may not have so many", RF_MAX_NODES);
     if (model->node_count < model->node_capacity) return RF_OK;
@@ -143,20 +143,20 @@ static rf_status reserve_node(rf_model *model)
 }
 
 /* Takes back the last node and its parameters. */
-static void drop_node(rf_model *model, int parameters, size_t numbers)
-{
+static void drop_node(rf_model *model, int parameters, size_t numbers) {
     while (model->parameter_count > parameters) free(model->parameters[--model->parameter_count].name);
     model->parameter_numbers = numbers;
     free(model->nodes[--model->node_count].name);
 }
 
-rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs, int inputs,
-                            const int *input)
-{
+rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs,
+                            int inputs, const int *input) {
     if (model->finished)
         return rf_fail(RF_E_USAGE, "layer '%s': the network '%s' is finished already", name, model->name);
     if (op->is_loss)
-        return rf_fail(RF_E_INPUT, "layer '%s': %s is a loss, which belongs to the training, not to the network; end with the scores of the classes",
+        return rf_fail(RF_E_INPUT,
+                       "layer '%s': %s is a loss, which belongs to the training, not to the network; end "
+                       "with the scores of the classes",
                        name, op->name);
     RF_TRY(reserve_node(model));
     RF_TRY(check_name(model, name));
@@ -176,8 +176,9 @@ rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, 
     if (status != RF_OK)
         rf_fail_prefix(status, "layer '%s'", name);
     else if ((double)problem.y.c * problem.y.h * problem.y.w > RF_MAX_NUMBERS)
-        status = rf_fail(RF_E_SHAPE, "layer '%s': its output would be %dx%dx%d, more than %d numbers an image", name,
-                         problem.y.c, problem.y.h, problem.y.w, RF_MAX_NUMBERS);
+        status =
+            rf_fail(RF_E_SHAPE, "layer '%s': its output would be %dx%dx%d, more than %d numbers an image",
+                    name, problem.y.c, problem.y.h, problem.y.w, RF_MAX_NUMBERS);
     if (status == RF_OK) {
         n->shape = problem.y;
         status = add_parameters(model, node, &problem);
@@ -187,16 +188,14 @@ rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, 
     return status;
 }
 
-int rf_model_find_node(const rf_model *model, const char *name, size_t length)
-{
+int rf_model_find_node(const rf_model *model, const char *name, size_t length) {
     return rf_names_find(&model->names, name, length);
 }
 
 /* ---- finishing ---- */
 
 /* "line 7: layer 'pool'", or without the line for a network built in C. */
-static void say_layer(char text[RF_MAX_NAME + 48], const rf_node *node)
-{
+static void say_layer(char text[RF_MAX_NAME + 48], const rf_node *node) {
     const int size = RF_MAX_NAME + 48;
     if (node->line > 0)
         snprintf(text, (size_t)size, "line %d: layer '%s'", node->line, node->name);
@@ -204,8 +203,7 @@ static void say_layer(char text[RF_MAX_NAME + 48], const rf_node *node)
         snprintf(text, (size_t)size, "layer '%s'", node->name);
 }
 
-static rf_status check_all_read(const rf_model *model)
-{
+static rf_status check_all_read(const rf_model *model) {
     rf_status status = RF_OK;
     bool *read = rf_alloc((size_t)model->node_count, sizeof *read);
     if (!read) return RF_E_MEMORY;
@@ -215,34 +213,40 @@ static rf_status check_all_read(const rf_model *model)
         if (!read[i]) {
             char where[RF_MAX_NAME + 48];
             say_layer(where, &model->nodes[i]);
-            status = rf_fail(RF_E_INPUT, "%s: no other layer reads it, and it is not the last: let one read it (`<- %s`), or take it out",
+            status = rf_fail(RF_E_INPUT,
+                             "%s: no other layer reads it, and it is not the last: let one read it (`<- "
+                             "%s`), or take it out",
                              where, model->nodes[i].name);
         }
     free(read);
     return status;
 }
 
-static rf_status check_output(const rf_model *model)
-{
+static rf_status check_output(const rf_model *model) {
     if (model->node_count < 2)
-        return rf_fail(RF_E_INPUT, "the network '%s' has no layers; the least is `flatten` and `linear classes`", model->name);
+        return rf_fail(RF_E_INPUT,
+                       "the network '%s' has no layers; the least is `flatten` and `linear classes`",
+                       model->name);
     const rf_node *last = &model->nodes[model->output];
     const rf_shape y = last->shape;
     char where[RF_MAX_NAME + 48];
     say_layer(where, last);
     if (!y.flat && (y.h > 1 || y.w > 1))
-        return rf_fail(RF_E_SHAPE, "%s: the network ends in %dx%dx%d; end it with `flatten` and `linear classes`", where,
+        return rf_fail(RF_E_SHAPE,
+                       "%s: the network ends in %dx%dx%d; end it with `flatten` and `linear classes`", where,
                        y.c, y.h, y.w);
     if (rf_shape_count(y) != (size_t)model->images.classes)
-        return rf_fail(RF_E_SHAPE, "%s: the network ends in %zu scores, but there are %d classes; end it with `linear classes`",
-                       where, rf_shape_count(y), model->images.classes);
+        return rf_fail(
+            RF_E_SHAPE,
+            "%s: the network ends in %zu scores, but there are %d classes; end it with `linear classes`",
+            where, rf_shape_count(y), model->images.classes);
     return RF_OK;
 }
 
-/* PyTorch's defaults.  The random stream is the parameter's own, by its name: other layers may change, this one's
- * values stay.  (kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is U(-1/sqrt(fan_in), ...).) */
-static void initialise(rf_parameter *parameter, uint64_t seed)
-{
+/* PyTorch's defaults.  The random stream is the parameter's own, by its name: other layers may change, this
+ * one's values stay.  (kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is
+ * U(-1/sqrt(fan_in), ...).) */
+static void initialise(rf_parameter *parameter, uint64_t seed) {
     const rf_param_spec *spec = &parameter->spec;
     const size_t count = rf_param_count(spec);
     if (spec->init == RF_INIT_FAN_IN) {
@@ -257,8 +261,7 @@ static void initialise(rf_parameter *parameter, uint64_t seed)
     }
 }
 
-rf_status rf_model_finish(rf_model *model, uint64_t seed)
-{
+rf_status rf_model_finish(rf_model *model, uint64_t seed) {
     if (model->finished) return rf_fail(RF_E_USAGE, "the network '%s' is finished already", model->name);
     model->output = model->node_count - 1;
     RF_TRY(check_output(model));
@@ -276,18 +279,18 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed)
 
 /* ---- asking ---- */
 
-const char *rf_model_name(const rf_model *model) { return model->name; }
+const char *rf_model_name(const rf_model *model) {
+    return model->name;
+}
 
-size_t rf_model_parameter_count(const rf_model *model)
-{
+size_t rf_model_parameter_count(const rf_model *model) {
     size_t count = 0;
     for (int i = 0; i < model->parameter_count; i++)
         if (!model->parameters[i].is_state) count += rf_param_count(&model->parameters[i].spec);
     return count;
 }
 
-int rf_model_parameter(const rf_model *model, size_t index, rf_parameter_view *view)
-{
+int rf_model_parameter(const rf_model *model, size_t index, rf_parameter_view *view) {
     if (index >= (size_t)model->parameter_count) return 0;
     const rf_parameter *parameter = &model->parameters[index];
     *view = (rf_parameter_view){.name = parameter->name,

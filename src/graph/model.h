@@ -16,11 +16,11 @@ typedef struct rf_node {
 } rf_node;
 
 typedef struct rf_parameter {
-    char *name;        /* "layer1.0.conv1.weight" */
-    int node, slot;    /* the node it belongs to; its place among the node's params, or states */
-    bool is_state;     /* a batch-norm buffer: not trained */
+    char *name;     /* "layer1.0.conv1.weight" */
+    int node, slot; /* the node it belongs to; its place among the node's params, or states */
+    bool is_state;  /* a batch-norm buffer: not trained */
     rf_param_spec spec;
-    float *values;     /* PyTorch's layout; owned */
+    float *values; /* PyTorch's layout; owned */
 } rf_parameter;
 
 struct rf_model {
@@ -40,8 +40,8 @@ struct rf_model {
 enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
-rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs, int inputs,
-                            const int *input);
+rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs,
+                            int inputs, const int *input);
 int rf_model_find_node(const rf_model *model, const char *name, size_t length); /* -1: none */
 /* The problem of a node at a batch size, without fusion. */
 void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch);

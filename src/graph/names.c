@@ -5,8 +5,7 @@
 #include <string.h>
 
 /* The slot that holds the name, or the free one where it would go. */
-static rf_name_slot *slot_of(const rf_names *names, const char *name, size_t length)
-{
+static rf_name_slot *slot_of(const rf_names *names, const char *name, size_t length) {
     size_t at = rf_hash(name, length, 0) & (names->capacity - 1);
     for (;; at = (at + 1) & (names->capacity - 1)) {
         rf_name_slot *slot = &names->slots[at];
@@ -14,15 +13,13 @@ static rf_name_slot *slot_of(const rf_names *names, const char *name, size_t len
     }
 }
 
-int rf_names_find(const rf_names *names, const char *name, size_t length)
-{
+int rf_names_find(const rf_names *names, const char *name, size_t length) {
     if (!names->capacity) return -1;
     const rf_name_slot *slot = slot_of(names, name, length);
     return slot->name ? slot->value : -1;
 }
 
-static rf_status grow(rf_names *names)
-{
+static rf_status grow(rf_names *names) {
     rf_names larger = {.count = names->count, .capacity = RF_MAX(64, names->capacity * 2)};
     larger.slots = rf_alloc(larger.capacity, sizeof *larger.slots);
     if (!larger.slots) return RF_E_MEMORY;
@@ -35,16 +32,14 @@ static rf_status grow(rf_names *names)
     return RF_OK;
 }
 
-rf_status rf_names_add(rf_names *names, const char *name, int value)
-{
+rf_status rf_names_add(rf_names *names, const char *name, int value) {
     if (names->count * 2 >= names->capacity) RF_TRY(grow(names));
     *slot_of(names, name, strlen(name)) = (rf_name_slot){.name = name, .value = value};
     names->count++;
     return RF_OK;
 }
 
-void rf_names_free(rf_names *names)
-{
+void rf_names_free(rf_names *names) {
     free(names->slots);
     *names = (rf_names){0};
 }

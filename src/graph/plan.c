@@ -130,8 +130,9 @@ static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *
     RF_TRY(small.op->infer(&small));
     rf_check_result result;
     RF_TRY(rf_check_solver(&result, plan->desc.device, &small, choice->solver, &choice->config));
-    if (!result.ok)
-        return rf_fail(RF_E_DEVICE, "disagrees with the reference by %.3g times the tolerance", result.worst);
+    char text[192];
+    if (!rf_check_passed(&result))
+        return rf_fail(RF_E_DEVICE, "disagrees with the reference: %s", rf_check_text(text, &result));
     plan->trusted[plan->trusted_count++] = choice->solver;
     return RF_OK;
 }

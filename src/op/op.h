@@ -108,8 +108,8 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
 
 /* The memory of one node.  What a direction may touch:
  *   forward          reads x, param, state; writes y, saved, state (training)
- *   backward_params  reads x, y, dy, param, saved; writes grad (and saved)
- *   backward_data    reads x, y, dy, param, saved; writes dx[i] where need_dx[i]   (runs after backward_params)
+ *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
+ *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after backward_params)
  * An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work: scratch of the solver.
  * rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same buffers. */
 #define RF_TENSORS(T)                                                                                        \
@@ -156,6 +156,10 @@ typedef struct rf_solver {
                          const rf_tensors *tensors, const rf_config *config);
 } rf_solver;
 
+/* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
+void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
+                        const rf_device_info *info);
+
 /* ---- the op ---- */
 typedef struct rf_case { /* a sample for op_conformance and validate */
     const char *label;   /* "5x5 stride 2 odd" */
@@ -164,6 +168,8 @@ typedef struct rf_case { /* a sample for op_conformance and validate */
     int inputs;          /* 0: the op's minimum */
     rf_shape x[4];
     bool accumulate;     /* for every dx */
+    bool inference;      /* training is false: forward only */
+    float offset;        /* added to x[0], to test sums that cancel */
     bool large;          /* left out of quick runs (Oclgrind, self-check) */
 } rf_case;
 
@@ -175,6 +181,7 @@ struct rf_op {
     bool x_in_backward, y_in_backward;
     bool in_place;   /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
     bool alias;      /* y is x[0] as it lies (flatten): no kernels at all */
+    bool passes_gradient; /* every dx[i] is dy as it is (add): no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
     /* Sets problem->y from x and attrs; errors RF_E_SHAPE say the numbers ("input is 3x3, kernel 5x5 needs 5x5"). */
@@ -182,6 +189,7 @@ struct rf_op {
     int (*params)(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]); /* NULL: none */
     int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
     size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
+    bool saved_bits;                            /* they hold packed integers: compared bit by bit */
     bool (*fuses)(const rf_problem *problem, rf_act act, bool residual); /* can take act / a residual x[1]; NULL: no */
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */

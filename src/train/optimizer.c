@@ -10,6 +10,13 @@ static const rf_optimizer *const optimizers[] = {
 #undef RF_OPTIMIZER_ROW
 };
 
+const char *const *rf_optimizer_names(void) {
+#define RF_OPTIMIZER_NAME(name) #name,
+    static const char *const names[] = {RF_OPTIMIZER_LIST(RF_OPTIMIZER_NAME) NULL};
+#undef RF_OPTIMIZER_NAME
+    return names;
+}
+
 const rf_optimizer *rf_optimizer_at(size_t index) { return index < RF_COUNT(optimizers) ? optimizers[index] : NULL; }
 
 static rf_status check_range(const char *name, double value, double low, double high, const char *range) {

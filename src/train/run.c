@@ -38,7 +38,7 @@ static rf_status start_segment(run *r, size_t first, size_t steps) {
         t->optimizer->factors(factors + i * RF_STEP_FACTORS, &t->desc.optimizer, r->desc->lr[first + i],
                               t->steps_done + (long)i + 1);
     size_t batches = steps * (size_t)t->desc.accumulate;
-    RF_TRY(rf_order_fill(t->order, t->order_host, batches));
+    rf_order_fill(t->order, t->order_host, batches);
     RF_TRY(rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
     RF_TRY(rf_buffer_write(t->factors, 0, factors, steps * RF_STEP_FACTORS * sizeof(float)));
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
@@ -50,7 +50,7 @@ static rf_status validate(run *r) {
     for (int which = 0; which < 2; which++) {
         const rf_validator *v = &t->validator[which];
         for (int b = 0; b < v->batches; b++, done += v->batch) {
-            RF_TRY(rf_feeder_stage(t->feeder, rf_order_validation(t->order) + done, v->batch));
+            RF_TRY(rf_feeder_stage(t->feeder, rf_order_validation(t->order, NULL) + done, v->batch));
             RF_TRY(rf_sequence_run(t->validate[which]));
         }
     }

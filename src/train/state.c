@@ -14,7 +14,7 @@ rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *t) {
     rf_buffer *live[5];
     state_buffers(live, t);
     host->steps_done = t->steps_done;
-    rf_order_get_state(t->order, &host->order);
+    host->order = rf_order_tell(t->order);
     for (int i = 0; i < 5; i++) {
         if (live[i] == NULL) continue;
         size_t bytes = rf_buffer_bytes(live[i]);
@@ -28,7 +28,7 @@ rf_status rf_trainer_restore(rf_trainer *t, const rf_host_state *host) {
     rf_buffer *live[5];
     state_buffers(live, t);
     t->steps_done = host->steps_done;
-    rf_order_set_state(t->order, &host->order);
+    rf_order_seek(t->order, host->order);
     for (int i = 0; i < 5; i++)
         if (live[i] != NULL) RF_TRY(rf_buffer_copy(live[i], 0, t->snapshot[i], 0, rf_buffer_bytes(live[i])));
     return RF_OK;
@@ -39,7 +39,7 @@ rf_status rf_trainer_state(void **out, size_t *bytes, rf_trainer *t) {
     rf_host_state host;
     memset(&host, 0, sizeof host); /* padding too */
     host.steps_done = t->steps_done;
-    rf_order_get_state(t->order, &host.order);
+    host.order = rf_order_tell(t->order);
     state_buffers(live, t);
     size_t total = sizeof host;
     for (int i = 0; i < 5; i++) total += live[i] != NULL ? rf_buffer_bytes(live[i]) : 0;

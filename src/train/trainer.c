@@ -118,7 +118,7 @@ static rf_status make_validators(rf_trainer *t) {
     }
     size_t bytes = (size_t)images * sizeof(int32_t);
     RF_TRY(rf_buffer_create(&t->validation_order, t->desc.device, bytes));
-    return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order), bytes);
+    return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order, NULL), bytes);
 }
 
 static rf_status build(rf_trainer *t) {

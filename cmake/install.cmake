@@ -1,0 +1,29 @@
+# cmake --install: library, headers, program, pkg-config and CMake files, manual page and bash completion.
+include(CMakePackageConfigHelpers)
+set(RF_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/rangefinder)
+
+install(TARGETS rangefinder EXPORT rangefinder LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS rangefinder_program DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/rangefinder DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(BUILD_SHARED_LIBS) # a static library's own libraries are pkg-config's business
+  install(EXPORT rangefinder NAMESPACE rangefinder:: FILE rangefinder-config.cmake DESTINATION ${RF_CMAKE_DIR})
+endif()
+write_basic_package_version_file(rangefinder-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-config-version.cmake DESTINATION ${RF_CMAKE_DIR})
+file(RELATIVE_PATH RF_PREFIX_FROM_PKGCONFIG /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/rangefinder.pc.in rangefinder.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The program knows its commands and options; manual page and completion are what it says of them.
+if(NOT CMAKE_CROSSCOMPILING)
+  foreach(text man completion)
+    add_custom_command(OUTPUT rangefinder.${text} DEPENDS rangefinder_program
+                       COMMAND rangefinder_program --${text} > rangefinder.${text} VERBATIM)
+  endforeach()
+  add_custom_target(rangefinder_texts ALL DEPENDS rangefinder.man rangefinder.completion)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder.man DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+          RENAME rangefinder.1)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder.completion
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME rangefinder)
+endif()

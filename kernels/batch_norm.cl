@@ -1,0 +1,278 @@
+/* Batch norm over the rows (pixels) of x (P,C): y = act((x - mean) * invstd * weight + bias + residual), mean and variance
+ * of each channel over the batch; and its gradients.
+ *
+ *   statistics   each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, in runs short enough to stay
+ *                in the cache: two passes over a run, runs and blocks merged by Chan's formula in a fixed order.  (Never
+ *                E[x^2] - mean^2, which cancels.)   partial is (B,2,C): mean, M2.
+ *   merge        folds the blocks; saved is (4,C): mean, invstd, and from `fold` sum g, sum g * xhat.
+ *   apply        one pass: y from x, residual and the channels' numbers.
+ *   gradient_sums, fold   sums of g and g * xhat over the rows, g = dy where act let y pass; blocks as above.
+ *   gradient     dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P);  dresidual = g.
+ *
+ * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
+ * Who owns what: statistics and gradient_sums, tile: a work-item a block; group: a work-group a block of COLUMNS channels.
+ * merge and fold: a work-item VEC channels.  apply and gradient, tile: a run of rows; group: single elements. */
+#include "common.clh"
+
+static inline int block_begin(int rows, int block, int blocks) { return (int)((long)rows * block / blocks); }
+
+static inline floatv limit(floatv z, float low, float high) {
+    return z <= low ? (floatv)low : (z >= high ? (floatv)high : z);
+}
+static inline floatv passed(floatv dy, floatv y, float low, float high) {
+    return y <= low || y >= high ? (floatv)0.0f : dy;
+}
+
+#ifndef GROUP
+/* sum of TERM(row) over rows [0, n), by four independent sums that hide the latency of an addition. */
+#define SUM_ROWS(sum, n, TERM)                                                                               \
+    floatv sum = 0.0f;                                                                                       \
+    {                                                                                                        \
+        floatv sum1 = 0.0f, sum2 = 0.0f, sum3 = 0.0f;                                                        \
+        int row = 0;                                                                                         \
+        for (; row + 4 <= (n); row += 4) {                                                                   \
+            sum += TERM(row);                                                                                \
+            sum1 += TERM(row + 1);                                                                           \
+            sum2 += TERM(row + 2);                                                                           \
+            sum3 += TERM(row + 3);                                                                           \
+        }                                                                                                    \
+        for (; row < (n); ++row) sum += TERM(row);                                                           \
+        sum = (sum + sum1) + (sum2 + sum3);                                                                  \
+    }
+
+KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C, int run) {
+    const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
+    const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
+    __global float *means = partial + block * 2 * C, *squares = means + C;
+    for (int first = begin; first < end; first += run) {
+        const int n = min(run, end - first), before = first - begin;
+        const float share = (float)n / (float)(before + n), weight = (float)before * share;
+        for (int c = 0; c < C; c += VEC) {
+            const __global float *from = x + first * C + c;
+#define VALUE(row) fetch(from + (row)*C, C - c)
+            SUM_ROWS(total, n, VALUE)
+            const floatv mean = total * (1.0f / (float)n);
+#define SQUARE(row) (VALUE(row) - mean) * (VALUE(row) - mean)
+            SUM_ROWS(square, n, SQUARE)
+            if (before == 0) {
+                put(mean, means + c, C - c);
+                put(square, squares + c, C - c);
+                continue;
+            }
+            const floatv old = fetch(means + c, C - c), step = mean - old;
+            put(old + step * share, means + c, C - c);
+            put(fetch(squares + c, C - c) + square + step * step * weight, squares + c, C - c);
+        }
+    }
+}
+
+KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
+                            const __global float *saved, __global float *partial, int rows, int C, int run, float low,
+                            float high) {
+    const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
+    const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
+    __global float *sums = partial + block * 2 * C, *products = sums + C;
+    for (int first = begin; first < end; first += run) {
+        const int n = min(run, end - first);
+        for (int c = 0; c < C; c += VEC) {
+            const int left = C - c;
+            const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
+            floatv sum = 0.0f, product = 0.0f, sum1 = 0.0f, product1 = 0.0f;
+            int at = first * C + c, row = 0;
+            for (; row + 2 <= n; row += 2, at += 2 * C) {
+                floatv g = fetch(dy + at, left), h = fetch(dy + at + C, left);
+                if (y) {
+                    g = passed(g, fetch(y + at, left), low, high);
+                    h = passed(h, fetch(y + at + C, left), low, high);
+                }
+                sum += g;
+                product += g * (fetch(x + at, left) - mean);
+                sum1 += h;
+                product1 += h * (fetch(x + at + C, left) - mean);
+            }
+            if (row < n) {
+                floatv g = fetch(dy + at, left);
+                if (y) g = passed(g, fetch(y + at, left), low, high);
+                sum += g;
+                product += g * (fetch(x + at, left) - mean);
+            }
+            sum += sum1;
+            product = (product + product1) * invstd;
+            if (first > begin) {
+                sum += fetch(sums + c, left);
+                product += fetch(products + c, left);
+            }
+            put(sum, sums + c, left);
+            put(product, products + c, left);
+        }
+    }
+}
+
+#define FOR_ELEMENTS(at, c) FOR_TASKS(row, rows) for (int c = 0, at = row * C; c < C; c += VEC, at += VEC)
+
+#else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
+
+#define LINES (ITEMS / COLUMNS)
+
+/* Folds (n, mean, M2) of two parts; Chan, Golub, LeVeque 1979. */
+static inline void chan(float *n, float *mean, float *square, float n2, float mean2, float square2) {
+    const float both = *n + n2;
+    if (n2 > 0.0f) {
+        const float step = mean2 - *mean, share = n2 / both;
+        *mean += step * share;
+        *square += square2 + step * step * *n * share;
+        *n = both;
+    }
+}
+
+KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C, int run) {
+    __local float counts[ITEMS], means[ITEMS], squares[ITEMS];
+    const int item = (int)get_local_id(0), line = item / COLUMNS, c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
+    const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
+    const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
+    float n = 0.0f, mean = 0.0f, square = 0.0f;
+    if (c < C)
+        for (int first = begin + line; first < end; first += run * LINES) {
+            float total = 0.0f, part = 0.0f, count = 0.0f;
+            for (int k = 0, row = first; k < run && row < end; ++k, row += LINES) {
+                total += x[row * C + c];
+                count += 1.0f;
+            }
+            const float middle = total / count;
+            for (int k = 0, row = first; k < run && row < end; ++k, row += LINES) {
+                const float d = x[row * C + c] - middle;
+                part += d * d;
+            }
+            chan(&n, &mean, &square, count, middle, part);
+        }
+    counts[item] = n;
+    means[item] = mean;
+    squares[item] = square;
+    for (int stride = LINES / 2; stride > 0; stride /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (line < stride) {
+            const int other = item + stride * COLUMNS;
+            chan(&n, &mean, &square, counts[other], means[other], squares[other]);
+            counts[item] = n;
+            means[item] = mean;
+            squares[item] = square;
+        }
+    }
+    if (line == 0 && c < C) {
+        partial[block * 2 * C + c] = mean;
+        partial[block * 2 * C + C + c] = square;
+    }
+}
+
+KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
+              const __global float *saved, __global float *partial, int rows, int C, int run, float low, float high) {
+    __local float sums[ITEMS], products[ITEMS];
+    const int item = (int)get_local_id(0), line = item / COLUMNS, c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
+    const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
+    const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
+    float sum = 0.0f, product = 0.0f;
+    if (c < C) {
+        const float mean = saved[c], invstd = saved[C + c];
+        for (int row = begin + line; row < end; row += LINES) {
+            const int at = row * C + c;
+            const float g = y ? passed(dy[at], y[at], low, high) : dy[at];
+            sum += g;
+            product += g * (x[at] - mean);
+        }
+        product *= invstd;
+    }
+    sums[item] = sum;
+    products[item] = product;
+    for (int stride = LINES / 2; stride > 0; stride /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (line < stride) {
+            sums[item] += sums[item + stride * COLUMNS];
+            products[item] += products[item + stride * COLUMNS];
+        }
+    }
+    if (line == 0 && c < C) {
+        partial[block * 2 * C + c] = sums[item];
+        partial[block * 2 * C + C + c] = products[item];
+    }
+}
+
+#define FOR_ELEMENTS(at, c) FOR_TASKS(at, rows *C) for (int c = at % C, once = 1; once; once = 0)
+#endif
+
+KERNEL void merge(const __global float *partial, __global float *saved, __global float *running_mean,
+                    __global float *running_var, int rows, int C, int blocks, float eps, float momentum) {
+    FOR_TASKS(task, (C + VEC - 1) / VEC) {
+        const int c = task * VEC, left = C - c;
+        floatv mean = fetch(partial + c, left), square = fetch(partial + C + c, left);
+        for (int block = 1; block < blocks; ++block) {
+            const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
+            const float share = (float)(end - begin) / (float)end;
+            const floatv step = fetch(partial + block * 2 * C + c, left) - mean;
+            mean += step * share;
+            square += fetch(partial + block * 2 * C + C + c, left) + step * step * ((float)begin * share);
+        }
+        const floatv variance = square / (float)rows, unbiased = square / (float)max(rows - 1, 1);
+        put(mean, saved + c, left);
+        put(1.0f / sqrt(variance + eps), saved + C + c, left);
+        const floatv old_mean = fetch(running_mean + c, left), old_var = fetch(running_var + c, left);
+        put(old_mean + momentum * (mean - old_mean), running_mean + c, left);
+        put(old_var + momentum * (unbiased - old_var), running_var + c, left);
+    }
+}
+
+/* Inference: what `apply` needs, from the running statistics. */
+KERNEL void running(const __global float *running_mean, const __global float *running_var, __global float *saved,
+                      int C, float eps) {
+    FOR_TASKS(task, (C + VEC - 1) / VEC) {
+        const int c = task * VEC, left = C - c;
+        put(fetch(running_mean + c, left), saved + c, left);
+        put(1.0f / sqrt(fetch(running_var + c, left) + eps), saved + C + c, left);
+    }
+}
+
+KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
+                    const __global float *saved, const __global float *weight, const __global float *bias, int rows,
+                    int C, float low, float high) {
+    FOR_ELEMENTS(at, c) {
+        const int left = C - c;
+        const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
+        floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
+        if (residual) z += fetch(residual + at, left);
+        put(limit(z, low, high), y + at, left);
+    }
+}
+
+KERNEL void fold(const __global float *partial, __global float *saved, __global float *dweight,
+                   __global float *dbias, int C, int blocks) {
+    FOR_TASKS(task, (C + VEC - 1) / VEC) {
+        const int c = task * VEC, left = C - c;
+        floatv sum = fetch(partial + c, left), product = fetch(partial + C + c, left);
+        for (int block = 1; block < blocks; ++block) {
+            sum += fetch(partial + block * 2 * C + c, left);
+            product += fetch(partial + block * 2 * C + C + c, left);
+        }
+        put(sum, saved + 2 * C + c, left);
+        put(product, saved + 3 * C + c, left);
+        put(product, dweight + c, left);
+        put(sum, dbias + c, left);
+    }
+}
+
+KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
+                       __global float *dx, __global float *dresidual, const __global float *saved,
+                       const __global float *weight, int rows, int C, float low, float high, int accumulate,
+                       int accumulate_residual) {
+    const float inverse = 1.0f / (float)rows;
+    FOR_ELEMENTS(at, c) {
+        const int left = C - c;
+        floatv g = fetch(dy + at, left);
+        if (y) g = passed(g, fetch(y + at, left), low, high);
+        if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
+        if (dx) {
+            const floatv invstd = fetch(saved + C + c, left), xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
+            const floatv centred = g - inverse * (fetch(saved + 2 * C + c, left) + xhat * fetch(saved + 3 * C + c, left));
+            const floatv d = fetch(weight + c, left) * invstd * centred;
+            put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
+        }
+    }
+}

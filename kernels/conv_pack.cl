@@ -1,0 +1,65 @@
+/* What the convolution kernels of conv_tile.cl and conv_filter.cl read beside x, dy and the weights, one launch each.
+ * Every work-item writes a run of its own. */
+#include "common.clh"
+
+/* Transposed weights for backward data: [panel of k][tap][c][16 k] -> [panel of c][tap][all k][16 c], zeros where there is
+ * no c.  A task is one 16x16 block. */
+__kernel void transpose(const __global float *w, __global float *out, int out_at, int k, int c, int taps) {
+    out += out_at;
+    int k_panels = (k + 15) / 16, c_panels = (c + 15) / 16;
+    FOR_TASKS(task, c_panels * taps * k_panels) {
+        int kp = task % k_panels, tap = task / k_panels % taps, cp = task / k_panels / taps;
+        const __global float *from = w + (((size_t)kp * taps + tap) * c + cp * 16) * 16;
+        __global float *to = out + (((size_t)cp * taps + tap) * k + kp * 16) * 16;
+        int rows = min(16, k - kp * 16), columns = min(16, c - cp * 16);
+        for (int i = 0; i < rows; ++i)
+            for (int j = 0; j < 16; ++j) to[i * 16 + j] = j < columns ? from[j * 16 + i] : 0.0f;
+    }
+}
+
+/* x (n,h,w,c) with `pad` zeros around each map: a task is one row of out. */
+__kernel void pad(const __global float *x, __global float *out, int n, int h, int w, int c, int pad_y, int pad_x) {
+    int rows = h + 2 * pad_y, width = (w + 2 * pad_x) * c;
+    FOR_TASKS(task, n * rows) {
+        int row = task % rows - pad_y;
+        const __global float *from = x + ((long)(task / rows) * h + row) * w * c;
+        __global float *to = out + (long)task * width;
+        int begin = row >= 0 && row < h ? pad_x * c : width, end = row >= 0 && row < h ? begin + w * c : width;
+        for (int i = 0; i < begin; ++i) to[i] = 0.0f;
+        for (int i = begin; i < end; ++i) to[i] = from[i - begin];
+        for (int i = end; i < width; ++i) to[i] = 0.0f;
+    }
+}
+
+__kernel void clear(__global float *out, int count) {
+    FOR_TASKS(i, count) out[i] = 0.0f;
+}
+
+/* dy before the fused activation (1: ReLU, 2: ReLU6), told by its y. */
+__kernel void mask(const __global float *dy, const __global float *y, __global float *out, int out_at,
+                   int count, int act) {
+    out += out_at;
+    FOR_TASKS(task, (count + VEC - 1) / VEC) {
+        int i = task * VEC, left = count - i;
+        floatv seen = fetch(y + i, left), d = fetch(dy + i, left);
+        d = seen <= 0.0f ? (floatv)0.0f : d;
+        if (act == 2) d = seen >= 6.0f ? (floatv)0.0f : d;
+        put(d, out + i, left);
+    }
+}
+
+/* Sums the partial gradients of conv_filter.cl in their order: parts x [size + biases], into grad and grad_bias (of `k`). */
+__kernel void reduce(const __global float *parts, int parts_at, __global float *grad, __global float *grad_bias, int count, int size,
+                     int biases, int k) {
+    int stride = size + biases;
+    parts += parts_at;
+    FOR_TASKS(task, (size + (grad_bias ? k : 0) + VEC - 1) / VEC) {
+        int i = task * VEC, left = min(stride - i, VEC);
+        floatv sum = 0.0f;
+        for (int part = 0; part < count; ++part) sum += fetch(parts + (size_t)part * stride + i, left);
+        if (i < size)
+            put(sum, grad + i, left);
+        else
+            put(sum, grad_bias + i - size, k - (i - size));
+    }
+}

@@ -1,0 +1,118 @@
+/* Losses of scores x (N,C) against class labels (N), as the mean over the batch, and their gradients.
+ *
+ * cross_rows   row r: with logp = x - max - log sum exp(x - max) and class weights w,
+ *              term = -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], weight w[label], s the label smoothing.
+ * square_rows  row r: term = sum_c (x[c] - [c == label])^2, weight C.
+ * reduce       y = sum of terms / sum of weights, in a fixed order.
+ * cross_gradient, square_gradient   dx, element by element; both scale with dy, one number on the device.
+ *
+ * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights and the
+ * sum of the class weights.  A label outside 0..C-1 gives NaN, and so does a row that holds one.
+ * Who owns what: a work-item a row; reduce: one work-item, or one work-group of ITEMS; gradients: single elements. */
+#include "common.clh"
+
+KERNEL void cross_rows(const __global float *x, const __global int *labels, const __global float *class_weights,
+                         __global float *rows, __global float *saved, int N, int C, float smoothing) {
+    FOR_TASKS(r, N) {
+        const __global float *row = x + r * C;
+        const int label = labels[r];
+        float top = row[0], total = 0.0f, smooth = 0.0f;
+        for (int c = 1; c < C; ++c) top = row[c] > top ? row[c] : top;
+        for (int c = 0; c < C; ++c) total += exp(row[c] - top);
+        const float log_total = log(total);
+        if (smoothing > 0.0f)
+            for (int c = 0; c < C; ++c) smooth -= class_weights[c] * (row[c] - top - log_total);
+        const bool valid = label >= 0 && label < C;
+        const float weight = valid ? class_weights[label] : NAN;
+        const float likely = valid ? -weight * (row[label] - top - log_total) : NAN;
+        rows[r] = (1.0f - smoothing) * likely + smoothing / (float)C * smooth;
+        rows[N + r] = weight;
+        if (saved) {
+            saved[r] = top;
+            saved[N + r] = log_total;
+        }
+    }
+}
+
+KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows, int N, int C) {
+    FOR_TASKS(r, N) {
+        const int label = labels[r];
+        float total = 0.0f;
+        for (int c = 0; c < C; ++c) {
+            const float d = x[r * C + c] - (c == label ? 1.0f : 0.0f);
+            total += d * d;
+        }
+        rows[r] = label >= 0 && label < C ? total : NAN;
+        rows[N + r] = (float)C;
+    }
+}
+
+#ifdef GROUP
+/* The sum of ITEMS numbers, one of each work-item, in a fixed order; every work-item gets it. */
+static inline float group_sum(float value, __local float *scratch) {
+    const int item = (int)get_local_id(0);
+    scratch[item] = value;
+    for (int stride = ITEMS / 2; stride > 0; stride /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (item < stride) scratch[item] += scratch[item + stride];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const float total = scratch[0];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return total;
+}
+#define FIRST         (int)get_local_id(0)
+#define STEP          ITEMS
+#define TOTAL(value)  group_sum(value, scratch)
+#define SCRATCH       __local float scratch[ITEMS];
+#else
+#define FIRST         0
+#define STEP          1
+#define TOTAL(value)  (value)
+#define SCRATCH
+#endif
+
+KERNEL void reduce(const __global float *rows, const __global float *class_weights, __global float *y,
+                               __global float *totals, int N, int C) {
+    SCRATCH
+    float terms = 0.0f, weights = 0.0f, classes = 0.0f;
+    for (int r = FIRST; r < N; r += STEP) {
+        terms += rows[r];
+        weights += rows[N + r];
+    }
+    if (totals)
+        for (int c = FIRST; c < C; c += STEP) classes += class_weights[c];
+    terms = TOTAL(terms);
+    weights = TOTAL(weights);
+    classes = TOTAL(classes);
+    if (get_local_id(0) != 0) return;
+    y[0] = terms / weights;
+    if (totals) {
+        totals[2 * N] = weights;
+        totals[2 * N + 1] = classes;
+    }
+}
+
+KERNEL void cross_gradient(const __global float *x, const __global int *labels, const __global float *class_weights,
+                             const __global float *saved, const __global float *dy, __global float *dx, int N, int C,
+                             float smoothing, int accumulate) {
+    const float scale = dy[0] / saved[2 * N], classes = saved[2 * N + 1];
+    FOR_TASKS(i, N * C) {
+        const int r = i / C, c = i % C, label = labels[r];
+        const float p = exp(x[i] - saved[r] - saved[N + r]);
+        const float weight = label >= 0 && label < C ? class_weights[label] : NAN;
+        float g = (1.0f - smoothing) * weight * (p - (c == label ? 1.0f : 0.0f));
+        if (smoothing > 0.0f) g += smoothing / (float)C * (p * classes - class_weights[c]);
+        dx[i] = g * scale + (accumulate ? dx[i] : 0.0f);
+    }
+}
+
+KERNEL void square_gradient(const __global float *x, const __global int *labels, const __global float *dy,
+                              __global float *dx, int N, int C, int accumulate) {
+    const float scale = 2.0f * dy[0] / ((float)N * (float)C);
+    FOR_TASKS(i, N * C) {
+        const int r = i / C, c = i % C, label = labels[r];
+        const float target = label >= 0 && label < C ? (c == label ? 1.0f : 0.0f) : NAN;
+        dx[i] = (x[i] - target) * scale + (accumulate ? dx[i] : 0.0f);
+    }
+}

@@ -1,0 +1,32 @@
+/* Rows moved and added, for add, concat and their gradients: to[r*to_stride + c] = a[...] + b[...], r < rows, c < columns.
+ *
+ * Each of to, a, b has its own stride, and starts at its own offset; b may be null, and any may be the same memory at the
+ * same place.  A dense array is one row.  tile: a task is VEC columns of a row, or a row where there are many; group: one
+ * element. */
+#include "common.clh"
+
+KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset,
+                  int a_stride, const __global float *b, int b_offset, int b_stride, int rows, int columns) {
+#ifdef GROUP
+    FOR_TASKS(task, rows * columns) {
+        const int r = task / columns, c = task % columns;
+        const float v = a[a_offset + r * a_stride + c];
+        to[to_offset + r * to_stride + c] = b ? v + b[b_offset + r * b_stride + c] : v;
+    }
+#else
+    if (rows == 1) {
+        FOR_TASKS(task, (columns + VEC - 1) / VEC) {
+            const int c = task * VEC, left = columns - c;
+            const floatv v = fetch(a + a_offset + c, left);
+            put(b ? v + fetch(b + b_offset + c, left) : v, to + to_offset + c, left);
+        }
+        return;
+    }
+    FOR_TASKS(r, rows)
+    for (int c = 0; c < columns; c += VEC) {
+        const int left = columns - c;
+        const floatv v = fetch(a + a_offset + r * a_stride + c, left);
+        put(b ? v + fetch(b + b_offset + r * b_stride + c, left) : v, to + to_offset + r * to_stride + c, left);
+    }
+#endif
+}

@@ -1,0 +1,185 @@
+/* CIFAR-10 and CIFAR-100 in their binary form: a file or a folder of them, 3x32x32.
+ * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100; the fine one is taken),
+ * and 3072 bytes of pixels as planes.  Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/format.h"
+
+enum { CHANNELS = 3, SIDE = 32, IMAGE = CHANNELS * SIDE * SIDE };
+
+typedef struct variant {
+    int label_bytes, classes;
+    const char *names; /* the file of the classes' names */
+} variant;
+static const variant variants[] = {{1, 10, "batches.meta.txt"}, {2, 100, "fine_label_names.txt"}};
+
+/* Which files of a folder are taken: the first pattern that matches any. */
+static const char *const patterns[] = {"data_batch_*.bin", "train.bin", "test_batch.bin", "test.bin"};
+
+static bool matches(const rf_entry *entry, const char *pattern) {
+    return entry->kind == RF_ENTRY_FILE && fnmatch(pattern, entry->name, 0) == 0;
+}
+
+static const char *pattern_of(const rf_listing *list) {
+    for (size_t p = 0; p < RF_COUNT(patterns); p++)
+        for (size_t i = 0; i < list->count; i++)
+            if (matches(&list->entries[i], patterns[p])) return patterns[p];
+    return NULL;
+}
+
+static bool claims(const char *spec) {
+    struct stat info;
+    rf_listing list;
+    if (stat(spec, &info) != 0) return false;
+    if (!S_ISDIR(info.st_mode)) return S_ISREG(info.st_mode) && fnmatch("*.bin", spec, 0) == 0;
+    if (rf_listing_read(&list, spec) != RF_OK) return false;
+    bool found = pattern_of(&list) != NULL;
+    rf_listing_free(&list);
+    return found;
+}
+
+/* The variant whose records fill the file; where both would, train.bin and test.bin are CIFAR-100's names. */
+static rf_status inspect(const variant **out, uint64_t *records, const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0) return rf_fail(RF_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    uint64_t size = (uint64_t)info.st_size;
+    bool fits[RF_COUNT(variants)];
+    for (size_t i = 0; i < RF_COUNT(variants); i++)
+        fits[i] = size > 0 && size % (uint64_t)(IMAGE + variants[i].label_bytes) == 0;
+    bool hundred_name = fnmatch("*train.bin", path, 0) == 0 || fnmatch("*test.bin", path, 0) == 0;
+    bool hundred = fits[1] && (hundred_name || !fits[0]);
+    if (!fits[0] && !fits[1])
+        return rf_fail(
+            RF_E_INPUT,
+            "%s: its %llu bytes are not a whole number of CIFAR records (3073 bytes in CIFAR-10, 3074 in "
+            "CIFAR-100): cut off, or another kind of file",
+            path, (unsigned long long)size);
+    *out = &variants[hundred];
+    *records = size / (uint64_t)(IMAGE + (*out)->label_bytes);
+    return RF_OK;
+}
+
+/* Reads one file's records into the images from `first` on. */
+static rf_status read_records(rf_dataset *dataset, size_t first, size_t records, const char *path,
+                              const variant *kind) {
+    rf_status status = RF_OK;
+    uint8_t record[IMAGE + 2];
+    size_t size = (size_t)(IMAGE + kind->label_bytes);
+    FILE *stream = fopen(path, "rbe");
+    if (stream == NULL) return rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    for (size_t i = 0; status == RF_OK && i < records; i++) {
+        if (fread(record, 1, size, stream) != size) {
+            status = rf_fail(RF_E_IO, "%s: cannot be read: %s", path,
+                             ferror(stream) ? strerror(errno) : "cut off");
+            break;
+        }
+        int label = record[kind->label_bytes - 1];
+        if (label >= kind->classes)
+            status = rf_fail(RF_E_INPUT, "%s: record %zu has the label %d, but CIFAR-%d has 0 to %d", path, i,
+                             label, kind->classes, kind->classes - 1);
+        else if (rf_interrupted())
+            status = rf_fail(RF_E_INTERRUPTED, "interrupted");
+        dataset->labels[first + i] = label;
+        rf_interleave(dataset->pixels + (first + i) * IMAGE, record + kind->label_bytes, CHANNELS,
+                      SIDE * SIDE);
+    }
+    fclose(stream);
+    return status;
+}
+
+/* The names of the classes, one a line, where their file lies beside the data and holds as many as it should.
+ */
+static rf_status read_names(rf_dataset *dataset, const char *folder, const variant *kind) {
+    rf_status status = RF_OK;
+    void *text = NULL;
+    size_t length;
+    int n = 0;
+    char *path = rf_path_join(folder, kind->names), **names = rf_alloc((size_t)kind->classes, sizeof *names);
+    if (path == NULL || names == NULL) status = RF_E_MEMORY;
+    if (status == RF_OK && rf_file_read(&text, &length, path, 1 << 16) == RF_OK) {
+        char *rest = text;
+        for (char *line; status == RF_OK && (line = strsep(&rest, "\r\n")) != NULL;) {
+            if (*line == '\0') continue;
+            if (n < kind->classes && (names[n] = rf_strdup(line)) == NULL) status = RF_E_MEMORY;
+            n++;
+        }
+    }
+    if (status == RF_OK && n == kind->classes) {
+        dataset->class_names = names;
+        names = NULL;
+    }
+    for (int i = 0; names != NULL && i < kind->classes; i++) free(names[i]);
+    free(names);
+    free(text);
+    free(path);
+    return status;
+}
+
+static rf_status open_files(rf_dataset **out, const char *spec, const char *folder, char *const *paths,
+                            size_t count) {
+    const variant *kind = NULL, *other;
+    uint64_t records, first = 0;
+    rf_data_shape shape = {.channels = CHANNELS, .height = SIDE, .width = SIDE};
+    for (size_t i = 0; i < count; i++) {
+        RF_TRY(inspect(&other, &records, paths[i]));
+        if (kind != NULL && kind != other)
+            return rf_fail(RF_E_INPUT, "%s: CIFAR-%d data among CIFAR-%d data", paths[i], other->classes,
+                           kind->classes);
+        kind = other;
+        shape.count += records;
+    }
+    shape.classes = (uint64_t)kind->classes;
+    RF_TRY(rf_dataset_create(out, spec, shape));
+    for (size_t i = 0; i < count; i++, first += records) {
+        RF_TRY(inspect(&other, &records, paths[i]));
+        if (other != kind || records > shape.count - first)
+            return rf_fail(RF_E_IO, "%s: changed while it was read", paths[i]);
+        RF_TRY(read_records(*out, (size_t)first, (size_t)records, paths[i], kind));
+    }
+    return read_names(*out, folder, kind);
+}
+
+static rf_status open_file(rf_dataset **out, const char *spec) {
+    char *path = rf_strdup(spec), *folder = rf_strdup(spec);
+    rf_status status = RF_E_MEMORY;
+    if (path != NULL && folder != NULL) {
+        char *slash = strrchr(folder, '/');
+        if (slash != NULL) slash[1] = '\0';
+        status = open_files(out, spec, slash != NULL ? folder : ".", &path, 1);
+    }
+    free(folder);
+    free(path);
+    return status;
+}
+
+static rf_status open_cifar(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
+    rf_status status = RF_OK;
+    rf_listing list;
+    size_t count = 0;
+    (void)options;
+    if (!rf_is_folder(spec)) return open_file(out, spec);
+    RF_TRY(rf_listing_read(&list, spec));
+    const char *pattern = pattern_of(&list);
+    char **paths = rf_alloc(list.count, sizeof *paths);
+    if (paths == NULL) status = RF_E_MEMORY;
+    for (size_t i = 0; status == RF_OK && i < list.count; i++)
+        if (pattern != NULL && matches(&list.entries[i], pattern) &&
+            (paths[count++] = rf_path_join(spec, list.entries[i].name)) == NULL)
+            status = RF_E_MEMORY;
+    if (status == RF_OK && count == 0) status = rf_fail(RF_E_IO, "%s: its files have vanished", spec);
+    if (status == RF_OK) status = open_files(out, spec, spec, paths, count);
+    for (size_t i = 0; paths != NULL && i < count; i++) free(paths[i]);
+    free(paths);
+    rf_listing_free(&list);
+    return status;
+}
+
+const rf_data_format rf_data_format_cifar = {
+    .spec = "a CIFAR-10 or CIFAR-100 .bin file, or a folder that holds them",
+    .claims = claims,
+    .open = open_cifar,
+};

@@ -1,0 +1,325 @@
+/* Data sets, whatever their format: opening by detection, the memory budget, limits, sizes, statistics. */
+#include "rangefinder/dataset.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/format.h"
+#include "data/image.h"
+
+enum { MAX_SIDE = 65536, MAX_CHANNELS = 1024, MAX_CLASSES = 65536 };
+
+static const rf_data_format *const formats[] = {
+#define RF_FORMAT_ROW(symbol) &rf_data_format_##symbol,
+    RF_FORMAT_LIST(RF_FORMAT_ROW)
+#undef RF_FORMAT_ROW
+};
+
+/* ---- making and freeing ---- */
+
+uint64_t rf_dataset_budget(void) {
+    uint64_t most = (uint64_t)8 << 30;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? RF_MIN(most, (uint64_t)pages * (uint64_t)page / 2) : most;
+}
+
+static rf_status check_range(const char *name, const char *what, uint64_t value, uint64_t least,
+                             uint64_t most) {
+    if (value >= least && value <= most) return RF_OK;
+    return rf_fail(RF_E_INPUT, "%s: %s is %llu, but must be %llu to %llu", name, what,
+                   (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
+}
+
+rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s) {
+    *out = NULL;
+    RF_TRY(check_range(name, "the number of images", s.count, 1, INT32_MAX));
+    RF_TRY(check_range(name, "the number of channels", s.channels, 1, MAX_CHANNELS));
+    RF_TRY(check_range(name, "the height", s.height, 1, MAX_SIDE));
+    RF_TRY(check_range(name, "the width", s.width, 1, MAX_SIDE));
+    RF_TRY(check_range(name, "the number of classes", s.classes, 2, MAX_CLASSES));
+    uint64_t image = s.channels * s.height * s.width; /* at most 2^42 */
+    if (image > rf_dataset_budget() / s.count)
+        return rf_fail(
+            RF_E_INPUT,
+            "%s: %llu images of %llux%llux%llu would take %.1f GB, more than the %.1f GB that a data set "
+            "may have here; use fewer or smaller ones",
+            name, (unsigned long long)s.count, (unsigned long long)s.channels, (unsigned long long)s.height,
+            (unsigned long long)s.width, (double)s.count * (double)image * 1e-9,
+            (double)rf_dataset_budget() * 1e-9);
+    rf_dataset *dataset = rf_alloc(1, sizeof *dataset);
+    if (dataset == NULL) return RF_E_MEMORY;
+    *dataset = (rf_dataset){.name = rf_strdup(name),
+                            .count = (int)s.count,
+                            .channels = (int)s.channels,
+                            .height = (int)s.height,
+                            .width = (int)s.width,
+                            .classes = (int)s.classes,
+                            .pixels = rf_alloc((size_t)s.count, (size_t)image),
+                            .labels = rf_alloc((size_t)s.count, sizeof *dataset->labels)};
+    if (dataset->name == NULL || dataset->pixels == NULL || dataset->labels == NULL) {
+        rf_dataset_free(dataset);
+        return RF_E_MEMORY;
+    }
+    *out = dataset;
+    return RF_OK;
+}
+
+void rf_dataset_free(rf_dataset *dataset) {
+    if (dataset == NULL) return;
+    for (int i = 0; dataset->class_names != NULL && i < dataset->classes; i++) free(dataset->class_names[i]);
+    for (size_t i = 0; i < dataset->bad_count; i++) {
+        free(dataset->bad[i].path);
+        free(dataset->bad[i].reason);
+    }
+    free(dataset->class_names);
+    free(dataset->bad);
+    free(dataset->name);
+    free(dataset->pixels);
+    free(dataset->labels);
+    free(dataset);
+}
+
+void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane) {
+    for (int c = 0; c < channels; c++)
+        for (size_t i = 0; i < plane; i++)
+            out[i * (size_t)channels + (size_t)c] = planes[(size_t)c * plane + i];
+}
+
+rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, const uint8_t *pixels,
+                                 const int32_t *labels, int count, int channels, int height, int width,
+                                 int classes) {
+    *out = NULL;
+    if (name == NULL) name = "memory";
+    if (pixels == NULL || labels == NULL)
+        return rf_fail(RF_E_USAGE, "%s: pixels and labels must be given", name);
+    rf_data_shape shape = {.count = (uint64_t)RF_MAX(count, 0),
+                           .channels = (uint64_t)RF_MAX(channels, 0),
+                           .height = (uint64_t)RF_MAX(height, 0),
+                           .width = (uint64_t)RF_MAX(width, 0),
+                           .classes = (uint64_t)RF_MAX(classes, 0)};
+    for (int i = 0; i < count; i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return rf_fail(RF_E_INPUT, "%s: label %d of image %d is not in 0..%d", name, (int)labels[i], i,
+                           classes - 1);
+    RF_TRY(rf_dataset_create(out, name, shape));
+    size_t plane = (size_t)height * (size_t)width, image = plane * (size_t)channels;
+    for (size_t i = 0; i < (size_t)count; i++)
+        rf_interleave((*out)->pixels + i * image, pixels + i * image, channels, plane);
+    memcpy((*out)->labels, labels, (size_t)count * sizeof *labels);
+    return RF_OK;
+}
+
+/* ---- fewer images, other sizes ---- */
+
+/* How many of each class: rounds in which every class that still has images gives one, so the quota is a
+ * water level; the first classes above it give the rest. */
+static void level(size_t *quota, size_t classes, size_t limit) {
+    size_t low = 0, high = limit;
+    while (low < high) { /* the highest level that stays within the limit */
+        size_t middle = high - (high - low) / 2, sum = 0;
+        for (size_t c = 0; c < classes; c++) sum += RF_MIN(quota[c], middle);
+        if (sum <= limit)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    size_t rest = limit;
+    for (size_t c = 0; c < classes; c++) rest -= RF_MIN(quota[c], low);
+    for (size_t c = 0; c < classes; c++) {
+        bool extra = quota[c] > low && rest > 0;
+        quota[c] = RF_MIN(quota[c], low) + extra;
+        rest -= extra;
+    }
+}
+
+rf_status rf_dataset_choose(int32_t *chosen, size_t *chosen_count, const int32_t *labels, size_t count,
+                            int classes, int limit) {
+    size_t n = 0;
+    size_t *quota = rf_alloc((size_t)classes, sizeof *quota);
+    if (quota == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < count; i++) quota[labels[i]]++;
+    if (limit > 0 && (size_t)limit < count) level(quota, (size_t)classes, (size_t)limit);
+    for (size_t i = 0; i < count; i++)
+        if (quota[labels[i]] > 0) {
+            quota[labels[i]]--;
+            chosen[n++] = (int32_t)i;
+        }
+    *chosen_count = n;
+    free(quota);
+    return RF_OK;
+}
+
+/* Keeps the chosen images, moved to the front. */
+static rf_status apply_limit(rf_dataset *dataset, int limit) {
+    if (limit == 0 || limit >= dataset->count) return RF_OK;
+    size_t image = (size_t)dataset->channels * (size_t)dataset->height * (size_t)dataset->width, n = 0;
+    int32_t *chosen = rf_alloc((size_t)dataset->count, sizeof *chosen);
+    if (chosen == NULL) return RF_E_MEMORY;
+    rf_status status =
+        rf_dataset_choose(chosen, &n, dataset->labels, (size_t)dataset->count, dataset->classes, limit);
+    for (size_t i = 0; status == RF_OK && i < n; i++) {
+        memmove(dataset->pixels + i * image, dataset->pixels + (size_t)chosen[i] * image, image);
+        dataset->labels[i] = dataset->labels[chosen[i]];
+    }
+    free(chosen);
+    RF_TRY(status);
+    dataset->count = (int)n;
+    uint8_t *less = rf_resize(dataset->pixels, n, image);
+    if (less != NULL) dataset->pixels = less;
+    return RF_OK;
+}
+
+typedef struct resizing {
+    const rf_dataset *from;
+    rf_dataset *to;
+    bool failed[]; /* of each image */
+} resizing;
+
+static void resize_one(void *context, size_t i) {
+    resizing *work = context;
+    const rf_dataset *from = work->from;
+    rf_dataset *to = work->to;
+    size_t channels = (size_t)from->channels;
+    rf_image in = {from->height, from->width, from->channels,
+                   from->pixels + i * channels * (size_t)from->height * (size_t)from->width};
+    work->failed[i] = rf_image_resize(to->pixels + i * channels * (size_t)to->height * (size_t)to->width,
+                                      to->height, to->width, &in) != RF_OK;
+}
+
+/* Makes every image height x width; 0 keeps that side. */
+static rf_status apply_size(rf_dataset *dataset, int height, int width) {
+    rf_status status = RF_OK;
+    rf_dataset *to = NULL;
+    if (height == 0) height = dataset->height;
+    if (width == 0) width = dataset->width;
+    if (height == dataset->height && width == dataset->width) return RF_OK;
+    size_t count = (size_t)dataset->count;
+    resizing *work = rf_alloc(1, sizeof *work + count);
+    if (work == NULL) return RF_E_MEMORY;
+    status = rf_dataset_create(&to, dataset->name,
+                               (rf_data_shape){count, (uint64_t)dataset->channels, (uint64_t)height,
+                                               (uint64_t)width, (uint64_t)dataset->classes});
+    if (status != RF_OK) goto done;
+    work->from = dataset;
+    work->to = to;
+    rf_parallel_for(count, 0, resize_one, work);
+    if (memchr(work->failed, true, count) != NULL) {
+        status = rf_fail(RF_E_MEMORY, "%s: out of memory while resizing", dataset->name);
+        goto done;
+    }
+    uint8_t *pixels = dataset->pixels;
+    dataset->pixels = to->pixels;
+    to->pixels = pixels;
+    dataset->height = height;
+    dataset->width = width;
+done:
+    rf_dataset_free(to);
+    free(work);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static rf_status check_options(const rf_dataset_options *options) {
+    if (options->limit < 0)
+        return rf_fail(RF_E_USAGE, "limit is %d, but must be 0 (all) or more", options->limit);
+    if (options->image_height < 0 || options->image_height > MAX_SIDE || options->image_width < 0 ||
+        options->image_width > MAX_SIDE)
+        return rf_fail(RF_E_USAGE, "image size %dx%d: each side must be 1 to %d", options->image_height,
+                       options->image_width, MAX_SIDE);
+    return RF_OK;
+}
+
+static rf_status not_a_dataset(const char *spec) {
+    struct stat info;
+    rf_str list = {0};
+    const char *problem =
+        stat(spec, &info) != 0 ? strerror(errno) : "is a file that is no data set by itself";
+    for (size_t i = 0; i < RF_COUNT(formats); i++)
+        rf_str_addf(&list, "%s%s", i > 0 ? "; " : "", formats[i]->spec);
+    rf_status status = rf_fail(RF_E_INPUT, "'%s': %s. A data set is: %s", spec, problem, rf_str_text(&list));
+    rf_str_free(&list);
+    return status;
+}
+
+rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
+    static const rf_dataset_options defaults = {0};
+    size_t i = 0;
+    *out = NULL;
+    if (spec == NULL) spec = "digits";
+    if (options == NULL) options = &defaults;
+    RF_TRY(check_options(options));
+    while (i < RF_COUNT(formats) && !formats[i]->claims(spec)) i++;
+    if (i == RF_COUNT(formats)) return not_a_dataset(spec);
+    rf_status status = formats[i]->open(out, spec, options);
+    if (status == RF_OK) status = apply_limit(*out, options->limit);
+    if (status == RF_OK) status = apply_size(*out, options->image_height, options->image_width);
+    if (status != RF_OK) {
+        rf_dataset_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- statistics ---- */
+
+/* Sums and sums of squares of a stream whose values belong to `lanes` interleaved lanes, `rows` values to
+ * each.  The 32-bit partial sums hold BLOCK rows: BLOCK * 255^2 < 2^32. */
+enum { LANES = 48, BLOCK = 65536 }; /* 48: a multiple of 1, 2, 3, 4 and of a vector */
+static void add_lanes(uint64_t sum[LANES], uint64_t square[LANES], const uint8_t *values, size_t rows) {
+    while (rows > 0) {
+        uint32_t s[LANES] = {0}, q[LANES] = {0};
+        size_t n = RF_MIN(rows, (size_t)BLOCK);
+        for (size_t r = 0; r < n; r++, values += LANES)
+            for (int i = 0; i < LANES; i++) {
+                uint32_t v = values[i];
+                s[i] += v;
+                q[i] += v * v;
+            }
+        for (int i = 0; i < LANES; i++) {
+            sum[i] += s[i];
+            square[i] += q[i];
+        }
+        rows -= n;
+    }
+}
+
+static void channel_sums(uint64_t *sum, uint64_t *square, const rf_dataset *dataset, size_t c) {
+    size_t channels = (size_t)dataset->channels;
+    size_t total = (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width * channels;
+    for (size_t i = c; i < total; i += channels) {
+        uint64_t v = dataset->pixels[i];
+        *sum += v;
+        *square += v * v;
+    }
+}
+
+void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std) {
+    size_t channels = (size_t)dataset->channels;
+    uint64_t pixels = (uint64_t)dataset->count * (uint64_t)dataset->height * (uint64_t)dataset->width;
+    uint64_t lane_sum[LANES] = {0}, lane_square[LANES] = {0};
+    bool by_lanes = LANES % channels == 0;
+    size_t rows = by_lanes ? pixels * channels / LANES : 0;
+    if (by_lanes) add_lanes(lane_sum, lane_square, dataset->pixels, rows);
+    for (size_t i = rows * LANES; by_lanes && i < pixels * channels; i++) {
+        uint64_t v = dataset->pixels[i];
+        lane_sum[i % LANES] += v;
+        lane_square[i % LANES] += v * v;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        uint64_t sum = 0, square = 0;
+        for (size_t i = c; by_lanes && i < LANES; i += channels) {
+            sum += lane_sum[i];
+            square += lane_square[i];
+        }
+        if (!by_lanes) channel_sums(&sum, &square, dataset, c);
+        double n = (double)pixels;
+        unsigned __int128 spread = (unsigned __int128)pixels * square - (unsigned __int128)sum * sum;
+        mean[c] = (double)sum / n / 255;
+        std[c] = sqrt((double)spread) / n / 255;
+    }
+}

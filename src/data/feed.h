@@ -1,0 +1,47 @@
+/* The order in which a training run sees its images: indices on the host, the same on every device. */
+#ifndef RF_DATA_FEED_H
+#define RF_DATA_FEED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rangefinder/status.h"
+
+/* An order is a sequence of batches without end.  An epoch is a permutation of the training images, a new one
+ * each time, from (seed, epoch) alone; only whole batches are taken from it, and what is left over is dropped
+ * (PyTorch's drop_last).  Without shuffling every epoch is the order of the files.  The validation images are
+ * the last ones of the seed's first permutation (or of the files); no batch holds them. */
+typedef struct rf_order rf_order;
+
+typedef struct rf_order_desc {
+    int count;      /* images there are */
+    int batch;      /* of a batch */
+    int validation; /* held out */
+    bool no_shuffle;
+    uint64_t seed;
+} rf_order_desc;
+
+/* The place of the next batch. */
+typedef struct rf_order_state {
+    uint64_t epoch;
+    uint64_t batch; /* within the epoch */
+} rf_order_state;
+
+/* Errors: RF_E_USAGE where the images do not suffice, with what would. */
+rf_status rf_order_create(rf_order **out, const rf_order_desc *desc);
+void rf_order_free(rf_order *order);
+
+/* The next batch.  Borrowed: until the next call with this order. */
+const int32_t *rf_order_next(rf_order *order);
+/* The next `batches` of them, one behind the other. */
+void rf_order_fill(rf_order *order, int32_t *indices, size_t batches);
+
+rf_order_state rf_order_tell(const rf_order *order);
+void rf_order_seek(rf_order *order, rf_order_state state);
+
+/* The images held out; count may be NULL.  Borrowed: as long as the order lives. */
+const int32_t *rf_order_validation(const rf_order *order, size_t *count);
+size_t rf_order_batches_per_epoch(const rf_order *order);
+
+#endif

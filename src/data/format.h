@@ -1,0 +1,53 @@
+/* What a data set format is, and what formats share: making a data set under a budget, folders, choosing
+ * images. */
+#ifndef RF_DATA_FORMAT_H
+#define RF_DATA_FORMAT_H
+
+#include "base/base.h"
+#include "data/format_list.h"
+#include "rangefinder/dataset.h"
+
+typedef struct rf_data_format {
+    const char *spec; /* how a user writes it, for messages */
+    bool (*claims)(
+        const char *spec); /* is this spec mine?  Says yes to damaged data too, so that open can explain */
+    rf_status (*open)(rf_dataset **out, const char *spec, const rf_dataset_options *options);
+} rf_data_format;
+
+#define RF_FORMAT_DECLARE(symbol) extern const rf_data_format rf_data_format_##symbol;
+RF_FORMAT_LIST(RF_FORMAT_DECLARE)
+#undef RF_FORMAT_DECLARE
+
+/* Numbers as a header claims them: not yet trusted. */
+typedef struct rf_data_shape {
+    uint64_t count, channels, height, width, classes;
+} rf_data_shape;
+
+/* The most bytes that the pixels of a data set may take: 8 GiB, and no more than half of the machine's
+ * memory. */
+uint64_t rf_dataset_budget(void);
+/* Checks the numbers and the budget, then allocates pixels and labels, zeroed.  Errors: RF_E_INPUT. */
+rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape shape);
+/* Chooses at most `limit` of `count` images: as evenly over the classes as they allow, the first ones of each
+ * class, in their order.  chosen receives indices (room for `count`). Limit 0 chooses all. */
+rf_status rf_dataset_choose(int32_t *chosen, size_t *chosen_count, const int32_t *labels, size_t count,
+                            int classes, int limit);
+/* One image from planes (C,H*W) to pixels (H*W,C). */
+void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane);
+
+/* A folder's entries, sorted by the bytes of their names; hidden ones (".x") left out (listing.c). */
+typedef enum rf_entry_kind { RF_ENTRY_FILE, RF_ENTRY_FOLDER, RF_ENTRY_OTHER, RF_ENTRY_BROKEN } rf_entry_kind;
+typedef struct rf_entry {
+    char *name;
+    rf_entry_kind kind; /* of what a symbolic link points to; RF_ENTRY_BROKEN: to nothing, or in a circle */
+} rf_entry;
+typedef struct rf_listing {
+    rf_entry *entries;
+    size_t count, capacity;
+} rf_listing;
+rf_status rf_listing_read(rf_listing *out, const char *folder);
+void rf_listing_free(rf_listing *listing);
+bool rf_is_folder(const char *path);
+char *rf_path_join(const char *folder, const char *name); /* free() it; NULL: out of memory */
+
+#endif

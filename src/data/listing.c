@@ -1,0 +1,77 @@
+/* Folders: what is in them, sorted, whatever the file system's order. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/format.h"
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(((const rf_entry *)a)->name, ((const rf_entry *)b)->name);
+}
+
+static rf_entry_kind kind_of_mode(mode_t mode) {
+    return S_ISREG(mode) ? RF_ENTRY_FILE : S_ISDIR(mode) ? RF_ENTRY_FOLDER : RF_ENTRY_OTHER;
+}
+
+/* Asks the file system only where readdir did not say it. */
+static rf_entry_kind kind_of(DIR *folder, const struct dirent *item) {
+    struct stat info;
+    if (item->d_type == DT_REG) return RF_ENTRY_FILE;
+    if (item->d_type == DT_DIR) return RF_ENTRY_FOLDER;
+    return fstatat(dirfd(folder), item->d_name, &info, 0) == 0 ? kind_of_mode(info.st_mode) : RF_ENTRY_BROKEN;
+}
+
+static rf_status append(rf_listing *list, const char *name, rf_entry_kind kind) {
+    if (list->count == list->capacity) {
+        size_t capacity = RF_MAX(list->capacity * 2, 64);
+        rf_entry *entries = rf_resize(list->entries, capacity, sizeof *entries);
+        if (entries == NULL) return RF_E_MEMORY;
+        list->entries = entries;
+        list->capacity = capacity;
+    }
+    char *copy = rf_strdup(name);
+    if (copy == NULL) return RF_E_MEMORY;
+    list->entries[list->count++] = (rf_entry){copy, kind};
+    return RF_OK;
+}
+
+rf_status rf_listing_read(rf_listing *out, const char *folder) {
+    rf_status status = RF_OK;
+    *out = (rf_listing){0};
+    DIR *stream = opendir(folder);
+    if (stream == NULL) return rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", folder, strerror(errno));
+    while (status == RF_OK) {
+        errno = 0;
+        const struct dirent *item = readdir(stream);
+        if (item == NULL) {
+            if (errno != 0)
+                status = rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", folder, strerror(errno));
+            break;
+        }
+        if (item->d_name[0] != '.') status = append(out, item->d_name, kind_of(stream, item));
+    }
+    closedir(stream);
+    if (status != RF_OK)
+        rf_listing_free(out);
+    else if (out->count > 1)
+        qsort(out->entries, out->count, sizeof *out->entries, by_bytes);
+    return status;
+}
+
+void rf_listing_free(rf_listing *listing) {
+    for (size_t i = 0; i < listing->count; i++) free(listing->entries[i].name);
+    free(listing->entries);
+    *listing = (rf_listing){0};
+}
+
+bool rf_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+char *rf_path_join(const char *folder, const char *name) {
+    size_t length = strlen(folder);
+    return rf_format("%s%s%s", folder, length > 0 && folder[length - 1] == '/' ? "" : "/", name);
+}

@@ -1,0 +1,306 @@
+/* Our own rule, and how far to trust it.
+ *
+ * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian of
+ * sigma 3), k = argmin s, drop = s[0] - s[k]: suggest lr[k] / 5. The range goes from the first rate at which
+ * a tenth of the drop is made to half of the first rate after k where s has risen by a fifth of the drop.
+ *
+ * Source: measured by us against training at constant rates. Regret (0: nothing lost, 1: nothing learned) was
+ * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others;
+ * pytorch-lr-finder's rule had 0.163 and 0.301, fastai's default 0.064 and 0.144. The thresholds below which
+ * there is no suggestion are ours: on noise alone, the smoothed minimum of 100 steps lies less than two
+ * standard deviations below its start. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "finder/curve.h"
+
+enum { POINTS_MIN = 10, POINTS_FEW = 40 };
+static const double suggest_below_minimum = 5, made = 0.1, risen = 0.2, keep_below_rise = 2;
+static const double noise_min = 2,
+                    share_min = 0.02;    /* a drop smaller than these times noise or level is none */
+static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
+
+/* What the curve shows. Indices are steps from 0. */
+typedef struct curve_signs {
+    const rf_curve *curve;
+    size_t n;                  /* finite points */
+    size_t lowest, rise;       /* k, and d: n if the loss never rose by enough */
+    double level, drop, noise; /* noise: standard deviation of one raw loss about s */
+    bool not_finite;
+} curve_signs;
+
+static int compare(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* From second differences of the losses up to the minimum, of which a straight line has none and independent
+ * noise has sqrt(6) times its own deviation; their median, since a divergence may be among them. */
+static rf_status measure_noise(curve_signs *signs) {
+    const double *const loss = signs->curve->loss;
+    const size_t points = RF_MIN(signs->n, RF_MAX(signs->lowest + 1, POINTS_MIN));
+    if (points < 3) return RF_OK;
+    double *const bends = rf_alloc(points - 2, sizeof *bends);
+    if (!bends) return RF_E_MEMORY;
+    for (size_t i = 0; i < points - 2; i++) bends[i] = fabs(loss[i] - 2 * loss[i + 1] + loss[i + 2]);
+    qsort(bends, points - 2, sizeof *bends, compare);
+    signs->noise = 1.4826 / sqrt(6) * bends[(points - 2) / 2];
+    free(bends);
+    return RF_OK;
+}
+
+static rf_status measure(curve_signs *signs, const rf_curve *curve) {
+    const double *const s = curve->smoothed;
+    const size_t n = rf_curve_finite(curve);
+    size_t lowest = 0;
+    for (size_t i = 1; i < n; i++)
+        if (s[i] < s[lowest]) lowest = i;
+    *signs = (curve_signs){.curve = curve, .n = n, .lowest = lowest, .not_finite = n < curve->count};
+    if (n == 0) return RF_OK;
+    signs->level = fabs(rf_curve_level(curve));
+    signs->drop = s[0] - s[lowest];
+    signs->rise = lowest;
+    while (signs->rise < n && s[signs->rise] <= s[lowest] + risen * signs->drop) signs->rise++;
+    return measure_noise(signs);
+}
+
+/* ---- no suggestion, and why ---- */
+
+static void refuse(rf_verdict *out, const char *cause, const char *format, ...) RF_PRINTF(3, 4);
+static void refuse(rf_verdict *out, const char *cause, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    out->cause = cause;
+    vsnprintf(out->reason, sizeof out->reason, format, arguments);
+    va_end(arguments);
+}
+
+static void advise(rf_verdict *out, const char *format, ...) RF_PRINTF(2, 3);
+static void advise(rf_verdict *out, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out->advice, sizeof out->advice, format, arguments);
+    va_end(arguments);
+}
+
+/* Three times the steps, in hundreds. */
+static size_t more_steps(const rf_curve *curve) {
+    return RF_MAX((3 * curve->planned + 50) / 100, 1) * 100;
+}
+
+static bool too_few(rf_verdict *out, const curve_signs *signs) {
+    const rf_curve *const curve = signs->curve;
+    const size_t n = signs->n;
+    if (n >= POINTS_MIN) return false;
+    if (signs->not_finite) {
+        refuse(out, "not_finite",
+               "The loss is not finite at step %zu, at a rate of %s, before there is a curve to judge.",
+               curve->count, rf_rate(curve->lr[curve->count - 1]).text);
+        advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
+               rf_rate(curve->lr[0] / 1000).text);
+    } else if (n > 1 && curve->loss[n - 1] > 2 * fabs(curve->loss[0])) {
+        refuse(out, "diverged_at_once",
+               "The loss diverges at once, from %.3g at %s to %.3g at %s, in %zu steps.", curve->loss[0],
+               rf_rate(curve->lr[0]).text, curve->loss[n - 1], rf_rate(curve->lr[n - 1]).text, n);
+        advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
+    } else {
+        refuse(out, "too_few", "The curve has %zu point%s; %d is the least that can be judged, 100 are good.",
+               n, n == 1 ? "" : "s", POINTS_MIN);
+        advise(out, "Try --iterations 100.");
+    }
+    return true;
+}
+
+/* The first step at which s is above its start by a fifth of the level and by more than noise: n if there is
+ * none. */
+static size_t first_rise(const curve_signs *signs) {
+    const double *const s = signs->curve->smoothed;
+    const double bound = s[0] + RF_MAX(risen * signs->level, noise_min * signs->noise);
+    size_t i = 0;
+    while (i < signs->n && s[i] <= bound) i++;
+    return i;
+}
+
+static void refuse_flat(rf_verdict *out, const curve_signs *signs, size_t rise) {
+    const rf_curve *const curve = signs->curve;
+    const double percent = 100 * RF_MAX(signs->drop, 0) / signs->level;
+    if (rise < signs->n) {
+        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %.3g before it diverges at %s.",
+               percent, signs->level, rf_rate(curve->lr[rise]).text);
+        advise(out, "Try more steps: --iterations %zu; and see whether the labels belong to the images.",
+               more_steps(curve));
+    } else {
+        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %.3g, up to a rate of %s.", percent,
+               signs->level, rf_rate(curve->lr[signs->n - 1]).text);
+        advise(out, "Try higher rates: --end-lr %s; or more steps: --iterations %zu.",
+               rf_rate(1000 * curve->lr[signs->n - 1]).text, more_steps(curve));
+    }
+}
+
+static void refuse_noise(rf_verdict *out, const curve_signs *signs, size_t rise) {
+    const rf_curve *const curve = signs->curve;
+    refuse(out, "noise",
+           "Noise hides the curve: the loss falls by %.2g, and varies by %.2g from step to step.",
+           signs->drop, signs->noise);
+    if (rise < signs->n)
+        advise(out, "Try more steps: --iterations %zu; or a batch four times as large (--batch).",
+               more_steps(curve));
+    else
+        advise(out, "Try higher rates: --end-lr %s; or a batch four times as large (--batch).",
+               rf_rate(1000 * curve->lr[signs->n - 1]).text);
+}
+
+static bool nothing_learned(rf_verdict *out, const curve_signs *signs) {
+    const rf_curve *const curve = signs->curve;
+    const double visible = RF_MAX(share_min * signs->level, noise_min * signs->noise);
+    const size_t rise = first_rise(signs);
+    if (signs->drop > visible) return false;
+
+    if (rise < signs->n / 4) {
+        refuse(out, "diverged_at_once",
+               "The loss never falls: it rises from the first rates on, from %.3g at %s to %.3g at %s.",
+               curve->smoothed[0], rf_rate(curve->lr[0]).text, curve->smoothed[rise],
+               rf_rate(curve->lr[rise]).text);
+        advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
+    } else if (signs->not_finite && rise == signs->n) {
+        refuse(out, "not_finite",
+               "The loss is not finite at step %zu, at a rate of %s, and had not fallen before.",
+               curve->count, rf_rate(curve->lr[curve->count - 1]).text);
+        advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
+               rf_rate(curve->lr[0] / 1000).text);
+    } else if (signs->drop <= noise_min * signs->noise && signs->noise > share_min * signs->level) {
+        refuse_noise(out, signs, rise);
+    } else {
+        refuse_flat(out, signs, rise);
+    }
+    return true;
+}
+
+static bool lower_edge(rf_verdict *out, const curve_signs *signs) {
+    const double *const lr = signs->curve->lr;
+    if (lr[signs->lowest] / suggest_below_minimum >= lr[0]) return false;
+    refuse(
+        out, "edge",
+        "The loss is lowest at %s, so near to where the test begins that the best rate lies below its range.",
+        rf_rate(lr[signs->lowest]).text);
+    advise(out, "Start lower: --start-lr %s.", rf_rate(lr[0] / 1000).text);
+    return true;
+}
+
+static bool upper_edge(rf_verdict *out, const curve_signs *signs) {
+    const double *const lr = signs->curve->lr;
+    const size_t margin = RF_MAX(2, signs->n / 20);
+    if (signs->rise < signs->n || signs->not_finite || signs->lowest + margin < signs->n - 1) return false;
+    refuse(out, "no_divergence",
+           "The loss still falls at %s, where the test ends: it never diverged, so the best rate is not in "
+           "sight.",
+           rf_rate(lr[signs->n - 1]).text);
+    advise(out, "Go higher: --end-lr %s.", rf_rate(10 * lr[signs->n - 1]).text);
+    return true;
+}
+
+/* ---- a range, and how sure ---- */
+
+/* A doubt limits the confidence. True if it is the gravest so far: then it is the one that is told. */
+static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...)
+    RF_PRINTF(4, 5);
+static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...) {
+    if (at_most >= out->confidence) return false;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, 160, format, arguments);
+    va_end(arguments);
+    out->confidence = at_most;
+    out->advice[0] = '\0';
+    return true;
+}
+
+/* The first and the last rate whose smoothed loss is as good as the minimum. */
+static void minimum_span(const curve_signs *signs, double *from, double *to) {
+    const rf_curve *const curve = signs->curve;
+    const double bound = curve->smoothed[signs->lowest] + near_minimum * signs->drop;
+    *from = *to = curve->lr[signs->lowest];
+    for (size_t i = 0; i < signs->n; i++) {
+        if (curve->smoothed[i] > bound) continue;
+        *from = fmin(*from, curve->lr[i]);
+        *to = fmax(*to, curve->lr[i]);
+    }
+}
+
+static void weigh(rf_verdict *out, const curve_signs *signs, char why[160]) {
+    const rf_curve *const curve = signs->curve;
+    const double noises = signs->drop / signs->noise, share = signs->drop / signs->level;
+    const size_t steps = more_steps(curve), k = signs->lowest;
+    const double last = curve->lr[signs->n - 1], apart = k > 0 ? curve->lr[k] / curve->lr[k - 1] : 1;
+    double from, to;
+    minimum_span(signs, &from, &to);
+    const double decades = log10(to / from);
+
+    out->confidence = RF_CONFIDENCE_HIGH;
+    if (noises < 8 && doubt(out, why, noises < 4 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
+                            "%.1f times the noise is little", noises))
+        advise(out, "A larger --batch, or --iterations %zu, would make it surer.", steps);
+    if (signs->rise == signs->n && !signs->not_finite &&
+        doubt(out, why, RF_CONFIDENCE_MEDIUM, "it never diverged, so the upper end is not in sight"))
+        advise(out, "To see the upper end: --end-lr %s.", rf_rate(10 * last).text);
+    if (decades > 1 &&
+        doubt(out, why, decades > 2 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
+              "the lowest place could be anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
+        advise(out, "More steps would place it better: --iterations %zu.", steps);
+    if (share < 0.1 && doubt(out, why, share < 0.05 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
+                             "little was learned on the way"))
+        advise(out, "More steps would show more: --iterations %zu.", steps);
+    if (apart > 2 &&
+        doubt(out, why, RF_CONFIDENCE_MEDIUM, "the rates there are a factor of %.2g apart", apart))
+        advise(out, "Take smaller steps: --iterations %zu, or --mode exp.", steps);
+    if (signs->n < POINTS_FEW && doubt(out, why, RF_CONFIDENCE_MEDIUM, "%zu steps are few", signs->n))
+        advise(out, "Try --iterations 100.");
+}
+
+static void describe(rf_verdict *out, const curve_signs *signs, const char *why) {
+    static const char *const words[] = {"low", "medium", "high"};
+    const rf_curve *const curve = signs->curve;
+    const double *const lr = curve->lr;
+    char end[80] = "", noises[48] = "";
+    if (signs->rise < signs->n)
+        snprintf(end, sizeof end, " and rises again from %s on", rf_rate(lr[signs->rise]).text);
+    else if (signs->not_finite)
+        snprintf(end, sizeof end, " and is not finite at step %zu", curve->count);
+    if (signs->drop < 1000 * signs->noise)
+        snprintf(noises, sizeof noises, ", %.*f times the noise of a step,", signs->drop < 10 * signs->noise,
+                 signs->drop / signs->noise);
+    const size_t k = signs->lowest;
+    snprintf(out->reason, sizeof out->reason, "The loss falls from %.3g to %.3g%s is lowest at %s%s.%s%s%s%s",
+             curve->smoothed[0], curve->smoothed[k], *noises ? noises : ",", rf_rate(lr[k]).text, end,
+             *why ? " Confidence is " : "", *why ? words[out->confidence] : "", *why ? ": " : "", why);
+    if (*why) strcat(out->reason, ".");
+}
+
+static void suggest_range(rf_verdict *out, const curve_signs *signs) {
+    const double *const s = signs->curve->smoothed, *const lr = signs->curve->lr;
+    const size_t rise = RF_MIN(signs->rise, signs->n - 1);
+    size_t first = 0;
+    while (s[0] - s[first] < made * signs->drop) first++;
+    out->kind = RF_VERDICT_RANGE;
+    out->cause = "ok";
+    out->lr = lr[signs->lowest] / suggest_below_minimum;
+    out->lr_min = fmin(lr[first], out->lr);
+    out->lr_max = fmax(lr[rise] / keep_below_rise, out->lr);
+    char why[160] = "";
+    weigh(out, signs, why);
+    describe(out, signs, why);
+}
+
+rf_status rf_judge(rf_verdict *out, const rf_curve *curve) {
+    static bool (*const refusals[])(rf_verdict *, const curve_signs *) = {too_few, nothing_learned,
+                                                                          lower_edge, upper_edge};
+    curve_signs signs;
+    *out = (rf_verdict){.kind = RF_VERDICT_NONE, .lr_min = NAN, .lr = NAN, .lr_max = NAN, .cause = "failed"};
+    RF_TRY(measure(&signs, curve));
+    for (size_t i = 0; i < RF_COUNT(refusals); i++)
+        if (refusals[i](out, &signs)) return RF_OK;
+    suggest_range(out, &signs);
+    return RF_OK;
+}

@@ -1,0 +1,35 @@
+/* The safetensors format: 8 bytes of header length (little endian), a JSON header, the tensors' bytes.
+ * Source: github.com/huggingface/safetensors, "Format". */
+#ifndef RF_MODEL_SAFETENSORS_H
+#define RF_MODEL_SAFETENSORS_H
+
+#include "base/base.h"
+
+enum { RF_TENSOR_MAX_RANK = 8 };
+
+typedef struct rf_tensor_type rf_tensor_type; /* F32, F16, ... */
+
+typedef struct rf_tensor {
+    char *name;
+    const rf_tensor_type *type;
+    int rank;
+    uint64_t shape[RF_TENSOR_MAX_RANK];
+    uint64_t begin, end; /* bytes, from the start of the data */
+} rf_tensor;
+
+typedef struct rf_tensor_file {
+    char *path;
+    FILE *stream;
+    rf_tensor *tensors; /* by their place in the file; no two overlap, all lie within the file */
+    size_t count;
+    uint64_t data_start;
+} rf_tensor_file;
+
+/* Errors: RF_E_INPUT with what is wrong with the file, RF_E_IO. */
+rf_status rf_tensor_file_open(rf_tensor_file **out, const char *path);
+void rf_tensor_file_close(rf_tensor_file *file);
+uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */
+/* Reads a tensor of type F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
+rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_tensor *tensor);
+
+#endif

@@ -1,0 +1,224 @@
+/* A model's weights from and to safetensors files, by PyTorch's names: what is missing, superfluous or
+ * misshapen is named before anything is changed. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/model.h"
+#include "model/safetensors.h"
+
+enum { MAX_LISTED = 6, MAX_LIST_BYTES = 500, CHUNK_FLOATS = 4096 };
+
+/* ---- matching names ---- */
+
+/* PyTorch's counters of batches, which the arithmetic does not use. */
+static bool is_ignored(const char *name) {
+    static const char ending[] = "num_batches_tracked";
+    const size_t length = strlen(name);
+    return length >= sizeof ending - 1 && !strcmp(name + length - (sizeof ending - 1), ending);
+}
+
+static bool all_begin_with(const rf_tensor_file *file, size_t skip, const char *prefix) {
+    for (size_t i = 0; i < file->count; i++)
+        if (strlen(file->tensors[i].name) < skip ||
+            strncmp(file->tensors[i].name + skip, prefix, strlen(prefix)))
+            return false;
+    return file->count > 0;
+}
+
+/* Length of what PyTorch's wrappers (DataParallel, compile) put before every name. */
+static size_t wrapper_prefix(const rf_tensor_file *file) {
+    static const char *const wrappers[] = {"module.", "_orig_mod."};
+    size_t skip = 0;
+    for (size_t i = 0; i < RF_COUNT(wrappers);) {
+        if (all_begin_with(file, skip, wrappers[i])) {
+            skip += strlen(wrappers[i]);
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    return skip;
+}
+
+/* ---- the list of what does not fit ---- */
+
+typedef struct misfits {
+    const char *title;
+    rf_str text;
+    size_t count, listed;
+} misfits;
+
+static void add_misfit(misfits *list, const char *name, const char *more) {
+    list->count++;
+    if (list->listed == MAX_LISTED || list->text.length > MAX_LIST_BYTES) return;
+    rf_str_addf(&list->text, "%s%.120s%s", list->listed++ ? ", " : "", name, more);
+}
+
+static void shape_text(rf_str *out, const rf_tensor *tensor, const rf_param_spec *spec) {
+    rf_str_add(out, " (the file has ");
+    for (int i = 0; i < tensor->rank; i++)
+        rf_str_addf(out, "%s%llu", i ? "x" : "", (unsigned long long)tensor->shape[i]);
+    rf_str_add(out, tensor->rank ? ", the network " : "one number, the network ");
+    for (int i = 0; i < spec->rank; i++) rf_str_addf(out, "%s%d", i ? "x" : "", spec->dim[i]);
+    rf_str_add(out, ")");
+}
+
+static bool same_shape(const rf_tensor *tensor, const rf_param_spec *spec) {
+    bool same = tensor->rank == spec->rank;
+    for (int i = 0; i < spec->rank && same; i++) same = tensor->shape[i] == (uint64_t)spec->dim[i];
+    return same;
+}
+
+/* Finds each parameter's tensor; found[] has one for every parameter if all fit. */
+static rf_status match(const rf_tensor **found, const rf_model *model, const rf_tensor_file *file,
+                       const rf_names *names) {
+    misfits missing = {.title = "missing"}, superfluous = {.title = "superfluous"},
+            misshapen = {.title = "misshapen"};
+    const size_t skip = wrapper_prefix(file);
+    for (size_t i = 0; i < file->count; i++) {
+        const rf_tensor *tensor = &file->tensors[i];
+        const int at = rf_names_find(names, tensor->name + skip, strlen(tensor->name + skip));
+        if (at >= 0)
+            found[at] = tensor;
+        else if (!is_ignored(tensor->name))
+            add_misfit(&superfluous, tensor->name, "");
+        if (at >= 0 && !same_shape(tensor, &model->parameters[at].spec)) {
+            rf_str shapes = {0};
+            shape_text(&shapes, tensor, &model->parameters[at].spec);
+            add_misfit(&misshapen, tensor->name, rf_str_text(&shapes));
+            rf_str_free(&shapes);
+        }
+    }
+    for (int i = 0; i < model->parameter_count; i++)
+        if (!found[i]) add_misfit(&missing, model->parameters[i].name, "");
+
+    rf_str message = {0};
+    misfits *const lists[] = {&missing, &superfluous, &misshapen};
+    for (size_t i = 0; i < RF_COUNT(lists); i++) {
+        if (lists[i]->count)
+            rf_str_addf(&message, "; %zu %s: %s%s", lists[i]->count, lists[i]->title,
+                        rf_str_text(&lists[i]->text), lists[i]->listed < lists[i]->count ? ", ..." : "");
+        rf_str_free(&lists[i]->text);
+    }
+    const rf_status status = message.length ? rf_fail(RF_E_INPUT, "%s does not fit the network '%s'%s",
+                                                      file->path, model->name, rf_str_text(&message))
+                                            : RF_OK;
+    rf_str_free(&message);
+    return status;
+}
+
+/* ---- loading ---- */
+
+static rf_status name_parameters(rf_names *names, const rf_model *model) {
+    for (int i = 0; i < model->parameter_count; i++)
+        RF_TRY(rf_names_add(names, model->parameters[i].name, i));
+    return RF_OK;
+}
+
+/* Reads everything aside first, so that a file that breaks off changes nothing. */
+static rf_status read_all(float **fresh, const rf_model *model, const rf_tensor_file *file,
+                          const rf_tensor **found) {
+    for (int i = 0; i < model->parameter_count; i++) {
+        fresh[i] = rf_alloc(rf_param_count(&model->parameters[i].spec), sizeof **fresh);
+        if (!fresh[i]) return RF_E_MEMORY;
+        RF_TRY(rf_tensor_read(fresh[i], file, found[i]));
+    }
+    return RF_OK;
+}
+
+rf_status rf_model_load_weights(rf_model *model, const char *path) {
+    rf_tensor_file *file = NULL;
+    rf_names names = {0};
+    if (!model->finished)
+        return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
+    const rf_tensor **found = rf_alloc((size_t)model->parameter_count + 1, sizeof *found);
+    float **fresh = rf_alloc((size_t)model->parameter_count + 1, sizeof *fresh);
+    rf_status status = found && fresh ? RF_OK : RF_E_MEMORY;
+    if (status == RF_OK) status = rf_tensor_file_open(&file, path);
+    if (status == RF_OK) status = name_parameters(&names, model);
+    if (status == RF_OK) status = match(found, model, file, &names);
+    if (status == RF_OK) status = read_all(fresh, model, file, found);
+    for (int i = 0; i < model->parameter_count && status == RF_OK; i++) {
+        float *old = model->parameters[i].values;
+        model->parameters[i].values = fresh[i];
+        fresh[i] = old;
+    }
+    for (int i = 0; fresh && i < model->parameter_count; i++) free(fresh[i]);
+    free(fresh);
+    free(found);
+    rf_names_free(&names);
+    rf_tensor_file_close(file);
+    return status;
+}
+
+/* ---- saving ---- */
+
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(const rf_parameter *const *)a)->name, (*(const rf_parameter *const *)b)->name);
+}
+
+/* The header, blanks at its end so that the data begins at a multiple of 8. *out is owned. */
+static rf_status make_header(char **out, const rf_parameter *const *sorted, int count) {
+    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    json_int_t at = 0;
+    for (int i = 0; i < count; i++) {
+        const rf_param_spec *spec = &sorted[i]->spec;
+        const json_int_t bytes = (json_int_t)(rf_param_count(spec) * sizeof(float));
+        json_t *shape = json_array();
+        for (int k = 0; k < spec->rank; k++) json_array_append_new(shape, json_integer(spec->dim[k]));
+        json_object_set_new(root, sorted[i]->name,
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
+                                      at, at + bytes));
+        at += bytes;
+    }
+    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(root);
+    *out = text ? rf_format("%-*s", (int)rf_round_up(strlen(text), 8), text) : NULL;
+    free(text);
+    return *out ? RF_OK : rf_fail(RF_E_MEMORY, "out of memory while writing weights");
+}
+
+static void put32(unsigned char *at, uint32_t bits) {
+    for (int i = 0; i < 4; i++) at[i] = (unsigned char)(bits >> 8 * i);
+}
+
+static void write_floats(FILE *stream, const float *values, size_t count) {
+    unsigned char chunk[CHUNK_FLOATS * 4];
+    for (size_t done = 0; done < count;) {
+        const size_t now = RF_MIN(count - done, (size_t)CHUNK_FLOATS);
+        for (size_t i = 0; i < now; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[done + i], sizeof bits);
+            put32(chunk + 4 * i, bits);
+        }
+        fwrite(chunk, 4, now, stream); /* the commit looks at the stream's errors */
+        done += now;
+    }
+}
+
+rf_status rf_model_save_weights(const rf_model *model, const char *path) {
+    char *header = NULL;
+    rf_outfile *file = NULL;
+    unsigned char length[8] = {0};
+    if (!model->finished)
+        return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
+    const rf_parameter **sorted = rf_alloc((size_t)model->parameter_count + 1, sizeof *sorted);
+    if (!sorted) return RF_E_MEMORY;
+    for (int i = 0; i < model->parameter_count; i++) sorted[i] = &model->parameters[i];
+    qsort(sorted, (size_t)model->parameter_count, sizeof *sorted, by_name);
+    rf_status status = make_header(&header, sorted, model->parameter_count);
+    if (status == RF_OK) status = rf_outfile_open(&file, path);
+    if (status == RF_OK) {
+        FILE *stream = rf_outfile_stream(file);
+        put32(length, (uint32_t)strlen(header));
+        fwrite(length, 1, sizeof length, stream);
+        fwrite(header, 1, strlen(header), stream);
+        for (int i = 0; i < model->parameter_count; i++)
+            write_floats(stream, sorted[i]->values, rf_param_count(&sorted[i]->spec));
+        status = rf_outfile_commit(file);
+    }
+    free(header);
+    free(sorted);
+    return status;
+}

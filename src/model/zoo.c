@@ -1,0 +1,65 @@
+/* The zoo: the networks of models/ (each a file NAME.net in the model language), embedded, and networks from
+ * files. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/embedded.h"
+#include "graph/model.h"
+
+enum { MAX_NAMES = 64, MAX_NAME = 32, MAX_TEXT_BYTES = 16 << 20 };
+
+/* Made once from the table of embedded files, constant from then on. */
+static char name_texts[MAX_NAMES][MAX_NAME];
+static const char *names[MAX_NAMES + 1];
+static pthread_once_t names_made = PTHREAD_ONCE_INIT;
+
+static void make_names(void) {
+    for (int i = 0; i < MAX_NAMES && rf_embedded_models[i].name; i++) {
+        snprintf(name_texts[i], MAX_NAME, "%s", rf_embedded_models[i].name);
+        name_texts[i][strcspn(name_texts[i], ".")] = 0;
+        names[i] = name_texts[i];
+    }
+}
+
+const char *const *rf_model_names(void) {
+    pthread_once(&names_made, make_names);
+    return names;
+}
+
+static rf_status create_from_file(rf_model **out, const char *path, rf_images images, uint64_t seed) {
+    void *text;
+    size_t length;
+    RF_TRY(rf_file_read(&text, &length, path, MAX_TEXT_BYTES));
+    rf_status status;
+    if (memchr(text, 0, length))
+        status = rf_fail(RF_E_INPUT, "%s: not a text in the model language: it holds a 0 byte", path);
+    else
+        status = rf_model_parse(out, text, path, images, seed);
+    free(text);
+    return status;
+}
+
+static rf_status fail_unknown(const char *name) {
+    const char *const *zoo = rf_model_names();
+    rf_str list = {0};
+    size_t count = 0;
+    for (; zoo[count]; count++) rf_str_addf(&list, "%s%s", count ? ", " : "", zoo[count]);
+    const char *near = rf_nearest(name, zoo, count);
+    rf_fail(RF_E_INPUT, "no network '%.80s'%s%s%s The zoo: %s; or give a file in the model language", name,
+            near ? "; did you mean " : ".", near ? near : "", near ? "?" : "", rf_str_text(&list));
+    rf_str_free(&list);
+    return RF_E_INPUT;
+}
+
+rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed) {
+    *out = NULL;
+    const char *const *zoo = rf_model_names();
+    for (size_t i = 0; zoo[i]; i++)
+        if (!strcmp(zoo[i], name_or_file))
+            return rf_model_parse(out, (const char *)rf_embedded_models[i].data, name_or_file, images, seed);
+    if (strpbrk(name_or_file, "/.") || access(name_or_file, F_OK) == 0)
+        return create_from_file(out, name_or_file, images, seed);
+    return fail_unknown(name_or_file);
+}

@@ -1,0 +1,146 @@
+/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient. */
+#include <math.h>
+
+#include "op/batch_norm.h"
+#include "op/family.h"
+
+enum { RUN_FLOATS = 4096, GROUP_RUN = 8, MAX_COLUMNS = 64 };
+
+static size_t channels(const rf_problem *problem) { return (size_t)problem->x[0].c; }
+static size_t rows(const rf_problem *problem) { return rf_shape_pixels(problem->x[0]); }
+
+/* Channels that a work-group of the group family takes side by side: a power of two. */
+static size_t columns(const rf_problem *problem, const rf_device_info *info) {
+    size_t wide = 1;
+    while (wide < channels(problem) && wide < MAX_COLUMNS && wide < rf_family_group(RF_GROUP, info)) wide *= 2;
+    return wide;
+}
+
+/* Into how many blocks of rows the sums are cut: by the device and the shape alone. */
+static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_family family) {
+    const size_t units = (size_t)RF_MAX(info->compute_units, 1), count = rows(problem) * channels(problem);
+    if (family == RF_TILE) return RF_MAX(RF_MIN(RF_MIN(count / RUN_FLOATS, units * 2), rows(problem)), 1);
+    const size_t wide = columns(problem, info), lines = rf_family_group(RF_GROUP, info) / wide;
+    const size_t most = rf_ceil_div(rows(problem), lines * GROUP_RUN);
+    return RF_MAX(RF_MIN(most, units * 8 / rf_ceil_div(channels(problem), wide)), 1);
+}
+
+static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)config;
+    return RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP)) * 2 * channels(problem) * sizeof(float);
+}
+
+/* Rows that are gone over twice while they are in the cache. */
+static size_t run(const rf_problem *problem, rf_family family) {
+    return family == RF_GROUP ? GROUP_RUN : RF_MAX(RF_MIN(RUN_FLOATS / channels(problem), 64), 16);
+}
+
+/* NaN: no limit; comparisons with it are false. */
+static float low(rf_act act) { return act == RF_ACT_NONE ? NAN : 0; }
+static float high(rf_act act) { return act == RF_ACT_RELU6 ? 6 : NAN; }
+
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_family family,
+                      rf_launch_desc *desc, double passes) {
+    char options[128];
+    desc->program = "batch_norm";
+    desc->options = family == RF_TILE
+                        ? rf_family_options(options, family, info, "%s", "")
+                        : rf_family_options(options, family, info, "-DCOLUMNS=%zu", columns(problem, info));
+    desc->bytes = passes * (double)(rows(problem) * channels(problem) * sizeof(float));
+    return rf_emit(sequence, desc);
+}
+
+/* A launch over the blocks of rows. */
+static rf_status emit_sums(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                           rf_family family, rf_launch_desc *desc, double passes) {
+    desc->local[0] = rf_family_group(family, info);
+    desc->global[0] = blocks(problem, info, family) * desc->local[0];
+    if (family == RF_GROUP) desc->global[1] = rf_ceil_div(channels(problem), columns(problem, info));
+    return emit(sequence, problem, info, family, desc, passes);
+}
+
+/* A launch over the channels. */
+static rf_status emit_channels(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               rf_family family, rf_launch_desc *desc) {
+    const size_t vector = (size_t)rf_family_vector(family, info);
+    rf_family_spread(desc, family, info, rf_ceil_div(channels(problem), vector), vector * 16);
+    return emit(sequence, problem, info, family, desc, 0);
+}
+
+/* A launch over all elements. */
+static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               rf_family family, rf_launch_desc *desc, double passes) {
+    if (family == RF_TILE)
+        rf_family_spread(desc, family, info, rows(problem), channels(problem));
+    else
+        rf_family_spread(desc, family, info, rows(problem) * channels(problem), 1);
+    return emit(sequence, problem, info, family, desc, passes);
+}
+
+static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                  const rf_tensors *t, rf_family family) {
+    rf_launch_desc sums = {.kernel = "statistics",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                                    RF_I32(run(problem, family))}};
+    rf_launch_desc merge = {
+        .kernel = "merge",
+        .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
+                 RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                 RF_I32(blocks(problem, info, family)), RF_F32(problem->attrs.eps), RF_F32(problem->attrs.momentum)}};
+    RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
+    return emit_channels(sequence, problem, info, family, &merge);
+}
+
+static rf_status running_statistics(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                    const rf_tensors *t, rf_family family) {
+    rf_launch_desc desc = {.kernel = "running",
+                           .args = {RF_BUF(t->state[RF_BN_RUNNING_MEAN]), RF_BUF(t->state[RF_BN_RUNNING_VAR]),
+                                    RF_BUF(t->work), RF_I32(channels(problem)), RF_F32(problem->attrs.eps)}};
+    return emit_channels(sequence, problem, info, family, &desc);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, rf_family family) {
+    const bool residual = problem->inputs > 1;
+    rf_launch_desc apply = {.kernel = "apply",
+                            .args = {RF_BUF(t->x[0]), RF_BUF(residual ? t->x[1] : NULL), RF_BUF(t->y),
+                                     RF_BUF(problem->training ? t->saved : t->work), RF_BUF(t->param[RF_BN_WEIGHT]),
+                                     RF_BUF(t->param[RF_BN_BIAS]), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                                     RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+    RF_TRY((problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
+    return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, rf_family family) {
+    const bool masked = problem->act != RF_ACT_NONE;
+    rf_launch_desc sums = {.kernel = "gradient_sums",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy), RF_BUF(t->saved),
+                                    RF_BUF(t->work), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                                    RF_I32(run(problem, family)), RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+    rf_launch_desc fold = {.kernel = "fold",
+                           .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
+                                    RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
+                                    RF_I32(blocks(problem, info, family))}};
+    RF_TRY(emit_sums(sequence, problem, info, family, &sums, masked ? 3 : 2));
+    return emit_channels(sequence, problem, info, family, &fold);
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, rf_family family) {
+    const bool masked = problem->act != RF_ACT_NONE, *need = problem->need_dx, *add = problem->accumulate;
+    rf_launch_desc desc = {.kernel = "gradient",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
+                                    RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
+                                    RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]), RF_I32(rows(problem)),
+                                    RF_I32(channels(problem)), RF_F32(low(problem->act)), RF_F32(high(problem->act)),
+                                    RF_I32(add[0]), RF_I32(add[1])}};
+    double passes = 1 + masked + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
+    return emit_elements(sequence, problem, info, family, &desc, passes);
+}
+
+RF_SOLVER_PAIR(forward, "batch_norm", RF_FORWARD, rf_indexable, workspace, forward)
+RF_SOLVER_PAIR(params, "batch_norm", RF_BACKWARD_PARAMS, rf_indexable, workspace, backward_params)
+RF_SOLVER_PAIR(data, "batch_norm", RF_BACKWARD_DATA, rf_indexable, NULL, backward_data)
+const rf_solver *const rf_batch_norm_solvers[] = {&forward_tile, &forward_group, &params_tile, &params_group,
+                                                  &data_tile,    &data_group,    NULL};

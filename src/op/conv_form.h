@@ -1,0 +1,46 @@
+/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl, conv_filter.cl and
+ * conv_group.cl have the same arguments and differ in how the work is cut. */
+#ifndef RF_OP_CONV_FORM_H
+#define RF_OP_CONV_FORM_H
+
+#include "op/conv.h"
+
+/* x as the kernels see it: maps of (n,h,w,c), from which each tap reads `length` neighbouring floats. */
+typedef struct rf_view {
+    int n, h, w, c, length, taps_y, taps_x, grid_h, grid_w;
+    rf_pair stride, pad, dilation;
+    bool copied; /* x is a copy in work with the padding written out */
+} rf_view;
+rf_view rf_view_of(const rf_conv *v);
+size_t rf_view_floats(const rf_view *view);
+
+/* Forward, or one phase of backward data: kernels/conv_tile.cl explains the arguments. */
+typedef struct rf_gather {
+    rf_buffer *x, *w, *bias, *zeros, *y;
+    size_t x_at, w_at;
+    int n, grid_h, grid_w, ih, iw, c, length;
+    rf_pair stride, offset, step, taps, next;
+    int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
+    double flops, bytes;
+} rf_gather;
+
+/* What a family does with one: adds its own arguments behind the `count` common ones of desc, sizes, options; emits. */
+typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather, rf_launch_desc *desc, int count,
+                                 const rf_config *config, const rf_device_info *info);
+
+size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
+size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
+rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                            const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit);
+rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                             const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit);
+
+/* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy of x if
+ * there is one, or straight into the gradients if there is one part.  partials: parts is set by the caller. */
+rf_partials rf_filter_partials(const rf_conv *v, const rf_view *view, int parts);
+size_t rf_filter_work(const rf_partials *partials); /* bytes */
+/* Emits what comes before; fills the kernel's arguments. */
+rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                          const rf_tensors *t, rf_family family, const rf_partials *partials, rf_launch_desc *desc);
+
+#endif

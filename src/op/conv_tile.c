@@ -1,0 +1,151 @@
+/* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.  kernels/conv_tile.cl
+ * runs forward and backward data, kernels/conv_filter.cl the weight gradient, kernels/conv_pack.cl what they need beside.
+ * Here: how the work is cut into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
+#include <math.h>
+
+#include "op/conv_form.h"
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    return v.groups == 1 && rf_indexable(problem, info);
+}
+
+static int vector(const rf_device_info *info) { return rf_family_vector(RF_TILE, info); }
+
+/* ---- gather: forward and backward data ---- */
+
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12, 14}}, {"panels", {1, 2}}, {NULL}};
+enum { PIXELS, PANELS };
+
+/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2.  16 of 4: 3 pixels by 4. */
+static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
+    int width = vector(info);
+    config->value[PANELS] = width == 16 && outputs > RF_PANEL ? 2 : 1;
+    config->value[PIXELS] = width == 16 ? (outputs > RF_PANEL ? 12 : 14) : width == 8 ? 6 : 3;
+}
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    gather_config(config, rf_conv_of(problem).k, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    gather_config(config, rf_conv_of(problem).c, info);
+}
+
+/* How positions x panels are cut into work-items: `tiles` pixel tiles by `panels` panels each. */
+typedef struct cut {
+    int tiles, panels;
+    size_t blocks, groups;
+} cut;
+
+/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is little; and a
+ * block of x small enough for a core's cache where several panels pass over it. */
+static cut cut_gather(double positions, int k, double x_floats, double w_floats, const rf_config *config,
+                      const rf_device_info *info) {
+    const double cache_floats = 32 * 1024;
+    double tiles = ceil(positions / config->value[PIXELS]), wanted = 8.0 * info->compute_units;
+    int all = (int)rf_ceil_div(k, (size_t)RF_PANEL * config->value[PANELS]);
+    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
+    double groups = RF_MIN(all, ceil(wanted / blocks));
+    blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
+    if (groups < all && w_floats < 4 * cache_floats) blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(x_floats / cache_floats)));
+    cut c = {.tiles = (int)ceil(tiles / blocks), .panels = (int)ceil(all / groups) * config->value[PANELS]};
+    c.blocks = (size_t)ceil(tiles / c.tiles);
+    c.groups = rf_ceil_div((size_t)all * config->value[PANELS], (size_t)c.panels);
+    return c;
+}
+
+static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, rf_launch_desc *desc, int count,
+                             const rf_config *config, const rf_device_info *info) {
+    char options[128];
+    cut c = cut_gather((double)g->n * g->grid_h * g->grid_w, g->k, (double)g->n * g->ih * g->iw * g->c,
+                       (double)g->taps.y * g->taps.x * g->length * g->k + 1, config, info);
+    desc->args[count] = (rf_arg)RF_BUF(g->zeros);
+    desc->args[count + 1] = (rf_arg)RF_I32(g->n);
+    desc->args[count + 2] = (rf_arg)RF_I32(g->zeros == g->x ? 1 : config->value[PIXELS]);
+    desc->args[count + 3] = (rf_arg)RF_I32(c.tiles);
+    desc->args[count + 4] = (rf_arg)RF_I32(c.panels);
+    desc->global[0] = c.blocks;
+    desc->global[1] = c.groups;
+    desc->options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d", config->value[PIXELS],
+                                      config->value[PANELS]);
+    return rf_emit(sequence, desc);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    return rf_gather_forward(sequence, problem, info, t, config, RF_TILE, emit_gather);
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    return rf_gather_backward(sequence, problem, info, t, config, RF_TILE, emit_gather);
+}
+
+/* ---- filter: the gradients of weights and bias ---- */
+
+static const rf_tunable filter_tunables[] = {{"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
+enum { CHANNELS, FILTER_PANELS, BLOCK };
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    int width = vector(info);
+    config->value[CHANNELS] = width == 16 ? 8 : width == 8 ? 6 : 4;
+    config->value[FILTER_PANELS] = width == 16 && rf_conv_of(problem).k > RF_PANEL ? 2 : 1;
+    config->value[BLOCK] = 128;
+}
+
+typedef struct filter_cut {
+    int shares, groups; /* of taps x channels, of panels */
+    rf_partials partials;
+} filter_cut;
+
+/* First the panels (x is read again by each), then parts of the positions (each costs a pass over the weights), then
+ * shares of the weights (each reads dy again). */
+static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
+    filter_cut c = {.groups = (int)rf_ceil_div(v.k, (size_t)RF_PANEL * config->value[FILTER_PANELS]),
+                    .partials = rf_filter_partials(&v, &o, 1)};
+    double positions = (double)o.n * o.grid_h * o.grid_w, wanted = 8.0 * info->compute_units;
+    double read = rf_view_floats(&o) + positions * v.k, blocks = ceil(positions / config->value[BLOCK]);
+    double parts = RF_MIN(ceil(wanted / c.groups), RF_MIN(blocks, read / (2.0 * c.partials.size)));
+    double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
+    c.partials.parts = (int)RF_MAX(1, floor(parts));
+    c.shares = (int)RF_MIN(tiles, RF_MAX(1, floor(wanted / c.groups / c.partials.parts)));
+    return c;
+}
+
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    filter_cut c = cut_filter(problem, config, info);
+    return rf_filter_work(&c.partials);
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    char options[128];
+    rf_launch_desc desc;
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = cut_filter(problem, config, info);
+    RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
+    desc.global[0] = (size_t)c.partials.parts;
+    desc.global[1] = (size_t)c.shares;
+    desc.global[2] = (size_t)c.groups;
+    desc.options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d",
+                                     config->value[CHANNELS], config->value[FILTER_PANELS], config->value[BLOCK]);
+    RF_TRY(rf_emit(sequence, &desc));
+    return c.partials.parts == 1 ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, &c.partials);
+}
+
+/* ---- the solvers ---- */
+
+#define SOLVER(direction_, ...)                                                                              \
+    [direction_] = {.name = "conv_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 10,        \
+                    .applicable = applicable, __VA_ARGS__}
+const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = rf_gather_forward_work,
+           .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter, .workspace = backward_params_work,
+           .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = rf_gather_backward_work,
+           .prepare = backward_data),
+};

@@ -1,0 +1,111 @@
+/* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone.  Srivastava et al.
+ * 2014.  The mask is not kept: it is a function of the seed, the step and the element, by Philox (rf_philox). */
+#include <math.h>
+
+#include "op/family.h"
+
+static rf_status infer(rf_problem *problem) {
+    problem->y = problem->x[0];
+    return RF_OK;
+}
+
+/* A word's upper 24 bits below this drop the element; what is kept is multiplied by scale. */
+static uint32_t limit_of(const rf_problem *problem) { return (uint32_t)ceil(problem->attrs.p * 16777216.0); }
+static float scale_of(const rf_problem *problem) {
+    return problem->attrs.p < 1 ? (float)(1 / (1 - problem->attrs.p)) : 0;
+}
+
+/* ---- reference ---- */
+
+static void masked(const rf_problem *problem, const rf_arrays *a, const float *x, float *y, bool accumulate) {
+    const int64_t count = (int64_t)rf_shape_count(problem->y);
+    const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem);
+    const float scale = scale_of(problem);
+#pragma omp parallel for if (count > 10000)
+    for (int64_t block = 0; block < (count + 3) / 4; ++block) {
+        const uint32_t counter[4] = {(uint32_t)block, problem->id, rng[2], 0}, key[2] = {rng[0], rng[1]};
+        uint32_t word[4];
+        rf_philox(word, counter, key);
+        for (int64_t i = block * 4; i < RF_MIN(block * 4 + 4, count); ++i) {
+            const float v = x[i] * (word[i % 4] >> 8 >= limit ? scale : 0);
+            y[i] = accumulate ? v + y[i] : v;
+        }
+    }
+}
+
+static void forward(const rf_problem *problem, const rf_arrays *a) {
+    if (problem->training)
+        masked(problem, a, a->x[0], a->y, false);
+    else
+        for (size_t i = 0; i < rf_shape_count(problem->y); ++i) a->y[i] = a->x[0][i];
+}
+
+static void backward(const rf_problem *problem, const rf_arrays *a) {
+    masked(problem, a, a->dy, a->dx[0], problem->accumulate[0]);
+}
+
+/* ---- solvers ---- */
+
+static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                             rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y, bool accumulate) {
+    char options[128];
+    const size_t count = rf_shape_count(problem->y);
+    rf_launch_desc desc = {.program = "dropout",
+                           .kernel = "masked",
+                           .options = rf_family_options(options, family, info, "%s", ""),
+                           .args = {RF_BUF(x), RF_BUF(y), RF_BUF(t->rng), RF_I32(count), RF_U32(problem->id),
+                                    RF_U32(limit_of(problem)), RF_F32(scale_of(problem)), RF_I32(accumulate)},
+                           .bytes = (accumulate ? 3.0 : 2.0) * (double)count * sizeof(float)};
+    rf_family_spread(&desc, family, info, rf_ceil_div(count, 4), 16);
+    return rf_emit(sequence, &desc);
+}
+
+static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, rf_family family) {
+    char options[128];
+    const size_t count = rf_shape_count(problem->y);
+    rf_launch_desc copy = {.program = "dropout",
+                           .kernel = "copied",
+                           .options = rf_family_options(options, family, info, "%s", ""),
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_I32(count)},
+                           .bytes = 2.0 * (double)count * sizeof(float)};
+    if (problem->training) return emit_masked(sequence, problem, info, family, t, t->x[0], t->y, false);
+    if (t->x[0] == t->y) return RF_OK; /* in place: nothing to do */
+    rf_family_spread(&copy, family, info, count, 1);
+    return rf_emit(sequence, &copy);
+}
+
+static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                const rf_tensors *t, rf_family family) {
+    return emit_masked(sequence, problem, info, family, t, t->dy, t->dx[0], problem->accumulate[0]);
+}
+
+RF_SOLVER_PAIR(dropout_f, "dropout", RF_FORWARD, rf_indexable, NULL, forward_build)
+RF_SOLVER_PAIR(dropout_b, "dropout", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+static const rf_solver *const solvers[] = {&dropout_f_tile, &dropout_f_group, &dropout_b_tile, &dropout_b_group, NULL};
+
+static const rf_case cases[] = {
+    {.label = "p 0.5", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}},
+    {.label = "p 0.1 accumulate", .attrs = {.p = 0.1}, .x = {{5, 37, 1, 1, true}}, .accumulate = true},
+    {.label = "p 0", .attrs = {.p = 0}, .x = {{1, 1, 3, 3}}},
+    {.label = "p 1", .attrs = {.p = 1}, .x = {{1, 1, 3, 3}}},
+    {.label = "inference", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}, .inference = true},
+    {.label = "p 0.3 large", .attrs = {.p = 0.3}, .x = {{17, 33, 31, 29}}, .large = true},
+    {NULL},
+};
+
+static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
+
+const rf_op rf_op_dropout = {
+    .name = "dropout",
+    .summary = "in training, zero with probability p, else x / (1 - p)",
+    .inputs_min = 1,
+    .inputs_max = 1,
+    .in_place = true,
+    .attrs = attrs,
+    .positional = "p",
+    .infer = infer,
+    .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
+    .solvers = solvers,
+    .cases = cases,
+};

@@ -1,0 +1,45 @@
+/* Sizes of launches by family. */
+#include "op/family.h"
+
+enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FLOATS_PER_ITEM = 4096 };
+
+int rf_family_vector(rf_family family, const rf_device_info *info) {
+    if (family == RF_GROUP) return 1;
+    return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
+}
+
+size_t rf_family_group(rf_family family, const rf_device_info *info) {
+    size_t items = 1;
+    if (family == RF_GROUP)
+        while (items < GROUP_ITEMS && items * 2 <= info->max_work_group) items *= 2;
+    return items;
+}
+
+const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info, const char *format,
+                              ...) {
+    int used = snprintf(options, 128, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
+                        rf_family_group(family, info), family == RF_GROUP ? " -DGROUP " : " ");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(options + used, 128 - (size_t)used, format, args);
+    va_end(args);
+    return options;
+}
+
+void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks, size_t cost) {
+    size_t units = (size_t)RF_MAX(info->compute_units, 1), local = rf_family_group(family, info), groups;
+    if (family == RF_TILE)
+        groups = RF_MIN(rf_ceil_div(tasks * cost, FLOATS_PER_ITEM), units * SHARES_PER_UNIT);
+    else
+        groups = RF_MIN(rf_ceil_div(tasks, local), units * 32);
+    groups = RF_MAX(RF_MIN(groups, tasks), 1);
+    desc->global[0] = groups * local;
+    desc->local[0] = local;
+}
+
+bool rf_indexable(const rf_problem *problem, const rf_device_info *info) {
+    (void)info;
+    for (int i = 0; i < problem->inputs; ++i)
+        if (rf_shape_count(problem->x[i]) > INT32_MAX / 2) return false;
+    return rf_shape_count(problem->y) <= INT32_MAX / 2;
+}

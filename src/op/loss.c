@@ -1,0 +1,40 @@
+/* What the losses share. */
+#include "op/loss.h"
+
+rf_status rf_loss_infer(rf_problem *problem) {
+    const rf_shape x = problem->x[0], labels = problem->x[1];
+    if (x.h != 1 || x.w != 1)
+        return rf_fail(RF_E_SHAPE,
+                       "%s: the scores are maps of %dx%d, wanted one number a class: end the model with a linear layer",
+                       problem->op->name, x.h, x.w);
+    if (labels.n != x.n || rf_shape_count(labels) != (size_t)x.n)
+        return rf_fail(RF_E_SHAPE, "%s: %d rows of scores and %zu labels", problem->op->name, x.n,
+                       rf_shape_count(labels));
+    problem->y = (rf_shape){1, 1, 1, 1, false};
+    return RF_OK;
+}
+
+size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    return 2 * (size_t)problem->x[0].n * sizeof(float);
+}
+
+rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_launch_desc *desc,
+                       size_t tasks) {
+    char options[128];
+    desc->program = "loss";
+    desc->options = rf_family_options(options, family, info, "%s", "");
+    if (tasks > 0)
+        rf_family_spread(desc, family, info, tasks, 64);
+    else
+        desc->global[0] = desc->local[0] = rf_family_group(family, info); /* one work-group */
+    return rf_emit(sequence, desc);
+}
+
+rf_status rf_loss_reduce(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         rf_family family, const rf_tensors *t, rf_buffer *class_weights, rf_buffer *totals) {
+    rf_launch_desc desc = {.kernel = "reduce",
+                           .args = {RF_BUF(t->work), RF_BUF(class_weights), RF_BUF(t->y), RF_BUF(totals),
+                                    RF_I32(problem->x[0].n), RF_I32(problem->x[0].c)}};
+    return rf_loss_emit(sequence, info, family, &desc, 0);
+}

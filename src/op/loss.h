@@ -1,0 +1,19 @@
+/* What the losses share: scores (N, classes) and labels in, one number out (kernels/loss.cl). */
+#ifndef RF_OP_LOSS_H
+#define RF_OP_LOSS_H
+
+#include "op/family.h"
+
+rf_status rf_loss_infer(rf_problem *problem);
+/* Room for a term and a weight of each row. */
+size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
+/* Fills in program, options and sizes for a launch over `tasks` rows or elements, and emits. */
+rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_launch_desc *desc,
+                       size_t tasks);
+/* y = sum of the rows' terms / sum of their weights.  class_weights and totals may be NULL. */
+rf_status rf_loss_reduce(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         rf_family family, const rf_tensors *t, rf_buffer *class_weights, rf_buffer *totals);
+
+static inline bool rf_is_label(int32_t label, int classes) { return label >= 0 && label < classes; }
+
+#endif

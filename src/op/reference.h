@@ -1,0 +1,30 @@
+/* What the reference functions share: the same C compiled for several vector widths, chosen when the library loads. */
+#ifndef RF_OP_REFERENCE_H
+#define RF_OP_REFERENCE_H
+
+#include "op/op.h"
+
+/* Before a static function with the inner loops (not one with an OpenMP region: the region's body is outlined before
+ * the clones are made).  Elsewhere than gcc on x86-64 with glibc it does nothing; nor under the sanitizers, whose
+ * start-up does not go with ifunc. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) &&                 \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define RF_SIMD __attribute__((noinline, optimize("O3"), target_clones("avx512f", "avx2", "default")))
+#else
+#define RF_SIMD __attribute__((noinline))
+#endif
+
+/* dy as it is before a fused activation: zero where y is clipped; a y that is NaN lets it through. */
+static inline float rf_act_gradient(rf_act act, float dy, float y) {
+    if (act == RF_ACT_NONE) return dy;
+    return y <= 0.0f || (act == RF_ACT_RELU6 && y >= 6.0f) ? 0.0f : dy;
+}
+
+/* A NaN stays one, as in PyTorch: a diverging loss must be seen. */
+static inline float rf_act_apply(rf_act act, float value) {
+    if (act == RF_ACT_NONE) return value;
+    if (value < 0.0f) return 0.0f;
+    return act == RF_ACT_RELU6 && value > 6.0f ? 6.0f : value;
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* Axes: their ends chosen from the curve, their ticks at round numbers. */
+#include "report/axis.h"
+
+#include <math.h>
+
+#include "finder/curve.h"
+
+double rf_axis_place(const rf_axis *axis, double value) {
+    if (!axis->logarithmic) return (value - axis->low) / (axis->high - axis->low);
+    return log(value / axis->low) / log(axis->high / axis->low);
+}
+
+static bool raised_linearly(const rf_curve *curve) {
+    const double low = curve->lr[0], high = curve->lr[curve->count - 1], middle = curve->lr[curve->count / 2];
+    const double share = (double)(curve->count / 2) / (double)(curve->count - 1);
+    return fabs(low + share * (high - low) - middle) < fabs(low * pow(high / low, share) - middle) &&
+           high > 3 * low;
+}
+
+rf_axis rf_axis_of_rates(const rf_curve *curve) {
+    const double low = curve->lr[0], high = curve->lr[curve->count - 1];
+    if (curve->count > 2 && raised_linearly(curve)) return (rf_axis){.low = 0, .high = high};
+    if (high < low * 1.01) return (rf_axis){.low = low / 3, .high = high * 3, .logarithmic = true};
+    return (rf_axis){.low = low, .high = high, .logarithmic = true};
+}
+
+rf_axis rf_axis_of_losses(const rf_curve *curve) {
+    const double *const s = curve->smoothed, *const loss = curve->loss;
+    const size_t n = rf_curve_finite(curve);
+    if (n == 0) return (rf_axis){.low = 0, .high = 1};
+    size_t lowest = 0;
+    double highest = s[0];
+    for (size_t i = 1; i < n; i++) {
+        if (s[i] < s[lowest]) lowest = i;
+        highest = fmax(highest, s[i]);
+    }
+    double low = s[lowest], high = low;
+    for (size_t i = 0; i <= lowest; i++) high = fmax(high, s[i]);
+    /* A curve that hardly falls: show what it rises to, or at least a tenth of its level. */
+    const double level = fmax(fabs(rf_curve_level(curve)), 1e-30), span_min = 0.1 * level;
+    if (high - low < span_min) high = fmax(low + span_min, fmin(highest, low + 0.6 * level));
+    const double span = high - low;
+    double lowest_raw = low, highest_raw = high;
+    for (size_t i = 0; i < n; i++) {
+        lowest_raw = fmin(lowest_raw, loss[i]);
+        if (i <= lowest) highest_raw = fmax(highest_raw, loss[i]);
+    }
+    low = fmax(lowest_raw, low - 0.3 * span);
+    high = fmin(fmax(highest_raw, high + 0.12 * span), high + 0.3 * span);
+    const rf_axis axis = {.low = low - 0.06 * span, .high = high + 0.04 * span};
+    if (axis.high > axis.low && isfinite(axis.high - axis.low)) return axis;
+    return (rf_axis){.low = 0, .high = 1}; /* numbers at the end of what a double holds */
+}
+
+/* A step of 1, 2 or 5 times a power of ten. */
+static double round_step(double step) {
+    const double power = pow(10, floor(log10(step))), digit = step / power;
+    return power * (digit < 1.5 ? 1 : digit < 3.5 ? 2 : digit < 7.5 ? 5 : 10);
+}
+
+static int linear_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
+    const double step = round_step((axis->high - axis->low) / wanted);
+    const double size = fmax(fabs(axis->low), fabs(axis->high));
+    const int decimals = (int)fmax(0, -floor(log10(step) + 1e-9));
+    int count = 0;
+    for (double i = ceil(axis->low / step - 1e-9);
+         i * step <= axis->high + 1e-9 * step && count < RF_TICKS_MAX; i++) {
+        rf_tick *const tick = &ticks[count++];
+        *tick = (rf_tick){.at = i == 0 ? 0 : i * step, .labelled = true};
+        if (size >= 1e5 || step < 1e-4)
+            snprintf(tick->text, sizeof tick->text, "%.3g", tick->at);
+        else
+            snprintf(tick->text, sizeof tick->text, "%.*f", decimals, tick->at);
+    }
+    return count;
+}
+
+static void label_decade(rf_tick *tick, int exponent) {
+    tick->labelled = tick->decade = true;
+    tick->exponent = exponent;
+    if (exponent >= -2 && exponent <= 2)
+        snprintf(tick->text, sizeof tick->text, "%g", tick->at);
+    else
+        snprintf(tick->text, sizeof tick->text, "1e%d", exponent);
+}
+
+/* Ticks at 1 to 9 times each power of ten; labels at the powers, or at 1, 2, 5 where there are few of those.
+ */
+static int logarithmic_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
+    const double decades = log10(axis->high / axis->low);
+    const int stride = (int)fmax(1, ceil(decades / wanted)), digit_step = decades > 12 ? 9 : 1;
+    const bool labels_within = decades < 1.7;
+    int count = 0;
+    for (int e = (int)floor(log10(axis->low) - 1e-9); e <= (int)ceil(log10(axis->high)); e++) {
+        for (int digit = 1; digit < 10 && count < RF_TICKS_MAX; digit += digit_step) {
+            const double at = digit * pow(10, e);
+            if (at < axis->low * (1 - 1e-9) || at > axis->high * (1 + 1e-9)) continue;
+            rf_tick *const tick = &ticks[count++];
+            *tick = (rf_tick){.at = at};
+            if (digit == 1 && e % stride == 0) label_decade(tick, e);
+            if (labels_within && (digit == 1 || digit == 2 || digit == 5)) {
+                tick->labelled = true;
+                tick->decade = false;
+                snprintf(tick->text, sizeof tick->text, "%s", rf_rate(at).text);
+            }
+        }
+    }
+    return count;
+}
+
+int rf_axis_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
+    if (!axis->logarithmic) return linear_ticks(ticks, axis, wanted);
+    if (axis->high / axis->low < 2) { /* too narrow for 1, 2, 5 */
+        const rf_axis linear = {.low = axis->low, .high = axis->high};
+        return linear_ticks(ticks, &linear, wanted / 2 + 1);
+    }
+    return logarithmic_ticks(ticks, axis, wanted);
+}
+
+double rf_curve_at(const rf_curve *curve, double lr) {
+    const size_t n = rf_curve_finite(curve);
+    size_t i = 1;
+    while (i < n && curve->lr[i] < lr) i++;
+    if (i >= n) return curve->smoothed[n - 1];
+    const double share = log(lr / curve->lr[i - 1]) / log(curve->lr[i] / curve->lr[i - 1]);
+    return curve->smoothed[i - 1] + share * (curve->smoothed[i] - curve->smoothed[i - 1]);
+}

@@ -1,0 +1,113 @@
+/* Text and shapes over cairo's own ("toy") text interface: enough for a plot, and there on every system. */
+#include "report/ink.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void rf_ink_use(cairo_t *cr, rf_ink ink) {
+    cairo_set_source_rgba(cr, ink.red, ink.green, ink.blue, ink.alpha);
+}
+
+static void use_font(cairo_t *cr, rf_font font) {
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           font.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size(cr, font.size);
+}
+
+double rf_text_width(cairo_t *cr, rf_font font, const char *text) {
+    cairo_text_extents_t extents;
+    use_font(cr, font);
+    cairo_text_extents(cr, text, &extents);
+    return extents.x_advance;
+}
+
+double rf_text_draw(cairo_t *cr, rf_font font, double x, double y, double align, const char *text) {
+    const double width = rf_text_width(cr, font, text);
+    rf_ink_use(cr, font.ink);
+    cairo_move_to(cr, x - align * width, y);
+    cairo_show_text(cr, text);
+    return width;
+}
+
+static bool continues(char byte) {
+    return (byte & 0xC0) == 0x80;
+}
+
+double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, const char *text) {
+    static const char ellipsis[] = "\u2026";
+    size_t length = strlen(text);
+    if (rf_text_width(cr, font, text) <= width) return rf_text_draw(cr, font, x, y, 0, text);
+    char cut[512];
+    length = RF_MIN(length, sizeof cut - sizeof ellipsis);
+    while (length > 0) {
+        while (length > 0 && continues(text[length])) length--;
+        size_t end = length;
+        while (end > 0 && text[end - 1] == ' ') end--;
+        memcpy(cut, text, end);
+        memcpy(cut + end, ellipsis, sizeof ellipsis);
+        if (rf_text_width(cr, font, cut) <= width) return rf_text_draw(cr, font, x, y, 0, cut);
+        length--;
+    }
+    return 0;
+}
+
+void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
+                  const char *text) {
+    char line[512];
+    for (; lines > 1 && rf_text_width(cr, font, text) > width; lines--, y += leading) {
+        size_t fits = 0;
+        for (const char *space = strchr(text, ' '); space; space = strchr(space + 1, ' ')) {
+            const size_t length = (size_t)(space - text);
+            if (length >= sizeof line) break;
+            memcpy(line, text, length);
+            line[length] = '\0';
+            if (rf_text_width(cr, font, line) > width) break;
+            fits = length;
+        }
+        if (fits == 0) break;
+        memcpy(line, text, fits);
+        line[fits] = '\0';
+        rf_text_draw(cr, font, x, y, 0, line);
+        text += fits + 1;
+    }
+    rf_text_fit(cr, font, x, y, width, text);
+}
+
+void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius) {
+    const double right = x + width - radius, bottom = y + height - radius;
+    cairo_new_sub_path(cr);
+    cairo_arc(cr, right, y + radius, radius, -M_PI_2, 0);
+    cairo_arc(cr, right, bottom, radius, 0, M_PI_2);
+    cairo_arc(cr, x + radius, bottom, radius, M_PI_2, M_PI);
+    cairo_arc(cr, x + radius, y + radius, radius, M_PI, 3 * M_PI_2);
+    cairo_close_path(cr);
+}
+
+/* The length of the valid UTF-8 sequence that starts here, or 0. Overlong forms and surrogates are not valid.
+ */
+static size_t sequence_length(const unsigned char *at) {
+    if (at[0] < 0x80) return at[0] >= 0x20 && at[0] != 0x7F;
+    const size_t length = at[0] >= 0xC2 && at[0] < 0xE0   ? 2
+                          : at[0] >= 0xE0 && at[0] < 0xF0 ? 3
+                          : at[0] >= 0xF0 && at[0] < 0xF5 ? 4
+                                                          : 0;
+    for (size_t i = 1; i < length; i++)
+        if (!continues((char)at[i])) return 0;
+    if (at[0] == 0xE0 && at[1] < 0xA0) return 0;
+    if (at[0] == 0xED && at[1] > 0x9F) return 0;
+    if (at[0] == 0xF0 && at[1] < 0x90) return 0;
+    if (at[0] == 0xF4 && at[1] > 0x8F) return 0;
+    return length;
+}
+
+char *rf_text_clean(const char *text) {
+    char *const copy = rf_strdup(text);
+    if (!copy) return NULL;
+    for (char *at = copy; *at;) {
+        const size_t length = sequence_length((const unsigned char *)at);
+        if (length == 0) *at = '?';
+        at += length ? length : 1;
+    }
+    return copy;
+}

@@ -1,0 +1,38 @@
+/* Colours and text over cairo: what the plot is drawn with. */
+#ifndef RF_REPORT_INK_H
+#define RF_REPORT_INK_H
+
+#include <cairo.h>
+
+#include "base/base.h"
+
+typedef struct rf_ink {
+    double red, green, blue, alpha;
+} rf_ink;
+#define RF_INK(hex, opacity)                                                                                 \
+    (rf_ink) {                                                                                               \
+        ((hex) >> 16 & 255) / 255., ((hex) >> 8 & 255) / 255., ((hex)&255) / 255., opacity                   \
+    }
+
+typedef struct rf_font {
+    double size;
+    bool bold;
+    rf_ink ink;
+} rf_font;
+
+void rf_ink_use(cairo_t *cr, rf_ink ink);
+double rf_text_width(cairo_t *cr, rf_font font, const char *text);
+/* Writes text whose left end, centre or right end (align 0, 0.5, 1) is at x, on the baseline y; returns its
+ * width. */
+double rf_text_draw(cairo_t *cr, rf_font font, double x, double y, double align, const char *text);
+/* The same, cut with an ellipsis to `width`. */
+double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, const char *text);
+/* Breaks text between words into at most `lines` lines of `width`, `leading` apart; the last is cut if need
+ * be. */
+void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
+                  const char *text);
+void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius);
+/* A copy with every byte that is no valid UTF-8, and every control character, as '?'. NULL: out of memory. */
+char *rf_text_clean(const char *text);
+
+#endif

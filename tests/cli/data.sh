@@ -1,0 +1,152 @@
+# `rangefinder data`, and every way in which a data set can be wrong; `find` gives the same answers.
+
+data_describes_the_digits() {
+    succeeds data digits
+    prints 1,797
+    prints 8x8
+    succeeds data digits --json
+    tr -d ' \n' <"$logs/out" | grep -q '"images":1797,"channels":1,"height":8,"width":8' || fail "the JSON"
+}
+
+data_reads_folders_idx_and_synthetic() {
+    two_classes set
+    succeeds data set
+    prints cats
+    prints dogs
+    idx_images 6 4 4 >train-images-idx3-ubyte
+    idx_labels 6 >train-labels-idx1-ubyte
+    succeeds data train-images-idx3-ubyte,train-labels-idx1-ubyte
+    prints 4x4
+    mkdir idx
+    gzip -c train-images-idx3-ubyte >idx/train-images-idx3-ubyte.gz
+    gzip -c train-labels-idx1-ubyte >idx/train-labels-idx1-ubyte.gz
+    succeeds data idx
+    prints 4x4
+    succeeds data synthetic:3x16x12,5,40
+    prints 16x12
+}
+
+data_lists_bad_files() {
+    two_classes set
+    echo 'not an image' >set/cats/9.png
+    : >set/dogs/empty.jpg
+    rf data set
+    [ "$code" -eq 0 ] || fail "bad files are listed"
+    prints 9.png
+    prints empty.jpg
+}
+
+missing_and_empty_folders_are_refused() {
+    refuses 3 "nosuch" data nosuch
+    refuses 3 "nosuch" find --data nosuch
+    mkdir empty
+    refuses 3 "empty" data empty
+    mkdir -p one/only
+    pnm one/only/1.pgm 4 4
+    refuses 3 "one" data one
+    mkdir -p hollow/a hollow/b
+    refuses 3 "hollow" data hollow
+    mkdir loose
+    echo text >loose/file.txt
+    refuses 3 "loose" data loose
+}
+
+unreadable_files_are_refused() {
+    [ "$(id -u)" -ne 0 ] || {
+        # Root reads everything; a folder in the place of a file is what it cannot read.
+        mkdir folder
+        refuses 3 "folder" data folder,folder
+        return 0
+    }
+    two_classes set
+    chmod 0 set/cats/1.pgm
+    refuses 3 "1.pgm" find --data set --batch 2
+}
+
+unknown_specs_are_refused() {
+    for spec in synthetic: synthetic:3x8 synthetic:0x8x8 synthetic:-1x8x8 synthetic:1x8x8,0 synthetic:1x8x8,2,0 \
+        synthetic:1x8x8,2,4x synthetic:99999999999x8x8 synthetic:60000x60000x60000; do
+        rf data "$spec"
+        [ "$code" -eq 2 ] || [ "$code" -eq 3 ] || fail "$spec"
+        refuses "$code" synthetic data "$spec"
+    done
+}
+
+# bad_image FILE: in an otherwise good folder, it is refused by its name.
+bad_image() {
+    refuses 3 "$(basename "$1")" find --data set --batch 2
+    rm "$1"
+}
+
+bad_images_are_refused_by_name() {
+    two_classes set
+    : >set/cats/9.png
+    bad_image set/cats/9.png
+    echo 'not an image' >set/cats/9.jpg
+    bad_image set/cats/9.jpg
+    printf 'P5\n8 8\n255\nxx' >set/cats/9.pgm
+    bad_image set/cats/9.pgm
+    { printf '\211PNG\r\n\032\n'; be32 13; printf IHDR; be32 60000; be32 60000; printf '\010\002\000\000\000'
+      be32 0; be32 0; printf 'IDAT'; } >set/cats/9.png
+    bad_image set/cats/9.png
+    printf '\377\330\377\340\000\020JFIF' >set/dogs/9.jpeg
+    bad_image set/dogs/9.jpeg
+    printf 'BM\001\000' >set/dogs/9.bmp
+    bad_image set/dogs/9.bmp
+}
+
+mixed_sizes_and_channels_become_the_first_images() {
+    two_classes set
+    pnm set/cats/8.pgm 16 24
+    { printf 'P6\n4 4\n255\n'; head -c 48 /dev/zero; } >set/cats/9.ppm
+    succeeds data set
+    prints 8x8
+    succeeds data set --image-size 6x10
+    prints 6x10
+}
+
+# bad_idx TEXT: the pair ./i and ./l is refused.
+bad_idx() { refuses 3 "$1" data i,l; }
+
+bad_idx_files_are_refused() {
+    idx_images 6 4 4 >images
+    idx_labels 6 >labels
+    cp labels l
+    { be32 1234; tail -c +5 images; } >i
+    bad_idx i
+    idx_images 5 4 4 >i
+    bad_idx 5
+    head -c 50 images >i
+    bad_idx i
+    head -c 7 images >i
+    bad_idx i
+    : >i
+    bad_idx i
+    { be32 2051; be32 -1; be32 -1; be32 -1; } >i
+    bad_idx i
+    { be32 2051; be32 2147483647; be32 65535; be32 65535; head -c 100 /dev/zero; } >i
+    bad_idx i
+    { be32 2051; be32 6; be32 0; be32 4; } >i
+    bad_idx i
+    gzip -c images | head -c 30 >i
+    bad_idx i
+    { gzip -c images | head -c 20; head -c 40 /dev/urandom; } >i
+    bad_idx i
+    cp images i
+    cp images l
+    bad_idx l
+    { be32 2049; be32 6; printf '\0\0\0\0\0\0'; } >l
+    rf data i,l
+    [ "$code" -eq 3 ] || fail "one class only"
+    refuses 3 "nosuch" data i,nosuch
+    refuses 3 "nosuch" data nosuch,l
+}
+
+bad_cifar_files_are_refused() {
+    head -c 3000 /dev/zero >data_batch_1.bin
+    refuses 3 "data_batch_1.bin" data data_batch_1.bin
+    { printf '\377'; head -c 3072 /dev/zero; printf '\001'; head -c 3072 /dev/zero; } >data_batch_1.bin
+    refuses 3 "data_batch_1.bin" data data_batch_1.bin
+    : >data_batch_1.bin
+    refuses 3 "data_batch_1.bin" data data_batch_1.bin
+}

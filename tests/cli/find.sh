@@ -1,0 +1,185 @@
+# `rangefinder find`: the main job, on the device that the environment names.
+
+# A run that is quick on every device.
+quick="--data synthetic:1x8x8,4,256 --batch 16 --iterations 40"
+
+find_prints_heading_curve_and_verdict() {
+    rf find --iterations 60
+    [ "$code" -le 1 ] || fail "find on the built-in digits"
+    for word in device data network digits simplecnn parameters steepest valley; do prints $word; done
+}
+
+find_writes_json_csv_and_plot() {
+    rf find $quick --quiet --json out.json --csv out.csv --plot out.svg
+    [ "$code" -le 1 ] || fail "find with outputs"
+    [ ! -s "$logs/out" ] || fail "--quiet prints nothing on stdout"
+    for key in device model data batch optimizer seed curve lr loss smoothed stop step reason suggestions steepest valley \
+        slide minimum steep lightning ignite verdict kind lr_min lr_max confidence time_ms; do
+        grep -q "\"$key\"" out.json || fail "the JSON lacks $key"
+    done
+    [ "$(head -1 out.csv)" = lr,loss,smoothed ] || fail "the heading of the CSV"
+    xmllint --noout out.svg || fail "the SVG is not well-formed"
+}
+
+same_seed_gives_the_same_bits() {
+    rf find $quick --quiet --seed 7 --csv a.csv
+    rf find $quick --quiet --seed 7 --csv b.csv
+    rf find $quick --quiet --seed 8 --csv c.csv
+    cmp a.csv b.csv || fail "the same seed gave another curve"
+    ! cmp -s a.csv c.csv || fail "another seed gave the same curve"
+}
+
+every_optimizer_and_option_runs() {
+    for options in '--momentum 0.9 --nesterov --weight-decay 1e-4' '--momentum 0.9 --dampening 0.1' '--optimizer adam' \
+        '--optimizer adamw --betas 0.8,0.9 --eps 1e-6 --weight-decay 0' '--optimizer rmsprop --alpha 0.9 --momentum 0.5' \
+        '--mode linear --end-lr 0.1' '--accumulate 2' '--validation 32' '--diverge never' '--diverge 1.5' '--loss mse' \
+        '--label-smoothing 0.1' '--class-weights 1,2,3,4' '--mean 0.5 --std 0.25' '--no-shuffle' '--limit 64' \
+        '--group *bias=2 --group conv*=0.5' '--image-size 12'; do
+        rf find $quick --iterations 12 $options --csv -
+        [ "$code" -le 1 ] || fail "find $options"
+        [ "$(head -1 "$logs/out")" = lr,loss,smoothed ] || fail "find $options: no curve"
+    done
+}
+
+last_step_has_the_last_rate() {
+    rf find $quick --iterations 11 --start-lr 1e-5 --end-lr 1e-3 --csv -
+    sed -n 2p "$logs/out" | grep -qE '^(1e-0?5|1.0*e-0?5|0.00001),' || fail "the first rate is --start-lr"
+    tail -1 "$logs/out" | grep -qE '^(0.001|1.0*e-0?3|0.001[0]*),' || fail "the last rate is --end-lr"
+    [ "$(wc -l <"$logs/out")" -eq 12 ] || fail "a line a step"
+}
+
+print_suggestion_gives_one_number_or_exit_1() {
+    rf find --print suggestion
+    if [ "$code" -eq 0 ]; then grep -qxE '[0-9.]+(e-?[0-9]+)?' "$logs/out" || fail "one number expected"
+    else refuses 1 "no learning rate to suggest" find --print suggestion; fi
+}
+
+no_verdict_exits_1_with_the_reason_and_the_curve() {
+    rf find $quick --start-lr 1e-12 --end-lr 1e-11 --csv out.csv
+    [ "$code" -eq 1 ] || fail "no verdict is exit code 1"
+    says "no learning rate to suggest"
+    [ -s "$logs/out" ] || fail "the curve is printed all the same"
+    [ -s out.csv ] || fail "the files are written all the same"
+}
+
+progress_only_on_a_terminal() {
+    rf find $quick
+    ! grep -q 'images/s' "$logs/err" || fail "progress although stderr is no terminal"
+}
+
+# terminal COMMAND: runs it on a terminal of its own; what appears there lies in ./screen.
+terminal() {
+    code=0
+    : >"$logs/out"
+    TERM=xterm LC_ALL=C.UTF-8 script -qefc "$1" screen </dev/null >/dev/null || code=$?
+    cp screen "$logs/err"
+}
+
+terminal_gets_progress_colour_and_unicode() {
+    terminal "$RANGEFINDER find $quick"
+    grep -q 'images/s' screen || fail "no progress line"
+    LC_ALL=C grep -q "$(printf '\342')" screen || fail "no Unicode"
+    grep -q "$(printf '\033\\[[0-9;]*m')" screen || fail "no colour"
+    terminal "NO_COLOR=1 $RANGEFINDER find $quick"
+    ! grep -q "$(printf '\033\\[[0-9;]*m')" screen || fail "colour in spite of NO_COLOR"
+    terminal "$RANGEFINDER find $quick --no-color --no-progress"
+    ! grep -q "$(printf '\033')" screen || fail "escapes in spite of --no-color --no-progress"
+}
+
+# A run that takes minutes, to be interrupted.
+long="--data synthetic:3x32x32,10,2048 --model resnet18 --batch 64 --iterations 1000"
+
+interrupt_leaves_no_file_and_exits_130() {
+    for seconds in 0.1 0.5 2; do
+        code=0
+        timeout --preserve-status -s INT $seconds "$RANGEFINDER" find $long --json out.json --csv out.csv --plot out.png \
+            >"$logs/out" 2>"$logs/err" || code=$?
+        [ "$code" -eq 130 ] || fail "interrupted after $seconds s: the exit code should be 130"
+        [ -z "$(ls -A)" ] || fail "interrupted after $seconds s: a file is left"
+    done
+}
+
+interrupt_leaves_the_terminal_clean() {
+    terminal "timeout --foreground --preserve-status -s INT 3 $RANGEFINDER find $long"
+    [ "$code" -eq 130 ] || fail "the exit code should be 130"
+    # After the last progress line the line is erased, and nothing but the recorder's own words follows.
+    tr '\r' '\n' <screen | grep -v -e '^$' -e '^Script' | tail -1 | grep -q 'left$' && fail "the progress line is left"
+    return 0
+}
+
+unwritable_outputs_are_told_before_the_run() {
+    for option in --csv --json --plot; do
+        refuses 3 "nosuch" find $long $option nosuch/folder/out.svg
+    done
+    refuses 2 ".svg" find $long --plot out.bmp
+    mkdir out.csv
+    refuses 3 "out.csv" find $long --csv out.csv
+    rmdir out.csv
+    refuses 3 "/dev/full" find $quick --quiet --csv /dev/full
+}
+
+unknown_device_is_refused_with_those_present() {
+    refuses 4 "reference" find $quick --device xyzzy
+    refuses 4 "reference" find $quick --device 99:99
+}
+
+unknown_model_is_refused_with_the_nearest() {
+    refuses 3 "did you mean resnet20" find $quick --model resnet2O
+    refuses 3 "nosuch.net" find $quick --model nosuch.net
+}
+
+batch_larger_than_the_data_is_refused() {
+    rf find --data synthetic:1x8x8,4,32 --batch 64
+    expected=$code
+    [ "$code" -eq 2 ] || [ "$code" -eq 3 ] || fail "a batch that cannot be filled"
+    refuses "$expected" "64" find --data synthetic:1x8x8,4,32 --batch 64
+    rf find --data synthetic:1x8x8,4,64 --batch 32 --validation 64
+    refuses "$code" "valid" find --data synthetic:1x8x8,4,64 --batch 32 --validation 64
+}
+
+options_that_do_not_fit_the_data_are_refused() {
+    refuses 2 "--mean" find $quick --mean 1,2
+    refuses 2 "--std" find $quick --std 1,2,3
+    refuses 2 "--class-weights" find $quick --class-weights 1,2
+    rf find $quick --group 'nosuch*=3'
+    [ "$code" -eq 2 ] || fail "a pattern that matches nothing"
+    says "nosuch"
+}
+
+bad_files_end_the_run_unless_skipped() {
+    two_classes set
+    echo 'not an image' >set/cats/9.png
+    refuses 3 "9.png" find --data set --batch 2
+    rf find --data set --batch 2 --skip-bad --iterations 5 --csv -
+    [ "$code" -le 1 ] || fail "--skip-bad leaves the bad file out"
+    says "1 file left out"
+}
+
+own_model_in_the_model_language_runs() {
+    printf 'conv 8 3 pad=1\nrelu\nflatten\nlinear classes\n' >own.net
+    rf find $quick --model own.net --iterations 5 --csv -
+    [ "$code" -le 1 ] || fail "a model of one's own"
+    [ "$(head -1 "$logs/out")" = lr,loss,smoothed ] || fail "no curve"
+}
+
+auto_without_opencl_runs_on_the_reference_and_says_so() {
+    mkdir "$logs/none"
+    code=0
+    env -u RANGEFINDER_DEVICE OCL_ICD_VENDORS="$logs/none" "$RANGEFINDER" find $quick --csv - >"$logs/out" 2>"$logs/err" ||
+        code=$?
+    [ "$code" -le 1 ] || fail "auto falls back to the reference"
+    says "reference"
+    code=0
+    env OCL_ICD_VENDORS="$logs/none" "$RANGEFINDER" find $quick --device cpu >"$logs/out" 2>"$logs/err" || code=$?
+    [ "$code" -eq 4 ] || fail "a device that is named may not fall back"
+}
+
+quarantined_op_is_said_once_and_in_the_json() {
+    [ "$RANGEFINDER_DEVICE" != reference ] || return 0 # nothing can be taken from the reference
+    export RANGEFINDER_QUARANTINE=conv
+    rf find $quick --quiet --json out.json
+    unset RANGEFINDER_QUARANTINE
+    [ "$code" -le 1 ] || fail "a quarantined op runs on the reference"
+    [ "$(grep -c conv "$logs/err")" -eq 1 ] || fail "it is said once"
+    grep -q conv out.json || fail "the JSON says it"
+}

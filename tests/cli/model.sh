@@ -1,0 +1,113 @@
+# `rangefinder model`: the zoo, own networks, weights, and every way in which they can be wrong.
+
+model_describes_every_network_of_the_zoo() {
+    for name in simplecnn lenet resnet20 resnet18 vgg11 mobilenetv2; do
+        succeeds model $name --input 3x32x32
+        prints parameters
+        succeeds model $name --input 3x32x32 --json
+        tr -d ' \n' <"$logs/out" | grep -q '"layers":\[{"name":' || fail "$name as JSON"
+    done
+}
+
+# PyTorch's counts for CIFAR: see the networks' papers and torchvision.
+model_counts_parameters_like_pytorch() {
+    succeeds model resnet18 --input 3x32x32 --classes 10
+    prints 11,173,962
+}
+
+unknown_models_and_bad_sizes_are_refused() {
+    refuses 3 "did you mean resnet18" model resnet81
+    refuses 3 "nosuch" model ./nosuch.net
+    for size in 3x32 0x3x3 -1x3x3 3x32x32x 3x32x32x1 axbxc '' 99999x1x1 '3x 8x8'; do
+        refuses 2 "--input" model simplecnn --input "$size"
+    done
+    for classes in 0 1 -1 x 2.5; do refuses 2 "--classes" model simplecnn --classes $classes; done
+}
+
+# bad_model TEXT MODEL: refused, with TEXT in the message.
+bad_model() {
+    printf "$2" >bad.net
+    refuses 3 "$1" model bad.net
+    says bad.net
+}
+
+bad_models_are_refused_with_line_and_reason() {
+    : >bad.net
+    refuses 3 "bad.net" model bad.net
+    bad_model "cnov" 'cnov 8 3\n'
+    bad_model "2" 'relu\nconv\n'
+    bad_model "later" 'a: relu <- later\nlater: relu <- a\nflatten\nlinear classes\n'
+    bad_model "nosuch" 'a: relu <- nosuch\n'
+    bad_model "a" 'a: relu\na: relu\nflatten\nlinear classes\n'
+    bad_model "kernel" 'conv 8 99\nflatten\nlinear classes\n'
+    bad_model "add" 'a: conv 8 3 pad=1\nb: conv 4 3 pad=1 <- in\nadd <- a, b\nflatten\nlinear classes\n'
+    bad_model "stride" 'conv 8 3 stride=0\n'
+    bad_model "end" 'block b(x)\nrelu\n'
+    bad_model "" 'conv 8 3 pad=1 pad=\n'
+    bad_model "" '\001\002\003\377\n'
+}
+
+blocks_that_call_each_other_and_endless_loops_are_refused() {
+    bad_model "" 'block a()\nb\nend\nblock b()\na\nend\na\n'
+    bad_model "" 'block a()\na\nend\na\n'
+    bad_model "" 'for i = 1 to 1000000000\nrelu\nend\nflatten\nlinear classes\n'
+}
+
+a_million_layers_are_refused_soon() {
+    yes relu | head -1000000 >bad.net
+    refuses 3 "bad.net" model bad.net
+}
+
+networks_too_large_for_memory_are_refused() {
+    bad_model "" 'conv 1000000 63 pad=31\nconv 1000000 63 pad=31\nflatten\nlinear classes\n'
+}
+
+# tensors FILE HEADER BYTES: a safetensors file with this header and so many bytes of zeros.
+tensors() { { le64 ${#2}; printf '%s' "$2"; head -c "$3" /dev/zero; } >"$1"; }
+
+# bad_weights TEXT: ./w is refused by the network of one linear layer.
+bad_weights() {
+    printf 'flatten\nfc: linear classes bias=no\n' >own.net
+    refuses 3 "$1" find --data synthetic:1x2x2,2,8 --batch 4 --model own.net --weights w
+}
+
+weights_are_taken_by_name() {
+    printf 'flatten\nfc: linear classes bias=no\n' >own.net
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]}}' 32
+    rf find --data synthetic:1x2x2,2,8 --batch 4 --model own.net --weights w --iterations 3 --csv -
+    [ "$code" -le 1 ] || fail "weights that fit"
+    sed -n 2p "$logs/out" | grep -q ',0\.69314' || fail "with zero weights the loss is ln 2"
+}
+
+bad_weights_are_refused() {
+    refuses 3 "nosuch" find --model simplecnn --weights nosuch
+    : >w
+    bad_weights w
+    printf 'abc' >w
+    bad_weights w
+    { le64 1000000000000; printf '{}'; } >w
+    bad_weights w
+    { printf '\377\377\377\377\377\377\377\377'; printf '{}'; } >w
+    bad_weights w
+    tensors w 'not json' 32
+    bad_weights w
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,64]}}' 32
+    bad_weights fc.weight
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[32,0]}}' 32
+    bad_weights fc.weight
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,5],"data_offsets":[0,40]}}' 40
+    bad_weights fc.weight
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,30]}}' 32
+    bad_weights fc.weight
+    tensors w '{"fc.weight":{"dtype":"I64","shape":[2,4],"data_offsets":[0,64]}}' 64
+    bad_weights fc.weight
+    tensors w '{"other":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]}}' 32
+    bad_weights fc.weight
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]},"more":{"dtype":"F32","shape":[1],"data_offsets":[32,36]}}' 36
+    bad_weights more
+    tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]},"more":{"dtype":"F32","shape":[2],"data_offsets":[28,36]}}' 36
+    bad_weights overlap
+    deep=$(head -c 100000 /dev/zero | tr '\0' '[')
+    tensors w "$deep" 8
+    bad_weights w
+}

@@ -1,0 +1,141 @@
+# The command line itself: commands, options, numbers, help.
+
+help_and_version_work_everywhere() {
+    succeeds --help
+    prints 'usage: rangefinder'
+    commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' "$logs/out")
+    [ "$(echo "$commands" | wc -l)" -ge 7 ] || fail "--help should list the commands"
+    succeeds --version
+    grep -qx 'rangefinder [0-9]*\.[0-9]*\.[0-9]*' "$logs/out" || fail "--version"
+    for command in $commands; do
+        succeeds "$command" --help
+        prints "usage: rangefinder $command"
+        cp "$logs/out" asked
+        succeeds help "$command"
+        cmp -s asked "$logs/out" || fail "help $command and $command --help differ"
+        succeeds "$command" --version
+        prints 'rangefinder '
+    done
+}
+
+every_option_in_the_help_has_a_help_text() {
+    for command in find suggest devices data model validate bench; do
+        succeeds $command --help
+        ! grep -E '^  --[a-z-]+( [^ ]+)?$' -A 1 "$logs/out" | grep -A 1 -E '^  --' | grep -q '^$' ||
+            fail "$command: an option without a text"
+    done
+}
+
+manual_and_completion_name_every_command_and_option() {
+    succeeds --man
+    cp "$logs/out" page
+    succeeds --completion
+    cp "$logs/out" completion
+    bash -n completion || fail "the completion is not shell"
+    for command in find suggest devices data model validate bench; do
+        grep -q "^.SS rangefinder $command" page || fail "the manual leaves out $command"
+        succeeds $command --help
+        for option in $(sed -n 's/^  --\([a-z-]*\).*/\1/p' "$logs/out"); do
+            grep -qF -e "--$option" completion || fail "the completion leaves out --$option"
+            grep -qF -e "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" page || fail "the manual leaves out --$option"
+        done
+    done
+}
+
+completion_completes_words() {
+    succeeds --completion
+    cp "$logs/out" completion
+    bash -c '. ./completion
+        COMP_WORDS=(rangefinder su) COMP_CWORD=1; _rangefinder; [ "${COMPREPLY[*]}" = suggest ] || exit 1
+        COMP_WORDS=(rangefinder find --optimizer ad) COMP_CWORD=3; _rangefinder; [ "${COMPREPLY[*]}" = "adam adamw" ] || exit 1
+        COMP_WORDS=(rangefinder find --start) COMP_CWORD=2; _rangefinder; [ "${COMPREPLY[*]}" = --start-lr ]' ||
+        fail "the completion does not complete"
+}
+
+unknown_command_is_refused_with_the_nearest() {
+    refuses 2 "did you mean 'find'" fnid
+    refuses 2 "did you mean 'validate'" valdate
+    refuses 2 "no such command" xyzzy
+    refuses 2 "a command is missing"
+}
+
+unknown_option_is_refused_with_the_nearest() {
+    refuses 2 "did you mean '--batch'" find --bach 3
+    refuses 2 "did you mean '--start-lr'" find --strat-lr=1
+    refuses 2 "no such option" find --xyzzy
+    refuses 2 "no such option" find -z
+    refuses 2 "no such option" devices --batch 3
+}
+
+missing_and_superfluous_values_are_refused() {
+    refuses 2 "--batch: the value is missing" find --batch
+    refuses 2 "--plot: the value is missing" find --plot --quiet
+    refuses 2 "--plot: the value is empty" find --plot ''
+    refuses 2 "--quiet takes no value" find --quiet=yes
+    refuses 2 "extra" find extra
+    refuses 2 "FILE is missing" suggest
+    refuses 2 "SPEC is missing" data
+    refuses 2 "two" suggest one two
+}
+
+# number OPTION VALUE...: each value is refused, and the message has the option in it.
+number() {
+    option=$1
+    shift
+    for value in "$@"; do refuses 2 "$option" find "$option" "$value"; done
+}
+
+bad_numbers_are_refused_with_the_option_and_its_range() {
+    for option in --start-lr --end-lr; do number $option -1 0 nan inf -inf 1e7 1e400 1e-3x x '' ' 1' 0x1 1,0; done
+    for option in --batch --iterations --accumulate --limit; do
+        number $option -1 0 nan inf 1.5 1e3 12x x '' 99999999999999999999
+    done
+    number --iterations 1
+    number --momentum -0.1 1.1 nan inf 0.9x
+    number --weight-decay -0.1 nan inf 0.9x
+    number --eps -1 nan
+    number --alpha -1 nan 2
+    number --betas 0.9 0.9,x 0.9,1 0.9,-0.1 0.9,nan 0.9,0.99,0.999 , ''
+    number --label-smoothing -0.1 1.1 nan
+    number --diverge 0 -1 nan inf 0.5 always
+    number --validation -1 1.5 x
+    number --seed -1 1.5 x 99999999999999999999999
+    number --image-size 0 -1 3x 3x0 x3 3x3x3 99999999 nan
+    number --mean x nan 0.5,x
+    number --std 0 -1 nan
+    number --class-weights -1 nan
+    number --group fc =3 fc= fc=0 fc=-1 fc=nan fc=1x
+    refuses 2 "from 1 to 65536" find --batch 0
+}
+
+bad_choices_are_refused_with_the_nearest() {
+    refuses 2 "did you mean 'sgd'" find --optimizer sdg
+    refuses 2 "sgd, adam, adamw, rmsprop" find --optimizer lion
+    refuses 2 "exp" find --mode cosine
+    refuses 2 "did you mean 'cross_entropy'" find --loss crossentropy
+    refuses 2 "did you mean 'suggestion'" find --print sugestion
+}
+
+options_that_contradict_each_other_are_refused() {
+    refuses 2 "--start-lr 1 is not below --end-lr 0.1" find --start-lr 1 --end-lr 0.1
+    refuses 2 "--start-lr" find --start-lr 1 --end-lr 1
+    refuses 2 "--nesterov" find --nesterov
+    refuses 2 "stdout" find --json - --csv -
+    refuses 2 "stdout" find --plot - --print suggestion
+    refuses 2 "same file" find --json a.svg --plot a.svg
+}
+
+last_of_repeated_options_counts() {
+    refuses 2 "'7x'" find --batch 3 --batch 7x
+    good_curve >curve.csv
+    succeeds suggest curve.csv --print range --print suggestion
+    [ "$(wc -w <"$logs/out")" -eq 1 ] || fail "the last --print counts"
+}
+
+full_stdout_is_an_error() {
+    code=0
+    "$RANGEFINDER" --help >/dev/full 2>"$logs/err" || code=$?
+    : >"$logs/out"
+    [ "$code" -eq 3 ] || fail "a full disk should be told"
+    says "standard output"
+}

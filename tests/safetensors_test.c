@@ -1,0 +1,206 @@
+/* Weights from and to safetensors files: types, names, round trips, damaged files. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "graph/model.h"
+
+static char path[] = "/tmp/rangefinder-weights-XXXXXX";
+
+/* Two parameters: fc.weight (2,3) and fc.bias (2). */
+static rf_model *tiny_model(void) {
+    rf_model *model;
+    const rf_images images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
+    assert_int_equal(rf_model_parse(&model, "flatten\nfc: linear classes\n", "tiny", images, 3), RF_OK);
+    return model;
+}
+
+static void write_bytes(uint64_t header_bytes, const char *header, const void *data, size_t data_bytes) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    for (int i = 0; i < 8; i++) fputc((int)(header_bytes >> 8 * i & 255), file);
+    fputs(header, file);
+    if (data_bytes) fwrite(data, 1, data_bytes, file);
+    fclose(file);
+}
+
+static void write_file(const char *header, const void *data, size_t data_bytes) {
+    write_bytes(strlen(header), header, data, data_bytes);
+}
+
+static void expect_values(const rf_model *model, size_t index, const float *values) {
+    rf_parameter_view view;
+    assert_true(rf_model_parameter(model, index, &view));
+    for (size_t i = 0; i < view.count; i++)
+        if (!(view.values[i] == values[i] || (isnan(view.values[i]) && isnan(values[i]))))
+            fail_msg("%s[%zu] is %g, expected %g", view.name, i, view.values[i], values[i]);
+}
+
+static const float weights[6] = {1, -2, 0.5f, 65504, 0x1p-24f, INFINITY}, biases[2] = {-0.25f, 3};
+
+static void reads_f32_f16_and_bf16(void **state) {
+    (void)state;
+    rf_model *model = tiny_model();
+    const uint16_t half[] = {0x3c00, 0xc000, 0x3800, 0x7bff, 0x0001, 0x7c00}, brain[] = {0xbe80, 0x4040};
+    unsigned char data[64];
+    memcpy(data, half, 12);
+    memcpy(data + 12, brain, 4);
+    write_file("{\"__metadata__\":{\"format\":\"pt\"},"
+               "\"fc.weight\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[0,12]},"
+               "\"fc.bias\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[12,16]}}   ",
+               data, 16);
+    if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
+    expect_values(model, 0, weights);
+    expect_values(model, 1, biases);
+    memcpy(data, biases, 8);
+    memcpy(data + 8, weights, 24);
+    memset(data + 32, 0, 8);
+    write_file("{\"module.bn.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[32,40]},"
+               "\"module.fc.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
+               "\"module.fc.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+               data, 40);
+    if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
+    expect_values(model, 0, weights);
+    expect_values(model, 1, biases);
+    rf_model_free(model);
+}
+
+static void saved_weights_come_back(void **state) {
+    (void)state;
+    rf_model *a, *b;
+    const rf_images images = {.channels = 1, .height = 8, .width = 8, .classes = 10};
+    assert_int_equal(rf_model_create(&a, "resnet20", images, 1), RF_OK);
+    assert_int_equal(rf_model_create(&b, "resnet20", images, 2), RF_OK);
+    assert_int_equal(rf_model_save_weights(a, path), RF_OK);
+    if (rf_model_load_weights(b, path) != RF_OK) fail_msg("%s", rf_error_message());
+    for (int i = 0; i < a->parameter_count; i++)
+        assert_memory_equal(a->parameters[i].values, b->parameters[i].values,
+                            rf_param_count(&a->parameters[i].spec) * sizeof(float));
+    assert_int_equal(rf_model_save_weights(a, "/nonexistent/folder/w.safetensors"), RF_E_IO);
+    rf_model_free(a);
+    rf_model_free(b);
+}
+
+static void what_does_not_fit_is_named_and_nothing_changes(void **state) {
+    (void)state;
+    rf_model *model = tiny_model();
+    const float zeros[8] = {0}, before = model->parameters[0].values[0];
+    write_file("{\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]},"
+               "\"head.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[24,32]}}",
+               zeros, sizeof zeros);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(), "1 missing: fc.bias"));
+    assert_non_null(strstr(rf_error_message(), "1 superfluous: head.bias"));
+    assert_non_null(strstr(rf_error_message(), "1 misshapen: fc.weight (the file has 3x2, the network 2x3)"));
+    assert_true(model->parameters[0].values[0] == before);
+    rf_model_free(model);
+}
+
+static void long_lists_are_cut(void **state) {
+    (void)state;
+    rf_model *model;
+    const rf_images images = {.channels = 3, .height = 32, .width = 32, .classes = 10};
+    assert_int_equal(rf_model_create(&model, "resnet20", images, 1), RF_OK);
+    write_file("{}", NULL, 0);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(), "107 missing: conv1.weight, bn1.weight, bn1.bias"));
+    assert_true(strlen(rf_error_message()) < 800);
+    rf_model_free(model);
+}
+
+#define FC(type, shape, offsets)                                                                             \
+    "{\"fc.weight\":{\"dtype\":" type ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+/* A header (its length, 0: as it is), followed by 32 bytes of data, and what the error must say. */
+static const struct {
+    const char *header;
+    uint64_t length;
+    const char *message;
+} damaged[] = {
+    {"{}", UINT64_C(1) << 62, "header claims 4611686018427387904 bytes"},
+    {"{}", 35, "header claims 35 bytes"},
+    {"{\"a\":", 0, "the header is no JSON"},
+    {"{\"a\":1,\"a\":2}", 0, "the header is no JSON"},
+    {"[1]", 0, "must be a JSON object"},
+    {"{\"fc.weight\":1}", 0, "expected {\"dtype\""},
+    {"{\"fc.weight\":{\"dtype\":\"F32\"}}", 0, "expected {\"dtype\""},
+    {FC("\"F99\"", "[2,3]", "[0,24]"), 0, "type 'F99' is not known"},
+    {FC("\"I32\"", "[2,3]", "[0,24]"), 0, "1 missing: fc.bias"},
+    {FC("\"F32\"", "[2,3]", "[0,25]"), 0, "needs 24 bytes, its offsets hold 25"},
+    {FC("\"F32\"", "[2,3]", "[24,0]"), 0, "lie outside"},
+    {FC("\"F32\"", "[2,3]", "[9223372036854775000,9223372036854775024]"), 0, "lie outside"},
+    {FC("\"F32\"", "[2,3]", "[0,1e3]"), 0, "whole numbers"},
+    {FC("\"F32\"", "[2,-3]", "[0,24]"), 0, "whole numbers"},
+    {FC("\"F32\"", "[2,3]", "[16,40]"), 0, "lie outside"},
+    {FC("\"F32\"", "[4611686018427387904,4611686018427387904]", "[0,0]"), 0,
+     "more numbers than can be counted"},
+    {FC("\"F32\"", "[4294967296,1073741824]", "[0,0]"), 0, "more numbers than can be counted"},
+    {FC("\"F32\"", "[1,1,1,1,1,1,1,1,6]", "[0,24]"), 0, "9 dimensions"},
+    {"{\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+     "\"fc.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[20,28]}}",
+     0, "overlap"},
+    {"{\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+     "\"fc.bias\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[24,32]}}",
+     0, "is I32; F32, F16 and BF16"},
+};
+
+static void damaged_files_are_refused(void **state) {
+    (void)state;
+    rf_model *model = tiny_model();
+    const unsigned char data[32] = {0};
+    for (size_t i = 0; i < RF_COUNT(damaged); i++) {
+        write_bytes(damaged[i].length ? damaged[i].length : strlen(damaged[i].header), damaged[i].header,
+                    data, sizeof data);
+        assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+        if (!strstr(rf_error_message(), damaged[i].message))
+            fail_msg("case %zu: '%s' does not say '%s'", i, rf_error_message(), damaged[i].message);
+    }
+    rf_model_free(model);
+}
+
+static void hostile_headers_are_refused(void **state) {
+    (void)state;
+    rf_model *model = tiny_model();
+    const size_t depth = 100000, large = 9 << 20;
+    char *text = malloc(large + 1);
+    assert_non_null(text);
+    memset(text, '[', depth);
+    text[depth] = 0;
+    write_file(text, NULL, 0);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    memset(text, ' ', large);
+    text[large] = 0;
+    write_file(text, NULL, 0);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(), "the most that is read"));
+    free(text);
+    FILE *file = fopen(path, "wb");
+    fputs("short", file);
+    fclose(file);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_int_equal(rf_model_load_weights(model, "/tmp"), RF_E_IO);
+    assert_int_equal(rf_model_load_weights(model, "/nonexistent.safetensors"), RF_E_IO);
+    rf_model_free(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_f32_f16_and_bf16),
+        cmocka_unit_test(saved_weights_come_back),
+        cmocka_unit_test(what_does_not_fit_is_named_and_nothing_changes),
+        cmocka_unit_test(long_lists_are_cut),
+        cmocka_unit_test(damaged_files_are_refused),
+        cmocka_unit_test(hostile_headers_are_refused),
+    };
+    const int file = mkstemp(path);
+    if (file < 0) return 1;
+    close(file);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    remove(path);
+    return failed;
+}

@@ -1,0 +1,331 @@
+/* Curves and what the known libraries' rules say on them. The golden numbers come from the libraries
+ * themselves: pytorch-lr-finder 0.2.2, fastai 2.8.12, Lightning 2.6.6, Ignite 0.5.5. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "finder/curve.h"
+#include "finder/method.h"
+
+enum { STEPS = 100 };
+
+/* Each library's own ladder of rates. */
+typedef double ladder(int i);
+static double pytorch_ladder(int i) {
+    return 1e-5 * pow(10 / 1e-5, i / (STEPS - 1.));
+}
+static double fastai_ladder(int i) {
+    return 1e-7 * pow(10 / 1e-7, (double)i / STEPS);
+}
+static double lightning_ladder(int i) {
+    return i == 0 ? 1e-8 : 1e-8 * pow(1 / 1e-8, (i + 1.) / STEPS);
+}
+
+static double golden_loss(double lr, int i) {
+    const double x = log10(lr);
+    return 2.3 - 1.6 / (1 + exp(-3 * (x + 2.2))) + exp(4 * (x - 0.3)) + 0.05 * sin(1.7 * i);
+}
+
+static rf_curve *golden_curve(ladder *rates, int count) {
+    double lr[STEPS], loss[STEPS];
+    rf_curve *curve;
+    for (int i = 0; i < count; i++) {
+        lr[i] = rates(i);
+        loss[i] = golden_loss(lr[i], i);
+    }
+    assert_int_equal(rf_curve_create(&curve, lr, loss, (size_t)count), RF_OK);
+    return curve;
+}
+
+static rf_suggestion answer(const rf_curve *curve, const char *method, bool raw) {
+    rf_suggestion *list, found = {0};
+    size_t count;
+    assert_int_equal(rf_suggest(&list, &count, curve, &(rf_suggest_options){.raw = raw}), RF_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].method, method) == 0) found = list[i];
+    free(list);
+    assert_non_null(found.method);
+    return found;
+}
+
+static void every_rule_gives_its_librarys_number(void **state) {
+    static const struct {
+        const char *method, *lr;
+        ladder *ladder;
+        bool raw;
+        int points, index; /* index in the curve, where the answer is one of its rates */
+    } golden[] = {
+        {"steepest", "1.873817e-02", pytorch_ladder, false, 100, 54},
+        {"steepest", "6.135907e-03", pytorch_ladder, true, 93, 46},
+        {"valley", "5.248075e-03", fastai_ladder, false, 100, 59},
+        {"slide", "1.584893e-02", fastai_ladder, false, 100, 65},
+        {"minimum", "1.584893e-01", fastai_ladder, false, 100, -1},
+        {"steep", "2.754229e-02", fastai_ladder, false, 100, 68},
+        {"lightning", "1.905461e-03", lightning_ladder, false, 100, 65},
+        {"ignite", "1.873817e-02", pytorch_ladder, false, 100, 54},
+        {"valley", "5.248075e-03", fastai_ladder, true, 100, 59},
+        {"slide", "4.365158e-05", fastai_ladder, true, 100, 33},
+        {"minimum", "1.445440e-02", fastai_ladder, true, 100, -1},
+        {"steep", "3.630781e-03", fastai_ladder, true, 100, 57},
+        {"lightning", "1.318257e-07", lightning_ladder, true, 100, 13},
+        {"ignite", "6.135907e-03", pytorch_ladder, true, 93, 46},
+    };
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(golden); i++) {
+        char text[32];
+        rf_curve *const curve = golden_curve(golden[i].ladder, golden[i].points);
+        const rf_suggestion found = answer(curve, golden[i].method, golden[i].raw);
+        snprintf(text, sizeof text, "%.6e", found.lr);
+        assert_string_equal(text, golden[i].lr);
+        assert_string_equal(found.reason, "");
+        if (golden[i].index >= 0) assert_true(found.lr == curve->lr[golden[i].index]);
+        rf_curve_free(curve);
+    }
+}
+
+static void smoothing_and_stop_are_the_librarys(void **state) {
+    (void)state;
+    double out[STEPS], three[] = {1, 1, 1}, jump[] = {1, 1, 1, 1000, 1};
+    rf_curve *const curve = golden_curve(pytorch_ladder, STEPS);
+    assert_int_equal(rf_smooth_pytorch(out, curve->loss, STEPS), STEPS);
+    assert_float_equal(out[0], 2.2996403, 1e-7);
+    assert_float_equal(out[99], 4.0479801, 1e-7);
+    rf_curve_free(curve);
+
+    rf_smooth_fastai(out, three, 3);
+    assert_float_equal(out[2], 1, 1e-6);
+    rf_smooth_lightning(out, three, 3); /* the correction is one step ahead */
+    assert_float_equal(out[0], 0.02 / (1 - 0.98 * 0.98), 1e-12);
+    assert_int_equal(rf_smooth_pytorch(out, jump, 5), 4);
+    assert_int_equal(rf_smooth_fastai(out, jump, 5), 4);
+    assert_int_equal(rf_smooth_lightning(out, jump, 5), 4);
+}
+
+static void too_few_points_give_a_reason(void **state) {
+    (void)state;
+    rf_curve *const one = golden_curve(fastai_ladder, 1), *const few = golden_curve(fastai_ladder, 16);
+    rf_suggestion *list;
+    size_t count;
+    assert_int_equal(rf_suggest(&list, &count, one, NULL), RF_OK);
+    assert_int_equal(count, 7);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(isnan(list[i].lr));
+        assert_string_not_equal(list[i].reason, "");
+    }
+    free(list);
+    assert_string_equal(answer(few, "steepest", false).reason, "needs 17 points, has 16");
+    assert_string_equal(answer(few, "slide", false).reason,
+                        "10 of 16 points are left after trimming, 16 needed");
+    assert_false(isnan(answer(few, "valley", false).lr));
+    rf_curve_free(one);
+    rf_curve_free(few);
+}
+
+/* Libraries do not stop at a NaN; what they then say is odd, but it is what they say. */
+static void a_nan_does_to_each_rule_what_it_does_there(void **state) {
+    (void)state;
+    double lr[60], loss[60];
+    rf_curve *curve;
+    for (int i = 0; i < 60; i++) {
+        lr[i] = pow(10, -6 + i / 10.);
+        loss[i] = i < 40 ? 2 - i * 0.01 * (i == 30) - i * 0.02 : NAN;
+    }
+    assert_int_equal(rf_curve_create(&curve, lr, loss, 60), RF_OK);
+    assert_int_equal(curve->count, 41);
+    assert_int_equal(curve->planned, 60);
+    assert_int_equal(curve->stop, RF_STOP_NOT_FINITE);
+    assert_true(isnan(curve->smoothed[40]));
+    assert_true(answer(curve, "steepest", true).lr == lr[39]); /* NumPy's argmin: the first NaN */
+    assert_true(answer(curve, "ignite", true).lr == lr[39]);
+    assert_true(answer(curve, "steep", true).lr == lr[29]); /* fastai cuts the NaNs off */
+    rf_curve_free(curve);
+
+    for (int i = 5; i < 60; i++) loss[i] = NAN;
+    assert_int_equal(rf_curve_create(&curve, lr, loss, 60), RF_OK);
+    assert_string_equal(answer(curve, "steepest", true).reason,
+                        "not finite after 6 steps, before the rule's step 11");
+    rf_curve_free(curve);
+}
+
+/* A long flat or falling curve must not take the square of its length. */
+static void a_million_points_take_no_time(void **state) {
+    (void)state;
+    enum { MANY = 1000000 };
+    double *const lr = rf_alloc(MANY, sizeof *lr), *const loss = rf_alloc(MANY, sizeof *loss);
+    rf_curve *curve;
+    for (int i = 0; i < MANY; i++) lr[i] = i + 1, loss[i] = MANY - i;
+    assert_int_equal(rf_curve_create(&curve, lr, loss, MANY), RF_OK);
+    const double start = rf_time_ms();
+    assert_false(isnan(answer(curve, "valley", true).lr));
+    assert_true(rf_time_ms() - start < 5000);
+    rf_curve_free(curve);
+    free(lr);
+    free(loss);
+}
+
+/* ---- curves ---- */
+
+static void smoothed_is_a_centred_gaussian_of_capped_losses(void **state) {
+    (void)state;
+    double lr[41], loss[41], sum = 0;
+    rf_curve *curve;
+    for (int i = 0; i < 41; i++) lr[i] = i + 1, loss[i] = 1;
+    loss[20] = 2;
+    assert_int_equal(rf_curve_create(&curve, lr, loss, 41), RF_OK);
+    for (int i = -20; i <= 20; i++) sum += exp(-0.5 * i * i / 9);
+    assert_float_equal(curve->smoothed[20], 1 + 1 / sum, 1e-9);
+    assert_float_equal(curve->smoothed[17], curve->smoothed[23], 1e-12);
+    assert_float_equal(curve->smoothed[17], 1 + exp(-0.5) / sum, 1e-9);
+    rf_curve_free(curve);
+    loss[20] = 1e9; /* counts as three times the first five's mean */
+    assert_int_equal(rf_curve_create(&curve, lr, loss, 41), RF_OK);
+    assert_float_equal(curve->smoothed[20], 1 + 2 / sum, 1e-9);
+    rf_curve_free(curve);
+}
+
+static rf_status read_text(rf_curve **curve, const char *text) {
+    char path[] = "/tmp/rangefinder-curve-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+    const rf_status status = rf_curve_read(curve, path);
+    unlink(path);
+    return status;
+}
+
+static void csv_and_json_are_read_in_all_their_forms(void **state) {
+    static const char *const same[] = {
+        "1e-3,2\n1e-2,1\n",
+        "lr,loss\n1e-3,2\n1e-2,1",
+        "lr,loss,smoothed\r\n1e-3,2,2\r\n1e-2,1,1\r\n",
+        "# of a run\n\n\"loss\", \"LR\"\n 2.0 , 0.001\n\n1.0,.01\n",
+        "step;learning_rate;loss\n1;0,001;2,0\n2;0,01;1,0\n",
+        "1e-3\t2\n1e-2\t1\n",
+        "  1e-3   2\n  1e-2   1  \n",
+        "\xEF\xBB\xBFlr,loss\n1e-3,2\n1e-2,1\n",
+        "{\"lr\": [1e-3, 0.01], \"loss\": [2, 1]}",
+        "{\"device\": \"x\", \"curve\": {\"lr\": [1e-3, 0.01], \"loss\": [2.0, 1.0], \"smoothed\": [2, 1]}}",
+    };
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(same); i++) {
+        rf_curve *curve;
+        assert_int_equal(read_text(&curve, same[i]), RF_OK);
+        assert_int_equal(curve->count, 2);
+        assert_true(curve->lr[0] == 1e-3 && curve->lr[1] == 1e-2);
+        assert_true(curve->loss[0] == 2 && curve->loss[1] == 1);
+        rf_curve_free(curve);
+    }
+}
+
+static void a_loss_may_be_not_finite_at_the_end_only(void **state) {
+    static const char *const ends[] = {"1,2\n2,nan\n",
+                                       "1,2\n2,\n3,NaN\n",
+                                       "1,2\n2,inf\n",
+                                       "lr,loss\n1,2\n2,null",
+                                       "{\"lr\": [1, 2, 3], \"loss\": [2, NaN, null]}",
+                                       "{\"lr\": [1, 2], \"loss\": [2, -Infinity]}"};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(ends); i++) {
+        rf_curve *curve;
+        assert_int_equal(read_text(&curve, ends[i]), RF_OK);
+        assert_int_equal(curve->count, 2);
+        assert_false(isfinite(curve->loss[1]));
+        assert_int_equal(curve->stop, RF_STOP_NOT_FINITE);
+        rf_curve_free(curve);
+    }
+}
+
+static void bad_curves_are_refused_with_the_place(void **state) {
+    static const struct {
+        const char *text, *message;
+    } bad[] = {
+        {"", "no points"},
+        {"lr,loss\n", "no points"},
+        {"# nothing\n\n", "no points"},
+        {"lr,acc\n1,2\n", "line 1: the header names no column 'loss'"},
+        {"step,loss\n1,2\n", "line 1: the header names no column 'lr'"},
+        {"1e-3\n1e-2\n", "line 1: 1 column, expected lr,loss"},
+        {"1,2\n2\n", "line 2: 1 column, expected lr,loss"},
+        {"1,2\nx,2\n", "line 2: 'x' is no learning rate"},
+        {"1,2\n2,bad\n", "line 2: 'bad' is no loss"},
+        {"1,2\n2,3 4\n", "line 2: '3 4' is no loss"},
+        {"1,2\n\n1,3\n", "line 3: the learning rate 1 is not above the one before, 1"},
+        {"2,2\n1,3\n", "line 2: the learning rate 1 is not above"},
+        {"0,2\n1,3\n", "line 1: the learning rate is 0, expected a positive number"},
+        {"-1,2\n1,3\n", "line 1: the learning rate is -1"},
+        {"nan,2\n", "line 1: the learning rate is nan"},
+        {"inf,2\n", "line 1: the learning rate is inf"},
+        {"1,2\n2,nan\n3,2\n", "line 3: the loss is 2 after one that is not finite"},
+        {"{\"lr\": [1, 2, 3], \"loss\": [2, NaN, 3]}", "index 2: the loss is 3 after one that is not finite"},
+        {"{", "line 1"},
+        {"[1, 2]", "no array \"lr\""},
+        {"{\"lr\": [1, 2]}", "no array \"loss\""},
+        {"{\"lr\": [1, 2], \"loss\": [1]}", "2 learning rates but 1 losses"},
+        {"{\"lr\": [1, \"2\"], \"loss\": [1, 2]}", "lr[1]: not a number"},
+        {"{\"lr\": [1, 2], \"loss\": [1, [2]]}", "loss[1]: neither a number nor null"},
+        {"{\"lr\": [1], \"lr\": [2], \"loss\": [1]}", "duplicate"},
+        {"{\"lr\": [1e999], \"loss\": [1]}", "line 1"},
+        {"{\"lr\": [], \"loss\": []}", "no points"},
+        {"{\"lr\": [1], \"loss\": [1]} trailing", "line 1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(bad); i++) {
+        rf_curve *curve;
+        assert_int_equal(read_text(&curve, bad[i].text), RF_E_INPUT);
+        assert_null(curve);
+        if (!strstr(rf_error_message(), bad[i].message)) fail_msg("%s: %s", bad[i].text, rf_error_message());
+    }
+    rf_curve *curve;
+    assert_int_equal(rf_curve_read(&curve, "/no/such/file.csv"), RF_E_IO);
+    assert_int_equal(rf_curve_create(&curve, NULL, NULL, 0), RF_E_INPUT);
+}
+
+static void a_depth_of_100000_is_an_error(void **state) {
+    enum { DEPTH = 100000 };
+    (void)state;
+    static char text[2 * DEPTH + 16];
+    rf_curve *curve;
+    memset(text, '[', DEPTH);
+    assert_int_equal(read_text(&curve, text), RF_E_INPUT);
+    strcpy(text, "{\"lr\":");
+    memset(text + 6, '[', DEPTH);
+    memset(text + 6 + DEPTH, ']', DEPTH);
+    strcpy(text + 6 + 2 * DEPTH, "}");
+    assert_int_equal(read_text(&curve, text), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(), "depth"));
+}
+
+static void rates_read_well(void **state) {
+    static const struct {
+        double lr;
+        const char *text;
+    } cases[] = {{3.16e-3, "3.2e-3"}, {1e-3, "1e-3"},   {9.96e-3, "0.01"}, {0.0321, "0.032"},
+                 {0.1, "0.1"},        {1.58, "1.6"},    {15.8, "16"},      {158, "158"},
+                 {1000, "1e3"},       {2.5e4, "2.5e4"}, {1e-12, "1e-12"}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(cases); i++)
+        assert_string_equal(rf_rate(cases[i].lr).text, cases[i].text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_gives_its_librarys_number),
+        cmocka_unit_test(smoothing_and_stop_are_the_librarys),
+        cmocka_unit_test(too_few_points_give_a_reason),
+        cmocka_unit_test(a_nan_does_to_each_rule_what_it_does_there),
+        cmocka_unit_test(a_million_points_take_no_time),
+        cmocka_unit_test(smoothed_is_a_centred_gaussian_of_capped_losses),
+        cmocka_unit_test(csv_and_json_are_read_in_all_their_forms),
+        cmocka_unit_test(a_loss_may_be_not_finite_at_the_end_only),
+        cmocka_unit_test(bad_curves_are_refused_with_the_place),
+        cmocka_unit_test(a_depth_of_100000_is_an_error),
+        cmocka_unit_test(rates_read_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

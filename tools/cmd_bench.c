@@ -1,0 +1,191 @@
+/* rangefinder bench: the time of a training step and of each kernel, with the share of the device's measured
+ * limit. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "graph/peak.h"
+#include "train/bench.h"
+
+typedef struct bench_args {
+    rf_common common;
+    bool json;
+    const char *model, *data, *device, *trace;
+    int batch, steps;
+} bench_args;
+
+#define AT(field) .offset = offsetof(bench_args, field)
+static const rf_option options[] = {
+    {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
+    {"data", "SPEC", "images, as 'find' takes them", "synthetic:3x32x32,10,4096", .parse = rf_opt_text,
+     AT(data), .files = true},
+    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
+    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536},
+    {"steps", "N", "steps to time", "20", .parse = rf_opt_int, AT(steps), .min = 1, .max = 100000},
+    {"trace", "FILE", "write the kernels of one step as a trace for Chrome or Perfetto; - is stdout",
+     .parse = rf_opt_text, AT(trace), .files = true},
+    {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
+    RF_OPT_END,
+};
+
+/* All that was opened and measured; everything is owned. */
+typedef struct bench_run {
+    rf_device *device;
+    rf_dataset *dataset;
+    rf_model *model;
+    rf_trainer *trainer;
+    rf_peak peak;
+    rf_bench result;
+    double kernels_ms; /* the sum of all rows */
+} bench_run;
+
+static void release_run(bench_run *run) {
+    rf_bench_free(&run->result);
+    rf_trainer_free(run->trainer);
+    rf_model_free(run->model);
+    rf_dataset_free(run->dataset);
+    rf_device_close(run->device);
+}
+
+static rf_status measure(bench_run *run, const bench_args *args) {
+    RF_TRY(rf_dataset_open(&run->dataset, args->data, NULL));
+    const rf_dataset *data = run->dataset;
+    const rf_images images = {data->channels, data->height, data->width, data->classes};
+    RF_TRY(rf_model_create(&run->model, args->model, images, 0));
+    RF_TRY(rf_device_open(&run->device, args->device));
+    const rf_trainer_desc desc = {.device = run->device,
+                                  .model = run->model,
+                                  .dataset = data,
+                                  .batch = args->batch,
+                                  .optimizer = {.name = "sgd", .momentum = 0.9}};
+    RF_TRY(rf_trainer_create(&run->trainer, &desc));
+    RF_TRY(rf_peak_measure(&run->peak, run->device));
+    RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
+    for (size_t i = 0; i < run->result.row_count; i++) run->kernels_ms += run->result.rows[i].time_ms;
+    return RF_OK;
+}
+
+/* The least time that the device's limits allow, over the time it took; NAN where there is nothing to
+ * compare. */
+static double share_of_limit(const rf_bench_row *row, const rf_peak *peak) {
+    if (!(peak->gflops > 0) || !(peak->gbs > 0) || !(row->time_ms > 0) || row->flops + row->bytes <= 0)
+        return NAN;
+    return fmax(row->flops / peak->gflops, row->bytes / peak->gbs) / 1e6 / row->time_ms;
+}
+
+static double rate(double work, double time_ms) {
+    return time_ms > 0 ? work / time_ms / 1e6 : NAN;
+}
+
+/* A cell that stays empty where there is no number. */
+static void number_cell(rf_table *table, const char *format, double value) {
+    char text[32] = "";
+    if (isfinite(value) && value > 0) snprintf(text, sizeof text, format, value);
+    rf_table_cell(table, "%s", text);
+}
+
+static rf_status print_as_table(const bench_run *run, const bench_args *args) {
+    static const char *const heading[] = {"step",    "kernel", "ms",        "% of step",
+                                          "GFLOP/s", "GB/s",   "% of limit"};
+    const rf_bench *result = &run->result;
+    char memory[32];
+    rf_table table;
+    rf_table_begin(&table, "llrrrrr");
+    for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
+    for (size_t i = 0; i < result->row_count; i++) {
+        const rf_bench_row *row = &result->rows[i];
+        rf_table_cell(&table, "%s", row->label);
+        rf_table_cell(&table, "%s", row->kernel);
+        rf_table_cell(&table, "%.3f", row->time_ms);
+        rf_table_cell(&table, "%.1f", run->kernels_ms > 0 ? 100 * row->time_ms / run->kernels_ms : 0);
+        number_cell(&table, "%.1f", rate(row->flops, row->time_ms));
+        number_cell(&table, "%.1f", rate(row->bytes, row->time_ms));
+        number_cell(&table, "%.0f", 100 * share_of_limit(row, &run->peak));
+    }
+    RF_TRY(rf_table_end(&table, stdout));
+    printf("\n%s, batch %d, on %s\nstep     %.3f ms (least), %.3f ms (median), %.0f images/s; the first %.0f "
+           "ms\n",
+           rf_model_name(run->model), args->batch, rf_device_describe(run->device)->name, result->step_ms,
+           result->step_median_ms, args->batch / result->step_ms * 1000, result->first_ms);
+    printf("memory   %s on the device\n", rf_bytes_text(memory, (double)result->memory_bytes));
+    if (run->peak.gflops > 0)
+        printf("limits   %.0f GFLOP/s, %.1f GB/s; the step runs at %.1f GFLOP/s\n", run->peak.gflops,
+               run->peak.gbs, rate(result->flops, result->step_ms));
+    return RF_OK;
+}
+
+static rf_status print_as_json(const bench_run *run, const bench_args *args) {
+    const rf_bench *result = &run->result;
+    json_t *rows = json_array();
+    for (size_t i = 0; i < result->row_count; i++) {
+        const rf_bench_row *row = &result->rows[i];
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "step", row->label, "kernel",
+                                        row->kernel, "time_ms", rf_json_number(row->time_ms), "flops",
+                                        rf_json_number(row->flops), "bytes", rf_json_number(row->bytes),
+                                        "share_of_limit", rf_json_number(share_of_limit(row, &run->peak))));
+    }
+    return rf_print_json(json_pack(
+        "{s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "device",
+        rf_device_describe(run->device)->name, "model", rf_model_name(run->model), "batch", args->batch,
+        "step_ms", rf_json_number(result->step_ms), "step_median_ms", rf_json_number(result->step_median_ms),
+        "first_ms", rf_json_number(result->first_ms), "memory_bytes", (json_int_t)result->memory_bytes,
+        "flops", rf_json_number(result->flops), "limits", "gflops", rf_json_number(run->peak.gflops), "gbs",
+        rf_json_number(run->peak.gbs), "kernels", rows));
+}
+
+/* The trace event format: complete events ("X"), times in microseconds. */
+static rf_status write_trace(const bench_run *run, const char *path) {
+    json_t *events = json_array();
+    for (size_t i = 0; i < run->result.row_count; i++) {
+        const rf_bench_row *row = &run->result.rows[i];
+        json_array_append_new(events,
+                              json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:{s:o, s:o}}", "name",
+                                        row->label, "cat", row->kernel, "ph", "X", "pid", 1, "tid", 1, "ts",
+                                        row->start_ms * 1000, "dur", row->last_ms * 1000, "args", "flops",
+                                        rf_json_number(row->flops), "bytes", rf_json_number(row->bytes)));
+    }
+    json_t *document = json_pack("{s:o, s:s}", "traceEvents", events, "displayTimeUnit", "ms");
+    char *text = document != NULL ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    rf_status status =
+        text != NULL ? rf_file_write(path, text, strlen(text)) : rf_fail(RF_E_MEMORY, "out of memory");
+    free(text);
+    json_decref(document);
+    return status;
+}
+
+static rf_status bench_main(void *given, char **operands) {
+    (void)operands;
+    const bench_args *args = given;
+    bench_run run = {0};
+    bool trace_on_stdout = args->trace != NULL && args->trace[0] == '-' && args->trace[1] == '\0';
+    rf_outfile *probe = NULL;
+    if (args->trace != NULL && !trace_on_stdout) {
+        RF_TRY(rf_outfile_open(&probe, args->trace)); /* better told now than after the work */
+        rf_outfile_abort(probe);
+    }
+    if (trace_on_stdout && args->json)
+        return rf_fail(RF_E_USAGE, "--trace -: --json writes to stdout already; give --trace a file");
+    rf_status status = measure(&run, args);
+    if (status == RF_OK && args->trace != NULL) status = write_trace(&run, args->trace);
+    if (status == RF_OK && args->json)
+        status = print_as_json(&run, args);
+    else if (status == RF_OK && !trace_on_stdout)
+        status = print_as_table(&run, args);
+    release_run(&run);
+    return status;
+}
+
+const rf_command rf_command_bench = {
+    .name = "bench",
+    .summary = "Time of a training step and of each kernel, with the share of the device's limit",
+    .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
+               "clock. The limit "
+               "of a kernel is what the measured peak of multiply-adds or of memory allows, whichever is "
+               "reached first.",
+    .options = options,
+    .args_size = sizeof(bench_args),
+    .run = bench_main,
+};

@@ -1,0 +1,390 @@
+/* rangefinder find: the main job.  Opens device, data and network, runs the range test, reports. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "outputs.h"
+
+typedef struct find_args {
+    rf_common common;
+    rf_outputs outputs;
+    const char *data, *model, *device, *optimizer, *mode, *loss, *weights;
+    int batch, iterations, accumulate, validation, limit;
+    double start_lr, end_lr, diverge, label_smoothing;
+    double momentum, dampening;
+    rf_given weight_decay, eps, alpha;
+    rf_numbers betas, class_weights, mean, std;
+    rf_texts groups;
+    rf_size image_size;
+    bool nesterov, no_shuffle, skip_bad;
+    uint64_t seed;
+} find_args;
+
+/* ---- options ---- */
+
+static const char *const *mode_names(void) {
+    static const char *const names[] = {"exp", "linear", NULL};
+    return names;
+}
+static const char *const *loss_names(void) {
+    static const char *const names[] = {"cross_entropy", "mse", NULL};
+    return names;
+}
+static const char *const *device_names(void) {
+    static const char *const names[] = {"auto", "cpu", "gpu", "reference", NULL};
+    return names;
+}
+
+/* A number, or "never", which the library writes as a negative one. */
+static rf_status parse_diverge(void *target, const rf_option *option, const char *text) {
+    if (strcmp(text, "never") != 0) return rf_opt_number(target, option, text);
+    *(double *)target = -1;
+    return RF_OK;
+}
+
+#define AT(field) .offset = offsetof(find_args, field)
+#define FLAG(name, field, help)                                                                              \
+    { name, NULL, help, .parse = rf_opt_flag, AT(field) }
+#define TEXT(name, metavar, field, help)                                                                     \
+    { name, metavar, help, .parse = rf_opt_text, AT(field) }
+#define CHOICE(name, metavar, field, names, default_, help)                                                  \
+    { name, metavar, help, default_, .parse = rf_opt_choice, AT(field), .choices = names }
+#define INT(name, field, low, high, default_, help)                                                          \
+    { name, "N", help, default_, .parse = rf_opt_int, AT(field), .min = low, .max = high }
+#define NUMBER(name, field, low, high, default_, help)                                                       \
+    { name, "X", help, default_, .parse = rf_opt_number, AT(field), .min = low, .max = high }
+#define GIVEN(name, field, low, high, help)                                                                  \
+    { name, "X", help, .parse = rf_opt_given, AT(field), .min = low, .max = high }
+#define NUMBERS(name, metavar, field, low, high, help)                                                       \
+    { name, metavar, help, .parse = rf_opt_numbers, AT(field), .min = low, .max = high }
+
+static const rf_option options[] = {
+    {"data", "SPEC",
+     "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
+     "digits", .parse = rf_opt_text, AT(data), .files = true},
+    {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
+    {"device", "WHICH",
+     "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
+     .parse = rf_opt_text, AT(device), .choices = device_names},
+    INT("batch", batch, 1, 65536, "64", "images a step"),
+    CHOICE("optimizer", "NAME", optimizer, rf_optimizer_names, "sgd", "sgd, adam, adamw or rmsprop"),
+    NUMBER("start-lr", start_lr, 1e-12, 1e6, "1e-6", "learning rate of the first step"),
+    NUMBER("end-lr", end_lr, 1e-12, 1e6, "10", "learning rate of the last step"),
+    INT("iterations", iterations, 2, 100000, "100", "steps"),
+    CHOICE("mode", "HOW", mode, mode_names, "exp", "how the rate rises: exp or linear"),
+    RF_OUTPUT_OPTIONS(find_args),
+    NUMBER("momentum", momentum, 0, 1, NULL, "of sgd and rmsprop (0)"),
+    NUMBER("dampening", dampening, 0, 1, NULL, "of sgd's momentum (0)"),
+    FLAG("nesterov", nesterov, "Nesterov's momentum, of sgd"),
+    GIVEN("weight-decay", weight_decay, 0, 1000, "of every optimizer (0; adamw 0.01)"),
+    NUMBERS("betas", "A,B", betas, 0, 0.9999999, "of adam and adamw (0.9,0.999)"),
+    GIVEN("eps", eps, 0, 1, "of adam, adamw and rmsprop (1e-8)"),
+    GIVEN("alpha", alpha, 0, 1, "of rmsprop (0.99)"),
+    {"group", "PATTERN=RATIO",
+     "parameters whose name matches (* and ?) train at RATIO times the rate; repeatable",
+     .parse = rf_opt_texts, AT(groups)},
+    INT("accumulate", accumulate, 1, 65536, "1", "batches whose gradients make one step"),
+    INT("validation", validation, 0, 1000000, "0", "images held out: the curve is then of their loss"),
+    {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
+     .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
+    CHOICE("loss", "NAME", loss, loss_names, "cross_entropy", "cross_entropy or mse"),
+    NUMBER("label-smoothing", label_smoothing, 0, 1, "0", "of cross_entropy"),
+    NUMBERS("class-weights", "W,...", class_weights, 0, 1e6, "of cross_entropy, one a class"),
+    {"weights", "FILE", "start from these weights (safetensors) rather than from PyTorch's initialisation",
+     .parse = rf_opt_text, AT(weights), .files = true},
+    NUMBERS("mean", "M,...", mean, -1e6, 1e6,
+            "of pixels scaled to 0..1, one a channel or one for all (measured)"),
+    NUMBERS("std", "S,...", std, 1e-6, 1e6, "like --mean (measured)"),
+    {"image-size", "N|HxW", "resize images to this (the first image's size)", .parse = rf_opt_size,
+     AT(image_size), .min = 1, .max = 16384},
+    INT("limit", limit, 1, 2147483647, NULL, "read at most so many images"),
+    FLAG("no-shuffle", no_shuffle, "images in the order of the files, again and again"),
+    FLAG("skip-bad", skip_bad, "leave out images that cannot be read"),
+    {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
+    RF_OPT_END,
+};
+
+/* ---- what the options mean together ---- */
+
+/* "fc*=10": splits in place; patterns point into argv. */
+static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
+    for (size_t i = 0; i < texts->count; i++) {
+        char *text = (char *)texts->values[i], *equals = strrchr(text, '=');
+        double ratio;
+        if (equals == NULL || equals == text || !rf_parse_number(&ratio, equals + 1) || ratio < 1e-9 ||
+            ratio > 1e9)
+            return rf_fail(RF_E_USAGE,
+                           "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
+        *equals = '\0';
+        groups[i] = (rf_group){.pattern = text, .ratio = ratio};
+    }
+    return RF_OK;
+}
+
+static rf_status check_together(const find_args *args) {
+    if (args->start_lr >= args->end_lr)
+        return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
+                       args->start_lr, args->end_lr);
+    if (args->betas.values != NULL && args->betas.count != 2)
+        return rf_fail(RF_E_USAGE, "--betas: %zu numbers given, 2 expected, like 0.9,0.999",
+                       args->betas.count);
+    if (args->nesterov && (!(args->momentum > 0) || args->dampening > 0))
+        return rf_fail(RF_E_USAGE, "--nesterov: needs --momentum above 0 and no --dampening");
+    return RF_OK;
+}
+
+static rf_optimizer_options optimizer_options(const find_args *args) {
+    bool betas = args->betas.values != NULL;
+    return (rf_optimizer_options){
+        .name = args->optimizer,
+        .momentum = args->momentum,
+        .dampening = args->dampening,
+        .nesterov = args->nesterov,
+        .weight_decay = args->weight_decay.value,
+        .weight_decay_given = args->weight_decay.given,
+        .beta1 = betas ? args->betas.values[0] : 0,
+        .beta2 = betas ? args->betas.values[1] : 0,
+        .beta1_given = betas,
+        .beta2_given = betas,
+        .eps = args->eps.value,
+        .eps_given = args->eps.given,
+        .alpha = args->alpha.value,
+        .alpha_given = args->alpha.given,
+    };
+}
+
+/* One number a channel; a single one is repeated.  *out is owned; NULL where nothing was given. */
+static rf_status per_channel(double **out, const rf_numbers *numbers, const char *option, int channels) {
+    *out = NULL;
+    if (numbers->values == NULL) return RF_OK;
+    if (numbers->count != 1 && numbers->count != (size_t)channels)
+        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d", option,
+                       numbers->count, channels, channels == 1 ? "" : "s", channels);
+    double *values = rf_alloc((size_t)channels, sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    for (int c = 0; c < channels; c++) values[c] = numbers->values[numbers->count == 1 ? 0 : c];
+    *out = values;
+    return RF_OK;
+}
+
+static rf_status class_weights(float **out, const rf_numbers *numbers, int classes) {
+    *out = NULL;
+    if (numbers->values == NULL) return RF_OK;
+    if (numbers->count != (size_t)classes)
+        return rf_fail(RF_E_USAGE, "--class-weights: %zu numbers for %d classes; give %d", numbers->count,
+                       classes, classes);
+    float *values = rf_alloc(numbers->count, sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < numbers->count; i++) values[i] = (float)numbers->values[i];
+    *out = values;
+    return RF_OK;
+}
+
+/* ---- the run ---- */
+
+/* All that a run holds; everything is owned. */
+typedef struct find_run {
+    rf_device *device;
+    rf_dataset *dataset;
+    rf_model *model;
+    rf_trainer *trainer;
+    rf_curve *curve;
+    rf_suggestion *suggestions;
+    size_t suggestion_count;
+    rf_verdict verdict;
+    double *mean, *std;
+    float *class_weights;
+    char *data_text, *notes[RF_MAX_REPEATS + 1]; /* notes end with NULL */
+    double started_ms;
+} find_run;
+
+static void release_run(find_run *run) {
+    for (size_t i = 0; i < RF_COUNT(run->notes); i++) free(run->notes[i]);
+    free(run->data_text);
+    free(run->suggestions);
+    rf_curve_free(run->curve);
+    rf_trainer_free(run->trainer);
+    rf_model_free(run->model);
+    rf_dataset_free(run->dataset);
+    rf_device_close(run->device);
+    free(run->mean);
+    free(run->std);
+    free(run->class_weights);
+}
+
+static void verbose(const find_args *args, const find_run *run, const char *what) {
+    if (args->common.verbose) rf_say("%6.0f ms  %s", rf_time_ms() - run->started_ms, what);
+}
+
+/* The cheap things first, so that mistakes are told before anything slow begins. */
+static rf_status open_inputs(find_run *run, const find_args *args) {
+    const rf_dataset_options reading = {.image_height = args->image_size.height,
+                                        .image_width = args->image_size.width,
+                                        .limit = args->limit,
+                                        .skip_bad = args->skip_bad,
+                                        .seed = args->seed};
+    RF_TRY(rf_dataset_open(&run->dataset, args->data, &reading));
+    const rf_dataset *data = run->dataset;
+    verbose(args, run, "images read");
+    RF_TRY(per_channel(&run->mean, &args->mean, "mean", data->channels));
+    RF_TRY(per_channel(&run->std, &args->std, "std", data->channels));
+    RF_TRY(class_weights(&run->class_weights, &args->class_weights, data->classes));
+    const rf_images images = {data->channels, data->height, data->width, data->classes};
+    RF_TRY(rf_model_create(&run->model, args->model, images, args->seed));
+    if (args->weights != NULL) RF_TRY(rf_model_load_weights(run->model, args->weights));
+    verbose(args, run, "network made");
+    RF_TRY(rf_device_open(&run->device, args->device));
+    verbose(args, run, "device opened");
+    if (args->common.verbose && rf_device_reason(run->device)[0] != '\0')
+        rf_say("%s", rf_device_reason(run->device));
+    run->data_text = rf_format("%s: %d images %dx%dx%d, %d classes", data->name, data->count, data->channels,
+                               data->height, data->width, data->classes);
+    return run->data_text != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+static rf_status make_trainer(find_run *run, const find_args *args, const rf_group *groups) {
+    const rf_trainer_desc desc = {
+        .device = run->device,
+        .model = run->model,
+        .dataset = run->dataset,
+        .batch = args->batch,
+        .optimizer = optimizer_options(args),
+        .groups = groups,
+        .group_count = args->groups.count,
+        .loss = args->loss,
+        .label_smoothing = args->label_smoothing,
+        .class_weights = run->class_weights,
+        .mean = run->mean,
+        .std = run->std,
+        .no_shuffle = args->no_shuffle,
+        .accumulate = args->accumulate,
+        .validation = args->validation,
+        .seed = args->seed,
+    };
+    RF_TRY(rf_trainer_create(&run->trainer, &desc));
+    verbose(args, run, "trainer ready");
+    return RF_OK;
+}
+
+static bool on_progress(void *context, const rf_range_test_progress *now) {
+    char left[32];
+    rf_progress_draw(context, "step %d/%d  rate %.3g  loss %.4g  %.0f images/s  %s left", now->step,
+                     now->steps, now->lr, now->loss, now->images_per_second,
+                     rf_time_text(left, now->remaining_ms));
+    return !rf_interrupted();
+}
+
+static rf_status run_test(find_run *run, const find_args *args) {
+    rf_progress progress;
+    rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
+    const rf_range_test_desc desc = {
+        .start_lr = args->start_lr,
+        .end_lr = args->end_lr,
+        .iterations = args->iterations,
+        .linear = strcmp(args->mode, "linear") == 0,
+        .diverge = args->diverge,
+        .progress = on_progress,
+        .progress_context = &progress,
+    };
+    rf_status status = rf_range_test(&run->curve, run->trainer, &desc);
+    rf_progress_end(&progress);
+    if (rf_interrupted()) return RF_E_INTERRUPTED;
+    RF_TRY(status);
+    verbose(args, run, "range test done");
+    RF_TRY(rf_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
+    return rf_judge(&run->verdict, run->curve);
+}
+
+static void print_heading(const find_run *run, const find_args *args) {
+    const rf_device_info *device = rf_device_describe(run->device);
+    char count[32];
+    printf("device   %s (%s)\n", device->name, device->selector);
+    printf("data     %s\n", run->data_text);
+    printf("network  %s, %s parameters\n", rf_model_name(run->model),
+           rf_count_text(count, rf_model_parameter_count(run->model)));
+    printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->optimizer, args->batch,
+           args->start_lr, args->end_lr, args->iterations);
+    fflush(stdout);
+}
+
+/* What the user has to know of: said once on stderr, and kept for the reports. */
+static void add_note(find_run *run, size_t *count, char *note) {
+    if (note == NULL || *count == RF_COUNT(run->notes) - 1) {
+        free(note);
+        return;
+    }
+    run->notes[(*count)++] = note;
+    rf_say("%s", note);
+}
+
+static void take_notes(find_run *run) {
+    const rf_quarantine *list = NULL;
+    size_t count = 0, quarantined = rf_device_quarantined(run->device, &list);
+    const char *reason = rf_device_reason(run->device);
+    bool reference = rf_device_describe(run->device)->kind == RF_DEVICE_REFERENCE;
+    if (reason[0] != '\0' && reference) add_note(run, &count, rf_format("%s", reason));
+    for (size_t i = 0; i < quarantined; i++)
+        add_note(run, &count, rf_format("%s runs on the reference: %s", list[i].op, list[i].reason));
+    const rf_dataset *data = run->dataset;
+    if (data->bad_count > 0)
+        add_note(run, &count,
+                 rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
+                           data->bad_count == 1 ? "" : "s"));
+}
+
+static rf_status report(const find_run *run, const find_args *args) {
+    const rf_report all = {
+        .curve = run->curve,
+        .suggestions = run->suggestions,
+        .suggestion_count = run->suggestion_count,
+        .verdict = &run->verdict,
+        .device = rf_device_describe(run->device)->name,
+        .model = rf_model_name(run->model),
+        .data = run->dataset->name,
+        .optimizer = args->optimizer,
+        .parameters = rf_model_parameter_count(run->model),
+        .batch = args->batch,
+        .seed = args->seed,
+        .time_ms = rf_time_ms() - run->started_ms,
+        .notes = (const char *const *)run->notes,
+    };
+    return rf_outputs_finish(&args->outputs, &args->common, &all);
+}
+
+static rf_status find_main(void *given, char **operands) {
+    (void)operands;
+    const find_args *args = given;
+    rf_group groups[RF_MAX_REPEATS];
+    find_run run = {.started_ms = rf_time_ms()};
+    rf_status status = check_together(args);
+    if (status == RF_OK) status = read_groups(groups, &args->groups);
+    if (status == RF_OK) status = rf_outputs_check(&args->outputs);
+    if (status == RF_OK) status = open_inputs(&run, args);
+    if (status == RF_OK) status = make_trainer(&run, args, groups);
+    if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common)) print_heading(&run, args);
+    if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) take_notes(&run);
+    if (status == RF_OK) status = report(&run, args);
+    release_run(&run);
+    return status;
+}
+
+static void release(void *given) {
+    find_args *args = given;
+    free(args->betas.values);
+    free(args->class_weights.values);
+    free(args->mean.values);
+    free(args->std.values);
+}
+
+const rf_command rf_command_find = {
+    .name = "find",
+    .summary = "Find the learning rate of a network on images",
+    .details =
+        "Raises the learning rate from one step to the next, records the loss, and says which range to train "
+        "with. Without options: a small network on handwritten digits that are built in.",
+    .options = options,
+    .args_size = sizeof(find_args),
+    .run = find_main,
+    .release = release,
+};

@@ -1,0 +1,10 @@
+/* Every sub-command.  This list is the only registration: X(name) stands for `const rf_command
+ * rf_command_<name>`. */
+#define RF_COMMAND_LIST(X)                                                                                   \
+    X(find)                                                                                                  \
+    X(suggest)                                                                                               \
+    X(validate)                                                                                              \
+    X(devices)                                                                                               \
+    X(data)                                                                                                  \
+    X(model)                                                                                                 \
+    X(bench)

@@ -1,0 +1,171 @@
+/* rangefinder model: a network's layers, shapes, parameters, FLOPs and memory. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "graph/model.h"
+
+typedef struct input_size {
+    int channels, height, width;
+} input_size;
+
+typedef struct model_args {
+    rf_common common;
+    bool json;
+    input_size input;
+    int classes;
+} model_args;
+
+static rf_status parse_input(void *target, const rf_option *option, const char *text) {
+    input_size size = {0};
+    int end = 0;
+    if (text[strspn(text, "0123456789x")] != '\0' ||
+        sscanf(text, "%5dx%5dx%5d%n", &size.channels, &size.height, &size.width, &end) != 3 ||
+        text[end] != '\0' || RF_MIN(size.channels, RF_MIN(size.height, size.width)) < option->min ||
+        RF_MAX(size.channels, RF_MAX(size.height, size.width)) > option->max)
+        return rf_fail(RF_E_USAGE,
+                       "--%s: '%s' is not CHANNELSxHEIGHTxWIDTH, like 3x32x32, each from %g to %g",
+                       option->name, text, option->min, option->max);
+    *(input_size *)target = size;
+    return RF_OK;
+}
+
+#define AT(field) .offset = offsetof(model_args, field)
+static const rf_option options[] = {
+    {"input", "CxHxW", "the images' channels, height and width", "3x32x32", .parse = parse_input, AT(input),
+     .min = 1, .max = 16384},
+    {"classes", "N", "number of classes", "10", .parse = rf_opt_int, AT(classes), .min = 2, .max = 1000000},
+    {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
+    RF_OPT_END,
+};
+
+/* One layer as it is shown. */
+typedef struct layer {
+    const rf_node *node;
+    size_t parameters;
+    double flops; /* of the forward pass of one image */
+} layer;
+
+typedef struct totals {
+    size_t parameters, state_floats, activation_floats; /* activations of one image */
+    double flops;
+} totals;
+
+/* *out is owned: one layer a node, the images (node 0) left out. */
+static rf_status measure(layer **out, totals *sum, const rf_model *model) {
+    layer *layers = rf_alloc((size_t)model->node_count, sizeof *layers);
+    *out = layers;
+    *sum = (totals){.parameters = rf_model_parameter_count(model)};
+    if (layers == NULL) return RF_E_MEMORY;
+    for (int i = 1; i < model->node_count; i++) {
+        const rf_node *node = &model->nodes[i];
+        rf_problem problem;
+        rf_node_problem(&problem, model, i, 1);
+        layers[i].node = node;
+        layers[i].flops = node->op->flops != NULL ? node->op->flops(&problem) : 0;
+        sum->flops += layers[i].flops;
+        if (!node->op->alias) sum->activation_floats += rf_shape_count(node->shape);
+    }
+    for (int p = 0; p < model->parameter_count; p++) {
+        const rf_parameter *parameter = &model->parameters[p];
+        if (parameter->is_state)
+            sum->state_floats += rf_param_count(&parameter->spec);
+        else
+            layers[parameter->node].parameters += rf_param_count(&parameter->spec);
+    }
+    return RF_OK;
+}
+
+static const char *shape_text(char text[48], const rf_shape *shape) {
+    if (shape->flat)
+        snprintf(text, 48, "%zu", rf_shape_count(*shape));
+    else
+        snprintf(text, 48, "%dx%dx%d", shape->c, shape->h, shape->w);
+    return text;
+}
+
+/* Which layers it reads: nothing where that is the one above. */
+static void add_inputs_cell(rf_table *table, const rf_model *model, int index) {
+    const rf_node *node = &model->nodes[index];
+    rf_str names = {0};
+    if (node->inputs != 1 || node->input[0] != index - 1)
+        for (int i = 0; i < node->inputs; i++)
+            rf_str_addf(&names, "%s%s", i > 0 ? " " : "", model->nodes[node->input[i]].name);
+    rf_table_cell(table, "%s", rf_str_text(&names));
+    rf_str_free(&names);
+}
+
+static rf_status print_as_table(const rf_model *model, const layer *layers, const totals *sum) {
+    rf_table table;
+    char shape[48], count[32], weights[32], activations[32];
+    static const char *const heading[] = {"layer", "op", "output", "parameters", "MFLOP", "reads"};
+    rf_table_begin(&table, "lllrrl");
+    for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
+    for (int i = 1; i < model->node_count; i++) {
+        const layer *l = &layers[i];
+        rf_table_cell(&table, "%s", l->node->name);
+        rf_table_cell(&table, "%s", l->node->op->name);
+        rf_table_cell(&table, "%s", shape_text(shape, &l->node->shape));
+        rf_table_cell(&table, "%s", l->parameters > 0 ? rf_count_text(count, l->parameters) : "");
+        if (l->flops > 0)
+            rf_table_cell(&table, "%.3f", l->flops / 1e6);
+        else
+            rf_table_cell(&table, "%s", "");
+        add_inputs_cell(&table, model, i);
+    }
+    printf("%s for images %dx%dx%d, %d classes\n\n", rf_model_name(model), model->images.channels,
+           model->images.height, model->images.width, model->images.classes);
+    RF_TRY(rf_table_end(&table, stdout));
+    printf("\nparameters   %s (%s)\nforward      %.3f MFLOP an image\nactivations  %s an image\n",
+           rf_count_text(count, sum->parameters), rf_bytes_text(weights, 4.0 * (double)sum->parameters),
+           sum->flops / 1e6, rf_bytes_text(activations, 4.0 * (double)sum->activation_floats));
+    return RF_OK;
+}
+
+static json_t *layer_json(const rf_model *model, const layer *l) {
+    json_t *inputs = json_array();
+    for (int i = 0; i < l->node->inputs; i++)
+        json_array_append_new(inputs, json_string(model->nodes[l->node->input[i]].name));
+    return json_pack("{s:s, s:s, s:o, s:[i,i,i], s:I, s:o}", "name", l->node->name, "op", l->node->op->name,
+                     "inputs", inputs, "output", l->node->shape.c, l->node->shape.h, l->node->shape.w,
+                     "parameters", (json_int_t)l->parameters, "flops", rf_json_number(l->flops));
+}
+
+static rf_status print_as_json(const rf_model *model, const layer *layers, const totals *sum) {
+    const rf_images *images = &model->images;
+    json_t *list = json_array();
+    for (int i = 1; i < model->node_count; i++) json_array_append_new(list, layer_json(model, &layers[i]));
+    return rf_print_json(
+        json_pack("{s:s, s:[i,i,i], s:i, s:I, s:o, s:I, s:I, s:o}", "model", rf_model_name(model), "input",
+                  images->channels, images->height, images->width, "classes", images->classes, "parameters",
+                  (json_int_t)sum->parameters, "flops", rf_json_number(sum->flops), "weight_bytes",
+                  (json_int_t)(4 * (sum->parameters + sum->state_floats)), "activation_bytes",
+                  (json_int_t)(4 * sum->activation_floats), "layers", list));
+}
+
+static rf_status model_main(void *given, char **operands) {
+    const model_args *args = given;
+    const rf_images images = {args->input.channels, args->input.height, args->input.width, args->classes};
+    rf_model *model = NULL;
+    layer *layers = NULL;
+    totals sum;
+    rf_status status = rf_model_create(&model, operands[0], images, 0);
+    if (status == RF_OK) status = measure(&layers, &sum, model);
+    if (status == RF_OK) status = (args->json ? print_as_json : print_as_table)(model, layers, &sum);
+    free(layers);
+    rf_model_free(model);
+    return status;
+}
+
+const rf_command rf_command_model = {
+    .name = "model",
+    .operands = "NAME|FILE",
+    .operand_count = 1,
+    .summary = "A network's layers, shapes, parameters, FLOPs and memory",
+    .details = "NAME is one of the built-in networks; FILE is in the model language. FLOPs are of the "
+               "forward pass of "
+               "one image; a training step costs about three times as many.",
+    .options = options,
+    .args_size = sizeof(model_args),
+    .run = model_main,
+};

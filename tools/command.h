@@ -1,0 +1,39 @@
+/* What a sub-command is, and what all of them share. */
+#ifndef RF_TOOLS_COMMAND_H
+#define RF_TOOLS_COMMAND_H
+
+#include "cmd_list.h"
+#include "opt.h"
+#include "terminal.h"
+
+/* Options that every command has.  Each command's arguments begin with one of these. */
+typedef struct rf_common {
+    bool help, version, quiet, no_progress, no_color, verbose;
+} rf_common;
+extern const rf_option rf_common_options[];
+
+typedef struct rf_command {
+    const char *name;
+    const char *operands; /* "FILE", or NULL where there are none */
+    int operand_count;
+    const char *summary; /* one line */
+    const char *details; /* a paragraph for --help and the manual page; may be NULL */
+    const rf_option *options;
+    size_t args_size;
+    rf_status (*run)(void *args, char **operands);
+    void (*release)(void *args); /* of what parsing allocated; may be NULL */
+} rf_command;
+
+#define RF_COMMAND_DECLARE(name) extern const rf_command rf_command_##name;
+RF_COMMAND_LIST(RF_COMMAND_DECLARE)
+#undef RF_COMMAND_DECLARE
+
+extern const rf_command *const rf_commands[]; /* ended by NULL */
+
+/* ---- help.c: texts made from the tables ---- */
+void rf_help_program(FILE *stream);
+void rf_help_command(FILE *stream, const rf_command *command);
+void rf_help_manual(FILE *stream);     /* roff */
+void rf_help_completion(FILE *stream); /* bash */
+
+#endif

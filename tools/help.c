@@ -1,0 +1,193 @@
+/* --help, the manual page and bash's completion, all made from the tables of commands and options. */
+#include <ctype.h>
+#include <string.h>
+
+#include "command.h"
+
+enum { TEXT_WIDTH = 96, HELP_COLUMN = 30 };
+
+/* Prints words so that no line passes TEXT_WIDTH; `column` is where the first stands, `indent` where new
+ * lines begin. */
+static void print_wrapped(FILE *stream, const char *text, int column, int indent) {
+    bool first = true;
+    while (*text != '\0') {
+        int length = (int)strcspn(text, " ");
+        if (!first && column + 1 + length > TEXT_WIDTH) {
+            fprintf(stream, "\n%*s", indent, "");
+            column = indent;
+            first = true;
+        }
+        column += fprintf(stream, "%s%.*s", first ? "" : " ", length, text);
+        first = false;
+        text += length;
+        text += strspn(text, " ");
+    }
+    fputc('\n', stream);
+}
+
+static void print_option(FILE *stream, const rf_option *row) {
+    char text[512];
+    int column = fprintf(stream, "  --%s%s%s", row->name, row->metavar != NULL ? " " : "",
+                         row->metavar != NULL ? row->metavar : "");
+    if (column + 2 > HELP_COLUMN)
+        fprintf(stream, "\n%*s", HELP_COLUMN, "");
+    else
+        fprintf(stream, "%*s", HELP_COLUMN - column, "");
+    snprintf(text, sizeof text, row->def != NULL ? "%s (%s)" : "%s", row->help, row->def);
+    print_wrapped(stream, text, HELP_COLUMN, HELP_COLUMN);
+}
+
+static void print_options(FILE *stream, const rf_option *rows) {
+    for (; rows->name != NULL; rows++) print_option(stream, rows);
+}
+
+void rf_help_program(FILE *stream) {
+    fputs("Rangefinder finds the learning rate of a convolutional network on any OpenCL device.\n\n"
+          "usage: rangefinder COMMAND [OPTIONS]\n\ncommands:\n",
+          stream);
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++)
+        fprintf(stream, "  %-10s %s\n", (*c)->name, (*c)->summary);
+    fputs(
+        "\n'rangefinder COMMAND --help' tells a command's options; 'rangefinder --version' the version;\n"
+        "'rangefinder --man' and 'rangefinder --completion' print the manual page and bash's completion.\n\n"
+        "Start with:  rangefinder find\n",
+        stream);
+}
+
+void rf_help_command(FILE *stream, const rf_command *command) {
+    fprintf(stream, "usage: rangefinder %s%s%s [OPTIONS]\n\n", command->name,
+            command->operands != NULL ? " " : "", command->operands != NULL ? command->operands : "");
+    print_wrapped(stream, command->summary, 0, 0);
+    if (command->details != NULL) {
+        fputc('\n', stream);
+        print_wrapped(stream, command->details, 0, 0);
+    }
+    fputs("\noptions:\n", stream);
+    print_options(stream, command->options);
+    fputs("\neverywhere:\n", stream);
+    print_options(stream, rf_common_options);
+}
+
+/* ---- the manual page ---- */
+
+/* roff takes a dash for a hyphen and a dot at a line's start for a request. */
+static void roff_text(FILE *stream, const char *text) {
+    if (*text == '.' || *text == '\'') fputs("\\&", stream);
+    for (; *text != '\0'; text++) {
+        if (*text == '-')
+            fputs("\\-", stream);
+        else if (*text == '\\')
+            fputs("\\e", stream);
+        else
+            fputc(*text, stream);
+    }
+}
+
+static void roff_options(FILE *stream, const rf_option *rows) {
+    for (; rows->name != NULL; rows++) {
+        fputs(".TP\n\\fB\\-\\-", stream);
+        roff_text(stream, rows->name);
+        fputs("\\fR", stream);
+        if (rows->metavar != NULL) {
+            fputs(" \\fI", stream);
+            roff_text(stream, rows->metavar);
+            fputs("\\fR", stream);
+        }
+        fputc('\n', stream);
+        roff_text(stream, rows->help);
+        if (rows->def != NULL) {
+            fputs(" (", stream);
+            roff_text(stream, rows->def);
+            fputs(")", stream);
+        }
+        fputc('\n', stream);
+    }
+}
+
+static void roff_command(FILE *stream, const rf_command *command) {
+    fprintf(stream, ".SS rangefinder %s", command->name);
+    if (command->operands != NULL) fprintf(stream, " %s", command->operands);
+    fputc('\n', stream);
+    roff_text(stream, command->summary);
+    fputs(".\n", stream);
+    if (command->details != NULL) {
+        fputs(".PP\n", stream);
+        roff_text(stream, command->details);
+        fputc('\n', stream);
+    }
+    roff_options(stream, command->options);
+}
+
+#define EXIT_ROW(name, text, code) {text, code},
+static const struct {
+    const char *text;
+    int code;
+} exits[] = {RF_STATUS_MAP(EXIT_ROW)};
+#undef EXIT_ROW
+
+static const struct {
+    const char *name, *text;
+} environment[] = {
+    {"RANGEFINDER_DEVICE", "the device where --device is not given"},
+    {"RANGEFINDER_KERNELS", "a folder whose .cl files replace those built in"},
+    {"RANGEFINDER_QUARANTINE", "ops, separated by commas, that run on the reference"},
+    {"RANGEFINDER_BUILD_TIMEOUT", "seconds that a kernel's compiler may take (60)"},
+    {"XDG_CACHE_HOME", "where compiled kernels are kept (~/.cache)"},
+    {"NO_COLOR", "no colours"},
+};
+
+void rf_help_manual(FILE *stream) {
+    fprintf(stream,
+            ".TH RANGEFINDER 1 \"\" \"Rangefinder %s\" \"User Commands\"\n.SH NAME\nrangefinder \\- find the "
+            "learning rate of a convolutional network on any OpenCL device\n"
+            ".SH SYNOPSIS\n.B rangefinder\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH COMMANDS\n",
+            rf_version());
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) roff_command(stream, *c);
+    fputs(".SH OPTIONS OF EVERY COMMAND\n", stream);
+    roff_options(stream, rf_common_options);
+    fputs(".SH EXIT STATUS\n", stream);
+    for (size_t i = 0; i < RF_COUNT(exits); i++)
+        fprintf(stream, ".TP\n.B %d\n%s\n", exits[i].code, exits[i].text);
+    fputs(".SH ENVIRONMENT\n", stream);
+    for (size_t i = 0; i < RF_COUNT(environment); i++)
+        fprintf(stream, ".TP\n.B %s\n%s\n", environment[i].name, environment[i].text);
+}
+
+/* ---- bash ---- */
+
+/* One arm of the shell's `case`: what completes a value of this option. */
+static void completion_values(FILE *stream, const rf_option *row) {
+    if (row->choices == NULL && !row->files) return;
+    fprintf(stream, "        --%s) COMPREPLY=($(compgen %s", row->name, row->files ? "-f " : "");
+    if (row->choices != NULL) {
+        fputs("-W '", stream);
+        for (const char *const *c = row->choices(); *c != NULL; c++) fprintf(stream, "%s ", *c);
+        fputs("' ", stream);
+    }
+    fputs("-- \"$word\")); return ;;\n", stream);
+}
+
+static void completion_names(FILE *stream, const rf_option *rows) {
+    for (; rows->name != NULL; rows++) fprintf(stream, " --%s", rows->name);
+}
+
+void rf_help_completion(FILE *stream) {
+    fputs("# bash completion of rangefinder; made by `rangefinder --completion`\n_rangefinder() {\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n"
+          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '",
+          stream);
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) fprintf(stream, "%s ", (*c)->name);
+    fputs("--help --version' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n", stream);
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) {
+        fprintf(stream, "    %s)\n        case $before in\n", (*c)->name);
+        for (const rf_option *row = (*c)->options; row->name != NULL; row++) completion_values(stream, row);
+        fputs("        esac\n        if [[ $word == -* ]]; then\n            COMPREPLY=($(compgen -W '",
+              stream);
+        completion_names(stream, (*c)->options);
+        completion_names(stream, rf_common_options);
+        fputs("' -- \"$word\"))\n        else\n            COMPREPLY=($(compgen -f -- \"$word\"))\n        "
+              "fi ;;\n",
+              stream);
+    }
+    fputs("    esac\n}\ncomplete -o filenames -F _rangefinder rangefinder\n", stream);
+}

@@ -1,0 +1,159 @@
+/* The program: finds the sub-command, parses its options, runs it, and turns failures into a line and an exit
+ * code. */
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+
+#define COMMAND_ROW(name) &rf_command_##name,
+const rf_command *const rf_commands[] = {RF_COMMAND_LIST(COMMAND_ROW) NULL};
+#undef COMMAND_ROW
+
+const rf_option rf_common_options[] = {
+    {"help", NULL, "print this help", .parse = rf_opt_flag, .offset = offsetof(rf_common, help)},
+    {"version", NULL, "print the version", .parse = rf_opt_flag, .offset = offsetof(rf_common, version)},
+    {"quiet", NULL, "print only what was asked for by an option, and errors", .parse = rf_opt_flag,
+     .offset = offsetof(rf_common, quiet)},
+    {"no-progress", NULL, "no progress line", .parse = rf_opt_flag,
+     .offset = offsetof(rf_common, no_progress)},
+    {"no-color", NULL, "no colours; NO_COLOR in the environment does the same", .parse = rf_opt_flag,
+     .offset = offsetof(rf_common, no_color)},
+    {"verbose", NULL, "say on stderr what is being done", .parse = rf_opt_flag,
+     .offset = offsetof(rf_common, verbose)},
+    RF_OPT_END,
+};
+
+/* ---- signals ---- */
+
+/* Leaves at once, with the terminal clean and no file half-written. */
+static void leave(int number) {
+    rf_progress_restore();
+    rf_outfile_abort_all();
+    _exit(number == SIGALRM ? 130 : 128 + number);
+}
+
+/* The first Ctrl-C asks the work to end in order and gives it a second to do so; the second one does not
+ * wait. */
+static void interrupt(int number) {
+    if (rf_interrupted()) leave(number);
+    rf_progress_restore();
+    rf_interrupt();
+    alarm(1);
+}
+
+static void catch (int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+static void catch_signals(void) {
+    catch (SIGINT, interrupt);
+    catch (SIGALRM, leave);
+    catch (SIGTERM, leave);
+    catch (SIGHUP, leave);
+    catch (SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
+}
+
+/* ---- commands ---- */
+
+static rf_status find_command(const rf_command **out, const char *word) {
+    const char *names[RF_COUNT(rf_commands)];
+    size_t count = 0;
+    for (*out = NULL; rf_commands[count] != NULL; count++) {
+        names[count] = rf_commands[count]->name;
+        if (strcmp(names[count], word) == 0) {
+            *out = rf_commands[count];
+            return RF_OK;
+        }
+    }
+    const char *near = rf_nearest(word, names, count);
+    if (near != NULL) return rf_fail(RF_E_USAGE, "%s: no such command; did you mean '%s'?", word, near);
+    return rf_fail(RF_E_USAGE, "%s: no such command; 'rangefinder --help' lists them", word);
+}
+
+static rf_status check_operands(const rf_command *command, int given, char **operands) {
+    if (given > command->operand_count)
+        return rf_fail(RF_E_USAGE, "%s: one word too many; '%s' takes %s", operands[command->operand_count],
+                       command->name, command->operands != NULL ? command->operands : "options only");
+    if (given < command->operand_count)
+        return rf_fail(RF_E_USAGE, "%s: %s is missing; 'rangefinder %s --help' tells more", command->name,
+                       command->operands, command->name);
+    return RF_OK;
+}
+
+static void print_version(void) {
+    printf("rangefinder %s\n", rf_version());
+}
+
+static rf_status run_command(const rf_command *command, int argc, char **argv) {
+    int operands = 0;
+    void *args = rf_alloc(1, command->args_size);
+    if (args == NULL) return RF_E_MEMORY;
+    const rf_common *common = args;
+    rf_status status = rf_options_parse(
+        &operands, args, (const rf_option *const[]){command->options, rf_common_options}, argc, argv);
+    if (status == RF_OK && common->help)
+        rf_help_command(stdout, command);
+    else if (status == RF_OK && common->version)
+        print_version();
+    else {
+        if (status == RF_OK) status = check_operands(command, argc - operands, argv + operands);
+        if (status == RF_OK) status = command->run(args, argv + operands);
+    }
+    if (command->release != NULL) command->release(args);
+    free(args);
+    return status;
+}
+
+/* Options that stand in the place of a command. */
+static const struct {
+    const char *name;
+    void (*print)(FILE *stream);
+} texts[] = {{"--help", rf_help_program},
+             {"help", rf_help_program},
+             {"-h", rf_help_program},
+             {"--man", rf_help_manual},
+             {"--completion", rf_help_completion}};
+
+static rf_status run_program(int argc, char **argv) {
+    const rf_command *command = NULL;
+    if (argc < 2)
+        return rf_fail(RF_E_USAGE, "a command is missing; start with 'rangefinder find', or see --help");
+    for (size_t i = 0; i < RF_COUNT(texts); i++)
+        if (strcmp(argv[1], texts[i].name) == 0 && (argc == 2 || argv[1][0] == '-')) {
+            texts[i].print(stdout);
+            return RF_OK;
+        }
+    if (strcmp(argv[1], "--version") == 0) {
+        print_version();
+        return RF_OK;
+    }
+    if (strcmp(argv[1], "help") == 0) {
+        RF_TRY(find_command(&command, argv[2]));
+        rf_help_command(stdout, command);
+        return RF_OK;
+    }
+    RF_TRY(find_command(&command, argv[1]));
+    return run_command(command, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
+    catch_signals();
+    rf_status status = run_program(argc, argv);
+    if (rf_interrupted())
+        status = RF_E_INTERRUPTED;
+    else if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
+    rf_progress_restore();
+    rf_outfile_abort_all();
+    if (status != RF_OK && status != RF_E_INTERRUPTED) {
+        const char *message = rf_error_message();
+        rf_say("%s", message[0] != '\0' ? message : rf_status_text(status));
+    }
+    return rf_status_exit_code(status);
+}

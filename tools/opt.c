@@ -1,0 +1,222 @@
+/* Parsing of the command line by tables of options, and of the values that options take. */
+#include "opt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CODE = 256, MAX_OPTIONS = 64 };
+
+static rf_status refuse(const rf_option *option, const char *text, const char *expected) {
+    return rf_fail(RF_E_USAGE, "--%s: '%s' is not %s", option->name, text, expected);
+}
+
+static rf_status refuse_number(const rf_option *option, const char *text, const char *kind) {
+    return rf_fail(RF_E_USAGE, "--%s: '%s' is not %s from %.10g to %.10g", option->name, text, kind,
+                   option->min, option->max);
+}
+
+rf_status rf_opt_flag(void *target, const rf_option *option, const char *text) {
+    (void)option, (void)text;
+    *(bool *)target = true;
+    return RF_OK;
+}
+
+rf_status rf_opt_text(void *target, const rf_option *option, const char *text) {
+    if (text[0] == '\0')
+        return rf_fail(RF_E_USAGE, "--%s: the value is empty; give %s", option->name, option->metavar);
+    *(const char **)target = text;
+    return RF_OK;
+}
+
+rf_status rf_opt_texts(void *target, const rf_option *option, const char *text) {
+    rf_texts *texts = target;
+    if (texts->count == RF_MAX_REPEATS)
+        return rf_fail(RF_E_USAGE, "--%s: given more than %d times", option->name, RF_MAX_REPEATS);
+    return rf_opt_text(&texts->values[texts->count++], option, text);
+}
+
+rf_status rf_opt_choice(void *target, const rf_option *option, const char *text) {
+    const char *const *choices = option->choices();
+    rf_status status = RF_OK;
+    rf_str list = {0};
+    size_t count = 0;
+    for (; choices[count] != NULL; count++) {
+        if (strcmp(choices[count], text) == 0) {
+            *(const char **)target = choices[count];
+            goto done;
+        }
+        rf_str_addf(&list, "%s%s", count > 0 ? ", " : "", choices[count]);
+    }
+    const char *near = rf_nearest(text, choices, count);
+    status = near != NULL ? rf_fail(RF_E_USAGE, "--%s: there is no '%s'; did you mean '%s'? (%s)",
+                                    option->name, text, near, rf_str_text(&list))
+                          : rf_fail(RF_E_USAGE, "--%s: there is no '%s'; take one of %s", option->name, text,
+                                    rf_str_text(&list));
+done:
+    rf_str_free(&list);
+    return status;
+}
+
+/* strtod's and strtoll's extras (blanks before, hexadecimal, "inf", "nan") are no numbers to us. */
+static bool plain_number(const char *text, const char *allowed) {
+    return text[0] != '\0' && strspn(text, allowed) == strlen(text);
+}
+
+bool rf_parse_number(double *out, const char *text) {
+    char *end = NULL;
+    if (!plain_number(text, "0123456789.+-eE")) return false;
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*out);
+}
+
+rf_status rf_opt_number(void *target, const rf_option *option, const char *text) {
+    double value;
+    if (!rf_parse_number(&value, text) || value < option->min || value > option->max)
+        return refuse_number(option, text, "a number");
+    *(double *)target = value;
+    return RF_OK;
+}
+
+rf_status rf_opt_given(void *target, const rf_option *option, const char *text) {
+    rf_given *number = target;
+    number->given = true;
+    return rf_opt_number(&number->value, option, text);
+}
+
+static bool parse_int(int *out, const char *text, double min, double max) {
+    char *end = NULL;
+    errno = 0;
+    long long value = plain_number(text, "0123456789+-") ? strtoll(text, &end, 10) : 0;
+    if (end == NULL || end == text || *end != '\0' || errno != 0) return false;
+    if ((double)value < min || (double)value > max || value < INT_MIN || value > INT_MAX) return false;
+    *out = (int)value;
+    return true;
+}
+
+rf_status rf_opt_int(void *target, const rf_option *option, const char *text) {
+    return parse_int(target, text, option->min, option->max) ? RF_OK
+                                                             : refuse_number(option, text, "a whole number");
+}
+
+rf_status rf_opt_seed(void *target, const rf_option *option, const char *text) {
+    char *end = NULL;
+    errno = 0;
+    unsigned long long value = plain_number(text, "0123456789") ? strtoull(text, &end, 10) : 0;
+    if (end == NULL || *end != '\0' || errno != 0)
+        return refuse(option, text, "a whole number from 0 to 18446744073709551615");
+    *(uint64_t *)target = value;
+    return RF_OK;
+}
+
+rf_status rf_opt_numbers(void *target, const rf_option *option, const char *text) {
+    rf_status status = RF_OK;
+    rf_numbers list = {0};
+    size_t places = 1;
+    for (const char *p = text; *p != '\0'; p++) places += *p == ',';
+    char *copy = rf_strdup(text), *rest = copy, *item;
+    list.values = rf_alloc(places, sizeof *list.values);
+    if (copy == NULL || list.values == NULL) status = RF_E_MEMORY;
+    while (status == RF_OK && (item = strsep(&rest, ",")) != NULL)
+        status = rf_opt_number(&list.values[list.count++], option, item);
+    free(copy);
+    if (status == RF_OK) {
+        free(((rf_numbers *)target)->values); /* of the same option given before */
+        *(rf_numbers *)target = list;
+    } else
+        free(list.values);
+    return status;
+}
+
+rf_status rf_opt_size(void *target, const rf_option *option, const char *text) {
+    rf_size size = {0};
+    char *copy = rf_strdup(text), *x = copy != NULL ? strchr(copy, 'x') : NULL;
+    if (copy == NULL) return RF_E_MEMORY;
+    if (x != NULL) *x = '\0';
+    bool good = parse_int(&size.height, copy, option->min, option->max) &&
+                parse_int(&size.width, x != NULL ? x + 1 : copy, option->min, option->max);
+    free(copy);
+    if (!good) return refuse_number(option, text, "a size, N or HEIGHTxWIDTH, each");
+    *(rf_size *)target = size;
+    return RF_OK;
+}
+
+/* ---- the command line ---- */
+
+typedef struct option_set {
+    const rf_option *rows[MAX_OPTIONS];
+    struct option longs[MAX_OPTIONS + 1]; /* getopt_long's view of the same rows */
+    int count;
+} option_set;
+
+static void collect(option_set *set, const rf_option *const tables[2]) {
+    *set = (option_set){0};
+    for (int t = 0; t < 2; t++)
+        for (const rf_option *row = tables[t]; row != NULL && row->name != NULL && set->count < MAX_OPTIONS;
+             row++) {
+            set->rows[set->count] = row;
+            set->longs[set->count] = (struct option){
+                .name = row->name,
+                .has_arg = row->metavar != NULL ? required_argument : no_argument,
+                .val = FIRST_CODE + set->count,
+            };
+            set->count++;
+        }
+}
+
+static rf_status unknown_option(const option_set *set, const char *word) {
+    const char *names[MAX_OPTIONS];
+    char typed[64];
+    const char *dashes = word + strspn(word, "-");
+    snprintf(typed, sizeof typed, "%.*s", (int)strcspn(dashes, "="), dashes);
+    for (int i = 0; i < set->count; i++) names[i] = set->rows[i]->name;
+    const char *near = rf_nearest(typed, names, (size_t)set->count);
+    if (near != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; did you mean '--%s'?", word, near);
+    return rf_fail(RF_E_USAGE, "%s: no such option; --help lists them", word);
+}
+
+/* An option that wants a value but is followed by none, or by another option. */
+static rf_status without_value(void *target, const rf_option *row) {
+    if (row->missing != NULL) return row->parse((char *)target + row->offset, row, row->missing);
+    return rf_fail(RF_E_USAGE, "--%s: the value is missing; give %s", row->name, row->metavar);
+}
+
+static rf_status apply(void *target, const option_set *set, int code, const char *word) {
+    const rf_option *row = set->rows[code - FIRST_CODE];
+    bool separate = row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
+    if (separate && strncmp(optarg, "--", 2) == 0) {
+        optind--;
+        return without_value(target, row);
+    }
+    return row->parse((char *)target + row->offset, row, optarg != NULL ? optarg : "");
+}
+
+rf_status rf_options_parse(int *operands, void *target, const rf_option *const tables[2], int argc,
+                           char **argv) {
+    option_set set;
+    collect(&set, tables);
+    for (int i = 0; i < set.count; i++)
+        if (set.rows[i]->def != NULL)
+            RF_TRY(set.rows[i]->parse((char *)target + set.rows[i]->offset, set.rows[i], set.rows[i]->def));
+    opterr = 0;
+    optind = 0; /* glibc: start afresh */
+    for (;;) {
+        int code = getopt_long(argc, argv, ":", set.longs, NULL);
+        if (code == -1) break;
+        const char *word = argv[optind - 1];
+        if (code == ':' && optopt >= FIRST_CODE)
+            RF_TRY(without_value(target, set.rows[optopt - FIRST_CODE]));
+        else if (code == '?' && optopt >= FIRST_CODE)
+            return rf_fail(RF_E_USAGE, "--%s takes no value", set.rows[optopt - FIRST_CODE]->name);
+        else if (code < FIRST_CODE)
+            return unknown_option(&set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
+        else
+            RF_TRY(apply(target, &set, code, word));
+    }
+    *operands = optind;
+    return RF_OK;
+}

@@ -1,0 +1,72 @@
+/* Options by a table: the same rows drive parsing (over getopt_long), --help, the manual page and shell
+ * completion. */
+#ifndef RF_TOOLS_OPT_H
+#define RF_TOOLS_OPT_H
+
+#include "base/base.h"
+
+typedef struct rf_option rf_option;
+
+/* Reads `text` into *target; messages start with the option's name and say what was expected. */
+typedef rf_status rf_option_parse(void *target, const rf_option *option, const char *text);
+
+struct rf_option {
+    const char *name, *metavar; /* metavar NULL: a flag, which takes no value */
+    const char *help;
+    const char *def; /* parsed like a given value before the command line is; NULL: the target stays zero */
+    const char *missing; /* the value where none follows; NULL: then it is an error */
+    rf_option_parse *parse;
+    size_t offset;   /* of the target within the command's arguments */
+    double min, max; /* of numbers, both included */
+    const char *const *(*choices)(
+        void);  /* what a value may be, or (for completion) begins with; ended by NULL */
+    bool files; /* the value is a path: for completion */
+};
+#define RF_OPT_END                                                                                           \
+    { .name = NULL }
+
+/* A comma list of numbers; owned. */
+typedef struct rf_numbers {
+    double *values;
+    size_t count;
+} rf_numbers;
+
+/* A number that knows whether it was given. */
+typedef struct rf_given {
+    bool given;
+    double value;
+} rf_given;
+
+enum { RF_MAX_REPEATS = 32 };
+/* The values of an option that may be repeated; borrowed from argv. */
+typedef struct rf_texts {
+    const char *values[RF_MAX_REPEATS];
+    size_t count;
+} rf_texts;
+
+/* A size: "32" or "24x32" (height x width). */
+typedef struct rf_size {
+    int height, width;
+} rf_size;
+
+rf_option_parse rf_opt_flag;    /* bool */
+rf_option_parse rf_opt_text;    /* const char *, not empty; borrowed from argv */
+rf_option_parse rf_opt_texts;   /* rf_texts: repeatable */
+rf_option_parse rf_opt_choice;  /* const char *, one of choices() */
+rf_option_parse rf_opt_int;     /* int within [min, max] */
+rf_option_parse rf_opt_seed;    /* uint64_t */
+rf_option_parse rf_opt_number;  /* double within [min, max] */
+rf_option_parse rf_opt_given;   /* rf_given, within [min, max] */
+rf_option_parse rf_opt_numbers; /* rf_numbers, each within [min, max]; the caller frees values */
+rf_option_parse rf_opt_size;    /* rf_size, both within [min, max] */
+
+/* Reads a finite number with nothing behind it. */
+bool rf_parse_number(double *out, const char *text);
+
+/* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
+ * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no
+ * option; all such words stand at argv's end then. */
+rf_status rf_options_parse(int *operands, void *target, const rf_option *const tables[2], int argc,
+                           char **argv);
+
+#endif

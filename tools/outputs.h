@@ -1,0 +1,50 @@
+/* What `find` and `suggest` make of a curve: files, one number for scripts, or a picture and a verdict on
+ * stdout. */
+#ifndef RF_TOOLS_OUTPUTS_H
+#define RF_TOOLS_OUTPUTS_H
+
+#include "command.h"
+
+typedef struct rf_outputs {
+    const char *plot, *csv, *json; /* paths, "-" is stdout; NULL: not wanted */
+    const char *print;             /* one of rf_print_choices, or NULL */
+} rf_outputs;
+
+const char *const *rf_print_choices(void);
+
+/* The rows of the options table; `type` is the command's arguments, with a field `outputs`. */
+#define RF_OUTPUT_OPTIONS(type)                                                                              \
+    {"plot",                                                                                                 \
+     "FILE",                                                                                                 \
+     "draw the curve; the ending says how: .svg, .png or .pdf; - writes SVG to stdout",                      \
+     .parse = rf_opt_text,                                                                                   \
+     .offset = offsetof(type, outputs.plot),                                                                 \
+     .files = true},                                                                                         \
+        {"csv",                                                                                              \
+         "FILE",                                                                                             \
+         "write lr,loss,smoothed; - is stdout",                                                              \
+         .parse = rf_opt_text,                                                                               \
+         .offset = offsetof(type, outputs.csv),                                                              \
+         .files = true},                                                                                     \
+        {"json",                                                                                             \
+         "FILE",                                                                                             \
+         "write everything as one JSON document; - is stdout",                                               \
+         .missing = "-",                                                                                     \
+         .parse = rf_opt_text,                                                                               \
+         .offset = offsetof(type, outputs.json),                                                             \
+         .files = true},                                                                                     \
+    {                                                                                                        \
+        "print", "WHAT", "print only this, for scripts: suggestion (one number) or range (two)",             \
+            .parse = rf_opt_choice, .offset = offsetof(type, outputs.print), .choices = rf_print_choices     \
+    }
+
+/* Before the work: can every file be written, has each a name of its own, and does at most one take stdout?
+ */
+rf_status rf_outputs_check(const rf_outputs *outputs);
+/* True if stdout is for people: nothing else was asked to go there. */
+bool rf_outputs_for_people(const rf_outputs *outputs, const rf_common *common);
+/* After the work: writes and prints.  Fails with RF_E_FAILED and the reason where the verdict has no
+ * suggestion. */
+rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, const rf_report *report);
+
+#endif
