@@ -75,7 +75,7 @@ __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
                      __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih, int iw, int c, int length,
                      int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {
-    int part = get_global_id(0), tile_share = get_global_id(1), panel = get_global_id(2) * PANELS;
+    int part = get_global_id(2), tile_share = get_global_id(1), panel = get_global_id(0) * PANELS;
     int panels = min(PANELS, (k + 15) / 16 - panel), taps = taps_y * taps_x;
     int blocks = (positions + BLOCK - 1) / BLOCK;
     int block_begin = (long)blocks * part / parts, block_end = (long)blocks * (part + 1) / parts;

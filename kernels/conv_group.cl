@@ -26,12 +26,12 @@
 
 __attribute__((reqd_work_group_size(256, 1, 1)))
 __kernel void gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-                     int x_at, int w_at, int positions, int grid_h, int grid_w, int ih, int iw, int c, int length,
-                     int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
+                     int x_at, int w_at, int bias_at, int images, int grid_h, int grid_w, int ih, int iw, int c,
+                     int length, int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
                      int y_row, int y_column, int y_first, int act, int accumulate) {
     __local float xs[DEPTH][BM + 1], ws[DEPTH][BN];
     int item = get_local_id(0), row = item / 16, column = item % 16;
-    int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN;
+    int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN, positions = images * grid_h * grid_w;
     x += x_at;
     w += w_at;
     int base[TM], at[TM]; /* of the TM positions that this item loads: where tap (0,0) lies, and its row and column */
@@ -81,7 +81,7 @@ __kernel void gather(const __global float *x, const __global float *w, const __g
         for (int j = 0; j < TN; ++j) {
             int o = n0 + column + 16 * j;
             if (o >= k) continue;
-            float value = sum[i][j] + (bias ? bias[o] : 0.0f);
+            float value = sum[i][j] + (bias ? bias[bias_at + o] : 0.0f);
             if (act) value = value <= 0.0f ? 0.0f : value;
             if (act == 2) value = value >= 6.0f ? 6.0f : value;
             to[o] = accumulate ? to[o] + value : value;

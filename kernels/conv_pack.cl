@@ -2,6 +2,15 @@
  * Every work-item writes a run of its own. */
 #include "common.clh"
 
+/* Both with rows of 16. */
+static inline void transpose_4x4(const __global float *from, __global float *to) {
+    float4 a = vload4(0, from), b = vload4(4, from), c = vload4(8, from), d = vload4(12, from);
+    vstore4((float4)(a.x, b.x, c.x, d.x), 0, to);
+    vstore4((float4)(a.y, b.y, c.y, d.y), 4, to);
+    vstore4((float4)(a.z, b.z, c.z, d.z), 8, to);
+    vstore4((float4)(a.w, b.w, c.w, d.w), 12, to);
+}
+
 /* Transposed weights for backward data: [panel of k][tap][c][16 k] -> [panel of c][tap][all k][16 c], zeros where there is
  * no c.  A task is one 16x16 block. */
 __kernel void transpose(const __global float *w, __global float *out, int out_at, int k, int c, int taps) {
@@ -12,8 +21,12 @@ __kernel void transpose(const __global float *w, __global float *out, int out_at
         const __global float *from = w + (((size_t)kp * taps + tap) * c + cp * 16) * 16;
         __global float *to = out + (((size_t)cp * taps + tap) * k + kp * 16) * 16;
         int rows = min(16, k - kp * 16), columns = min(16, c - cp * 16);
-        for (int i = 0; i < rows; ++i)
-            for (int j = 0; j < 16; ++j) to[i * 16 + j] = j < columns ? from[j * 16 + i] : 0.0f;
+        if (rows == 16 && columns == 16)
+            for (int i = 0; i < 16; i += 4)
+                for (int j = 0; j < 16; j += 4) transpose_4x4(from + j * 16 + i, to + i * 16 + j);
+        else
+            for (int i = 0; i < rows; ++i)
+                for (int j = 0; j < 16; ++j) to[i * 16 + j] = j < columns ? from[j * 16 + i] : 0.0f;
     }
 }
 

@@ -1,11 +1,12 @@
 /* Convolution forward and backward data for CPUs: y[p][k] = act(bias[k] + sum over taps and c of x[pixel(p,tap)][c] *
  * w[tap][c][k]).
  *
- * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels` groups of
- * 16*PANELS output channels; each tile's sums stay in registers: PIXELS * PANELS * 16 / VEC vectors.  Positions are
- * numbered image by image within groups of `together` images, then along j, then i, then group by group: so a tile is one
- * place of a map in several images, small maps fill their tiles, and a tap that falls into the padding does so for the
- * whole tile, which leaves it out.
+ * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels` panels of 16
+ * output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC vectors.  LANES is how
+ * many outputs of a panel are used: less than 16 for what is left over at the end.
+ * Positions are numbered image by image within groups of `together` images, then along j, then i, then group by group: so
+ * a tile is one place of a map in several images, small maps fill their tiles, and a tap that falls into the padding does
+ * so for the whole tile, which leaves it out.
  * x is (n, ih, iw, c); w is [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row
  * i*stride.y + offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads `zeros`
  * instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y + tx*next_x of
@@ -13,103 +14,137 @@
  *   forward        the grid is y; stride, -pad and dilation
  *   backward data  x is dy, y is dx; one launch for each of the stride.y*stride.x phases of dx, with the taps that
  *                  reach it; weights transposed by conv_pack.cl
- * stride, offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x and w begin at x_at and w_at. */
+ * stride, offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x, w and bias begin at x_at, w_at, bias_at. */
 #include "common.clh"
 
-#define WIDE (16 / VEC)        /* vectors in a panel */
-#define SUMS (PANELS * WIDE)   /* vectors of sums a pixel */
+#define WIDE (LANES / VEC)   /* vectors in a panel */
+#define SUMS (PANELS * WIDE) /* vectors of sums a pixel */
 #define Y_OF(pair) ((pair) >> 16)
 #define X_OF(pair) ((int)(short)(pair))
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 static inline floatv activate(floatv v, int act) {
     if (act) v = v <= 0.0f ? (floatv)0.0f : v;
     return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
 }
 
+/* A position: (i, j) of image n, in the group of images low .. high-1. */
+typedef struct {
+    int n, i, j, low, high;
+} place;
+
+static inline place place_at(int position, int images, int together, int grid_h, int grid_w) {
+    place at;
+    at.low = position / (together * grid_h * grid_w) * together;
+    at.high = min(at.low + together, images);
+    int rest = position - at.low * grid_h * grid_w, size = at.high - at.low;
+    at.n = at.low + rest % size;
+    at.j = rest / size % grid_w;
+    at.i = rest / size / grid_w;
+    return at;
+}
+
+static inline place place_after(place at, int images, int together, int grid_h, int grid_w) {
+    if (++at.n < at.high) return at;
+    at.n = at.low;
+    if (++at.j < grid_w) return at;
+    at.j = 0;
+    if (++at.i < grid_h) return at;
+    at.i = 0;
+    at.n = at.low = at.high;
+    at.high = min(at.low + together, images);
+    return at;
+}
+
+/* sum += the products of one tap: `length` numbers of each pixel from `shift` on, and the weights of the panel and the one
+ * behind. */
+static inline void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS], int shift,
+                           const __global float *w, size_t panel_size, int length) {
+    for (int l = 0; l < length; ++l) {
+        floatv weight[SUMS];
+        EACH(v, SUMS) weight[v] = LOAD(w + l * 16 + v / WIDE * panel_size + v % WIDE * VEC);
+        EACH(q, PIXELS) {
+            floatv in = from[q][shift + l];
+            EACH(v, SUMS) sum[q][v] += in * weight[v];
+        }
+    }
+}
+
 __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-                     int x_at, int w_at, int positions, int grid_h,
-                     int grid_w, int ih, int iw, int c, int length, int stride, int offset, int step, int taps,
-                     int first, int next, int all_taps, int k, int y_image, int y_row, int y_column, int y_first,
-                     int act, int accumulate, const __global float *zeros, int images, int together,
-                     int tiles, int panels) {
+                     int x_at, int w_at, int bias_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
+                     int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
+                     int y_row, int y_column, int y_first, int act, int accumulate, const __global float *zeros,
+                     int together, int tiles) {
+    int positions = images * grid_h * grid_w, all_panels = (k + 15) / 16;
+    int begin = (int)get_global_id(0) * tiles * PIXELS, end = min(begin + tiles * PIXELS, positions);
+    int panel_begin = (all_panels + PANELS - 1) / PANELS * get_global_id(1) / get_global_size(1) * PANELS;
+    int panel_end = (all_panels + PANELS - 1) / PANELS * (get_global_id(1) + 1) / get_global_size(1) * PANELS;
+    size_t panel_size = (size_t)all_taps * length * 16;
+    place at = place_at(begin, images, together, grid_h, grid_w);
     x += x_at;
     w += w_at;
-    int begin = (int)get_global_id(0) * tiles * PIXELS, end = min(begin + tiles * PIXELS, positions);
-    int all_panels = (k + 15) / 16, panel_end = min(((int)get_global_id(1) + 1) * panels, all_panels);
-    size_t panel_size = (size_t)all_taps * length * 16;
-    for (int panel = get_global_id(1) * panels; panel < panel_end; panel += PANELS) {
-        int area = grid_h * grid_w, low = begin / (together * area) * together, high = min(low + together, images);
-        int rest = begin - low * area, n = low + rest % (high - low);
-        int j = rest / (high - low) % grid_w, i = rest / (high - low) / grid_w;
-        for (int p = begin; p < end; p += PIXELS) {
-            const __global float *base[PIXELS];
-            __global float *to[PIXELS];
-            int iy[PIXELS], ix[PIXELS];
-#pragma unroll
-            for (int q = 0; q < PIXELS; ++q) {
-                iy[q] = i * Y_OF(stride) + Y_OF(offset);
-                ix[q] = j * X_OF(stride) + X_OF(offset);
-                base[q] = x + (n * ih * iw * c + (iy[q] * iw + ix[q]) * c);
-                to[q] = y + (n * y_image + i * y_row + j * y_column + y_first);
-                if (p + q + 1 < end && ++n == high) { /* past the end: the last position again, not stored */
-                    n = low;
-                    if (++j == grid_w) {
-                        j = 0;
-                        if (++i == grid_h) {
-                            i = 0;
-                            n = low = high;
-                            high = min(low + together, images);
-                        }
-                    }
-                }
+    for (int p = begin; p < end; p += PIXELS) {
+        const __global float *base[PIXELS];
+        __global float *to[PIXELS];
+        int iy[PIXELS], ix[PIXELS], room = together > 1 ? at.high - at.n : grid_w - at.j;
+        int even = room >= PIXELS && p + PIXELS <= end; /* the usual tile: all taps are in or out for all of it */
+        if (even) {
+            iy[0] = at.i * Y_OF(stride) + Y_OF(offset);
+            ix[0] = at.j * X_OF(stride) + X_OF(offset);
+            base[0] = x + (at.n * ih * iw * c + (iy[0] * iw + ix[0]) * c);
+            to[0] = y + (at.n * y_image + at.i * y_row + at.j * y_column + y_first);
+            int x_step = together > 1 ? ih * iw * c : X_OF(stride) * c, y_step = together > 1 ? y_image : y_column;
+            EACH(q, PIXELS) {
+                base[q] = base[0] + q * x_step;
+                to[q] = to[0] + q * y_step;
             }
+            if (together > 1)
+                at.n += PIXELS - 1;
+            else
+                at.j += PIXELS - 1;
+            at = place_after(at, images, together, grid_h, grid_w);
+        } else
+            EACH(q, PIXELS) {
+                iy[q] = at.i * Y_OF(stride) + Y_OF(offset);
+                ix[q] = at.j * X_OF(stride) + X_OF(offset);
+                base[q] = x + (at.n * ih * iw * c + (iy[q] * iw + ix[q]) * c);
+                to[q] = y + (at.n * y_image + at.i * y_row + at.j * y_column + y_first);
+                if (p + q + 1 < end) at = place_after(at, images, together, grid_h, grid_w);
+            } /* past the end: the last position again, not stored */
+        for (int panel = panel_begin; panel < panel_end; panel += PANELS) {
+            const __global float *panel_w = w + panel * panel_size;
+            size_t second = panel + 1 < all_panels ? panel_size : 0;
             floatv sum[PIXELS][SUMS];
-#pragma unroll
-            for (int q = 0; q < PIXELS; ++q)
-#pragma unroll
-                for (int v = 0; v < SUMS; ++v) sum[q][v] = 0.0f;
-            const __global float *wp = w + panel * panel_size;
-            size_t second = panel + 1 < panel_end ? panel_size : 0;
+            EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = 0.0f;
             for (int ty = 0; ty < Y_OF(taps); ++ty)
                 for (int tx = 0; tx < X_OF(taps); ++tx) {
+                    int dy = ty * Y_OF(step), dx = tx * X_OF(step), shift = (dy * iw + dx) * c, any = 0;
                     const __global float *from[PIXELS];
-                    int dy = ty * Y_OF(step), dx = tx * X_OF(step);
-                    int any = 0;
-#pragma unroll
-                    for (int q = 0; q < PIXELS; ++q) {
+                    const __global float *weights =
+                        panel_w + (size_t)(first + ty * Y_OF(next) + tx * X_OF(next)) * length * 16;
+                    if (even) {
+                        if (((uint)(iy[0] + dy) < (uint)ih) & ((uint)(ix[0] + dx) < (uint)iw))
+                            add_tap(sum, base, shift, weights, second, length);
+                        continue;
+                    }
+                    EACH(q, PIXELS) {
                         int inside = ((uint)(iy[q] + dy) < (uint)ih) & ((uint)(ix[q] + dx) < (uint)iw);
-                        from[q] = inside ? base[q] + (dy * iw + dx) * c : zeros;
+                        from[q] = inside ? base[q] + shift : zeros;
                         any |= inside;
                     }
-                    if (!any) continue;
-                    const __global float *wt = wp + (size_t)(first + ty * Y_OF(next) + tx * X_OF(next)) * length * 16;
-                    for (int l = 0; l < length; ++l) {
-                        floatv weight[SUMS];
-#pragma unroll
-                        for (int v = 0; v < SUMS; ++v)
-                            weight[v] = LOAD(wt + l * 16 + (v / WIDE) * second + v % WIDE * VEC);
-#pragma unroll
-                        for (int q = 0; q < PIXELS; ++q) {
-                            floatv in = from[q][l];
-#pragma unroll
-                            for (int v = 0; v < SUMS; ++v) sum[q][v] += in * weight[v];
-                        }
-                    }
+                    if (any) add_tap(sum, from, 0, weights, second, length);
                 }
-#pragma unroll
-            for (int v = 0; v < SUMS; ++v) {
-                int at = panel * 16 + v * VEC, left = k - at;
-                if (left > 0 && v / WIDE < panel_end - panel) {
-                    floatv shift = 0.0f;
-                    if (bias) shift = fetch(bias + at, left);
-#pragma unroll
-                    for (int q = 0; q < PIXELS; ++q)
-                        if (p + q < end) {
-                            floatv value = activate(sum[q][v] + shift, act);
-                            if (accumulate) value += fetch(to[q] + at, left);
-                            put(value, to[q] + at, left);
-                        }
+            EACH(v, SUMS) {
+                int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC, left = k - o;
+                if (left <= 0) continue;
+                floatv shift = 0.0f;
+                if (bias) shift = fetch(bias + bias_at + o, left);
+                EACH(q, PIXELS) {
+                    if (p + q >= end) continue;
+                    floatv value = activate(sum[q][v] + shift, act);
+                    if (accumulate) value += fetch(to[q] + o, left);
+                    put(value, to[q] + o, left);
                 }
             }
         }

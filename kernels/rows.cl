@@ -5,8 +5,13 @@
  * element. */
 #include "common.clh"
 
-KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset,
-                  int a_stride, const __global float *b, int b_offset, int b_stride, int rows, int columns) {
+static inline void sum_at(__global float *to, const __global float *a, const __global float *b, int c, int left) {
+    const floatv v = fetch(a + c, left);
+    put(b ? v + fetch(b + c, left) : v, to + c, left);
+}
+
+KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset, int a_stride,
+                const __global float *b, int b_offset, int b_stride, int rows, int columns) {
 #ifdef GROUP
     FOR_TASKS(task, rows * columns) {
         const int r = task / columns, c = task % columns;
@@ -15,18 +20,16 @@ KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global
     }
 #else
     if (rows == 1) {
-        FOR_TASKS(task, (columns + VEC - 1) / VEC) {
-            const int c = task * VEC, left = columns - c;
-            const floatv v = fetch(a + a_offset + c, left);
-            put(b ? v + fetch(b + b_offset + c, left) : v, to + to_offset + c, left);
-        }
+        FOR_TASKS(task, (columns + VEC - 1) / VEC)
+        sum_at(to + to_offset, a + a_offset, b ? b + b_offset : 0, task * VEC, columns - task * VEC);
         return;
     }
-    FOR_TASKS(r, rows)
-    for (int c = 0; c < columns; c += VEC) {
-        const int left = columns - c;
-        const floatv v = fetch(a + a_offset + r * a_stride + c, left);
-        put(b ? v + fetch(b + b_offset + r * b_stride + c, left) : v, to + to_offset + r * to_stride + c, left);
+    FOR_TASKS(r, rows) {
+        __global float *row = to + to_offset + r * to_stride;
+        const __global float *from = a + a_offset + r * a_stride, *more = b ? b + b_offset + r * b_stride : 0;
+        int c = 0;
+        for (; c + VEC <= columns; c += VEC) sum_at(row, from, more, c, VEC);
+        if (c < columns) sum_at(row, from, more, c, columns - c);
     }
 #endif
 }

@@ -7,4 +7,5 @@
     X(devices)                                                                                               \
     X(data)                                                                                                  \
     X(model)                                                                                                 \
-    X(bench)
+    X(bench)                                                                                                 \
+    X(tune)

@@ -100,7 +100,7 @@ static rf_status check_problem(validation *all, const rf_problem *problem, const
     for (int d = 0; d < RF_DIRECTIONS; d++) {
         rf_choice choices[RF_MAX_CHOICES];
         if (problem->op->reference[d] == NULL) continue;
-        int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device);
+        int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);
         for (int i = 0; i < count; i++) RF_TRY(check_one(all, problem, &choices[i], label));
     }
     return RF_OK;
@@ -192,7 +192,7 @@ static rf_status check_network(validation *all, const char *name) {
                                                      .training = true,
                                                      .loss = rf_op_find("cross_entropy"),
                                                      .info = rf_device_describe(all->device)});
-    if (status == RF_OK) status = rf_steps_create(&steps, lowered, model, true, all->device);
+    if (status == RF_OK) status = rf_steps_create(&steps, lowered, model, true, all->device, NULL);
     if (status == RF_OK) status = check_steps(all, steps, lowered, name);
     rf_steps_free(steps);
     rf_lowered_free(lowered);

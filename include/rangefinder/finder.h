@@ -24,7 +24,8 @@ typedef enum rf_stop_reason {
 } rf_stop_reason;
 
 /* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not finite
- * only at the last point.  smoothed is a centred Gaussian of sigma 3 steps (zero lag).  Owns its arrays. */
+ * only at the last point.  smoothed is a centred Gaussian (zero lag) of the losses, each capped at 3 x the mean of the
+ * first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.  Owns its arrays. */
 typedef struct rf_curve {
     size_t count;
     double *lr, *loss, *smoothed;

@@ -1,75 +1,90 @@
-/* A backend: the code behind a device.  device.c checks and counts; a backend only does. */
+/* What a backend is: the table behind the device layer, and the objects that it fills in.
+ * The front (device.c) checks ranges and owns the objects; a backend keeps its own state in their `handle`.
+ */
 #ifndef RF_DEVICE_BACKEND_H
 #define RF_DEVICE_BACKEND_H
 
 #include "device/device.h"
 
-typedef struct rf_backend {
+typedef struct rf_backend rf_backend;
+
+/* A device that is present but not open. */
+typedef struct rf_found {
+    const rf_backend *backend;
+    void *id; /* the backend's own name for it */
+    rf_device_info info;
+} rf_found;
+
+typedef struct rf_found_list {
+    rf_found *items; /* owned */
+    size_t count;
+} rf_found_list;
+rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* select.c */
+
+struct rf_device {
+    const rf_backend *backend;
+    void *handle;
+    rf_device_info info;
+    char reason[320];
+    rf_quarantine *quarantined; /* owned */
+    size_t quarantined_count;
+};
+
+struct rf_buffer {
+    rf_device *device; /* borrowed */
+    void *handle;
+    rf_buffer *root; /* what this is a region of; NULL: it has memory of its own */
+    size_t offset;   /* in root */
+    size_t bytes;    /* as asked for: may be 0 */
+};
+
+struct rf_event {
+    rf_device *device; /* borrowed */
+    void *handle;
+};
+
+struct rf_kernel {
+    rf_device *device; /* borrowed */
+    void *handle;
+    char name[64];
+    size_t max_group; /* 0: not asked yet */
+    bool is_new;
+};
+
+/* Ranges are inside the buffer and not empty.  `event` NULL: return when it is done; else hand out a marker
+ * in event->handle and return at once. */
+struct rf_backend {
+    const char *name;
+    rf_status (*find)(rf_found_list *list,
+                      int platform);                /* adds what is present; platform -1: on all of them */
+    rf_status (*open)(rf_device *device, void *id); /* info is filled; on failure nothing is left open */
     void (*close)(rf_device *device);
-    rf_status (*alloc)(rf_buffer *buffer);                 /* by buffer->bytes */
-    rf_status (*region)(rf_buffer *buffer, size_t offset); /* of buffer->parent */
+    rf_status (*sync)(rf_device *device);
+    rf_status (*flush)(rf_device *device);
+    rf_status (*profile)(rf_device *device, bool on);
+
+    rf_status (*alloc)(rf_buffer *buffer);
+    rf_status (*region)(rf_buffer *buffer); /* root and offset are set */
     void (*release)(rf_buffer *buffer);
-    /* event NULL: returns when done; else when begun. */
     rf_status (*write)(rf_buffer *buffer, size_t offset, const void *data, size_t bytes, rf_event *event);
     rf_status (*read)(rf_buffer *buffer, size_t offset, void *data, size_t bytes, rf_event *event);
     rf_status (*copy)(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes);
     rf_status (*fill)(rf_buffer *buffer, uint32_t pattern);
     rf_status (*map)(void **data, rf_buffer *buffer);
     rf_status (*unmap)(rf_buffer *buffer, void *data);
-    rf_status (*kernel)(rf_kernel *kernel, const char *program, const char *name, const char *options);
+
+    rf_status (*kernel_create)(rf_kernel *kernel, const char *program, const char *options);
     void (*kernel_free)(rf_kernel *kernel);
+    size_t (*kernel_max_group)(const rf_kernel *kernel);
     rf_status (*set_args)(rf_kernel *kernel, const rf_arg *args);
     rf_status (*launch)(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
-    rf_status (*sync)(rf_device *device);
-    rf_status (*flush)(rf_device *device);
-    rf_status (*profile)(rf_device *device, bool on);
+
     bool (*event_done)(rf_event *event);
     rf_status (*event_wait)(rf_event *event);
     rf_status (*event_times)(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
     void (*event_free)(rf_event *event);
-} rf_backend;
-
-struct rf_device {
-    const rf_backend *backend;
-    rf_device_info info;
-    char reason[256];
-    rf_quarantine *quarantine;
-    size_t quarantine_count;
-    void *state; /* the backend's */
 };
 
-struct rf_buffer {
-    rf_device *device; /* borrowed */
-    rf_buffer *parent; /* borrowed; NULL: owns its memory */
-    size_t bytes;
-    void *memory; /* the backend's */
-};
-
-struct rf_kernel {
-    rf_device *device;
-    bool is_new;
-    size_t max_group;
-    void *handle;
-};
-
-struct rf_event {
-    rf_device *device;
-    void *handle;
-};
-
-/* A device found but not opened. */
-typedef struct rf_candidate {
-    rf_device_info info;
-    void *platform, *id; /* the backend's */
-} rf_candidate;
-
-extern const rf_backend rf_backend_reference, rf_backend_opencl;
-void rf_reference_describe(rf_device_info *info);
-/* Every OpenCL device; `only_platform` >= 0 looks at that platform alone. free() *out. */
-rf_status rf_opencl_enumerate(rf_candidate **out, size_t *count, int only_platform);
-rf_status rf_opencl_open(rf_device *device, const rf_candidate *candidate);
-
-/* program.c: the kernel sources. *text with #include "x.clh" resolved; owned by the caller. */
-rf_status rf_program_source(char **text, const char *program);
+extern const rf_backend rf_backend_opencl, rf_backend_reference;
 
 #endif

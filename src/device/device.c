@@ -1,14 +1,16 @@
-/* The device layer's front: checks what can be checked without knowing the backend, and keeps the quarantine
- * list. */
+/* The front of the device layer: checks what it is given, hands it to the backend, keeps the quarantine list.
+ * Which device is opened is decided in select.c. */
+#include "device/backend.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/backend.h"
+/* ---- the device ---- */
 
 void rf_device_close(rf_device *device) {
     if (device == NULL) return;
-    if (device->backend != NULL) device->backend->close(device);
-    free(device->quarantine);
+    if (device->handle != NULL) device->backend->close(device);
+    free(device->quarantined);
     free(device);
 }
 
@@ -18,41 +20,84 @@ const rf_device_info *rf_device_describe(const rf_device *device) {
 const char *rf_device_reason(const rf_device *device) {
     return device->reason;
 }
-
-/* ---- buffers ---- */
-
-rf_status rf_buffer_create(rf_buffer **out, rf_device *device, size_t bytes) {
-    *out = NULL;
-    rf_buffer *buffer = rf_alloc(1, sizeof *buffer);
-    if (buffer == NULL) return RF_E_MEMORY;
-    *buffer = (rf_buffer){.device = device, .bytes = RF_MAX(bytes, 4)};
-    rf_status status = device->backend->alloc(buffer);
-    if (status != RF_OK) {
-        free(buffer);
-        return status;
-    }
-    *out = buffer;
-    return RF_OK;
+rf_status rf_device_sync(rf_device *device) {
+    return device->backend->sync(device);
+}
+rf_status rf_device_flush(rf_device *device) {
+    return device->backend->flush(device);
+}
+rf_status rf_device_profile(rf_device *device, bool on) {
+    return device->backend->profile(device, on);
 }
 
-rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset, size_t bytes) {
+/* ---- the quarantine ---- */
+
+static rf_quarantine *quarantined(const rf_device *device, const char *op, size_t length) {
+    for (size_t i = 0; i < device->quarantined_count; i++) {
+        rf_quarantine *q = &device->quarantined[i];
+        if (strlen(q->op) == length && memcmp(q->op, op, length) == 0) return q;
+    }
+    return NULL;
+}
+
+void rf_device_quarantine(rf_device *device, const char *op, const char *reason) {
+    rf_quarantine entry = {0};
+    snprintf(entry.op, sizeof entry.op, "%s", op);
+    snprintf(entry.reason, sizeof entry.reason, "%s", reason);
+    if (entry.op[0] == '\0' || quarantined(device, entry.op, strlen(entry.op)) != NULL) return;
+    rf_quarantine *grown = rf_resize(device->quarantined, device->quarantined_count + 1, sizeof *grown);
+    if (grown == NULL) return;
+    device->quarantined = grown;
+    grown[device->quarantined_count++] = entry;
+}
+
+bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction) {
+    char both[sizeof((rf_quarantine *)0)->op];
+    snprintf(both, sizeof both, "%s.%s", op, direction);
+    return quarantined(device, op, strlen(op)) != NULL || quarantined(device, both, strlen(both)) != NULL;
+}
+
+size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list) {
+    *list = device->quarantined;
+    return device->quarantined_count;
+}
+
+/* ---- memory ---- */
+
+static rf_status new_buffer(rf_buffer **out, rf_device *device, rf_buffer *root, size_t offset,
+                            size_t bytes) {
     *out = NULL;
-    bytes = RF_MAX(bytes, 4);
-    if (offset > parent->bytes || bytes > parent->bytes - offset ||
-        offset % parent->device->info.alignment_bytes != 0)
-        return rf_fail(RF_E_USAGE,
-                       "a region of %zu bytes at %zu does not fit a buffer of %zu, or is not aligned to %zu",
-                       bytes, offset, parent->bytes, parent->device->info.alignment_bytes);
     rf_buffer *buffer = rf_alloc(1, sizeof *buffer);
     if (buffer == NULL) return RF_E_MEMORY;
-    *buffer = (rf_buffer){.device = parent->device, .parent = parent, .bytes = bytes};
-    rf_status status = parent->device->backend->region(buffer, offset);
-    if (status != RF_OK) {
+    *buffer = (rf_buffer){.device = device, .root = root, .offset = offset, .bytes = bytes};
+    rf_status status = (root != NULL ? device->backend->region : device->backend->alloc)(buffer);
+    if (status == RF_OK)
+        *out = buffer;
+    else
         free(buffer);
-        return status;
-    }
-    *out = buffer;
-    return RF_OK;
+    return status;
+}
+
+static rf_status check_range(const rf_buffer *buffer, size_t offset, size_t bytes, const char *what) {
+    if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) return RF_OK;
+    return rf_fail(RF_E_SHAPE, "%s of %zu bytes at %zu leaves a buffer of %zu bytes", what, bytes, offset,
+                   buffer->bytes);
+}
+
+rf_status rf_buffer_create(rf_buffer **out, rf_device *device, size_t bytes) {
+    return new_buffer(out, device, NULL, 0, bytes);
+}
+
+/* A region of a region becomes a region of the whole: OpenCL knows no other. */
+rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset, size_t bytes) {
+    *out = NULL;
+    RF_TRY(check_range(parent, offset, bytes, "a region"));
+    rf_device *device = parent->device;
+    rf_buffer *root = parent->root != NULL ? parent->root : parent;
+    size_t start = parent->offset + offset, step = device->info.alignment_bytes;
+    if (start % step != 0)
+        return rf_fail(RF_E_SHAPE, "a region at byte %zu does not start at a multiple of %zu", start, step);
+    return new_buffer(out, device, root, start, bytes);
 }
 
 void rf_buffer_free(rf_buffer *buffer) {
@@ -65,38 +110,38 @@ size_t rf_buffer_bytes(const rf_buffer *buffer) {
     return buffer->bytes;
 }
 
-static rf_status check_span(const rf_buffer *buffer, size_t offset, size_t bytes) {
-    if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) return RF_OK;
-    return rf_fail(RF_E_USAGE, "%zu bytes at %zu lie outside a buffer of %zu", bytes, offset, buffer->bytes);
-}
-
 rf_status rf_buffer_write(rf_buffer *buffer, size_t offset, const void *data, size_t bytes) {
-    RF_TRY(check_span(buffer, offset, bytes));
+    RF_TRY(check_range(buffer, offset, bytes, "a write"));
     return bytes == 0 ? RF_OK : buffer->device->backend->write(buffer, offset, data, bytes, NULL);
 }
 
 rf_status rf_buffer_read(rf_buffer *buffer, size_t offset, void *data, size_t bytes) {
-    RF_TRY(check_span(buffer, offset, bytes));
+    RF_TRY(check_range(buffer, offset, bytes, "a read"));
     return bytes == 0 ? RF_OK : buffer->device->backend->read(buffer, offset, data, bytes, NULL);
 }
 
 rf_status rf_buffer_copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes) {
-    RF_TRY(check_span(to, to_offset, bytes));
-    RF_TRY(check_span(from, from_offset, bytes));
+    RF_TRY(check_range(to, to_offset, bytes, "a copy"));
+    RF_TRY(check_range(from, from_offset, bytes, "a copy"));
     return bytes == 0 ? RF_OK : to->device->backend->copy(to, to_offset, from, from_offset, bytes);
 }
 
 rf_status rf_buffer_fill(rf_buffer *buffer, uint32_t pattern) {
-    return buffer->device->backend->fill(buffer, pattern);
-}
-rf_status rf_buffer_map(void **data, rf_buffer *buffer) {
-    return buffer->device->backend->map(data, buffer);
-}
-rf_status rf_buffer_unmap(rf_buffer *buffer, void *data) {
-    return buffer->device->backend->unmap(buffer, data);
+    if (buffer->bytes % sizeof pattern != 0)
+        return rf_fail(RF_E_SHAPE, "a buffer of %zu bytes cannot be filled by words of 4", buffer->bytes);
+    return buffer->bytes == 0 ? RF_OK : buffer->device->backend->fill(buffer, pattern);
 }
 
-/* ---- events ---- */
+rf_status rf_buffer_map(void **data, rf_buffer *buffer) {
+    *data = NULL;
+    return buffer->device->backend->map(data, buffer);
+}
+
+rf_status rf_buffer_unmap(rf_buffer *buffer, void *data) {
+    return data == NULL ? RF_OK : buffer->device->backend->unmap(buffer, data);
+}
+
+/* ---- events: an event without a handle is done ---- */
 
 static rf_event *new_event(rf_device *device) {
     rf_event *event = rf_alloc(1, sizeof *event);
@@ -104,42 +149,50 @@ static rf_event *new_event(rf_device *device) {
     return event;
 }
 
-/* Hands the event out if what began it succeeded. */
-static rf_status hand_out(rf_event **out, rf_event *event, rf_status status) {
-    *out = status == RF_OK ? event : NULL;
-    if (status != RF_OK) free(event);
+/* Hands the event out, or drops it after a failure. */
+static rf_status give_event(rf_event **out, rf_event *event, rf_status status) {
+    if (status == RF_OK)
+        *out = event;
+    else
+        free(event);
     return status;
 }
 
 rf_status rf_buffer_read_begin(rf_event **out, rf_buffer *buffer, size_t offset, void *data, size_t bytes) {
     *out = NULL;
-    RF_TRY(check_span(buffer, offset, bytes));
+    RF_TRY(check_range(buffer, offset, bytes, "a read"));
     rf_event *event = new_event(buffer->device);
     if (event == NULL) return RF_E_MEMORY;
-    return hand_out(out, event, buffer->device->backend->read(buffer, offset, data, bytes, event));
+    return give_event(out, event,
+                      bytes == 0 ? RF_OK : buffer->device->backend->read(buffer, offset, data, bytes, event));
 }
 
 rf_status rf_buffer_write_begin(rf_event **out, rf_buffer *buffer, size_t offset, const void *data,
                                 size_t bytes) {
     *out = NULL;
-    RF_TRY(check_span(buffer, offset, bytes));
+    RF_TRY(check_range(buffer, offset, bytes, "a write"));
     rf_event *event = new_event(buffer->device);
     if (event == NULL) return RF_E_MEMORY;
-    return hand_out(out, event, buffer->device->backend->write(buffer, offset, data, bytes, event));
+    return give_event(
+        out, event, bytes == 0 ? RF_OK : buffer->device->backend->write(buffer, offset, data, bytes, event));
 }
 
 bool rf_event_done(rf_event *event) {
-    return event->device->backend->event_done(event);
+    return event == NULL || event->handle == NULL || event->device->backend->event_done(event);
 }
+
 rf_status rf_event_wait(rf_event *event) {
-    return event->device->backend->event_wait(event);
+    return event == NULL || event->handle == NULL ? RF_OK : event->device->backend->event_wait(event);
 }
+
 rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns) {
-    return event->device->backend->event_times(event, start_ns, end_ns);
+    *start_ns = *end_ns = 0;
+    return event->handle == NULL ? RF_OK : event->device->backend->event_times(event, start_ns, end_ns);
 }
+
 void rf_event_free(rf_event *event) {
     if (event == NULL) return;
-    event->device->backend->event_free(event);
+    if (event->handle != NULL) event->device->backend->event_free(event);
     free(event);
 }
 
@@ -151,13 +204,13 @@ rf_status rf_kernel_create(rf_kernel **out, rf_device *device, const char *progr
     rf_kernel *kernel = rf_alloc(1, sizeof *kernel);
     if (kernel == NULL) return RF_E_MEMORY;
     kernel->device = device;
-    rf_status status = device->backend->kernel(kernel, program, name, options != NULL ? options : "");
-    if (status != RF_OK) {
+    snprintf(kernel->name, sizeof kernel->name, "%s", name);
+    rf_status status = device->backend->kernel_create(kernel, program, options != NULL ? options : "");
+    if (status == RF_OK)
+        *out = kernel;
+    else
         free(kernel);
-        return status;
-    }
-    *out = kernel;
-    return RF_OK;
+    return status;
 }
 
 void rf_kernel_free(rf_kernel *kernel) {
@@ -169,67 +222,40 @@ void rf_kernel_free(rf_kernel *kernel) {
 bool rf_kernel_is_new(const rf_kernel *kernel) {
     return kernel->is_new;
 }
+
 size_t rf_kernel_max_group(const rf_kernel *kernel) {
-    return kernel->max_group;
+    return kernel->max_group != 0 ? kernel->max_group : kernel->device->backend->kernel_max_group(kernel);
 }
 
 rf_status rf_kernel_set_args(rf_kernel *kernel, const rf_arg *args) {
     return kernel->device->backend->set_args(kernel, args);
 }
 
+static rf_status check_group(rf_kernel *kernel, const size_t global[3], const size_t local[3]) {
+    size_t items = local[0] * local[1] * local[2];
+    for (int i = 0; i < 3; i++)
+        if (global[i] % local[i] != 0)
+            return rf_fail(RF_E_SHAPE, "kernel %s: %zu work-items do not divide into groups of %zu",
+                           kernel->name, global[i], local[i]);
+    if (items == 1) return RF_OK;
+    if (kernel->max_group == 0) kernel->max_group = rf_kernel_max_group(kernel);
+    if (items <= kernel->max_group) return RF_OK;
+    return rf_fail(RF_E_DEVICE, "kernel %s: a group of %zu work-items is more than the %zu that %s allows it",
+                   kernel->name, items, kernel->max_group, kernel->device->info.name);
+}
+
 rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
                            rf_event **event) {
-    size_t items = 1, size[3], group[3];
+    rf_device *device = kernel->device;
+    size_t g[3], l[3];
+    if (event != NULL) *event = NULL;
     for (int i = 0; i < 3; i++) {
-        size[i] = RF_MAX(global[i], 1);
-        group[i] = RF_MAX(local[i], 1);
-        items *= group[i];
-        if (size[i] % group[i] != 0)
-            return rf_fail(RF_E_USAGE, "global size %zu is no multiple of the local size %zu", size[i],
-                           group[i]);
+        g[i] = RF_MAX(global[i], 1);
+        l[i] = local != NULL ? RF_MAX(local[i], 1) : 1;
     }
-    if (items > kernel->max_group)
-        return rf_fail(RF_E_DEVICE, "work-groups of %zu items; the device takes %zu for this kernel", items,
-                       kernel->max_group);
-    if (event == NULL) return kernel->device->backend->launch(kernel, size, group, NULL);
-    rf_event *new = new_event(kernel->device);
-    if (new == NULL) return RF_E_MEMORY;
-    return hand_out(event, new, kernel->device->backend->launch(kernel, size, group, new));
-}
-
-rf_status rf_device_sync(rf_device *device) {
-    return device->backend->sync(device);
-}
-rf_status rf_device_flush(rf_device *device) {
-    return device->backend->flush(device);
-}
-rf_status rf_device_profile(rf_device *device, bool on) {
-    return device->backend->profile(device, on);
-}
-
-/* ---- quarantine ---- */
-
-void rf_device_quarantine(rf_device *device, const char *op, const char *reason) {
-    for (size_t i = 0; i < device->quarantine_count; i++)
-        if (strcmp(device->quarantine[i].op, op) == 0) return;
-    rf_quarantine *grown = rf_resize(device->quarantine, device->quarantine_count + 1, sizeof *grown);
-    if (grown == NULL) return;
-    device->quarantine = grown;
-    rf_quarantine *entry = &grown[device->quarantine_count++];
-    snprintf(entry->op, sizeof entry->op, "%s", op);
-    snprintf(entry->reason, sizeof entry->reason, "%s", reason);
-}
-
-bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction) {
-    char both[sizeof device->quarantine->op];
-    snprintf(both, sizeof both, "%s.%s", op, direction);
-    for (size_t i = 0; i < device->quarantine_count; i++)
-        if (strcmp(device->quarantine[i].op, op) == 0 || strcmp(device->quarantine[i].op, both) == 0)
-            return true;
-    return false;
-}
-
-size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list) {
-    *list = device->quarantine;
-    return device->quarantine_count;
+    RF_TRY(check_group(kernel, g, l));
+    if (event == NULL) return device->backend->launch(kernel, g, l, NULL);
+    rf_event *marker = new_event(device);
+    if (marker == NULL) return RF_E_MEMORY;
+    return give_event(event, marker, device->backend->launch(kernel, g, l, marker));
 }

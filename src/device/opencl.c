@@ -1,346 +1,366 @@
-/* The OpenCL backend: context, in-order queue, buffers, kernels, events; OpenCL 1.2. */
+/* The OpenCL backend: what is present, context and queue, memory, transfers, events.
+ * Kernels are in opencl_kernel.c, the programs they come from in program*.c. */
 #include "device/opencl.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    cl_int code;
-    const char *name;
-} error_names[] = {
-#define RF_CL_ERROR(name) {name, #name},
-    RF_CL_ERROR(CL_DEVICE_NOT_FOUND) RF_CL_ERROR(CL_DEVICE_NOT_AVAILABLE)
-        RF_CL_ERROR(CL_COMPILER_NOT_AVAILABLE) RF_CL_ERROR(CL_MEM_OBJECT_ALLOCATION_FAILURE) RF_CL_ERROR(
-            CL_OUT_OF_RESOURCES) RF_CL_ERROR(CL_OUT_OF_HOST_MEMORY) RF_CL_ERROR(CL_BUILD_PROGRAM_FAILURE)
-            RF_CL_ERROR(CL_MAP_FAILURE) RF_CL_ERROR(CL_MISALIGNED_SUB_BUFFER_OFFSET) RF_CL_ERROR(
-                CL_INVALID_VALUE) RF_CL_ERROR(CL_INVALID_DEVICE) RF_CL_ERROR(CL_INVALID_CONTEXT)
-                RF_CL_ERROR(CL_INVALID_COMMAND_QUEUE) RF_CL_ERROR(CL_INVALID_MEM_OBJECT) RF_CL_ERROR(
-                    CL_INVALID_BINARY) RF_CL_ERROR(CL_INVALID_BUILD_OPTIONS) RF_CL_ERROR(CL_INVALID_PROGRAM)
-                    RF_CL_ERROR(CL_INVALID_PROGRAM_EXECUTABLE) RF_CL_ERROR(CL_INVALID_KERNEL_NAME)
-                        RF_CL_ERROR(CL_INVALID_KERNEL) RF_CL_ERROR(CL_INVALID_ARG_INDEX)
-                            RF_CL_ERROR(CL_INVALID_ARG_VALUE) RF_CL_ERROR(CL_INVALID_ARG_SIZE)
-                                RF_CL_ERROR(CL_INVALID_KERNEL_ARGS) RF_CL_ERROR(CL_INVALID_WORK_GROUP_SIZE)
-                                    RF_CL_ERROR(CL_INVALID_WORK_ITEM_SIZE) RF_CL_ERROR(CL_INVALID_EVENT)
-                                        RF_CL_ERROR(CL_INVALID_OPERATION) RF_CL_ERROR(CL_INVALID_BUFFER_SIZE)
-                                            RF_CL_ERROR(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
-#undef RF_CL_ERROR
-};
+/* ---- errors ---- */
 
-rf_status rf_cl_fail(cl_int error, const char *format, ...) {
-    char doing[256];
-    const char *name = "an unknown error";
+#define CL_ERROR_MAP(X)                                                                                      \
+    X(CL_DEVICE_NOT_FOUND)                                                                                   \
+    X(CL_DEVICE_NOT_AVAILABLE)                                                                               \
+    X(CL_COMPILER_NOT_AVAILABLE)                                                                             \
+    X(CL_MEM_OBJECT_ALLOCATION_FAILURE)                                                                      \
+    X(CL_OUT_OF_RESOURCES)                                                                                   \
+    X(CL_OUT_OF_HOST_MEMORY)                                                                                 \
+    X(CL_PROFILING_INFO_NOT_AVAILABLE)                                                                       \
+    X(CL_MEM_COPY_OVERLAP)                                                                                   \
+    X(CL_BUILD_PROGRAM_FAILURE)                                                                              \
+    X(CL_MAP_FAILURE)                                                                                        \
+    X(CL_MISALIGNED_SUB_BUFFER_OFFSET)                                                                       \
+    X(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)                                                          \
+    X(CL_COMPILE_PROGRAM_FAILURE)                                                                            \
+    X(CL_LINKER_NOT_AVAILABLE)                                                                               \
+    X(CL_LINK_PROGRAM_FAILURE)                                                                               \
+    X(CL_KERNEL_ARG_INFO_NOT_AVAILABLE)                                                                      \
+    X(CL_INVALID_VALUE)                                                                                      \
+    X(CL_INVALID_DEVICE_TYPE)                                                                                \
+    X(CL_INVALID_PLATFORM)                                                                                   \
+    X(CL_INVALID_DEVICE)                                                                                     \
+    X(CL_INVALID_CONTEXT)                                                                                    \
+    X(CL_INVALID_QUEUE_PROPERTIES)                                                                           \
+    X(CL_INVALID_COMMAND_QUEUE)                                                                              \
+    X(CL_INVALID_HOST_PTR)                                                                                   \
+    X(CL_INVALID_MEM_OBJECT)                                                                                 \
+    X(CL_INVALID_BINARY)                                                                                     \
+    X(CL_INVALID_BUILD_OPTIONS)                                                                              \
+    X(CL_INVALID_PROGRAM)                                                                                    \
+    X(CL_INVALID_PROGRAM_EXECUTABLE)                                                                         \
+    X(CL_INVALID_KERNEL_NAME)                                                                                \
+    X(CL_INVALID_KERNEL_DEFINITION)                                                                          \
+    X(CL_INVALID_KERNEL)                                                                                     \
+    X(CL_INVALID_ARG_INDEX)                                                                                  \
+    X(CL_INVALID_ARG_VALUE)                                                                                  \
+    X(CL_INVALID_ARG_SIZE)                                                                                   \
+    X(CL_INVALID_KERNEL_ARGS)                                                                                \
+    X(CL_INVALID_WORK_DIMENSION)                                                                             \
+    X(CL_INVALID_WORK_GROUP_SIZE)                                                                            \
+    X(CL_INVALID_WORK_ITEM_SIZE)                                                                             \
+    X(CL_INVALID_GLOBAL_OFFSET)                                                                              \
+    X(CL_INVALID_EVENT_WAIT_LIST)                                                                            \
+    X(CL_INVALID_EVENT)                                                                                      \
+    X(CL_INVALID_OPERATION)                                                                                  \
+    X(CL_INVALID_BUFFER_SIZE)                                                                                \
+    X(CL_INVALID_GLOBAL_WORK_SIZE)                                                                           \
+    X(CL_INVALID_PROPERTY)                                                                                   \
+    X(CL_INVALID_COMPILER_OPTIONS)                                                                           \
+    X(CL_INVALID_LINKER_OPTIONS)
+
+static const char *error_name(cl_int error) {
+    static const struct {
+        cl_int error;
+        const char *name;
+    } names[] = {
+#define CL_ERROR_ROW(name) {name, #name},
+        CL_ERROR_MAP(CL_ERROR_ROW)
+#undef CL_ERROR_ROW
+    };
+    for (size_t i = 0; i < RF_COUNT(names); i++)
+        if (names[i].error == error) return names[i].name;
+    return "OpenCL error";
+}
+
+rf_status rf_opencl_fail(cl_int error, const char *format, ...) {
+    char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(doing, sizeof doing, format, args);
+    vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    for (size_t i = 0; i < RF_COUNT(error_names); i++)
-        if (error_names[i].code == error) name = error_names[i].name;
     bool memory = error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY ||
                   error == CL_INVALID_BUFFER_SIZE;
-    return rf_fail(memory ? RF_E_MEMORY : RF_E_DEVICE, "%s: %s (%d)", doing, name, error);
+    return rf_fail(memory ? RF_E_MEMORY : RF_E_DEVICE, "%s: %s (%d)", what, error_name(error), (int)error);
 }
 
-/* ---- finding devices ---- */
+/* ---- what is present ---- */
+
+/* Copies without blanks at both ends, which some drivers leave there. */
+static void tidy(char *out, size_t size, char *text) {
+    while (isspace((unsigned char)*text)) text++;
+    size_t length = strlen(text);
+    while (length > 0 && isspace((unsigned char)text[length - 1])) text[--length] = '\0';
+    snprintf(out, size, "%s", text);
+}
 
 static void device_text(char *out, size_t size, cl_device_id id, cl_device_info what) {
-    char text[512] = "";
-    if (clGetDeviceInfo(id, what, sizeof text - 1, text, NULL) != CL_SUCCESS) text[0] = '\0';
-    const char *start = text + strspn(text, " ");
-    snprintf(out, size, "%s", start);
+    char text[2048] = "";
+    if (clGetDeviceInfo(id, what, sizeof text, text, NULL) != CL_SUCCESS) text[0] = '\0';
+    text[sizeof text - 1] = '\0';
+    tidy(out, size, text);
 }
 
-static cl_ulong device_number(cl_device_id id, cl_device_info what) {
-    cl_ulong value = 0; /* uint and size_t values fill its low bytes, as on every host that OpenCL runs on */
-    return clGetDeviceInfo(id, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
+/* A number of the width that `what` has: 4 or 8 bytes; a size_t is 8 or 4. */
+static uint64_t device_number(cl_device_id id, cl_device_info what) {
+    union {
+        uint64_t wide;
+        uint32_t narrow;
+    } value = {0};
+    size_t size = 0;
+    if (clGetDeviceInfo(id, what, sizeof value, &value, &size) != CL_SUCCESS) return 0;
+    return size == sizeof value.narrow ? value.narrow : value.wide;
 }
 
-static void describe(rf_device_info *info, cl_platform_id platform, cl_device_id id, size_t p, size_t d) {
+static rf_device_kind kind_of(cl_device_id id, const char *name) {
     cl_device_type type = device_number(id, CL_DEVICE_TYPE);
-    *info = (rf_device_info){.kind = type & CL_DEVICE_TYPE_GPU   ? RF_DEVICE_GPU
-                                     : type & CL_DEVICE_TYPE_CPU ? RF_DEVICE_CPU
-                                                                 : RF_DEVICE_ACCELERATOR};
-    snprintf(info->selector, sizeof info->selector, "%zu:%zu", p, d);
+    if (strstr(name, "llvmpipe") != NULL || (type & CL_DEVICE_TYPE_CPU) != 0) return RF_DEVICE_CPU;
+    return (type & CL_DEVICE_TYPE_GPU) != 0 ? RF_DEVICE_GPU : RF_DEVICE_ACCELERATOR;
+}
+
+static void describe(rf_device_info *info, cl_device_id id) {
+    char extensions[8192] = "";
     device_text(info->name, sizeof info->name, id, CL_DEVICE_NAME);
     device_text(info->vendor, sizeof info->vendor, id, CL_DEVICE_VENDOR);
     device_text(info->version, sizeof info->version, id, CL_DEVICE_VERSION);
     device_text(info->driver, sizeof info->driver, id, CL_DRIVER_VERSION);
-    if (clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof info->platform, info->platform, NULL) !=
-        CL_SUCCESS)
-        info->platform[0] = '\0';
-    char extensions[8192] = "";
-    clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
-    info->fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
-    info->fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
-    info->compute_units = RF_MAX((int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS), 1);
+    info->kind = kind_of(id, info->name);
+    info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->vector_width = RF_MAX((int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1);
     info->memory_bytes = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc_bytes = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->local_memory_bytes = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
-    info->max_work_group = RF_MAX(device_number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE), 1);
-    info->alignment_bytes = RF_MAX(device_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8, 64);
+    info->max_work_group = device_number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
+    info->alignment_bytes = RF_MAX(device_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8, 4);
     info->host_memory = device_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
+    info->fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
+    info->fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
 }
 
-rf_status rf_opencl_enumerate(rf_candidate **out, size_t *count, int only_platform) {
-    enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
-    cl_platform_id platforms[MAX_PLATFORMS];
-    cl_uint platform_count = 0;
-    *out = NULL;
-    *count = 0;
-    if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &platform_count) != CL_SUCCESS) return RF_OK; /* none */
-    for (cl_uint p = 0; p < RF_MIN(platform_count, MAX_PLATFORMS); p++) {
-        cl_device_id ids[MAX_DEVICES];
-        cl_uint n = 0;
-        if (only_platform >= 0 && p != (cl_uint)only_platform) continue;
-        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &n) != CL_SUCCESS) continue;
-        n = RF_MIN(n, MAX_DEVICES);
-        rf_candidate *grown = rf_resize(*out, *count + n, sizeof *grown);
-        if (grown == NULL) {
-            free(*out);
-            *out = NULL;
-            return RF_E_MEMORY;
-        }
-        *out = grown;
-        for (cl_uint d = 0; d < n; d++) {
-            if (!device_number(ids[d], CL_DEVICE_AVAILABLE) ||
-                !device_number(ids[d], CL_DEVICE_COMPILER_AVAILABLE))
-                continue;
-            rf_candidate *candidate = &grown[(*count)++];
-            *candidate = (rf_candidate){.platform = platforms[p], .id = ids[d]};
-            describe(&candidate->info, platforms[p], ids[d], p, d);
-        }
+/* OpenCL 1.2 or later, with a compiler. */
+static bool usable(cl_device_id id, const rf_device_info *info) {
+    int major = 0, minor = 0;
+    sscanf(info->version, "OpenCL %d.%d", &major, &minor);
+    return (major > 1 || (major == 1 && minor >= 2)) && device_number(id, CL_DEVICE_AVAILABLE) != 0 &&
+           device_number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0;
+}
+
+enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
+
+static rf_status find_on(rf_found_list *list, cl_platform_id platform, int index) {
+    cl_device_id ids[MAX_DEVICES];
+    cl_uint count = 0;
+    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count) != CL_SUCCESS) return RF_OK;
+    char name[1024] = "";
+    if (count > 0) clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    for (cl_uint i = 0; i < RF_MIN(count, MAX_DEVICES); i++) {
+        rf_found found = {.backend = &rf_backend_opencl, .id = ids[i]};
+        describe(&found.info, ids[i]);
+        if (!usable(ids[i], &found.info)) continue;
+        tidy(found.info.platform, sizeof found.info.platform, name);
+        snprintf(found.info.selector, sizeof found.info.selector, "%d:%u", index, (unsigned)i);
+        RF_TRY(rf_found_add(list, &found));
     }
     return RF_OK;
 }
 
-static rf_status make_queue(rf_cl *cl, bool profiling) {
-    cl_int error;
-    if (cl->queue != NULL) clReleaseCommandQueue(cl->queue);
-    cl->queue = clCreateCommandQueue(cl->context, cl->id, profiling ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
-    cl->profiling = profiling;
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "making a command queue");
+/* A machine without any OpenCL, and a platform without a device, are no errors. */
+static rf_status find(rf_found_list *list, int platform) {
+    cl_platform_id platforms[MAX_PLATFORMS];
+    cl_uint count = 0;
+    if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS) return RF_OK;
+    for (cl_uint i = 0; i < RF_MIN(count, MAX_PLATFORMS); i++)
+        if (platform < 0 || platform == (int)i) RF_TRY(find_on(list, platforms[i], (int)i));
+    return RF_OK;
 }
 
-rf_status rf_opencl_open(rf_device *device, const rf_candidate *candidate) {
+/* ---- opening ---- */
+
+static rf_status make_queue(rf_device *device, bool profiling) {
+    rf_opencl *cl = rf_opencl_of(device);
     cl_int error;
-    rf_cl *cl = rf_alloc(1, sizeof *cl);
-    if (cl == NULL) return RF_E_MEMORY;
-    device->backend = &rf_backend_opencl;
-    device->info = candidate->info;
-    device->state = cl;
-    cl->id = candidate->id;
-    cl->no_fma = (device_number(cl->id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) == 0;
-    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)candidate->platform, 0};
-    cl->context = clCreateContext(properties, 1, &cl->id, NULL, NULL, &error);
-    if (error != CL_SUCCESS)
-        return rf_cl_fail(error, "opening device %s (%s)", device->info.selector, device->info.name);
-    return make_queue(cl, false);
+    cl_command_queue_properties properties = profiling ? CL_QUEUE_PROFILING_ENABLE : 0;
+    cl_command_queue queue = clCreateCommandQueue(cl->context, cl->id, properties, &error);
+    if (queue == NULL) return rf_opencl_fail(error, "%s: no queue could be made", device->info.name);
+    if (cl->queue != NULL) clReleaseCommandQueue(cl->queue);
+    cl->queue = queue;
+    return RF_OK;
 }
 
-static void opencl_close(rf_device *device) {
-    rf_cl *cl = device->state;
-    if (cl->queue != NULL) clFinish(cl->queue);
-    if (cl->leaked) return; /* a build that hangs still uses it all */
-    rf_cl_programs_free(cl);
-    if (cl->queue != NULL) clReleaseCommandQueue(cl->queue);
+static void close_opencl(rf_device *device) {
+    rf_opencl *cl = rf_opencl_of(device);
+    if (cl->queue != NULL) {
+        clFinish(cl->queue);
+        clReleaseCommandQueue(cl->queue);
+    }
+    rf_program_free_all(cl);
     if (cl->context != NULL) clReleaseContext(cl->context);
     free(cl);
+    device->handle = NULL;
+}
+
+static rf_status open_opencl(rf_device *device, void *id) {
+    rf_opencl *cl = device->handle = rf_alloc(1, sizeof *cl);
+    if (cl == NULL) return RF_E_MEMORY;
+    cl_int error;
+    cl->id = id;
+    cl->has_fma = (device_number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) != 0;
+    cl->context = clCreateContext(NULL, 1, &cl->id, NULL, NULL, &error);
+    rf_status status = cl->context != NULL ? make_queue(device, false)
+                                           : rf_opencl_fail(error, "%s: cannot be opened", device->info.name);
+    if (status != RF_OK) close_opencl(device);
+    return status;
+}
+
+static rf_status sync_queue(rf_device *device) {
+    cl_int error = clFinish(rf_opencl_of(device)->queue);
+    return error == CL_SUCCESS ? RF_OK
+                               : rf_opencl_fail(error, "%s: waiting for the queue", device->info.name);
+}
+
+static rf_status flush_queue(rf_device *device) {
+    cl_int error = clFlush(rf_opencl_of(device)->queue);
+    return error == CL_SUCCESS ? RF_OK : rf_opencl_fail(error, "%s: starting the queue", device->info.name);
+}
+
+static rf_status profile(rf_device *device, bool on) {
+    RF_TRY(sync_queue(device));
+    return make_queue(device, on);
 }
 
 /* ---- memory ---- */
 
-static rf_status opencl_alloc(rf_buffer *buffer) {
-    rf_cl *cl = buffer->device->state;
+static rf_status alloc(rf_buffer *buffer) {
+    const rf_device_info *info = &buffer->device->info;
+    cl_mem_flags flags = CL_MEM_READ_WRITE | (info->host_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
     cl_int error;
-    cl_mem_flags flags = CL_MEM_READ_WRITE | (buffer->device->info.host_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
-    buffer->memory = clCreateBuffer(cl->context, flags, buffer->bytes, NULL, &error);
-    return error == CL_SUCCESS
-               ? RF_OK
-               : rf_cl_fail(error, "allocating %zu MB on the device; a smaller --batch needs less",
-                            buffer->bytes >> 20);
+    buffer->handle =
+        clCreateBuffer(rf_opencl_of(buffer->device)->context, flags, RF_MAX(buffer->bytes, 4), NULL, &error);
+    if (buffer->handle != NULL) return RF_OK;
+    rf_status status = rf_opencl_fail(
+        error,
+        "%s: a buffer of %.1f MB (the device has %zu MB and gives up to %zu MB at once) could not be had",
+        info->name, (double)buffer->bytes * 0x1p-20, info->memory_bytes >> 20, info->max_alloc_bytes >> 20);
+    return error == CL_OUT_OF_RESOURCES ? RF_E_MEMORY : status;
 }
 
-static rf_status opencl_region(rf_buffer *buffer, size_t offset) {
+static rf_status region(rf_buffer *buffer) {
+    cl_buffer_region where = {.origin = buffer->offset, .size = RF_MAX(buffer->bytes, 4)};
     cl_int error;
-    cl_buffer_region region = {.origin = offset, .size = buffer->bytes};
-    buffer->memory =
-        clCreateSubBuffer(buffer->parent->memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
-    return error == CL_SUCCESS
-               ? RF_OK
-               : rf_cl_fail(error, "making a region of %zu bytes at %zu", buffer->bytes, offset);
+    if (buffer->bytes == 0)
+        where.origin = 0; /* an empty region may lie at the very end: it is never touched */
+    buffer->handle = clCreateSubBuffer(buffer->root->handle, 0, CL_BUFFER_CREATE_TYPE_REGION, &where, &error);
+    return buffer->handle != NULL ? RF_OK
+                                  : rf_opencl_fail(error, "a region of %zu bytes at %zu of a buffer of %zu",
+                                                   buffer->bytes, buffer->offset, buffer->root->bytes);
 }
 
-static void opencl_release(rf_buffer *buffer) {
-    clReleaseMemObject(buffer->memory);
+static void release(rf_buffer *buffer) {
+    clReleaseMemObject(buffer->handle);
 }
 
-static cl_event *handle_of(rf_event *event) {
-    return event != NULL ? (cl_event *)&event->handle : NULL;
+static cl_command_queue queue_of(const rf_buffer *buffer) {
+    return rf_opencl_of(buffer->device)->queue;
 }
 
-static rf_status opencl_write(rf_buffer *buffer, size_t offset, const void *data, size_t bytes,
-                              rf_event *event) {
-    rf_cl *cl = buffer->device->state;
-    cl_int error = clEnqueueWriteBuffer(cl->queue, buffer->memory, event == NULL, offset, bytes, data, 0,
-                                        NULL, handle_of(event));
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "writing %zu bytes to the device", bytes);
+static rf_status transferred(const rf_buffer *buffer, cl_int error, const char *what, size_t bytes) {
+    if (error == CL_SUCCESS) return RF_OK;
+    return rf_opencl_fail(error, "%s: %s %zu bytes", buffer->device->info.name, what, bytes);
 }
 
-static rf_status opencl_read(rf_buffer *buffer, size_t offset, void *data, size_t bytes, rf_event *event) {
-    rf_cl *cl = buffer->device->state;
-    cl_int error = clEnqueueReadBuffer(cl->queue, buffer->memory, event == NULL, offset, bytes, data, 0, NULL,
-                                       handle_of(event));
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "reading %zu bytes from the device", bytes);
+static rf_status write_bytes(rf_buffer *buffer, size_t offset, const void *data, size_t bytes,
+                             rf_event *event) {
+    cl_event *out = event != NULL ? (cl_event *)&event->handle : NULL;
+    cl_int error = clEnqueueWriteBuffer(queue_of(buffer), buffer->handle, event == NULL ? CL_TRUE : CL_FALSE,
+                                        offset, bytes, data, 0, NULL, out);
+    return transferred(buffer, error, "writing", bytes);
 }
 
-static rf_status opencl_copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset,
-                             size_t bytes) {
-    rf_cl *cl = to->device->state;
-    cl_int error = clEnqueueCopyBuffer(cl->queue, from->memory, to->memory, from_offset, to_offset, bytes, 0,
-                                       NULL, NULL);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "copying %zu bytes on the device", bytes);
+static rf_status read_bytes(rf_buffer *buffer, size_t offset, void *data, size_t bytes, rf_event *event) {
+    cl_event *out = event != NULL ? (cl_event *)&event->handle : NULL;
+    cl_int error = clEnqueueReadBuffer(queue_of(buffer), buffer->handle, event == NULL ? CL_TRUE : CL_FALSE,
+                                       offset, bytes, data, 0, NULL, out);
+    return transferred(buffer, error, "reading", bytes);
 }
 
-static rf_status opencl_fill(rf_buffer *buffer, uint32_t pattern) {
-    rf_cl *cl = buffer->device->state;
-    cl_int error = clEnqueueFillBuffer(cl->queue, buffer->memory, &pattern, sizeof pattern, 0,
-                                       buffer->bytes / sizeof pattern * sizeof pattern, 0, NULL, NULL);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "filling %zu bytes", buffer->bytes);
+static rf_status copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes) {
+    cl_int error = clEnqueueCopyBuffer(queue_of(to), from->handle, to->handle, from_offset, to_offset, bytes,
+                                       0, NULL, NULL);
+    return transferred(to, error, "copying", bytes);
 }
 
-static rf_status opencl_map(void **data, rf_buffer *buffer) {
-    rf_cl *cl = buffer->device->state;
+static rf_status fill(rf_buffer *buffer, uint32_t pattern) {
+    cl_int error = clEnqueueFillBuffer(queue_of(buffer), buffer->handle, &pattern, sizeof pattern, 0,
+                                       buffer->bytes, 0, NULL, NULL);
+    return transferred(buffer, error, "filling", buffer->bytes);
+}
+
+static rf_status map(void **data, rf_buffer *buffer) {
     cl_int error;
-    *data = clEnqueueMapBuffer(cl->queue, buffer->memory, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
-                               buffer->bytes, 0, NULL, NULL, &error);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "mapping %zu bytes", buffer->bytes);
+    *data = clEnqueueMapBuffer(queue_of(buffer), buffer->handle, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                               RF_MAX(buffer->bytes, 4), 0, NULL, NULL, &error);
+    return transferred(buffer, error, "mapping", buffer->bytes);
 }
 
-static rf_status opencl_unmap(rf_buffer *buffer, void *data) {
-    rf_cl *cl = buffer->device->state;
-    cl_int error = clEnqueueUnmapMemObject(cl->queue, buffer->memory, data, 0, NULL, NULL);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "unmapping %zu bytes", buffer->bytes);
+static rf_status unmap(rf_buffer *buffer, void *data) {
+    cl_int error = clEnqueueUnmapMemObject(queue_of(buffer), buffer->handle, data, 0, NULL, NULL);
+    return transferred(buffer, error, "unmapping", buffer->bytes);
 }
 
-/* ---- kernels ---- */
+/* ---- events ---- */
 
-static rf_status opencl_kernel(rf_kernel *kernel, const char *program, const char *name,
-                               const char *options) {
-    rf_cl *cl = kernel->device->state;
-    rf_cl_program *built = NULL;
-    cl_int error;
-    RF_TRY(rf_cl_program_get(&built, kernel->device, program, options));
-    cl_kernel handle = clCreateKernel(built->handle, name, &error);
-    if (error != CL_SUCCESS) return rf_cl_fail(error, "kernel %s of %s.cl", name, program);
-    size_t most = 0;
-    if (clGetKernelWorkGroupInfo(handle, cl->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most, NULL) !=
-        CL_SUCCESS)
-        most = kernel->device->info.max_work_group;
-    kernel->handle = handle;
-    kernel->max_group = most;
-    kernel->is_new = built->is_new;
-    return RF_OK;
-}
-
-static void opencl_kernel_free(rf_kernel *kernel) {
-    clReleaseKernel(kernel->handle);
-}
-
-static rf_status opencl_set_args(rf_kernel *kernel, const rf_arg *args) {
-    for (cl_uint i = 0; i < RF_MAX_ARGS && args[i].kind != RF_ARG_END; i++) {
-        cl_mem memory =
-            args[i].kind == RF_ARG_BUFFER && args[i].as.buffer != NULL ? args[i].as.buffer->memory : NULL;
-        cl_int error = CL_SUCCESS;
-        switch (args[i].kind) {
-        case RF_ARG_BUFFER:
-            error = clSetKernelArg(kernel->handle, i, sizeof memory, &memory);
-            break;
-        case RF_ARG_LOCAL:
-            error = clSetKernelArg(kernel->handle, i, args[i].as.local_bytes, NULL);
-            break;
-        default:
-            error = clSetKernelArg(kernel->handle, i, sizeof(uint32_t), &args[i].as.u32);
-            break;
-        }
-        if (error != CL_SUCCESS) return rf_cl_fail(error, "setting argument %u", i);
-    }
-    return RF_OK;
-}
-
-static rf_status opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
-                               rf_event *event) {
-    rf_cl *cl = kernel->device->state;
+static bool event_done(rf_event *event) {
+    cl_int state = CL_COMPLETE;
     cl_int error =
-        clEnqueueNDRangeKernel(cl->queue, kernel->handle, 3, NULL, global, local, 0, NULL, handle_of(event));
-    return error == CL_SUCCESS ? RF_OK
-                               : rf_cl_fail(error, "launching %zux%zux%zu items in groups of %zux%zux%zu",
-                                            global[0], global[1], global[2], local[0], local[1], local[2]);
+        clGetEventInfo(event->handle, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
+    return error != CL_SUCCESS || state <= CL_COMPLETE; /* below: it failed, which the wait reports */
 }
 
-/* ---- the queue ---- */
-
-static rf_status opencl_sync(rf_device *device) {
-    cl_int error = clFinish(((rf_cl *)device->state)->queue);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "waiting for the device");
-}
-
-static rf_status opencl_flush(rf_device *device) {
-    cl_int error = clFlush(((rf_cl *)device->state)->queue);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "starting the device's work");
-}
-
-static rf_status opencl_profile(rf_device *device, bool on) {
-    rf_cl *cl = device->state;
-    if (cl->profiling == on) return RF_OK;
-    RF_TRY(opencl_sync(device));
-    return make_queue(cl, on);
-}
-
-static bool opencl_event_done(rf_event *event) {
-    cl_int state = CL_QUEUED;
-    clGetEventInfo(event->handle, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
-    return state <= CL_COMPLETE;
-}
-
-static rf_status opencl_event_wait(rf_event *event) {
+static rf_status event_wait(rf_event *event) {
     cl_event handle = event->handle;
     cl_int error = clWaitForEvents(1, &handle);
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "waiting for the device");
+    return error == CL_SUCCESS ? RF_OK : rf_opencl_fail(error, "%s: waiting", event->device->info.name);
 }
 
-static rf_status opencl_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns) {
+static rf_status event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns) {
     cl_ulong start = 0, end = 0;
     cl_int error =
         clGetEventProfilingInfo(event->handle, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL);
     if (error == CL_SUCCESS)
         error = clGetEventProfilingInfo(event->handle, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
     *start_ns = start;
-    *end_ns = end;
-    return error == CL_SUCCESS ? RF_OK : rf_cl_fail(error, "reading an event's times");
+    *end_ns = RF_MAX(start, end);
+    return error == CL_SUCCESS ? RF_OK : rf_opencl_fail(error, "%s: timing", event->device->info.name);
 }
 
-static void opencl_event_free(rf_event *event) {
+static void event_free(rf_event *event) {
     clReleaseEvent(event->handle);
 }
 
-const rf_backend rf_backend_opencl = {.close = opencl_close,
-                                      .alloc = opencl_alloc,
-                                      .region = opencl_region,
-                                      .release = opencl_release,
-                                      .write = opencl_write,
-                                      .read = opencl_read,
-                                      .copy = opencl_copy,
-                                      .fill = opencl_fill,
-                                      .map = opencl_map,
-                                      .unmap = opencl_unmap,
-                                      .kernel = opencl_kernel,
-                                      .kernel_free = opencl_kernel_free,
-                                      .set_args = opencl_set_args,
-                                      .launch = opencl_launch,
-                                      .sync = opencl_sync,
-                                      .flush = opencl_flush,
-                                      .profile = opencl_profile,
-                                      .event_done = opencl_event_done,
-                                      .event_wait = opencl_event_wait,
-                                      .event_times = opencl_event_times,
-                                      .event_free = opencl_event_free};
+const rf_backend rf_backend_opencl = {
+    .name = "opencl",
+    .find = find,
+    .open = open_opencl,
+    .close = close_opencl,
+    .sync = sync_queue,
+    .flush = flush_queue,
+    .profile = profile,
+    .alloc = alloc,
+    .region = region,
+    .release = release,
+    .write = write_bytes,
+    .read = read_bytes,
+    .copy = copy,
+    .fill = fill,
+    .map = map,
+    .unmap = unmap,
+    .kernel_create = rf_opencl_kernel_create,
+    .kernel_free = rf_opencl_kernel_free,
+    .kernel_max_group = rf_opencl_kernel_max_group,
+    .set_args = rf_opencl_set_args,
+    .launch = rf_opencl_launch,
+    .event_done = event_done,
+    .event_wait = event_wait,
+    .event_times = event_times,
+    .event_free = event_free,
+};

@@ -1,4 +1,4 @@
-/* What opencl.c and program.c share.  Only this folder includes OpenCL's headers. */
+/* What the OpenCL backend's files share: the opened device, errors, programs. */
 #ifndef RF_DEVICE_OPENCL_H
 #define RF_DEVICE_OPENCL_H
 
@@ -6,27 +6,52 @@
 
 #include "device/backend.h"
 
-typedef struct rf_cl_program {
-    char *name, *options;
-    cl_program handle;
-    bool is_new;
-} rf_cl_program;
+typedef struct rf_program rf_program;
 
-typedef struct rf_cl {
+typedef struct rf_opencl {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    bool profiling;
-    bool no_fma; /* fma() would be computed in software */
-    bool leaked; /* a build hangs: nothing it may touch is released */
-    rf_cl_program *programs;
-    size_t program_count;
-} rf_cl;
+    bool has_fma;        /* single precision, in hardware */
+    bool compiler_stuck; /* a build passed its time limit: its thread may still hold the compiler's locks */
+    rf_program *programs;
+} rf_opencl;
 
-/* Sets the message to "doing: CL_NAME" and returns RF_E_DEVICE, or RF_E_MEMORY where that is what failed. */
-rf_status rf_cl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
-/* The program built with the options: from this process, from the cache, or now. */
-rf_status rf_cl_program_get(rf_cl_program **out, rf_device *device, const char *name, const char *options);
-void rf_cl_programs_free(rf_cl *cl);
+static inline rf_opencl *rf_opencl_of(const rf_device *device) {
+    return device->handle;
+}
+
+/* Sets the message "what: CL_ERROR_NAME" and returns the status that suits the error. */
+rf_status rf_opencl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
+
+/* Kernels (opencl_kernel.c): part of the backend's table. */
+rf_status rf_opencl_kernel_create(rf_kernel *kernel, const char *program, const char *options);
+void rf_opencl_kernel_free(rf_kernel *kernel);
+size_t rf_opencl_kernel_max_group(const rf_kernel *kernel);
+rf_status rf_opencl_set_args(rf_kernel *kernel, const rf_arg *args);
+rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
+
+/* The program kernels/<name>.cl built with these options, made once a device (program.c).  *out is borrowed.
+ */
+rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const char *name,
+                         const char *options);
+void rf_program_free_all(rf_opencl *cl);
+
+/* The text of kernels/<name>.cl with its #includes put in (program_source.c). */
+rf_status rf_program_source(rf_str *out, const char *name);
+
+/* Builds under the time limit (program_build.c).  With `binary`, fetches it too; NULL if the driver gives
+ * none. Owns: free(*binary).  what: for messages, "conv.cl". */
+rf_status rf_program_build(rf_opencl *cl, cl_program program, const char *options, const char *what,
+                           void **binary, size_t *length);
+
+/* Binaries kept in the user's cache folder (program_cache.c).  Whatever is wrong with a file means: not
+ * there. */
+typedef struct rf_cache_key {
+    uint64_t hash[2];
+} rf_cache_key;
+void rf_cache_key_add(rf_cache_key *key, const char *text);
+bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
+void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length);
 
 #endif

@@ -1,146 +1,121 @@
-/* The reference: the host's own memory.  It has no kernels; the floors above run their C functions on it. */
-#include <stdlib.h>
-#include <string.h>
-
+/* The reference backend: memory of the host, every operation done when its call returns.  It runs no kernels:
+ * the floors above call an op's reference functions on the mapped memory. */
 #include "device/backend.h"
 
-void rf_reference_describe(rf_device_info *info) {
-    *info = (rf_device_info){.selector = "reference",
-                             .name = "reference",
-                             .vendor = "Rangefinder",
-                             .platform = "plain C",
-                             .kind = RF_DEVICE_REFERENCE,
-                             .compute_units = rf_cpu_count(),
-                             .vector_width = 1,
-                             .max_work_group = 1,
-                             .alignment_bytes = 64,
-                             .host_memory = true,
-                             .fp64 = true};
-    snprintf(info->version, sizeof info->version, "%s", rf_version());
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ALIGNMENT = 64 };
+
+static rf_status find(rf_found_list *list, int platform) {
+    (void)platform;
+    rf_found found = {.backend = &rf_backend_reference,
+                      .info = {.selector = "reference",
+                               .name = "reference",
+                               .vendor = "Rangefinder",
+                               .platform = "plain C on the host",
+                               .kind = RF_DEVICE_REFERENCE,
+                               .vector_width = 1,
+                               .max_work_group = 1,
+                               .alignment_bytes = ALIGNMENT,
+                               .host_memory = true,
+                               .fp64 = true}};
+    snprintf(found.info.version, sizeof found.info.version, "%s", rf_version());
+    found.info.compute_units = rf_cpu_count();
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page > 0) found.info.memory_bytes = (size_t)pages * (size_t)page;
+    found.info.max_alloc_bytes = found.info.memory_bytes;
+    return rf_found_add(list, &found);
 }
 
-static void reference_close(rf_device *device) {
+static rf_status open_reference(rf_device *device, void *id) {
+    (void)device, (void)id;
+    return RF_OK;
+}
+
+static void close_reference(rf_device *device) {
     (void)device;
 }
-
-static rf_status reference_alloc(rf_buffer *buffer) {
-    buffer->memory = buffer->bytes < PTRDIFF_MAX ? aligned_alloc(64, rf_round_up(buffer->bytes, 64)) : NULL;
-    return buffer->memory != NULL
-               ? RF_OK
-               : rf_fail(RF_E_MEMORY, "out of memory: %zu MB could not be had", buffer->bytes >> 20);
+static rf_status done_already(rf_device *device) {
+    return (void)device, RF_OK;
+}
+static rf_status profile(rf_device *device, bool on) {
+    return (void)device, (void)on, RF_OK;
 }
 
-static rf_status reference_region(rf_buffer *buffer, size_t offset) {
-    buffer->memory = (char *)buffer->parent->memory + offset;
+static rf_status alloc(rf_buffer *buffer) {
+    size_t bytes = RF_MAX(buffer->bytes, 4);
+    if (bytes <= PTRDIFF_MAX - ALIGNMENT)
+        buffer->handle = aligned_alloc(ALIGNMENT, rf_round_up(bytes, ALIGNMENT));
+    if (buffer->handle != NULL) return RF_OK;
+    return rf_fail(RF_E_MEMORY, "out of memory: %zu MB could not be had on the host", buffer->bytes >> 20);
+}
+
+static rf_status region(rf_buffer *buffer) {
+    buffer->handle = (char *)buffer->root->handle + buffer->offset;
     return RF_OK;
 }
 
-static void reference_release(rf_buffer *buffer) {
-    if (buffer->parent == NULL) free(buffer->memory);
+static void release(rf_buffer *buffer) {
+    if (buffer->root == NULL) free(buffer->handle);
 }
 
-static rf_status reference_write(rf_buffer *buffer, size_t offset, const void *data, size_t bytes,
-                                 rf_event *event) {
+static rf_status write_bytes(rf_buffer *buffer, size_t offset, const void *data, size_t bytes,
+                             rf_event *event) {
     (void)event;
-    memcpy((char *)buffer->memory + offset, data, bytes);
+    memcpy((char *)buffer->handle + offset, data, bytes);
     return RF_OK;
 }
 
-static rf_status reference_read(rf_buffer *buffer, size_t offset, void *data, size_t bytes, rf_event *event) {
+static rf_status read_bytes(rf_buffer *buffer, size_t offset, void *data, size_t bytes, rf_event *event) {
     (void)event;
-    memcpy(data, (char *)buffer->memory + offset, bytes);
+    memcpy(data, (char *)buffer->handle + offset, bytes);
     return RF_OK;
 }
 
-static rf_status reference_copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset,
-                                size_t bytes) {
-    memmove((char *)to->memory + to_offset, (char *)from->memory + from_offset, bytes);
+static rf_status copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes) {
+    memmove((char *)to->handle + to_offset, (char *)from->handle + from_offset, bytes);
     return RF_OK;
 }
 
-static rf_status reference_fill(rf_buffer *buffer, uint32_t pattern) {
-    for (size_t i = 0; i < buffer->bytes / sizeof pattern; i++) ((uint32_t *)buffer->memory)[i] = pattern;
+static rf_status fill(rf_buffer *buffer, uint32_t pattern) {
+    uint32_t *words = buffer->handle;
+    for (size_t i = 0; i < buffer->bytes / sizeof pattern; i++) words[i] = pattern;
     return RF_OK;
 }
 
-static rf_status reference_map(void **data, rf_buffer *buffer) {
-    *data = buffer->memory;
+static rf_status map(void **data, rf_buffer *buffer) {
+    *data = buffer->handle;
     return RF_OK;
 }
 
-static rf_status reference_unmap(rf_buffer *buffer, void *data) {
-    (void)buffer, (void)data;
-    return RF_OK;
+static rf_status unmap(rf_buffer *buffer, void *data) {
+    return (void)buffer, (void)data, RF_OK;
 }
 
-static rf_status reference_kernel(rf_kernel *kernel, const char *program, const char *name,
-                                  const char *options) {
-    (void)kernel, (void)options;
-    return rf_fail(RF_E_DEVICE, "the reference runs no kernels (%s.cl: %s)", program, name);
+static rf_status kernel_create(rf_kernel *kernel, const char *program, const char *options) {
+    (void)options;
+    return rf_fail(RF_E_DEVICE, "kernel %s of %s.cl: the reference runs no kernels", kernel->name, program);
 }
 
-static void reference_kernel_free(rf_kernel *kernel) {
-    (void)kernel;
-}
-
-static rf_status reference_set_args(rf_kernel *kernel, const rf_arg *args) {
-    (void)kernel, (void)args;
-    return RF_E_DEVICE;
-}
-
-static rf_status reference_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
-                                  rf_event *event) {
-    (void)kernel, (void)global, (void)local, (void)event;
-    return RF_E_DEVICE;
-}
-
-static rf_status reference_done(rf_device *device) {
-    (void)device;
-    return RF_OK;
-}
-
-static rf_status reference_profile(rf_device *device, bool on) {
-    (void)device, (void)on;
-    return RF_OK;
-}
-
-static bool reference_event_done(rf_event *event) {
-    return event != NULL;
-}
-
-static rf_status reference_event_wait(rf_event *event) {
-    (void)event;
-    return RF_OK;
-}
-
-static rf_status reference_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns) {
-    (void)event;
-    *start_ns = *end_ns = 0;
-    return RF_OK;
-}
-
-static void reference_event_free(rf_event *event) {
-    (void)event;
-}
-
-const rf_backend rf_backend_reference = {.close = reference_close,
-                                         .alloc = reference_alloc,
-                                         .region = reference_region,
-                                         .release = reference_release,
-                                         .write = reference_write,
-                                         .read = reference_read,
-                                         .copy = reference_copy,
-                                         .fill = reference_fill,
-                                         .map = reference_map,
-                                         .unmap = reference_unmap,
-                                         .kernel = reference_kernel,
-                                         .kernel_free = reference_kernel_free,
-                                         .set_args = reference_set_args,
-                                         .launch = reference_launch,
-                                         .sync = reference_done,
-                                         .flush = reference_done,
-                                         .profile = reference_profile,
-                                         .event_done = reference_event_done,
-                                         .event_wait = reference_event_wait,
-                                         .event_times = reference_event_times,
-                                         .event_free = reference_event_free};
+/* There is no kernel and no event with a handle, so that the rest of the table is never called. */
+const rf_backend rf_backend_reference = {
+    .name = "reference",
+    .find = find,
+    .open = open_reference,
+    .close = close_reference,
+    .sync = done_already,
+    .flush = done_already,
+    .profile = profile,
+    .alloc = alloc,
+    .region = region,
+    .release = release,
+    .write = write_bytes,
+    .read = read_bytes,
+    .copy = copy,
+    .fill = fill,
+    .map = map,
+    .unmap = unmap,
+    .kernel_create = kernel_create,
+};

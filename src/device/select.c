@@ -1,157 +1,257 @@
-/* Which device: what is present, what a selector names, and what `auto` takes and why. */
+/* Which device is opened: what the backends find, and the rules by which a selector or `auto` chooses among
+ * it. */
+#include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "device/backend.h"
 
-/* What `auto` prefers: GPU, accelerator, CPU; a software rasteriser last among equals, since it is slow and
- * inexact. */
-static int preference(const rf_device_info *info) {
-    bool emulated = strcasestr(info->name, "llvmpipe") != NULL || strcasestr(info->name, "softpipe") != NULL;
-    if (emulated) return 1;
-    return info->kind == RF_DEVICE_GPU ? 4 : info->kind == RF_DEVICE_ACCELERATOR ? 3 : 2;
+/* In the order in which devices are listed; the reference is the last, and always there. */
+static const rf_backend *const backends[] = {&rf_backend_opencl, &rf_backend_reference};
+
+rf_status rf_found_add(rf_found_list *list, const rf_found *found) {
+    rf_found *grown = rf_resize(list->items, list->count + 1, sizeof *grown);
+    if (grown == NULL) return RF_E_MEMORY;
+    list->items = grown;
+    grown[list->count++] = *found;
+    return RF_OK;
 }
 
-static size_t best_of(const rf_candidate *list, size_t count) {
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (preference(&list[i].info) > preference(&list[best].info)) best = i;
-    return best;
+/* ---- the rules ---- */
+
+/* Words that select by kind, and how `auto` ranks the kinds: the first that is there. */
+static const struct {
+    rf_device_kind kind;
+    const char *selector, *text;
+} kinds[] = {
+    {RF_DEVICE_GPU, "gpu", "GPU"},
+    {RF_DEVICE_ACCELERATOR, "accelerator", "accelerator"},
+    {RF_DEVICE_CPU, "cpu", "CPU"},
+    {RF_DEVICE_REFERENCE, "reference", "reference"},
+};
+
+static size_t kind_rank(rf_device_kind kind) {
+    size_t i = 0;
+    while (i < RF_COUNT(kinds) - 1 && kinds[i].kind != kind) i++;
+    return i;
 }
 
-static const char *const kind_names[] = {[RF_DEVICE_REFERENCE] = "the reference",
-                                         [RF_DEVICE_CPU] = "a CPU",
-                                         [RF_DEVICE_GPU] = "a GPU",
-                                         [RF_DEVICE_ACCELERATOR] = "an accelerator"};
+/* Implementations that work but are slower than others of the same processor, by a part of their names. */
+static const struct {
+    const char *name, *why;
+} handicaps[] = {
+    {"llvmpipe", "a graphics renderer"},
+    {"oclgrind", "a simulator"},
+};
 
-static void explain(char *out, size_t size, const rf_candidate *list, size_t count) {
-    if (count == 0) {
-        snprintf(out, size, "no OpenCL device is present, so the reference (plain C) computes");
-        return;
+static const char *handicap(const rf_device_info *info) {
+    for (size_t i = 0; i < RF_COUNT(handicaps); i++)
+        if (strcasestr(info->name, handicaps[i].name) != NULL ||
+            strcasestr(info->platform, handicaps[i].name) != NULL)
+            return handicaps[i].why;
+    return NULL;
+}
+
+/* Is a to be taken rather than b, of the same kind?  Equals stay in the loader's order. */
+static bool better(const rf_device_info *a, const rf_device_info *b) {
+    bool slow_a = handicap(a) != NULL, slow_b = handicap(b) != NULL;
+    if (slow_a != slow_b) return slow_b;
+    if (a->kind != RF_DEVICE_GPU) return false;
+    if (a->host_memory != b->host_memory)
+        return b->host_memory; /* a card of its own rather than a part of the CPU */
+    return strcmp(a->platform, b->platform) == 0 && a->compute_units > b->compute_units;
+}
+
+/* The best of those that `matches` takes; NULL: none. */
+typedef bool match_fn(const rf_device_info *info, const char *text);
+static const rf_found *best(const rf_found_list *list, match_fn *matches, const char *text) {
+    const rf_found *taken = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const rf_found *f = &list->items[i];
+        if (!matches(&f->info, text)) continue;
+        size_t rank = kind_rank(f->info.kind),
+               taken_rank = taken != NULL ? kind_rank(taken->info.kind) : SIZE_MAX;
+        if (rank < taken_rank || (rank == taken_rank && better(&f->info, &taken->info))) taken = f;
     }
-    const rf_device_info *best = &list[best_of(list, count)].info;
-    if (count == 1)
-        snprintf(out, size, "%s is the only OpenCL device", best->name);
+    return taken;
+}
+
+static bool any(const rf_device_info *info, const char *text) {
+    return (void)info, (void)text, true;
+}
+
+static bool of_kind(const rf_device_info *info, const char *text) {
+    return strcasecmp(kinds[kind_rank(info->kind)].selector, text) == 0;
+}
+
+static bool of_selector(const rf_device_info *info, const char *text) {
+    return strcasecmp(info->selector, text) == 0;
+}
+
+static bool of_name(const rf_device_info *info, const char *text) {
+    return strcasestr(info->name, text) != NULL;
+}
+
+static bool of_maker(const rf_device_info *info, const char *text) {
+    return strcasestr(info->platform, text) != NULL || strcasestr(info->vendor, text) != NULL ||
+           strcasestr(info->version, text) != NULL;
+}
+
+/* One sentence on what `auto` took. */
+static void explain(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
+    const rf_device_info *info = &taken->info;
+    size_t rank = kind_rank(info->kind), alike = 0;
+    const char *slow = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const rf_found *other = &list->items[i];
+        if (other == taken || other->info.kind != info->kind) continue;
+        alike++;
+        if (handicap(&other->info) != NULL) slow = other->info.name;
+    }
+    if (info->kind == RF_DEVICE_REFERENCE)
+        snprintf(out, size, "no OpenCL device is present, so that the slower reference runs on the host");
+    else if (alike == 0)
+        snprintf(out, size, "%s is the only %s%s", info->name, kinds[rank].text,
+                 rank > 0 ? ", and no GPU is present" : " present");
     else
-        snprintf(out, size, "%s (%s) is preferred: %s comes before the others of %zu OpenCL devices",
-                 best->selector, best->name, kind_names[best->kind], count);
+        snprintf(out, size, "%s (%s) is the first choice of %zu %ss%s%s%s", info->name, info->platform,
+                 alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",
+                 slow != NULL ? "; slower is " : "", slow != NULL ? slow : "");
 }
 
-/* "P:D": true with the numbers. */
-static bool parse_numbers(const char *selector, int *platform, int *device) {
-    char rest;
-    return sscanf(selector, "%d:%d%c", platform, device, &rest) == 2 && *platform >= 0 && *device >= 0;
+/* ---- finding ---- */
+
+/* "P:D"?  Only platform P is asked for its devices then. */
+static bool is_number_pair(int *platform, const char *text) {
+    char *end;
+    if (!isdigit((unsigned char)text[0])) return false;
+    long value = strtol(text, &end, 10);
+    if (*end != ':' || !isdigit((unsigned char)end[1]) || value > INT_MAX) return false;
+    strtol(end + 1, &end, 10);
+    *platform = (int)value;
+    return *end == '\0';
 }
 
-static bool matches(const rf_device_info *info, const char *selector) {
-    if (strcasecmp(selector, "cpu") == 0) return info->kind == RF_DEVICE_CPU;
-    if (strcasecmp(selector, "gpu") == 0) return info->kind == RF_DEVICE_GPU;
-    int p, d;
-    if (parse_numbers(selector, &p, &d)) return strcmp(info->selector, selector) == 0;
-    return strcasestr(info->name, selector) != NULL || strcasestr(info->platform, selector) != NULL ||
-           strcasestr(info->vendor, selector) != NULL;
+static rf_status find_all(rf_found_list *list) {
+    for (size_t i = 0; i < RF_COUNT(backends); i++) RF_TRY(backends[i]->find(list, -1));
+    return RF_OK;
 }
 
-static rf_status missing(const char *selector) {
+/* "auto" and the kinds are words; then a device's name, then its maker's, may hold the text. */
+static const rf_found *choose(const rf_found_list *list, const char *selector) {
+    if (strcasecmp(selector, "auto") == 0) return best(list, any, NULL);
+    match_fn *const rules[] = {of_kind, of_selector, of_name, of_maker};
+    const rf_found *taken = NULL;
+    for (size_t i = 0; i < RF_COUNT(rules) && taken == NULL; i++) taken = best(list, rules[i], selector);
+    return taken;
+}
+
+static bool is_word(const char *selector) {
+    bool word = strcasecmp(selector, "auto") == 0;
+    for (size_t i = 0; i < RF_COUNT(kinds); i++) word = word || strcasecmp(selector, kinds[i].selector) == 0;
+    return word;
+}
+
+static rf_status fail_missing(const rf_found_list *list, const char *selector) {
+    const char *words[RF_COUNT(kinds) + 1] = {"auto"};
+    for (size_t i = 0; i < RF_COUNT(kinds); i++) words[i + 1] = kinds[i].selector;
+    const char *near = is_word(selector) ? NULL : rf_nearest(selector, words, RF_COUNT(words));
     rf_str present = {0};
-    rf_candidate *list = NULL;
-    size_t count = 0;
-    RF_TRY(rf_opencl_enumerate(&list, &count, -1));
-    for (size_t i = 0; i < count; i++)
-        rf_str_addf(&present, "%s (%s), ", list[i].info.selector, list[i].info.name);
-    rf_status status =
-        rf_fail(RF_E_DEVICE, "no device '%s'; there are: %sreference", selector, rf_str_text(&present));
-    rf_str_free(&present);
-    free(list);
-    return status;
-}
-
-static void force_quarantine(rf_device *device) {
-    char name[64];
-    for (const char *list = getenv("RANGEFINDER_QUARANTINE"); list != NULL && *list != '\0';) {
-        size_t length = strcspn(list, ",");
-        if (length > 0 && length < sizeof name) {
-            snprintf(name, sizeof name, "%.*s", (int)length, list);
-            rf_device_quarantine(device, name, "RANGEFINDER_QUARANTINE says so");
-        }
-        list += length + (list[length] == ',');
+    for (size_t i = 0; i < list->count; i++) {
+        const rf_device_info *info = &list->items[i].info;
+        bool reference = info->kind == RF_DEVICE_REFERENCE;
+        rf_str_addf(&present, "%s%s%s%s", i > 0 ? ", " : "", info->selector, reference ? "" : " ",
+                    reference ? "" : info->name);
     }
+    rf_fail(RF_E_DEVICE, "device '%s' is not present%s%s%s; present: %s", selector,
+            near != NULL ? " (did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?)" : "",
+            rf_str_text(&present));
+    rf_str_free(&present);
+    return RF_E_DEVICE;
 }
 
-static rf_status open_candidate(rf_device **out, const rf_candidate *candidate) {
-    rf_status status = RF_OK;
-    *out = NULL;
+/* Finds no more than the selector needs.  *taken points into the list. */
+static rf_status find(rf_found_list *list, const rf_found **taken, const char *selector) {
+    int platform = -1;
+    if (strcasecmp(selector, "reference") == 0)
+        RF_TRY(rf_backend_reference.find(list, -1));
+    else if (is_number_pair(&platform, selector))
+        RF_TRY(rf_backend_opencl.find(list, platform));
+    else
+        RF_TRY(find_all(list));
+    *taken = choose(list, selector);
+    if (*taken != NULL) return RF_OK;
+    if (platform >= 0) { /* the message wants the list of them all */
+        list->count = 0;
+        RF_TRY(find_all(list));
+    }
+    return fail_missing(list, selector);
+}
+
+/* ---- the public side ---- */
+
+static void quarantine_from_environment(rf_device *device) {
+    const char *list = getenv("RANGEFINDER_QUARANTINE");
+    char *copy = list != NULL && device->info.kind != RF_DEVICE_REFERENCE ? rf_strdup(list) : NULL,
+         *rest = copy;
+    for (char *op; rest != NULL && (op = strsep(&rest, ", ")) != NULL;)
+        if (*op != '\0') rf_device_quarantine(device, op, "$RANGEFINDER_QUARANTINE names it");
+    free(copy);
+}
+
+static rf_status open_found(rf_device **out, const rf_found *found) {
     rf_device *device = rf_alloc(1, sizeof *device);
     if (device == NULL) return RF_E_MEMORY;
-    if (candidate == NULL) {
-        device->backend = &rf_backend_reference;
-        rf_reference_describe(&device->info);
-    } else
-        status = rf_opencl_open(device, candidate);
+    device->backend = found->backend;
+    device->info = found->info;
+    rf_status status = found->backend->open(device, found->id);
     if (status != RF_OK) {
-        rf_device_close(device);
+        free(device);
         return status;
     }
-    force_quarantine(device);
+    quarantine_from_environment(device);
     *out = device;
     return RF_OK;
 }
 
-static rf_status open_automatic(rf_device **out) {
-    rf_candidate *list = NULL;
-    size_t count = 0;
-    char reason[sizeof(*out)->reason];
-    *out = NULL;
-    RF_TRY(rf_opencl_enumerate(&list, &count, -1));
-    explain(reason, sizeof reason, list, count);
-    rf_status status = open_candidate(out, count > 0 ? &list[best_of(list, count)] : NULL);
-    if (status != RF_OK &&
-        status != RF_E_MEMORY) { /* the best one is broken: only auto may fall back, and says so */
-        snprintf(reason, sizeof reason, "the reference computes, because %.200s", rf_error_message());
-        status = open_candidate(out, NULL);
-    }
-    if (status == RF_OK) memcpy((*out)->reason, reason, sizeof reason);
-    free(list);
-    return status;
-}
-
 rf_status rf_device_open(rf_device **out, const char *selector) {
-    rf_candidate *list = NULL, *best = NULL;
-    size_t count = 0;
-    int platform = -1, number;
+    rf_found_list list = {0};
+    const rf_found *taken = NULL;
     *out = NULL;
     if (selector == NULL) selector = getenv("RANGEFINDER_DEVICE");
-    if (selector == NULL || selector[0] == '\0' || strcasecmp(selector, "auto") == 0)
-        return open_automatic(out);
-    if (strcasecmp(selector, "reference") == 0) return open_candidate(out, NULL);
-    if (!parse_numbers(selector, &platform, &number)) platform = -1;
-    RF_TRY(rf_opencl_enumerate(&list, &count, platform));
-    for (size_t i = 0; i < count; i++)
-        if (matches(&list[i].info, selector) &&
-            (best == NULL || preference(&list[i].info) > preference(&best->info)))
-            best = &list[i];
-    rf_status status = best != NULL ? open_candidate(out, best) : missing(selector);
-    free(list);
+    if (selector == NULL || selector[0] == '\0') selector = "auto";
+    rf_status status = find(&list, &taken, selector);
+    if (status == RF_OK) status = open_found(out, taken);
+    if (status == RF_OK && strcasecmp(selector, "auto") == 0)
+        explain((*out)->reason, sizeof(*out)->reason, &list, taken);
+    free(list.items);
     return status;
 }
 
 rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *automatic, char **why) {
-    rf_candidate *list = NULL;
-    size_t n = 0;
-    char reason[256];
+    rf_found_list list = {0};
+    char reason[sizeof((rf_device *)0)->reason];
     *out = NULL;
+    *count = *automatic = 0;
     if (why != NULL) *why = NULL;
-    RF_TRY(rf_opencl_enumerate(&list, &n, -1));
-    explain(reason, sizeof reason, list, n);
-    *out = rf_alloc(n + 1, sizeof **out);
-    if (*out != NULL) {
-        for (size_t i = 0; i < n; i++) (*out)[i] = list[i].info;
-        rf_reference_describe(&(*out)[n]);
-        *count = n + 1;
-        *automatic = n > 0 ? best_of(list, n) : 0;
-        if (why != NULL) *why = rf_strdup(reason);
+    rf_status status = find_all(&list);
+    rf_device_info *infos = status == RF_OK ? rf_alloc(list.count, sizeof *infos) : NULL;
+    if (status == RF_OK && infos == NULL) status = RF_E_MEMORY;
+    if (status != RF_OK) goto done;
+    const rf_found *taken = best(&list, any, NULL);
+    explain(reason, sizeof reason, &list, taken);
+    if (why != NULL && (*why = rf_strdup(reason)) == NULL) {
+        status = RF_E_MEMORY;
+        goto done;
     }
-    free(list);
-    return *out != NULL ? RF_OK : RF_E_MEMORY;
+    for (size_t i = 0; i < list.count; i++) infos[i] = list.items[i].info;
+    *out = infos;
+    *count = list.count;
+    *automatic = (size_t)(taken - list.items);
+    infos = NULL;
+done:
+    free(infos);
+    free(list.items);
+    return status;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMOOTH_SIGMA = 3, SMOOTH_RADIUS = 8 * SMOOTH_SIGMA, LEVEL_POINTS = 5 };
+enum { SIGMA = 3, SIGMA_MAX = 30, RADII = 8, LEVEL_POINTS = 5, STEPS_USUAL = 100 };
 static const double cap_levels = 3; /* a loss counts as at most so many times the level */
 
 rf_status rf_curve_add(rf_curve_builder *builder, double lr, double loss, const char *where) {
@@ -58,17 +58,23 @@ double rf_curve_level(const rf_curve *curve) {
     return n ? sum / (double)n : NAN;
 }
 
+double rf_curve_sigma(const rf_curve *curve) {
+    const double steps = (double)RF_MAX(curve->count, STEPS_USUAL);
+    return RF_MIN(SIGMA * steps / STEPS_USUAL, SIGMA_MAX);
+}
+
 /* A centred Gaussian, its weights renormalised at the ends; each loss capped, so that the first steps of a
  * divergence do not reach back over the minimum. A loss that is not finite has no share in it. */
 static void smooth(rf_curve *curve) {
     const size_t n = rf_curve_finite(curve);
     const double level = rf_curve_level(curve), cap = level > 0 ? cap_levels * level : INFINITY;
-    double weight[SMOOTH_RADIUS + 1];
-    for (int i = 0; i <= SMOOTH_RADIUS; i++) weight[i] = exp(-0.5 * i * i / (SMOOTH_SIGMA * SMOOTH_SIGMA));
+    const double sigma = rf_curve_sigma(curve);
+    const size_t radius = (size_t)(RADII * sigma);
+    double weight[RADII * SIGMA_MAX + 1];
+    for (size_t i = 0; i <= radius; i++) weight[i] = exp(-0.5 * (double)(i * i) / (sigma * sigma));
 
     for (size_t i = 0; i < curve->count; i++) {
-        const size_t first = i > SMOOTH_RADIUS ? i - SMOOTH_RADIUS : 0,
-                     end = RF_MIN(i + SMOOTH_RADIUS + 1, n);
+        const size_t first = i > radius ? i - radius : 0, end = RF_MIN(i + radius + 1, n);
         double sum = 0, weights = 0;
         for (size_t j = first; j < end; j++) {
             const double w = weight[i > j ? i - j : j - i];
@@ -124,26 +130,34 @@ void rf_curve_free(rf_curve *curve) {
     free(curve);
 }
 
-/* %e writes 1.6e-05 and 1.0e+03; people write 1.6e-5 and 1e3. */
-static void shorten_exponent(char *text) {
+void rf_shorten_exponent(char *text) {
     char *digits = strchr(text, 'e');
     if (!digits) return;
-    if (strncmp(digits - 2, ".0", 2) == 0) {
-        memmove(digits - 2, digits, strlen(digits) + 1);
-        digits -= 2;
+    char *mantissa = digits;
+    if (memchr(text, '.', (size_t)(digits - text))) {
+        while (mantissa[-1] == '0') mantissa--;
+        if (mantissa[-1] == '.') mantissa--;
     }
-    digits++;
-    char *to = digits;
-    if (*digits == '-') to++;
+    char *to = mantissa;
+    *to++ = *digits++;
+    if (*digits == '-') *to++ = '-';
     if (*digits == '-' || *digits == '+') digits++;
     while (*digits == '0' && digits[1]) digits++;
     memmove(to, digits, strlen(digits) + 1);
 }
 
-rf_rate_text rf_rate(double lr) {
-    rf_rate_text rate;
+static rf_number_text written(const char *format, double value) {
+    rf_number_text number;
+    snprintf(number.text, sizeof number.text, format, value);
+    rf_shorten_exponent(number.text);
+    return number;
+}
+
+rf_number_text rf_rate(double lr) {
     const bool plain = lr >= 0.00995 && lr < 999.5;
-    snprintf(rate.text, sizeof rate.text, !plain ? "%.1e" : lr >= 99.5 ? "%.0f" : "%.2g", lr);
-    shorten_exponent(rate.text);
-    return rate;
+    return written(!plain ? "%.1e" : lr >= 99.5 ? "%.0f" : "%.2g", lr);
+}
+
+rf_number_text rf_loss(double loss) {
+    return written(fabs(loss) >= 999.5 && fabs(loss) < 99999.5 ? "%.0f" : "%.3g", loss);
 }

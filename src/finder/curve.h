@@ -25,10 +25,16 @@ size_t rf_curve_finite(const rf_curve *curve);
 /* The mean of the first five finite losses (fewer if there are fewer). */
 double rf_curve_level(const rf_curve *curve);
 
-/* A rate for people, two digits: "3.2e-3", "0.032", "1.6". */
-typedef struct rf_rate_text {
-    char text[16];
-} rf_rate_text;
-rf_rate_text rf_rate(double lr);
+/* Standard deviation of the smoothing, in steps: 3 up to 100 steps, then as much of the curve, at most 30. */
+double rf_curve_sigma(const rf_curve *curve);
+
+/* Numbers for people: a rate with two digits ("3.2e-3", "0.032", "1.6"), a loss with three. */
+typedef struct rf_number_text {
+    char text[24];
+} rf_number_text;
+rf_number_text rf_rate(double lr);
+rf_number_text rf_loss(double loss);
+/* Turns what %e writes, "1.60e-05", into what people write, "1.6e-5". */
+void rf_shorten_exponent(char *text);
 
 #endif

@@ -7,8 +7,8 @@
  * Source: measured by us against training at constant rates. Regret (0: nothing lost, 1: nothing learned) was
  * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others;
  * pytorch-lr-finder's rule had 0.163 and 0.301, fastai's default 0.064 and 0.144. The thresholds below which
- * there is no suggestion are ours: on noise alone, the smoothed minimum of 100 steps lies less than two
- * standard deviations below its start. */
+ * there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps lies
+ * less than two standard deviations below its start. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ typedef struct curve_signs {
     const rf_curve *curve;
     size_t n;                  /* finite points */
     size_t lowest, rise;       /* k, and d: n if the loss never rose by enough */
-    double level, drop, noise; /* noise: standard deviation of one raw loss about s */
+    double level, drop, noise; /* noise: standard deviation of a loss; less where more is smoothed */
     bool not_finite;
 } curve_signs;
 
@@ -37,7 +37,8 @@ static int compare(const void *a, const void *b) {
 }
 
 /* From second differences of the losses up to the minimum, of which a straight line has none and independent
- * noise has sqrt(6) times its own deviation; their median, since a divergence may be among them. */
+ * noise has sqrt(6) times its own deviation; their median, since a divergence may be among them. Wider
+ * smoothing leaves less of it. */
 static rf_status measure_noise(curve_signs *signs) {
     const double *const loss = signs->curve->loss;
     const size_t points = RF_MIN(signs->n, RF_MAX(signs->lowest + 1, POINTS_MIN));
@@ -46,7 +47,8 @@ static rf_status measure_noise(curve_signs *signs) {
     if (!bends) return RF_E_MEMORY;
     for (size_t i = 0; i < points - 2; i++) bends[i] = fabs(loss[i] - 2 * loss[i + 1] + loss[i + 2]);
     qsort(bends, points - 2, sizeof *bends, compare);
-    signs->noise = 1.4826 / sqrt(6) * bends[(points - 2) / 2];
+    const double deviation = 1.4826 / sqrt(6) * bends[(points - 2) / 2];
+    signs->noise = deviation * sqrt(3 / rf_curve_sigma(signs->curve));
     free(bends);
     return RF_OK;
 }
@@ -101,9 +103,9 @@ static bool too_few(rf_verdict *out, const curve_signs *signs) {
         advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
                rf_rate(curve->lr[0] / 1000).text);
     } else if (n > 1 && curve->loss[n - 1] > 2 * fabs(curve->loss[0])) {
-        refuse(out, "diverged_at_once",
-               "The loss diverges at once, from %.3g at %s to %.3g at %s, in %zu steps.", curve->loss[0],
-               rf_rate(curve->lr[0]).text, curve->loss[n - 1], rf_rate(curve->lr[n - 1]).text, n);
+        refuse(out, "diverged_at_once", "The loss diverges at once, from %s at %s to %s at %s, in %zu steps.",
+               rf_loss(curve->loss[0]).text, rf_rate(curve->lr[0]).text, rf_loss(curve->loss[n - 1]).text,
+               rf_rate(curve->lr[n - 1]).text, n);
         advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
     } else {
         refuse(out, "too_few", "The curve has %zu point%s; %d is the least that can be judged, 100 are good.",
@@ -127,13 +129,13 @@ static void refuse_flat(rf_verdict *out, const curve_signs *signs, size_t rise) 
     const rf_curve *const curve = signs->curve;
     const double percent = 100 * RF_MAX(signs->drop, 0) / signs->level;
     if (rise < signs->n) {
-        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %.3g before it diverges at %s.",
-               percent, signs->level, rf_rate(curve->lr[rise]).text);
+        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s before it diverges at %s.", percent,
+               rf_loss(signs->level).text, rf_rate(curve->lr[rise]).text);
         advise(out, "Try more steps: --iterations %zu; and see whether the labels belong to the images.",
                more_steps(curve));
     } else {
-        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %.3g, up to a rate of %s.", percent,
-               signs->level, rf_rate(curve->lr[signs->n - 1]).text);
+        refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s, up to a rate of %s.", percent,
+               rf_loss(signs->level).text, rf_rate(curve->lr[signs->n - 1]).text);
         advise(out, "Try higher rates: --end-lr %s; or more steps: --iterations %zu.",
                rf_rate(1000 * curve->lr[signs->n - 1]).text, more_steps(curve));
     }
@@ -141,9 +143,8 @@ static void refuse_flat(rf_verdict *out, const curve_signs *signs, size_t rise) 
 
 static void refuse_noise(rf_verdict *out, const curve_signs *signs, size_t rise) {
     const rf_curve *const curve = signs->curve;
-    refuse(out, "noise",
-           "Noise hides the curve: the loss falls by %.2g, and varies by %.2g from step to step.",
-           signs->drop, signs->noise);
+    refuse(out, "noise", "Noise hides the curve: the loss falls by %s, and its noise is %s.",
+           rf_loss(signs->drop).text, rf_loss(signs->noise).text);
     if (rise < signs->n)
         advise(out, "Try more steps: --iterations %zu; or a batch four times as large (--batch).",
                more_steps(curve));
@@ -160,9 +161,9 @@ static bool nothing_learned(rf_verdict *out, const curve_signs *signs) {
 
     if (rise < signs->n / 4) {
         refuse(out, "diverged_at_once",
-               "The loss never falls: it rises from the first rates on, from %.3g at %s to %.3g at %s.",
-               curve->smoothed[0], rf_rate(curve->lr[0]).text, curve->smoothed[rise],
-               rf_rate(curve->lr[rise]).text);
+               "The loss never falls: it rises from the first rates on, from %s at %s to %s at %s.",
+               rf_loss(curve->smoothed[0]).text, rf_rate(curve->lr[0]).text,
+               rf_loss(curve->smoothed[rise]).text, rf_rate(curve->lr[rise]).text);
         advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
     } else if (signs->not_finite && rise == signs->n) {
         refuse(out, "not_finite",
@@ -269,12 +270,13 @@ static void describe(rf_verdict *out, const curve_signs *signs, const char *why)
     else if (signs->not_finite)
         snprintf(end, sizeof end, " and is not finite at step %zu", curve->count);
     if (signs->drop < 1000 * signs->noise)
-        snprintf(noises, sizeof noises, ", %.*f times the noise of a step,", signs->drop < 10 * signs->noise,
+        snprintf(noises, sizeof noises, ", %.*f times the noise,", signs->drop < 10 * signs->noise,
                  signs->drop / signs->noise);
     const size_t k = signs->lowest;
-    snprintf(out->reason, sizeof out->reason, "The loss falls from %.3g to %.3g%s is lowest at %s%s.%s%s%s%s",
-             curve->smoothed[0], curve->smoothed[k], *noises ? noises : ",", rf_rate(lr[k]).text, end,
-             *why ? " Confidence is " : "", *why ? words[out->confidence] : "", *why ? ": " : "", why);
+    snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
+             rf_loss(curve->smoothed[0]).text, rf_loss(curve->smoothed[k]).text, *noises ? noises : ",",
+             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "", *why ? words[out->confidence] : "",
+             *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
 }
 

@@ -12,6 +12,7 @@ typedef struct differ {
     const rf_lowered *graph;
     const rf_model *model;
     rf_device *device;
+    const rf_tuning *tuning;
     rf_steps *steps;
     bool training;
     int *value, *gradient, *saved; /* tensor ids, by node; gradient -1: none yet */
@@ -54,7 +55,8 @@ static rf_status append(differ *d, const rf_step *step) {
     }
     rf_step *new = &s->steps[s->count];
     *new = *step;
-    new->choice_count = rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device);
+    new->choice_count = rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device,
+                                  d->tuning);
     size_t work = new->choice_count > 0 ? new->choices[0].workspace_bytes : 0;
     new->work = work > 0 ? new_tensor(s, work) : -1;
     if (work > 0 && new->work < 0) return RF_E_MEMORY;
@@ -211,9 +213,9 @@ static rf_status derive(differ *d) {
 }
 
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
-                          rf_device *device) {
+                          rf_device *device, const rf_tuning *tuning) {
     size_t n = (size_t)lowered->count;
-    differ d = {.graph = lowered, .model = model, .device = device, .training = training};
+    differ d = {.graph = lowered, .model = model, .device = device, .tuning = tuning, .training = training};
     rf_status status = RF_E_MEMORY;
     *out = NULL;
     d.steps = rf_alloc(1, sizeof *d.steps);

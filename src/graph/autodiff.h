@@ -26,7 +26,7 @@ typedef struct rf_steps {
 
 /* Derives the steps; with training also those of the backward pass, from the loss to every parameter. */
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
-                          rf_device *device);
+                          rf_device *device, const rf_tuning *tuning);
 void rf_steps_free(rf_steps *steps);
 
 #endif

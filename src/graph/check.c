@@ -28,13 +28,33 @@ typedef struct check {
     rf_check_result *result;
 } check;
 
-static rf_status prepare_samples(check *c) {
+/* The sample as the solver's direction finds it. */
+static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
         rf_sample_run(c->before, (rf_direction)direction);
+    return RF_OK;
+}
+
+static rf_status prepare_samples(check *c) {
+    RF_TRY(prepare_before(c));
     RF_TRY(rf_sample_copy(&c->after, c->before));
     rf_sample_run(c->after, c->solver->direction);
     return RF_OK;
+}
+
+static void choose_config(check *c, const rf_config *config) {
+    const rf_device_info *info = rf_device_describe(c->device);
+    rf_solver_defaults(&c->config, c->solver, &c->sample->problem, info);
+    if (config != NULL) c->config = *config;
+    if (c->solver->workspace != NULL) c->work_bytes = c->solver->workspace(&c->sample->problem, info, &c->config);
+}
+
+static void release(check *c) {
+    rf_sequence_free(c->sequence);
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) rf_buffer_free(c->buffer[t]);
+    rf_sample_free(c->before);
+    rf_sample_free(c->after);
 }
 
 /* A buffer that holds `count` floats, NULL meaning NaN, with canaries behind them. */
@@ -175,18 +195,29 @@ rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_samp
                           const rf_config *config) {
     check c = {.device = device, .solver = solver, .sample = sample, .result = out};
     *out = (rf_check_result){0};
-    rf_solver_defaults(&c.config, solver, &sample->problem, rf_device_describe(device));
-    if (config != NULL) c.config = *config;
-    if (solver->workspace != NULL)
-        c.work_bytes = solver->workspace(&sample->problem, rf_device_describe(device), &c.config);
+    choose_config(&c, config);
     rf_status status = prepare_samples(&c);
     if (status == RF_OK) status = run_solver(&c);
     for (size_t t = 0; t < RF_TENSOR_COUNT && status == RF_OK; ++t)
         if (c.buffer[t] != NULL) status = compare_tensor(&c, t, rf_sample_access(c.before, solver->direction, t));
-    rf_sequence_free(c.sequence);
-    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) rf_buffer_free(c.buffer[t]);
-    rf_sample_free(c.before);
-    rf_sample_free(c.after);
+    release(&c);
+    return status;
+}
+
+rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *sample, const rf_solver *solver,
+                        const rf_config *config, int runs) {
+    check c = {.device = device, .solver = solver, .sample = sample};
+    *out_ms = INFINITY;
+    choose_config(&c, config);
+    rf_status status = prepare_before(&c);
+    if (status == RF_OK) status = run_solver(&c); /* the first run compiles what was left to it */
+    for (int i = 0; i < runs && status == RF_OK; ++i) {
+        const double start = rf_time_ms();
+        status = rf_sequence_run(c.sequence);
+        if (status == RF_OK) status = rf_device_sync(device);
+        *out_ms = RF_MIN(*out_ms, rf_time_ms() - start);
+    }
+    release(&c);
     return status;
 }
 

@@ -30,6 +30,9 @@ rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_prob
  * reference is NaN, so is the solver. */
 rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample, const rf_solver *solver,
                           const rf_config *config);
+/* The least time of `runs` runs on the sample, which is run on the device as it is; nothing is compared. */
+rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *sample, const rf_solver *solver,
+                        const rf_config *config, int runs);
 /* One line for people: "dx[0][17] is 0.5, and should be 0.25 (12.3 tolerances)". */
 const char *rf_check_text(char text[192], const rf_check_result *result);
 

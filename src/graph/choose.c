@@ -17,33 +17,39 @@ static bool listed(const char *list, const char *name) {
     return false;
 }
 
-static void fill(rf_choice *choice, const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
+/* config NULL: the solver's defaults. */
+static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *config, const rf_problem *problem,
+                 const rf_device_info *info) {
     *choice = (rf_choice){.solver = solver};
-    for (int t = 0; solver->tunables != NULL && t < RF_MAX_TUNABLES && solver->tunables[t].name != NULL; t++)
-        choice->config.value[t] = solver->tunables[t].values[0];
-    if (solver->choose != NULL) solver->choose(&choice->config, problem, info);
+    if (config != NULL) choice->config = *config;
+    else rf_solver_defaults(&choice->config, solver, problem, info);
     if (solver->workspace != NULL) choice->workspace_bytes = solver->workspace(problem, info, &choice->config);
 }
 
-int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device) {
+int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device,
+              const rf_tuning *tuning) {
     const rf_device_info *info = rf_device_describe(device);
     const char *forced = getenv("RANGEFINDER_SOLVER");
+    const rf_solver *tuned = NULL;
+    rf_config tuned_config;
     int count = 0;
     long rank[RF_MAX_CHOICES];
     if (info->kind == RF_DEVICE_REFERENCE || (forced != NULL && listed(forced, "reference")) ||
         rf_device_is_quarantined(device, problem->op->name, rf_direction_names[direction]))
         return 0;
     limit = RF_MIN(limit, (int)RF_MAX_CHOICES);
+    rf_tuning_find(&tuned, &tuned_config, tuning, problem, direction);
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++) {
         if ((*s)->direction != direction || ((*s)->applicable != NULL && !(*s)->applicable(problem, info)) ||
             rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
             continue;
         long own = (*s)->rank + (((*s)->devices & info->kind) != 0 ? 1000000L : 0);
+        if (*s == tuned) own += 10000000L;
         if (forced != NULL && listed(forced, (*s)->name)) own += 1000000000L;
         if (count == limit && rank[limit - 1] >= own) continue;
         int at = count < limit ? count++ : limit - 1;
         for (; at > 0 && rank[at - 1] < own; at--) choices[at] = choices[at - 1], rank[at] = rank[at - 1];
-        fill(&choices[at], *s, problem, info);
+        fill(&choices[at], *s, *s == tuned ? &tuned_config : NULL, problem, info);
         rank[at] = own;
     }
     return count;

@@ -52,9 +52,11 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     rf_plan *plan = rf_alloc(1, sizeof *plan);
     if (plan == NULL) return RF_E_MEMORY;
     plan->desc = *desc;
-    rf_status status = rf_lower(&plan->lowered, &lower);
+    rf_tuning *tuning = NULL;
+    rf_status status = rf_tuning_load(&tuning, lower.info);
+    if (status == RF_OK) status = rf_lower(&plan->lowered, &lower);
     if (status == RF_OK)
-        status = rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device);
+        status = rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device, tuning);
     if (status == RF_OK)
         status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors, (size_t)plan->steps->tensor_count);
     if (status == RF_OK) status = make_loss_state(plan);
@@ -65,6 +67,7 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
         plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
         if (plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
     }
+    rf_tuning_free(tuning);
     if (status == RF_OK) *out = plan;
     else rf_plan_free(plan);
     return status;

@@ -4,7 +4,7 @@
 #include "op/batch_norm.h"
 #include "op/family.h"
 
-enum { RUN_FLOATS = 4096, GROUP_RUN = 8, MAX_COLUMNS = 64 };
+enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_RUN = 8, MAX_COLUMNS = 64 };
 
 static size_t channels(const rf_problem *problem) { return (size_t)problem->x[0].c; }
 static size_t rows(const rf_problem *problem) { return rf_shape_pixels(problem->x[0]); }
@@ -19,7 +19,8 @@ static size_t columns(const rf_problem *problem, const rf_device_info *info) {
 /* Into how many blocks of rows the sums are cut: by the device and the shape alone. */
 static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_family family) {
     const size_t units = (size_t)RF_MAX(info->compute_units, 1), count = rows(problem) * channels(problem);
-    if (family == RF_TILE) return RF_MAX(RF_MIN(RF_MIN(count / RUN_FLOATS, units * 2), rows(problem)), 1);
+    if (family == RF_TILE)
+        return RF_MAX(RF_MIN(RF_MAX(RF_MIN(count / RUN_FLOATS, units * 2), count / BLOCK_FLOATS), rows(problem)), 1);
     const size_t wide = columns(problem, info), lines = rf_family_group(RF_GROUP, info) / wide;
     const size_t most = rf_ceil_div(rows(problem), lines * GROUP_RUN);
     return RF_MAX(RF_MIN(most, units * 8 / rf_ceil_div(channels(problem), wide)), 1);

@@ -29,13 +29,12 @@ size_t rf_view_floats(const rf_view *view) { return (size_t)view->n * view->h * 
 
 /* ---- forward and backward data ---- */
 
-static rf_status emit_one(rf_sequence *sequence, const rf_gather *g, const char *program, const rf_config *config,
-                          const rf_device_info *info, rf_gather_emit *emit) {
-    rf_launch_desc desc = {
+int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g, const char *program) {
+    *desc = (rf_launch_desc){
         .program = program,
         .kernel = "gather",
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(g->w_at),
-                 RF_I32((size_t)g->n * g->grid_h * g->grid_w), RF_I32(g->grid_h), RF_I32(g->grid_w), RF_I32(g->ih),
+                 RF_I32(g->bias_at), RF_I32(g->n), RF_I32(g->grid_h), RF_I32(g->grid_w), RF_I32(g->ih),
                  RF_I32(g->iw), RF_I32(g->c), RF_I32(g->length), RF_PAIR_ARG(g->stride), RF_PAIR_ARG(g->offset),
                  RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps), RF_I32(g->first), RF_PAIR_ARG(g->next),
                  RF_I32(g->all_taps), RF_I32(g->k), RF_I32(g->y_image), RF_I32(g->y_row), RF_I32(g->y_column),
@@ -44,11 +43,9 @@ static rf_status emit_one(rf_sequence *sequence, const rf_gather *g, const char 
         .bytes = g->bytes,
     };
     int count = 0;
-    while (desc.args[count].kind != RF_ARG_END) count++;
-    return emit(sequence, g, &desc, count, config, info);
+    while (desc->args[count].kind != RF_ARG_END) count++;
+    return count;
 }
-
-static const char *program_of(rf_family family) { return family == RF_TILE ? "conv_tile" : "conv_group"; }
 
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)info, (void)config;
@@ -73,7 +70,7 @@ rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, co
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k + (double)v.k * v.c * v.r * v.s),
     };
-    return emit_one(sequence, &g, program_of(family), config, info, emit);
+    return emit(sequence, &g, config, info);
 }
 
 /* Work of backward data, in floats: zeros [k], transposed weights, and dy before a fused activation. */
@@ -139,7 +136,7 @@ rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, c
             .accumulate = problem->accumulate[0], .flops = 2.0 * positions * taps * v.k * v.c,
             .bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k),
         };
-        RF_TRY(emit_one(sequence, &g, program_of(family), config, info, emit));
+        RF_TRY(emit(sequence, &g, config, info));
     }
     return RF_OK;
 }

@@ -17,16 +17,18 @@ size_t rf_view_floats(const rf_view *view);
 /* Forward, or one phase of backward data: kernels/conv_tile.cl explains the arguments. */
 typedef struct rf_gather {
     rf_buffer *x, *w, *bias, *zeros, *y;
-    size_t x_at, w_at;
+    size_t x_at, w_at, bias_at;
     int n, grid_h, grid_w, ih, iw, c, length;
     rf_pair stride, offset, step, taps, next;
     int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
     double flops, bytes;
 } rf_gather;
 
-/* What a family does with one: adds its own arguments behind the `count` common ones of desc, sizes, options; emits. */
-typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather, rf_launch_desc *desc, int count,
-                                 const rf_config *config, const rf_device_info *info);
+/* What a family does with one. */
+typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather, const rf_config *config,
+                                 const rf_device_info *info);
+/* Fills the program, the kernel and the arguments that both families have; returns how many. */
+int rf_gather_desc(rf_launch_desc *desc, const rf_gather *gather, const char *program);
 
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);

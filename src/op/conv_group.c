@@ -44,15 +44,16 @@ static void set_groups(rf_launch_desc *desc, size_t x, size_t y, size_t z) {
     desc->local[0] = ITEMS;
 }
 
-static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, rf_launch_desc *desc, int count,
-                             const rf_config *config, const rf_device_info *info) {
+static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
+                             const rf_device_info *info) {
     char options[128];
-    (void)count;
-    set_groups(desc, rf_ceil_div((size_t)g->n * g->grid_h * g->grid_w, (size_t)SIDE * config->value[ROWS]),
+    rf_launch_desc desc;
+    rf_gather_desc(&desc, g, "conv_group");
+    set_groups(&desc, rf_ceil_div((size_t)g->n * g->grid_h * g->grid_w, (size_t)SIDE * config->value[ROWS]),
                rf_ceil_div((size_t)g->k, (size_t)SIDE * config->value[COLUMNS]), 1);
-    desc->options = rf_family_options(options, RF_GROUP, info, "-DTM=%d -DTN=%d", config->value[ROWS],
-                                      config->value[COLUMNS]);
-    return rf_emit(sequence, desc);
+    desc.options = rf_family_options(options, RF_GROUP, info, "-DTM=%d -DTN=%d", config->value[ROWS],
+                                     config->value[COLUMNS]);
+    return rf_emit(sequence, &desc);
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,

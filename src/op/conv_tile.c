@@ -14,7 +14,7 @@ static int vector(const rf_device_info *info) { return rf_family_vector(RF_TILE,
 
 /* ---- gather: forward and backward data ---- */
 
-static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12, 14}}, {"panels", {1, 2}}, {NULL}};
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 12, 14}}, {"panels", {1, 2}}, {NULL}};
 enum { PIXELS, PANELS };
 
 /* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2.  16 of 4: 3 pixels by 4. */
@@ -32,44 +32,67 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
     gather_config(config, rf_conv_of(problem).c, info);
 }
 
-/* How positions x panels are cut into work-items: `tiles` pixel tiles by `panels` panels each. */
+/* How the positions (in blocks of `tiles` tiles) and the panels (in groups) are cut into work-items. */
 typedef struct cut {
-    int tiles, panels;
+    int tiles;
     size_t blocks, groups;
 } cut;
 
-/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is little; and a
- * block of x small enough for a core's cache where several panels pass over it. */
-static cut cut_gather(double positions, int k, double x_floats, double w_floats, const rf_config *config,
-                      const rf_device_info *info) {
-    const double cache_floats = 32 * 1024;
-    double tiles = ceil(positions / config->value[PIXELS]), wanted = 8.0 * info->compute_units;
-    int all = (int)rf_ceil_div(k, (size_t)RF_PANEL * config->value[PANELS]);
+/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is little, and the
+ * weights of a group stay in a core's cache while it walks its block. */
+static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_device_info *info) {
+    const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
+    double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels), all = ceil((double)g->k / (RF_PANEL * panels));
+    double x_floats = (double)g->n * g->ih * g->iw * g->c;
+    double w_floats = (double)g->taps.y * g->taps.x * g->length * RF_PANEL * panels * all + 1;
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
-    double groups = RF_MIN(all, ceil(wanted / blocks));
+    double groups = RF_MIN(all, RF_MAX(ceil(wanted / blocks), ceil(w_floats / cache_floats)));
+    groups = ceil(all / floor(all / groups));
     blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
-    if (groups < all && w_floats < 4 * cache_floats) blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(x_floats / cache_floats)));
-    cut c = {.tiles = (int)ceil(tiles / blocks), .panels = (int)ceil(all / groups) * config->value[PANELS]};
+    cut c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
     c.blocks = (size_t)ceil(tiles / c.tiles);
-    c.groups = rf_ceil_div((size_t)all * config->value[PANELS], (size_t)c.panels);
     return c;
 }
 
-static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, rf_launch_desc *desc, int count,
-                             const rf_config *config, const rf_device_info *info) {
+enum { SMALL_FLOATS = 1 << 18 };
+
+/* The outputs of `g` as whole panels, `lanes` of each panel in use. */
+static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixels, int panels, int lanes,
+                            const rf_device_info *info) {
     char options[128];
-    cut c = cut_gather((double)g->n * g->grid_h * g->grid_w, g->k, (double)g->n * g->ih * g->iw * g->c,
-                       (double)g->taps.y * g->taps.x * g->length * g->k + 1, config, info);
-    desc->args[count] = (rf_arg)RF_BUF(g->zeros);
-    desc->args[count + 1] = (rf_arg)RF_I32(g->n);
-    desc->args[count + 2] = (rf_arg)RF_I32(g->zeros == g->x ? 1 : config->value[PIXELS]);
-    desc->args[count + 3] = (rf_arg)RF_I32(c.tiles);
-    desc->args[count + 4] = (rf_arg)RF_I32(c.panels);
-    desc->global[0] = c.blocks;
-    desc->global[1] = c.groups;
-    desc->options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d", config->value[PIXELS],
-                                      config->value[PANELS]);
-    return rf_emit(sequence, desc);
+    rf_launch_desc desc;
+    cut c = cut_gather(g, pixels, panels, info);
+    int count = rf_gather_desc(&desc, g, "conv_tile");
+    desc.args[count] = (rf_arg)RF_BUF(g->zeros);
+    desc.args[count + 1] = (rf_arg)RF_I32(g->zeros == g->x ? 1 : pixels);
+    desc.args[count + 2] = (rf_arg)RF_I32(c.tiles);
+    desc.global[0] = c.blocks;
+    desc.global[1] = c.groups;
+    desc.options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels, panels, lanes);
+    return rf_emit(sequence, &desc);
+}
+
+/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels and fewer
+ * vectors a tile. */
+static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
+                             const rf_device_info *info) {
+    int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
+    int pixels = config->value[PIXELS], panels = config->value[PANELS];
+    bool streams = g->k > rest && g->all_taps == 1 && (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
+    if (rest == 0 || lanes == RF_PANEL || streams) return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
+    rf_gather whole = *g, end = *g;
+    double share = (double)rest / g->k;
+    whole.k = g->k - rest;
+    whole.flops = g->flops * (1 - share);
+    whole.bytes = g->bytes * (1 - share);
+    end.k = rest;
+    end.w_at += (size_t)g->all_taps * g->length * whole.k;
+    end.bias_at += (size_t)whole.k;
+    end.y_first += whole.k;
+    end.flops = g->flops * share;
+    end.bytes = g->bytes * share;
+    if (whole.k > 0) RF_TRY(emit_lanes(sequence, &whole, pixels, panels, RF_PANEL, info));
+    return emit_lanes(sequence, &end, pixels * RF_PANEL / lanes, 1, lanes, info);
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -99,8 +122,8 @@ typedef struct filter_cut {
     rf_partials partials;
 } filter_cut;
 
-/* First the panels (x is read again by each), then parts of the positions (each costs a pass over the weights), then
- * shares of the weights (each reads dy again). */
+/* First the panels (x is read again by each), then parts of the positions (each costs a pass over the weights; small
+ * enough that the next panel finds x in a cache), then shares of the weights (each reads dy again). */
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
@@ -108,7 +131,8 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
                     .partials = rf_filter_partials(&v, &o, 1)};
     double positions = (double)o.n * o.grid_h * o.grid_w, wanted = 8.0 * info->compute_units;
     double read = rf_view_floats(&o) + positions * v.k, blocks = ceil(positions / config->value[BLOCK]);
-    double parts = RF_MIN(ceil(wanted / c.groups), RF_MIN(blocks, read / (2.0 * c.partials.size)));
+    double parts = RF_MAX(ceil(wanted / c.groups), read / SMALL_FLOATS);
+    parts = RF_MIN(parts, RF_MIN(blocks, read / (4.0 * c.partials.size)));
     double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
     c.partials.parts = (int)RF_MAX(1, floor(parts));
     c.shares = (int)RF_MIN(tiles, RF_MAX(1, floor(wanted / c.groups / c.partials.parts)));
@@ -127,9 +151,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     filter_cut c = cut_filter(problem, config, info);
     RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
-    desc.global[0] = (size_t)c.partials.parts;
+    desc.global[0] = (size_t)c.groups; /* neighbours read the same x */
     desc.global[1] = (size_t)c.shares;
-    desc.global[2] = (size_t)c.groups;
+    desc.global[2] = (size_t)c.partials.parts;
     desc.options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d",
                                      config->value[CHANNELS], config->value[FILTER_PANELS], config->value[BLOCK]);
     RF_TRY(rf_emit(sequence, &desc));

@@ -1,7 +1,9 @@
 /* Sizes of launches by family. */
 #include "op/family.h"
 
-enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FLOATS_PER_ITEM = 4096 };
+/* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends the loops of
+ * a work-item, without a word, after 65536 rounds in all. */
+enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FEW_FLOATS = 4096, MANY_FLOATS = 65536 };
 
 int rf_family_vector(rf_family family, const rf_device_info *info) {
     if (family == RF_GROUP) return 1;
@@ -29,7 +31,7 @@ const char *rf_family_options(char options[128], rf_family family, const rf_devi
 void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks, size_t cost) {
     size_t units = (size_t)RF_MAX(info->compute_units, 1), local = rf_family_group(family, info), groups;
     if (family == RF_TILE)
-        groups = RF_MIN(rf_ceil_div(tasks * cost, FLOATS_PER_ITEM), units * SHARES_PER_UNIT);
+        groups = RF_MAX(RF_MIN(tasks * cost / FEW_FLOATS, units * SHARES_PER_UNIT), tasks * cost / MANY_FLOATS);
     else
         groups = RF_MIN(rf_ceil_div(tasks, local), units * 32);
     groups = RF_MAX(RF_MIN(groups, tasks), 1);

@@ -7,20 +7,21 @@
 
 double rf_axis_place(const rf_axis *axis, double value) {
     if (!axis->logarithmic) return (value - axis->low) / (axis->high - axis->low);
-    return log(value / axis->low) / log(axis->high / axis->low);
+    return (log(value) - log(axis->low)) / (log(axis->high) - log(axis->low));
 }
 
 static bool raised_linearly(const rf_curve *curve) {
     const double low = curve->lr[0], high = curve->lr[curve->count - 1], middle = curve->lr[curve->count / 2];
     const double share = (double)(curve->count / 2) / (double)(curve->count - 1);
-    return fabs(low + share * (high - low) - middle) < fabs(low * pow(high / low, share) - middle) &&
-           high > 3 * low;
+    const double linear = low + share * (high - low),
+                 exponential = exp((1 - share) * log(low) + share * log(high));
+    return high > 3 * low && fabs(linear - middle) < fabs(exponential - middle);
 }
 
 rf_axis rf_axis_of_rates(const rf_curve *curve) {
     const double low = curve->lr[0], high = curve->lr[curve->count - 1];
     if (curve->count > 2 && raised_linearly(curve)) return (rf_axis){.low = 0, .high = high};
-    if (high < low * 1.01) return (rf_axis){.low = low / 3, .high = high * 3, .logarithmic = true};
+    if (high <= low) return (rf_axis){.low = low / 3, .high = high * 3, .logarithmic = true};
     return (rf_axis){.low = low, .high = high, .logarithmic = true};
 }
 
@@ -38,7 +39,13 @@ rf_axis rf_axis_of_losses(const rf_curve *curve) {
     for (size_t i = 0; i <= lowest; i++) high = fmax(high, s[i]);
     /* A curve that hardly falls: show what it rises to, or at least a tenth of its level. */
     const double level = fmax(fabs(rf_curve_level(curve)), 1e-30), span_min = 0.1 * level;
-    if (high - low < span_min) high = fmax(low + span_min, fmin(highest, low + 0.6 * level));
+    if (high - low < span_min && highest > high + span_min) {
+        high = fmin(highest, low + 0.6 * level);
+    } else if (high - low < span_min) {
+        const double middle = (low + high) / 2;
+        low = middle - span_min / 2;
+        high = middle + span_min / 2;
+    }
     const double span = high - low;
     double lowest_raw = low, highest_raw = high;
     for (size_t i = 0; i < n; i++) {
@@ -58,19 +65,28 @@ static double round_step(double step) {
     return power * (digit < 1.5 ? 1 : digit < 3.5 ? 2 : digit < 7.5 ? 5 : 10);
 }
 
+/* As many digits as tell ticks a step apart from each other; sizes far from 1 with an exponent. */
+static void label_number(rf_tick *tick, double step, double size) {
+    const int decimals = (int)fmin(fmax(-floor(log10(step) + 1e-9), 0), 9);
+    const int digits = (int)fmin(fmax(floor(log10(size)) - floor(log10(step) + 1e-9), 0), 5);
+    if (size < 1e5 && size >= 1e-3)
+        snprintf(tick->text, sizeof tick->text, "%.*f", decimals, tick->at);
+    else if (tick->at == 0)
+        snprintf(tick->text, sizeof tick->text, "0");
+    else
+        snprintf(tick->text, sizeof tick->text, "%.*e", digits, tick->at);
+    rf_shorten_exponent(tick->text);
+}
+
 static int linear_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
     const double step = round_step((axis->high - axis->low) / wanted);
     const double size = fmax(fabs(axis->low), fabs(axis->high));
-    const int decimals = (int)fmax(0, -floor(log10(step) + 1e-9));
     int count = 0;
     for (double i = ceil(axis->low / step - 1e-9);
          i * step <= axis->high + 1e-9 * step && count < RF_TICKS_MAX; i++) {
         rf_tick *const tick = &ticks[count++];
         *tick = (rf_tick){.at = i == 0 ? 0 : i * step, .labelled = true};
-        if (size >= 1e5 || step < 1e-4)
-            snprintf(tick->text, sizeof tick->text, "%.3g", tick->at);
-        else
-            snprintf(tick->text, sizeof tick->text, "%.*f", decimals, tick->at);
+        label_number(tick, step, size);
     }
     return count;
 }
@@ -87,11 +103,12 @@ static void label_decade(rf_tick *tick, int exponent) {
 /* Ticks at 1 to 9 times each power of ten; labels at the powers, or at 1, 2, 5 where there are few of those.
  */
 static int logarithmic_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
-    const double decades = log10(axis->high / axis->low);
+    const double decades = log10(axis->high) - log10(axis->low);
     const int stride = (int)fmax(1, ceil(decades / wanted)), digit_step = decades > 12 ? 9 : 1;
     const bool labels_within = decades < 1.7;
     int count = 0;
     for (int e = (int)floor(log10(axis->low) - 1e-9); e <= (int)ceil(log10(axis->high)); e++) {
+        if (decades > 60 && e % stride != 0) continue;
         for (int digit = 1; digit < 10 && count < RF_TICKS_MAX; digit += digit_step) {
             const double at = digit * pow(10, e);
             if (at < axis->low * (1 - 1e-9) || at > axis->high * (1 + 1e-9)) continue;

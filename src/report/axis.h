@@ -16,7 +16,7 @@ typedef struct rf_tick {
     bool labelled;
     bool decade; /* a whole power of ten among others: may be written as such */
     int exponent;
-    char text[16];
+    char text[24];
 } rf_tick;
 
 /* The rates run: logarithmic, unless they were raised linearly. */

@@ -88,11 +88,13 @@ static void draw_loss_axis(const picture *plot) {
     const rf_font font = {13, false, MUTED};
     rf_tick ticks[RF_TICKS_MAX];
     const int count = rf_axis_ticks(ticks, &plot->losses, 5);
+    double widest = 0;
     for (int i = 0; i < count; i++) {
         const double y = y_of(plot, ticks[i].at);
         draw_line(cr, GRID, 1, left, y, right, y);
-        rf_text_draw(cr, font, left - 12, y + 4.5, 1, ticks[i].text);
+        widest = fmax(widest, rf_text_draw(cr, font, left - 12, y + 4.5, 1, ticks[i].text));
     }
+    if (left - 12 - widest < margin) return; /* no room for the word */
     cairo_save(cr);
     cairo_translate(cr, margin - 6, (top + bottom) / 2);
     cairo_rotate(cr, -M_PI_2);
@@ -113,15 +115,18 @@ static void draw_range(const picture *plot) {
     draw_line(cr, CURVE, 3, from, top - 1.5, to, top - 1.5);
 }
 
-/* A loss above the picture is a small triangle at its edge. */
+/* A loss above the picture is a small triangle at its edge, if there is room beside the last one. */
 static void draw_raw(const picture *plot) {
     cairo_t *const cr = plot->cr;
     const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
+    double marked = 0;
     rf_ink_use(cr, RAW);
     for (size_t i = 0; i < n; i += stride) {
         const double x = x_of(plot, plot->curve->lr[i]), y = y_of(plot, plot->curve->loss[i]);
         cairo_new_sub_path(cr);
         if (y < top) {
+            if (x - marked < 8) continue;
+            marked = x;
             cairo_move_to(cr, x - 3, top + 8);
             cairo_line_to(cr, x + 3, top + 8);
             cairo_line_to(cr, x, top + 3);
@@ -177,8 +182,8 @@ static void draw_suggestion(const picture *plot) {
     cairo_fill(cr);
 
     const rf_font label = {14, true, CARD}, ends = {13, false, CURVE};
-    const rf_rate_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
-                       high = rf_rate(verdict->lr_max);
+    const rf_number_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
+                         high = rf_rate(verdict->lr_max);
     const double half = rf_text_width(cr, label, rate.text) / 2 + 9;
     const double middle = fmin(fmax(x, left + half), right - half);
     rf_ink_use(cr, SUGGEST);
@@ -191,8 +196,10 @@ static void draw_suggestion(const picture *plot) {
                  high_half = rf_text_width(cr, ends, high.text) / 2;
     const double low_x = fmin(fmax(from, left + low_half), middle - half - 8 - low_half);
     const double high_x = fmax(fmin(to, right - high_half), middle + half + 8 + high_half);
-    if (low_x - low_half > left - 40) rf_text_draw(cr, ends, low_x, top - 11, 0.5, low.text);
-    if (high_x + high_half < WIDTH - 8) rf_text_draw(cr, ends, high_x, top - 11, 0.5, high.text);
+    if (low_x - low_half > left - 40 && strcmp(low.text, rate.text) != 0)
+        rf_text_draw(cr, ends, low_x, top - 11, 0.5, low.text);
+    if (high_x + high_half < WIDTH - 8 && strcmp(high.text, rate.text) != 0)
+        rf_text_draw(cr, ends, high_x, top - 11, 0.5, high.text);
 }
 
 /* ---- words ---- */
@@ -265,7 +272,8 @@ static void add_details(rf_str *out, const rf_report *report) {
 }
 
 static void add_title(rf_str *out, const rf_report *report) {
-    const char *const model = report->model, *const data = report->data;
+    const char *const model = report->model && *report->model ? report->model : NULL;
+    const char *const data = report->data && *report->data ? report->data : NULL;
     if (model && data)
         rf_str_addf(out, "%s on %s", model, data);
     else
@@ -285,7 +293,8 @@ static rf_status draw_title(const picture *plot) {
     if (title.failed || details.failed) goto done;
 
     if (!(clean = rf_text_clean(title.data))) goto done;
-    const double width = rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, end - margin, clean);
+    const double share = report->device ? 0.65 : 1;
+    const double width = rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), clean);
     if (report->device) {
         if (!(device = rf_text_clean(report->device))) goto done;
         const double x = margin + width + 14;

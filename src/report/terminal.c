@@ -184,16 +184,17 @@ static void draw_axes(text_canvas *canvas) {
 /* The three rates above the plot; an end's label gives way to the suggestion's. */
 static void draw_rates(text_canvas *canvas, const rf_verdict *verdict) {
     const int at = column_of(canvas, verdict->lr);
-    const rf_rate_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
-                       high = rf_rate(verdict->lr_max);
+    const rf_number_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
+                         high = rf_rate(verdict->lr_max);
     const int length = (int)strlen(rate.text), low_length = (int)strlen(low.text),
               high_length = (int)strlen(high.text);
     const int start = RF_MIN(RF_MAX(at - length / 2, 0), canvas->columns - length);
     const int low_start = RF_MIN(column_of(canvas, verdict->lr_min) - low_length / 2, start - 2 - low_length);
     const int high_start = RF_MAX(column_of(canvas, verdict->lr_max) - high_length / 2, start + length + 2);
     put_text(canvas, canvas->top - 2, start, rate.text, SUGGEST);
-    if (low_start >= 0) put_text(canvas, canvas->top - 2, low_start, low.text, PLAIN);
-    if (high_start + high_length <= canvas->columns)
+    if (low_start >= 0 && strcmp(low.text, rate.text) != 0)
+        put_text(canvas, canvas->top - 2, low_start, low.text, PLAIN);
+    if (high_start + high_length <= canvas->columns && strcmp(high.text, rate.text) != 0)
         put_text(canvas, canvas->top - 2, high_start, high.text, PLAIN);
 }
 

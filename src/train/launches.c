@@ -119,12 +119,14 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
     rf_sequence_label(sequence, "update.%s", t->optimizer->name);
     if (on_reference(t))
         return rf_emit_host(sequence, update_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0, bytes);
-    rf_launch_desc desc = {.program = "optimizer", .kernel = t->optimizer->kernel, .bytes = bytes,
-                           .global = {work_items(t, context.blocks)}};
+    bool cpu = rf_device_describe(t->desc.device)->kind == RF_DEVICE_CPU;
+    size_t vectors = w->trained_floats / 8, items = work_items(t, vectors);
+    rf_launch_desc desc = {.program = "optimizer", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
     int n = 0;
     for (size_t i = 0; i < RF_COUNT(buffers); i++) desc.args[n++] = (rf_arg)RF_BUF(buffers[i]);
-    desc.args[n++] = (rf_arg)RF_I32(context.blocks);
-    desc.args[n++] = (rf_arg)RF_I32(context.grain);
+    desc.args[n++] = (rf_arg)RF_I32(vectors);
+    desc.args[n++] = (rf_arg)RF_I32(cpu ? rf_ceil_div(vectors, items) : 0);
+    desc.args[n++] = (rf_arg)RF_I32(w->grain);
     t->optimizer->args(desc.args + n, &t->desc.optimizer);
     return rf_emit(sequence, &desc);
 }

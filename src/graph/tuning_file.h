@@ -1,0 +1,16 @@
+/* What tuning.c (reads) and tune.c (writes) share of the tuning file. */
+#ifndef RF_GRAPH_TUNING_FILE_H
+#define RF_GRAPH_TUNING_FILE_H
+
+#include <jansson.h>
+
+#include "graph/tuning.h"
+
+struct rf_tuning {
+    json_t *root; /* {key: {"solver": name, "config": [..], "ms": time}} */
+};
+
+void rf_tuning_key(char *out, size_t size, const rf_problem *problem, rf_direction direction);
+char *rf_tuning_path(const rf_device_info *info); /* free(); NULL: no cache folder */
+
+#endif

@@ -1,0 +1,411 @@
+/* Reports: each format is read back, on curves of every shape. */
+#include <cairo.h>
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "rangefinder/finder.h"
+
+/* A report and everything that it points to. */
+typedef struct sample {
+    rf_report report;
+    rf_curve *curve;
+    rf_suggestion *suggestions;
+    rf_verdict verdict;
+} sample;
+
+static sample judged(rf_curve *curve) {
+    sample made = {.curve = curve};
+    size_t count;
+    assert_int_equal(rf_suggest(&made.suggestions, &count, curve, NULL), RF_OK);
+    assert_int_equal(rf_judge(&made.verdict, curve), RF_OK);
+    made.report = (rf_report){.curve = curve, .suggestions = made.suggestions, .suggestion_count = count};
+    return made;
+}
+
+static void release(sample *made) {
+    free(made->suggestions);
+    rf_curve_free(made->curve);
+}
+
+static rf_curve *curve_of(double (*loss_at)(double place), int count, double start, double end, bool linear) {
+    double *const lr = rf_alloc((size_t)count, sizeof *lr), *const loss =
+                                                                rf_alloc((size_t)count, sizeof *loss);
+    rf_curve *curve;
+    for (int i = 0; i < count; i++) {
+        const double place = count > 1 ? i / (count - 1.) : 0;
+        lr[i] = linear ? start + place * (end - start) : exp(log(start) + place * (log(end) - log(start)));
+        loss[i] = loss_at(place);
+    }
+    assert_int_equal(rf_curve_create(&curve, lr, loss, (size_t)count), RF_OK);
+    free(lr);
+    free(loss);
+    return curve;
+}
+
+static double valley(double place) {
+    return 2.3 - 1.7 / (1 + exp(-25 * (place - 0.6))) + exp(30 * (place - 0.9)) +
+           0.01 * sin(9000 * place * place);
+}
+static double constant(double place) {
+    return place * 0 + 2.3;
+}
+static double zero(double place) {
+    return place * 0;
+}
+static double enormous(double place) {
+    return place < 0.5 ? -1.7e308 : 1.7e308;
+}
+static double negative(double place) {
+    return valley(place) - 100;
+}
+static double ending_in_nan(double place) {
+    return place < 0.999 ? valley(place) : NAN;
+}
+static double only_nan(double place) {
+    return place * NAN;
+}
+
+/* Curves that break careless drawing. */
+static const struct {
+    double (*loss)(double);
+    int count;
+    double start, end;
+    bool linear;
+} shapes[] = {
+    {valley, 100, 1e-6, 10, false},      {valley, 1, 1e-6, 10, false},
+    {valley, 2, 1e-6, 10, false},        {valley, 60, 1e-6, 10, true},
+    {valley, 100, 0.1, 0.1001, false},   {valley, 100, 0.01, 0.05, false},
+    {valley, 300, 1e-300, 1e300, false}, {constant, 50, 1e-6, 10, false},
+    {zero, 50, 1e-6, 10, false},         {enormous, 50, 1e-6, 10, false},
+    {negative, 100, 1e-6, 10, false},    {ending_in_nan, 100, 1e-6, 10, false},
+    {only_nan, 1, 1e-6, 10, false},      {valley, 20000, 1e-6, 10, false},
+};
+
+static sample shaped(size_t i) {
+    return judged(
+        curve_of(shapes[i].loss, shapes[i].count, shapes[i].start, shapes[i].end, shapes[i].linear));
+}
+
+static char folder[] = "/tmp/rangefinder-report-XXXXXX";
+static char path[128];
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    return rmdir(folder);
+}
+
+static const char *file_named(const char *name) {
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static char *read_back(size_t *length) {
+    void *data;
+    size_t ignored;
+    assert_int_equal(rf_file_read(&data, length ? length : &ignored, path, 64 << 20), RF_OK);
+    unlink(path);
+    return data;
+}
+
+/* ---- CSV and JSON ---- */
+
+static void csv_reads_back_the_same(void **state) {
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        made.report.verdict = &made.verdict;
+        assert_int_equal(rf_report_csv(&made.report, file_named("a.csv")), RF_OK);
+        rf_curve *again;
+        assert_int_equal(rf_curve_read(&again, path), RF_OK);
+        assert_int_equal(again->count, made.curve->count);
+        for (size_t k = 0; k < again->count; k++) {
+            assert_true(again->lr[k] == made.curve->lr[k]);
+            assert_true(again->loss[k] == made.curve->loss[k] || isnan(made.curve->loss[k]));
+        }
+        char *const text = read_back(NULL);
+        assert_ptr_equal(strstr(text, "lr,loss,smoothed\n"), text);
+        free(text);
+        rf_curve_free(again);
+        release(&made);
+    }
+}
+
+static void json_has_every_key_and_reads_back(void **state) {
+    static const char *const keys[] = {"device",      "model",   "parameters", "data",  "batch",
+                                       "optimizer",   "seed",    "iterations", "curve", "stop",
+                                       "suggestions", "verdict", "time_ms",    "notes"};
+    static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
+                                               "confidence", "cause",  "reason", "advice"};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        made.report.verdict = &made.verdict;
+        made.report.device = "half a \xff byte";
+        assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
+        rf_curve *again;
+        assert_int_equal(rf_curve_read(&again, path), RF_OK);
+        assert_int_equal(again->count, made.curve->count);
+        assert_true(again->lr[again->count - 1] == made.curve->lr[again->count - 1]);
+        rf_curve_free(again);
+
+        char *const text = read_back(NULL);
+        json_t *const root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(root);
+        assert_int_equal(json_object_size(root), RF_COUNT(keys));
+        for (size_t k = 0; k < RF_COUNT(keys); k++) assert_non_null(json_object_get(root, keys[k]));
+        const json_t *const verdict = json_object_get(root, "verdict");
+        for (size_t k = 0; k < RF_COUNT(verdict_keys); k++)
+            assert_non_null(json_object_get(verdict, verdict_keys[k]));
+        const bool range = made.verdict.kind == RF_VERDICT_RANGE;
+        assert_string_equal(json_string_value(json_object_get(verdict, "kind")), range ? "range" : "none");
+        assert_int_equal(json_is_real(json_object_get(verdict, "lr")), range);
+        assert_int_equal(json_object_size(json_object_get(root, "suggestions")), 7);
+        assert_string_equal(json_string_value(json_object_get(root, "device")), "half a ? byte");
+        json_decref(root);
+        free(text);
+        release(&made);
+    }
+}
+
+/* A run that was stopped tells how many steps were planned: rules that count from the plan's length need it.
+ */
+static void json_keeps_the_planned_steps(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    rf_curve *again;
+    made.curve->planned = 250;
+    made.curve->stop = RF_STOP_DIVERGED;
+    assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
+    assert_int_equal(rf_curve_read(&again, path), RF_OK);
+    assert_int_equal(again->planned, 250);
+    char *const text = read_back(NULL);
+    assert_non_null(strstr(text, "\"stop\": {\"step\": 100, \"reason\": \"diverged\"}"));
+    free(text);
+    rf_curve_free(again);
+    release(&made);
+}
+
+/* ---- pictures ---- */
+
+/* Are tags closed in the order in which they were opened? */
+static bool well_formed(const char *text) {
+    const char *open[256];
+    size_t depth = 0, elements = 0;
+    for (const char *at = strchr(text, '<'); at; at = strchr(at + 1, '<')) {
+        const char *const end = strchr(at, '>');
+        const char *const name = at[1] == '/' ? at + 2 : at + 1;
+        const size_t length = strcspn(name, " />\n");
+        if (!end) return false;
+        if (at[1] == '?' || at[1] == '!') continue;
+        if (at[1] == '/') {
+            if (depth == 0 || strncmp(open[--depth], name, length) != 0) return false;
+        } else if (end[-1] != '/') {
+            if (depth == RF_COUNT(open)) return false;
+            open[depth++] = name;
+        }
+        elements++;
+    }
+    return depth == 0 && elements > 10;
+}
+
+static void check_svg(void) {
+    char *const text = read_back(NULL);
+    assert_ptr_equal(strstr(text, "<?xml"), text);
+    assert_non_null(strstr(text, "width=\"960px\" height=\"540px\""));
+    assert_null(strstr(text, "nan"));
+    assert_true(well_formed(text));
+    free(text);
+}
+
+static void check_png(void) {
+    cairo_surface_t *const picture = cairo_image_surface_create_from_png(path);
+    assert_int_equal(cairo_surface_status(picture), CAIRO_STATUS_SUCCESS);
+    assert_int_equal(cairo_image_surface_get_width(picture), 1920);
+    assert_int_equal(cairo_image_surface_get_height(picture), 1080);
+    const unsigned char *const pixels = cairo_image_surface_get_data(picture);
+    assert_int_equal(pixels[3], 0); /* outside of the card's round corner */
+    assert_int_equal(pixels[4 * 40 + 3 + 40 * cairo_image_surface_get_stride(picture)],
+                     255); /* on the card */
+    cairo_surface_destroy(picture);
+    unlink(path);
+}
+
+static void check_pdf(void) {
+    size_t length;
+    char *const data = read_back(&length);
+    assert_memory_equal(data, "%PDF-", 5);
+    assert_memory_equal(data + length - 6, "%%EOF\n", 6);
+    free(data);
+}
+
+static void pictures_can_be_read(void **state) {
+    static const struct {
+        const char *name;
+        void (*check)(void);
+    } formats[] = {{"a.svg", check_svg}, {"a.PNG", check_png}, {"a.pdf", check_pdf}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        if (i != 1) made.report.verdict = &made.verdict;
+        for (size_t k = 0; k < RF_COUNT(formats); k++) {
+            assert_int_equal(rf_report_plot(&made.report, file_named(formats[k].name)), RF_OK);
+            formats[k].check();
+        }
+        release(&made);
+    }
+}
+
+static void names_may_be_long_or_no_utf8(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    char name[5000];
+    memset(name, 'w', sizeof name);
+    name[sizeof name - 1] = '\0';
+    made.report.verdict = &made.verdict;
+    made.report.model = name;
+    made.report.device = "\xff\xfe\x01 <&> \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xc3";
+    made.report.data = "";
+    made.report.optimizer = name;
+    assert_int_equal(rf_report_plot(&made.report, file_named("a.svg")), RF_OK);
+    check_svg();
+    made.report.model = "\xf0\x9f\x98\x80\xed\xa0\x80";
+    assert_int_equal(rf_report_plot(&made.report, file_named("a.svg")), RF_OK);
+    check_svg();
+    release(&made);
+}
+
+static void other_endings_are_refused(void **state) {
+    static const char *const names[] = {"plot", "plot.jpg", "plot.svg.bak", "svg", "", "."};
+    (void)state;
+    sample made = shaped(0);
+    for (size_t i = 0; i < RF_COUNT(names); i++) {
+        assert_int_equal(rf_report_plot(&made.report, names[i]), RF_E_USAGE);
+        assert_non_null(strstr(rf_error_message(), ".svg, .png or .pdf"));
+        assert_int_equal(rf_report_plot_check(names[i]), RF_E_USAGE);
+    }
+    assert_int_equal(rf_report_plot_check("a.b/c.PDF"), RF_OK);
+    assert_int_equal(rf_report_plot(&made.report, "/no/such/folder/a.svg"), RF_E_IO);
+    assert_int_equal(rf_report_csv(&made.report, "/no/such/folder/a.csv"), RF_E_IO);
+    assert_int_equal(rf_report_json(&made.report, "/no/such/folder/a.json"), RF_E_IO);
+    release(&made);
+}
+
+static void a_full_disk_is_an_error(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    assert_int_equal(rf_report_csv(&made.report, "/dev/full"), RF_E_IO);
+    assert_int_equal(rf_report_json(&made.report, "/dev/full"), RF_E_IO);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const names[] = {"full.svg", "full.png", "full.pdf"};
+        assert_int_equal(symlink("/dev/full", file_named(names[i])), 0);
+        assert_int_equal(rf_report_plot(&made.report, path), RF_E_IO);
+        unlink(path);
+    }
+    release(&made);
+}
+
+/* ---- the terminal ---- */
+
+static int width_of(const char *line, size_t length) {
+    int width = 0;
+    for (size_t i = 0; i < length; i++) width += (line[i] & 0xC0) != 0x80;
+    return width;
+}
+
+static void check_text(const char *text, const rf_terminal_options *options, int rows) {
+    int lines = 0;
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1, lines++)
+        if (!options->colour) assert_true(width_of(line, strcspn(line, "\n")) <= options->columns);
+    if (rows) assert_int_equal(lines, rows);
+    for (const char *at = text; *at; at++) {
+        if (!options->unicode) assert_true((*at >= ' ' && *at <= '~') || *at == '\n' || *at == '\033');
+        if (!options->colour) assert_true(*at != '\033');
+    }
+}
+
+static void text_fits_the_terminal(void **state) {
+    static const rf_terminal_options sizes[] = {{80, 20, true, false},
+                                                {80, 20, false, false},
+                                                {24, 8, true, false},
+                                                {200, 60, true, true},
+                                                {40, 10, false, true}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        made.report.verdict = &made.verdict;
+        for (size_t k = 0; k < RF_COUNT(sizes); k++) {
+            char *text;
+            assert_int_equal(rf_report_terminal(&text, &made.report, &sizes[k]), RF_OK);
+            check_text(text, &sizes[k], sizes[k].rows);
+            free(text);
+        }
+        release(&made);
+    }
+}
+
+static void the_terminal_shows_curve_range_and_suggestion(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    char *text;
+    made.report.verdict = &made.verdict;
+    assert_int_equal(made.verdict.kind, RF_VERDICT_RANGE);
+    assert_int_equal(rf_report_terminal(&text, &made.report, &(rf_terminal_options){80, 20, false, false}),
+                     RF_OK);
+    assert_non_null(strstr(text, "==v=="));
+    assert_non_null(strstr(text, "==#=="));
+    assert_non_null(strstr(text, "***"));
+    assert_non_null(strstr(text, "1e-6"));
+    free(text);
+    release(&made);
+}
+
+static void the_verdict_begins_with_the_number(void **state) {
+    (void)state;
+    static const rf_terminal_options plain = {80, 20, false, false};
+    sample good = shaped(0), flat = shaped(7);
+    char *text;
+    good.report.verdict = &good.verdict;
+    flat.report.verdict = &flat.verdict;
+    assert_int_equal(rf_report_verdict(&text, &good.report, &plain), RF_OK);
+    assert_true(strtod(text, NULL) > 0.9 * good.verdict.lr && strtod(text, NULL) < 1.1 * good.verdict.lr);
+    assert_non_null(strstr(text, "confidence: high"));
+    assert_non_null(strstr(text, "  valley     fastai "));
+    check_text(text, &plain, 0);
+    free(text);
+    assert_int_equal(rf_report_verdict(&text, &flat.report, &plain), RF_OK);
+    assert_ptr_equal(strstr(text, "No learning rate can be suggested."), text);
+    assert_non_null(strstr(text, "The loss is flat"));
+    assert_non_null(strstr(text, "--end-lr"));
+    free(text);
+    release(&good);
+    release(&flat);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(csv_reads_back_the_same),
+        cmocka_unit_test(json_has_every_key_and_reads_back),
+        cmocka_unit_test(json_keeps_the_planned_steps),
+        cmocka_unit_test(pictures_can_be_read),
+        cmocka_unit_test(names_may_be_long_or_no_utf8),
+        cmocka_unit_test(other_endings_are_refused),
+        cmocka_unit_test(a_full_disk_is_an_error),
+        cmocka_unit_test(text_fits_the_terminal),
+        cmocka_unit_test(the_terminal_shows_curve_range_and_suggestion),
+        cmocka_unit_test(the_verdict_begins_with_the_number),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
