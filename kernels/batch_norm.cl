@@ -40,75 +40,77 @@ static inline floatv passed(floatv dy, floatv y, float low, float high) {
         sum = (sum + sum1) + (sum2 + sum3);                                                                  \
     }
 
+/* Folds n rows of x, from `first` on, into mean and M2 of the `before` rows that the block has seen. */
+static inline void statistics_at(const __global float *x, __global float *means, __global float *squares, int C,
+                                 int first, int before, int n, int c, int left) {
+    const float share = (float)n / (float)(before + n), weight = (float)before * share;
+    const __global float *from = x + first * C + c;
+#define VALUE(row) fetch(from + (row)*C, left)
+    SUM_ROWS(total, n, VALUE)
+    const floatv mean = total * (1.0f / (float)n);
+#define SQUARE(row) (VALUE(row) - mean) * (VALUE(row) - mean)
+    SUM_ROWS(square, n, SQUARE)
+    if (before == 0) {
+        put(mean, means + c, left);
+        put(square, squares + c, left);
+    } else {
+        const floatv old = fetch(means + c, left), step = mean - old;
+        put(old + step * share, means + c, left);
+        put(fetch(squares + c, left) + square + step * step * weight, squares + c, left);
+    }
+}
+
 KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C, int run) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *means = partial + block * 2 * C, *squares = means + C;
-    for (int first = begin; first < end; first += run) {
-        const int n = min(run, end - first), before = first - begin;
-        const float share = (float)n / (float)(before + n), weight = (float)before * share;
-        for (int c = 0; c < C; c += VEC) {
-            const __global float *from = x + first * C + c;
-#define VALUE(row) fetch(from + (row)*C, C - c)
-            SUM_ROWS(total, n, VALUE)
-            const floatv mean = total * (1.0f / (float)n);
-#define SQUARE(row) (VALUE(row) - mean) * (VALUE(row) - mean)
-            SUM_ROWS(square, n, SQUARE)
-            if (before == 0) {
-                put(mean, means + c, C - c);
-                put(square, squares + c, C - c);
-                continue;
-            }
-            const floatv old = fetch(means + c, C - c), step = mean - old;
-            put(old + step * share, means + c, C - c);
-            put(fetch(squares + c, C - c) + square + step * step * weight, squares + c, C - c);
-        }
+    for (int first = begin; first < end; first += run)
+        FOR_COLUMNS(C, statistics_at, x, means, squares, C, first, first - begin, min(run, end - first));
+}
+
+/* Adds g and g * (x - mean) of one element to two sums. */
+#define ADD_GRADIENT(at, sum, product)                                                                       \
+    {                                                                                                        \
+        floatv g = fetch(dy + (at), left);                                                                   \
+        if (y) g = passed(g, fetch(y + (at), left), low, high);                                              \
+        sum += g;                                                                                            \
+        product += g * (fetch(x + (at), left) - mean);                                                       \
     }
+
+static inline void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
+                                    const __global float *saved, __global float *sums, __global float *products,
+                                    float low, float high, int C, int first, int before, int n, int c, int left) {
+    const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
+    floatv sum = 0.0f, product = 0.0f, sum1 = 0.0f, product1 = 0.0f;
+    int at = first * C + c, row = 0;
+    for (; row + 2 <= n; row += 2, at += 2 * C) {
+        ADD_GRADIENT(at, sum, product)
+        ADD_GRADIENT(at + C, sum1, product1)
+    }
+    if (row < n) ADD_GRADIENT(at, sum, product)
+    sum += sum1;
+    product = (product + product1) * invstd;
+    if (before > 0) {
+        sum += fetch(sums + c, left);
+        product += fetch(products + c, left);
+    }
+    put(sum, sums + c, left);
+    put(product, products + c, left);
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                            const __global float *saved, __global float *partial, int rows, int C, int run, float low,
-                            float high) {
+                          const __global float *saved, __global float *partial, int rows, int C, int run, float low,
+                          float high) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *sums = partial + block * 2 * C, *products = sums + C;
-    for (int first = begin; first < end; first += run) {
-        const int n = min(run, end - first);
-        for (int c = 0; c < C; c += VEC) {
-            const int left = C - c;
-            const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
-            floatv sum = 0.0f, product = 0.0f, sum1 = 0.0f, product1 = 0.0f;
-            int at = first * C + c, row = 0;
-            for (; row + 2 <= n; row += 2, at += 2 * C) {
-                floatv g = fetch(dy + at, left), h = fetch(dy + at + C, left);
-                if (y) {
-                    g = passed(g, fetch(y + at, left), low, high);
-                    h = passed(h, fetch(y + at + C, left), low, high);
-                }
-                sum += g;
-                product += g * (fetch(x + at, left) - mean);
-                sum1 += h;
-                product1 += h * (fetch(x + at + C, left) - mean);
-            }
-            if (row < n) {
-                floatv g = fetch(dy + at, left);
-                if (y) g = passed(g, fetch(y + at, left), low, high);
-                sum += g;
-                product += g * (fetch(x + at, left) - mean);
-            }
-            sum += sum1;
-            product = (product + product1) * invstd;
-            if (first > begin) {
-                sum += fetch(sums + c, left);
-                product += fetch(products + c, left);
-            }
-            put(sum, sums + c, left);
-            put(product, products + c, left);
-        }
-    }
+    for (int first = begin; first < end; first += run)
+        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, sums, products, low, high, C, first, first - begin,
+                    min(run, end - first));
 }
 
-#define FOR_ELEMENTS(at, c) FOR_TASKS(row, rows) for (int c = 0, at = row * C; c < C; c += VEC, at += VEC)
+/* Calls f(..., row, c, left) for each vector of each row. */
+#define FOR_ROWS(f, ...) FOR_TASKS(row, rows) FOR_COLUMNS(C, f, __VA_ARGS__, row)
 
 #else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
 
@@ -196,7 +198,7 @@ KERNEL void gradient_sums(const __global float *x, const __global float *y, cons
     }
 }
 
-#define FOR_ELEMENTS(at, c) FOR_TASKS(at, rows *C) for (int c = at % C, once = 1; once; once = 0)
+#define FOR_ROWS(f, ...) FOR_TASKS(task, rows *C) f(__VA_ARGS__, task / C, task % C, VEC)
 #endif
 
 KERNEL void merge(const __global float *partial, __global float *saved, __global float *running_mean,
@@ -230,16 +232,20 @@ KERNEL void running(const __global float *running_mean, const __global float *ru
     }
 }
 
+static inline void apply_at(const __global float *x, const __global float *residual, __global float *y,
+                            const __global float *saved, const __global float *weight, const __global float *bias,
+                            int C, float low, float high, int row, int c, int left) {
+    const int at = row * C + c;
+    const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
+    floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
+    if (residual) z += fetch(residual + at, left);
+    put(limit(z, low, high), y + at, left);
+}
+
 KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
-                    const __global float *saved, const __global float *weight, const __global float *bias, int rows,
-                    int C, float low, float high) {
-    FOR_ELEMENTS(at, c) {
-        const int left = C - c;
-        const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
-        floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
-        if (residual) z += fetch(residual + at, left);
-        put(limit(z, low, high), y + at, left);
-    }
+                  const __global float *saved, const __global float *weight, const __global float *bias, int rows,
+                  int C, float low, float high) {
+    FOR_ROWS(apply_at, x, residual, y, saved, weight, bias, C, low, high);
 }
 
 KERNEL void fold(const __global float *partial, __global float *saved, __global float *dweight,
@@ -258,21 +264,26 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
     }
 }
 
-KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
-                       __global float *dx, __global float *dresidual, const __global float *saved,
-                       const __global float *weight, int rows, int C, float low, float high, int accumulate,
-                       int accumulate_residual) {
-    const float inverse = 1.0f / (float)rows;
-    FOR_ELEMENTS(at, c) {
-        const int left = C - c;
-        floatv g = fetch(dy + at, left);
-        if (y) g = passed(g, fetch(y + at, left), low, high);
-        if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
-        if (dx) {
-            const floatv invstd = fetch(saved + C + c, left), xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
-            const floatv centred = g - inverse * (fetch(saved + 2 * C + c, left) + xhat * fetch(saved + 3 * C + c, left));
-            const floatv d = fetch(weight + c, left) * invstd * centred;
-            put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
-        }
+static inline void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
+                               __global float *dx, __global float *dresidual, const __global float *saved,
+                               const __global float *weight, int C, float low, float high, int accumulate,
+                               int accumulate_residual, float inverse, int row, int c, int left) {
+    const int at = row * C + c;
+    floatv g = fetch(dy + at, left);
+    if (y) g = passed(g, fetch(y + at, left), low, high);
+    if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
+    if (dx) {
+        const floatv invstd = fetch(saved + C + c, left), xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
+        const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse, slope = fetch(saved + 3 * C + c, left) * inverse;
+        const floatv d = fetch(weight + c, left) * invstd * (g - mean_g - xhat * slope);
+        put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
     }
+}
+
+KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy, __global float *dx,
+                     __global float *dresidual, const __global float *saved, const __global float *weight, int rows,
+                     int C, float low, float high, int accumulate, int accumulate_residual) {
+    const float inverse = 1.0f / (float)rows;
+    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, C, low, high, accumulate, accumulate_residual,
+             inverse);
 }

@@ -1,19 +1,21 @@
 /* The convolution's weight gradient for CPUs: grad[panel][tap][l][16] = sum over positions p of x[pixel(p,tap)][l] *
  * dy[p][16], and the bias gradient, the sum of dy.
  *
- * The grid of output positions (n, i, j) is cut into `parts`; a work-item takes one part, one panel group of 16*PANELS
- * outputs, and a range of the taps x channel tiles.  It walks its part in blocks of BLOCK positions: the dy of a block
- * is packed (and masked by the fused activation) once, then every tile, up to CHANNELS channels of one tap, keeps its
- * sums in registers over the block; between blocks they lie in `out`.  Each part writes its own sums; conv_pack.cl adds
- * them in order, so that the result does not depend on who ran first.  Positions whose x is in the padding are left out.
+ * The grid of output positions (n, i, j) is cut into `parts`; a work-item takes one part, a range of the panels of outputs
+ * k_begin .. k_end-1, and a range of the taps x channel tiles.  It walks its part in blocks of BLOCK positions: for each
+ * 16*PANELS outputs the dy of a block is packed (and masked by the fused activation) once, then every tile, up to
+ * CHANNELS channels of one tap, keeps its sums in registers over the block; between blocks they lie in `out`.  LANES is
+ * how many outputs of a panel are used; the others' sums are zero.  Positions whose x is in the padding are left out.
+ * Each part writes its own sums; conv_pack.cl adds them in order, so that the result does not depend on who ran first.
  * x is (n, ih, iw, c); tap (ty, tx) of position (i, j) reads `length` floats from row i*stride.y - pad.y +
- * ty*dilation.y, columns alike. */
+ * ty*dilation.y, columns alike.  stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
-#define WIDE (16 / VEC)
+#define WIDE (LANES / VEC)
 #define SUMS (PANELS * WIDE)
 #define Y_OF(pair) ((pair) >> 16)
 #define X_OF(pair) ((int)(short)(pair))
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 /* One row's piece of a block, as one tap sees it. */
 typedef struct {
@@ -33,127 +35,110 @@ static inline floatv before_act(const __global float *dy, const __global float *
     return value;
 }
 
-/* out += sum over the runs, for N channels from x[at]. */
+/* out += sum over the runs, for N channels from x[at]; a fresh out holds nothing yet. */
 #define TILE(N)                                                                                              \
-    static inline void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at, int pitch, \
-                                int fresh, size_t panel_size, int panels) {                                  \
+    static inline void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at,       \
+                                int pitch, int fresh, size_t panel_size, int panels) {                       \
         floatv sum[N][SUMS];                                                                                 \
-        _Pragma("unroll") for (int i = 0; i < N; ++i)                                                        \
-            _Pragma("unroll") for (int v = 0; v < SUMS; ++v) sum[i][v] =                                     \
-                fresh || v / WIDE >= panels ? (floatv)0.0f                                                   \
-                                            : LOAD(out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);   \
+        EACH(i, N) EACH(v, SUMS) sum[i][v] =                                                                 \
+            fresh || v / WIDE >= panels ? (floatv)0.0f : LOAD(out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC); \
         for (int r = 0; r < count; ++r) {                                                                    \
             const __global float *x = runs[r].x + at;                                                        \
             const floatv *d = dy + runs[r].dy * SUMS, *end = d + runs[r].count * SUMS;                       \
             for (; d < end; d += SUMS, x += pitch) {                                                         \
                 floatv dv[SUMS];                                                                             \
-                _Pragma("unroll") for (int v = 0; v < SUMS; ++v) dv[v] = d[v];                               \
-                _Pragma("unroll") for (int i = 0; i < N; ++i) {                                              \
+                EACH(v, SUMS) dv[v] = d[v];                                                                  \
+                EACH(i, N) {                                                                                 \
                     floatv in = x[i];                                                                        \
-                    _Pragma("unroll") for (int v = 0; v < SUMS; ++v) sum[i][v] += in * dv[v];                \
+                    EACH(v, SUMS) sum[i][v] += in * dv[v];                                                   \
                 }                                                                                            \
             }                                                                                                \
         }                                                                                                    \
-        _Pragma("unroll") for (int i = 0; i < N; ++i)                                                        \
-            _Pragma("unroll") for (int v = 0; v < SUMS; ++v) if (v / WIDE < panels)                          \
-                STORE(sum[i][v], out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);                     \
+        EACH(i, N) EACH(v, SUMS) if (v / WIDE < panels)                                                      \
+            STORE(sum[i][v], out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);                         \
+        if (fresh) EACH(i, N) EACH(v, 16 / VEC - WIDE) STORE((floatv)0.0f, out + i * 16 + LANES + v * VEC);  \
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-#if CHANNELS > 4
-TILE(5)
-TILE(6)
+#if CHANNELS == 4
+#define EACH_TILE(X) X(1) X(2) X(3) X(4)
+#elif CHANNELS == 6
+#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+#define EACH_TILE(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #endif
-#if CHANNELS > 6
-TILE(7)
-TILE(8)
-#endif
+EACH_TILE(TILE)
+
+/* The pieces of the positions begin .. end-1 whose tap (ty, tx) lies inside x; returns how many. */
+static inline int runs_of(run *runs, const __global float *x, int begin, int end, int ty, int tx, int grid_h, int grid_w,
+                          int ih, int iw, int c, int stride, int pad, int dilation) {
+    int shift = tx * X_OF(dilation) - X_OF(pad); /* the column of x that j = 0 reads */
+    int low = shift >= 0 ? 0 : (-shift + X_OF(stride) - 1) / X_OF(stride);
+    int high = iw <= shift ? 0 : min(grid_w, (iw - shift - 1) / X_OF(stride) + 1);
+    int row = begin / grid_w, n = row / grid_h, i = row % grid_h, count = 0;
+    for (int start = row * grid_w; start < end; start += grid_w) {
+        int iy = i * Y_OF(stride) - Y_OF(pad) + ty * Y_OF(dilation);
+        int from = max(low, begin - start), to = min(high, end - start);
+        if ((uint)iy < (uint)ih && from < to) {
+            run piece = {x + ((n * ih + iy) * iw + from * X_OF(stride) + shift) * c, start + from - begin, to - from};
+            runs[count++] = piece;
+        }
+        if (++i == grid_h) i = 0, ++n;
+    }
+    return count;
+}
 
 __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-                     __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih, int iw, int c, int length,
-                     int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {
-    int part = get_global_id(2), tile_share = get_global_id(1), panel = get_global_id(0) * PANELS;
-    int panels = min(PANELS, (k + 15) / 16 - panel), taps = taps_y * taps_x;
+                     __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih,
+                     int iw, int c, int length, int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act,
+                     int parts, int part_size, int k_begin, int k_end) {
+    int groups = (k_end - k_begin + 16 * PANELS - 1) / (16 * PANELS), part = get_global_id(2);
+    int group_begin = groups * get_global_id(0) / get_global_size(0);
+    int group_end = groups * (get_global_id(0) + 1) / get_global_size(0);
     int blocks = (positions + BLOCK - 1) / BLOCK;
     int block_begin = (long)blocks * part / parts, block_end = (long)blocks * (part + 1) / parts;
-    int tiles = (length + CHANNELS - 1) / CHANNELS;
-    int tile_begin = (long)taps * tiles * tile_share / get_global_size(1);
-    int tile_end = (long)taps * tiles * (tile_share + 1) / get_global_size(1);
-    size_t panel_size = (size_t)taps * length * 16;
-    int pitch = X_OF(stride) * c;
-    floatv d[BLOCK * SUMS], bias[SUMS];
+    int tiles = (length + CHANNELS - 1) / CHANNELS, all_tiles = taps_y * taps_x * tiles;
+    int tile_begin = (long)all_tiles * get_global_id(1) / get_global_size(1);
+    int tile_end = (long)all_tiles * (get_global_id(1) + 1) / get_global_size(1);
+    size_t panel_size = (size_t)taps_y * taps_x * length * 16;
+    floatv d[BLOCK * SUMS];
     run runs[BLOCK];
-    out += out_at + (size_t)part * part_size + panel * panel_size;
-#pragma unroll
-    for (int v = 0; v < SUMS; ++v) bias[v] = 0.0f;
+    out += out_at + (size_t)part * part_size;
+    __global float *bias_out = out_bias ? out_bias + bias_at + (size_t)part * part_size : 0;
     for (int block = block_begin; block < block_end; ++block) {
         int begin = block * BLOCK, end = min(begin + BLOCK, positions), fresh = block == block_begin;
-        floatv block_bias[SUMS];
-#pragma unroll
-        for (int v = 0; v < SUMS; ++v) block_bias[v] = 0.0f;
-        for (int p = begin; p < end; ++p) {
-            int at = p * k + panel * 16;
-#pragma unroll
-            for (int v = 0; v < SUMS; ++v) {
-                floatv value = before_act(dy + at + v * VEC, y + at + v * VEC, k - panel * 16 - v * VEC, act);
-                d[(p - begin) * SUMS + v] = value;
-                block_bias[v] += value;
-            }
-        }
-#pragma unroll
-        for (int v = 0; v < SUMS; ++v) bias[v] += block_bias[v];
-        int row_begin = begin / grid_w, rows = (end - 1) / grid_w + 1 - row_begin, tap = -1, count = 0;
-        for (int t = tile_begin; t < tile_end; ++t) {
-            if (t / tiles != tap) { /* the runs of the next tap */
-                tap = t / tiles;
-                count = 0;
-                int ty = tap / taps_x, tx = tap % taps_x;
-                int shift = tx * X_OF(dilation) - X_OF(pad); /* column of x that j = 0 reads */
-                int low = shift >= 0 ? 0 : (-shift + X_OF(stride) - 1) / X_OF(stride);
-                int high = iw <= shift ? 0 : min(grid_w, (iw - shift - 1) / X_OF(stride) + 1);
-                int n = row_begin / grid_h, i = row_begin % grid_h;
-                for (int row = row_begin; row < row_begin + rows; ++row) {
-                    int iy = i * Y_OF(stride) - Y_OF(pad) + ty * Y_OF(dilation);
-                    int from = max(low, begin - row * grid_w), to = min(high, end - row * grid_w);
-                    if ((uint)iy < (uint)ih && from < to) {
-                        runs[count].x = x + (((long)n * ih + iy) * iw + from * X_OF(stride) + shift) * c;
-                        runs[count].dy = row * grid_w + from - begin;
-                        runs[count].count = to - from;
-                        ++count;
-                    }
-                    if (++i == grid_h) i = 0, ++n;
+        for (int group = group_begin; group < group_end; ++group) {
+            int o = k_begin + group * 16 * PANELS, tap = -1, count = 0;
+            __global float *panel_out = out + o / 16 * panel_size;
+            floatv bias[SUMS];
+            EACH(v, SUMS) bias[v] = 0.0f;
+            for (int p = begin; p < end; ++p)
+                EACH(v, SUMS) {
+                    int at = p * k + o + v / WIDE * 16 + v % WIDE * VEC, left = k_end - (at - p * k);
+                    floatv value = before_act(dy + at, y + at, left, act);
+                    d[(p - begin) * SUMS + v] = value;
+                    bias[v] += value;
                 }
-            }
-            int index = t % tiles, at = (long)length * index / tiles, next = (long)length * (index + 1) / tiles;
-            __global float *to = out + ((size_t)tap * length + at) * 16;
-            switch (next - at) {
+            if (bias_out && tile_begin == 0)
+                EACH(v, SUMS) {
+                    int at = o + v / WIDE * 16 + v % WIDE * VEC, left = k_end - at;
+                    if (left > 0) put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
+                }
+            for (int t = tile_begin; t < tile_end; ++t) {
+                if (t / tiles != tap) {
+                    tap = t / tiles;
+                    count = runs_of(runs, x, begin, end, tap / taps_x, tap % taps_x, grid_h, grid_w, ih, iw, c, stride, pad,
+                                    dilation);
+                }
+                int index = t % tiles, at = (long)length * index / tiles, next = (long)length * (index + 1) / tiles;
+                __global float *to = panel_out + ((size_t)tap * length + at) * 16;
+                switch (next - at) {
 #define CASE(N)                                                                                              \
     case N:                                                                                                  \
-        tile_##N(to, d, runs, count, at, pitch, fresh, panel_size, panels);                                  \
+        tile_##N(to, d, runs, count, at, X_OF(stride) * c, fresh, panel_size, (k_end - o + 15) / 16);        \
         break;
-                CASE(1)
-                CASE(2)
-                CASE(3)
-                CASE(4)
-#if CHANNELS > 4
-                CASE(5)
-                CASE(6)
-#endif
-#if CHANNELS > 6
-                CASE(7)
-                CASE(8)
-#endif
+                    EACH_TILE(CASE)
+                }
             }
-        }
-    }
-    if (out_bias && tile_share == 0) {
-#pragma unroll
-        for (int v = 0; v < SUMS; ++v) {
-            int at = panel * 16 + v * VEC;
-            if (at < k) put(bias[v], out_bias + bias_at + (size_t)part * part_size + at, k - at);
         }
     }
 }

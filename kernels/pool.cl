@@ -1,40 +1,46 @@
 /* Max and average pooling of x (N,H,W,C) to y (N,OH,OW,C): window (oy, ox) covers the pixels
  * (oy*SH - PH + r*DH, ox*SW - PW + s*DW), r < KH, s < KW, that lie inside the map.
  *
- * max: y is the window's first maximum (a NaN wins), `index` its place r*KW + s; dx gathers dy of the windows that it won.
- * average: y = sum / divisor, the divisor being KH*KW with COUNT_PAD, else the number of pixels inside.
- * Ownership: forward, one element of y; backward, one of dx (a gather: nothing is written twice).  An element is VEC
- * channels of a pixel.  tile: a task is a row of pixels; group: an element. */
+ * max: y is the window's first maximum (a NaN wins), `index` its place r*KW + s.  Where windows may overlap, dx gathers dy
+ * of the windows that a pixel won (max_gather); where they cannot (no padding, no dilation, stride >= kernel), a window
+ * writes dx up to where the next one starts (max_spread).
+ * average: y = sum / divisor, the divisor being KH*KW with COUNT_PAD, else the number of pixels inside; gradients alike.
+ * Ownership: forward and spread, a window; gather, a pixel of dx; VEC channels of it.  Nothing is written twice.
+ * tile: a task is a row of windows (pixels); group: one element of y (dx). */
 #include "common.clh"
 
 #define GEOMETRY                                                                                             \
     int N, int H, int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int DH,      \
         int DW, int count_pad
 
-/* Walks n, y, x, c over a map of (N, height, width, C). */
+/* Calls f(..., n, y, x, c, left) for each element of a map of (N, height, width, C). */
 #ifdef GROUP
-#define FOR_ELEMENTS(n, y, x, c, height, width)                                                              \
-    FOR_TASKS(task, N * (height) * (width) * C)                                                              \
-    for (int c = task % C, pixel = task / C, x = pixel % (width), y = pixel / (width) % (height),            \
-             n = pixel / (width) / (height), once = 1;                                                       \
-         once; once = 0)
+#define FOR_MAP(height, width, f, ...)                                                                       \
+    FOR_TASKS(task, N *(height) * (width)*C) {                                                               \
+        const int pixel = task / C, line = pixel / (width);                                                  \
+        f(__VA_ARGS__, line / (height), line % (height), pixel % (width), task % C, VEC);                    \
+    }
 #else
-#define FOR_ELEMENTS(n, y, x, c, height, width)                                                              \
-    FOR_TASKS(task, N * (height))                                                                            \
-    for (int n = task / (height), y = task % (height), x = 0; x < (width); ++x)                              \
-        for (int c = 0; c < C; c += VEC)
+#define FOR_MAP(height, width, f, ...)                                                                       \
+    FOR_TASKS(task, N *(height))                                                                             \
+    for (int image = task / (height), line = task % (height), place = 0; place < (width); ++place)           \
+    FOR_COLUMNS(C, f, __VA_ARGS__, image, line, place)
 #endif
 
-/* The taps [from, to) of a window at `start` (which may be negative) that fall inside [0, size). */
-static inline int first_tap(int start, int step) { return start < 0 ? (-start + step - 1) / step : 0; }
+/* Divisions are dear, and strides and dilations mostly 1. */
+static inline int over(int value, int by) { return by == 1 ? value : value / by; }
+/* The taps [first, end) of a window at `start` (which may be negative) that fall inside [0, size). */
+static inline int first_tap(int start, int step) { return start < 0 ? over(-start + step - 1, step) : 0; }
 static inline int end_tap(int start, int step, int taps, int size) {
-    return start >= size ? 0 : min(taps, (size - start + step - 1) / step);
+    return start >= size ? 0 : min(taps, over(size - start + step - 1, step));
 }
-/* The windows [from, to) that can hold pixel `at`; `reach` is (taps-1)*step. */
+/* The windows [first, end) that can hold pixel `at`; `reach` is (taps-1)*step. */
 static inline int first_window(int at, int pad, int reach, int stride) {
-    return at + pad < reach ? 0 : (at + pad - reach + stride - 1) / stride;
+    return at + pad < reach ? 0 : over(at + pad - reach + stride - 1, stride);
 }
-static inline int end_window(int at, int pad, int stride, int count) { return min(count, (at + pad) / stride + 1); }
+static inline int end_window(int at, int pad, int stride, int count) {
+    return min(count, over(at + pad, stride) + 1);
+}
 
 static inline void put_index(intv v, __global ushort *p, int left) {
 #if VEC == 1
@@ -61,75 +67,131 @@ static inline intv fetch_index(const __global ushort *p, int left) {
 #endif
 }
 
-KERNEL void max_forward(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
-    FOR_ELEMENTS(n, oy, ox, c, OH, OW) {
-        const int y0 = oy * SH - PH, x0 = ox * SW - PW;
-        const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);
-        const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
-        floatv best = -INFINITY;
-        intv place = r0 * KW + s0;
-        for (int r = r0; r < r1; ++r)
-            for (int s = s0; s < s1; ++s) {
-                const floatv v = fetch(x + ((n * H + y0 + r * DH) * W + x0 + s * DW) * C + c, C - c);
-                const intv wins = v > best || isnan(v);
-                best = wins ? v : best;
-                place = wins ? (intv)(r * KW + s) : place;
-            }
-        const int at = ((n * OH + oy) * OW + ox) * C + c;
-        put(best, y + at, C - c);
-        if (index) put_index(place, index + at, C - c);
-    }
+static inline void add_or_put(floatv v, __global float *p, int left, int accumulate) {
+    put(accumulate ? v + fetch(p, left) : v, p, left);
 }
 
-KERNEL void max_backward(const __global float *dy, const __global ushort *index, __global float *dx, int accumulate,
-                           GEOMETRY) {
-    FOR_ELEMENTS(n, iy, ix, c, H, W) {
-        const int oy0 = first_window(iy, PH, (KH - 1) * DH, SH), oy1 = end_window(iy, PH, SH, OH);
-        const int ox0 = first_window(ix, PW, (KW - 1) * DW, SW), ox1 = end_window(ix, PW, SW, OW);
-        const int at = ((n * H + iy) * W + ix) * C + c;
-        floatv sum = 0.0f;
-        for (int oy = oy0; oy < oy1; ++oy) {
-            const int y = iy + PH - oy * SH;
-            for (int ox = ox0; ox < ox1; ++ox) {
-                const int x = ix + PW - ox * SW, from = ((n * OH + oy) * OW + ox) * C + c;
-                if (y % DH != 0 || x % DW != 0) continue;
-                const intv won = fetch_index(index + from, C - c) == (intv)(y / DH * KW + x / DW);
-                sum += won ? fetch(dy + from, C - c) : (floatv)0.0f;
-            }
+/* A window's place: its first pixel, and the taps of it that lie inside. */
+#define WINDOW(oy, ox)                                                                                       \
+    const int y0 = (oy)*SH - PH, x0 = (ox)*SW - PW;                                                          \
+    const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);                                           \
+    const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
+
+static inline void max_window(const __global float *x, __global float *y, __global ushort *index, GEOMETRY, int n,
+                              int oy, int ox, int c, int left) {
+    WINDOW(oy, ox)
+    floatv best = -INFINITY;
+    intv place = r0 * KW + s0;
+    for (int r = r0; r < r1; ++r) {
+        const __global float *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
+        for (int s = s0; s < s1; ++s, from += DW * C) {
+            const floatv v = fetch(from, left);
+            const intv wins = v > best || isnan(v);
+            best = wins ? v : best;
+            place = wins ? (intv)(r * KW + s) : place;
         }
-        put(accumulate ? sum + fetch(dx + at, C - c) : sum, dx + at, C - c);
+    }
+    const int at = ((n * OH + oy) * OW + ox) * C + c;
+    put(best, y + at, left);
+    if (index) put_index(place, index + at, left);
+}
+
+static inline void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
+                                  int left) {
+    WINDOW(oy, ox)
+    floatv sum = 0.0f;
+    for (int r = r0; r < r1; ++r) {
+        const __global float *from = x + ((n * H + y0 + r) * W + x0 + s0) * C + c;
+        for (int s = s0; s < s1; ++s, from += C) sum += fetch(from, left);
+    }
+    const int taps = count_pad ? KH * KW : (r1 - r0) * (s1 - s0);
+    put(sum * (1.0f / (float)taps), y + ((n * OH + oy) * OW + ox) * C + c, left);
+}
+
+/* The pixels that belong to window (oy, ox) where windows do not overlap: up to the next one, or to the map's end. */
+#define FOR_PIXELS(oy, ox)                                                                                   \
+    const int y_end = (oy) == OH - 1 ? H : ((oy) + 1) * SH, x_end = (ox) == OW - 1 ? W : ((ox) + 1) * SW;    \
+    for (int y = (oy)*SH, r = 0; y < y_end; ++y, ++r)                                                        \
+        for (int x = (ox)*SW, s = 0; x < x_end; ++x, ++s)
+
+static inline void max_spread_window(const __global float *dy, const __global ushort *index, __global float *dx,
+                                     int accumulate, GEOMETRY, int n, int oy, int ox, int c, int left) {
+    const int from = ((n * OH + oy) * OW + ox) * C + c;
+    const floatv g = fetch(dy + from, left);
+    const intv winner = fetch_index(index + from, left);
+    FOR_PIXELS(oy, ox) {
+        const int place = r < KH && s < KW ? r * KW + s : -1;
+        const floatv share = winner == (intv)place ? g : (floatv)0.0f;
+        add_or_put(share, dx + ((n * H + y) * W + x) * C + c, left, accumulate);
     }
 }
 
-static inline float divisor(int taps, int count_pad, int KH, int KW) { return (float)(count_pad ? KH * KW : taps); }
+static inline void average_spread_window(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
+                                         int n, int oy, int ox, int c, int left) {
+    const floatv g = fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)(KH * KW));
+    FOR_PIXELS(oy, ox) {
+        const floatv share = r < KH && s < KW ? g : (floatv)0.0f;
+        add_or_put(share, dx + ((n * H + y) * W + x) * C + c, left, accumulate);
+    }
+}
+
+/* The windows that can hold pixel (iy, ix). */
+#define WINDOWS(iy, ix)                                                                                      \
+    const int oy0 = first_window(iy, PH, (KH - 1) * DH, SH), oy1 = end_window(iy, PH, SH, OH);               \
+    const int ox0 = first_window(ix, PW, (KW - 1) * DW, SW), ox1 = end_window(ix, PW, SW, OW);
+
+static inline void max_gather_pixel(const __global float *dy, const __global ushort *index, __global float *dx,
+                                    int accumulate, GEOMETRY, int n, int iy, int ix, int c, int left) {
+    WINDOWS(iy, ix)
+    floatv sum = 0.0f;
+    for (int oy = oy0; oy < oy1; ++oy)
+        for (int ox = ox0; ox < ox1; ++ox) {
+            const int y = iy + PH - oy * SH, x = ix + PW - ox * SW, r = over(y, DH), s = over(x, DW);
+            if (r * DH != y || s * DW != x) continue;
+            const int from = ((n * OH + oy) * OW + ox) * C + c;
+            const intv won = fetch_index(index + from, left) == (intv)(r * KW + s);
+            sum += won ? fetch(dy + from, left) : (floatv)0.0f;
+        }
+    add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
+}
+
+static inline void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
+                                        int iy, int ix, int c, int left) {
+    WINDOWS(iy, ix)
+    floatv sum = 0.0f;
+    for (int oy = oy0; oy < oy1; ++oy)
+        for (int ox = ox0; ox < ox1; ++ox) {
+            WINDOW(oy, ox)
+            const int taps = count_pad ? KH * KW : (r1 - r0) * (s1 - s0);
+            sum += fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)taps);
+        }
+    add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
+}
+
+#define SHAPE N, H, W, C, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, count_pad
+
+KERNEL void max_forward(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
+    FOR_MAP(OH, OW, max_window, x, y, index, SHAPE);
+}
+
+KERNEL void max_spread(const __global float *dy, const __global ushort *index, __global float *dx, int accumulate,
+                       GEOMETRY) {
+    FOR_MAP(OH, OW, max_spread_window, dy, index, dx, accumulate, SHAPE);
+}
+
+KERNEL void max_gather(const __global float *dy, const __global ushort *index, __global float *dx, int accumulate,
+                       GEOMETRY) {
+    FOR_MAP(H, W, max_gather_pixel, dy, index, dx, accumulate, SHAPE);
+}
 
 KERNEL void average_forward(const __global float *x, __global float *y, GEOMETRY) {
-    FOR_ELEMENTS(n, oy, ox, c, OH, OW) {
-        const int y0 = oy * SH - PH, x0 = ox * SW - PW;
-        const int r0 = first_tap(y0, 1), r1 = end_tap(y0, 1, KH, H);
-        const int s0 = first_tap(x0, 1), s1 = end_tap(x0, 1, KW, W);
-        floatv sum = 0.0f;
-        for (int r = r0; r < r1; ++r)
-            for (int s = s0; s < s1; ++s) sum += fetch(x + ((n * H + y0 + r) * W + x0 + s) * C + c, C - c);
-        const float inverse = 1.0f / divisor((r1 - r0) * (s1 - s0), count_pad, KH, KW);
-        put(sum * inverse, y + ((n * OH + oy) * OW + ox) * C + c, C - c);
-    }
+    FOR_MAP(OH, OW, average_window, x, y, SHAPE);
 }
 
-KERNEL void average_backward(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
-    FOR_ELEMENTS(n, iy, ix, c, H, W) {
-        const int oy0 = first_window(iy, PH, KH - 1, SH), oy1 = end_window(iy, PH, SH, OH);
-        const int ox0 = first_window(ix, PW, KW - 1, SW), ox1 = end_window(ix, PW, SW, OW);
-        const int at = ((n * H + iy) * W + ix) * C + c;
-        floatv sum = 0.0f;
-        for (int oy = oy0; oy < oy1; ++oy) {
-            const int y0 = oy * SH - PH, rows = end_tap(y0, 1, KH, H) - first_tap(y0, 1);
-            for (int ox = ox0; ox < ox1; ++ox) {
-                const int x0 = ox * SW - PW, columns = end_tap(x0, 1, KW, W) - first_tap(x0, 1);
-                const float inverse = 1.0f / divisor(rows * columns, count_pad, KH, KW);
-                sum += fetch(dy + ((n * OH + oy) * OW + ox) * C + c, C - c) * inverse;
-            }
-        }
-        put(accumulate ? sum + fetch(dx + at, C - c) : sum, dx + at, C - c);
-    }
+KERNEL void average_spread(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+    FOR_MAP(OH, OW, average_spread_window, dy, dx, accumulate, SHAPE);
+}
+
+KERNEL void average_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+    FOR_MAP(H, W, average_gather_pixel, dy, dx, accumulate, SHAPE);
 }

@@ -122,19 +122,21 @@ typedef struct filter_cut {
     rf_partials partials;
 } filter_cut;
 
-/* First the panels (x is read again by each), then parts of the positions (each costs a pass over the weights; small
- * enough that the next panel finds x in a cache), then shares of the weights (each reads dy again). */
+/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of the
+ * positions, each of which costs a pass over the weights; where that is too much, groups of panels, and shares of the
+ * weights, each of which reads dy again. */
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+    const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
-    filter_cut c = {.groups = (int)rf_ceil_div(v.k, (size_t)RF_PANEL * config->value[FILTER_PANELS]),
-                    .partials = rf_filter_partials(&v, &o, 1)};
-    double positions = (double)o.n * o.grid_h * o.grid_w, wanted = 8.0 * info->compute_units;
-    double read = rf_view_floats(&o) + positions * v.k, blocks = ceil(positions / config->value[BLOCK]);
-    double parts = RF_MAX(ceil(wanted / c.groups), read / SMALL_FLOATS);
-    parts = RF_MIN(parts, RF_MIN(blocks, read / (4.0 * c.partials.size)));
-    double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
+    filter_cut c = {.partials = rf_filter_partials(&v, &o, 1)};
+    double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])), size = (double)c.partials.size;
+    double positions = (double)o.n * o.grid_h * o.grid_w, read = rf_view_floats(&o) + positions * v.k;
+    double groups = RF_MIN(all, ceil(size / cache_floats));
+    double parts = RF_MIN(ceil(wanted / groups), RF_MIN(ceil(positions / config->value[BLOCK]), read / (4 * size)));
     c.partials.parts = (int)RF_MAX(1, floor(parts));
+    c.groups = (int)RF_MIN(all, RF_MAX(groups, ceil(wanted / c.partials.parts)));
+    double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
     c.shares = (int)RF_MIN(tiles, RF_MAX(1, floor(wanted / c.groups / c.partials.parts)));
     return c;
 }
@@ -144,19 +146,36 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
     return rf_filter_work(&c.partials);
 }
 
+/* The gradients of the outputs k_begin .. k_end-1. */
+static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin, int k_end,
+                             int lanes, const rf_config *config, const rf_device_info *info) {
+    char options[128];
+    int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
+    while (desc.args[count].kind != RF_ARG_END) count++;
+    desc.args[count] = (rf_arg)RF_I32(k_begin);
+    desc.args[count + 1] = (rf_arg)RF_I32(k_end);
+    desc.global[0] = RF_MIN((size_t)c->groups, rf_ceil_div((size_t)(k_end - k_begin), (size_t)RF_PANEL * panels));
+    desc.global[1] = (size_t)c->shares;
+    desc.global[2] = (size_t)c->partials.parts;
+    desc.options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d -DLANES=%d",
+                                     lanes < RF_PANEL ? 8 : channels, lanes < RF_PANEL ? 1 : panels,
+                                     config->value[BLOCK], lanes);
+    return rf_emit(sequence, &desc);
+}
+
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
-    char options[128];
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
     filter_cut c = cut_filter(problem, config, info);
+    int rest = v.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
+    if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1)) rest = 0; /* nothing won; or x again, which is dear */
     RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
-    desc.global[0] = (size_t)c.groups; /* neighbours read the same x */
-    desc.global[1] = (size_t)c.shares;
-    desc.global[2] = (size_t)c.partials.parts;
-    desc.options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d",
-                                     config->value[CHANNELS], config->value[FILTER_PANELS], config->value[BLOCK]);
-    RF_TRY(rf_emit(sequence, &desc));
+    double flops = desc.flops;
+    desc.flops = flops * (v.k - rest) / v.k;
+    if (v.k > rest) RF_TRY(emit_filter(sequence, desc, &c, 0, v.k - rest, RF_PANEL, config, info));
+    desc.flops = flops * rest / v.k;
+    if (rest > 0) RF_TRY(emit_filter(sequence, desc, &c, v.k - rest, v.k, lanes, config, info));
     return c.partials.parts == 1 ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, &c.partials);
 }
 

@@ -157,14 +157,20 @@ static void average_backward(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- solvers ---- */
 
-/* Appends the kernels' GEOMETRY to the arguments, spreads the tasks over the map that is written, and emits. */
+/* Whether no pixel lies in two windows, nor before the first: a window can then write its part of dx alone. */
+static bool is_disjoint(const geometry g) {
+    return g.pad.y == 0 && g.pad.x == 0 && g.dilation.y == 1 && g.dilation.x == 1 && g.stride.y >= g.kernel.y &&
+           g.stride.x >= g.kernel.x;
+}
+
+/* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_family family,
-                      rf_launch_desc *desc) {
+                      rf_launch_desc *desc, rf_shape map) {
     const geometry g = geometry_of(problem);
-    const rf_shape x = problem->x[0], y = problem->y, written = strstr(desc->kernel, "forward") ? y : x;
-    const int numbers[] = {x.n,        x.h,        x.w,     x.c,     y.h,          y.w,
-                           g.kernel.y, g.kernel.x, g.stride.y, g.stride.x, g.pad.y, g.pad.x,
-                           g.dilation.y, g.dilation.x, problem->attrs.count_pad};
+    const rf_shape x = problem->x[0], y = problem->y;
+    const int numbers[] = {x.n,        x.h,        x.w,        x.c,        y.h,     y.w,     g.kernel.y,   g.kernel.x,
+                           g.stride.y, g.stride.x, g.pad.y,    g.pad.x,    g.dilation.y, g.dilation.x,
+                           problem->attrs.count_pad};
     char options[128];
     int used = 0;
     while (desc->args[used].kind != RF_ARG_END) ++used;
@@ -172,42 +178,50 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     desc->program = "pool";
     desc->options = rf_family_options(options, family, info, "%s", "");
     desc->bytes += (double)sizeof(float) * (double)(rf_shape_count(x) + rf_shape_count(y));
-    if (problem->accumulate[0] && written.h == x.h) desc->bytes += (double)sizeof(float) * (double)rf_shape_count(x);
     if (family == RF_GROUP)
-        rf_family_spread(desc, family, info, rf_shape_count(written), 1);
+        rf_family_spread(desc, family, info, rf_shape_count(map), 1);
     else
-        rf_family_spread(desc, family, info, (size_t)written.n * written.h, (size_t)x.w * x.c);
+        rf_family_spread(desc, family, info, (size_t)map.n * map.h, rf_shape_count(x) / ((size_t)map.n * map.h));
     return rf_emit(sequence, desc);
+}
+
+/* The bytes of max pooling's places, and of dx where it is read too. */
+static double index_bytes(const rf_problem *problem) { return 2.0 * (double)rf_shape_count(problem->y); }
+static double added_bytes(const rf_problem *problem) {
+    return problem->accumulate[0] ? (double)(rf_shape_count(problem->x[0]) * sizeof(float)) : 0;
 }
 
 static rf_status max_forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                    const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "max_forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->saved)},
-                           .bytes = t->saved ? 2.0 * (double)rf_shape_count(problem->y) : 0};
-    return emit(sequence, problem, info, family, &desc);
+                           .bytes = t->saved ? index_bytes(problem) : 0};
+    return emit(sequence, problem, info, family, &desc, problem->y);
 }
 
 static rf_status max_backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                     const rf_tensors *t, rf_family family) {
+    const bool disjoint = is_disjoint(geometry_of(problem));
     rf_launch_desc desc = {
-        .kernel = "max_backward",
+        .kernel = disjoint ? "max_spread" : "max_gather",
         .args = {RF_BUF(t->dy), RF_BUF(t->saved), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
-        .bytes = 2.0 * (double)rf_shape_count(problem->y)};
-    return emit(sequence, problem, info, family, &desc);
+        .bytes = index_bytes(problem) + added_bytes(problem)};
+    return emit(sequence, problem, info, family, &desc, disjoint ? problem->y : problem->x[0]);
 }
 
 static rf_status average_forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                        const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "average_forward", .args = {RF_BUF(t->x[0]), RF_BUF(t->y)}};
-    return emit(sequence, problem, info, family, &desc);
+    return emit(sequence, problem, info, family, &desc, problem->y);
 }
 
 static rf_status average_backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                         const rf_tensors *t, rf_family family) {
-    rf_launch_desc desc = {.kernel = "average_backward",
-                           .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])}};
-    return emit(sequence, problem, info, family, &desc);
+    const bool disjoint = is_disjoint(geometry_of(problem));
+    rf_launch_desc desc = {.kernel = disjoint ? "average_spread" : "average_gather",
+                           .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
+                           .bytes = added_bytes(problem)};
+    return emit(sequence, problem, info, family, &desc, disjoint ? problem->y : problem->x[0]);
 }
 
 RF_SOLVER_PAIR(max_f, "max_pool", RF_FORWARD, rf_indexable, NULL, max_forward_build)

@@ -47,13 +47,17 @@ rf_axis rf_axis_of_losses(const rf_curve *curve) {
         high = middle + span_min / 2;
     }
     const double span = high - low;
-    double lowest_raw = low, highest_raw = high;
+    /* Room for the raw losses, but not for every outlier. */
+    double lowest_raw = low, highest_raw = high, scatter = 0;
     for (size_t i = 0; i < n; i++) {
         lowest_raw = fmin(lowest_raw, loss[i]);
-        if (i <= lowest) highest_raw = fmax(highest_raw, loss[i]);
+        if (i > lowest) continue;
+        highest_raw = fmax(highest_raw, loss[i]);
+        scatter += fabs(loss[i] - s[i]) / (double)(lowest + 1);
     }
-    low = fmax(lowest_raw, low - 0.3 * span);
-    high = fmin(fmax(highest_raw, high + 0.12 * span), high + 0.3 * span);
+    const double room = fmax(0.3 * span, fmin(2.5 * scatter, 3 * span));
+    low = fmax(lowest_raw, low - room);
+    high = fmin(fmax(highest_raw, high + 0.12 * span), high + room);
     const rf_axis axis = {.low = low - 0.06 * span, .high = high + 0.04 * span};
     if (axis.high > axis.low && isfinite(axis.high - axis.low)) return axis;
     return (rf_axis){.low = 0, .high = 1}; /* numbers at the end of what a double holds */

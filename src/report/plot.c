@@ -94,7 +94,7 @@ static void draw_loss_axis(const picture *plot) {
         draw_line(cr, GRID, 1, left, y, right, y);
         widest = fmax(widest, rf_text_draw(cr, font, left - 12, y + 4.5, 1, ticks[i].text));
     }
-    if (left - 12 - widest < margin) return; /* no room for the word */
+    if (left - 12 - widest < margin + 8) return; /* no room for the word */
     cairo_save(cr);
     cairo_translate(cr, margin - 6, (top + bottom) / 2);
     cairo_rotate(cr, -M_PI_2);

@@ -7,6 +7,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
+sed -n '/^```c$/,/^```$/p' "$examples/../../README.md" | sed '1d;$d' >"$work/readme.c"
+cmp -s "$work/readme.c" "$examples/range_test.c" || fail "the README's program is not tests/examples/range_test.c"
+
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 cd "$work"
 [ "$(prefix/bin/rangefinder --version)" = "rangefinder $(PKG_CONFIG_PATH=$(find "$work/prefix" -name pkgconfig) \
