@@ -14,12 +14,12 @@
  * merge and fold: a work-item VEC channels.  apply and gradient, tile: a run of rows; group: single elements. */
 #include "common.clh"
 
-static inline int block_begin(int rows, int block, int blocks) { return (int)((long)rows * block / blocks); }
+INLINE int block_begin(int rows, int block, int blocks) { return (int)((long)rows * block / blocks); }
 
-static inline floatv limit(floatv z, float low, float high) {
+INLINE floatv limit(floatv z, float low, float high) {
     return z <= low ? (floatv)low : (z >= high ? (floatv)high : z);
 }
-static inline floatv passed(floatv dy, floatv y, float low, float high) {
+INLINE floatv passed(floatv dy, floatv y, float low, float high) {
     return y <= low || y >= high ? (floatv)0.0f : dy;
 }
 
@@ -41,7 +41,7 @@ static inline floatv passed(floatv dy, floatv y, float low, float high) {
     }
 
 /* Folds n rows of x, from `first` on, into mean and M2 of the `before` rows that the block has seen. */
-static inline void statistics_at(const __global float *x, __global float *means, __global float *squares, int C,
+INLINE void statistics_at(const __global float *x, __global float *means, __global float *squares, int C,
                                  int first, int before, int n, int c, int left) {
     const float share = (float)n / (float)(before + n), weight = (float)before * share;
     const __global float *from = x + first * C + c;
@@ -77,7 +77,7 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
         product += g * (fetch(x + (at), left) - mean);                                                       \
     }
 
-static inline void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
+INLINE void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
                                     const __global float *saved, __global float *sums, __global float *products,
                                     float low, float high, int C, int first, int before, int n, int c, int left) {
     const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
@@ -117,7 +117,7 @@ KERNEL void gradient_sums(const __global float *x, const __global float *y, cons
 #define LINES (ITEMS / COLUMNS)
 
 /* Folds (n, mean, M2) of two parts; Chan, Golub, LeVeque 1979. */
-static inline void chan(float *n, float *mean, float *square, float n2, float mean2, float square2) {
+INLINE void chan(float *n, float *mean, float *square, float n2, float mean2, float square2) {
     const float both = *n + n2;
     if (n2 > 0.0f) {
         const float step = mean2 - *mean, share = n2 / both;
@@ -232,7 +232,7 @@ KERNEL void running(const __global float *running_mean, const __global float *ru
     }
 }
 
-static inline void apply_at(const __global float *x, const __global float *residual, __global float *y,
+INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y,
                             const __global float *saved, const __global float *weight, const __global float *bias,
                             int C, float low, float high, int row, int c, int left) {
     const int at = row * C + c;
@@ -264,7 +264,7 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
     }
 }
 
-static inline void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
+INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
                                __global float *dx, __global float *dresidual, const __global float *saved,
                                const __global float *weight, int C, float low, float high, int accumulate,
                                int accumulate_residual, float inverse, int row, int c, int left) {

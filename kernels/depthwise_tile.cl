@@ -1,10 +1,16 @@
 /* Depthwise convolution (one input and one output channel a group) for CPUs: y[p][c] = act(bias[c] + sum over taps of
  * x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c), w [r][s][c].
- * All three are bound by memory: each walks its output (or dy) once, row by row, in the order in which it lies. */
+ *
+ * All three are bound by memory; each walks its output (or dy) row by row.  A row falls into runs of pixels that the same
+ * taps reach; with 2 or 3 taps along both axes, which is all of a 3x3 kernel with stride 1, a run goes through registers:
+ * for each vector of channels the weights are loaded once for the whole run.  Everything else takes the plain path.
+ * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
 #define Y_OF(pair) ((pair) >> 16)
 #define X_OF(pair) ((int)(short)(pair))
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+#define COLUMNS 128 /* whose reach is kept */
 
 /* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step` and `step` on. */
 typedef struct {
@@ -32,42 +38,104 @@ static inline reach reach_backward(int i, int size, int taps, int stride, int pa
     return r;
 }
 
-/* One output pixel: `from` is the map that is read, `pitch` its row, both axes' taps given. */
-static inline void pixel(const __global float *from, const __global float *w, const __global float *bias,
-                         __global float *to, int c, int pitch, int taps_x, reach y, reach x, int act, int accumulate) {
-    from += y.at * pitch + x.at * c;
-    w += (y.tap * taps_x + x.tap) * c;
-    int step_y = y.step * pitch, step_x = x.step * c, next_y = y.tap_step * taps_x * c, next_x = x.tap_step * c;
-    for (int i = 0; i < c; i += VEC) {
-        int left = c - i;
+static inline floatv activate(floatv v, int act) {
+    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
+    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
+}
+
+/* What a row of the output needs to know. */
+typedef struct {
+    const __global float *w, *bias;
+    int c, pitch, taps_x, act, accumulate; /* pitch: floats in a row of the map that is read */
+} layer;
+
+/* One pixel, from channel `begin` on, any number of taps. */
+static inline void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin) {
+    from += y.at * l.pitch + x.at * l.c;
+    const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c;
+    for (int i = begin; i < l.c; i += VEC) {
+        int left = l.c - i;
         floatv sum = 0.0f;
-        if (bias) sum = fetch(bias + i, left);
-        if (accumulate) sum += fetch(to + i, left);
-        if (y.count == 3 && x.count == 3 && left >= VEC) { /* the usual kernel, away from the edges */
-#pragma unroll
-            for (int a = 0; a < 3; ++a)
-#pragma unroll
-                for (int b = 0; b < 3; ++b)
-                    sum += LOAD(from + i + a * step_y + b * step_x) * LOAD(w + i + a * next_y + b * next_x);
-        } else
-            for (int a = 0; a < y.count; ++a)
-                for (int b = 0; b < x.count; ++b)
-                    sum += fetch(from + i + a * step_y + b * step_x, left) * fetch(w + i + a * next_y + b * next_x, left);
-        if (act) sum = sum <= 0.0f ? (floatv)0.0f : sum;
-        if (act == 2) sum = sum >= 6.0f ? (floatv)6.0f : sum;
+        if (l.bias) sum = fetch(l.bias + i, left);
+        for (int a = 0; a < y.count; ++a)
+            for (int b = 0; b < x.count; ++b)
+                sum += fetch(from + i + a * y.step * l.pitch + b * x.step * l.c, left) *
+                       fetch(w + i + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c, left);
+        sum = activate(sum, l.act);
+        if (l.accumulate) sum += fetch(to + i, left);
         put(sum, to + i, left);
+    }
+}
+
+/* `count` pixels, `advance` floats apart in the map that is read, with A x B taps each, for whole vectors of channels. */
+#define RUN(A, B)                                                                                            \
+    static inline void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x, int count,   \
+                                  int advance) {                                                             \
+        int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
+        from += y.at * l.pitch + x.at * l.c;                                                                 \
+        for (int i = 0; i + VEC <= l.c; i += VEC) {                                                          \
+            const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c + i, *f = from + i;             \
+            __global float *t = to + i;                                                                      \
+            floatv weight[A][B], bias = 0.0f;                                                                \
+            EACH(a, A) EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c); \
+            if (l.bias) bias = LOAD(l.bias + i);                                                             \
+            for (int j = 0; j < count; ++j, f += advance, t += l.c) {                                        \
+                floatv row[A];                                                                               \
+                EACH(a, A) {                                                                                 \
+                    row[a] = a ? (floatv)0.0f : bias;                                                        \
+                    EACH(b, B) row[a] += LOAD(f + a * step_y + b * step_x) * weight[a][b];                   \
+                }                                                                                            \
+                EACH(a, A - 1) row[0] += row[a + 1];                                                         \
+                floatv sum = activate(row[0], l.act);                                                        \
+                if (l.accumulate) sum += LOAD(t);                                                            \
+                STORE(sum, t);                                                                               \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+RUN(3, 3)
+RUN(3, 2)
+RUN(2, 3)
+RUN(2, 2)
+
+/* One row of `width` pixels: run by run. */
+static inline void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns, int width) {
+    int whole = l.c / VEC * VEC;
+    for (int j = 0; j < width;) {
+        reach x = columns[j];
+        int count = 1, advance = j + 1 < width ? columns[j + 1].at - x.at : 0;
+        while (j + count < width && columns[j + count].count == x.count && columns[j + count].tap == x.tap &&
+               columns[j + count].at == x.at + count * advance)
+            ++count;
+        __global float *t = to + j * l.c;
+        int begin = whole, shape = y.count * 4 + x.count;
+        if (shape == 3 * 4 + 3)
+            run_33(from, t, l, y, x, count, advance * l.c);
+        else if (shape == 3 * 4 + 2)
+            run_32(from, t, l, y, x, count, advance * l.c);
+        else if (shape == 2 * 4 + 3)
+            run_23(from, t, l, y, x, count, advance * l.c);
+        else if (shape == 2 * 4 + 2)
+            run_22(from, t, l, y, x, count, advance * l.c);
+        else
+            begin = 0;
+        if (begin < l.c)
+            for (int e = 0; e < count; ++e) pixel(from, t + e * l.c, l, y, columns[j + e], begin);
+        j += count;
     }
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
                       int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation, int act) {
-    FOR_TASKS(row, n * oh) {
-        reach ry = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-        for (int j = 0; j < ow; ++j) {
-            reach rx = reach_forward(j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
-            pixel(x + (long)(row / oh) * h * width * c, w, bias, y + ((long)row * ow + j) * c, c, width * c, X_OF(taps), ry,
-                  rx, act, 0);
+    layer l = {w, bias, c, width * c, X_OF(taps), act, 0};
+    for (int first = 0; first < ow; first += COLUMNS) {
+        int count = min(COLUMNS, ow - first);
+        reach columns[COLUMNS];
+        for (int j = 0; j < count; ++j)
+            columns[j] = reach_forward(first + j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+        FOR_TASKS(row, n * oh) {
+            reach r = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
+            row_of(x + row / oh * h * width * c, y + (row * ow + first) * c, l, r, columns, count);
         }
     }
 }
@@ -75,27 +143,40 @@ __kernel void forward(const __global float *x, const __global float *w, const __
 __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
                             int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
-    FOR_TASKS(row, n * h) {
-        reach ry = reach_backward(row % h, oh, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-        for (int j = 0; j < width; ++j) {
-            reach rx = reach_backward(j, ow, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
-            pixel(dy + (long)(row / h) * oh * ow * c, w, 0, dx + ((long)row * width + j) * c, c, ow * c, X_OF(taps), ry, rx,
-                  0, accumulate);
+    layer l = {w, 0, c, ow * c, X_OF(taps), 0, accumulate};
+    for (int first = 0; first < width; first += COLUMNS) {
+        int count = min(COLUMNS, width - first);
+        reach columns[COLUMNS];
+        for (int j = 0; j < count; ++j)
+            columns[j] = reach_backward(first + j, ow, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+        FOR_TASKS(row, n * h) {
+            reach r = reach_backward(row % h, oh, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
+            row_of(dy + row / h * oh * ow * c, dx + (row * width + first) * c, l, r, columns, count);
         }
     }
 }
 
-/* sum over j < count of x[j*pitch] * dy[j*c], for 4 vectors of channels, added to out. */
-static inline void dot4(const __global float *x, const __global float *dy, __global float *out, int pitch, int c, int count) {
-    floatv sum[4];
-#pragma unroll
-    for (int v = 0; v < 4; ++v) sum[v] = LOAD(out + v * VEC);
-    for (int j = 0; j < count; ++j, x += pitch, dy += c)
-#pragma unroll
-        for (int v = 0; v < 4; ++v) sum[v] += LOAD(x + v * VEC) * LOAD(dy + v * VEC);
-#pragma unroll
-    for (int v = 0; v < 4; ++v) STORE(sum[v], out + v * VEC);
-}
+/* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B taps; x and
+ * out begin at the first tap. */
+#define SUM(A, B)                                                                                            \
+    static inline void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c, int step_y, \
+                                  int step_x, int taps_x, int count, int advance) {                          \
+        for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
+            const __global float *f = x + i, *d = dy + i;                                                    \
+            floatv sum[A][B];                                                                                \
+            EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
+            for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
+                floatv dv = LOAD(d);                                                                         \
+                EACH(a, A) EACH(b, B) sum[a][b] += LOAD(f + a * step_y + b * step_x) * dv;                   \
+            }                                                                                                \
+            EACH(a, A) EACH(b, B) STORE(sum[a][b], out + i + (a * taps_x + b) * c);                          \
+        }                                                                                                    \
+    }
+SUM(3, 3)
+SUM(3, 2)
+SUM(2, 3)
+SUM(2, 2)
+SUM(1, 1)
 
 /* Part `global id` of the rows of dy writes its sums to out[part][taps][c], and bias sums behind the weights' if has_bias;
  * conv_pack.cl adds the parts. */
@@ -103,34 +184,46 @@ __attribute__((reqd_work_group_size(1, 1, 1)))
 __kernel void backward_params(const __global float *x, const __global float *dy, __global float *out, int out_at, int n,
                               int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
                               int has_bias, int part_size) {
-    int all = Y_OF(taps) * X_OF(taps);
-    out += out_at + (long)get_global_id(0) * part_size;
+    int all = Y_OF(taps) * X_OF(taps), whole = c / VEC * VEC, step_y = Y_OF(dilation) * width * c, step_x = X_OF(dilation) * c;
+    out += out_at + get_global_id(0) * part_size;
     for (int i = 0; i < part_size; ++i) out[i] = 0.0f;
     FOR_TASKS(row, n * oh) {
-        const __global float *d = dy + (long)row * ow * c;
-        for (int i = 0; i < c; i += 4 * VEC)
-            for (int t = 0; t < all; ++t) {
-                int iy = row % oh * Y_OF(stride) - Y_OF(pad) + t / X_OF(taps) * Y_OF(dilation);
-                int shift = t % X_OF(taps) * X_OF(dilation) - X_OF(pad);
-                int low = shift >= 0 ? 0 : (-shift + X_OF(stride) - 1) / X_OF(stride);
-                int high = width <= shift ? 0 : min(ow, (width - shift - 1) / X_OF(stride) + 1);
-                if ((uint)iy >= (uint)h || low >= high) continue;
-                const __global float *from =
-                    x + (((long)(row / oh) * h + iy) * width + low * X_OF(stride) + shift) * c + i;
-                if (c - i >= 4 * VEC)
-                    dot4(from, d + low * c + i, out + t * c + i, X_OF(stride) * c, c, high - low);
-                else
-                    for (int v = 0; v < c - i; ++v) {
-                        float sum = out[t * c + i + v];
-                        for (int j = 0; j < high - low; ++j)
-                            sum += from[j * X_OF(stride) * c + v] * d[(low + j) * c + i + v];
-                        out[t * c + i + v] = sum;
-                    }
-            }
+        reach ry = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
+        for (int j = 0; j < ow;) {
+            reach rx = reach_forward(j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+            int last = j + 1;
+            if (rx.tap == 0 && rx.count == X_OF(taps)) /* all taps: until the first that reads behind the row */
+                last = min(ow, (width - 1 - (X_OF(taps) - 1) * X_OF(dilation) + X_OF(pad)) / X_OF(stride) + 1);
+            const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c, *d = dy + (row * ow + j) * c;
+            __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
+            int shape = ry.count * 4 + rx.count, count = last - j, advance = X_OF(stride) * c;
+            if (shape == 3 * 4 + 3)
+                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+            else if (shape == 3 * 4 + 2)
+                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+            else if (shape == 2 * 4 + 3)
+                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+            else if (shape == 2 * 4 + 2)
+                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+            else
+                for (int t = 0; t < ry.count * rx.count; ++t) {
+                    int a = t / rx.count, b = t % rx.count;
+                    sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0, X_OF(taps), count,
+                           advance);
+                }
+            for (int i = whole; i < c; ++i) /* what is left of a vector */
+                for (int t = 0; t < ry.count * rx.count; ++t) {
+                    int a = t / rx.count, b = t % rx.count;
+                    float sum = 0.0f;
+                    for (int e = 0; e < count; ++e) sum += from[a * step_y + b * step_x + e * advance + i] * d[e * c + i];
+                    to[(a * X_OF(taps) + b) * c + i] += sum;
+                }
+            j = last;
+        }
         if (has_bias)
             for (int i = 0; i < c; i += VEC) {
                 floatv sum = fetch(out + all * c + i, c - i);
-                for (int j = 0; j < ow; ++j) sum += fetch(d + j * c + i, c - i);
+                for (int j = 0; j < ow; ++j) sum += fetch(dy + (row * ow + j) * c + i, c - i);
                 put(sum, out + all * c + i, c - i);
             }
     }

@@ -8,18 +8,67 @@
  *
  * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights and the
  * sum of the class weights.  A label outside 0..C-1 gives NaN, and so does a row that holds one.
- * Who owns what: a work-item a row; reduce: one work-item, or one work-group of ITEMS; gradients: single elements. */
+ * Who owns what: a work-item a row; reduce: one work-item, or one work-group of ITEMS; gradients, tile: a row, group: an
+ * element. */
 #include "common.clh"
 
+#ifdef GROUP
+#define FOR_ELEMENTS(f, ...) FOR_TASKS(task, N *C) f(__VA_ARGS__, task / C, task % C, VEC)
+#else
+#define FOR_ELEMENTS(f, ...) FOR_TASKS(row, N) FOR_COLUMNS(C, f, __VA_ARGS__, row)
+#endif
+
+/* c, c + 1, ... */
+#if VEC == 16
+#define COLUMNS_FROM(c) ((intv)(c) + (intv)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#elif VEC == 8
+#define COLUMNS_FROM(c) ((intv)(c) + (intv)(0, 1, 2, 3, 4, 5, 6, 7))
+#elif VEC == 4
+#define COLUMNS_FROM(c) ((intv)(c) + (intv)(0, 1, 2, 3))
+#else
+#define COLUMNS_FROM(c) (c)
+#endif
+
+/* A row's largest number and sum of exponentials; VEC numbers at a time where there are as many. */
+INLINE float row_top(const __global float *row, int C) {
+    float top = row[0];
+    int c = 0;
+#if VEC > 1
+    if (C >= VEC) {
+        float part[VEC];
+        floatv tops = LOAD(row);
+        for (c = VEC; c + VEC <= C; c += VEC) tops = LOAD(row + c) > tops ? LOAD(row + c) : tops;
+        STORE(tops, part);
+        for (int i = 0; i < VEC; ++i) top = part[i] > top ? part[i] : top;
+    }
+#endif
+    for (; c < C; ++c) top = row[c] > top ? row[c] : top;
+    return top;
+}
+
+INLINE float row_total(const __global float *row, int C, float top) {
+    float total = 0.0f;
+    int c = 0;
+#if VEC > 1
+    if (C >= VEC) {
+        float part[VEC];
+        floatv totals = 0.0f;
+        for (; c + VEC <= C; c += VEC) totals += exp(LOAD(row + c) - top);
+        STORE(totals, part);
+        for (int i = 0; i < VEC; ++i) total += part[i];
+    }
+#endif
+    for (; c < C; ++c) total += exp(row[c] - top);
+    return total;
+}
+
 KERNEL void cross_rows(const __global float *x, const __global int *labels, const __global float *class_weights,
-                         __global float *rows, __global float *saved, int N, int C, float smoothing) {
+                       __global float *rows, __global float *saved, int N, int C, float smoothing) {
     FOR_TASKS(r, N) {
         const __global float *row = x + r * C;
         const int label = labels[r];
-        float top = row[0], total = 0.0f, smooth = 0.0f;
-        for (int c = 1; c < C; ++c) top = row[c] > top ? row[c] : top;
-        for (int c = 0; c < C; ++c) total += exp(row[c] - top);
-        const float log_total = log(total);
+        const float top = row_top(row, C), log_total = log(row_total(row, C, top));
+        float smooth = 0.0f;
         if (smoothing > 0.0f)
             for (int c = 0; c < C; ++c) smooth -= class_weights[c] * (row[c] - top - log_total);
         const bool valid = label >= 0 && label < C;
@@ -49,7 +98,7 @@ KERNEL void square_rows(const __global float *x, const __global int *labels, __g
 
 #ifdef GROUP
 /* The sum of ITEMS numbers, one of each work-item, in a fixed order; every work-item gets it. */
-static inline float group_sum(float value, __local float *scratch) {
+INLINE float group_sum(float value, __local float *scratch) {
     const int item = (int)get_local_id(0);
     scratch[item] = value;
     for (int stride = ITEMS / 2; stride > 0; stride /= 2) {
@@ -93,26 +142,36 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
     }
 }
 
+INLINE void cross_gradient_at(const __global float *x, const __global int *labels,
+                                     const __global float *class_weights, const __global float *saved,
+                                     __global float *dx, int N, int C, float scale, float smoothing, int accumulate,
+                                     int r, int c, int left) {
+    const int label = labels[r], at = r * C + c;
+    const float weight = label >= 0 && label < C ? class_weights[label] : NAN;
+    const floatv p = exp(fetch(x + at, left) - saved[r] - saved[N + r]);
+    const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)1.0f : (floatv)0.0f;
+    floatv g = (1.0f - smoothing) * weight * (p - target);
+    if (smoothing > 0.0f) g += smoothing / (float)C * (p * saved[2 * N + 1] - fetch(class_weights + c, left));
+    put(g * scale + (accumulate ? fetch(dx + at, left) : (floatv)0.0f), dx + at, left);
+}
+
 KERNEL void cross_gradient(const __global float *x, const __global int *labels, const __global float *class_weights,
-                             const __global float *saved, const __global float *dy, __global float *dx, int N, int C,
-                             float smoothing, int accumulate) {
-    const float scale = dy[0] / saved[2 * N], classes = saved[2 * N + 1];
-    FOR_TASKS(i, N * C) {
-        const int r = i / C, c = i % C, label = labels[r];
-        const float p = exp(x[i] - saved[r] - saved[N + r]);
-        const float weight = label >= 0 && label < C ? class_weights[label] : NAN;
-        float g = (1.0f - smoothing) * weight * (p - (c == label ? 1.0f : 0.0f));
-        if (smoothing > 0.0f) g += smoothing / (float)C * (p * classes - class_weights[c]);
-        dx[i] = g * scale + (accumulate ? dx[i] : 0.0f);
-    }
+                           const __global float *saved, const __global float *dy, __global float *dx, int N, int C,
+                           float smoothing, int accumulate) {
+    const float scale = dy[0] / saved[2 * N];
+    FOR_ELEMENTS(cross_gradient_at, x, labels, class_weights, saved, dx, N, C, scale, smoothing, accumulate);
+}
+
+INLINE void square_gradient_at(const __global float *x, const __global int *labels, __global float *dx, int C,
+                                      float scale, int accumulate, int r, int c, int left) {
+    const int label = labels[r], at = r * C + c;
+    const float one = label >= 0 && label < C ? 1.0f : NAN;
+    const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)one : (floatv)(one - one);
+    const floatv g = (fetch(x + at, left) - target) * scale;
+    put(accumulate ? g + fetch(dx + at, left) : g, dx + at, left);
 }
 
 KERNEL void square_gradient(const __global float *x, const __global int *labels, const __global float *dy,
-                              __global float *dx, int N, int C, int accumulate) {
-    const float scale = 2.0f * dy[0] / ((float)N * (float)C);
-    FOR_TASKS(i, N * C) {
-        const int r = i / C, c = i % C, label = labels[r];
-        const float target = label >= 0 && label < C ? (c == label ? 1.0f : 0.0f) : NAN;
-        dx[i] = (x[i] - target) * scale + (accumulate ? dx[i] : 0.0f);
-    }
+                            __global float *dx, int N, int C, int accumulate) {
+    FOR_ELEMENTS(square_gradient_at, x, labels, dx, C, 2.0f * dy[0] / ((float)N * (float)C), accumulate);
 }

@@ -28,21 +28,21 @@
 #endif
 
 /* Divisions are dear, and strides and dilations mostly 1. */
-static inline int over(int value, int by) { return by == 1 ? value : value / by; }
+INLINE int over(int value, int by) { return by == 1 ? value : value / by; }
 /* The taps [first, end) of a window at `start` (which may be negative) that fall inside [0, size). */
-static inline int first_tap(int start, int step) { return start < 0 ? over(-start + step - 1, step) : 0; }
-static inline int end_tap(int start, int step, int taps, int size) {
+INLINE int first_tap(int start, int step) { return start < 0 ? over(-start + step - 1, step) : 0; }
+INLINE int end_tap(int start, int step, int taps, int size) {
     return start >= size ? 0 : min(taps, over(size - start + step - 1, step));
 }
 /* The windows [first, end) that can hold pixel `at`; `reach` is (taps-1)*step. */
-static inline int first_window(int at, int pad, int reach, int stride) {
+INLINE int first_window(int at, int pad, int reach, int stride) {
     return at + pad < reach ? 0 : over(at + pad - reach + stride - 1, stride);
 }
-static inline int end_window(int at, int pad, int stride, int count) {
+INLINE int end_window(int at, int pad, int stride, int count) {
     return min(count, over(at + pad, stride) + 1);
 }
 
-static inline void put_index(intv v, __global ushort *p, int left) {
+INLINE void put_index(intv v, __global ushort *p, int left) {
 #if VEC == 1
     *p = (ushort)v;
 #else
@@ -56,7 +56,7 @@ static inline void put_index(intv v, __global ushort *p, int left) {
 #endif
 }
 
-static inline intv fetch_index(const __global ushort *p, int left) {
+INLINE intv fetch_index(const __global ushort *p, int left) {
 #if VEC == 1
     return *p;
 #else
@@ -67,7 +67,7 @@ static inline intv fetch_index(const __global ushort *p, int left) {
 #endif
 }
 
-static inline void add_or_put(floatv v, __global float *p, int left, int accumulate) {
+INLINE void add_or_put(floatv v, __global float *p, int left, int accumulate) {
     put(accumulate ? v + fetch(p, left) : v, p, left);
 }
 
@@ -77,7 +77,7 @@ static inline void add_or_put(floatv v, __global float *p, int left, int accumul
     const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);                                           \
     const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
 
-static inline void max_window(const __global float *x, __global float *y, __global ushort *index, GEOMETRY, int n,
+INLINE void max_window(const __global float *x, __global float *y, __global ushort *index, GEOMETRY, int n,
                               int oy, int ox, int c, int left) {
     WINDOW(oy, ox)
     floatv best = -INFINITY;
@@ -86,7 +86,7 @@ static inline void max_window(const __global float *x, __global float *y, __glob
         const __global float *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
         for (int s = s0; s < s1; ++s, from += DW * C) {
             const floatv v = fetch(from, left);
-            const intv wins = v > best || isnan(v);
+            const intv wins = (v > best) | (v != v);
             best = wins ? v : best;
             place = wins ? (intv)(r * KW + s) : place;
         }
@@ -96,7 +96,7 @@ static inline void max_window(const __global float *x, __global float *y, __glob
     if (index) put_index(place, index + at, left);
 }
 
-static inline void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
+INLINE void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
                                   int left) {
     WINDOW(oy, ox)
     floatv sum = 0.0f;
@@ -114,7 +114,7 @@ static inline void average_window(const __global float *x, __global float *y, GE
     for (int y = (oy)*SH, r = 0; y < y_end; ++y, ++r)                                                        \
         for (int x = (ox)*SW, s = 0; x < x_end; ++x, ++s)
 
-static inline void max_spread_window(const __global float *dy, const __global ushort *index, __global float *dx,
+INLINE void max_spread_window(const __global float *dy, const __global ushort *index, __global float *dx,
                                      int accumulate, GEOMETRY, int n, int oy, int ox, int c, int left) {
     const int from = ((n * OH + oy) * OW + ox) * C + c;
     const floatv g = fetch(dy + from, left);
@@ -126,7 +126,7 @@ static inline void max_spread_window(const __global float *dy, const __global us
     }
 }
 
-static inline void average_spread_window(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
+INLINE void average_spread_window(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
                                          int n, int oy, int ox, int c, int left) {
     const floatv g = fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)(KH * KW));
     FOR_PIXELS(oy, ox) {
@@ -140,22 +140,23 @@ static inline void average_spread_window(const __global float *dy, __global floa
     const int oy0 = first_window(iy, PH, (KH - 1) * DH, SH), oy1 = end_window(iy, PH, SH, OH);               \
     const int ox0 = first_window(ix, PW, (KW - 1) * DW, SW), ox1 = end_window(ix, PW, SW, OW);
 
-static inline void max_gather_pixel(const __global float *dy, const __global ushort *index, __global float *dx,
+INLINE void max_gather_pixel(const __global float *dy, const __global ushort *index, __global float *dx,
                                     int accumulate, GEOMETRY, int n, int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;
-    for (int oy = oy0; oy < oy1; ++oy)
-        for (int ox = ox0; ox < ox1; ++ox) {
-            const int y = iy + PH - oy * SH, x = ix + PW - ox * SW, r = over(y, DH), s = over(x, DW);
-            if (r * DH != y || s * DW != x) continue;
-            const int from = ((n * OH + oy) * OW + ox) * C + c;
+    for (int oy = oy0; oy < oy1; ++oy) {
+        const int y = iy + PH - oy * SH, r = over(y, DH);
+        for (int ox = ox0; ox < ox1 && r * DH == y; ++ox) {
+            const int x = ix + PW - ox * SW, s = over(x, DW), from = ((n * OH + oy) * OW + ox) * C + c;
+            if (s * DW != x) continue;
             const intv won = fetch_index(index + from, left) == (intv)(r * KW + s);
             sum += won ? fetch(dy + from, left) : (floatv)0.0f;
         }
+    }
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
 }
 
-static inline void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
+INLINE void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
                                         int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;

@@ -5,7 +5,7 @@
  * element. */
 #include "common.clh"
 
-static inline void sum_at(__global float *to, const __global float *a, const __global float *b, int c, int left) {
+INLINE void sum_at(__global float *to, const __global float *a, const __global float *b, int c, int left) {
     const floatv v = fetch(a + c, left);
     put(b ? v + fetch(b + c, left) : v, to + c, left);
 }

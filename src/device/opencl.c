@@ -194,7 +194,7 @@ static void close_opencl(rf_device *device) {
         clReleaseCommandQueue(cl->queue);
     }
     rf_program_free_all(cl);
-    if (cl->context != NULL) clReleaseContext(cl->context);
+    if (cl->context != NULL && !cl->compiler_stuck) clReleaseContext(cl->context);
     free(cl);
     device->handle = NULL;
 }

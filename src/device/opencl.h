@@ -40,9 +40,10 @@ void rf_program_free_all(rf_opencl *cl);
 /* The text of kernels/<name>.cl with its #includes put in (program_source.c). */
 rf_status rf_program_source(rf_str *out, const char *name);
 
-/* Builds under the time limit (program_build.c).  With `binary`, fetches it too; NULL if the driver gives
- * none. Owns: free(*binary).  what: for messages, "conv.cl". */
-rf_status rf_program_build(rf_opencl *cl, cl_program program, const char *options, const char *what,
+/* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
+ * NULL then. With `binary`, fetches that too; NULL if the driver gives none: free(*binary).  what: for
+ * messages, "conv.cl". */
+rf_status rf_program_build(rf_opencl *cl, cl_program *program, const char *options, const char *what,
                            void **binary, size_t *length);
 
 /* Binaries kept in the user's cache folder (program_cache.c).  Whatever is wrong with a file means: not

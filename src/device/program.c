@@ -40,27 +40,41 @@ static rf_cache_key key_of(const rf_device_info *info, const char *source, const
     return key;
 }
 
-/* A binary that the driver refuses is as good as none. */
-static bool build_cached(rf_program *p, rf_opencl *cl, const rf_cache_key *key, const char *options) {
+/* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a program a second
+ * time, used or not: three times the start-up of a first run. */
+static bool driver_caches(const rf_device_info *info) {
+    return strstr(info->platform, "Portable Computing Language") != NULL;
+}
+
+/* A binary that the driver refuses is as good as none; an empty one says that the program was built before. */
+static rf_status build_cached(rf_program *p, rf_opencl *cl, const rf_cache_key *key, const char *options) {
     void *binary;
     size_t length;
-    if (!rf_program_cache_load(&binary, &length, key)) return false;
+    if (!rf_program_cache_load(&binary, &length, key)) return RF_E_IO;
+    if (length == 0) {
+        p->is_new = false;
+        free(binary);
+        return RF_E_IO;
+    }
     const unsigned char *bytes = binary;
     cl_int error, accepted = CL_SUCCESS;
     cl_program program =
         clCreateProgramWithBinary(cl->context, 1, &cl->id, &length, &bytes, &accepted, &error);
-    if (program != NULL && error == CL_SUCCESS && accepted == CL_SUCCESS &&
-        rf_program_build(cl, program, options, p->name, NULL, NULL) == RF_OK) {
+    rf_status status = program != NULL && accepted == CL_SUCCESS ? RF_OK : RF_E_DEVICE;
+    if (status == RF_OK) status = rf_program_build(cl, &program, options, p->name, NULL, NULL);
+    if (status == RF_OK) {
         p->handle = program;
-        program = NULL;
-    }
-    if (program != NULL) clReleaseProgram(program);
+        p->is_new = false;
+    } else if (program != NULL)
+        clReleaseProgram(program);
     free(binary);
-    return p->handle != NULL;
+    return status;
 }
 
-static rf_status build_source(rf_program *p, rf_opencl *cl, const rf_cache_key *key, const char *source,
+static rf_status build_source(rf_program *p, rf_device *device, const rf_cache_key *key, const char *source,
                               const char *options) {
+    rf_opencl *cl = rf_opencl_of(device);
+    bool keep = !driver_caches(&device->info);
     void *binary = NULL;
     size_t length = 0;
     cl_int error;
@@ -68,12 +82,11 @@ static rf_status build_source(rf_program *p, rf_opencl *cl, const rf_cache_key *
     snprintf(what, sizeof what, "%s.cl", p->name);
     cl_program program = clCreateProgramWithSource(cl->context, 1, &source, NULL, &error);
     if (program == NULL) return rf_opencl_fail(error, "%s", what);
-    rf_status status = rf_program_build(cl, program, options, what, &binary, &length);
+    rf_status status = rf_program_build(cl, &program, options, what, keep ? &binary : NULL, keep ? &length : NULL);
     if (status == RF_OK) {
         p->handle = program;
-        p->is_new = true;
-        if (binary != NULL) rf_program_cache_store(key, binary, length);
-    } else
+        if (binary != NULL || (p->is_new && !keep)) rf_program_cache_store(key, binary != NULL ? binary : "", length);
+    } else if (program != NULL)
         clReleaseProgram(program);
     free(binary);
     return status;
@@ -82,12 +95,18 @@ static rf_status build_source(rf_program *p, rf_opencl *cl, const rf_cache_key *
 static rf_status build(rf_program *p, rf_device *device) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_str source = {0};
+    if (cl->compiler_stuck)
+        return rf_fail(RF_E_DEVICE,
+                       "%s.cl was not built: the device's compiler is still busy with another program",
+                       p->name);
     char *options = rf_format("-cl-std=CL1.2%s%s%s", cl->has_fma ? "" : " -DRF_NO_FMA",
                               p->options[0] ? " " : "", p->options);
     rf_status status = options != NULL ? rf_program_source(&source, p->name) : RF_E_MEMORY;
     if (status == RF_OK) {
         rf_cache_key key = key_of(&device->info, source.data, options);
-        if (!build_cached(p, cl, &key, options)) status = build_source(p, cl, &key, source.data, options);
+        p->is_new = true;
+        status = build_cached(p, cl, &key, options);
+        if (status != RF_OK && !cl->compiler_stuck) status = build_source(p, device, &key, source.data, options);
     }
     rf_str_free(&source);
     free(options);

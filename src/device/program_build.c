@@ -1,5 +1,6 @@
 /* Building a program in a thread of its own, under a time limit, since a driver's compiler may hang.
- * A thread that passed the limit is left running with all that it uses: the job, the program, the context. */
+ * A thread that passed the limit is left running, and owns all that it uses: the job and the program.  Nobody
+ * else may even release that program, which waits for the end of the build in some drivers (PoCL). */
 #include "device/opencl.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@ typedef struct job {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done, abandoned; /* under the lock; whoever sees the other one set frees the job */
-    cl_program program;   /* retained */
+    cl_program program;   /* the caller's; the thread's once abandoned */
     cl_device_id id;
     char *options; /* owned */
     bool want_binary;
@@ -24,7 +25,6 @@ typedef struct job {
 static void job_free(job *j) {
     pthread_cond_destroy(&j->changed);
     pthread_mutex_destroy(&j->lock);
-    clReleaseProgram(j->program);
     free(j->options);
     free(j->binary);
     free(j);
@@ -53,7 +53,10 @@ static void *run(void *argument) {
     bool alone = j->abandoned;
     pthread_cond_signal(&j->changed);
     pthread_mutex_unlock(&j->lock);
-    if (alone) job_free(j);
+    if (alone) {
+        clReleaseProgram(j->program);
+        job_free(j);
+    }
     return NULL;
 }
 
@@ -71,7 +74,6 @@ static job *job_create(rf_opencl *cl, cl_program program, const char *options, b
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    clRetainProgram(program);
     j->program = program;
     j->id = cl->id;
     j->options = copy;
@@ -126,37 +128,54 @@ static void first_error(char *out, size_t size, cl_program program, cl_device_id
     free(log);
 }
 
-rf_status rf_program_build(rf_opencl *cl, cl_program program, const char *options, const char *what,
+/* With a stack that a compiler's recursion over a long kernel does not outgrow. */
+static bool start(pthread_t *thread, job *j) {
+    enum { STACK_BYTES = 64 << 20 };
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    bool started = pthread_create(thread, &attributes, run, j) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+static rf_status give_up(rf_opencl *cl, cl_program *program, const char *what, double seconds) {
+    *program = NULL;
+    cl->compiler_stuck = true;
+    if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted while %s was being built", what);
+    return rf_fail(RF_E_DEVICE,
+                   "%s: the compiler did not end within %g s ($RANGEFINDER_BUILD_TIMEOUT sets the limit)",
+                   what, seconds);
+}
+
+static rf_status fail_build(const job *j, const char *what) {
+    char reason[512];
+    if (j->error != CL_BUILD_PROGRAM_FAILURE)
+        return rf_opencl_fail(j->error, "%s: building (options: %s)", what, j->options);
+    first_error(reason, sizeof reason, j->program, j->id);
+    return rf_fail(RF_E_DEVICE, "%s does not compile: %s (options: %s)", what, reason, j->options);
+}
+
+rf_status rf_program_build(rf_opencl *cl, cl_program *program, const char *options, const char *what,
                            void **binary, size_t *length) {
+    rf_status status = RF_OK;
     pthread_t thread;
     double seconds = limit_seconds();
     if (binary != NULL) *binary = NULL;
-    if (cl->compiler_stuck)
-        return rf_fail(RF_E_DEVICE,
-                       "%s was not built: the device's compiler is still busy with another program", what);
-    job *j = job_create(cl, program, options, binary != NULL);
+    job *j = job_create(cl, *program, options, binary != NULL);
     if (j == NULL) return RF_E_MEMORY;
-    if (pthread_create(&thread, NULL, run, j) != 0) {
+    if (!start(&thread, j)) {
         job_free(j);
         return rf_fail(RF_E_MEMORY, "%s: no thread could be started to build it", what);
     }
     if (!wait_for(j, seconds)) {
         pthread_detach(thread);
-        cl->compiler_stuck = true;
-        if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted while %s was being built", what);
-        return rf_fail(RF_E_DEVICE,
-                       "%s: the compiler did not end within %g s ($RANGEFINDER_BUILD_TIMEOUT sets the limit)",
-                       what, seconds);
+        return give_up(cl, program, what, seconds);
     }
     pthread_join(thread, NULL);
-    rf_status status = RF_OK;
-    if (j->error != CL_SUCCESS) {
-        char reason[512];
-        first_error(reason, sizeof reason, program, cl->id);
-        status = j->error == CL_BUILD_PROGRAM_FAILURE
-                     ? rf_fail(RF_E_DEVICE, "%s does not compile: %s (options: %s)", what, reason, options)
-                     : rf_opencl_fail(j->error, "%s: building (options: %s)", what, options);
-    } else if (binary != NULL) {
+    if (j->error != CL_SUCCESS)
+        status = fail_build(j, what);
+    else if (binary != NULL) {
         *binary = j->binary;
         *length = j->length;
         j->binary = NULL;

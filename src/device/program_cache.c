@@ -1,4 +1,5 @@
 /* Program binaries in the user's cache folder, one file a program, named by the hash of all that made it.
+ * Where the driver keeps its own the file holds none, and only says that the program was built here before.
  * A file is trusted only if its header, length and checksum agree; it is written aside and renamed. */
 #include "device/opencl.h"
 
@@ -38,7 +39,7 @@ bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *ke
     *binary = NULL;
     if (path == NULL || rf_file_read(&data, &size, path, MAX_BINARY_BYTES) != RF_OK) goto done;
     header h;
-    if (size <= sizeof h) goto done;
+    if (size < sizeof h) goto done;
     memcpy(&h, data, sizeof h);
     size -= sizeof h;
     if (memcmp(h.magic, magic, sizeof magic) != 0 || memcmp(&h.key, key, sizeof *key) != 0 ||
@@ -62,7 +63,7 @@ void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t 
     rf_outfile *file = NULL;
     if (path != NULL && length <= MAX_BINARY_BYTES - sizeof h && rf_outfile_open(&file, path) == RF_OK) {
         fwrite(&h, sizeof h, 1, rf_outfile_stream(file));
-        fwrite(binary, length, 1, rf_outfile_stream(file));
+        if (length > 0) fwrite(binary, length, 1, rf_outfile_stream(file));
         rf_outfile_commit(file);
     }
     free(path);

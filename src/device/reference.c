@@ -24,8 +24,11 @@ static rf_status find(rf_found_list *list, int platform) {
     snprintf(found.info.version, sizeof found.info.version, "%s", rf_version());
     found.info.compute_units = rf_cpu_count();
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page > 0) found.info.memory_bytes = (size_t)pages * (size_t)page;
-    found.info.max_alloc_bytes = found.info.memory_bytes;
+    if (pages > 0 && page > 0)
+        found.info.memory_bytes = (size_t)pages * (size_t)page;
+    else
+        found.info.memory_bytes = PTRDIFF_MAX;
+    found.info.max_alloc_bytes = found.info.memory_bytes - ALIGNMENT;
     return rf_found_add(list, &found);
 }
 
@@ -46,7 +49,7 @@ static rf_status profile(rf_device *device, bool on) {
 
 static rf_status alloc(rf_buffer *buffer) {
     size_t bytes = RF_MAX(buffer->bytes, 4);
-    if (bytes <= PTRDIFF_MAX - ALIGNMENT)
+    if (bytes <= buffer->device->info.max_alloc_bytes)
         buffer->handle = aligned_alloc(ALIGNMENT, rf_round_up(bytes, ALIGNMENT));
     if (buffer->handle != NULL) return RF_OK;
     return rf_fail(RF_E_MEMORY, "out of memory: %zu MB could not be had on the host", buffer->bytes >> 20);

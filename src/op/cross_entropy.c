@@ -85,7 +85,7 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->state[0]), RF_BUF(t->work),
                                     RF_BUF(t->saved), RF_I32(x.n), RF_I32(x.c), RF_F32(problem->attrs.smoothing)},
                            .bytes = (double)(rf_shape_count(x) * sizeof(float))};
-    RF_TRY(rf_loss_emit(sequence, info, family, &rows, (size_t)x.n));
+    RF_TRY(rf_loss_emit(sequence, info, family, &rows, (size_t)x.n, x.c));
     return rf_loss_reduce(sequence, problem, info, family, t, t->state[0], t->saved);
 }
 
@@ -97,7 +97,7 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                                     RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(x.n), RF_I32(x.c),
                                     RF_F32(problem->attrs.smoothing), RF_I32(problem->accumulate[0])},
                            .bytes = 2.0 * (double)(rf_shape_count(x) * sizeof(float))};
-    return rf_loss_emit(sequence, info, family, &desc, rf_shape_count(x));
+    return rf_loss_emit(sequence, info, family, &desc, family == RF_TILE ? (size_t)x.n : rf_shape_count(x), x.c);
 }
 
 RF_SOLVER_PAIR(cross_f, "cross_entropy", RF_FORWARD, rf_indexable, rf_loss_workspace, forward_build)

@@ -56,7 +56,7 @@ static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, c
                            .args = {RF_BUF(x), RF_BUF(y), RF_BUF(t->rng), RF_I32(count), RF_U32(problem->id),
                                     RF_U32(limit_of(problem)), RF_F32(scale_of(problem)), RF_I32(accumulate)},
                            .bytes = (accumulate ? 3.0 : 2.0) * (double)count * sizeof(float)};
-    rf_family_spread(&desc, family, info, rf_ceil_div(count, 4), 16);
+    rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 32 : 4), family == RF_TILE ? 128 : 16);
     return rf_emit(sequence, &desc);
 }
 

@@ -20,12 +20,12 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
 }
 
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_launch_desc *desc,
-                       size_t tasks) {
+                       size_t tasks, int classes) {
     char options[128];
     desc->program = "loss";
     desc->options = rf_family_options(options, family, info, "%s", "");
     if (tasks > 0)
-        rf_family_spread(desc, family, info, tasks, 64);
+        rf_family_spread(desc, family, info, tasks, 8 * (size_t)classes);
     else
         desc->global[0] = desc->local[0] = rf_family_group(family, info); /* one work-group */
     return rf_emit(sequence, desc);
@@ -36,5 +36,5 @@ rf_status rf_loss_reduce(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc desc = {.kernel = "reduce",
                            .args = {RF_BUF(t->work), RF_BUF(class_weights), RF_BUF(t->y), RF_BUF(totals),
                                     RF_I32(problem->x[0].n), RF_I32(problem->x[0].c)}};
-    return rf_loss_emit(sequence, info, family, &desc, 0);
+    return rf_loss_emit(sequence, info, family, &desc, 0, 0);
 }

@@ -402,12 +402,12 @@ static rf_status find_format(const struct format **out, const char *path) {
 }
 
 rf_status rf_report_plot_check(const char *path) {
-    const struct format *format;
+    const struct format *format = NULL;
     return find_format(&format, path);
 }
 
 rf_status rf_report_plot(const rf_report *report, const char *path) {
-    const struct format *format;
+    const struct format *format = NULL;
     rf_outfile *file = NULL;
     cairo_surface_t *surface = NULL;
     cairo_t *cr = NULL;

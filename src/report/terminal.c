@@ -13,7 +13,8 @@ enum {
     COLUMNS_MAX = 400,
     ROWS_MIN = 8,
     ROWS_MAX = 200,
-    ROWS_AROUND = 4,
+    ROWS_BELOW = 2,
+    ROWS_ABOVE = 2,
     DOTS_X = 2,
     DOTS_Y = 4
 };
@@ -225,7 +226,8 @@ static int label_width(const rf_axis *losses, int height) {
     return (int)width;
 }
 
-static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, const rf_terminal_options *options) {
+static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, bool range,
+                             const rf_terminal_options *options) {
     const int columns = options->columns ? options->columns : 80, rows = options->rows ? options->rows : 20;
     canvas->columns = RF_MIN(RF_MAX(columns, COLUMNS_MIN), COLUMNS_MAX);
     canvas->rows = RF_MIN(RF_MAX(rows, ROWS_MIN), ROWS_MAX);
@@ -233,8 +235,8 @@ static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, const r
     canvas->colour = options->colour;
     canvas->rates = rf_axis_of_rates(curve);
     canvas->losses = rf_axis_of_losses(curve);
-    canvas->top = 2;
-    canvas->height = canvas->rows - ROWS_AROUND;
+    canvas->top = range ? ROWS_ABOVE : 0;
+    canvas->height = canvas->rows - canvas->top - ROWS_BELOW;
     canvas->left = label_width(&canvas->losses, canvas->height) + 3;
     canvas->width = canvas->columns - canvas->left - 1;
     canvas->cells = rf_alloc((size_t)(canvas->rows * canvas->columns), sizeof *canvas->cells);
@@ -249,10 +251,11 @@ rf_status rf_report_terminal(char **out, const rf_report *report, const rf_termi
     text_canvas canvas = {0};
     rf_str text = {0};
     *out = NULL;
-    rf_status status = open_canvas(&canvas, curve, options);
+    const bool range = verdict && verdict->kind == RF_VERDICT_RANGE;
+    rf_status status = open_canvas(&canvas, curve, range, options);
     if (status != RF_OK) goto done;
     draw_axes(&canvas);
-    if (verdict && verdict->kind == RF_VERDICT_RANGE) draw_range(&canvas, verdict);
+    if (range) draw_range(&canvas, verdict);
     set_dots(&canvas, curve);
     draw_dots(&canvas);
     if (!isfinite(curve->loss[curve->count - 1]))

@@ -1,0 +1,235 @@
+/* Range tests against PyTorch's losses: same weights, same images, same rates, for each optimizer and option.
+ *
+ * The losses come from tools/fixtures/range_tests.py, which runs `range_test_test --cases FOLDER` for the table below
+ * and the weights, and computes the same images as `make_dataset`.  How many steps of a case are compared is said there:
+ * until the network diverges, or PyTorch itself no longer agrees with PyTorch in double precision. */
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "rangefinder/rangefinder.h"
+
+enum { MAX_STEPS = 64, CLASSES = 10 };
+static const double tolerance = 1e-3; /* of max(1, loss) */
+
+typedef struct sample {
+    const char *label, *model;
+    rf_images images;
+    int count;
+    rf_trainer_desc training;
+    rf_range_test_desc test;
+} sample;
+
+static const double grey_mean[] = {0.31}, grey_std[] = {0.24};
+static const double colour_mean[] = {0.3, 0.33, 0.36}, colour_std[] = {0.22, 0.24, 0.26};
+static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
+
+#define GREY    .images = {1, 28, 28, CLASSES}, .count = 61
+#define COLOUR  .images = {3, 16, 16, CLASSES}, .count = 43
+#define ON_GREY .mean = grey_mean, .std = grey_std, .no_shuffle = true
+#define ON_RGB  .mean = colour_mean, .std = colour_std, .no_shuffle = true
+#define SIMPLE  .model = "simplecnn", GREY
+#define LENET   .model = "lenet", GREY
+#define RESNET  .model = "resnet20", COLOUR
+#define SGD     .optimizer = {.name = "sgd"}
+#define HEAVY   .optimizer = {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4}
+#define DAMPED  .optimizer = {.name = "sgd", .momentum = 0.8, .dampening = 0.3}
+#define ADAM    .optimizer = {.name = "adam"}
+#define ADAMW   .optimizer = {.name = "adamw"}
+#define TUNED   .optimizer = {.name = "adam", .beta1 = 0.7, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1}
+#define RMSPROP .optimizer = {.name = "rmsprop"}
+#define ROLLING .optimizer = {.name = "rmsprop", .momentum = 0.5, .alpha = 0.9, .eps = 1e-5, .weight_decay = 0.01}
+#define STEPS   .iterations = 30
+#define SLOW    .test = {1e-4, 10, STEPS} /* plain gradients */
+#define FAST    .test = {1e-6, 0.1, STEPS} /* adaptive ones */
+#define GROUPS(list) .groups = list, .group_count = RF_COUNT(list)
+
+static const rf_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
+static const rf_group frozen_stem[] = {{"conv1.*", 0}, {"bn1.*", 0}, {"*.bias", 2}};
+
+static const sample samples[] = {
+    {"simplecnn sgd", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, SLOW},
+    {"simplecnn sgd nesterov", SIMPLE, .training = {.batch = 16, HEAVY, ON_GREY}, SLOW},
+    {"simplecnn adam", SIMPLE, .training = {.batch = 16, ADAM, ON_GREY}, FAST},
+    {"simplecnn adamw", SIMPLE, .training = {.batch = 16, ADAMW, ON_GREY}, FAST},
+    {"simplecnn rmsprop", SIMPLE, .training = {.batch = 16, RMSPROP, ON_GREY}, FAST},
+    {"lenet sgd", LENET, .training = {.batch = 12, SGD, ON_GREY}, SLOW},
+    {"lenet sgd nesterov", LENET, .training = {.batch = 12, HEAVY, ON_GREY}, SLOW},
+    {"lenet adam", LENET, .training = {.batch = 12, ADAM, ON_GREY}, FAST},
+    {"lenet adamw", LENET, .training = {.batch = 12, ADAMW, ON_GREY}, FAST},
+    {"lenet rmsprop", LENET, .training = {.batch = 12, RMSPROP, ON_GREY}, FAST},
+    {"resnet20 sgd", RESNET, .training = {.batch = 8, SGD, ON_RGB}, SLOW},
+    {"resnet20 sgd nesterov", RESNET, .training = {.batch = 8, HEAVY, ON_RGB}, SLOW},
+    {"resnet20 adam", RESNET, .training = {.batch = 8, ADAM, ON_RGB}, FAST},
+    {"resnet20 adamw", RESNET, .training = {.batch = 8, ADAMW, ON_RGB}, FAST},
+    {"resnet20 rmsprop", RESNET, .training = {.batch = 8, RMSPROP, ON_RGB}, FAST},
+    {"dampening", SIMPLE, .training = {.batch = 9, DAMPED, ON_GREY}, SLOW},
+    {"adam with every option", SIMPLE, .training = {.batch = 9, TUNED, ON_GREY}, FAST},
+    {"rmsprop with every option", SIMPLE, .training = {.batch = 9, ROLLING, ON_GREY}, FAST},
+    {"linear", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, .test = {1e-3, 0.5, STEPS, .linear = true}},
+    {"label smoothing", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .label_smoothing = 0.1}, SLOW},
+    {"class weights", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .class_weights = uneven}, SLOW},
+    {"class weights and smoothing", SIMPLE,
+     .training = {.batch = 16, SGD, ON_GREY, .class_weights = uneven, .label_smoothing = 0.2}, SLOW},
+    {"mse", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .loss = "mse"}, SLOW},
+    {"accumulate 2", RESNET, .training = {.batch = 8, HEAVY, ON_RGB, .accumulate = 2}, SLOW},
+    {"accumulate 3 adam", SIMPLE, .training = {.batch = 5, ADAM, ON_GREY, .accumulate = 3}, FAST},
+    {"groups", LENET, .training = {.batch = 12, HEAVY, ON_GREY, GROUPS(head_faster)}, SLOW},
+    {"groups adamw", RESNET, .training = {.batch = 8, ADAMW, ON_RGB, GROUPS(frozen_stem)}, FAST},
+    {"validation", RESNET, .training = {.batch = 8, SGD, ON_RGB, .validation = 11}, .test = {1e-4, 1, .iterations = 12}},
+    {"validation simplecnn", SIMPLE, .training = {.batch = 8, HEAVY, ON_GREY, .validation = 7}, SLOW},
+};
+
+#define CHECK(call)                                                                                          \
+    do {                                                                                                     \
+        if ((call) != RF_OK) fail_msg("%s", rf_error_message());                                             \
+    } while (0)
+
+/* s = s * 1664525 + 1013904223 (mod 2^32) from s = 1; an image draws its label, (s >> 24) % 10, and then its pixels in
+ * PyTorch's order, (s >> 24) * (label + 3) / 12: the brighter the higher the class. */
+static rf_dataset *make_dataset(const sample *sample) {
+    const rf_images *shape = &sample->images;
+    size_t per_image = (size_t)shape->channels * shape->height * shape->width, at = 0;
+    uint8_t *pixels = rf_alloc((size_t)sample->count, per_image);
+    int32_t labels[256];
+    uint32_t s = 1;
+    rf_dataset *dataset = NULL;
+    assert_in_range(sample->count, 1, RF_COUNT(labels));
+    assert_non_null(pixels);
+    for (int i = 0; i < sample->count; i++) {
+        labels[i] = (int32_t)((s = s * 1664525 + 1013904223) >> 24) % CLASSES;
+        for (size_t p = 0; p < per_image; p++)
+            pixels[at++] = (uint8_t)(((s = s * 1664525 + 1013904223) >> 24) * (uint32_t)(labels[i] + 3) / 12);
+    }
+    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, sample->count, shape->channels, shape->height,
+                                 shape->width, CLASSES));
+    free(pixels);
+    return dataset;
+}
+
+static rf_model *make_model(const sample *sample) {
+    rf_model *model = NULL;
+    CHECK(rf_model_create(&model, sample->model, sample->images, 1));
+    return model;
+}
+
+/* ---- the test ---- */
+
+static rf_device *device;
+
+/* The losses of a case: the line behind its name.  Returns how many. */
+static size_t expected_losses(double losses[MAX_STEPS], const char *label) {
+    char line[64 * MAX_STEPS];
+    size_t count = 0;
+    FILE *file = fopen(RF_TEST_DATA "/range_tests.txt", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, label) != 0 || fgets(line, sizeof line, file) == NULL) continue;
+        char *at = line, *end;
+        for (double value; count < MAX_STEPS && (value = strtod(at, &end), end != at); at = end)
+            losses[count++] = value;
+        break;
+    }
+    fclose(file);
+    return count;
+}
+
+static void losses_equal_pytorchs(void **state) {
+    const sample *sample = *state;
+    double expected[MAX_STEPS], worst = 0;
+    size_t count = expected_losses(expected, sample->label), worst_step = 0;
+    if (count == 0) fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", sample->label);
+    rf_trainer_desc training = sample->training;
+    rf_range_test_desc test = sample->test;
+    rf_dataset *dataset = make_dataset(sample);
+    rf_model *model = make_model(sample);
+    rf_trainer *trainer = NULL;
+    rf_curve *curve = NULL;
+    training.device = device;
+    training.model = model;
+    training.dataset = dataset;
+    test.diverge = -1;
+    CHECK(rf_trainer_create(&trainer, &training));
+    CHECK(rf_range_test(&curve, trainer, &test));
+    assert_true(curve->count >= count);
+    for (size_t i = 0; i < count; i++) {
+        double error = fabs(curve->loss[i] - expected[i]) / fmax(1, expected[i]);
+        if (!(error <= worst)) worst = error, worst_step = i;
+    }
+    print_message("%zu steps, largest difference %.1e (step %zu)\n", count, worst, worst_step);
+    if (!(worst <= tolerance))
+        fail_msg("step %zu: loss %.7g, PyTorch's is %.7g", worst_step, curve->loss[worst_step], expected[worst_step]);
+    rf_curve_free(curve);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+    rf_dataset_free(dataset);
+}
+
+/* ---- for range_tests.py: the cases as JSON, one a line, and their weights ---- */
+
+static json_t *numbers(const double *values, int count) {
+    json_t *array = json_array();
+    for (int i = 0; i < count; i++) json_array_append_new(array, json_real(values[i]));
+    return array;
+}
+
+static json_t *describe(const sample *sample) {
+    const rf_trainer_desc *d = &sample->training;
+    const rf_optimizer_options *o = &d->optimizer;
+    const rf_range_test_desc *t = &sample->test;
+    json_t *groups = json_array(), *weights = json_array();
+    for (size_t i = 0; i < d->group_count; i++)
+        json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].ratio));
+    for (int i = 0; i < CLASSES && d->class_weights != NULL; i++)
+        json_array_append_new(weights, json_real((double)d->class_weights[i]));
+    json_t *options = json_pack("{s:s, s:f, s:f, s:f, s:b, s:f, s:f, s:f, s:f}", "name", o->name, "momentum", o->momentum,
+                                "dampening", o->dampening, "weight_decay", o->weight_decay, "nesterov", o->nesterov,
+                                "beta1", o->beta1, "beta2", o->beta2, "eps", o->eps, "alpha", o->alpha);
+    return json_pack("{s:s, s:s, s:[i,i,i], s:i, s:i, s:o, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
+                     "label", sample->label, "model", sample->model, "shape", sample->images.channels,
+                     sample->images.height, sample->images.width, "count", sample->count, "batch", d->batch, "optimizer",
+                     options, "groups", groups, "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing",
+                     d->label_smoothing, "class_weights", weights, "mean", numbers(d->mean, sample->images.channels),
+                     "std", numbers(d->std, sample->images.channels), "accumulate", RF_MAX(d->accumulate, 1),
+                     "validation", d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations",
+                     t->iterations, "linear", t->linear);
+}
+
+static int print_cases(const char *folder) {
+    for (size_t i = 0; i < RF_COUNT(samples); i++) {
+        char *path = rf_format("%s/%s.safetensors", folder, samples[i].model);
+        rf_model *model = make_model(&samples[i]);
+        json_t *line = describe(&samples[i]);
+        if (path == NULL || line == NULL || rf_model_save_weights(model, path) != RF_OK) {
+            fprintf(stderr, "range_test_test: %s\n", rf_error_message());
+            return 1;
+        }
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(line);
+        rf_model_free(model);
+        free(path);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct CMUnitTest tests[RF_COUNT(samples)];
+    if (argc == 3 && strcmp(argv[1], "--cases") == 0) return print_cases(argv[2]);
+    if (rf_device_open(&device, NULL) != RF_OK) {
+        fprintf(stderr, "range_test_test: %s\n", rf_error_message());
+        return 1;
+    }
+    for (size_t i = 0; i < RF_COUNT(samples); i++)
+        tests[i] = (struct CMUnitTest){samples[i].label, losses_equal_pytorchs, NULL, NULL, (void *)&samples[i]};
+    const int failed = _cmocka_run_group_tests("range_test_test", tests, RF_COUNT(tests), NULL, NULL);
+    rf_device_close(device);
+    return failed ? 1 : 0;
+}
