@@ -3,7 +3,7 @@
  * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and the key
  * (seed low, seed high); rng holds seed low, seed high, step.  It is kept if the word's upper 24 bits are >= limit.
  * Forward and backward are the same kernel: backward computes the mask again.
- * A task is one block, four elements; tile: eight blocks side by side in vectors. */
+ * A task is one block, four elements; tile: four blocks side by side in vectors. */
 #include "common.clh"
 #include "philox.clh"
 
@@ -24,27 +24,27 @@ INLINE void masked_block(const __global float *x, __global float *y, int block, 
 
 #ifndef GROUP
 /* a0 b0 a1 b1 ... */
-INLINE float16 interleave(float8 a, float8 b) {
-    float16 both;
+INLINE float8 interleave(float4 a, float4 b) {
+    float8 both;
     both.even = a;
     both.odd = b;
     return both;
 }
 
-/* Eight blocks from `block` on: 32 elements that all exist. */
+/* Four blocks from `block` on: 16 elements that all exist. */
 INLINE void masked_blocks(const __global float *x, __global float *y, int block, uint id, uint step, uint2 key,
-                                 uint limit, float scale, int accumulate) {
-    uint8 w[4] = {(uint)block + (uint8)(0, 1, 2, 3, 4, 5, 6, 7), (uint8)id, (uint8)step, (uint8)0};
-    philox8(w, key);
-    float8 mask[4];
-    for (int k = 0; k < 4; ++k) mask[k] = (w[k] >> 8) >= limit ? (float8)scale : (float8)0.0f;
+                          uint limit, float scale, int accumulate) {
+    uint4 w[4] = {(uint)block + (uint4)(0, 1, 2, 3), (uint4)id, (uint4)step, (uint4)0};
+    philox4(w, key);
+    float4 mask[4];
+    for (int k = 0; k < 4; ++k) mask[k] = (w[k] >> 8) >= limit ? (float4)scale : (float4)0.0f;
     /* Element 4*l + k is lane l of mask[k]. */
-    const float16 even = interleave(mask[0], mask[2]), odd = interleave(mask[1], mask[3]);
-    const float16 low = interleave(even.lo, odd.lo) * vload16(0, x + block * 4);
-    const float16 high = interleave(even.hi, odd.hi) * vload16(1, x + block * 4);
+    const float8 even = interleave(mask[0], mask[2]), odd = interleave(mask[1], mask[3]);
+    const float8 low = interleave(even.lo, odd.lo) * vload8(0, x + block * 4);
+    const float8 high = interleave(even.hi, odd.hi) * vload8(1, x + block * 4);
     __global float *to = y + block * 4;
-    vstore16(accumulate ? low + vload16(0, to) : low, 0, to);
-    vstore16(accumulate ? high + vload16(1, to) : high, 1, to);
+    vstore8(accumulate ? low + vload8(0, to) : low, 0, to);
+    vstore8(accumulate ? high + vload8(1, to) : high, 1, to);
 }
 #endif
 
@@ -55,11 +55,11 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
 #ifdef GROUP
     FOR_TASKS(block, (count + 3) / 4) masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
 #else
-    FOR_TASKS(task, (count + 31) / 32) {
-        if (task * 32 + 32 <= count)
-            masked_blocks(x, y, task * 8, id, step, key, limit, scale, accumulate);
+    FOR_TASKS(task, (count + 15) / 16) {
+        if (task * 16 + 16 <= count)
+            masked_blocks(x, y, task * 4, id, step, key, limit, scale, accumulate);
         else
-            for (int block = task * 8; block * 4 < count; ++block)
+            for (int block = task * 4; block * 4 < count; ++block)
                 masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
     }
 #endif

@@ -1,8 +1,9 @@
-/* Walks the op table: attributes, shapes, the reference against PyTorch's numbers and against finite differences, and
- * every solver against the reference.  Nobody writes a test for a new op: its cases are the test.
+/* Walks the op table: attributes, shapes, the reference against PyTorch's numbers and against finite
+ * differences, and every solver against the reference.  Nobody writes a test for a new op: its cases are the
+ * test.
  *
- *   op_conformance [--quick] [OP...]   --quick leaves out the cases marked `large` (as $RANGEFINDER_QUICK does)
- *   op_conformance --inputs            prints the inputs of the small cases, for tools/fixtures/ops.py */
+ *   op_conformance [--quick] [OP...]   --quick leaves out the cases marked `large` (as $RANGEFINDER_QUICK
+ * does) op_conformance --inputs            prints the inputs of the small cases, for tools/fixtures/ops.py */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,10 +44,18 @@ static rf_sample *sample_of(const rf_op *op, const rf_case *c, const rf_sample_o
 static void set_attribute(rf_attrs *attrs, const rf_attr_spec *spec, double value) {
     void *field = (char *)attrs + spec->offset;
     switch (spec->type) {
-    case RF_ATTR_INT: *(int *)field = (int)value; break;
-    case RF_ATTR_BOOL: *(bool *)field = value != 0; break;
-    case RF_ATTR_FLOAT: *(double *)field = value; break;
-    case RF_ATTR_PAIR: *(rf_pair *)field = (rf_pair){(int)spec->min, (int)value}; break;
+    case RF_ATTR_INT:
+        *(int *)field = (int)value;
+        break;
+    case RF_ATTR_BOOL:
+        *(bool *)field = value != 0;
+        break;
+    case RF_ATTR_FLOAT:
+        *(double *)field = value;
+        break;
+    case RF_ATTR_PAIR:
+        *(rf_pair *)field = (rf_pair){(int)spec->min, (int)value};
+        break;
     }
 }
 
@@ -98,7 +107,8 @@ static void shapes_follow_from_inputs(void **state) {
         cleanly(rf_problem_from_case(&problem, op, c), c->label);
         assert_true(rf_shape_count(problem.y) > 0);
         assert_int_equal(problem.y.n, op->is_loss ? 1 : problem.x[0].n);
-        if (op->alias || op->in_place) assert_int_equal(rf_shape_count(problem.y), rf_shape_count(problem.x[0]));
+        if (op->alias || op->in_place)
+            assert_int_equal(rf_shape_count(problem.y), rf_shape_count(problem.x[0]));
         if (op->params) parameters_survive_packing(specs, op->params(&problem, specs));
     }
 }
@@ -151,7 +161,9 @@ static void add_tensor(rf_str *out, const rf_sample *sample, size_t tensor) {
     float *plain = plain_tensor(sample, tensor, s, &count);
     rf_str_addf(out, ",\"%s\":{\"shape\":[", rf_sample_name(name, tensor));
     for (int i = 0; spec && i < spec->rank; ++i) rf_str_addf(out, "%s%d", i ? "," : "", spec->dim[i]);
-    if (!spec) rf_str_addf(out, s.flat || labels ? "%d,%d" : "%d,%d,%d,%d", s.n, s.flat ? s.c * s.h * s.w : s.c, s.h, s.w);
+    if (!spec)
+        rf_str_addf(out, s.flat || labels ? "%d,%d" : "%d,%d,%d,%d", s.n, s.flat ? s.c * s.h * s.w : s.c, s.h,
+                    s.w);
     rf_str_add(out, "],\"data\":[");
     add_numbers(out, plain, count, labels);
     rf_str_add(out, "]}");
@@ -164,23 +176,33 @@ static char *describe_case(const rf_case *c, const rf_sample *sample) {
     const rf_problem *p = &sample->problem;
     const uint32_t *rng = (const uint32_t *)sample->arrays.rng;
     rf_str out = {0};
-    rf_str_addf(&out, "\"op\":\"%s\",\"case\":\"%s\",\"act\":\"%s\",\"training\":%d,\"accumulate\":%d", p->op->name,
-                c->label, acts[p->act], p->training, p->accumulate[0]);
+    rf_str_addf(&out, "\"op\":\"%s\",\"case\":\"%s\",\"act\":\"%s\",\"training\":%d,\"accumulate\":%d",
+                p->op->name, c->label, acts[p->act], p->training, p->accumulate[0]);
     rf_str_addf(&out, ",\"rng\":[%u,%u,%u],\"id\":%u,\"attrs\":{", rng[0], rng[1], rng[2], p->id);
     for (const rf_attr_spec *spec = p->op->attrs; spec && spec->name; ++spec) {
         const void *field = (const char *)&p->attrs + spec->offset;
         rf_str_addf(&out, "%s\"%s\":", spec == p->op->attrs ? "" : ",", spec->name);
         switch (spec->type) {
-        case RF_ATTR_INT: rf_str_addf(&out, "%d", *(const int *)field); break;
-        case RF_ATTR_BOOL: rf_str_addf(&out, "%d", *(const bool *)field); break;
-        case RF_ATTR_FLOAT: rf_str_addf(&out, "%.17g", *(const double *)field); break;
-        case RF_ATTR_PAIR: rf_str_addf(&out, "[%d,%d]", ((const rf_pair *)field)->y, ((const rf_pair *)field)->x); break;
+        case RF_ATTR_INT:
+            rf_str_addf(&out, "%d", *(const int *)field);
+            break;
+        case RF_ATTR_BOOL:
+            rf_str_addf(&out, "%d", *(const bool *)field);
+            break;
+        case RF_ATTR_FLOAT:
+            rf_str_addf(&out, "%.17g", *(const double *)field);
+            break;
+        case RF_ATTR_PAIR:
+            rf_str_addf(&out, "[%d,%d]", ((const rf_pair *)field)->y, ((const rf_pair *)field)->x);
+            break;
         }
     }
     rf_str_add(&out, "}");
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) {
         const bool dx = t >= TENSOR(dx) && t < TENSOR(y);
-        if (sample->count[t] == 0 || t == TENSOR(y) || (t >= TENSOR(grad) && t < TENSOR(state)) || t >= TENSOR(saved)) continue;
+        if (sample->count[t] == 0 || t == TENSOR(y) || (t >= TENSOR(grad) && t < TENSOR(state)) ||
+            t >= TENSOR(saved))
+            continue;
         if (dx && !(p->accumulate[0] && p->need_dx[t - TENSOR(dx)])) continue;
         add_tensor(&out, sample, t);
     }
@@ -210,7 +232,8 @@ static void print_inputs(void) {
             rf_sample *sample = sample_of(rf_op_at(i), c, NULL);
             if (is_small(c, sample)) {
                 char *text = describe_case(c, sample);
-                printf("{\"hash\":\"%016llx\",%s}\n", (unsigned long long)rf_hash(text, strlen(text), 0), text);
+                printf("{\"hash\":\"%016llx\",%s}\n", (unsigned long long)rf_hash(text, strlen(text), 0),
+                       text);
                 free(text);
             }
             rf_sample_free(sample);
@@ -223,7 +246,8 @@ static void run_all(rf_sample *sample) {
 }
 
 /* Compares one line of a fixture, "tensor count hex...", 8 hexadecimal digits a number. */
-static void compare_line(const rf_op *op, const rf_case *c, const rf_sample *sample, const char *line, int *failures) {
+static void compare_line(const rf_op *op, const rf_case *c, const rf_sample *sample, const char *line,
+                         int *failures) {
     char name[16], wanted[16];
     size_t count, wanted_count, t = 0;
     int used = 0;
@@ -233,7 +257,8 @@ static void compare_line(const rf_op *op, const rf_case *c, const rf_sample *sam
         COMPLAIN(failures, "%s '%s': PyTorch has a %s, we do not", op->name, c->label, wanted);
         return;
     }
-    float *ours = plain_tensor(sample, t, shape_of(sample, t), &count), *theirs = rf_alloc(count, sizeof *theirs);
+    float *ours = plain_tensor(sample, t, shape_of(sample, t), &count),
+          *theirs = rf_alloc(count, sizeof *theirs);
     double squares = 0;
     assert_int_equal(count, wanted_count);
     for (size_t i = 0; i < count; ++i) {
@@ -247,8 +272,8 @@ static void compare_line(const rf_op *op, const rf_case *c, const rf_sample *sam
     for (size_t i = 0; i < count; ++i) {
         const double tolerance = 2e-6 * (sqrt(squares / (double)count) + fabs(theirs[i])) + 1e-30;
         if (fabs((double)ours[i] - theirs[i]) <= tolerance) continue;
-        COMPLAIN(failures, "%s '%s' reference: %s[%zu] (PyTorch's order) is %.9g, PyTorch has %.9g", op->name, c->label,
-                 wanted, i, (double)ours[i], (double)theirs[i]);
+        COMPLAIN(failures, "%s '%s' reference: %s[%zu] (PyTorch's order) is %.9g, PyTorch has %.9g", op->name,
+                 c->label, wanted, i, (double)ours[i], (double)theirs[i]);
         break;
     }
     free(ours);
@@ -259,7 +284,8 @@ static void compare_line(const rf_op *op, const rf_case *c, const rf_sample *sam
 static void compare_case(const rf_op *op, const rf_case *c, rf_sample *sample, char *fixture, int *failures) {
     char *text = describe_case(c, sample), *line = strdup(fixture), *all = line, *next, head[160];
     size_t results = 0, lines = 0;
-    snprintf(head, sizeof head, "case %016llx %s", (unsigned long long)rf_hash(text, strlen(text), 0), c->label);
+    snprintf(head, sizeof head, "case %016llx %s", (unsigned long long)rf_hash(text, strlen(text), 0),
+             c->label);
     for (; line && strcmp(line, head); line = next) {
         if ((next = strchr(line, '\n')) != NULL) *next++ = '\0';
         if (!strcmp(line, head)) {
@@ -274,8 +300,8 @@ static void compare_case(const rf_op *op, const rf_case *c, rf_sample *sample, c
         compare_line(op, c, sample, line, failures);
     }
     if (lines != results)
-        COMPLAIN(failures, "%s '%s': %zu of %zu results in tests/data/ops/%s.txt: run tools/fixtures/ops.py", op->name,
-                 c->label, lines, results, op->name);
+        COMPLAIN(failures, "%s '%s': %zu of %zu results in tests/data/ops/%s.txt: run tools/fixtures/ops.py",
+                 op->name, c->label, lines, results, op->name);
     free(text);
     free(all);
 }
@@ -339,17 +365,18 @@ static void check_gradient(const rf_op *op, const rf_case *c, const rf_sample *s
         slopes_at(near, start, tensor, i, 1.0f / 512);
         const double slope = (near[0] + near[1]) / 2, size = sqrt(squares / (double)count) + fabs(slope);
         ++looked_at;
-        if (fabs(wide[0] + wide[1] - near[0] - near[1]) > 0.02 * size + 4e-4 || fabs(near[0] - near[1]) > 0.03 * size + 1e-3)
+        if (fabs(wide[0] + wide[1] - near[0] - near[1]) > 0.02 * size + 4e-4 ||
+            fabs(near[0] - near[1]) > 0.03 * size + 1e-3)
             ++kinks; /* a kink, or much curvature, within the step: no derivative to compare with */
         else if (fabs(slope - g[i]) > 0.02 * size + 1e-3) {
-            COMPLAIN(failures, "%s '%s' reference: %s[%zu] is %.6g, finite differences say %.6g", op->name, c->label,
-                     rf_sample_name(name, gradient), i, (double)g[i], slope);
+            COMPLAIN(failures, "%s '%s' reference: %s[%zu] is %.6g, finite differences say %.6g", op->name,
+                     c->label, rf_sample_name(name, gradient), i, (double)g[i], slope);
             return;
         }
     }
     if (looked_at > 4 && kinks * 4 > looked_at * 3)
-        COMPLAIN(failures, "%s '%s': finite differences had to leave out %zu of %zu elements of %s", op->name, c->label,
-                 kinks, looked_at, rf_sample_name(name, gradient));
+        COMPLAIN(failures, "%s '%s': finite differences had to leave out %zu of %zu elements of %s", op->name,
+                 c->label, kinks, looked_at, rf_sample_name(name, gradient));
 }
 
 static void reference_gradients_are_derivatives(void **state) {
@@ -364,7 +391,8 @@ static void reference_gradients_are_derivatives(void **state) {
             if (start->problem.need_dx[i])
                 check_gradient(op, c, start, done, TENSOR(x) + (size_t)i, TENSOR(dx) + (size_t)i, &failures);
         for (int i = 0; i < start->param_count; ++i)
-            check_gradient(op, c, start, done, TENSOR(param) + (size_t)i, TENSOR(grad) + (size_t)i, &failures);
+            check_gradient(op, c, start, done, TENSOR(param) + (size_t)i, TENSOR(grad) + (size_t)i,
+                           &failures);
         rf_sample_free(start);
         rf_sample_free(done);
     }
@@ -373,26 +401,27 @@ static void reference_gradients_are_derivatives(void **state) {
 
 /* ---- solvers ---- */
 
-static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver *solver, const rf_config *config,
-                      const char *how, int *failures) {
+static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
+                      const rf_config *config, const char *how, int *failures) {
     const rf_problem *p = &sample->problem;
     rf_check_result result;
     char text[192];
     if (solver->applicable && !solver->applicable(p, rf_device_describe(device))) return;
     const rf_status status = rf_check_sample(&result, device, sample, solver, config);
     if (status != RF_OK)
-        COMPLAIN(failures, "%s %s %s '%s'%s: %s", p->op->name, rf_direction_names[solver->direction], solver->name,
-                 c->label, how, rf_error_message());
+        COMPLAIN(failures, "%s %s %s '%s'%s: %s", p->op->name, rf_direction_names[solver->direction],
+                 solver->name, c->label, how, rf_error_message());
     else if (!rf_check_passed(&result))
-        COMPLAIN(failures, "%s %s %s '%s'%s: %s", p->op->name, rf_direction_names[solver->direction], solver->name,
-                 c->label, how, rf_check_text(text, &result));
+        COMPLAIN(failures, "%s %s %s '%s'%s: %s", p->op->name, rf_direction_names[solver->direction],
+                 solver->name, c->label, how, rf_check_text(text, &result));
     else if (getenv("RANGEFINDER_VERBOSE"))
-        print_message("  %s %s %s '%s'%s: %.3g tolerances\n", p->op->name, rf_direction_names[solver->direction],
-                      solver->name, c->label, how, result.worst);
+        print_message("  %s %s %s '%s'%s: %.3g tolerances\n", p->op->name,
+                      rf_direction_names[solver->direction], solver->name, c->label, how, result.worst);
 }
 
 /* Every value of every tunable, one at a time. */
-static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_solver *solver, int *failures) {
+static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
+                           int *failures) {
     for (int i = 0; solver->tunables && i < RF_MAX_TUNABLES && solver->tunables[i].name; ++i)
         for (int k = 0; k < 8 && solver->tunables[i].values[k]; ++k) {
             rf_config config;
@@ -437,9 +466,7 @@ static void solvers_agree_with_the_reference(void **state) {
 /* ---- the check itself: a solver that spoils what it is told to must be found out ---- */
 
 static const rf_solver *honest;
-static struct {
-    size_t tensor, element;
-} damage;
+static struct { size_t tensor, element; } damage;
 
 static void spoil(const void *context, void *const *data) {
     float *victim = (float *)data[0] + damage.element;
@@ -447,8 +474,9 @@ static void spoil(const void *context, void *const *data) {
     *victim = isnan(*victim) ? 0 : *victim + 0.001f;
 }
 
-static rf_status prepare_and_spoil(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                   const rf_tensors *tensors, const rf_config *config) {
+static rf_status prepare_and_spoil(rf_sequence *sequence, const rf_problem *problem,
+                                   const rf_device_info *info, const rf_tensors *tensors,
+                                   const rf_config *config) {
     rf_buffer *buffer;
     memcpy(&buffer, (const char *)tensors + damage.tensor * sizeof buffer, sizeof buffer);
     RF_TRY(honest->prepare(sequence, problem, info, tensors, config));
@@ -466,7 +494,9 @@ static void check_finds_what_is_spoiled(void **state) {
     const struct {
         size_t tensor, element;
         const char *trouble;
-    } damages[] = {{TENSOR(y), 17, ""}, {TENSOR(x), 3, "only be read"}, {TENSOR(y), sample->counts.y + 5, "past its end"}};
+    } damages[] = {{TENSOR(y), 17, ""},
+                   {TENSOR(x), 3, "only be read"},
+                   {TENSOR(y), sample->counts.y + 5, "past its end"}};
     for (size_t i = 0; i < RF_COUNT(damages) && info->kind != RF_DEVICE_REFERENCE; ++i) {
         rf_check_result result;
         char text[192];
@@ -512,13 +542,15 @@ int main(int argc, char **argv) {
         fprintf(stderr, "op_conformance: %s\n", rf_error_message());
         return 1;
     }
-    printf("op_conformance on %s%s%s\n", rf_device_describe(device)->name, quick ? ", without the large cases" : "",
+    printf("op_conformance on %s%s%s\n", rf_device_describe(device)->name,
+           quick ? ", without the large cases" : "",
            rf_device_describe(device)->kind == RF_DEVICE_REFERENCE ? ", which has no solvers" : "");
-    tests[count++] = (struct CMUnitTest){"check_finds_what_is_spoiled", check_finds_what_is_spoiled, NULL, NULL, NULL};
+    tests[count++] =
+        (struct CMUnitTest){"check_finds_what_is_spoiled", check_finds_what_is_spoiled, NULL, NULL, NULL};
     for (size_t i = 0; i < MAX_OPS && rf_op_at(i); ++i)
         for (size_t k = 0; k < RF_COUNT(kinds) && wanted(rf_op_at(i), argc, argv); ++k)
-            tests[count++] = (struct CMUnitTest){rf_format("%s: %s", rf_op_at(i)->name, kinds[k].name), kinds[k].function,
-                                                 NULL, NULL, (void *)rf_op_at(i)};
+            tests[count++] = (struct CMUnitTest){rf_format("%s: %s", rf_op_at(i)->name, kinds[k].name),
+                                                 kinds[k].function, NULL, NULL, (void *)rf_op_at(i)};
     const int failed = _cmocka_run_group_tests("op_conformance", tests, count, NULL, NULL);
     for (size_t i = 1; i < count; ++i) free((char *)tests[i].name);
     rf_device_close(device);

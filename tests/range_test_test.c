@@ -48,6 +48,8 @@ static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 #define STEPS   .iterations = 30
 #define SLOW    .test = {1e-4, 10, STEPS} /* plain gradients */
 #define FAST    .test = {1e-6, 0.1, STEPS} /* adaptive ones */
+#define DEEP    .test = {1e-5, 1, STEPS}   /* deep networks part from double precision at lower rates */
+#define DEEPER  .test = {1e-7, 0.01, STEPS}
 #define GROUPS(list) .groups = list, .group_count = RF_COUNT(list)
 
 static const rf_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
@@ -64,25 +66,25 @@ static const sample samples[] = {
     {"lenet adam", LENET, .training = {.batch = 12, ADAM, ON_GREY}, FAST},
     {"lenet adamw", LENET, .training = {.batch = 12, ADAMW, ON_GREY}, FAST},
     {"lenet rmsprop", LENET, .training = {.batch = 12, RMSPROP, ON_GREY}, FAST},
-    {"resnet20 sgd", RESNET, .training = {.batch = 8, SGD, ON_RGB}, SLOW},
-    {"resnet20 sgd nesterov", RESNET, .training = {.batch = 8, HEAVY, ON_RGB}, SLOW},
-    {"resnet20 adam", RESNET, .training = {.batch = 8, ADAM, ON_RGB}, FAST},
-    {"resnet20 adamw", RESNET, .training = {.batch = 8, ADAMW, ON_RGB}, FAST},
-    {"resnet20 rmsprop", RESNET, .training = {.batch = 8, RMSPROP, ON_RGB}, FAST},
+    {"resnet20 sgd", RESNET, .training = {.batch = 16, SGD, ON_RGB}, DEEP},
+    {"resnet20 sgd nesterov", RESNET, .training = {.batch = 16, HEAVY, ON_RGB}, DEEP},
+    {"resnet20 adam", RESNET, .training = {.batch = 16, ADAM, ON_RGB}, DEEPER},
+    {"resnet20 adamw", RESNET, .training = {.batch = 16, ADAMW, ON_RGB}, DEEPER},
+    {"resnet20 rmsprop", RESNET, .training = {.batch = 16, RMSPROP, ON_RGB}, DEEPER},
     {"dampening", SIMPLE, .training = {.batch = 9, DAMPED, ON_GREY}, SLOW},
     {"adam with every option", SIMPLE, .training = {.batch = 9, TUNED, ON_GREY}, FAST},
     {"rmsprop with every option", SIMPLE, .training = {.batch = 9, ROLLING, ON_GREY}, FAST},
-    {"linear", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, .test = {1e-3, 0.5, STEPS, .linear = true}},
+    {"linear", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, .test = {1e-4, 0.04, STEPS, .linear = true}},
     {"label smoothing", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .label_smoothing = 0.1}, SLOW},
     {"class weights", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .class_weights = uneven}, SLOW},
     {"class weights and smoothing", SIMPLE,
      .training = {.batch = 16, SGD, ON_GREY, .class_weights = uneven, .label_smoothing = 0.2}, SLOW},
     {"mse", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .loss = "mse"}, SLOW},
-    {"accumulate 2", RESNET, .training = {.batch = 8, HEAVY, ON_RGB, .accumulate = 2}, SLOW},
+    {"accumulate 2", RESNET, .training = {.batch = 16, HEAVY, ON_RGB, .accumulate = 2}, DEEP},
     {"accumulate 3 adam", SIMPLE, .training = {.batch = 5, ADAM, ON_GREY, .accumulate = 3}, FAST},
     {"groups", LENET, .training = {.batch = 12, HEAVY, ON_GREY, GROUPS(head_faster)}, SLOW},
-    {"groups adamw", RESNET, .training = {.batch = 8, ADAMW, ON_RGB, GROUPS(frozen_stem)}, FAST},
-    {"validation", RESNET, .training = {.batch = 8, SGD, ON_RGB, .validation = 11}, .test = {1e-4, 1, .iterations = 12}},
+    {"groups adamw", RESNET, .training = {.batch = 16, ADAMW, ON_RGB, GROUPS(frozen_stem)}, DEEPER},
+    {"validation", RESNET, .training = {.batch = 16, SGD, ON_RGB, .validation = 11}, .test = {1e-4, 1, .iterations = 12}},
     {"validation simplecnn", SIMPLE, .training = {.batch = 8, HEAVY, ON_GREY, .validation = 7}, SLOW},
 };
 
@@ -93,29 +95,29 @@ static const sample samples[] = {
 
 /* s = s * 1664525 + 1013904223 (mod 2^32) from s = 1; an image draws its label, (s >> 24) % 10, and then its pixels in
  * PyTorch's order, (s >> 24) * (label + 3) / 12: the brighter the higher the class. */
-static rf_dataset *make_dataset(const sample *sample) {
-    const rf_images *shape = &sample->images;
+static rf_dataset *make_dataset(const sample *given) {
+    const rf_images *shape = &given->images;
     size_t per_image = (size_t)shape->channels * shape->height * shape->width, at = 0;
-    uint8_t *pixels = rf_alloc((size_t)sample->count, per_image);
+    uint8_t *pixels = rf_alloc((size_t)given->count, per_image);
     int32_t labels[256];
     uint32_t s = 1;
     rf_dataset *dataset = NULL;
-    assert_in_range(sample->count, 1, RF_COUNT(labels));
+    assert_in_range(given->count, 1, RF_COUNT(labels));
     assert_non_null(pixels);
-    for (int i = 0; i < sample->count; i++) {
+    for (int i = 0; i < given->count; i++) {
         labels[i] = (int32_t)((s = s * 1664525 + 1013904223) >> 24) % CLASSES;
         for (size_t p = 0; p < per_image; p++)
             pixels[at++] = (uint8_t)(((s = s * 1664525 + 1013904223) >> 24) * (uint32_t)(labels[i] + 3) / 12);
     }
-    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, sample->count, shape->channels, shape->height,
+    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, given->count, shape->channels, shape->height,
                                  shape->width, CLASSES));
     free(pixels);
     return dataset;
 }
 
-static rf_model *make_model(const sample *sample) {
+static rf_model *make_model(const sample *given) {
     rf_model *model = NULL;
-    CHECK(rf_model_create(&model, sample->model, sample->images, 1));
+    CHECK(rf_model_create(&model, given->model, given->images, 1));
     return model;
 }
 
@@ -142,14 +144,14 @@ static size_t expected_losses(double losses[MAX_STEPS], const char *label) {
 }
 
 static void losses_equal_pytorchs(void **state) {
-    const sample *sample = *state;
+    const sample *given = *state;
     double expected[MAX_STEPS], worst = 0;
-    size_t count = expected_losses(expected, sample->label), worst_step = 0;
-    if (count == 0) fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", sample->label);
-    rf_trainer_desc training = sample->training;
-    rf_range_test_desc test = sample->test;
-    rf_dataset *dataset = make_dataset(sample);
-    rf_model *model = make_model(sample);
+    size_t count = expected_losses(expected, given->label), worst_step = 0;
+    if (count == 0) fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", given->label);
+    rf_trainer_desc training = given->training;
+    rf_range_test_desc test = given->test;
+    rf_dataset *dataset = make_dataset(given);
+    rf_model *model = make_model(given);
     rf_trainer *trainer = NULL;
     rf_curve *curve = NULL;
     training.device = device;
@@ -180,10 +182,10 @@ static json_t *numbers(const double *values, int count) {
     return array;
 }
 
-static json_t *describe(const sample *sample) {
-    const rf_trainer_desc *d = &sample->training;
+static json_t *describe(const sample *given) {
+    const rf_trainer_desc *d = &given->training;
     const rf_optimizer_options *o = &d->optimizer;
-    const rf_range_test_desc *t = &sample->test;
+    const rf_range_test_desc *t = &given->test;
     json_t *groups = json_array(), *weights = json_array();
     for (size_t i = 0; i < d->group_count; i++)
         json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].ratio));
@@ -193,11 +195,11 @@ static json_t *describe(const sample *sample) {
                                 "dampening", o->dampening, "weight_decay", o->weight_decay, "nesterov", o->nesterov,
                                 "beta1", o->beta1, "beta2", o->beta2, "eps", o->eps, "alpha", o->alpha);
     return json_pack("{s:s, s:s, s:[i,i,i], s:i, s:i, s:o, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
-                     "label", sample->label, "model", sample->model, "shape", sample->images.channels,
-                     sample->images.height, sample->images.width, "count", sample->count, "batch", d->batch, "optimizer",
+                     "label", given->label, "model", given->model, "shape", given->images.channels,
+                     given->images.height, given->images.width, "count", given->count, "batch", d->batch, "optimizer",
                      options, "groups", groups, "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing",
-                     d->label_smoothing, "class_weights", weights, "mean", numbers(d->mean, sample->images.channels),
-                     "std", numbers(d->std, sample->images.channels), "accumulate", RF_MAX(d->accumulate, 1),
+                     d->label_smoothing, "class_weights", weights, "mean", numbers(d->mean, given->images.channels),
+                     "std", numbers(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1),
                      "validation", d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations",
                      t->iterations, "linear", t->linear);
 }

@@ -97,7 +97,8 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
 
 /* Every direction and every solver of one problem. */
 static rf_status check_problem(validation *all, const rf_problem *problem, const char *label) {
-    for (int d = 0; d < RF_DIRECTIONS; d++) {
+    const int directions = problem->training ? RF_DIRECTIONS : 1; /* inference has no backward pass */
+    for (int d = RF_FORWARD; d < directions; d++) {
         rf_choice choices[RF_MAX_CHOICES];
         if (problem->op->reference[d] == NULL) continue;
         int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);

@@ -75,6 +75,7 @@ struct rf_backend {
 
     rf_status (*kernel_create)(rf_kernel *kernel, const char *program, const char *options);
     void (*kernel_free)(rf_kernel *kernel);
+    void (*kernel_distrust)(rf_kernel *kernel);
     size_t (*kernel_max_group)(const rf_kernel *kernel);
     rf_status (*set_args)(rf_kernel *kernel, const rf_arg *args);
     rf_status (*launch)(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);

@@ -223,6 +223,10 @@ bool rf_kernel_is_new(const rf_kernel *kernel) {
     return kernel->is_new;
 }
 
+void rf_kernel_distrust(rf_kernel *kernel) {
+    kernel->device->backend->kernel_distrust(kernel);
+}
+
 size_t rf_kernel_max_group(const rf_kernel *kernel) {
     return kernel->max_group != 0 ? kernel->max_group : kernel->device->backend->kernel_max_group(kernel);
 }

@@ -46,6 +46,8 @@ void rf_kernel_free(rf_kernel *kernel);
 /* True if the program's binary was built now rather than found in the cache (then it has not been checked
  * yet). */
 bool rf_kernel_is_new(const rf_kernel *kernel);
+/* Forgets the binary of the kernel's program, whose results were wrong: the next run builds and checks it again. */
+void rf_kernel_distrust(rf_kernel *kernel);
 
 typedef enum rf_arg_kind {
     RF_ARG_END,

@@ -356,6 +356,7 @@ const rf_backend rf_backend_opencl = {
     .unmap = unmap,
     .kernel_create = rf_opencl_kernel_create,
     .kernel_free = rf_opencl_kernel_free,
+    .kernel_distrust = rf_opencl_kernel_distrust,
     .kernel_max_group = rf_opencl_kernel_max_group,
     .set_args = rf_opencl_set_args,
     .launch = rf_opencl_launch,

@@ -27,6 +27,7 @@ rf_status rf_opencl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
 /* Kernels (opencl_kernel.c): part of the backend's table. */
 rf_status rf_opencl_kernel_create(rf_kernel *kernel, const char *program, const char *options);
 void rf_opencl_kernel_free(rf_kernel *kernel);
+void rf_opencl_kernel_distrust(rf_kernel *kernel);
 size_t rf_opencl_kernel_max_group(const rf_kernel *kernel);
 rf_status rf_opencl_set_args(rf_kernel *kernel, const rf_arg *args);
 rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
@@ -35,6 +36,7 @@ rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size
  */
 rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const char *name,
                          const char *options);
+void rf_program_distrust(rf_opencl *cl, cl_program program);
 void rf_program_free_all(rf_opencl *cl);
 
 /* The text of kernels/<name>.cl with its #includes put in (program_source.c). */
@@ -53,6 +55,7 @@ typedef struct rf_cache_key {
 } rf_cache_key;
 void rf_cache_key_add(rf_cache_key *key, const char *text);
 bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
+void rf_program_cache_remove(const rf_cache_key *key);
 void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length);
 
 #endif

@@ -16,6 +16,12 @@ void rf_opencl_kernel_free(rf_kernel *kernel) {
     clReleaseKernel(kernel->handle);
 }
 
+void rf_opencl_kernel_distrust(rf_kernel *kernel) {
+    cl_program program = NULL;
+    clGetKernelInfo(kernel->handle, CL_KERNEL_PROGRAM, sizeof program, &program, NULL);
+    rf_program_distrust(rf_opencl_of(kernel->device), program);
+}
+
 size_t rf_opencl_kernel_max_group(const rf_kernel *kernel) {
     const rf_device *device = kernel->device;
     size_t size = 0;

@@ -13,6 +13,7 @@ struct rf_program {
     rf_status status;
     char *message; /* owned; of the failure */
     bool is_new;
+    rf_cache_key key;
 };
 
 static void program_free(rf_program *p) {
@@ -32,6 +33,11 @@ void rf_program_free_all(rf_opencl *cl) {
     }
 }
 
+void rf_program_distrust(rf_opencl *cl, cl_program program) {
+    for (rf_program *p = cl->programs; p != NULL; p = p->next)
+        if (p->handle == program) rf_program_cache_remove(&p->key);
+}
+
 /* Everything that may change the binary. */
 static rf_cache_key key_of(const rf_device_info *info, const char *source, const char *options) {
     rf_cache_key key = {{0, 0}};
@@ -40,54 +46,60 @@ static rf_cache_key key_of(const rf_device_info *info, const char *source, const
     return key;
 }
 
-/* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a program a second
- * time, used or not: three times the start-up of a first run. */
+/* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a
+ * program a second time, used or not: twice the time of a first run.  An empty file says that it was built
+ * before. */
 static bool driver_caches(const rf_device_info *info) {
     return strstr(info->platform, "Portable Computing Language") != NULL;
 }
 
-/* A binary that the driver refuses is as good as none; an empty one says that the program was built before. */
-static rf_status build_cached(rf_program *p, rf_opencl *cl, const rf_cache_key *key, const char *options) {
-    void *binary;
-    size_t length;
-    if (!rf_program_cache_load(&binary, &length, key)) return RF_E_IO;
-    if (length == 0) {
-        p->is_new = false;
-        free(binary);
-        return RF_E_IO;
-    }
+static rf_status build_binary(rf_program *p, rf_opencl *cl, const void *binary, size_t length,
+                              const char *options) {
     const unsigned char *bytes = binary;
     cl_int error, accepted = CL_SUCCESS;
     cl_program program =
         clCreateProgramWithBinary(cl->context, 1, &cl->id, &length, &bytes, &accepted, &error);
     rf_status status = program != NULL && accepted == CL_SUCCESS ? RF_OK : RF_E_DEVICE;
     if (status == RF_OK) status = rf_program_build(cl, &program, options, p->name, NULL, NULL);
-    if (status == RF_OK) {
+    if (status == RF_OK)
         p->handle = program;
-        p->is_new = false;
-    } else if (program != NULL)
+    else if (program != NULL)
         clReleaseProgram(program);
-    free(binary);
     return status;
 }
 
-static rf_status build_source(rf_program *p, rf_device *device, const rf_cache_key *key, const char *source,
-                              const char *options) {
-    rf_opencl *cl = rf_opencl_of(device);
-    bool keep = !driver_caches(&device->info);
-    void *binary = NULL;
-    size_t length = 0;
+/* Fetches the binary too, where `binary` is not NULL. */
+static rf_status build_source(rf_program *p, rf_opencl *cl, const char *source, const char *options,
+                              void **binary, size_t *length) {
     cl_int error;
     char what[80];
     snprintf(what, sizeof what, "%s.cl", p->name);
     cl_program program = clCreateProgramWithSource(cl->context, 1, &source, NULL, &error);
     if (program == NULL) return rf_opencl_fail(error, "%s", what);
-    rf_status status = rf_program_build(cl, &program, options, what, keep ? &binary : NULL, keep ? &length : NULL);
-    if (status == RF_OK) {
+    rf_status status = rf_program_build(cl, &program, options, what, binary, length);
+    if (status == RF_OK)
         p->handle = program;
-        if (binary != NULL || (p->is_new && !keep)) rf_program_cache_store(key, binary != NULL ? binary : "", length);
-    } else if (program != NULL)
+    else if (program != NULL)
         clReleaseProgram(program);
+    return status;
+}
+
+/* From the binary that the cache has; without one, or with one that the driver refuses, from source. */
+static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
+    rf_opencl *cl = rf_opencl_of(device);
+    rf_cache_key key = p->key = key_of(&device->info, source, options);
+    bool keep = !driver_caches(&device->info);
+    void *binary = NULL;
+    size_t length = 0;
+    bool known = rf_program_cache_load(&binary, &length, &key);
+    rf_status status = known && keep ? build_binary(p, cl, binary, length, options) : RF_E_DEVICE;
+    free(binary);
+    binary = NULL;
+    if (status == RF_OK || cl->compiler_stuck) return status;
+    status = build_source(p, cl, source, options, keep ? &binary : NULL, &length);
+    p->is_new = !known || keep;
+    if (status == RF_OK && p->is_new && (binary != NULL || !keep))
+        rf_program_cache_store(&key, binary, keep ? length : 0);
     free(binary);
     return status;
 }
@@ -102,12 +114,7 @@ static rf_status build(rf_program *p, rf_device *device) {
     char *options = rf_format("-cl-std=CL1.2%s%s%s", cl->has_fma ? "" : " -DRF_NO_FMA",
                               p->options[0] ? " " : "", p->options);
     rf_status status = options != NULL ? rf_program_source(&source, p->name) : RF_E_MEMORY;
-    if (status == RF_OK) {
-        rf_cache_key key = key_of(&device->info, source.data, options);
-        p->is_new = true;
-        status = build_cached(p, cl, &key, options);
-        if (status != RF_OK && !cl->compiler_stuck) status = build_source(p, device, &key, source.data, options);
-    }
+    if (status == RF_OK) status = build_best(p, device, source.data, options);
     rf_str_free(&source);
     free(options);
     return status;

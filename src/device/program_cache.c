@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_BINARY_BYTES = 64 << 20 };
 
@@ -53,6 +54,12 @@ done:
     free(data);
     free(path);
     return *binary != NULL;
+}
+
+void rf_program_cache_remove(const rf_cache_key *key) {
+    char *path = path_of(key);
+    if (path != NULL) unlink(path);
+    free(path);
 }
 
 /* A cache that cannot be written costs time and nothing else. */

@@ -116,24 +116,26 @@ static rf_status forward(differ *d, int k) {
     return append(d, &step);
 }
 
-/* Whether, at node k's backward, the gradient of node `in` may be the tensor that holds k's dy.  It may unless one
- * owner of that tensor would add to it while the dy of another owner is still to be read. */
-static bool may_share_gradient(const differ *d, int k, int in, int tensor) {
-    for (int u = 0; u < k; u++) {
-        if (u == in || d->gradient[u] != tensor) continue;
-        bool in_waits = d->first_use[in] < k, u_waits = d->first_use[u] < k; /* more contributions to come */
-        /* The latest addition still to come to `in` is at a reader before k; u must have been left by then. */
-        if (in_waits) {
-            for (int c = d->first_use[in]; c < k; c++)
-                for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
-                    if (d->graph->nodes[c].input[i] == in && u <= c) return false;
-        }
-        if (u_waits) {
-            for (int c = d->first_use[u]; c < k; c++)
-                for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
-                    if (d->graph->nodes[c].input[i] == u && in <= c) return false;
-        }
-    }
+/* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the gradient of `node`
+ * while the same memory still holds the dy of `other`. */
+static bool is_added_to_before(const differ *d, int node, int other, int k) {
+    for (int c = RF_MAX(d->first_use[node], other); c < k; c++)
+        for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
+            if (d->graph->nodes[c].input[i] == node) return true;
+    return false;
+}
+
+/* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with `overwrites`,
+ * k replaces dy there.  The other owners of that tensor are the nodes that wait to read it as their dy. */
+static bool may_share_gradient(const differ *d, int k, int i, int tensor, bool overwrites) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    int in = node->input[i];
+    for (int j = 0; j < node->problem.inputs; j++)
+        if (j != i && node->input[j] == in) return false; /* the second contribution would add dy to itself */
+    for (int u = 0; u < k; u++)
+        if (u != in && d->gradient[u] == tensor &&
+            (overwrites || is_added_to_before(d, in, u, k) || is_added_to_before(d, u, in, k)))
+            return false;
     return true;
 }
 
@@ -145,7 +147,7 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     if (in < 0 || !d->trained[in]) return RF_OK;
     bool first = d->gradient[in] < 0, passes = op->passes_gradient || op->alias;
     bool in_place = op->in_place && i == 0;
-    if (first && (passes || in_place) && may_share_gradient(d, k, in, step->dy)) {
+    if (first && (passes || in_place) && may_share_gradient(d, k, i, step->dy, !passes)) {
         d->gradient[in] = step->dy;
         if (passes) return RF_OK;
     } else if (first) {

@@ -9,7 +9,8 @@
 #include "graph/choose.h"
 #include "graph/sequence.h"
 
-/* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses them. */
+/* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
+ * them. */
 enum { CANARY_WORDS = 64 };
 static const uint32_t canary = 0x7fc0dead;
 
@@ -47,7 +48,8 @@ static void choose_config(check *c, const rf_config *config) {
     const rf_device_info *info = rf_device_describe(c->device);
     rf_solver_defaults(&c->config, c->solver, &c->sample->problem, info);
     if (config != NULL) c->config = *config;
-    if (c->solver->workspace != NULL) c->work_bytes = c->solver->workspace(&c->sample->problem, info, &c->config);
+    if (c->solver->workspace != NULL)
+        c->work_bytes = c->solver->workspace(&c->sample->problem, info, &c->config);
 }
 
 static void release(check *c) {
@@ -70,7 +72,8 @@ static rf_status run_solver(check *c) {
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t)
         if (rf_sample_access(c->before, c->solver->direction, t) != RF_ABSENT)
             RF_TRY(upload(&c->buffer[t], c->device, c->before->data[t], c->before->count[t]));
-    if (c->work_bytes > 0) RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float))));
+    if (c->work_bytes > 0)
+        RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float))));
     RF_TRY(rf_sequence_create(&c->sequence, c->device));
     rf_sequence_label(c->sequence, "%s %s", problem->op->name, c->solver->name);
     RF_TRY(c->solver->prepare(c->sequence, problem, info, &c->tensors, &c->config));
@@ -174,7 +177,8 @@ static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
     const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
     float *got = rf_alloc(count + CANARY_WORDS, sizeof *got);
     rf_status status = got != NULL ? RF_OK : RF_E_MEMORY;
-    if (status == RF_OK) status = rf_buffer_read(c->buffer[tensor], 0, got, (count + CANARY_WORDS) * sizeof(float));
+    if (status == RF_OK)
+        status = rf_buffer_read(c->buffer[tensor], 0, got, (count + CANARY_WORDS) * sizeof(float));
     if (status != RF_OK) goto done;
     for (size_t i = count; i < count + CANARY_WORDS; ++i)
         if (bits_of(got[i]) != canary) trouble(c, tensor, "is written past its end");
@@ -191,15 +195,16 @@ done:
     return status;
 }
 
-rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample, const rf_solver *solver,
-                          const rf_config *config) {
+rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
+                          const rf_solver *solver, const rf_config *config) {
     check c = {.device = device, .solver = solver, .sample = sample, .result = out};
     *out = (rf_check_result){0};
     choose_config(&c, config);
     rf_status status = prepare_samples(&c);
     if (status == RF_OK) status = run_solver(&c);
     for (size_t t = 0; t < RF_TENSOR_COUNT && status == RF_OK; ++t)
-        if (c.buffer[t] != NULL) status = compare_tensor(&c, t, rf_sample_access(c.before, solver->direction, t));
+        if (c.buffer[t] != NULL)
+            status = compare_tensor(&c, t, rf_sample_access(c.before, solver->direction, t));
     release(&c);
     return status;
 }
@@ -221,8 +226,8 @@ rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *samp
     return status;
 }
 
-rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem, const rf_solver *solver,
-                          const rf_config *config) {
+rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem,
+                          const rf_solver *solver, const rf_config *config) {
     rf_sample *sample;
     rf_status status = rf_sample_create(&sample, problem, NULL);
     if (status == RF_OK) status = rf_check_sample(out, device, sample, solver, config);
@@ -233,7 +238,7 @@ rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_prob
 const char *rf_check_text(char text[192], const rf_check_result *result) {
     int used = 0;
     if (result->trouble[0] != '\0') used = snprintf(text, 192, "%s; ", result->trouble);
-    snprintf(text + used, 192 - (size_t)used, "%s[%zu] is %.9g, and should be %.9g (%.3g tolerances)", result->tensor,
-             result->element, (double)result->got, (double)result->expected, result->worst);
+    snprintf(text + used, 192 - (size_t)used, "%s[%zu] is %.9g, and should be %.9g (%.3g tolerances)",
+             result->tensor, result->element, (double)result->got, (double)result->expected, result->worst);
     return text;
 }

@@ -72,6 +72,7 @@ static void fuse_residual(lowering *l, int k) {
         if (before < 0 || before == other || l->uses[before] != 1) continue;
         rf_problem fused = l->slots[before].problem;
         if (fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
+        if (l->slots[before].input[0] == other) continue; /* one kernel would write the same gradient twice */
         int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
         fused.inputs = 2;
         fused.x[1] = fused.y;

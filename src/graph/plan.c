@@ -145,7 +145,10 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_status status = choice->solver->prepare(sequence, &step->problem, info, tensors, &choice->config);
-    if (status == RF_OK && rf_sequence_is_new(sequence, first)) status = check_new(plan, step, choice);
+    if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
+        status = check_new(plan, step, choice);
+        if (status != RF_OK) rf_sequence_distrust(sequence, first);
+    }
     if (status != RF_OK) rf_sequence_truncate(sequence, first);
     return status;
 }

@@ -209,3 +209,8 @@ bool rf_sequence_is_new(const rf_sequence *sequence, size_t first) {
         if (sequence->launches[i].kernel != NULL && rf_kernel_is_new(sequence->launches[i].kernel)) return true;
     return false;
 }
+
+void rf_sequence_distrust(rf_sequence *sequence, size_t first) {
+    for (size_t i = first; i < sequence->count; i++)
+        if (sequence->launches[i].kernel != NULL) rf_kernel_distrust(sequence->launches[i].kernel);
+}

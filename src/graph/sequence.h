@@ -40,6 +40,8 @@ size_t rf_sequence_count(const rf_sequence *sequence);
 const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t index);
 /* True if any kernel of the launches from `first` on was built now rather than found in the cache. */
 bool rf_sequence_is_new(const rf_sequence *sequence, size_t first);
+/* The kernels from `first` on disagree with the reference: later processes will not take them for checked. */
+void rf_sequence_distrust(rf_sequence *sequence, size_t first);
 /* Drops the launches from `first` on. */
 void rf_sequence_truncate(rf_sequence *sequence, size_t first);
 

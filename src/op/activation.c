@@ -1,14 +1,19 @@
-/* The activations: y = f(x), element by element.  One list gives each its reference, kernels, solvers and op. */
+/* The activations: y = f(x), element by element.  One list gives each its reference, kernels, solvers and op.
+ */
 #include <math.h>
 
 #include "op/family.h"
 
 /* Standard deviations and the like are PyTorch's; GELU is the exact form, with erf. */
-static inline double sigmoid_of(double x) { return 1 / (1 + exp(-x)); }
-static inline double normal_below(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
+static inline double sigmoid_of(double x) {
+    return 1 / (1 + exp(-x));
+}
+static inline double normal_below(double x) {
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
 
-/* symbol, sentence, attributes, the kernel's name of f, f(x), and what dx is where g is dy, from y or from x, whichever it
- * needs.  A comparison with NaN is false, and must lead to what lets it through. */
+/* symbol, sentence, attributes, the kernel's name of f, f(x), and what dx is where g is dy, from y or from x,
+ * whichever it needs.  A comparison with NaN is false, and must lead to what lets it through. */
 #define FROM_Y(ACT)                                                                                          \
     ACT(relu, "max(x, 0)", NULL, relu, x <= 0 ? 0 : x, y <= 0 ? 0 : g)                                       \
     ACT(relu6, "min(max(x, 0), 6)", NULL, relu6, x <= 0 ? 0 : (x >= 6 ? 6 : x), y <= 0 || y >= 6 ? 0 : g)    \
@@ -18,8 +23,8 @@ static inline double normal_below(double x) { return 0.5 * erfc(-x * 0.707106781
     ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))
 #define FROM_X(ACT)                                                                                          \
     ACT(silu, "x * sigmoid(x)", NULL, silu, x / (1 + exp(-x)),                                               \
-        g *sigmoid_of(x) * (1 + x * (1 - sigmoid_of(x))))                                                    \
-    ACT(gelu, "x * Phi(x), Phi the normal distribution", NULL, gelu, x * normal_below(x),                    \
+        g * sigmoid_of(x) * (1 + x * (1 - sigmoid_of(x))))                                                   \
+    ACT(gelu, "x * Phi(x), Phi the normal distribution", NULL, gelu, x *normal_below(x),                     \
         g *(normal_below(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x)))
 
 static const rf_attr_spec slope_attrs[] = {RF_ATTR(slope, FLOAT, 0.01, 0, 1e6), RF_ATTR_END};
@@ -85,8 +90,8 @@ static rf_status backward(rf_sequence *sequence, const rf_problem *problem, cons
     const bool accumulate = problem->accumulate[0];
     rf_launch_desc desc = {
         .kernel = "backward",
-        .args = {RF_BUF(problem->op->x_in_backward ? t->x[0] : t->y), RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(count),
-                 RF_F32(problem->attrs.slope), RF_I32(accumulate)},
+        .args = {RF_BUF(problem->op->x_in_backward ? t->x[0] : t->y), RF_BUF(t->dy), RF_BUF(t->dx[0]),
+                 RF_I32(count), RF_F32(problem->attrs.slope), RF_I32(accumulate)},
         .bytes = (accumulate ? 4.0 : 3.0) * (double)count * sizeof(float),
     };
     return emit(sequence, problem, info, family, kind, &desc);
@@ -120,19 +125,19 @@ static const rf_case cases[] = {
 };
 
 #define OP(symbol, summary_, attrs_, by_y)                                                                   \
-    const rf_op rf_op_##symbol = {.name = #symbol,                                                           \
-                                  .summary = summary_,                                                       \
-                                  .inputs_min = 1,                                                           \
-                                  .inputs_max = 1,                                                           \
-                                  .x_in_backward = !by_y,                                                    \
-                                  .y_in_backward = by_y,                                                     \
-                                  .in_place = by_y,                                                          \
-                                  .attrs = attrs_,                                                           \
-                                  .infer = infer,                                                            \
-                                  .reference = {[RF_FORWARD] = symbol##_forward,                             \
-                                                [RF_BACKWARD_DATA] = symbol##_backward},                     \
-                                  .solvers = symbol##_solvers,                                               \
-                                  .cases = cases};
+    const rf_op rf_op_##symbol = {                                                                           \
+        .name = #symbol,                                                                                     \
+        .summary = summary_,                                                                                 \
+        .inputs_min = 1,                                                                                     \
+        .inputs_max = 1,                                                                                     \
+        .x_in_backward = !by_y,                                                                              \
+        .y_in_backward = by_y,                                                                               \
+        .in_place = by_y,                                                                                    \
+        .attrs = attrs_,                                                                                     \
+        .infer = infer,                                                                                      \
+        .reference = {[RF_FORWARD] = symbol##_forward, [RF_BACKWARD_DATA] = symbol##_backward},              \
+        .solvers = symbol##_solvers,                                                                         \
+        .cases = cases};
 #define OP_FROM_Y(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, true)
 #define OP_FROM_X(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, false)
 FROM_Y(OP_FROM_Y)

@@ -6,8 +6,9 @@ static rf_status infer(rf_problem *problem) {
     for (int i = 1; i < problem->inputs; ++i) {
         const rf_shape x = problem->x[i];
         if (x.n != first.n || x.c != first.c || x.h != first.h || x.w != first.w || x.flat != first.flat)
-            return rf_fail(RF_E_SHAPE, "add: input 1 is %dx%dx%d%s, input %d is %dx%dx%d%s", first.c, first.h, first.w,
-                           first.flat ? " (flat)" : "", i + 1, x.c, x.h, x.w, x.flat ? " (flat)" : "");
+            return rf_fail(RF_E_SHAPE, "add: input 1 is %dx%dx%d%s, input %d is %dx%dx%d%s", first.c, first.h,
+                           first.w, first.flat ? " (flat)" : "", i + 1, x.c, x.h, x.w,
+                           x.flat ? " (flat)" : "");
     }
     problem->y = first;
     return RF_OK;
@@ -25,7 +26,7 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
 
 static void backward(const rf_problem *problem, const rf_arrays *a) {
     const int64_t count = (int64_t)rf_shape_count(problem->y);
-    for (int i = problem->inputs - 1; i >= 0; --i) /* dx[0] last: it may lie where dy does */
+    for (int i = 0; i < problem->inputs; ++i) /* in order: an input that comes again adds to what it left */
         if (problem->need_dx[i])
             for (int64_t at = 0; at < count; ++at)
                 a->dx[i][at] = a->dy[at] + (problem->accumulate[i] ? a->dx[i][at] : 0);
@@ -39,14 +40,15 @@ static rf_rows whole(const rf_problem *problem, rf_buffer *buffer) {
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     for (int i = 1; i < problem->inputs; ++i)
-        RF_TRY(rf_emit_rows(sequence, info, family, whole(problem, t->y), whole(problem, i == 1 ? t->x[0] : t->y),
-                            whole(problem, t->x[i]), 1, rf_shape_count(problem->y)));
+        RF_TRY(rf_emit_rows(sequence, info, family, whole(problem, t->y),
+                            whole(problem, i == 1 ? t->x[0] : t->y), whole(problem, t->x[i]), 1,
+                            rf_shape_count(problem->y)));
     return RF_OK;
 }
 
 static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                 const rf_tensors *t, rf_family family) {
-    for (int i = problem->inputs - 1; i >= 0; --i) {
+    for (int i = 0; i < problem->inputs; ++i) {
         const rf_rows dx = whole(problem, t->dx[i]), none = {NULL};
         const bool accumulate = problem->accumulate[i];
         if (!problem->need_dx[i] || (t->dx[i] == t->dy && !accumulate)) continue;
@@ -62,7 +64,9 @@ static const rf_solver *const solvers[] = {&add_f_tile, &add_f_group, &add_b_til
 
 static const rf_case cases[] = {
     {.label = "2x3x5x7", .x = {{2, 3, 5, 7}, {2, 3, 5, 7}}},
-    {.label = "three flat", .inputs = 3, .x = {{5, 37, 1, 1, true}, {5, 37, 1, 1, true}, {5, 37, 1, 1, true}}},
+    {.label = "three flat",
+     .inputs = 3,
+     .x = {{5, 37, 1, 1, true}, {5, 37, 1, 1, true}, {5, 37, 1, 1, true}}},
     {.label = "accumulate", .x = {{1, 1, 3, 3}, {1, 1, 3, 3}}, .accumulate = true},
     {.label = "17x33x31x29", .x = {{17, 33, 31, 29}, {17, 33, 31, 29}}, .large = true},
     {NULL},

@@ -1,6 +1,6 @@
-/* Batch norm: y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), channel by channel.  Ioffe & Szegedy 2015;
- * details are PyTorch's: the biased variance normalises, the unbiased one goes into running_var.
- * This file: the op and its reference; the kernels' launches are in batch_norm_solvers.c. */
+/* Batch norm: y = act((x - mean) / sqrt(var + eps) * weight + bias + residual), channel by channel.  Ioffe &
+ * Szegedy 2015; details are PyTorch's: the biased variance normalises, the unbiased one goes into
+ * running_var. This file: the op and its reference; the kernels' launches are in batch_norm_solvers.c. */
 #include "op/batch_norm.h"
 
 #include <math.h>
@@ -9,9 +9,11 @@
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0], r = problem->x[1];
     if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "batch_norm: the input is flat (%d numbers), and must be a map", x.c * x.h * x.w);
+        return rf_fail(RF_E_SHAPE, "batch_norm: the input is flat (%d numbers), and must be a map",
+                       x.c * x.h * x.w);
     if (problem->inputs > 1 && (r.n != x.n || r.c != x.c || r.h != x.h || r.w != x.w))
-        return rf_fail(RF_E_SHAPE, "batch_norm: input is %dx%dx%d, the residual %dx%dx%d", x.c, x.h, x.w, r.c, r.h, r.w);
+        return rf_fail(RF_E_SHAPE, "batch_norm: input is %dx%dx%d, the residual %dx%dx%d", x.c, x.h, x.w, r.c,
+                       r.h, r.w);
     problem->y = x;
     return RF_OK;
 }
@@ -33,14 +35,17 @@ static int states(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]) {
     return 2;
 }
 
-static size_t saved(const rf_problem *problem) { return 4 * (size_t)problem->x[0].c; }
+static size_t saved(const rf_problem *problem) {
+    return 4 * (size_t)problem->x[0].c;
+}
 
 static bool fuses(const rf_problem *problem, rf_act act, bool residual) {
     (void)problem, (void)act, (void)residual;
     return true;
 }
 
-/* ---- reference: sums in double over blocks of rows, merged in the blocks' order, 16 channels at a time ---- */
+/* ---- reference: sums in double over blocks of rows, merged in the blocks' order, 16 channels at a time ----
+ */
 
 enum { BLOCKS = 32, CHANNELS = 16 };
 
@@ -103,7 +108,8 @@ static void batch_statistics(const rf_problem *problem, const rf_arrays *a, floa
         for (int i = 0; i < count; ++i) {
             const int c = first + i;
             const double squares = sum[i][1] - sum[i][0] * sum[i][0] / n; /* mean[c] is rounded */
-            float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c, *running_var = a->state[RF_BN_RUNNING_VAR] + c;
+            float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c,
+                  *running_var = a->state[RF_BN_RUNNING_VAR] + c;
             invstd[c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
             *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean[c]);
             *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
@@ -128,7 +134,8 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
             const double invstd = problem->training
                                       ? a->saved[C + c]
                                       : 1 / sqrt(a->state[RF_BN_RUNNING_VAR][c] + problem->attrs.eps);
-            double z = ((double)a->x[0][at] - mean[c]) * invstd * a->param[RF_BN_WEIGHT][c] + a->param[RF_BN_BIAS][c];
+            double z = ((double)a->x[0][at] - mean[c]) * invstd * a->param[RF_BN_WEIGHT][c] +
+                       a->param[RF_BN_BIAS][c];
             if (problem->inputs > 1) z += a->x[1][at];
             a->y[at] = activate(problem->act, (float)z);
         }
@@ -153,7 +160,8 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
     const int C = problem->x[0].c;
     const int64_t pixels = (int64_t)rf_shape_pixels(problem->x[0]);
     const double n = (double)pixels;
-    const float *mean = a->saved, *invstd = a->saved + C, *sum = a->saved + 2 * C, *product = a->saved + 3 * C;
+    const float *mean = a->saved, *invstd = a->saved + C, *sum = a->saved + 2 * C,
+                *product = a->saved + 3 * C;
 #pragma omp parallel for
     for (int64_t row = 0; row < pixels; ++row)
         for (int c = 0; c < C; ++c) {
@@ -162,7 +170,8 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
             if (problem->need_dx[1]) a->dx[1][at] = g + (problem->accumulate[1] ? a->dx[1][at] : 0);
             if (problem->need_dx[0]) {
                 const double xhat = ((double)a->x[0][at] - mean[c]) * invstd[c];
-                const double d = a->param[RF_BN_WEIGHT][c] * invstd[c] * (g - sum[c] / n - xhat * product[c] / n);
+                const double d =
+                    a->param[RF_BN_WEIGHT][c] * invstd[c] * (g - sum[c] / n - xhat * product[c] / n);
                 a->dx[0][at] = (float)(d + (problem->accumulate[0] ? a->dx[0][at] : 0));
             }
         }
@@ -177,7 +186,11 @@ static const rf_case cases[] = {
     {.label = "3x5x4x3", BN, .x = {{3, 5, 4, 3}}},
     {.label = "3x5x4x3 far from zero", BN, .x = {{3, 5, 4, 3}}, .offset = 7},
     {.label = "3x5x4x3 relu accumulate", BN, .act = RF_ACT_RELU, .x = {{3, 5, 4, 3}}, .accumulate = true},
-    {.label = "2x17x5x3 relu6 residual", BN, .act = RF_ACT_RELU6, .inputs = 2, .x = {{2, 17, 5, 3}, {2, 17, 5, 3}}},
+    {.label = "2x17x5x3 relu6 residual",
+     BN,
+     .act = RF_ACT_RELU6,
+     .inputs = 2,
+     .x = {{2, 17, 5, 3}, {2, 17, 5, 3}}},
     {.label = "2x9x3x3 residual relu accumulate",
      BN,
      .act = RF_ACT_RELU,
@@ -202,7 +215,8 @@ static const rf_attr_spec attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 0, 1e3), RF_ATTR(
 
 const rf_op rf_op_batch_norm = {
     .name = "batch_norm",
-    .summary = "each channel shifted and scaled to mean 0 and variance 1 over the batch, then by weight and bias",
+    .summary =
+        "each channel shifted and scaled to mean 0 and variance 1 over the batch, then by weight and bias",
     .inputs_min = 1,
     .inputs_max = 2,
     .x_in_backward = true,
@@ -213,7 +227,8 @@ const rf_op rf_op_batch_norm = {
     .states = states,
     .saved = saved,
     .fuses = fuses,
-    .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_PARAMS] = backward_params, [RF_BACKWARD_DATA] = backward_data},
+    .reference =
+        {[RF_FORWARD] = forward, [RF_BACKWARD_PARAMS] = backward_params, [RF_BACKWARD_DATA] = backward_data},
     .solvers = rf_batch_norm_solvers,
     .cases = cases,
 };

@@ -6,13 +6,18 @@
 
 enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_RUN = 8, MAX_COLUMNS = 64 };
 
-static size_t channels(const rf_problem *problem) { return (size_t)problem->x[0].c; }
-static size_t rows(const rf_problem *problem) { return rf_shape_pixels(problem->x[0]); }
+static size_t channels(const rf_problem *problem) {
+    return (size_t)problem->x[0].c;
+}
+static size_t rows(const rf_problem *problem) {
+    return rf_shape_pixels(problem->x[0]);
+}
 
 /* Channels that a work-group of the group family takes side by side: a power of two. */
 static size_t columns(const rf_problem *problem, const rf_device_info *info) {
     size_t wide = 1;
-    while (wide < channels(problem) && wide < MAX_COLUMNS && wide < rf_family_group(RF_GROUP, info)) wide *= 2;
+    while (wide < channels(problem) && wide < MAX_COLUMNS && wide < rf_family_group(RF_GROUP, info))
+        wide *= 2;
     return wide;
 }
 
@@ -20,7 +25,8 @@ static size_t columns(const rf_problem *problem, const rf_device_info *info) {
 static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_family family) {
     const size_t units = (size_t)RF_MAX(info->compute_units, 1), count = rows(problem) * channels(problem);
     if (family == RF_TILE)
-        return RF_MAX(RF_MIN(RF_MAX(RF_MIN(count / RUN_FLOATS, units * 2), count / BLOCK_FLOATS), rows(problem)), 1);
+        return RF_MAX(
+            RF_MIN(RF_MAX(RF_MIN(count / RUN_FLOATS, units * 2), count / BLOCK_FLOATS), rows(problem)), 1);
     const size_t wide = columns(problem, info), lines = rf_family_group(RF_GROUP, info) / wide;
     const size_t most = rf_ceil_div(rows(problem), lines * GROUP_RUN);
     return RF_MAX(RF_MIN(most, units * 8 / rf_ceil_div(channels(problem), wide)), 1);
@@ -28,21 +34,27 @@ static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_f
 
 static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
-    return RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP)) * 2 * channels(problem) * sizeof(float);
+    return RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP)) * 2 * channels(problem) *
+           sizeof(float);
 }
 
-/* Rows that a channel is summed over before the next one's turn.  Statistics go over them twice while they are in the
- * cache, and pay for each run; the gradients' sums take fewer of a long row, to stream through it. */
+/* Rows that a channel is summed over before the next one's turn.  Statistics go over them twice while they
+ * are in the cache, and pay for each run; the gradients' sums take fewer of a long row, to stream through it.
+ */
 static size_t run(const rf_problem *problem, rf_family family, size_t least) {
     return family == RF_GROUP ? GROUP_RUN : RF_MAX(RF_MIN(RUN_FLOATS / channels(problem), 64), least);
 }
 
 /* NaN: no limit; comparisons with it are false. */
-static float low(rf_act act) { return act == RF_ACT_NONE ? NAN : 0; }
-static float high(rf_act act) { return act == RF_ACT_RELU6 ? 6 : NAN; }
+static float low(rf_act act) {
+    return act == RF_ACT_NONE ? NAN : 0;
+}
+static float high(rf_act act) {
+    return act == RF_ACT_RELU6 ? 6 : NAN;
+}
 
-static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_family family,
-                      rf_launch_desc *desc, double passes) {
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                      rf_family family, rf_launch_desc *desc, double passes) {
     char options[128];
     desc->program = "batch_norm";
     desc->options = family == RF_TILE
@@ -79,22 +91,22 @@ static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, family, desc, passes);
 }
 
-static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                  const rf_tensors *t, rf_family family) {
+static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *problem,
+                                  const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc sums = {.kernel = "statistics",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)), RF_I32(channels(problem)),
-                                    RF_I32(run(problem, family, 16))}};
-    rf_launch_desc merge = {
-        .kernel = "merge",
-        .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
-                 RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)), RF_I32(channels(problem)),
-                 RF_I32(blocks(problem, info, family)), RF_F32(problem->attrs.eps), RF_F32(problem->attrs.momentum)}};
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)),
+                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 16))}};
+    rf_launch_desc merge = {.kernel = "merge",
+                            .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
+                                     RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)),
+                                     RF_I32(channels(problem)), RF_I32(blocks(problem, info, family)),
+                                     RF_F32(problem->attrs.eps), RF_F32(problem->attrs.momentum)}};
     RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
     return emit_channels(sequence, problem, info, family, &merge);
 }
 
-static rf_status running_statistics(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                    const rf_tensors *t, rf_family family) {
+static rf_status running_statistics(rf_sequence *sequence, const rf_problem *problem,
+                                    const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "running",
                            .args = {RF_BUF(t->state[RF_BN_RUNNING_MEAN]), RF_BUF(t->state[RF_BN_RUNNING_VAR]),
                                     RF_BUF(t->work), RF_I32(channels(problem)), RF_F32(problem->attrs.eps)}};
@@ -106,8 +118,9 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     const bool residual = problem->inputs > 1;
     rf_launch_desc apply = {.kernel = "apply",
                             .args = {RF_BUF(t->x[0]), RF_BUF(residual ? t->x[1] : NULL), RF_BUF(t->y),
-                                     RF_BUF(problem->training ? t->saved : t->work), RF_BUF(t->param[RF_BN_WEIGHT]),
-                                     RF_BUF(t->param[RF_BN_BIAS]), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                                     RF_BUF(problem->training ? t->saved : t->work),
+                                     RF_BUF(t->param[RF_BN_WEIGHT]), RF_BUF(t->param[RF_BN_BIAS]),
+                                     RF_I32(rows(problem)), RF_I32(channels(problem)),
                                      RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
     RF_TRY((problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
@@ -117,9 +130,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                  const rf_tensors *t, rf_family family) {
     const bool masked = problem->act != RF_ACT_NONE;
     rf_launch_desc sums = {.kernel = "gradient_sums",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy), RF_BUF(t->saved),
-                                    RF_BUF(t->work), RF_I32(rows(problem)), RF_I32(channels(problem)),
-                                    RF_I32(run(problem, family, 4)), RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
+                                    RF_BUF(t->saved), RF_BUF(t->work), RF_I32(rows(problem)),
+                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 4)),
+                                    RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
     rf_launch_desc fold = {.kernel = "fold",
                            .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
@@ -135,8 +149,8 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
                                     RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
                                     RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_F32(low(problem->act)), RF_F32(high(problem->act)),
-                                    RF_I32(add[0]), RF_I32(add[1])}};
+                                    RF_I32(channels(problem)), RF_F32(low(problem->act)),
+                                    RF_F32(high(problem->act)), RF_I32(add[0]), RF_I32(add[1])}};
     double passes = 1 + masked + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }

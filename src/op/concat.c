@@ -1,4 +1,5 @@
-/* concat: the inputs' channels behind one another.  Flat inputs too, if their maps agree: memory is channels-last. */
+/* concat: the inputs' channels behind one another.  Flat inputs too, if their maps agree: memory is
+ * channels-last. */
 #include "op/rows.h"
 
 static rf_status infer(rf_problem *problem) {
@@ -7,9 +8,10 @@ static rf_status infer(rf_problem *problem) {
     for (int i = 0; i < problem->inputs; ++i) {
         const rf_shape x = problem->x[i];
         if (x.n != first.n || x.h != first.h || x.w != first.w || x.flat != first.flat)
-            return rf_fail(RF_E_SHAPE, "concat: input 1 has maps of %dx%d%s, input %d of %dx%d%s", first.h, first.w,
-                           first.flat ? " (flat)" : "", i + 1, x.h, x.w, x.flat ? " (flat)" : "");
-        if (x.c > INT32_MAX - channels) return rf_fail(RF_E_SHAPE, "concat: more than %d channels", INT32_MAX);
+            return rf_fail(RF_E_SHAPE, "concat: input 1 has maps of %dx%d%s, input %d of %dx%d%s", first.h,
+                           first.w, first.flat ? " (flat)" : "", i + 1, x.h, x.w, x.flat ? " (flat)" : "");
+        if (x.c > INT32_MAX - channels)
+            return rf_fail(RF_E_SHAPE, "concat: more than %d channels", INT32_MAX);
         channels += x.c;
     }
     problem->y = first;
@@ -64,15 +66,16 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
         const size_t channels = (size_t)problem->x[i].c;
         const rf_rows dx = {.buffer = t->dx[i], .stride = channels}, none = {NULL};
         if (!problem->need_dx[i]) continue;
-        RF_TRY(rf_emit_rows(sequence, info, family, dx, part(problem, t->dy, i), problem->accumulate[i] ? dx : none,
-                            rf_shape_pixels(problem->y), channels));
+        RF_TRY(rf_emit_rows(sequence, info, family, dx, part(problem, t->dy, i),
+                            problem->accumulate[i] ? dx : none, rf_shape_pixels(problem->y), channels));
     }
     return RF_OK;
 }
 
 RF_SOLVER_PAIR(concat_f, "concat", RF_FORWARD, rf_indexable, NULL, forward_build)
 RF_SOLVER_PAIR(concat_b, "concat", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
-static const rf_solver *const solvers[] = {&concat_f_tile, &concat_f_group, &concat_b_tile, &concat_b_group, NULL};
+static const rf_solver *const solvers[] = {&concat_f_tile, &concat_f_group, &concat_b_tile, &concat_b_group,
+                                           NULL};
 
 static const rf_case cases[] = {
     {.label = "3 and 5 channels", .x = {{2, 3, 4, 3}, {2, 5, 4, 3}}},

@@ -1,16 +1,19 @@
-/* Softmax cross-entropy of scores (N,C) against labels, averaged over the batch, with label smoothing and class weights
- * as PyTorch has them: the mean is weighted by the labels' weights.  A label outside 0..C-1 makes the loss NaN. */
+/* Softmax cross-entropy of scores (N,C) against labels, averaged over the batch, with label smoothing and
+ * class weights as PyTorch has them: the mean is weighted by the labels' weights.  A label outside 0..C-1
+ * makes the loss NaN. */
 #include <math.h>
 
 #include "op/loss.h"
 
-static size_t saved(const rf_problem *problem) { /* max, log sum of each row; sums of the rows' and classes' weights */
+static size_t
+saved(const rf_problem *problem) { /* max, log sum of each row; sums of the rows' and classes' weights */
     return 2 * (size_t)problem->x[0].n + 2;
 }
 
 static int states(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]) {
     const int c = problem->x[0].c;
-    out[0] = (rf_param_spec){.name = "weight", .rank = 1, .dim = {c}, .shape = {c, 1, 1, 1}, .init = RF_INIT_ONE};
+    out[0] =
+        (rf_param_spec){.name = "weight", .rank = 1, .dim = {c}, .shape = {c, 1, 1, 1}, .init = RF_INIT_ONE};
     return 1;
 }
 
@@ -29,14 +32,16 @@ static softmax softmax_of(const float *row, int classes) {
 }
 
 /* -log p of the label with its share of smoothing, times the weights. */
-static double row_loss(const rf_problem *problem, const float *row, softmax s, int32_t label, const float *weights) {
+static double row_loss(const rf_problem *problem, const float *row, softmax s, int32_t label,
+                       const float *weights) {
     const int C = problem->x[0].c;
     const double smoothing = problem->attrs.smoothing;
     double smooth = 0;
     if (!rf_is_label(label, C)) return NAN;
     if (smoothing > 0)
         for (int c = 0; c < C; ++c) smooth -= weights[c] * ((double)row[c] - s.top - s.log_total);
-    return -(1 - smoothing) * weights[label] * ((double)row[label] - s.top - s.log_total) + smoothing / C * smooth;
+    return -(1 - smoothing) * weights[label] * ((double)row[label] - s.top - s.log_total) +
+           smoothing / C * smooth;
 }
 
 static void forward(const rf_problem *problem, const rf_arrays *a) {
@@ -83,7 +88,8 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
     const rf_shape x = problem->x[0];
     rf_launch_desc rows = {.kernel = "cross_rows",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->state[0]), RF_BUF(t->work),
-                                    RF_BUF(t->saved), RF_I32(x.n), RF_I32(x.c), RF_F32(problem->attrs.smoothing)},
+                                    RF_BUF(t->saved), RF_I32(x.n), RF_I32(x.c),
+                                    RF_F32(problem->attrs.smoothing)},
                            .bytes = (double)(rf_shape_count(x) * sizeof(float))};
     RF_TRY(rf_loss_emit(sequence, info, family, &rows, (size_t)x.n, x.c));
     return rf_loss_reduce(sequence, problem, info, family, t, t->state[0], t->saved);
@@ -97,12 +103,14 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                                     RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(x.n), RF_I32(x.c),
                                     RF_F32(problem->attrs.smoothing), RF_I32(problem->accumulate[0])},
                            .bytes = 2.0 * (double)(rf_shape_count(x) * sizeof(float))};
-    return rf_loss_emit(sequence, info, family, &desc, family == RF_TILE ? (size_t)x.n : rf_shape_count(x), x.c);
+    return rf_loss_emit(sequence, info, family, &desc, family == RF_TILE ? (size_t)x.n : rf_shape_count(x),
+                        x.c);
 }
 
 RF_SOLVER_PAIR(cross_f, "cross_entropy", RF_FORWARD, rf_indexable, rf_loss_workspace, forward_build)
 RF_SOLVER_PAIR(cross_b, "cross_entropy", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
-static const rf_solver *const solvers[] = {&cross_f_tile, &cross_f_group, &cross_b_tile, &cross_b_group, NULL};
+static const rf_solver *const solvers[] = {&cross_f_tile, &cross_f_group, &cross_b_tile, &cross_b_group,
+                                           NULL};
 
 static const rf_case cases[] = {
     {.label = "1x1", .x = {{1, 1, 1, 1}, {1, 1, 1, 1}}},
@@ -113,7 +121,10 @@ static const rf_case cases[] = {
      .accumulate = true},
     {.label = "5x10 far from zero", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .offset = 200},
     {.label = "5x10 inference", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .inference = true},
-    {.label = "512x1000 smoothing", .attrs = {.smoothing = 0.2}, .x = {{512, 1000, 1, 1}, {512, 1, 1, 1}}, .large = true},
+    {.label = "512x1000 smoothing",
+     .attrs = {.smoothing = 0.2},
+     .x = {{512, 1000, 1, 1}, {512, 1, 1, 1}},
+     .large = true},
     {NULL},
 };
 

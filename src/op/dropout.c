@@ -1,5 +1,6 @@
-/* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone.  Srivastava et al.
- * 2014.  The mask is not kept: it is a function of the seed, the step and the element, by Philox (rf_philox). */
+/* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone.
+ * Srivastava et al. 2014.  The mask is not kept: it is a function of the seed, the step and the element, by
+ * Philox (rf_philox). */
 #include <math.h>
 
 #include "op/family.h"
@@ -10,7 +11,9 @@ static rf_status infer(rf_problem *problem) {
 }
 
 /* A word's upper 24 bits below this drop the element; what is kept is multiplied by scale. */
-static uint32_t limit_of(const rf_problem *problem) { return (uint32_t)ceil(problem->attrs.p * 16777216.0); }
+static uint32_t limit_of(const rf_problem *problem) {
+    return (uint32_t)ceil(problem->attrs.p * 16777216.0);
+}
 static float scale_of(const rf_problem *problem) {
     return problem->attrs.p < 1 ? (float)(1 / (1 - problem->attrs.p)) : 0;
 }
@@ -47,7 +50,8 @@ static void backward(const rf_problem *problem, const rf_arrays *a) {
 /* ---- solvers ---- */
 
 static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y, bool accumulate) {
+                             rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y,
+                             bool accumulate) {
     char options[128];
     const size_t count = rf_shape_count(problem->y);
     rf_launch_desc desc = {.program = "dropout",
@@ -56,7 +60,7 @@ static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, c
                            .args = {RF_BUF(x), RF_BUF(y), RF_BUF(t->rng), RF_I32(count), RF_U32(problem->id),
                                     RF_U32(limit_of(problem)), RF_F32(scale_of(problem)), RF_I32(accumulate)},
                            .bytes = (accumulate ? 3.0 : 2.0) * (double)count * sizeof(float)};
-    rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 32 : 4), family == RF_TILE ? 128 : 16);
+    rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 16 : 4), 64);
     return rf_emit(sequence, &desc);
 }
 
@@ -82,7 +86,8 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
 
 RF_SOLVER_PAIR(dropout_f, "dropout", RF_FORWARD, rf_indexable, NULL, forward_build)
 RF_SOLVER_PAIR(dropout_b, "dropout", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
-static const rf_solver *const solvers[] = {&dropout_f_tile, &dropout_f_group, &dropout_b_tile, &dropout_b_group, NULL};
+static const rf_solver *const solvers[] = {&dropout_f_tile, &dropout_f_group, &dropout_b_tile,
+                                           &dropout_b_group, NULL};
 
 static const rf_case cases[] = {
     {.label = "p 0.5", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}},

@@ -1,8 +1,8 @@
 /* Sizes of launches by family. */
 #include "op/family.h"
 
-/* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends the loops of
- * a work-item, without a word, after 65536 rounds in all. */
+/* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends
+ * the loops of a work-item, without a word, after 65536 rounds in all. */
 enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FEW_FLOATS = 4096, MANY_FLOATS = 65536 };
 
 int rf_family_vector(rf_family family, const rf_device_info *info) {
@@ -17,8 +17,8 @@ size_t rf_family_group(rf_family family, const rf_device_info *info) {
     return items;
 }
 
-const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info, const char *format,
-                              ...) {
+const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
+                              const char *format, ...) {
     int used = snprintf(options, 128, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
                         rf_family_group(family, info), family == RF_GROUP ? " -DGROUP " : " ");
     va_list args;
@@ -28,10 +28,12 @@ const char *rf_family_options(char options[128], rf_family family, const rf_devi
     return options;
 }
 
-void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks, size_t cost) {
+void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
+                      size_t cost) {
     size_t units = (size_t)RF_MAX(info->compute_units, 1), local = rf_family_group(family, info), groups;
     if (family == RF_TILE)
-        groups = RF_MAX(RF_MIN(tasks * cost / FEW_FLOATS, units * SHARES_PER_UNIT), tasks * cost / MANY_FLOATS);
+        groups =
+            RF_MAX(RF_MIN(tasks * cost / FEW_FLOATS, units * SHARES_PER_UNIT), tasks * cost / MANY_FLOATS);
     else
         groups = RF_MIN(rf_ceil_div(tasks, local), units * 32);
     groups = RF_MAX(RF_MIN(groups, tasks), 1);

@@ -13,20 +13,22 @@ int rf_family_vector(rf_family family, const rf_device_info *info);
 /* Work-items in a work-group: 1, or a power of two up to 256. */
 size_t rf_family_group(rf_family family, const rf_device_info *info);
 /* Writes "-DVEC=8 -DITEMS=1 ..." and whatever `format` adds; returns options. */
-const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info, const char *format, ...)
-    RF_PRINTF(4, 5);
-/* Sets the launch's sizes for `tasks` tasks, each worth about `cost` moved floats: enough work-items to keep the device
- * busy, no more than there are tasks, and few where the whole is too little to share. */
-void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks, size_t cost);
+const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
+                              const char *format, ...) RF_PRINTF(4, 5);
+/* Sets the launch's sizes for `tasks` tasks, each worth about `cost` moved floats: enough work-items to keep
+ * the device busy, no more than there are tasks, and few where the whole is too little to share. */
+void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
+                      size_t cost);
 
-/* True where every tensor of the problem can be indexed by 32 bits: what all kernels of this folder ask for. */
+/* True where every tensor of the problem can be indexed by 32 bits: what all kernels of this folder ask for.
+ */
 bool rf_indexable(const rf_problem *problem, const rf_device_info *info);
 
-typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                    const rf_tensors *tensors, rf_family family);
+typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *problem,
+                                    const rf_device_info *info, const rf_tensors *tensors, rf_family family);
 
-/* Defines the solvers `stem`_tile and `stem`_group of one direction, named "<op>_tile" and "<op>_group", which share
- * everything but the family that `build`, an rf_family_prepare, is told. */
+/* Defines the solvers `stem`_tile and `stem`_group of one direction, named "<op>_tile" and "<op>_group",
+ * which share everything but the family that `build`, an rf_family_prepare, is told. */
 #define RF_SOLVER_PAIR(stem, op, direction_, applicable_, workspace_, build)                                 \
     RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, applicable_, workspace_, build, RF_TILE,              \
                   RF_DEVICE_CPU)                                                                             \

@@ -4,9 +4,10 @@
 rf_status rf_loss_infer(rf_problem *problem) {
     const rf_shape x = problem->x[0], labels = problem->x[1];
     if (x.h != 1 || x.w != 1)
-        return rf_fail(RF_E_SHAPE,
-                       "%s: the scores are maps of %dx%d, wanted one number a class: end the model with a linear layer",
-                       problem->op->name, x.h, x.w);
+        return rf_fail(
+            RF_E_SHAPE,
+            "%s: the scores are maps of %dx%d, wanted one number a class: end the model with a linear layer",
+            problem->op->name, x.h, x.w);
     if (labels.n != x.n || rf_shape_count(labels) != (size_t)x.n)
         return rf_fail(RF_E_SHAPE, "%s: %d rows of scores and %zu labels", problem->op->name, x.n,
                        rf_shape_count(labels));
@@ -19,8 +20,8 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
     return 2 * (size_t)problem->x[0].n * sizeof(float);
 }
 
-rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_launch_desc *desc,
-                       size_t tasks, int classes) {
+rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
+                       rf_launch_desc *desc, size_t tasks, int classes) {
     char options[128];
     desc->program = "loss";
     desc->options = rf_family_options(options, family, info, "%s", "");

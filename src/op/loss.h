@@ -7,14 +7,16 @@
 rf_status rf_loss_infer(rf_problem *problem);
 /* Room for a term and a weight of each row. */
 size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
-/* Fills in program, options and sizes for a launch over `tasks` rows of so many classes, or elements, and emits; 0 tasks:
- * one work-group. */
-rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_launch_desc *desc,
-                       size_t tasks, int classes);
+/* Fills in program, options and sizes for a launch over `tasks` rows of so many classes, or elements, and
+ * emits; 0 tasks: one work-group. */
+rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
+                       rf_launch_desc *desc, size_t tasks, int classes);
 /* y = sum of the rows' terms / sum of their weights.  class_weights and totals may be NULL. */
 rf_status rf_loss_reduce(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          rf_family family, const rf_tensors *t, rf_buffer *class_weights, rf_buffer *totals);
 
-static inline bool rf_is_label(int32_t label, int classes) { return label >= 0 && label < classes; }
+static inline bool rf_is_label(int32_t label, int classes) {
+    return label >= 0 && label < classes;
+}
 
 #endif

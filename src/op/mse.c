@@ -42,10 +42,11 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                                 const rf_tensors *t, rf_family family) {
     const rf_shape x = problem->x[0];
     rf_launch_desc desc = {.kernel = "square_gradient",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(x.n),
-                                    RF_I32(x.c), RF_I32(problem->accumulate[0])},
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->dy), RF_BUF(t->dx[0]),
+                                    RF_I32(x.n), RF_I32(x.c), RF_I32(problem->accumulate[0])},
                            .bytes = 2.0 * (double)(rf_shape_count(x) * sizeof(float))};
-    return rf_loss_emit(sequence, info, family, &desc, family == RF_TILE ? (size_t)x.n : rf_shape_count(x), x.c);
+    return rf_loss_emit(sequence, info, family, &desc, family == RF_TILE ? (size_t)x.n : rf_shape_count(x),
+                        x.c);
 }
 
 RF_SOLVER_PAIR(mse_f, "mse", RF_FORWARD, rf_indexable, rf_loss_workspace, forward_build)

@@ -1,4 +1,5 @@
-/* Max pooling, average pooling, and adaptive average pooling, which is average pooling whose window follows the input. */
+/* Max pooling, average pooling, and adaptive average pooling, which is average pooling whose window follows
+ * the input. */
 #include <math.h>
 #include <string.h>
 
@@ -16,11 +17,11 @@ static geometry geometry_of(const rf_problem *problem) {
         const rf_pair window = {problem->x[0].h / a->size.y, problem->x[0].w / a->size.x};
         return (geometry){.kernel = window, .stride = window, .dilation = one};
     }
-    return (geometry){.kernel = a->kernel,
-                      .stride = {a->stride.y > 0 ? a->stride.y : a->kernel.y,
-                                 a->stride.x > 0 ? a->stride.x : a->kernel.x},
-                      .pad = a->pad,
-                      .dilation = {a->dilation.y > 0 ? a->dilation.y : 1, a->dilation.x > 0 ? a->dilation.x : 1}};
+    return (geometry){
+        .kernel = a->kernel,
+        .stride = {a->stride.y > 0 ? a->stride.y : a->kernel.y, a->stride.x > 0 ? a->stride.x : a->kernel.x},
+        .pad = a->pad,
+        .dilation = {a->dilation.y > 0 ? a->dilation.y : 1, a->dilation.x > 0 ? a->dilation.x : 1}};
 }
 
 static rf_status infer(rf_problem *problem) {
@@ -28,14 +29,16 @@ static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const int room_y = x.h + 2 * g.pad.y - g.dilation.y * (g.kernel.y - 1) - 1;
     const int room_x = x.w + 2 * g.pad.x - g.dilation.x * (g.kernel.x - 1) - 1;
-    if (x.flat) return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", problem->op->name,
-                               x.c * x.h * x.w);
+    if (x.flat)
+        return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", problem->op->name,
+                       x.c * x.h * x.w);
     if (g.pad.y * 2 > g.kernel.y || g.pad.x * 2 > g.kernel.x)
-        return rf_fail(RF_E_SHAPE, "%s: pad %dx%d is more than half of the kernel %dx%d", problem->op->name, g.pad.y,
-                       g.pad.x, g.kernel.y, g.kernel.x);
+        return rf_fail(RF_E_SHAPE, "%s: pad %dx%d is more than half of the kernel %dx%d", problem->op->name,
+                       g.pad.y, g.pad.x, g.kernel.y, g.kernel.x);
     if (room_y < 0 || room_x < 0)
-        return rf_fail(RF_E_SHAPE, "%s: input is %dx%d, kernel %dx%d with pad %dx%d needs %dx%d", problem->op->name,
-                       x.h, x.w, g.kernel.y, g.kernel.x, g.pad.y, g.pad.x, x.h - room_y, x.w - room_x);
+        return rf_fail(RF_E_SHAPE, "%s: input is %dx%d, kernel %dx%d with pad %dx%d needs %dx%d",
+                       problem->op->name, x.h, x.w, g.kernel.y, g.kernel.x, g.pad.y, g.pad.x, x.h - room_y,
+                       x.w - room_x);
     problem->y = (rf_shape){x.n, x.c, room_y / g.stride.y + 1, room_x / g.stride.x + 1, false};
     return RF_OK;
 }
@@ -44,8 +47,8 @@ static rf_status adaptive_infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair size = problem->attrs.size;
     if (size.y < 1 || size.x < 1 || x.h % size.y != 0 || x.w % size.x != 0)
-        return rf_fail(RF_E_SHAPE, "adaptive_avg_pool: input is %dx%d, which %dx%d does not divide", x.h, x.w, size.y,
-                       size.x);
+        return rf_fail(RF_E_SHAPE, "adaptive_avg_pool: input is %dx%d, which %dx%d does not divide", x.h, x.w,
+                       size.y, size.x);
     return infer(problem);
 }
 
@@ -55,7 +58,9 @@ static size_t max_saved(const rf_problem *problem) { /* one ushort an element */
 
 /* ---- reference ---- */
 
-static inline size_t offset_of(rf_shape s, int n, int y, int x) { return (((size_t)n * s.h + y) * s.w + x) * s.c; }
+static inline size_t offset_of(rf_shape s, int n, int y, int x) {
+    return (((size_t)n * s.h + y) * s.w + x) * s.c;
+}
 
 /* Calls `body` with the pixel (iy, ix) of x for every tap of window (oy, ox) that lies inside. */
 #define FOR_TAPS(g, oy, ox, x)                                                                               \
@@ -86,7 +91,8 @@ static void max_forward(const rf_problem *problem, const rf_arrays *a) {
         for (int oy = 0; oy < y.h; ++oy)
             for (int ox = 0; ox < y.w; ++ox) {
                 const size_t at = offset_of(y, n, oy, ox);
-                max_window(g, x, a->x[0] + offset_of(x, n, 0, 0), oy, ox, a->y + at, index ? index + at : NULL);
+                max_window(g, x, a->x[0] + offset_of(x, n, 0, 0), oy, ox, a->y + at,
+                           index ? index + at : NULL);
             }
 }
 
@@ -119,7 +125,7 @@ static double divisor(const rf_problem *problem, const geometry g, int oy, int o
     const rf_shape x = problem->x[0];
     int inside = 0;
     if (problem->attrs.count_pad) return (double)g.kernel.y * g.kernel.x;
-    FOR_TAPS(g, oy, ox, x) ++inside;
+    FOR_TAPS(g, oy, ox, x)++ inside;
     return inside;
 }
 
@@ -157,20 +163,22 @@ static void average_backward(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- solvers ---- */
 
-/* Whether no pixel lies in two windows, nor before the first: a window can then write its part of dx alone. */
+/* Whether no pixel lies in two windows, nor before the first: a window can then write its part of dx alone.
+ */
 static bool is_disjoint(const geometry g) {
-    return g.pad.y == 0 && g.pad.x == 0 && g.dilation.y == 1 && g.dilation.x == 1 && g.stride.y >= g.kernel.y &&
-           g.stride.x >= g.kernel.x;
+    return g.pad.y == 0 && g.pad.x == 0 && g.dilation.y == 1 && g.dilation.x == 1 &&
+           g.stride.y >= g.kernel.y && g.stride.x >= g.kernel.x;
 }
 
-/* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits. */
-static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_family family,
-                      rf_launch_desc *desc, rf_shape map) {
+/* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits.
+ */
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                      rf_family family, rf_launch_desc *desc, rf_shape map) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
-    const int numbers[] = {x.n,        x.h,        x.w,        x.c,        y.h,     y.w,     g.kernel.y,   g.kernel.x,
-                           g.stride.y, g.stride.x, g.pad.y,    g.pad.x,    g.dilation.y, g.dilation.x,
-                           problem->attrs.count_pad};
+    const int numbers[] = {x.n,     x.h,        x.w,          x.c,          y.h,
+                           y.w,     g.kernel.y, g.kernel.x,   g.stride.y,   g.stride.x,
+                           g.pad.y, g.pad.x,    g.dilation.y, g.dilation.x, problem->attrs.count_pad};
     char options[128];
     int used = 0;
     while (desc->args[used].kind != RF_ARG_END) ++used;
@@ -181,26 +189,29 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     if (family == RF_GROUP)
         rf_family_spread(desc, family, info, rf_shape_count(map), 1);
     else
-        rf_family_spread(desc, family, info, (size_t)map.n * map.h, rf_shape_count(x) / ((size_t)map.n * map.h));
+        rf_family_spread(desc, family, info, (size_t)map.n * map.h,
+                         rf_shape_count(x) / ((size_t)map.n * map.h));
     return rf_emit(sequence, desc);
 }
 
 /* The bytes of max pooling's places, and of dx where it is read too. */
-static double index_bytes(const rf_problem *problem) { return 2.0 * (double)rf_shape_count(problem->y); }
+static double index_bytes(const rf_problem *problem) {
+    return 2.0 * (double)rf_shape_count(problem->y);
+}
 static double added_bytes(const rf_problem *problem) {
     return problem->accumulate[0] ? (double)(rf_shape_count(problem->x[0]) * sizeof(float)) : 0;
 }
 
-static rf_status max_forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                   const rf_tensors *t, rf_family family) {
+static rf_status max_forward_build(rf_sequence *sequence, const rf_problem *problem,
+                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "max_forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->saved)},
                            .bytes = t->saved ? index_bytes(problem) : 0};
     return emit(sequence, problem, info, family, &desc, problem->y);
 }
 
-static rf_status max_backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                    const rf_tensors *t, rf_family family) {
+static rf_status max_backward_build(rf_sequence *sequence, const rf_problem *problem,
+                                    const rf_device_info *info, const rf_tensors *t, rf_family family) {
     const bool disjoint = is_disjoint(geometry_of(problem));
     rf_launch_desc desc = {
         .kernel = disjoint ? "max_spread" : "max_gather",
@@ -209,14 +220,14 @@ static rf_status max_backward_build(rf_sequence *sequence, const rf_problem *pro
     return emit(sequence, problem, info, family, &desc, disjoint ? problem->y : problem->x[0]);
 }
 
-static rf_status average_forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                       const rf_tensors *t, rf_family family) {
+static rf_status average_forward_build(rf_sequence *sequence, const rf_problem *problem,
+                                       const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "average_forward", .args = {RF_BUF(t->x[0]), RF_BUF(t->y)}};
     return emit(sequence, problem, info, family, &desc, problem->y);
 }
 
-static rf_status average_backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                        const rf_tensors *t, rf_family family) {
+static rf_status average_backward_build(rf_sequence *sequence, const rf_problem *problem,
+                                        const rf_device_info *info, const rf_tensors *t, rf_family family) {
     const bool disjoint = is_disjoint(geometry_of(problem));
     rf_launch_desc desc = {.kernel = disjoint ? "average_spread" : "average_gather",
                            .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
@@ -233,15 +244,22 @@ static const rf_solver *const avg_solvers[] = {&avg_f_tile, &avg_f_group, &avg_b
 
 /* ---- ops ---- */
 
-#define MAX(k, s, p, d) {.kernel = {k, k}, .stride = {s, s}, .pad = {p, p}, .dilation = {d, d}}
-#define AVG(k, s, p, padded) {.kernel = {k, k}, .stride = {s, s}, .pad = {p, p}, .count_pad = padded}
+#define MAX(k, s, p, d)                                                                                      \
+    {                                                                                                        \
+        .kernel = {k, k}, .stride = {s, s}, .pad = {p, p}, .dilation = { d, d }                              \
+    }
+#define AVG(k, s, p, padded)                                                                                 \
+    { .kernel = {k, k}, .stride = {s, s}, .pad = {p, p}, .count_pad = padded }
 
 static const rf_case max_cases[] = {
     {.label = "1x1", .attrs = MAX(1, 0, 0, 1), .x = {{1, 1, 1, 1}}},
     {.label = "2x2", .attrs = MAX(2, 0, 0, 1), .x = {{2, 3, 6, 8}}},
     {.label = "2x2 odd", .attrs = MAX(2, 0, 0, 1), .x = {{2, 9, 7, 5}}, .accumulate = true},
     {.label = "3x3 stride 2 pad 1", .attrs = MAX(3, 2, 1, 1), .x = {{2, 5, 7, 8}}},
-    {.label = "3x3 stride 1 dilation 2 pad 1", .attrs = MAX(3, 1, 1, 2), .x = {{1, 4, 9, 7}}, .accumulate = true},
+    {.label = "3x3 stride 1 dilation 2 pad 1",
+     .attrs = MAX(3, 1, 1, 2),
+     .x = {{1, 4, 9, 7}},
+     .accumulate = true},
     {.label = "3x2 stride 1x3",
      .attrs = {.kernel = {3, 2}, .stride = {1, 3}, .pad = {1, 0}, .dilation = {1, 1}},
      .x = {{2, 17, 5, 9}}},
@@ -254,7 +272,10 @@ static const rf_case avg_cases[] = {
     {.label = "2x2", .attrs = AVG(2, 0, 0, true), .x = {{2, 3, 6, 8}}},
     {.label = "2x2 odd", .attrs = AVG(2, 0, 0, true), .x = {{2, 9, 7, 5}}, .accumulate = true},
     {.label = "3x3 stride 2 pad 1", .attrs = AVG(3, 2, 1, true), .x = {{2, 5, 7, 8}}},
-    {.label = "3x3 stride 1 pad 1 not counted", .attrs = AVG(3, 1, 1, false), .x = {{1, 17, 5, 6}}, .accumulate = true},
+    {.label = "3x3 stride 1 pad 1 not counted",
+     .attrs = AVG(3, 1, 1, false),
+     .x = {{1, 17, 5, 6}},
+     .accumulate = true},
     {.label = "2x2 stride 3", .attrs = AVG(2, 3, 0, false), .x = {{1, 3, 8, 9}}},
     {.label = "2x2 64 of 32x32", .attrs = AVG(2, 0, 0, true), .x = {{16, 64, 32, 32}}, .large = true},
     {NULL},
@@ -267,14 +288,13 @@ static const rf_case adaptive_cases[] = {
     {NULL},
 };
 
-static const rf_attr_spec max_attrs[] = {RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
-                                         RF_ATTR(stride, PAIR, 0, 0, RF_MAX_KERNEL), /* 0: the kernel's size */
-                                         RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2),
-                                         RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL), RF_ATTR_END};
-static const rf_attr_spec avg_attrs[] = {RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
-                                         RF_ATTR(stride, PAIR, 0, 0, RF_MAX_KERNEL),
-                                         RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2),
-                                         RF_ATTR(count_pad, BOOL, 1, 0, 1), RF_ATTR_END};
+static const rf_attr_spec max_attrs[] = {
+    RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
+    RF_ATTR(stride, PAIR, 0, 0, RF_MAX_KERNEL), /* 0: the kernel's size */
+    RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2), RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL), RF_ATTR_END};
+static const rf_attr_spec avg_attrs[] = {
+    RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL), RF_ATTR(stride, PAIR, 0, 0, RF_MAX_KERNEL),
+    RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2), RF_ATTR(count_pad, BOOL, 1, 0, 1), RF_ATTR_END};
 static const rf_attr_spec adaptive_attrs[] = {RF_ATTR(size, PAIR, 1, 1, 65536), RF_ATTR_END};
 
 const rf_op rf_op_max_pool = {

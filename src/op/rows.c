@@ -1,10 +1,11 @@
 /* The launch of kernels/rows.cl. */
 #include "op/rows.h"
 
-rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to, rf_rows a,
-                       rf_rows b, size_t rows, size_t columns) {
+rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to,
+                       rf_rows a, rf_rows b, size_t rows, size_t columns) {
     char options[128];
-    const bool dense = to.stride == columns && a.stride == columns && (b.buffer == NULL || b.stride == columns);
+    const bool dense =
+        to.stride == columns && a.stride == columns && (b.buffer == NULL || b.stride == columns);
     if (dense) {
         columns *= rows;
         rows = 1;
@@ -14,7 +15,8 @@ rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_fam
         .kernel = "sum",
         .options = rf_family_options(options, family, info, "%s", ""),
         .args = {RF_BUF(to.buffer), RF_I32(to.offset), RF_I32(to.stride), RF_BUF(a.buffer), RF_I32(a.offset),
-                 RF_I32(a.stride), RF_BUF(b.buffer), RF_I32(b.offset), RF_I32(b.stride), RF_I32(rows), RF_I32(columns)},
+                 RF_I32(a.stride), RF_BUF(b.buffer), RF_I32(b.offset), RF_I32(b.stride), RF_I32(rows),
+                 RF_I32(columns)},
         .bytes = (b.buffer ? 3.0 : 2.0) * (double)(rows * columns * sizeof(float)),
     };
     const size_t vector = (size_t)rf_family_vector(family, info);

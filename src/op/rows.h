@@ -11,7 +11,7 @@ typedef struct rf_rows {
 } rf_rows;
 
 /* to = a + b over rows x columns; b may be absent. */
-rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to, rf_rows a,
-                       rf_rows b, size_t rows, size_t columns);
+rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to,
+                       rf_rows a, rf_rows b, size_t rows, size_t columns);
 
 #endif

@@ -78,7 +78,8 @@ rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size
     if (f == FIELD_dx && !problem->need_dx[index]) return RF_ABSENT;
     if (f == FIELD_saved && !problem->training) return RF_ABSENT;
     if (direction != RF_FORWARD) {
-        if (f == FIELD_x && !problem->op->x_in_backward && problem->op->label_input != (int)index + 1) return RF_ABSENT;
+        if (f == FIELD_x && !problem->op->x_in_backward && problem->op->label_input != (int)index + 1)
+            return RF_ABSENT;
         if (f == FIELD_y && !problem->op->y_in_backward && problem->act == RF_ACT_NONE) return RF_ABSENT;
     }
     return accesses[direction][f];
@@ -138,7 +139,8 @@ static void fill_input(rf_sample *sample, rf_random *random, int i, const rf_sam
     float *x = sample->arrays.x[i];
     if (sample->problem.op->label_input == i + 1) {
         int32_t *labels = (int32_t *)x;
-        for (size_t k = 0; k < count; ++k) labels[k] = (int32_t)rf_random_below(random, (uint32_t)sample->problem.x[0].c);
+        for (size_t k = 0; k < count; ++k)
+            labels[k] = (int32_t)rf_random_below(random, (uint32_t)sample->problem.x[0].c);
         return;
     }
     fill_uniform(random, x, count, -1 + (i == 0 ? options->offset : 0));
@@ -158,8 +160,10 @@ static rf_status fill(rf_sample *sample, const rf_sample_options *options) {
     }
     fill_uniform(&random, a->dy, sample->counts.dy, -1);
     if (options->poison) a->dy[sample->counts.dy / 3] = NAN;
-    for (int i = 0; i < sample->param_count; ++i) RF_TRY(fill_spec(&random, a->param[i], &sample->params[i], false));
-    for (int i = 0; i < sample->state_count; ++i) RF_TRY(fill_spec(&random, a->state[i], &sample->states[i], true));
+    for (int i = 0; i < sample->param_count; ++i)
+        RF_TRY(fill_spec(&random, a->param[i], &sample->params[i], false));
+    for (int i = 0; i < sample->state_count; ++i)
+        RF_TRY(fill_spec(&random, a->state[i], &sample->states[i], true));
     const uint32_t rng[4] = {(uint32_t)options->seed, (uint32_t)(options->seed >> 32), 3, 0};
     memcpy(a->rng, rng, sizeof rng);
     return RF_OK;

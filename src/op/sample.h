@@ -1,4 +1,5 @@
-/* A sample: one node on the host with random contents, on which the reference and the solvers can be run and compared. */
+/* A sample: one node on the host with random contents, on which the reference and the solvers can be run and
+ * compared. */
 #ifndef RF_OP_SAMPLE_H
 #define RF_OP_SAMPLE_H
 
@@ -7,7 +8,8 @@
 typedef size_t rf_tensor_count;
 typedef struct rf_counts RF_TENSORS(rf_tensor_count) rf_counts;
 enum { RF_TENSOR_COUNT = sizeof(rf_arrays) / sizeof(float *) };
-_Static_assert(sizeof(rf_counts) / sizeof(size_t) == RF_TENSOR_COUNT, "counts and arrays have the same fields");
+_Static_assert(sizeof(rf_counts) / sizeof(size_t) == RF_TENSOR_COUNT,
+               "counts and arrays have the same fields");
 
 /* What a direction does with a tensor. */
 typedef enum rf_access { RF_ABSENT, RF_READ, RF_WRITTEN } rf_access;
@@ -37,16 +39,18 @@ typedef struct rf_sample_options {
 /* The problem of a case, its shapes inferred. */
 rf_status rf_problem_from_case(rf_problem *problem, const rf_op *op, const rf_case *from);
 
-/* Random inputs, parameters and states in [-1,1) (states in [0.5,1.5)), labels, dy, and dx where it is added to; what is
- * to be written holds NaN.  options may be NULL. */
+/* Random inputs, parameters and states in [-1,1) (states in [0.5,1.5)), labels, dy, and dx where it is added
+ * to; what is to be written holds NaN.  options may be NULL. */
 rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_sample_options *options);
 rf_status rf_sample_copy(rf_sample **out, const rf_sample *sample);
 void rf_sample_free(rf_sample *sample);
 
-/* Runs the reference of one direction; nothing where it does not exist.  It is given only what rf_sample_access says. */
+/* Runs the reference of one direction; nothing where it does not exist.  It is given only what
+ * rf_sample_access says. */
 void rf_sample_run(rf_sample *sample, rf_direction direction);
 
-/* What a direction may touch, as op.h tells it and as the plan hands it over: x and y in backward only if asked for. */
+/* What a direction may touch, as op.h tells it and as the plan hands it over: x and y in backward only if
+ * asked for. */
 rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size_t tensor);
 /* "x[1]", "param[0]": writes the name of a tensor and returns it. */
 const char *rf_sample_name(char name[16], size_t tensor);
