@@ -1,14 +1,21 @@
 /* Activations: y = f(x), dx = f'(x) * dy, element by element; KIND (relu, gelu, ...) names f.
  *
- * Any layout: `count` floats.  A task is VEC neighbouring elements; the work-item that owns it writes them.  y may be
- * x and dx may be dy.  f' is told by y where the op says so (`seen` is then y), else by x.  NaN comes through: every
- * comparison is written so that NaN takes the identity's branch. */
+ * Any layout: `count` floats.  y may be x, and dx may be dy.  f' is told by y where the op says so (`seen` is then
+ * y), else by x.  NaN comes through: every comparison is written so that NaN takes the identity's branch.
+ *
+ * Ownership: a work-item has vectors of VEC neighbouring elements. */
 #include "common.clh"
 
-INLINE floatv sigmoid_of(floatv x) { return 1.0f / (1.0f + exp(-x)); }
+INLINE floatv sigmoid_of(floatv x) {
+    return 1.0f / (1.0f + exp(-x));
+}
 
-INLINE floatv relu(floatv x, float slope) { return x <= 0.0f ? (floatv)0.0f : x; }
-INLINE floatv relu_gradient(floatv y, floatv dy, float slope) { return y <= 0.0f ? (floatv)0.0f : dy; }
+INLINE floatv relu(floatv x, float slope) {
+    return x <= 0.0f ? (floatv)0.0f : x;
+}
+INLINE floatv relu_gradient(floatv y, floatv dy, float slope) {
+    return y <= 0.0f ? (floatv)0.0f : dy;
+}
 
 INLINE floatv relu6(floatv x, float slope) {
     return x <= 0.0f ? (floatv)0.0f : (x >= 6.0f ? (floatv)6.0f : x);
@@ -17,30 +24,47 @@ INLINE floatv relu6_gradient(floatv y, floatv dy, float slope) {
     return y <= 0.0f ? (floatv)0.0f : (y >= 6.0f ? (floatv)0.0f : dy);
 }
 
-INLINE floatv leaky_relu(floatv x, float slope) { return x <= 0.0f ? x * slope : x; }
-INLINE floatv leaky_relu_gradient(floatv y, floatv dy, float slope) { return y <= 0.0f ? dy * slope : dy; }
+INLINE floatv leaky_relu(floatv x, float slope) {
+    return x <= 0.0f ? x * slope : x;
+}
+INLINE floatv leaky_relu_gradient(floatv y, floatv dy, float slope) {
+    return y <= 0.0f ? dy * slope : dy;
+}
 
-INLINE floatv sigmoid(floatv x, float slope) { return sigmoid_of(x); }
-INLINE floatv sigmoid_gradient(floatv y, floatv dy, float slope) { return dy * y * (1.0f - y); }
+INLINE floatv sigmoid(floatv x, float slope) {
+    return sigmoid_of(x);
+}
+INLINE floatv sigmoid_gradient(floatv y, floatv dy, float slope) {
+    return dy * y * (1.0f - y);
+}
 
-INLINE floatv hyperbolic(floatv x, float slope) { return tanh(x); }
-INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float slope) { return dy * (1.0f - y * y); }
+INLINE floatv hyperbolic(floatv x, float slope) {
+    return tanh(x);
+}
+INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float slope) {
+    return dy * (1.0f - y * y);
+}
 
-INLINE floatv silu(floatv x, float slope) { return x / (1.0f + exp(-x)); }
+INLINE floatv silu(floatv x, float slope) {
+    return x / (1.0f + exp(-x));
+}
 INLINE floatv silu_gradient(floatv x, floatv dy, float slope) {
     floatv s = sigmoid_of(x);
     return dy * s * (1.0f + x * (1.0f - s));
 }
 
-/* GELU is x * Phi(x), Phi the normal distribution; its derivative is Phi(x) + x * phi(x).  Phi by Abramowitz & Stegun
- * 7.1.26, to 1e-7, which needs the exponential that phi is made of. */
+/* GELU is x * Phi(x), Phi the normal distribution; its derivative is Phi(x) + x * phi(x).  Phi by Abramowitz
+ * & Stegun 7.1.26, to 1e-7, which needs the exponential that phi is made of. */
 INLINE floatv normal_below(floatv x, floatv exponential) {
     const floatv z = fabs(x) * 0.70710678f, t = 1.0f / (1.0f + 0.3275911f * z);
-    const floatv series = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+    const floatv series =
+        ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
     const floatv above = 0.5f * series * exponential;
     return x < 0.0f ? above : 1.0f - above;
 }
-INLINE floatv gelu(floatv x, float slope) { return x * normal_below(x, exp(-0.5f * x * x)); }
+INLINE floatv gelu(floatv x, float slope) {
+    return x * normal_below(x, exp(-0.5f * x * x));
+}
 INLINE floatv gelu_gradient(floatv x, floatv dy, float slope) {
     const floatv exponential = exp(-0.5f * x * x);
     return dy * (normal_below(x, exponential) + x * 0.39894228f * exponential);
@@ -54,7 +78,7 @@ KERNEL void forward(const __global float *x, __global float *y, int count, float
 }
 
 KERNEL void backward(const __global float *seen, const __global float *dy, __global float *dx, int count,
-                       float slope, int accumulate) {
+                     float slope, int accumulate) {
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
         floatv d = PASTE(KIND, _gradient)(fetch(seen + i, left), fetch(dy + i, left), slope);

@@ -1,20 +1,24 @@
-/* Batch norm over the rows (pixels) of x (P,C): y = act((x - mean) * invstd * weight + bias + residual), mean and variance
- * of each channel over the batch; and its gradients.
+/* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * invstd * weight + bias +
+ * residual), with mean and variance of each channel over the batch.
  *
- *   statistics   each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, in runs short enough to stay
- *                in the cache: two passes over a run, runs and blocks merged by Chan's formula in a fixed order.  (Never
- *                E[x^2] - mean^2, which cancels.)   partial is (B,2,C): mean, M2.
- *   merge        folds the blocks; saved is (4,C): mean, invstd, and from `fold` sum g, sum g * xhat.
- *   apply        one pass: y from x, residual and the channels' numbers.
- *   gradient_sums, fold   sums of g and g * xhat over the rows, g = dy where act let y pass; blocks as above.
- *   gradient     dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P);  dresidual = g.
+ * statistics: each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, in runs short enough to
+ *     stay in the cache: two passes over a run; runs and blocks are merged by Chan's formula in a fixed order.
+ *     (Never E[x^2] - mean^2, which cancels.)  partial is (B,2,C): mean, M2.
+ * merge: folds the blocks into saved, (4,C): mean, invstd, and, from `fold`, sum g and sum g * xhat.
+ * apply: one pass: y from x, residual and the channels' numbers.
+ * gradient_sums, fold: sums of g and g * xhat over the rows, g = dy where act let y pass; in blocks as above.
+ * gradient: dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
  *
  * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
- * Who owns what: statistics and gradient_sums, tile: a work-item a block; group: a work-group a block of COLUMNS channels.
- * merge and fold: a work-item VEC channels.  apply and gradient, tile: a run of rows; group: single elements. */
+ *
+ * Ownership: statistics and gradient_sums, tile: a work-item has a block; group: a work-group has a block of
+ * COLUMNS channels.  merge and fold: a work-item has VEC channels.  apply and gradient, tile: a run of rows;
+ * group: single elements. */
 #include "common.clh"
 
-INLINE int block_begin(int rows, int block, int blocks) { return (int)((long)rows * block / blocks); }
+INLINE int block_begin(int rows, int block, int blocks) {
+    return (int)((long)rows * block / blocks);
+}
 
 INLINE floatv limit(floatv z, float low, float high) {
     return z <= low ? (floatv)low : (z >= high ? (floatv)high : z);
@@ -42,7 +46,7 @@ INLINE floatv passed(floatv dy, floatv y, float low, float high) {
 
 /* Folds n rows of x, from `first` on, into mean and M2 of the `before` rows that the block has seen. */
 INLINE void statistics_at(const __global float *x, __global float *means, __global float *squares, int C,
-                                 int first, int before, int n, int c, int left) {
+                          int first, int before, int n, int c, int left) {
     const float share = (float)n / (float)(before + n), weight = (float)before * share;
     const __global float *from = x + first * C + c;
 #define VALUE(row) fetch(from + (row)*C, left)
@@ -78,8 +82,8 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
     }
 
 INLINE void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
-                                    const __global float *saved, __global float *sums, __global float *products,
-                                    float low, float high, int C, int first, int before, int n, int c, int left) {
+                             const __global float *saved, __global float *sums, __global float *products,
+                             float low, float high, int C, int first, int before, int n, int c, int left) {
     const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
     floatv sum = 0.0f, product = 0.0f, sum1 = 0.0f, product1 = 0.0f;
     int at = first * C + c, row = 0;
@@ -99,8 +103,8 @@ INLINE void gradient_sums_at(const __global float *x, const __global float *y, c
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                          const __global float *saved, __global float *partial, int rows, int C, int run, float low,
-                          float high) {
+                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          float low, float high) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *sums = partial + block * 2 * C, *products = sums + C;
@@ -129,7 +133,8 @@ INLINE void chan(float *n, float *mean, float *square, float n2, float mean2, fl
 
 KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C, int run) {
     __local float counts[ITEMS], means[ITEMS], squares[ITEMS];
-    const int item = (int)get_local_id(0), line = item / COLUMNS, c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
+    const int item = (int)get_local_id(0), line = item / COLUMNS,
+              c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     float n = 0.0f, mean = 0.0f, square = 0.0f;
@@ -167,9 +172,11 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-              const __global float *saved, __global float *partial, int rows, int C, int run, float low, float high) {
+                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          float low, float high) {
     __local float sums[ITEMS], products[ITEMS];
-    const int item = (int)get_local_id(0), line = item / COLUMNS, c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
+    const int item = (int)get_local_id(0), line = item / COLUMNS,
+              c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     float sum = 0.0f, product = 0.0f;
@@ -202,7 +209,7 @@ KERNEL void gradient_sums(const __global float *x, const __global float *y, cons
 #endif
 
 KERNEL void merge(const __global float *partial, __global float *saved, __global float *running_mean,
-                    __global float *running_var, int rows, int C, int blocks, float eps, float momentum) {
+                  __global float *running_var, int rows, int C, int blocks, float eps, float momentum) {
     FOR_TASKS(task, (C + VEC - 1) / VEC) {
         const int c = task * VEC, left = C - c;
         floatv mean = fetch(partial + c, left), square = fetch(partial + C + c, left);
@@ -223,8 +230,8 @@ KERNEL void merge(const __global float *partial, __global float *saved, __global
 }
 
 /* Inference: what `apply` needs, from the running statistics. */
-KERNEL void running(const __global float *running_mean, const __global float *running_var, __global float *saved,
-                      int C, float eps) {
+KERNEL void running(const __global float *running_mean, const __global float *running_var,
+                    __global float *saved, int C, float eps) {
     FOR_TASKS(task, (C + VEC - 1) / VEC) {
         const int c = task * VEC, left = C - c;
         put(fetch(running_mean + c, left), saved + c, left);
@@ -233,8 +240,8 @@ KERNEL void running(const __global float *running_mean, const __global float *ru
 }
 
 INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y,
-                            const __global float *saved, const __global float *weight, const __global float *bias,
-                            int C, float low, float high, int row, int c, int left) {
+                     const __global float *saved, const __global float *weight, const __global float *bias,
+                     int C, float low, float high, int row, int c, int left) {
     const int at = row * C + c;
     const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
     floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
@@ -243,13 +250,13 @@ INLINE void apply_at(const __global float *x, const __global float *residual, __
 }
 
 KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
-                  const __global float *saved, const __global float *weight, const __global float *bias, int rows,
-                  int C, float low, float high) {
+                  const __global float *saved, const __global float *weight, const __global float *bias,
+                  int rows, int C, float low, float high) {
     FOR_ROWS(apply_at, x, residual, y, saved, weight, bias, C, low, high);
 }
 
 KERNEL void fold(const __global float *partial, __global float *saved, __global float *dweight,
-                   __global float *dbias, int C, int blocks) {
+                 __global float *dbias, int C, int blocks) {
     FOR_TASKS(task, (C + VEC - 1) / VEC) {
         const int c = task * VEC, left = C - c;
         floatv sum = fetch(partial + c, left), product = fetch(partial + C + c, left);
@@ -265,25 +272,28 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
 }
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
-                               __global float *dx, __global float *dresidual, const __global float *saved,
-                               const __global float *weight, int C, float low, float high, int accumulate,
-                               int accumulate_residual, float inverse, int row, int c, int left) {
+                        __global float *dx, __global float *dresidual, const __global float *saved,
+                        const __global float *weight, int C, float low, float high, int accumulate,
+                        int accumulate_residual, float inverse, int row, int c, int left) {
     const int at = row * C + c;
     floatv g = fetch(dy + at, left);
     if (y) g = passed(g, fetch(y + at, left), low, high);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
-        const floatv invstd = fetch(saved + C + c, left), xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
-        const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse, slope = fetch(saved + 3 * C + c, left) * inverse;
+        const floatv invstd = fetch(saved + C + c, left),
+                     xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
+        const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse,
+                     slope = fetch(saved + 3 * C + c, left) * inverse;
         const floatv d = fetch(weight + c, left) * invstd * (g - mean_g - xhat * slope);
         put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
     }
 }
 
-KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy, __global float *dx,
-                     __global float *dresidual, const __global float *saved, const __global float *weight, int rows,
-                     int C, float low, float high, int accumulate, int accumulate_residual) {
+KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
+                     __global float *dx, __global float *dresidual, const __global float *saved,
+                     const __global float *weight, int rows, int C, float low, float high, int accumulate,
+                     int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
-    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, C, low, high, accumulate, accumulate_residual,
-             inverse);
+    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, C, low, high, accumulate,
+             accumulate_residual, inverse);
 }

@@ -118,7 +118,7 @@ __kernel void filter(const __global float *x, const __global float *dy, const __
                     d[(p - begin) * SUMS + v] = value;
                     bias[v] += value;
                 }
-            if (bias_out && tile_begin == 0)
+            if (bias_out && get_global_id(1) == 0)
                 EACH(v, SUMS) {
                     int at = o + v / WIDE * 16 + v % WIDE * VEC, left = k_end - at;
                     if (left > 0) put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);

@@ -64,15 +64,13 @@ __kernel void mask(const __global float *dy, const __global float *y, __global f
 /* Sums the partial gradients of conv_filter.cl in their order: parts x [size + biases], into grad and grad_bias (of `k`). */
 __kernel void reduce(const __global float *parts, int parts_at, __global float *grad, __global float *grad_bias, int count, int size,
                      int biases, int k) {
-    int stride = size + biases;
+    int stride = size + biases, weights = (size + VEC - 1) / VEC;
     parts += parts_at;
-    FOR_TASKS(task, (size + (grad_bias ? k : 0) + VEC - 1) / VEC) {
-        int i = task * VEC, left = min(stride - i, VEC);
+    FOR_TASKS(task, weights + (grad_bias ? (k + VEC - 1) / VEC : 0)) {
+        int is_bias = task >= weights, i = (is_bias ? task - weights : task) * VEC, left = (is_bias ? k : size) - i;
+        const __global float *from = parts + (is_bias ? size : 0) + i;
         floatv sum = 0.0f;
-        for (int part = 0; part < count; ++part) sum += fetch(parts + (size_t)part * stride + i, left);
-        if (i < size)
-            put(sum, grad + i, left);
-        else
-            put(sum, grad_bias + i - size, k - (i - size));
+        for (int part = 0; part < count; ++part) sum += fetch(from + (size_t)part * stride, left);
+        put(sum, (is_bias ? grad_bias : grad) + i, left);
     }
 }

@@ -1,9 +1,10 @@
 /* Dropout: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
  *
- * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and the key
- * (seed low, seed high); rng holds seed low, seed high, step.  It is kept if the word's upper 24 bits are >= limit.
- * Forward and backward are the same kernel: backward computes the mask again.
- * A task is one block, four elements; tile: four blocks side by side in vectors. */
+ * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and
+ * the key (seed low, seed high); rng holds seed low, seed high, step.  It is kept if the word's upper 24 bits are
+ * >= limit.  Forward and backward are the same kernel: backward computes the mask again.
+ *
+ * Ownership: a work-item has whole blocks of four elements; tile: four blocks side by side in vectors. */
 #include "common.clh"
 #include "philox.clh"
 
@@ -13,7 +14,7 @@ INLINE void scale_one(const __global float *x, __global float *y, int i, float m
 }
 
 INLINE void masked_block(const __global float *x, __global float *y, int block, int count, uint id, uint step,
-                                uint2 key, uint limit, float scale, int accumulate) {
+                         uint2 key, uint limit, float scale, int accumulate) {
     const uint4 words = philox((uint4)((uint)block, id, step, 0), key) >> 8;
     const int i = block * 4;
     scale_one(x, y, i, words.x >= limit ? scale : 0.0f, accumulate);
@@ -32,8 +33,8 @@ INLINE float8 interleave(float4 a, float4 b) {
 }
 
 /* Four blocks from `block` on: 16 elements that all exist. */
-INLINE void masked_blocks(const __global float *x, __global float *y, int block, uint id, uint step, uint2 key,
-                          uint limit, float scale, int accumulate) {
+INLINE void masked_blocks(const __global float *x, __global float *y, int block, uint id, uint step,
+                          uint2 key, uint limit, float scale, int accumulate) {
     uint4 w[4] = {(uint)block + (uint4)(0, 1, 2, 3), (uint4)id, (uint4)step, (uint4)0};
     philox4(w, key);
     float4 mask[4];
@@ -53,7 +54,8 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
     const uint2 key = (uint2)(rng[0], rng[1]);
     const uint step = rng[2];
 #ifdef GROUP
-    FOR_TASKS(block, (count + 3) / 4) masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
+    FOR_TASKS(block, (count + 3) / 4)
+    masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
 #else
     FOR_TASKS(task, (count + 15) / 16) {
         if (task * 16 + 16 <= count)

@@ -1,15 +1,16 @@
 /* Losses of scores x (N,C) against class labels (N), as the mean over the batch, and their gradients.
  *
- * cross_rows   row r: with logp = x - max - log sum exp(x - max) and class weights w,
- *              term = -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], weight w[label], s the label smoothing.
- * square_rows  row r: term = sum_c (x[c] - [c == label])^2, weight C.
- * reduce       y = sum of terms / sum of weights, in a fixed order.
- * cross_gradient, square_gradient   dx, element by element; both scale with dy, one number on the device.
+ * cross_rows: of row r, with logp = x - max - log sum exp(x - max), class weights w and label smoothing s,
+ *     the term is -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], and the weight w[label].
+ * square_rows: of row r, the term is sum_c (x[c] - [c == label])^2, and the weight C.
+ * reduce: y = sum of terms / sum of weights, in a fixed order.
+ * cross_gradient, square_gradient: dx, element by element; both scale with dy, one number on the device.
  *
- * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights and the
- * sum of the class weights.  A label outside 0..C-1 gives NaN, and so does a row that holds one.
- * Who owns what: a work-item a row; reduce: one work-item, or one work-group of ITEMS; gradients, tile: a row, group: an
- * element. */
+ * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights
+ * and the sum of the class weights.  A label outside 0..C-1 gives NaN, and so does a row that holds one.
+ *
+ * Ownership: rows: a work-item has a row; reduce: one work-item, or one work-group, has all; gradients, tile: a
+ * work-item has a row; group: an element. */
 #include "common.clh"
 
 #ifdef GROUP
@@ -62,8 +63,9 @@ INLINE float row_total(const __global float *row, int C, float top) {
     return total;
 }
 
-KERNEL void cross_rows(const __global float *x, const __global int *labels, const __global float *class_weights,
-                       __global float *rows, __global float *saved, int N, int C, float smoothing) {
+KERNEL void cross_rows(const __global float *x, const __global int *labels,
+                       const __global float *class_weights, __global float *rows, __global float *saved,
+                       int N, int C, float smoothing) {
     FOR_TASKS(r, N) {
         const __global float *row = x + r * C;
         const int label = labels[r];
@@ -83,7 +85,8 @@ KERNEL void cross_rows(const __global float *x, const __global int *labels, cons
     }
 }
 
-KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows, int N, int C) {
+KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows, int N,
+                        int C) {
     FOR_TASKS(r, N) {
         const int label = labels[r];
         float total = 0.0f;
@@ -110,19 +113,19 @@ INLINE float group_sum(float value, __local float *scratch) {
     barrier(CLK_LOCAL_MEM_FENCE);
     return total;
 }
-#define FIRST         (int)get_local_id(0)
-#define STEP          ITEMS
-#define TOTAL(value)  group_sum(value, scratch)
-#define SCRATCH       __local float scratch[ITEMS];
+#define FIRST        (int)get_local_id(0)
+#define STEP         ITEMS
+#define TOTAL(value) group_sum(value, scratch)
+#define SCRATCH      __local float scratch[ITEMS];
 #else
-#define FIRST         0
-#define STEP          1
-#define TOTAL(value)  (value)
+#define FIRST        0
+#define STEP         1
+#define TOTAL(value) (value)
 #define SCRATCH
 #endif
 
 KERNEL void reduce(const __global float *rows, const __global float *class_weights, __global float *y,
-                               __global float *totals, int N, int C) {
+                   __global float *totals, int N, int C) {
     SCRATCH
     float terms = 0.0f, weights = 0.0f, classes = 0.0f;
     for (int r = FIRST; r < N; r += STEP) {
@@ -143,9 +146,9 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
 }
 
 INLINE void cross_gradient_at(const __global float *x, const __global int *labels,
-                                     const __global float *class_weights, const __global float *saved,
-                                     __global float *dx, int N, int C, float scale, float smoothing, int accumulate,
-                                     int r, int c, int left) {
+                              const __global float *class_weights, const __global float *saved,
+                              __global float *dx, int N, int C, float scale, float smoothing, int accumulate,
+                              int r, int c, int left) {
     const int label = labels[r], at = r * C + c;
     const float weight = label >= 0 && label < C ? class_weights[label] : NAN;
     const floatv p = exp(fetch(x + at, left) - saved[r] - saved[N + r]);
@@ -155,15 +158,16 @@ INLINE void cross_gradient_at(const __global float *x, const __global int *label
     put(g * scale + (accumulate ? fetch(dx + at, left) : (floatv)0.0f), dx + at, left);
 }
 
-KERNEL void cross_gradient(const __global float *x, const __global int *labels, const __global float *class_weights,
-                           const __global float *saved, const __global float *dy, __global float *dx, int N, int C,
-                           float smoothing, int accumulate) {
+KERNEL void cross_gradient(const __global float *x, const __global int *labels,
+                           const __global float *class_weights, const __global float *saved,
+                           const __global float *dy, __global float *dx, int N, int C, float smoothing,
+                           int accumulate) {
     const float scale = dy[0] / saved[2 * N];
     FOR_ELEMENTS(cross_gradient_at, x, labels, class_weights, saved, dx, N, C, scale, smoothing, accumulate);
 }
 
 INLINE void square_gradient_at(const __global float *x, const __global int *labels, __global float *dx, int C,
-                                      float scale, int accumulate, int r, int c, int left) {
+                               float scale, int accumulate, int r, int c, int left) {
     const int label = labels[r], at = r * C + c;
     const float one = label >= 0 && label < C ? 1.0f : NAN;
     const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)one : (floatv)(one - one);

@@ -1,12 +1,15 @@
 /* Max and average pooling of x (N,H,W,C) to y (N,OH,OW,C): window (oy, ox) covers the pixels
  * (oy*SH - PH + r*DH, ox*SW - PW + s*DW), r < KH, s < KW, that lie inside the map.
  *
- * max: y is the window's first maximum (a NaN wins), `index` its place r*KW + s.  Where windows may overlap, dx gathers dy
- * of the windows that a pixel won (max_gather); where they cannot (no padding, no dilation, stride >= kernel), a window
- * writes dx up to where the next one starts (max_spread).
- * average: y = sum / divisor, the divisor being KH*KW with COUNT_PAD, else the number of pixels inside; gradients alike.
+ * max: y is the window's first maximum (a NaN wins), `index` its place r*KW + s.  Where windows may overlap, dx
+ * gathers dy of the windows that a pixel won (max_gather); where they cannot (no padding, no dilation, stride >=
+ * kernel), a window writes dx up to where the next one starts (max_spread).
+ *
+ * average: y = sum / divisor, the divisor being KH*KW with count_pad, else the number of pixels inside; its
+ * gradients likewise.
+ *
  * Ownership: forward and spread, a window; gather, a pixel of dx; VEC channels of it.  Nothing is written twice.
- * tile: a task is a row of windows (pixels); group: one element of y (dx). */
+ * A task of the tile family is a row of windows (pixels), one of the group family an element of y (dx). */
 #include "common.clh"
 
 #define GEOMETRY                                                                                             \
@@ -28,9 +31,13 @@
 #endif
 
 /* Divisions are dear, and strides and dilations mostly 1. */
-INLINE int over(int value, int by) { return by == 1 ? value : value / by; }
+INLINE int over(int value, int by) {
+    return by == 1 ? value : value / by;
+}
 /* The taps [first, end) of a window at `start` (which may be negative) that fall inside [0, size). */
-INLINE int first_tap(int start, int step) { return start < 0 ? over(-start + step - 1, step) : 0; }
+INLINE int first_tap(int start, int step) {
+    return start < 0 ? over(-start + step - 1, step) : 0;
+}
 INLINE int end_tap(int start, int step, int taps, int size) {
     return start >= size ? 0 : min(taps, over(size - start + step - 1, step));
 }
@@ -78,7 +85,7 @@ INLINE void add_or_put(floatv v, __global float *p, int left, int accumulate) {
     const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
 
 INLINE void max_window(const __global float *x, __global float *y, __global ushort *index, GEOMETRY, int n,
-                              int oy, int ox, int c, int left) {
+                       int oy, int ox, int c, int left) {
     WINDOW(oy, ox)
     floatv best = -INFINITY;
     intv place = r0 * KW + s0;
@@ -97,7 +104,7 @@ INLINE void max_window(const __global float *x, __global float *y, __global usho
 }
 
 INLINE void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
-                                  int left) {
+                           int left) {
     WINDOW(oy, ox)
     floatv sum = 0.0f;
     for (int r = r0; r < r1; ++r) {
@@ -108,14 +115,15 @@ INLINE void average_window(const __global float *x, __global float *y, GEOMETRY,
     put(sum * (1.0f / (float)taps), y + ((n * OH + oy) * OW + ox) * C + c, left);
 }
 
-/* The pixels that belong to window (oy, ox) where windows do not overlap: up to the next one, or to the map's end. */
+/* The pixels that belong to window (oy, ox) where windows do not overlap: up to the next one, or to the map's
+ * end. */
 #define FOR_PIXELS(oy, ox)                                                                                   \
     const int y_end = (oy) == OH - 1 ? H : ((oy) + 1) * SH, x_end = (ox) == OW - 1 ? W : ((ox) + 1) * SW;    \
     for (int y = (oy)*SH, r = 0; y < y_end; ++y, ++r)                                                        \
         for (int x = (ox)*SW, s = 0; x < x_end; ++x, ++s)
 
 INLINE void max_spread_window(const __global float *dy, const __global ushort *index, __global float *dx,
-                                     int accumulate, GEOMETRY, int n, int oy, int ox, int c, int left) {
+                              int accumulate, GEOMETRY, int n, int oy, int ox, int c, int left) {
     const int from = ((n * OH + oy) * OW + ox) * C + c;
     const floatv g = fetch(dy + from, left);
     const intv winner = fetch_index(index + from, left);
@@ -127,7 +135,7 @@ INLINE void max_spread_window(const __global float *dy, const __global ushort *i
 }
 
 INLINE void average_spread_window(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
-                                         int n, int oy, int ox, int c, int left) {
+                                  int n, int oy, int ox, int c, int left) {
     const floatv g = fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)(KH * KW));
     FOR_PIXELS(oy, ox) {
         const floatv share = r < KH && s < KW ? g : (floatv)0.0f;
@@ -141,7 +149,7 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
     const int ox0 = first_window(ix, PW, (KW - 1) * DW, SW), ox1 = end_window(ix, PW, SW, OW);
 
 INLINE void max_gather_pixel(const __global float *dy, const __global ushort *index, __global float *dx,
-                                    int accumulate, GEOMETRY, int n, int iy, int ix, int c, int left) {
+                             int accumulate, GEOMETRY, int n, int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;
     for (int oy = oy0; oy < oy1; ++oy) {
@@ -156,8 +164,8 @@ INLINE void max_gather_pixel(const __global float *dy, const __global ushort *in
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
 }
 
-INLINE void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
-                                        int iy, int ix, int c, int left) {
+INLINE void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
+                                 int n, int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;
     for (int oy = oy0; oy < oy1; ++oy)
@@ -175,13 +183,13 @@ KERNEL void max_forward(const __global float *x, __global float *y, __global ush
     FOR_MAP(OH, OW, max_window, x, y, index, SHAPE);
 }
 
-KERNEL void max_spread(const __global float *dy, const __global ushort *index, __global float *dx, int accumulate,
-                       GEOMETRY) {
+KERNEL void max_spread(const __global float *dy, const __global ushort *index, __global float *dx,
+                       int accumulate, GEOMETRY) {
     FOR_MAP(OH, OW, max_spread_window, dy, index, dx, accumulate, SHAPE);
 }
 
-KERNEL void max_gather(const __global float *dy, const __global ushort *index, __global float *dx, int accumulate,
-                       GEOMETRY) {
+KERNEL void max_gather(const __global float *dy, const __global ushort *index, __global float *dx,
+                       int accumulate, GEOMETRY) {
     FOR_MAP(H, W, max_gather_pixel, dy, index, dx, accumulate, SHAPE);
 }
 

@@ -1,8 +1,9 @@
-/* Rows moved and added, for add, concat and their gradients: to[r*to_stride + c] = a[...] + b[...], r < rows, c < columns.
+/* Rows moved and added, for add, concat and their gradients: to[r][c] = a[r][c] + b[r][c], r < rows, c < columns.
  *
- * Each of to, a, b has its own stride, and starts at its own offset; b may be null, and any may be the same memory at the
- * same place.  A dense array is one row.  tile: a task is VEC columns of a row, or a row where there are many; group: one
- * element. */
+ * Each of to, a, b starts at its own offset and has its own stride from row to row; b may be null, and any may be
+ * the same memory at the same place.  A dense array is one row.
+ *
+ * Ownership: tile: a work-item has VEC columns of the row, or a row where there are several; group: an element. */
 #include "common.clh"
 
 INLINE void sum_at(__global float *to, const __global float *a, const __global float *b, int c, int left) {
@@ -10,8 +11,8 @@ INLINE void sum_at(__global float *to, const __global float *a, const __global f
     put(b ? v + fetch(b + c, left) : v, to + c, left);
 }
 
-KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset, int a_stride,
-                const __global float *b, int b_offset, int b_stride, int rows, int columns) {
+KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset,
+                int a_stride, const __global float *b, int b_offset, int b_stride, int rows, int columns) {
 #ifdef GROUP
     FOR_TASKS(task, rows * columns) {
         const int r = task / columns, c = task % columns;

@@ -108,8 +108,9 @@ static void agrees_with_reference(const char *text) {
     rf_model_free(got);
 }
 
-static void check_network(const char *text) {
-    agrees_with_differences(text);
+/* Differences of the loss are of no use where it has kinks. */
+static void check_network(const char *text, bool smooth) {
+    if (smooth) agrees_with_differences(text);
     if (device != reference) agrees_with_reference(text);
 }
 
@@ -150,7 +151,7 @@ static const char *const networks[] = {
 
 static void gradients_of_branching_networks_are_right(void **state) {
     (void)state;
-    for (size_t i = 0; i < RF_COUNT(networks); i++) check_network(networks[i]);
+    for (size_t i = 0; i < RF_COUNT(networks); i++) check_network(networks[i], true);
 }
 
 /* ---- networks that nobody thought of ---- */
@@ -165,9 +166,10 @@ static const char *any_value(rf_random *random, int count) {
 
 /* A network of maps of 4 channels: convolutions, activations, sums and concatenations of any earlier values; what
  * nobody has read is summed up at the end. */
-static char *random_network(uint32_t seed) {
-    static const char *const plain[] = {"conv 4 3 pad=1", "conv 4 1", "tanh", "sigmoid", "tanh", "leaky_relu 0.6", "silu",
-                                        "batch_norm", "dropout 0.2", "avg_pool 3 stride=1 pad=1", "conv 4 3 pad=1 groups=2"};
+static char *random_network(uint32_t seed, bool smooth) {
+    static const char *const plain[] = {"conv 4 3 pad=1", "conv 4 3 pad=1 groups=2", "conv 4 1", "batch_norm", "batch_norm",
+                                        "dropout 0.2", "avg_pool 3 stride=1 pad=1", "sigmoid", "silu", "tanh"};
+    static const char *const kinked[] = {"relu", "relu", "relu6", "max_pool 3 stride=1 pad=1", "leaky_relu"};
     rf_str text = {0};
     rf_random random;
     rf_random_init(&random, 11, seed);
@@ -179,7 +181,9 @@ static char *random_network(uint32_t seed) {
         if (kind < 5) {
             const char *input = any_value(&random, v);
             read[atoi(input + 1)] = true;
-            rf_str_addf(&text, "v%d: %s <- %s\n", v, plain[rf_random_below(&random, RF_COUNT(plain))], input);
+            const char *op = smooth || rf_random_below(&random, 2) ? plain[rf_random_below(&random, RF_COUNT(plain))]
+                                                                   : kinked[rf_random_below(&random, RF_COUNT(kinked))];
+            rf_str_addf(&text, "v%d: %s <- %s\n", v, op, input);
             continue;
         }
         rf_str_addf(&text, kind < 9 ? "v%d: add <- " : "c%d: concat <- ", v);
@@ -203,8 +207,9 @@ static void gradients_of_random_networks_are_right(void **state) {
     const char *rounds = getenv("RF_FUZZ_ROUNDS");
     const uint32_t count = rounds != NULL ? (uint32_t)atoi(rounds) : RANDOM_NETWORKS;
     for (uint32_t i = 0; i < count; i++) {
-        char *text = random_network(i);
-        check_network(text);
+        const bool smooth = i % 3 > 0;
+        char *text = random_network(i, smooth);
+        check_network(text, smooth);
         free(text);
     }
 }

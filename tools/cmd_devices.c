@@ -1,15 +1,21 @@
 /* rangefinder devices: what is there, what each can do, and which one `auto` would take. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "command.h"
+#include "device/device.h"
+#include "train/bench.h"
 
 typedef struct devices_args {
     rf_common common;
-    bool json;
+    bool json, measure;
 } devices_args;
 
 static const rf_option options[] = {
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, .offset = offsetof(devices_args, json)},
+    {"measure", NULL,
+     "train a small ResNet on each device for a moment, and let 'auto' take the fastest of a kind",
+     .parse = rf_opt_flag, .offset = offsetof(devices_args, measure)},
     RF_OPT_END,
 };
 
@@ -28,14 +34,15 @@ static const char *kind_text(rf_device_kind kind) {
 }
 
 static json_t *device_json(const rf_device_info *d) {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:b}",
+    double speed = rf_device_speed(d);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o}",
                      "selector", d->selector, "name", d->name, "kind", kind_text(d->kind), "vendor",
                      d->vendor, "platform", d->platform, "version", d->version, "driver", d->driver,
                      "compute_units", d->compute_units, "vector_width", d->vector_width, "memory_bytes",
                      (json_int_t)d->memory_bytes, "max_alloc_bytes", (json_int_t)d->max_alloc_bytes,
                      "local_memory_bytes", (json_int_t)d->local_memory_bytes, "max_work_group",
                      (json_int_t)d->max_work_group, "host_memory", d->host_memory, "fp64", d->fp64, "fp16",
-                     d->fp16);
+                     d->fp16, "images_per_second", rf_json_number(speed > 0 ? speed : NAN));
 }
 
 static rf_status print_as_json(const rf_device_info *list, size_t count, size_t automatic, const char *why) {
@@ -48,9 +55,9 @@ static rf_status print_as_json(const rf_device_info *list, size_t count, size_t 
 static rf_status print_as_table(const rf_device_info *list, size_t count, size_t automatic, const char *why) {
     rf_table table;
     char memory[32], local[32];
-    rf_table_begin(&table, "llllrrrrl");
-    static const char *const heading[] = {
-        "", "device", "kind", "name", "units", "vector", "memory", "local", "platform, driver"};
+    rf_table_begin(&table, "llllrrrrrl");
+    static const char *const heading[] = {"",       "device", "kind",  "name",     "units",
+                                          "vector", "memory", "local", "images/s", "platform, driver"};
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
     for (size_t i = 0; i < count; i++) {
         const rf_device_info *d = &list[i];
@@ -62,11 +69,50 @@ static rf_status print_as_table(const rf_device_info *list, size_t count, size_t
         rf_table_cell(&table, "%d", d->vector_width);
         rf_table_cell(&table, "%s", rf_bytes_text(memory, (double)d->memory_bytes));
         rf_table_cell(&table, "%s", rf_bytes_text(local, (double)d->local_memory_bytes));
+        double speed = rf_device_speed(d);
+        if (speed > 0)
+            rf_table_cell(&table, "%.0f", speed);
+        else
+            rf_table_cell(&table, "%s", "");
         rf_table_cell(&table, "%s%s%s", d->platform, d->driver[0] != '\0' ? ", " : "", d->driver);
     }
     RF_TRY(rf_table_end(&table, stdout));
     printf("\n* is what 'auto' takes%s%s\n", why[0] != '\0' ? ": " : ".", why);
     return RF_OK;
+}
+
+enum { MEASURE_BATCH = 16, MEASURE_STEPS = 5 };
+
+/* ResNet-20 is what is measured: convolutions, batch norms and additions of several sizes. */
+static rf_status measure(const rf_device_info *info, const rf_dataset *images, const rf_model *model) {
+    rf_device *device = NULL;
+    rf_trainer *trainer = NULL;
+    rf_bench bench = {0};
+    rf_status status = rf_device_open(&device, info->selector);
+    if (status == RF_OK)
+        status = rf_trainer_create(
+            &trainer,
+            &(rf_trainer_desc){.device = device, .model = model, .dataset = images, .batch = MEASURE_BATCH});
+    if (status == RF_OK) status = rf_bench_trainer(&bench, trainer, MEASURE_STEPS, 0);
+    if (status == RF_OK) status = rf_device_record_speed(info, MEASURE_BATCH / bench.step_ms * 1e3);
+    rf_bench_free(&bench);
+    rf_trainer_free(trainer);
+    rf_device_close(device);
+    return status;
+}
+
+/* A device that cannot be measured is named and left as it is. */
+static rf_status measure_all(const rf_device_info *list, size_t count) {
+    rf_dataset *images = NULL;
+    rf_model *model = NULL;
+    rf_status status = rf_dataset_open(&images, "synthetic:3x16x16,10,64", NULL);
+    if (status == RF_OK) status = rf_model_create(&model, "resnet20", (rf_images){3, 16, 16, 10}, 0);
+    for (size_t i = 0; i < count && status == RF_OK; i++)
+        if (measure(&list[i], images, model) != RF_OK)
+            rf_say("%s (%s) is not measured: %s", list[i].selector, list[i].name, rf_error_message());
+    rf_model_free(model);
+    rf_dataset_free(images);
+    return status;
 }
 
 static rf_status devices_main(void *given, char **operands) {
@@ -76,8 +122,17 @@ static rf_status devices_main(void *given, char **operands) {
     size_t count = 0, automatic = 0;
     char *why = NULL;
     RF_TRY(rf_device_list(&list, &count, &automatic, &why));
-    rf_status status =
-        (args->json ? print_as_json : print_as_table)(list, count, automatic, why != NULL ? why : "");
+    rf_status status = RF_OK;
+    if (args->measure) {
+        status = measure_all(list, count);
+        free(list);
+        free(why);
+        list = NULL;
+        why = NULL;
+        if (status == RF_OK) status = rf_device_list(&list, &count, &automatic, &why);
+        if (status != RF_OK) return status;
+    }
+    status = (args->json ? print_as_json : print_as_table)(list, count, automatic, why != NULL ? why : "");
     free(list);
     free(why);
     return status;

@@ -16,10 +16,12 @@ static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
     {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_text, AT(input)},
-    {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 1, .max = 1000000},
+    {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 1,
+     .max = 1000000},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536},
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
-    {"limit", "SECONDS", "begin nothing new after that", "120", .parse = rf_opt_number, AT(limit_s), .min = 1, .max = 86400},
+    {"limit", "SECONDS", "begin nothing new after that", "120", .parse = rf_opt_number, AT(limit_s), .min = 1,
+     .max = 86400},
     RF_OPT_END,
 };
 
@@ -47,7 +49,8 @@ static bool show(void *context, const rf_tune_row *row, int done, int total) {
 }
 
 static rf_status tune_main(void *given, char **operands) {
-    static const char *const heading[] = {"problem", "best solver", "tunables", "ms before", "ms after", "tried", "wrong"};
+    static const char *const heading[] = {"problem",  "best solver", "tunables", "ms before",
+                                          "ms after", "tried",       "wrong"};
     (void)operands;
     const tune_args *args = given;
     rf_images images = {.classes = args->classes};
@@ -63,14 +66,19 @@ static rf_status tune_main(void *given, char **operands) {
     rf_status status = rf_model_create(&model, args->model, images, 0);
     if (status == RF_OK) status = rf_device_open(&device, args->device);
     if (status == RF_OK)
-        status = rf_tune(&(rf_tune_desc){.device = device, .model = model, .batch = args->batch,
-                                         .limit_ms = args->limit_s * 1e3, .progress = show, .context = &run});
+        status = rf_tune(&(rf_tune_desc){.device = device,
+                                         .model = model,
+                                         .batch = args->batch,
+                                         .limit_ms = args->limit_s * 1e3,
+                                         .progress = show,
+                                         .context = &run});
     rf_progress_end(&run.progress);
     rf_status printed = rf_table_end(&run.table, stdout);
     if (status == RF_OK) status = printed;
     if (status == RF_OK)
-        printf("\n%s, batch %d, on %s: %.2f ms before, %.2f ms after (each kernel alone); kept for later runs\n",
-               rf_model_name(model), args->batch, rf_device_describe(device)->name, run.before_ms, run.after_ms);
+        printf(
+            "\n%s, batch %d, on %s: %.2f ms before, %.2f ms after (each kernel alone); kept for later runs\n",
+            rf_model_name(model), args->batch, rf_device_describe(device)->name, run.before_ms, run.after_ms);
     rf_model_free(model);
     rf_device_close(device);
     return status;
@@ -79,8 +87,10 @@ static rf_status tune_main(void *given, char **operands) {
 const rf_command rf_command_tune = {
     .name = "tune",
     .summary = "Find the fastest kernels for a network on this device, and keep them",
-    .details = "Tries every applicable solver with every value of its tunables on the layers of the network, checks each "
-               "against the reference before it may win, and stores the result in the user's cache folder, by device "
+    .details = "Tries every applicable solver with every value of its tunables on the layers of the network, "
+               "checks each "
+               "against the reference before it may win, and stores the result in the user's cache folder, "
+               "by device "
                "and driver. Later runs of any command take it from there.",
     .options = options,
     .args_size = sizeof(tune_args),

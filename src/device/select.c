@@ -53,8 +53,11 @@ static const char *handicap(const rf_device_info *info) {
     return NULL;
 }
 
-/* Is a to be taken rather than b, of the same kind?  Equals stay in the loader's order. */
+/* Is a to be taken rather than b, of the same kind?  What was measured decides, where both were; equals stay
+ * in the loader's order. */
 static bool better(const rf_device_info *a, const rf_device_info *b) {
+    double speed_a = rf_device_speed(a), speed_b = speed_a > 0 ? rf_device_speed(b) : 0;
+    if (speed_a > 0 && speed_b > 0) return speed_a > speed_b;
     bool slow_a = handicap(a) != NULL, slow_b = handicap(b) != NULL;
     if (slow_a != slow_b) return slow_b;
     if (a->kind != RF_DEVICE_GPU) return false;
@@ -101,12 +104,13 @@ static bool of_maker(const rf_device_info *info, const char *text) {
 /* One sentence on what `auto` took. */
 static void explain(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
     const rf_device_info *info = &taken->info;
-    size_t rank = kind_rank(info->kind), alike = 0;
+    size_t rank = kind_rank(info->kind), alike = 0, measured = 0;
     const char *slow = NULL;
     for (size_t i = 0; i < list->count; i++) {
         const rf_found *other = &list->items[i];
         if (other == taken || other->info.kind != info->kind) continue;
         alike++;
+        measured += rf_device_speed(&other->info) > 0;
         if (handicap(&other->info) != NULL) slow = other->info.name;
     }
     if (info->kind == RF_DEVICE_REFERENCE)
@@ -114,6 +118,10 @@ static void explain(char *out, size_t size, const rf_found_list *list, const rf_
     else if (alike == 0)
         snprintf(out, size, "%s is the only %s%s", info->name, kinds[rank].text,
                  rank > 0 ? ", and no GPU is present" : " present");
+    else if (measured > 0 && rf_device_speed(info) > 0)
+        snprintf(out, size, "%.100s (%.60s) is the fastest of %zu %ss measured, at %.0f images/s%s",
+                 info->name, info->platform, measured + 1, kinds[rank].text, rf_device_speed(info),
+                 rank > 0 ? ", and no GPU is present" : "");
     else
         snprintf(out, size, "%s (%s) is the first choice of %zu %ss%s%s%s", info->name, info->platform,
                  alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",

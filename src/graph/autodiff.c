@@ -190,14 +190,12 @@ static rf_status derive(differ *d) {
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
-    for (int k = g->count - 1; k >= 0; k--) {
-        d->gradient[k] = -1;
-        d->first_use[k] = INT32_MAX;
+    for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->first_use[k] = INT32_MAX;
+    for (int k = g->count - 1; k >= 0; k--)
         for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
             int in = g->nodes[k].input[i];
             if (in >= 0) d->uses[in]++, d->first_use[in] = k;
         }
-    }
     d->uses[g->scores]++; /* the caller may read them */
     for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
     s->backward = s->count;

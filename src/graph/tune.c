@@ -24,8 +24,8 @@ static void config_text(char *out, size_t size, const rf_solver *solver, const r
     size_t used = 0;
     out[0] = '\0';
     for (int i = 0; solver->tunables != NULL && solver->tunables[i].name != NULL && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s %d", i > 0 ? ", " : "", solver->tunables[i].name,
-                                 config->value[i]);
+        used += (size_t)snprintf(out + used, size - used, "%s%s %d", i > 0 ? ", " : "",
+                                 solver->tunables[i].name, config->value[i]);
 }
 
 /* Right on few images first, then fast on all of them. */
@@ -36,7 +36,8 @@ static void try_config(search *s, const rf_solver *solver, const rf_config *conf
     for (int i = 0; i < small.inputs; i++) small.x[i].n = RF_MIN(small.x[i].n, CHECK_BATCH);
     s->row->tried++;
     bool right = small.op->infer(&small) == RF_OK &&
-                 rf_check_solver(&result, s->desc->device, &small, solver, config) == RF_OK && rf_check_passed(&result) &&
+                 rf_check_solver(&result, s->desc->device, &small, solver, config) == RF_OK &&
+                 rf_check_passed(&result) &&
                  rf_check_time(&ms, s->desc->device, s->sample, solver, config, TIMED_RUNS) == RF_OK;
     if (!right) {
         s->row->wrong++;
@@ -57,22 +58,30 @@ static void try_solver(search *s, const rf_solver *solver, const rf_config *skip
     for (;;) {
         rf_config config = {{0}};
         int wheel = 0;
-        for (int i = 0; solver->tunables != NULL && i < RF_MAX_TUNABLES && solver->tunables[i].name != NULL; i++)
+        for (int i = 0; solver->tunables != NULL && i < RF_MAX_TUNABLES && solver->tunables[i].name != NULL;
+             i++)
             config.value[i] = solver->tunables[i].values[at[i]];
         if (rf_time_ms() > s->deadline_ms || rf_interrupted()) return;
         if (memcmp(&config, skip, sizeof config) != 0) try_config(s, solver, &config, false);
-        for (; solver->tunables != NULL && wheel < RF_MAX_TUNABLES && solver->tunables[wheel].name != NULL; wheel++) {
+        for (; solver->tunables != NULL && wheel < RF_MAX_TUNABLES && solver->tunables[wheel].name != NULL;
+             wheel++) {
             const rf_tunable *t = &solver->tunables[wheel];
             if (++at[wheel] < (int)RF_COUNT(t->values) && t->values[at[wheel]] != 0) break;
             at[wheel] = 0;
         }
-        if (solver->tunables == NULL || wheel == RF_MAX_TUNABLES || solver->tunables[wheel].name == NULL) return;
+        if (solver->tunables == NULL || wheel == RF_MAX_TUNABLES || solver->tunables[wheel].name == NULL)
+            return;
     }
 }
 
 /* A wheel that turned over is past the last combination, so that a solver without tunables is tried once. */
-static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step *step, rf_tune_row *row, double deadline) {
-    search s = {.desc = desc, .problem = &step->problem, .direction = step->direction, .row = row, .deadline_ms = deadline};
+static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step *step, rf_tune_row *row,
+                           double deadline) {
+    search s = {.desc = desc,
+                .problem = &step->problem,
+                .direction = step->direction,
+                .row = row,
+                .deadline_ms = deadline};
     const rf_device_info *info = rf_device_describe(desc->device);
     RF_TRY(rf_sample_create(&s.sample, s.problem, NULL));
     for (int i = 0; i < step->choice_count; i++) {
@@ -88,7 +97,8 @@ static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step
     json_t *config = json_array();
     for (int i = 0; s.best->tunables != NULL && s.best->tunables[i].name != NULL; i++)
         json_array_append_new(config, json_integer(s.best_config.value[i]));
-    json_t *entry = json_pack("{s:s, s:o, s:f}", "solver", s.best->name, "config", config, "ms", row->best_ms);
+    json_t *entry =
+        json_pack("{s:s, s:o, s:f}", "solver", s.best->name, "config", config, "ms", row->best_ms);
     return entry != NULL && json_object_set_new(root, row->problem, entry) == 0 ? RF_OK : RF_E_MEMORY;
 }
 
@@ -101,7 +111,8 @@ static bool has_choice(const rf_step *step) {
 
 static rf_status store(const json_t *root, const rf_device_info *info) {
     char *path = rf_tuning_path(info), *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
-    rf_status status = path == NULL ? rf_fail(RF_E_IO, "there is no cache folder: set HOME or XDG_CACHE_HOME") : RF_OK;
+    rf_status status =
+        path == NULL ? rf_fail(RF_E_IO, "there is no cache folder: set HOME or XDG_CACHE_HOME") : RF_OK;
     if (status == RF_OK) status = text != NULL ? rf_file_write(path, text, strlen(text)) : RF_E_MEMORY;
     free(path);
     free(text);
@@ -122,7 +133,8 @@ static rf_status tune_steps(json_t *root, const rf_tune_desc *desc, const rf_pla
         if (!has_choice(step) || json_object_get(seen, row.problem) != NULL) continue;
         json_object_set_new(seen, row.problem, json_true());
         status = tune_step(root, desc, step, &row, deadline);
-        if (status == RF_OK && desc->progress != NULL && !desc->progress(desc->context, &row, i + 1, total)) break;
+        if (status == RF_OK && desc->progress != NULL && !desc->progress(desc->context, &row, i + 1, total))
+            break;
     }
     json_decref(seen);
     return status;
@@ -138,12 +150,18 @@ rf_status rf_tune(const rf_tune_desc *desc) {
     rf_status status = rf_tuning_load(&old, info);
     if (status == RF_OK) root = old != NULL ? json_incref(old->root) : json_object();
     if (status == RF_OK) status = rf_weights_create(&weights, desc->device, desc->model, true);
-    rf_plan_desc plan_desc = {.device = desc->device, .model = desc->model, .weights = weights, .batch = desc->batch,
-                              .training = true, .loss = "cross_entropy", .loss_gradient = 1};
+    rf_plan_desc plan_desc = {.device = desc->device,
+                              .model = desc->model,
+                              .weights = weights,
+                              .batch = desc->batch,
+                              .training = true,
+                              .loss = "cross_entropy",
+                              .loss_gradient = 1};
     if (status == RF_OK) status = rf_plan_create(&plan, &plan_desc);
     if (status == RF_OK) status = tune_steps(root, desc, plan);
     if (status == RF_OK) status = store(root, info);
-    if (status == RF_OK && rf_interrupted()) status = rf_fail(RF_E_INTERRUPTED, "interrupted; what was tuned is kept");
+    if (status == RF_OK && rf_interrupted())
+        status = rf_fail(RF_E_INTERRUPTED, "interrupted; what was tuned is kept");
     rf_plan_free(plan);
     rf_weights_free(weights);
     rf_tuning_free(old);

@@ -11,18 +11,21 @@ enum { MAX_TUNING_BYTES = 16 << 20 };
 void rf_tuning_key(char *out, size_t size, const rf_problem *p, rf_direction direction) {
     const rf_attrs *a = &p->attrs;
     const rf_shape *x = &p->x[0], *y = &p->y;
-    snprintf(out, size, "%s.%s x%d,%d,%d,%d y%d,%d,%d k%d,%d s%d,%d p%d,%d d%d,%d g%d b%d act%d in%d dx%d%d+%d%d",
-             p->op->name, rf_direction_names[direction], x->n, x->c, x->h, x->w, y->c, y->h, y->w, a->kernel.y,
-             a->kernel.x, a->stride.y, a->stride.x, a->pad.y, a->pad.x, a->dilation.y, a->dilation.x, a->groups, a->bias,
-             (int)p->act, p->inputs, p->need_dx[0], p->need_dx[1], p->accumulate[0], p->accumulate[1]);
+    snprintf(
+        out, size, "%s.%s x%d,%d,%d,%d y%d,%d,%d k%d,%d s%d,%d p%d,%d d%d,%d g%d b%d act%d in%d dx%d%d+%d%d",
+        p->op->name, rf_direction_names[direction], x->n, x->c, x->h, x->w, y->c, y->h, y->w, a->kernel.y,
+        a->kernel.x, a->stride.y, a->stride.x, a->pad.y, a->pad.x, a->dilation.y, a->dilation.x, a->groups,
+        a->bias, (int)p->act, p->inputs, p->need_dx[0], p->need_dx[1], p->accumulate[0], p->accumulate[1]);
 }
 
 char *rf_tuning_path(const rf_device_info *info) {
     const char *parts[] = {info->platform, info->name, info->version, info->driver, rf_version()};
     uint64_t hash = 0;
-    for (size_t i = 0; i < RF_COUNT(parts); i++) hash = rf_hash(parts[i], strlen(parts[i]) + 1, hash * 31 + i);
+    for (size_t i = 0; i < RF_COUNT(parts); i++)
+        hash = rf_hash(parts[i], strlen(parts[i]) + 1, hash * 31 + i);
     char *folder = rf_cache_dir();
-    char *path = folder != NULL ? rf_format("%s/tuning-%016llx.json", folder, (unsigned long long)hash) : NULL;
+    char *path =
+        folder != NULL ? rf_format("%s/tuning-%016llx.json", folder, (unsigned long long)hash) : NULL;
     free(folder);
     return path;
 }
@@ -44,8 +47,10 @@ rf_status rf_tuning_load(rf_tuning **out, const rf_device_info *info) {
         return RF_OK;
     }
     rf_tuning *tuning = rf_alloc(1, sizeof *tuning);
-    if (tuning == NULL) json_decref(root);
-    else tuning->root = root;
+    if (tuning == NULL)
+        json_decref(root);
+    else
+        tuning->root = root;
     *out = tuning;
     return tuning != NULL ? RF_OK : RF_E_MEMORY;
 }
@@ -63,8 +68,8 @@ static bool allowed(const rf_tunable *tunable, json_int_t value) {
     return false;
 }
 
-bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning *tuning, const rf_problem *problem,
-                    rf_direction direction) {
+bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning *tuning,
+                    const rf_problem *problem, rf_direction direction) {
     char key[192];
     if (tuning == NULL) return false;
     rf_tuning_key(key, sizeof key, problem, direction);

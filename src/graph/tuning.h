@@ -1,5 +1,5 @@
-/* What `rangefinder tune` found out: the fastest solver and its tunables for a problem on a device.  Kept as JSON in the
- * user's cache folder, one file a device and driver. */
+/* What `rangefinder tune` found out: the fastest solver and its tunables for a problem on a device.  Kept as
+ * JSON in the user's cache folder, one file a device and driver. */
 #ifndef RF_GRAPH_TUNING_H
 #define RF_GRAPH_TUNING_H
 
@@ -8,12 +8,13 @@
 
 typedef struct rf_tuning rf_tuning;
 
-/* Reads the device's file; a missing or damaged one is an empty tuning.  *out is NULL where there is nothing. */
+/* Reads the device's file; a missing or damaged one is an empty tuning.  *out is NULL where there is nothing.
+ */
 rf_status rf_tuning_load(rf_tuning **out, const rf_device_info *info);
 void rf_tuning_free(rf_tuning *tuning);
 /* The choice for a problem; false if it was not tuned, or if what was chosen does not exist any more. */
-bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning *tuning, const rf_problem *problem,
-                    rf_direction direction);
+bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning *tuning,
+                    const rf_problem *problem, rf_direction direction);
 
 /* One problem tuned: what was best, and what the choice by rank takes. */
 typedef struct rf_tune_row {
@@ -28,11 +29,13 @@ typedef struct rf_tune_desc {
     const rf_model *model;
     int batch;
     double limit_ms; /* no new configuration is begun after that */
-    bool (*progress)(void *context, const rf_tune_row *row, int done, int total); /* false stops; may be NULL */
+    bool (*progress)(void *context, const rf_tune_row *row, int done,
+                     int total); /* false stops; may be NULL */
     void *context;
 } rf_tune_desc;
-/* Tries every applicable solver with every value of its tunables on the problems of a training step of the model,
- * checks each against the reference before it may win, and stores what is best beside what was stored before. */
+/* Tries every applicable solver with every value of its tunables on the problems of a training step of the
+ * model, checks each against the reference before it may win, and stores what is best beside what was stored
+ * before. */
 rf_status rf_tune(const rf_tune_desc *desc);
 
 #endif

@@ -63,7 +63,7 @@ rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, co
     if (zeros) RF_TRY(rf_emit_clear(sequence, info, family, t->work, (size_t)o.length));
     rf_gather g = {
         .x = o.copied ? t->work : t->x[0], .w = t->param[0], .bias = v.bias ? t->param[1] : NULL,
-        .zeros = zeros ? t->work : t->x[0], .y = t->y, .n = o.n, .grid_h = o.grid_h, .grid_w = o.grid_w, .ih = o.h,
+        .zeros = zeros ? t->work : NULL, .y = t->y, .n = o.n, .grid_h = o.grid_h, .grid_w = o.grid_w, .ih = o.h,
         .iw = o.w, .c = o.c, .length = o.length, .stride = o.stride, .offset = {-o.pad.y, -o.pad.x},
         .step = o.dilation, .taps = {o.taps_y, o.taps_x}, .next = {o.taps_x, 1}, .all_taps = o.taps_y * o.taps_x,
         .k = v.k, .y_image = o.grid_h * o.grid_w * v.k, .y_row = o.grid_w * v.k, .y_column = v.k, .act = v.act,

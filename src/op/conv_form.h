@@ -16,7 +16,7 @@ size_t rf_view_floats(const rf_view *view);
 
 /* Forward, or one phase of backward data: kernels/conv_tile.cl explains the arguments. */
 typedef struct rf_gather {
-    rf_buffer *x, *w, *bias, *zeros, *y;
+    rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
     size_t x_at, w_at, bias_at;
     int n, grid_h, grid_w, ih, iw, c, length;
     rf_pair stride, offset, step, taps, next;

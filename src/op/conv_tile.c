@@ -64,7 +64,7 @@ static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixel
     cut c = cut_gather(g, pixels, panels, info);
     int count = rf_gather_desc(&desc, g, "conv_tile");
     desc.args[count] = (rf_arg)RF_BUF(g->zeros);
-    desc.args[count + 1] = (rf_arg)RF_I32(g->zeros == g->x ? 1 : pixels);
+    desc.args[count + 1] = (rf_arg)RF_I32(g->zeros ? pixels : 1);
     desc.args[count + 2] = (rf_arg)RF_I32(c.tiles);
     desc.global[0] = c.blocks;
     desc.global[1] = c.groups;

@@ -2,7 +2,6 @@
  * an op does is told by its own file. */
 #include "op/op.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "op/op_list.h"
