@@ -24,7 +24,7 @@ typedef struct {
 } run;
 
 /* dy before the fused activation, zeros where there is no output. */
-static inline floatv before_act(const __global float *dy, const __global float *y, int left, int act) {
+INLINE floatv before_act(const __global float *dy, const __global float *y, int left, int act) {
     if (left <= 0) return 0.0f;
     floatv value = fetch(dy, left);
     if (act) {
@@ -37,7 +37,7 @@ static inline floatv before_act(const __global float *dy, const __global float *
 
 /* out += sum over the runs, for N channels from x[at]; a fresh out holds nothing yet. */
 #define TILE(N)                                                                                              \
-    static inline void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at,       \
+    INLINE void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at,       \
                                 int pitch, int fresh, size_t panel_size, int panels) {                       \
         floatv sum[N][SUMS];                                                                                 \
         EACH(i, N) EACH(v, SUMS) sum[i][v] =                                                                 \
@@ -68,7 +68,7 @@ static inline floatv before_act(const __global float *dy, const __global float *
 EACH_TILE(TILE)
 
 /* The pieces of the positions begin .. end-1 whose tap (ty, tx) lies inside x; returns how many. */
-static inline int runs_of(run *runs, const __global float *x, int begin, int end, int ty, int tx, int grid_h, int grid_w,
+INLINE int runs_of(run *runs, const __global float *x, int begin, int end, int ty, int tx, int grid_h, int grid_w,
                           int ih, int iw, int c, int stride, int pad, int dilation) {
     int shift = tx * X_OF(dilation) - X_OF(pad); /* the column of x that j = 0 reads */
     int low = shift >= 0 ? 0 : (-shift + X_OF(stride) - 1) / X_OF(stride);

@@ -23,7 +23,7 @@
 #define X_OF(pair) ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
-static inline floatv activate(floatv v, int act) {
+INLINE floatv activate(floatv v, int act) {
     if (act) v = v <= 0.0f ? (floatv)0.0f : v;
     return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
 }
@@ -33,7 +33,7 @@ typedef struct {
     int n, i, j, low, high;
 } place;
 
-static inline place place_at(int position, int images, int together, int grid_h, int grid_w) {
+INLINE place place_at(int position, int images, int together, int grid_h, int grid_w) {
     place at;
     at.low = position / (together * grid_h * grid_w) * together;
     at.high = min(at.low + together, images);
@@ -44,7 +44,7 @@ static inline place place_at(int position, int images, int together, int grid_h,
     return at;
 }
 
-static inline place place_after(place at, int images, int together, int grid_h, int grid_w) {
+INLINE place place_after(place at, int images, int together, int grid_h, int grid_w) {
     if (++at.n < at.high) return at;
     at.n = at.low;
     if (++at.j < grid_w) return at;
@@ -58,7 +58,7 @@ static inline place place_after(place at, int images, int together, int grid_h, 
 
 /* sum += the products of one tap: `length` numbers of each pixel from `shift` on, and the weights of the panel and the one
  * behind. */
-static inline void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS], int shift,
+INLINE void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS], int shift,
                            const __global float *w, size_t panel_size, int length) {
     for (int l = 0; l < length; ++l) {
         floatv weight[SUMS];

@@ -18,7 +18,7 @@ typedef struct {
 } reach;
 
 /* Output position o: the taps whose input lies within `size`. */
-static inline reach reach_forward(int o, int size, int taps, int stride, int pad, int dilation) {
+INLINE reach reach_forward(int o, int size, int taps, int stride, int pad, int dilation) {
     int start = o * stride - pad, first = start < 0 ? (-start + dilation - 1) / dilation : 0;
     int end = size <= start ? 0 : min(taps, (size - 1 - start) / dilation + 1);
     reach r = {max(end - first, 0), start + first * dilation, dilation, first, 1};
@@ -26,7 +26,7 @@ static inline reach reach_forward(int o, int size, int taps, int stride, int pad
 }
 
 /* Input position i: the taps t with i + pad - t*dilation = stride*o, for an o within `size`. */
-static inline reach reach_backward(int i, int size, int taps, int stride, int pad, int dilation) {
+INLINE reach reach_backward(int i, int size, int taps, int stride, int pad, int dilation) {
     reach r = {0, 0, 0, 0, 0};
     for (int t = 0; t < taps; ++t) {
         int o = i + pad - t * dilation;
@@ -38,7 +38,7 @@ static inline reach reach_backward(int i, int size, int taps, int stride, int pa
     return r;
 }
 
-static inline floatv activate(floatv v, int act) {
+INLINE floatv activate(floatv v, int act) {
     if (act) v = v <= 0.0f ? (floatv)0.0f : v;
     return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
 }
@@ -50,7 +50,7 @@ typedef struct {
 } layer;
 
 /* One pixel, from channel `begin` on, any number of taps. */
-static inline void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin) {
+INLINE void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin) {
     from += y.at * l.pitch + x.at * l.c;
     const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c;
     for (int i = begin; i < l.c; i += VEC) {
@@ -69,7 +69,7 @@ static inline void pixel(const __global float *from, __global float *to, layer l
 
 /* `count` pixels, `advance` floats apart in the map that is read, with A x B taps each, for whole vectors of channels. */
 #define RUN(A, B)                                                                                            \
-    static inline void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x, int count,   \
+    INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x, int count,   \
                                   int advance) {                                                             \
         int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
         from += y.at * l.pitch + x.at * l.c;                                                                 \
@@ -98,7 +98,7 @@ RUN(2, 3)
 RUN(2, 2)
 
 /* One row of `width` pixels: run by run. */
-static inline void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns, int width) {
+INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns, int width) {
     int whole = l.c / VEC * VEC;
     for (int j = 0; j < width;) {
         reach x = columns[j];
@@ -159,7 +159,7 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
 /* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B taps; x and
  * out begin at the first tap. */
 #define SUM(A, B)                                                                                            \
-    static inline void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c, int step_y, \
+    INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c, int step_y, \
                                   int step_x, int taps_x, int count, int advance) {                          \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
             const __global float *f = x + i, *d = dy + i;                                                    \
