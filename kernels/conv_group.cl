@@ -16,7 +16,7 @@
 
 /* sum[i][j] += a[depth][row*TM+i] * b[depth][column+16j], over the tiles' depth. */
 #define MULTIPLY(sum, a, b, row, column)                                                                     \
-    _Pragma("unroll") for (int d = 0; d < DEPTH; ++d) {                                                      \
+    _Pragma("unroll 8") for (int d = 0; d < DEPTH; ++d) {                                                    \
         float left[TM], right[TN];                                                                           \
         _Pragma("unroll") for (int i = 0; i < TM; ++i) left[i] = a[d][(row) * TM + i];                       \
         _Pragma("unroll") for (int j = 0; j < TN; ++j) right[j] = b[d][(column) + 16 * j];                   \
@@ -130,7 +130,6 @@ __kernel void filter(const __global float *x, const __global float *dy, const __
         barrier(CLK_LOCAL_MEM_FENCE);
         MULTIPLY(sum, xs, ds, row, column)
         if (out_bias && get_group_id(0) == 0 && row == 0)
-#pragma unroll
             for (int d = 0; d < DEPTH; ++d)
 #pragma unroll
                 for (int j = 0; j < TN; ++j) bias[j] += ds[d][column + 16 * j];

@@ -5,34 +5,16 @@
 #include "command.h"
 #include "graph/model.h"
 
-typedef struct input_size {
-    int channels, height, width;
-} input_size;
-
 typedef struct model_args {
     rf_common common;
     bool json;
-    input_size input;
+    rf_maps input;
     int classes;
 } model_args;
 
-static rf_status parse_input(void *target, const rf_option *option, const char *text) {
-    input_size size = {0};
-    int end = 0;
-    if (text[strspn(text, "0123456789x")] != '\0' ||
-        sscanf(text, "%5dx%5dx%5d%n", &size.channels, &size.height, &size.width, &end) != 3 ||
-        text[end] != '\0' || RF_MIN(size.channels, RF_MIN(size.height, size.width)) < option->min ||
-        RF_MAX(size.channels, RF_MAX(size.height, size.width)) > option->max)
-        return rf_fail(RF_E_USAGE,
-                       "--%s: '%s' is not CHANNELSxHEIGHTxWIDTH, like 3x32x32, each from %g to %g",
-                       option->name, text, option->min, option->max);
-    *(input_size *)target = size;
-    return RF_OK;
-}
-
 #define AT(field) .offset = offsetof(model_args, field)
 static const rf_option options[] = {
-    {"input", "CxHxW", "the images' channels, height and width", "3x32x32", .parse = parse_input, AT(input),
+    {"input", "CxHxW", "the images' channels, height and width", "3x32x32", .parse = rf_opt_maps, AT(input),
      .min = 1, .max = 16384},
     {"classes", "N", "number of classes", "10", .parse = rf_opt_int, AT(classes), .min = 2, .max = 1000000},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},

@@ -6,7 +6,8 @@
 
 typedef struct tune_args {
     rf_common common;
-    const char *model, *input, *device;
+    const char *model, *device;
+    rf_maps input;
     int batch, classes;
     double limit_s;
 } tune_args;
@@ -15,8 +16,9 @@ typedef struct tune_args {
 static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
-    {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_text, AT(input)},
-    {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 1,
+    {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_maps, AT(input), .min = 1,
+     .max = 16384},
+    {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 2,
      .max = 1000000},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536},
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
@@ -45,7 +47,7 @@ static bool show(void *context, const rf_tune_row *row, int done, int total) {
         run->after_ms += row->best_ms;
     }
     rf_progress_draw(&run->progress, "tuning: step %d of %d, %s", done, total, row->problem);
-    return true;
+    return !rf_interrupted();
 }
 
 static rf_status tune_main(void *given, char **operands) {
@@ -53,13 +55,10 @@ static rf_status tune_main(void *given, char **operands) {
                                           "ms after", "tried",       "wrong"};
     (void)operands;
     const tune_args *args = given;
-    rf_images images = {.classes = args->classes};
+    const rf_images images = {args->input.channels, args->input.height, args->input.width, args->classes};
     tuning_run run = {0};
     rf_device *device = NULL;
     rf_model *model = NULL;
-    char rest;
-    if (sscanf(args->input, "%dx%dx%d%c", &images.channels, &images.height, &images.width, &rest) != 3)
-        return rf_fail(RF_E_USAGE, "--input '%s': expected CxHxW, such as 3x32x32", args->input);
     rf_table_begin(&run.table, "lllrrrr");
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&run.table, "%s", heading[i]);
     rf_progress_begin(&run.progress, !args->common.no_progress && !args->common.quiet);
@@ -73,7 +72,7 @@ static rf_status tune_main(void *given, char **operands) {
                                          .progress = show,
                                          .context = &run});
     rf_progress_end(&run.progress);
-    rf_status printed = rf_table_end(&run.table, stdout);
+    rf_status printed = rf_table_end(&run.table, status == RF_OK ? stdout : NULL);
     if (status == RF_OK) status = printed;
     if (status == RF_OK)
         printf(
@@ -87,11 +86,10 @@ static rf_status tune_main(void *given, char **operands) {
 const rf_command rf_command_tune = {
     .name = "tune",
     .summary = "Find the fastest kernels for a network on this device, and keep them",
-    .details = "Tries every applicable solver with every value of its tunables on the layers of the network, "
-               "checks each "
-               "against the reference before it may win, and stores the result in the user's cache folder, "
-               "by device "
-               "and driver. Later runs of any command take it from there.",
+    .details =
+        "Tries every applicable solver with every value of its tunables on the layers of the network, checks "
+        "each against the reference before it may win, and stores the result in the user's cache folder, by "
+        "device and driver. Later runs of any command take it from there.",
     .options = options,
     .args_size = sizeof(tune_args),
     .run = tune_main,

@@ -145,6 +145,23 @@ rf_status rf_opt_size(void *target, const rf_option *option, const char *text) {
     return RF_OK;
 }
 
+rf_status rf_opt_maps(void *target, const rf_option *option, const char *text) {
+    rf_maps maps = {0};
+    char *copy = rf_strdup(text), *rest = copy;
+    if (copy == NULL) return RF_E_MEMORY;
+    bool good = true;
+    for (int i = 0; i < 3 && good; i++) {
+        const char *part = strsep(&rest, "x");
+        good = part != NULL && parse_int((int *[]){&maps.channels, &maps.height, &maps.width}[i], part,
+                                         option->min, option->max);
+    }
+    good &= rest == NULL;
+    free(copy);
+    if (!good) return refuse_number(option, text, "CHANNELSxHEIGHTxWIDTH, like 3x32x32, each");
+    *(rf_maps *)target = maps;
+    return RF_OK;
+}
+
 /* ---- the command line ---- */
 
 typedef struct option_set {

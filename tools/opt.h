@@ -49,6 +49,11 @@ typedef struct rf_size {
     int height, width;
 } rf_size;
 
+/* The shape of an image: "3x32x32" (channels x height x width). */
+typedef struct rf_maps {
+    int channels, height, width;
+} rf_maps;
+
 rf_option_parse rf_opt_flag;    /* bool */
 rf_option_parse rf_opt_text;    /* const char *, not empty; borrowed from argv */
 rf_option_parse rf_opt_texts;   /* rf_texts: repeatable */
@@ -59,6 +64,7 @@ rf_option_parse rf_opt_number;  /* double within [min, max] */
 rf_option_parse rf_opt_given;   /* rf_given, within [min, max] */
 rf_option_parse rf_opt_numbers; /* rf_numbers, each within [min, max]; the caller frees values */
 rf_option_parse rf_opt_size;    /* rf_size, both within [min, max] */
+rf_option_parse rf_opt_maps;    /* rf_maps, all within [min, max] */
 
 /* Reads a finite number with nothing behind it. */
 bool rf_parse_number(double *out, const char *text);

@@ -150,7 +150,8 @@ rf_status rf_table_end(rf_table *table, FILE *stream) {
         int column = (int)(i % (size_t)table->columns);
         widths[column] = RF_MAX(widths[column], cell_width(table->cells[i]));
     }
-    for (size_t r = 0; status == RF_OK && r < rows; r++) print_row(table, r, widths, stream);
+    for (size_t r = 0; status == RF_OK && stream != NULL && r < rows; r++)
+        print_row(table, r, widths, stream);
     for (size_t i = 0; i < table->count; i++) free(table->cells[i]);
     free(table->cells);
     free(widths);

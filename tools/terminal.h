@@ -37,7 +37,7 @@ typedef struct rf_table {
 } rf_table;
 void rf_table_begin(rf_table *table, const char *align);
 void rf_table_cell(rf_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Prints and frees; the first row is the heading. */
+/* Prints (nothing where stream is NULL) and frees; the first row is the heading. */
 rf_status rf_table_end(rf_table *table, FILE *stream);
 
 /* Prints one JSON document on stdout and releases it; NULL is "out of memory". */

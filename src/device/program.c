@@ -104,9 +104,20 @@ static rf_status build_best(rf_program *p, rf_device *device, const char *source
     return status;
 }
 
+/* $RANGEFINDER_PROGRAMS: a file to which every program that is asked for is added, for tools that compile them elsewhere
+ * (tools/bench/gpu-compilers). */
+static void log_program(const rf_program *p) {
+    const char *path = getenv("RANGEFINDER_PROGRAMS");
+    FILE *file = path != NULL ? fopen(path, "a") : NULL;
+    if (file == NULL) return;
+    fprintf(file, "%s %s\n", p->name, p->options);
+    fclose(file);
+}
+
 static rf_status build(rf_program *p, rf_device *device) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_str source = {0};
+    log_program(p);
     if (cl->compiler_stuck)
         return rf_fail(RF_E_DEVICE,
                        "%s.cl was not built: the device's compiler is still busy with another program",

@@ -1,13 +1,18 @@
 # The command line itself: commands, options, numbers, help.
 
+# commands: all of them, as --help lists them.
+commands() {
+    succeeds --help
+    sed -n 's/^  \([a-z]*\)  .*/\1/p' "$logs/out"
+}
+
 help_and_version_work_everywhere() {
     succeeds --help
     prints 'usage: rangefinder'
-    commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' "$logs/out")
-    [ "$(echo "$commands" | wc -l)" -ge 7 ] || fail "--help should list the commands"
+    [ "$(commands | wc -l)" -ge 7 ] || fail "--help should list the commands"
     succeeds --version
     grep -qx 'rangefinder [0-9]*\.[0-9]*\.[0-9]*' "$logs/out" || fail "--version"
-    for command in $commands; do
+    for command in $(commands); do
         succeeds "$command" --help
         prints "usage: rangefinder $command"
         cp "$logs/out" asked
@@ -19,7 +24,7 @@ help_and_version_work_everywhere() {
 }
 
 every_option_in_the_help_has_a_help_text() {
-    for command in find suggest devices data model validate bench; do
+    for command in $(commands); do
         succeeds $command --help
         ! grep -E '^  --[a-z-]+( [^ ]+)?$' -A 1 "$logs/out" | grep -A 1 -E '^  --' | grep -q '^$' ||
             fail "$command: an option without a text"
@@ -32,7 +37,7 @@ manual_and_completion_name_every_command_and_option() {
     succeeds --completion
     cp "$logs/out" completion
     bash -n completion || fail "the completion is not shell"
-    for command in find suggest devices data model validate bench; do
+    for command in $(commands); do
         grep -q "^.SS rangefinder $command" page || fail "the manual leaves out $command"
         succeeds $command --help
         for option in $(sed -n 's/^  --\([a-z-]*\).*/\1/p' "$logs/out"); do

@@ -10,6 +10,8 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 sed -n '/^```c$/,/^```$/p' "$examples/../../README.md" | sed '1d;$d' >"$work/readme.c"
 cmp -s "$work/readme.c" "$examples/range_test.c" || fail "the README's program is not tests/examples/range_test.c"
 
+sed -n '/^```c$/,/^```$/{/^```/!p}' "$examples/../../README.md" | cmp - "$examples/range_test.c" ||
+    fail "the README shows another program than $examples/range_test.c"
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 cd "$work"
 [ "$(prefix/bin/rangefinder --version)" = "rangefinder $(PKG_CONFIG_PATH=$(find "$work/prefix" -name pkgconfig) \

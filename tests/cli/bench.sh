@@ -1,0 +1,29 @@
+# `rangefinder bench` and `rangefinder tune`: what takes how long, and what is fastest.
+
+bench_prints_steps_limits_and_json() {
+    quick="--data synthetic:1x12x12,4,64 --batch 8 --steps 3"
+    succeeds bench $quick
+    prints conv
+    prints images/s
+    succeeds bench $quick --json
+    tr -d ' \n' <"$logs/out" | grep -q '"kernels":\[' || fail "the JSON"
+    succeeds bench $quick --json --trace trace.json
+    grep -q '"traceEvents"' trace.json || fail "the trace"
+    refuses 2 "stdout" bench $quick --json --trace -
+    refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
+}
+
+tune_tells_what_is_fastest() {
+    export XDG_CACHE_HOME="$PWD/cache"
+    succeeds tune --input 1x12x12 --classes 4 --batch 4 --limit 1
+    prints "after"
+    refuses 2 "--input" tune --input 3x32
+    refuses 3 "did you mean" tune --model resnet81
+}
+
+devices_measures_and_remembers_the_speed() {
+    export XDG_CACHE_HOME="$PWD/cache"
+    succeeds devices --measure
+    succeeds devices --json
+    grep -q '"images_per_second": [0-9]' "$logs/out" || fail "the speed is remembered"
+}

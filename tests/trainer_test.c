@@ -1,0 +1,458 @@
+/* Training and range tests as promises: the state comes back bit by bit, the same seed gives the same bits, and whatever
+ * the device is made to do (stream, not fuse, other solvers, the reference for broken kernels), the curve is the same. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "rangefinder/rangefinder.h"
+
+static rf_device *device;
+static rf_dataset *digits;
+
+#define CHECK(call)                                                                                          \
+    do {                                                                                                     \
+        if ((call) != RF_OK) fail_msg("%s: %s", #call, rf_error_message());                                  \
+    } while (0)
+
+static const char small[] = "conv1: conv 4 3 pad=1\nrelu\nmax_pool 2\nflatten\nfc1: linear classes\n";
+/* Everything that carries state: running statistics, and random numbers. */
+static const char stateful[] = "conv1: conv 8 3 pad=1\nbatch_norm\nrelu\nmax_pool 2\ndrop: dropout 0.3\nconv2: conv 8 3 pad=1\n"
+                               "bn2: batch_norm\nadd <- bn2, drop\nrelu\nflatten\nfc1: linear classes\n";
+static const rf_optimizer_options optimizers[] = {
+    {.name = "sgd"},
+    {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3},
+    {.name = "adam"},
+    {.name = "adamw"},
+    {.name = "rmsprop", .momentum = 0.5},
+};
+
+/* ---- making and running ---- */
+
+static rf_model *model_of(const char *text) {
+    rf_model *model = NULL;
+    CHECK(rf_model_parse(&model, text, "test", (rf_images){1, 8, 8, 10}, 3));
+    return model;
+}
+
+static rf_trainer *trainer_of(const rf_model *model, rf_trainer_desc desc) {
+    rf_trainer *trainer = NULL;
+    desc.model = model;
+    if (desc.device == NULL) desc.device = device;
+    if (desc.dataset == NULL) desc.dataset = digits;
+    if (desc.batch == 0) desc.batch = 16;
+    CHECK(rf_trainer_create(&trainer, &desc));
+    return trainer;
+}
+
+static rf_curve *curve_of(rf_trainer *trainer, const rf_range_test_desc *desc) {
+    rf_curve *curve = NULL;
+    CHECK(rf_range_test(&curve, trainer, desc));
+    return curve;
+}
+
+typedef struct bytes {
+    void *data;
+    size_t count;
+} bytes;
+
+static bytes state_of(rf_trainer *trainer) {
+    bytes state;
+    CHECK(rf_trainer_state(&state.data, &state.count, trainer));
+    return state;
+}
+
+static void expect_same_state(bytes expected, rf_trainer *trainer, bool same) {
+    const bytes now = state_of(trainer);
+    assert_int_equal(now.count, expected.count);
+    assert_int_equal(memcmp(now.data, expected.data, now.count) == 0, same);
+    free(now.data);
+}
+
+/* The curve of a whole set-up, on a device opened now, so that the environment is read again. */
+typedef struct outcome {
+    rf_curve *curve;
+    char quarantined[512]; /* "op: reason;" for each */
+} outcome;
+
+static outcome run_afresh(const char *network, rf_trainer_desc desc) {
+    static const rf_range_test_desc test = {.start_lr = 1e-4, .end_lr = 0.1, .iterations = 12};
+    outcome out = {.quarantined = ""};
+    CHECK(rf_device_open(&desc.device, NULL));
+    rf_model *model = model_of(network);
+    rf_trainer *trainer = trainer_of(model, desc);
+    out.curve = curve_of(trainer, &test);
+    const rf_quarantine *list;
+    size_t used = 0;
+    for (size_t i = 0, n = rf_device_quarantined(desc.device, &list); i < n && used < sizeof out.quarantined; i++)
+        used += (size_t)snprintf(out.quarantined + used, sizeof out.quarantined - used, "%s: %s;", list[i].op,
+                                 list[i].reason);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+    rf_device_close(desc.device);
+    return out;
+}
+
+static double largest_difference(const rf_curve *a, const rf_curve *b) {
+    double worst = 0;
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        const double difference = fabs(a->loss[i] - b->loss[i]);
+        if (!(difference <= worst)) worst = difference;
+    }
+    return worst;
+}
+
+/* ---- state ---- */
+
+static bool stop_at_five(void *context, const rf_range_test_progress *progress) {
+    (void)context;
+    return progress->step < 5;
+}
+
+static const struct {
+    rf_range_test_desc test;
+    rf_stop_reason stop;
+} endings[] = {
+    {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 10, .diverge = -1}, RF_STOP_COMPLETED},
+    {{.start_lr = 1e-3, .end_lr = 1e3, .iterations = 60, .diverge = 1.5}, RF_STOP_DIVERGED},
+    {{.start_lr = 1e25, .end_lr = 1e37, .iterations = 20, .diverge = -1}, RF_STOP_NOT_FINITE},
+    {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 40, .diverge = -1, .progress = stop_at_five}, RF_STOP_INTERRUPTED},
+};
+
+static void state_is_bit_identical_after_a_range_test(void **unused) {
+    (void)unused;
+    rf_model *model = model_of(stateful);
+    for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
+        const rf_trainer_desc desc = {.optimizer = optimizers[o], .seed = 5};
+        rf_trainer *trainer = trainer_of(model, desc), *untouched = trainer_of(model, desc);
+        double loss[4], expected[4];
+        CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
+        CHECK(rf_trainer_run(untouched, 1e-3, 3, NULL));
+        const bytes before = state_of(trainer);
+        for (size_t e = 0; e < RF_COUNT(endings); e++) {
+            rf_curve *curve = curve_of(trainer, &endings[e].test);
+            if (curve->stop != endings[e].stop)
+                fail_msg("%s: ending %zu stopped with %d, not %d", optimizers[o].name, e, curve->stop, endings[e].stop);
+            assert_int_equal(curve->planned, endings[e].test.iterations);
+            expect_same_state(before, trainer, true);
+            rf_curve_free(curve);
+        }
+        CHECK(rf_trainer_run(trainer, 1e-3, 4, loss)); /* and it trains on as if nothing had been */
+        CHECK(rf_trainer_run(untouched, 1e-3, 4, expected));
+        assert_memory_equal(loss, expected, sizeof loss);
+        expect_same_state(before, trainer, false);
+        const bytes after = state_of(untouched);
+        expect_same_state(after, trainer, true);
+        free(before.data);
+        free(after.data);
+        rf_trainer_free(trainer);
+        rf_trainer_free(untouched);
+    }
+    rf_model_free(model);
+}
+
+static void same_seed_same_bits(void **unused) {
+    (void)unused;
+    static const rf_range_test_desc test = {.start_lr = 1e-4, .end_lr = 1, .iterations = 20};
+    rf_model *model = model_of(stateful);
+    for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
+        rf_curve *curve[3];
+        bytes state[3];
+        for (size_t i = 0; i < 3; i++) {
+            rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .seed = i < 2 ? 7 : 8});
+            curve[i] = curve_of(trainer, &test);
+            CHECK(rf_trainer_run(trainer, 1e-3, 5, NULL));
+            state[i] = state_of(trainer);
+            rf_trainer_free(trainer);
+        }
+        assert_int_equal(curve[0]->count, curve[1]->count);
+        assert_memory_equal(curve[0]->loss, curve[1]->loss, curve[0]->count * sizeof(double));
+        assert_memory_equal(state[0].data, state[1].data, state[0].count);
+        assert_memory_not_equal(curve[0]->loss, curve[2]->loss, 2 * sizeof(double));
+        assert_memory_not_equal(state[0].data, state[2].data, state[0].count);
+        for (size_t i = 0; i < 3; i++) rf_curve_free(curve[i]), free(state[i].data);
+    }
+    rf_model_free(model);
+}
+
+/* More steps than lie on the device at once. */
+static void long_runs_are_as_many_short_ones(void **unused) {
+    (void)unused;
+    enum { LONG = 1100, FIRST = 500 };
+    static double loss[LONG], parts[LONG];
+    rf_model *model = model_of("flatten\nfc1: linear 3\nfc2: linear classes\n");
+    const rf_trainer_desc desc = {.batch = 2, .optimizer = {.name = "adam"}, .seed = 1};
+    rf_trainer *whole = trainer_of(model, desc), *split = trainer_of(model, desc);
+    CHECK(rf_trainer_run(whole, 1e-3, LONG, loss));
+    CHECK(rf_trainer_run(split, 1e-3, FIRST, parts));
+    CHECK(rf_trainer_run(split, 1e-3, LONG - FIRST, parts + FIRST));
+    assert_memory_equal(loss, parts, sizeof loss);
+    const bytes state = state_of(whole);
+    expect_same_state(state, split, true);
+    free(state.data);
+    rf_trainer_free(whole);
+    rf_trainer_free(split);
+    rf_model_free(model);
+}
+
+/* ---- stops ---- */
+
+static void range_test_stops_where_it_should(void **unused) {
+    (void)unused;
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.seed = 2});
+    rf_range_test_desc test = {.start_lr = 1e-3, .end_lr = 1e3, .iterations = 50};
+    rf_curve *never, *diverged = curve_of(trainer, &test);
+    assert_int_equal(diverged->stop, RF_STOP_DIVERGED);
+    assert_true(diverged->count > 5 && diverged->count < 50);
+    test.diverge = -1;
+    never = curve_of(trainer, &test);
+    assert_true(never->count > diverged->count);
+    assert_memory_equal(never->loss, diverged->loss, diverged->count * sizeof(double));
+    for (size_t i = 0; i < never->count; i++) {
+        assert_true(isfinite(never->loss[i]) || (i == never->count - 1 && never->stop == RF_STOP_NOT_FINITE));
+        assert_true(fabs(never->lr[i] / (1e-3 * pow(1e6, (double)i / 49)) - 1) < 1e-9);
+    }
+    rf_curve_free(never);
+    rf_curve_free(diverged);
+    test = (rf_range_test_desc){.start_lr = 1e30, .end_lr = 1e31, .iterations = 10}; /* finite, then not */
+    never = curve_of(trainer, &test);
+    assert_int_equal(never->stop, RF_STOP_NOT_FINITE);
+    assert_in_range(never->count, 2, 3);
+    assert_true(isfinite(never->loss[0]) && !isfinite(never->loss[never->count - 1]));
+    rf_curve_free(never);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
+static bool stop_at_once(void *context, const rf_range_test_progress *progress) {
+    (void)context, (void)progress;
+    return false;
+}
+
+static void wrong_requests_are_refused(void **unused) {
+    (void)unused;
+    static const rf_range_test_desc wrong[] = {
+        {.start_lr = -1}, {.start_lr = NAN}, {.start_lr = 1, .end_lr = 0.5}, {.end_lr = INFINITY},
+        {.end_lr = NAN}, {.iterations = 1}, {.iterations = -5},
+    };
+    static const rf_group nobody = {"nothing*", 2}, negative = {"*", -1};
+    const rf_trainer_desc bad[] = {
+        {.batch = 5000}, {.batch = -1}, {.accumulate = -1}, {.validation = 5000}, {.loss = "relu"}, {.loss = "no"},
+        {.label_smoothing = 2}, {.optimizer = {.name = "sdg"}}, {.groups = &nobody, .group_count = 1},
+        {.groups = &negative, .group_count = 1}, {.std = (const double[]){0}}, {.mean = (const double[]){NAN}},
+    };
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.seed = 0});
+    for (size_t i = 0; i < RF_COUNT(wrong); i++) {
+        rf_curve *curve = (void *)model;
+        assert_int_equal(rf_range_test(&curve, trainer, &wrong[i]), RF_E_USAGE);
+        assert_null(curve);
+    }
+    rf_curve *curve;
+    const rf_range_test_desc impatient = {.iterations = 20, .progress = stop_at_once};
+    rf_status status = rf_range_test(&curve, trainer, &impatient);
+    assert_true(status == RF_E_INTERRUPTED || (status == RF_OK && curve->stop == RF_STOP_INTERRUPTED));
+    if (status == RF_OK) rf_curve_free(curve);
+    rf_trainer_free(trainer);
+    for (size_t i = 0; i < RF_COUNT(bad); i++) {
+        rf_trainer_desc desc = bad[i];
+        desc.device = device;
+        desc.model = model;
+        desc.dataset = digits;
+        if (rf_trainer_create(&trainer, &desc) != RF_E_USAGE) fail_msg("case %zu: %s", i, rf_error_message());
+        assert_null(trainer);
+    }
+    rf_model_free(model);
+}
+
+/* ---- what training means ---- */
+
+static void micro_batches_add_up(void **unused) {
+    (void)unused;
+    static const rf_range_test_desc test = {.start_lr = 1e-3, .end_lr = 0.3, .iterations = 12, .diverge = -1};
+    rf_model *model = model_of(small);
+    rf_curve *curve[2];
+    for (int i = 0; i < 2; i++) {
+        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = i == 0 ? 20 : 5, .accumulate = i == 0 ? 1 : 4,
+                                                                  .no_shuffle = true, .optimizer = optimizers[1]});
+        curve[i] = curve_of(trainer, &test);
+        rf_trainer_free(trainer);
+    }
+    assert_true(largest_difference(curve[0], curve[1]) < 1e-4);
+    rf_curve_free(curve[0]);
+    rf_curve_free(curve[1]);
+    rf_model_free(model);
+}
+
+static void ratio_zero_freezes_parameters(void **unused) {
+    (void)unused;
+    static const rf_group frozen[] = {{"conv1.*", 0}};
+    rf_model *model = model_of(small), *after = model_of(small);
+    for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
+        rf_trainer *trainer =
+            trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .groups = frozen, .group_count = 1});
+        rf_parameter_view from, to;
+        CHECK(rf_trainer_run(trainer, 0.01, 5, NULL));
+        CHECK(rf_trainer_export(trainer, after));
+        for (size_t p = 0; rf_model_parameter(model, p, &from) && rf_model_parameter(after, p, &to); p++)
+            assert_int_equal(memcmp(from.values, to.values, from.count * sizeof(float)) == 0,
+                             strncmp(from.name, "conv1", 5) == 0);
+        rf_trainer_free(trainer);
+    }
+    rf_model_free(model);
+    rf_model_free(after);
+}
+
+/* The cross-entropy of a linear network on images [first, end), by hand. */
+static double loss_by_hand(const rf_model *model, int first, int end) {
+    rf_parameter_view weight, bias;
+    double total = 0, mean, std;
+    assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
+    rf_dataset_statistics(digits, &mean, &std);
+    for (int i = first; i < end; i++) {
+        double score[10], sum = 0;
+        for (int k = 0; k < 10; k++) {
+            score[k] = bias.values[k];
+            for (int p = 0; p < 64; p++)
+                score[k] += weight.values[k * 64 + p] * (digits->pixels[i * 64 + p] / 255.0 - mean) / std;
+            sum += exp(score[k]);
+        }
+        total += log(sum) - score[digits->labels[i]];
+    }
+    return total / (end - first);
+}
+
+static void validation_losses_are_those_after_the_step(void **unused) {
+    (void)unused;
+    static const int held_out[] = {1, 100, 256, 300, 600};
+    rf_model *model = model_of("flatten\nfc1: linear classes\n");
+    for (size_t v = 0; v < RF_COUNT(held_out); v++) {
+        const rf_trainer_desc desc = {.batch = 10, .no_shuffle = true, .validation = held_out[v]};
+        const rf_range_test_desc test = {.start_lr = 0.01, .end_lr = 0.1, .iterations = 3, .linear = true};
+        rf_trainer *trainer = trainer_of(model, desc), *stepwise = trainer_of(model, desc);
+        rf_curve *curve = curve_of(trainer, &test);
+        rf_model *after = model_of("flatten\nfc1: linear classes\n");
+        for (int i = 0; i < 3; i++) {
+            CHECK(rf_trainer_run(stepwise, curve->lr[i], 1, NULL));
+            CHECK(rf_trainer_export(stepwise, after));
+            const double expected = loss_by_hand(after, digits->count - held_out[v], digits->count);
+            assert_true(fabs(curve->loss[i] - expected) < 1e-5 * fmax(1, expected));
+        }
+        rf_curve_free(curve);
+        rf_trainer_free(trainer);
+        rf_trainer_free(stepwise);
+        rf_model_free(after);
+    }
+    rf_model_free(model);
+}
+
+/* ---- other ways to the same curve ---- */
+
+static bool has_kernels(void) { return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE; }
+
+static void every_way_leads_to_the_same_curve(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *variable, *value;
+        double tolerance;
+        const char *quarantined;
+    } ways[] = {
+        {"RANGEFINDER_STREAM", "1", 0, NULL},
+        {"RANGEFINDER_FUSION", "0", 1e-4, NULL},
+        {"RANGEFINDER_SOLVER", "group", 1e-4, NULL},
+        {"RANGEFINDER_SOLVER", "tile", 1e-4, NULL},
+        {"RANGEFINDER_SOLVER", "reference", 1e-4, NULL},
+        {"RANGEFINDER_QUARANTINE", "conv", 1e-4, "conv: "},
+        {"RANGEFINDER_QUARANTINE", "conv.forward,batch_norm.backward_data,linear", 1e-4, "batch_norm.backward_data: "},
+    };
+    const rf_trainer_desc descs[] = {{.seed = 4, .optimizer = optimizers[1]},
+                                     {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}};
+    for (size_t d = 0; d < RF_COUNT(descs); d++) {
+        const outcome straight = run_afresh(stateful, descs[d]);
+        assert_string_equal(straight.quarantined, "");
+        for (size_t i = 0; i < RF_COUNT(ways); i++) {
+            setenv(ways[i].variable, ways[i].value, 1);
+            const outcome other = run_afresh(stateful, descs[d]);
+            unsetenv(ways[i].variable);
+            const double difference = largest_difference(straight.curve, other.curve);
+            if (!(difference <= ways[i].tolerance))
+                fail_msg("%s=%s: losses differ by %g", ways[i].variable, ways[i].value, difference);
+            if (ways[i].quarantined != NULL && strstr(other.quarantined, ways[i].quarantined) == NULL)
+                fail_msg("%s=%s: quarantined is '%s'", ways[i].variable, ways[i].value, other.quarantined);
+            if (ways[i].quarantined == NULL) assert_string_equal(other.quarantined, "");
+            rf_curve_free(other.curve);
+        }
+        rf_curve_free(straight.curve);
+    }
+}
+
+/* Kernels that do not compile, or compute something else, take only their own op down. */
+static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *file, *head, *op, *says;
+    } breaks[] = {
+        {"pool.cl", "this is not OpenCL\n", "max_pool", "pool"},
+        {"pool.cl", "#include \"common.clh\"\n#define put(v, ...) put((v) + 1.0f, __VA_ARGS__)\n", "max_pool", "disagrees"},
+        {"activation.cl", "#define KIND undefined_kind\n", "relu", "activation"},
+    };
+    char folder[] = "/tmp/rangefinder-trainer-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    setenv("RANGEFINDER_FUSION", "0", 1);
+    const outcome straight = run_afresh(stateful, (rf_trainer_desc){.seed = 4});
+    for (size_t i = 0; i < RF_COUNT(breaks); i++) {
+        char *path = rf_format("%s/%s", folder, breaks[i].file), *from = rf_format(RF_TEST_DATA "/../../kernels/%s", breaks[i].file);
+        void *source;
+        size_t length;
+        CHECK(rf_file_read(&source, &length, from, 1 << 20));
+        char *text = rf_format("%s%s", breaks[i].head, (const char *)source);
+        CHECK(rf_file_write(path, text, strlen(text)));
+        setenv("RANGEFINDER_KERNELS", folder, 1);
+        const outcome broken = run_afresh(stateful, (rf_trainer_desc){.seed = 4});
+        unsetenv("RANGEFINDER_KERNELS");
+        assert_true(largest_difference(straight.curve, broken.curve) < 1e-4);
+        if (has_kernels() && (strstr(broken.quarantined, breaks[i].op) == NULL ||
+                              strstr(broken.quarantined, breaks[i].says) == NULL))
+            fail_msg("%s: quarantined is '%s'", breaks[i].file, broken.quarantined);
+        assert_null(strstr(broken.quarantined, "conv"));
+        rf_curve_free(broken.curve);
+        unlink(path);
+        free(path);
+        free(from);
+        free(text);
+        free(source);
+    }
+    unsetenv("RANGEFINDER_FUSION");
+    rmdir(folder);
+    rf_curve_free(straight.curve);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(state_is_bit_identical_after_a_range_test),
+        cmocka_unit_test(same_seed_same_bits),
+        cmocka_unit_test(long_runs_are_as_many_short_ones),
+        cmocka_unit_test(range_test_stops_where_it_should),
+        cmocka_unit_test(wrong_requests_are_refused),
+        cmocka_unit_test(micro_batches_add_up),
+        cmocka_unit_test(ratio_zero_freezes_parameters),
+        cmocka_unit_test(validation_losses_are_those_after_the_step),
+        cmocka_unit_test(every_way_leads_to_the_same_curve),
+        cmocka_unit_test(broken_kernels_leave_their_op_to_the_reference),
+    };
+    if (rf_device_open(&device, NULL) != RF_OK || rf_dataset_open(&digits, "digits", NULL) != RF_OK) {
+        fprintf(stderr, "trainer_test: %s\n", rf_error_message());
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rf_dataset_free(digits);
+    rf_device_close(device);
+    return failed;
+}
