@@ -6,7 +6,7 @@
  * sum       sum = first micro-batch ? gradient : sum + gradient
  * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, corrected for its
  *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite. */
-#include "control.clh"
+#include "optimizer.clh" /* one program: each one costs a start-up its share */
 
 __kernel void gather_images(__global const uchar *pixels, __global const int *labels, __global const int *order,
                             __global const uint *control, __global const float *scale_shift, __global float *images,

@@ -3,7 +3,7 @@
 
 #include "train/trainer.h"
 
-/* ---- what the kernels of train.cl and optimizer.cl do, in plain C, for the reference ---- */
+/* ---- what the kernels of train.cl and optimizer.clh do, in plain C, for the reference ---- */
 
 static void sum_reference(const void *context, void *const *data) {
     size_t count = *(const size_t *)context;
@@ -121,7 +121,7 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
         return rf_emit_host(sequence, update_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0, bytes);
     bool cpu = rf_device_describe(t->desc.device)->kind == RF_DEVICE_CPU;
     size_t vectors = w->trained_floats / 8, items = work_items(t, vectors);
-    rf_launch_desc desc = {.program = "optimizer", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
+    rf_launch_desc desc = {.program = "train", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
     int n = 0;
     for (size_t i = 0; i < RF_COUNT(buffers); i++) desc.args[n++] = (rf_arg)RF_BUF(buffers[i]);
     desc.args[n++] = (rf_arg)RF_I32(vectors);

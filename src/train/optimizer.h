@@ -6,7 +6,7 @@
 #include "device/device.h"
 #include "rangefinder/trainer.h"
 
-/* The arrays of an update; see kernels/optimizer.cl. */
+/* The arrays of an update; see kernels/optimizer.clh. */
 typedef struct rf_update {
     float *p, *s0, *s1;
     const float *g;
@@ -23,7 +23,7 @@ typedef struct rf_optimizer {
     /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole life. */
     void (*factors)(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
     void (*reference)(const rf_update *update);
-    const char *kernel; /* in kernels/optimizer.cl */
+    const char *kernel; /* in kernels/optimizer.clh */
     /* The kernel's own arguments, behind the common ones; returns how many. */
     int (*args)(rf_arg out[8], const rf_optimizer_options *options);
 } rf_optimizer;
