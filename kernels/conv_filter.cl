@@ -1,20 +1,21 @@
-/* The convolution's weight gradient for CPUs: grad[panel][tap][l][16] = sum over positions p of x[pixel(p,tap)][l] *
- * dy[p][16], and the bias gradient, the sum of dy.
+/* The convolution's weight gradient for CPUs: grad[panel][tap][l][16] = sum over positions p of
+ * x[pixel(p,tap)][l] * dy[p][16], and the bias gradient, the sum of dy.
  *
- * The grid of output positions (n, i, j) is cut into `parts`; a work-item takes one part, a range of the panels of outputs
- * k_begin .. k_end-1, and a range of the taps x channel tiles.  It walks its part in blocks of BLOCK positions: for each
- * 16*PANELS outputs the dy of a block is packed (and masked by the fused activation) once, then every tile, up to
- * CHANNELS channels of one tap, keeps its sums in registers over the block; between blocks they lie in `out`.  LANES is
- * how many outputs of a panel are used; the others' sums are zero.  Positions whose x is in the padding are left out.
- * Each part writes its own sums; conv_pack.cl adds them in order, so that the result does not depend on who ran first.
- * x is (n, ih, iw, c); tap (ty, tx) of position (i, j) reads `length` floats from row i*stride.y - pad.y +
- * ty*dilation.y, columns alike.  stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
+ * The grid of output positions (n, i, j) is cut into `parts`; a work-item takes one part, a range of the
+ * panels of outputs k_begin .. k_end-1, and a range of the taps x channel tiles.  It walks its part in blocks
+ * of BLOCK positions: for each 16*PANELS outputs the dy of a block is packed (and masked by the fused
+ * activation) once, then every tile, up to CHANNELS channels of one tap, keeps its sums in registers over the
+ * block; between blocks they lie in `out`.  LANES is how many outputs of a panel are used; the others' sums
+ * are zero.  Positions whose x is in the padding are left out. Each part writes its own sums; conv_pack.cl
+ * adds them in order, so that the result does not depend on who ran first. x is (n, ih, iw, c); tap (ty, tx)
+ * of position (i, j) reads `length` floats from row i*stride.y - pad.y + ty*dilation.y, columns alike.
+ * stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
-#define WIDE (LANES / VEC)
-#define SUMS (PANELS * WIDE)
-#define Y_OF(pair) ((pair) >> 16)
-#define X_OF(pair) ((int)(short)(pair))
+#define WIDE           (LANES / VEC)
+#define SUMS           (PANELS * WIDE)
+#define Y_OF(pair)     ((pair) >> 16)
+#define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 /* One row's piece of a block, as one tap sees it. */
@@ -37,11 +38,13 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
 
 /* out += sum over the runs, for N channels from x[at]; a fresh out holds nothing yet. */
 #define TILE(N)                                                                                              \
-    INLINE void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at,       \
-                                int pitch, int fresh, size_t panel_size, int panels) {                       \
+    INLINE void tile_##N(__global float *out, const floatv *dy, const run *runs, int count, int at,          \
+                         int pitch, int fresh, size_t panel_size, int panels) {                              \
         floatv sum[N][SUMS];                                                                                 \
-        EACH(i, N) EACH(v, SUMS) sum[i][v] =                                                                 \
-            fresh || v / WIDE >= panels ? (floatv)0.0f : LOAD(out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC); \
+        EACH(i, N)                                                                                           \
+        EACH(v, SUMS) sum[i][v] =                                                                            \
+            fresh || v / WIDE >= panels ? (floatv)0.0f                                                       \
+                                        : LOAD(out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);       \
         for (int r = 0; r < count; ++r) {                                                                    \
             const __global float *x = runs[r].x + at;                                                        \
             const floatv *d = dy + runs[r].dy * SUMS, *end = d + runs[r].count * SUMS;                       \
@@ -54,7 +57,8 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
                 }                                                                                            \
             }                                                                                                \
         }                                                                                                    \
-        EACH(i, N) EACH(v, SUMS) if (v / WIDE < panels)                                                      \
+        EACH(i, N)                                                                                           \
+        EACH(v, SUMS) if (v / WIDE < panels)                                                                 \
             STORE(sum[i][v], out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);                         \
         if (fresh) EACH(i, N) EACH(v, 16 / VEC - WIDE) STORE((floatv)0.0f, out + i * 16 + LANES + v * VEC);  \
     }
@@ -68,8 +72,8 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
 EACH_TILE(TILE)
 
 /* The pieces of the positions begin .. end-1 whose tap (ty, tx) lies inside x; returns how many. */
-INLINE int runs_of(run *runs, const __global float *x, int begin, int end, int ty, int tx, int grid_h, int grid_w,
-                          int ih, int iw, int c, int stride, int pad, int dilation) {
+INLINE int runs_of(run *runs, const __global float *x, int begin, int end, int ty, int tx, int grid_h,
+                   int grid_w, int ih, int iw, int c, int stride, int pad, int dilation) {
     int shift = tx * X_OF(dilation) - X_OF(pad); /* the column of x that j = 0 reads */
     int low = shift >= 0 ? 0 : (-shift + X_OF(stride) - 1) / X_OF(stride);
     int high = iw <= shift ? 0 : min(grid_w, (iw - shift - 1) / X_OF(stride) + 1);
@@ -78,7 +82,8 @@ INLINE int runs_of(run *runs, const __global float *x, int begin, int end, int t
         int iy = i * Y_OF(stride) - Y_OF(pad) + ty * Y_OF(dilation);
         int from = max(low, begin - start), to = min(high, end - start);
         if ((uint)iy < (uint)ih && from < to) {
-            run piece = {x + ((n * ih + iy) * iw + from * X_OF(stride) + shift) * c, start + from - begin, to - from};
+            run piece = {x + ((n * ih + iy) * iw + from * X_OF(stride) + shift) * c, start + from - begin,
+                         to - from};
             runs[count++] = piece;
         }
         if (++i == grid_h) i = 0, ++n;
@@ -86,11 +91,11 @@ INLINE int runs_of(run *runs, const __global float *x, int begin, int end, int t
     return count;
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1)))
-__kernel void filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-                     __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih,
-                     int iw, int c, int length, int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act,
-                     int parts, int part_size, int k_begin, int k_end) {
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
+       __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih,
+       int iw, int c, int length, int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act,
+       int parts, int part_size, int k_begin, int k_end) {
     int groups = (k_end - k_begin + 16 * PANELS - 1) / (16 * PANELS), part = get_global_id(2);
     int group_begin = groups * get_global_id(0) / get_global_size(0);
     int group_end = groups * (get_global_id(0) + 1) / get_global_size(0);
@@ -111,25 +116,25 @@ __kernel void filter(const __global float *x, const __global float *dy, const __
             __global float *panel_out = out + o / 16 * panel_size;
             floatv bias[SUMS];
             EACH(v, SUMS) bias[v] = 0.0f;
-            for (int p = begin; p < end; ++p)
-                EACH(v, SUMS) {
+            for (int p = begin; p < end; ++p) EACH(v, SUMS) {
                     int at = p * k + o + v / WIDE * 16 + v % WIDE * VEC, left = k_end - (at - p * k);
                     floatv value = before_act(dy + at, y + at, left, act);
                     d[(p - begin) * SUMS + v] = value;
                     bias[v] += value;
                 }
-            if (bias_out && get_global_id(1) == 0)
-                EACH(v, SUMS) {
+            if (bias_out && get_global_id(1) == 0) EACH(v, SUMS) {
                     int at = o + v / WIDE * 16 + v % WIDE * VEC, left = k_end - at;
-                    if (left > 0) put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
+                    if (left > 0)
+                        put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
                 }
             for (int t = tile_begin; t < tile_end; ++t) {
                 if (t / tiles != tap) {
                     tap = t / tiles;
-                    count = runs_of(runs, x, begin, end, tap / taps_x, tap % taps_x, grid_h, grid_w, ih, iw, c, stride, pad,
-                                    dilation);
+                    count = runs_of(runs, x, begin, end, tap / taps_x, tap % taps_x, grid_h, grid_w, ih, iw,
+                                    c, stride, pad, dilation);
                 }
-                int index = t % tiles, at = (long)length * index / tiles, next = (long)length * (index + 1) / tiles;
+                int index = t % tiles, at = (long)length * index / tiles,
+                    next = (long)length * (index + 1) / tiles;
                 __global float *to = panel_out + ((size_t)tap * length + at) * 16;
                 switch (next - at) {
 #define CASE(N)                                                                                              \

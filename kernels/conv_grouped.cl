@@ -1,14 +1,14 @@
-/* Convolution with any number of groups, plainly: every task is one number of the output.  Layouts: x (n,h,w,c),
- * y (n,oh,ow,k), w [r][s][c/groups][k]; output k reads the inputs of its group.  Neighbouring tasks are neighbouring
- * channels, so that a GPU's loads coalesce. */
+/* Convolution with any number of groups, plainly: every task is one number of the output.  Layouts: x
+ * (n,h,w,c), y (n,oh,ow,k), w [r][s][c/groups][k]; output k reads the inputs of its group.  Neighbouring
+ * tasks are neighbouring channels, so that a GPU's loads coalesce. */
 #include "common.clh"
 
 #define Y_OF(pair) ((pair) >> 16)
 #define X_OF(pair) ((int)(short)(pair))
 
-__kernel void forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-                      int count, int c, int h, int width, int k, int oh, int ow, int taps, int stride, int pad, int dilation,
-                      int in, int out, int act) {
+__kernel void forward(const __global float *x, const __global float *w, const __global float *bias,
+                      __global float *y, int count, int c, int h, int width, int k, int oh, int ow, int taps,
+                      int stride, int pad, int dilation, int in, int out, int act) {
     FOR_TASKS(task, count) {
         int o = task % k, p = task / k, j = p % ow, i = p / ow % oh, n = p / ow / oh;
         float sum = bias ? bias[o] : 0.0f;
@@ -26,9 +26,9 @@ __kernel void forward(const __global float *x, const __global float *w, const __
     }
 }
 
-__kernel void backward_data(const __global float *dy, const __global float *w, __global float *dx, int count, int c, int h,
-                            int width, int k, int oh, int ow, int taps, int stride, int pad, int dilation, int in, int out,
-                            int accumulate) {
+__kernel void backward_data(const __global float *dy, const __global float *w, __global float *dx, int count,
+                            int c, int h, int width, int k, int oh, int ow, int taps, int stride, int pad,
+                            int dilation, int in, int out, int accumulate) {
     FOR_TASKS(task, count) {
         int e = task % c, p = task / c, j = p % width, i = p / width % h, n = p / width / h;
         float sum = 0.0f;
@@ -48,9 +48,9 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
 }
 
 /* A task is one weight (or, behind them, one bias) of one part of the images; conv_pack.cl adds the parts. */
-__kernel void backward_params(const __global float *x, const __global float *dy, __global float *sums, int sums_at, int n,
-                              int c, int h, int width, int k, int oh, int ow, int taps, int stride, int pad, int dilation,
-                              int in, int out, int has_bias, int parts) {
+__kernel void backward_params(const __global float *x, const __global float *dy, __global float *sums,
+                              int sums_at, int n, int c, int h, int width, int k, int oh, int ow, int taps,
+                              int stride, int pad, int dilation, int in, int out, int has_bias, int parts) {
     int weights = Y_OF(taps) * X_OF(taps) * in * k, part_size = weights + (has_bias ? k : 0);
     sums += sums_at;
     FOR_TASKS(task, parts * part_size) {

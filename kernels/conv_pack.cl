@@ -1,5 +1,5 @@
-/* What the convolution kernels of conv_tile.cl and conv_filter.cl read beside x, dy and the weights, one launch each.
- * Every work-item writes a run of its own. */
+/* What the convolution kernels of conv_tile.cl and conv_filter.cl read beside x, dy and the weights, one
+ * launch each. Every work-item writes a run of its own. */
 #include "common.clh"
 
 /* Both with rows of 16. */
@@ -11,8 +11,8 @@ static inline void transpose_4x4(const __global float *from, __global float *to)
     vstore4((float4)(a.w, b.w, c.w, d.w), 12, to);
 }
 
-/* Transposed weights for backward data: [panel of k][tap][c][16 k] -> [panel of c][tap][all k][16 c], zeros where there is
- * no c.  A task is one 16x16 block. */
+/* Transposed weights for backward data: [panel of k][tap][c][16 k] -> [panel of c][tap][all k][16 c], zeros
+ * where there is no c.  A task is one 16x16 block. */
 __kernel void transpose(const __global float *w, __global float *out, int out_at, int k, int c, int taps) {
     out += out_at;
     int k_panels = (k + 15) / 16, c_panels = (c + 15) / 16;
@@ -31,13 +31,15 @@ __kernel void transpose(const __global float *w, __global float *out, int out_at
 }
 
 /* x (n,h,w,c) with `pad` zeros around each map: a task is one row of out. */
-__kernel void pad(const __global float *x, __global float *out, int n, int h, int w, int c, int pad_y, int pad_x) {
+__kernel void pad(const __global float *x, __global float *out, int n, int h, int w, int c, int pad_y,
+                  int pad_x) {
     int rows = h + 2 * pad_y, width = (w + 2 * pad_x) * c;
     FOR_TASKS(task, n * rows) {
         int row = task % rows - pad_y;
         const __global float *from = x + ((long)(task / rows) * h + row) * w * c;
         __global float *to = out + (long)task * width;
-        int begin = row >= 0 && row < h ? pad_x * c : width, end = row >= 0 && row < h ? begin + w * c : width;
+        int begin = row >= 0 && row < h ? pad_x * c : width,
+            end = row >= 0 && row < h ? begin + w * c : width;
         for (int i = 0; i < begin; ++i) to[i] = 0.0f;
         for (int i = begin; i < end; ++i) to[i] = from[i - begin];
         for (int i = end; i < width; ++i) to[i] = 0.0f;
@@ -61,13 +63,15 @@ __kernel void mask(const __global float *dy, const __global float *y, __global f
     }
 }
 
-/* Sums the partial gradients of conv_filter.cl in their order: parts x [size + biases], into grad and grad_bias (of `k`). */
-__kernel void reduce(const __global float *parts, int parts_at, __global float *grad, __global float *grad_bias, int count, int size,
-                     int biases, int k) {
+/* Sums the partial gradients of conv_filter.cl in their order: parts x [size + biases], into grad and
+ * grad_bias (of `k`). */
+__kernel void reduce(const __global float *parts, int parts_at, __global float *grad,
+                     __global float *grad_bias, int count, int size, int biases, int k) {
     int stride = size + biases, weights = (size + VEC - 1) / VEC;
     parts += parts_at;
     FOR_TASKS(task, weights + (grad_bias ? (k + VEC - 1) / VEC : 0)) {
-        int is_bias = task >= weights, i = (is_bias ? task - weights : task) * VEC, left = (is_bias ? k : size) - i;
+        int is_bias = task >= weights, i = (is_bias ? task - weights : task) * VEC,
+            left = (is_bias ? k : size) - i;
         const __global float *from = parts + (is_bias ? size : 0) + i;
         floatv sum = 0.0f;
         for (int part = 0; part < count; ++part) sum += fetch(from + (size_t)part * stride, left);

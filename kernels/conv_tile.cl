@@ -1,26 +1,26 @@
-/* Convolution forward and backward data for CPUs: y[p][k] = act(bias[k] + sum over taps and c of x[pixel(p,tap)][c] *
- * w[tap][c][k]).
+/* Convolution forward and backward data for CPUs: y[p][k] = act(bias[k] + sum over taps and c of
+ * x[pixel(p,tap)][c] * w[tap][c][k]).
  *
- * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels` panels of 16
- * output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC vectors.  LANES is how
- * many outputs of a panel are used: less than 16 for what is left over at the end.
- * Positions are numbered image by image within groups of `together` images, then along j, then i, then group by group: so
- * a tile is one place of a map in several images, small maps fill their tiles, and a tap that falls into the padding does
- * so for the whole tile, which leaves it out.
- * x is (n, ih, iw, c); w is [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row
- * i*stride.y + offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads `zeros`
- * instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y + tx*next_x of
- * the panel.  The result goes to y + n*y_image + i*y_row + j*y_column + y_first.
- *   forward        the grid is y; stride, -pad and dilation
- *   backward data  x is dy, y is dx; one launch for each of the stride.y*stride.x phases of dx, with the taps that
- *                  reach it; weights transposed by conv_pack.cl
- * stride, offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x, w and bias begin at x_at, w_at, bias_at. */
+ * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels`
+ * panels of 16 output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC
+ * vectors.  LANES is how many outputs of a panel are used: less than 16 for what is left over at the end.
+ * Positions are numbered image by image within groups of `together` images, then along j, then i, then group
+ * by group: so a tile is one place of a map in several images, small maps fill their tiles, and a tap that
+ * falls into the padding does so for the whole tile, which leaves it out. x is (n, ih, iw, c); w is
+ * [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row i*stride.y +
+ * offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads `zeros`
+ * instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y +
+ * tx*next_x of the panel.  The result goes to y + n*y_image + i*y_row + j*y_column + y_first. forward the
+ * grid is y; stride, -pad and dilation backward data  x is dy, y is dx; one launch for each of the
+ * stride.y*stride.x phases of dx, with the taps that reach it; weights transposed by conv_pack.cl stride,
+ * offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x, w and bias begin at x_at, w_at, bias_at.
+ */
 #include "common.clh"
 
-#define WIDE (LANES / VEC)   /* vectors in a panel */
-#define SUMS (PANELS * WIDE) /* vectors of sums a pixel */
-#define Y_OF(pair) ((pair) >> 16)
-#define X_OF(pair) ((int)(short)(pair))
+#define WIDE           (LANES / VEC)   /* vectors in a panel */
+#define SUMS           (PANELS * WIDE) /* vectors of sums a pixel */
+#define Y_OF(pair)     ((pair) >> 16)
+#define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 INLINE floatv activate(floatv v, int act) {
@@ -56,10 +56,10 @@ INLINE place place_after(place at, int images, int together, int grid_h, int gri
     return at;
 }
 
-/* sum += the products of one tap: `length` numbers of each pixel from `shift` on, and the weights of the panel and the one
- * behind. */
+/* sum += the products of one tap: `length` numbers of each pixel from `shift` on, and the weights of the
+ * panel and the one behind. */
 INLINE void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS], int shift,
-                           const __global float *w, size_t panel_size, int length) {
+                    const __global float *w, size_t panel_size, int length) {
     for (int l = 0; l < length; ++l) {
         floatv weight[SUMS];
         EACH(v, SUMS) weight[v] = LOAD(w + l * 16 + v / WIDE * panel_size + v % WIDE * VEC);
@@ -70,12 +70,12 @@ INLINE void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS]
     }
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1)))
-__kernel void gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-                     int x_at, int w_at, int bias_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
-                     int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
-                     int y_row, int y_column, int y_first, int act, int accumulate, const __global float *zeros,
-                     int together, int tiles) {
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
+       int x_at, int w_at, int bias_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
+       int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
+       int y_row, int y_column, int y_first, int act, int accumulate, const __global float *zeros,
+       int together, int tiles) {
     int positions = images * grid_h * grid_w, all_panels = (k + 15) / 16;
     int begin = (int)get_global_id(0) * tiles * PIXELS, end = min(begin + tiles * PIXELS, positions);
     int panel_begin = (all_panels + PANELS - 1) / PANELS * get_global_id(1) / get_global_size(1) * PANELS;
@@ -88,13 +88,15 @@ __kernel void gather(const __global float *x, const __global float *w, const __g
         const __global float *base[PIXELS];
         __global float *to[PIXELS];
         int iy[PIXELS], ix[PIXELS], room = together > 1 ? at.high - at.n : grid_w - at.j;
-        int even = room >= PIXELS && p + PIXELS <= end; /* the usual tile: all taps are in or out for all of it */
+        int even =
+            room >= PIXELS && p + PIXELS <= end; /* the usual tile: all taps are in or out for all of it */
         if (even) {
             iy[0] = at.i * Y_OF(stride) + Y_OF(offset);
             ix[0] = at.j * X_OF(stride) + X_OF(offset);
             base[0] = x + (at.n * ih * iw * c + (iy[0] * iw + ix[0]) * c);
             to[0] = y + (at.n * y_image + at.i * y_row + at.j * y_column + y_first);
-            int x_step = together > 1 ? ih * iw * c : X_OF(stride) * c, y_step = together > 1 ? y_image : y_column;
+            int x_step = together > 1 ? ih * iw * c : X_OF(stride) * c,
+                y_step = together > 1 ? y_image : y_column;
             EACH(q, PIXELS) {
                 base[q] = base[0] + q * x_step;
                 to[q] = to[0] + q * y_step;

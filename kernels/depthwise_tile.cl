@@ -1,18 +1,20 @@
-/* Depthwise convolution (one input and one output channel a group) for CPUs: y[p][c] = act(bias[c] + sum over taps of
- * x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c), w [r][s][c].
+/* Depthwise convolution (one input and one output channel a group) for CPUs: y[p][c] = act(bias[c] + sum over
+ * taps of x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c),
+ * w [r][s][c].
  *
- * All three are bound by memory; each walks its output (or dy) row by row.  A row falls into runs of pixels that the same
- * taps reach; with 2 or 3 taps along both axes, which is all of a 3x3 kernel with stride 1, a run goes through registers:
- * for each vector of channels the weights are loaded once for the whole run.  Everything else takes the plain path.
- * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
+ * All three are bound by memory; each walks its output (or dy) row by row.  A row falls into runs of pixels
+ * that the same taps reach; with 2 or 3 taps along both axes, which is all of a 3x3 kernel with stride 1, a
+ * run goes through registers: for each vector of channels the weights are loaded once for the whole run.
+ * Everything else takes the plain path. taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
-#define Y_OF(pair) ((pair) >> 16)
-#define X_OF(pair) ((int)(short)(pair))
+#define Y_OF(pair)     ((pair) >> 16)
+#define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
-#define COLUMNS 128 /* whose reach is kept */
+#define COLUMNS        128 /* whose reach is kept */
 
-/* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step` and `step` on. */
+/* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step`
+ * and `step` on. */
 typedef struct {
     int count, at, step, tap, tap_step;
 } reach;
@@ -67,17 +69,19 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
     }
 }
 
-/* `count` pixels, `advance` floats apart in the map that is read, with A x B taps each, for whole vectors of channels. */
+/* `count` pixels, `advance` floats apart in the map that is read, with A x B taps each, for whole vectors of
+ * channels. */
 #define RUN(A, B)                                                                                            \
-    INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x, int count,   \
-                                  int advance) {                                                             \
+    INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
+                           int count, int advance) {                                                         \
         int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
         from += y.at * l.pitch + x.at * l.c;                                                                 \
         for (int i = 0; i + VEC <= l.c; i += VEC) {                                                          \
             const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c + i, *f = from + i;             \
             __global float *t = to + i;                                                                      \
             floatv weight[A][B], bias = 0.0f;                                                                \
-            EACH(a, A) EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c); \
+            EACH(a, A)                                                                                       \
+            EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
             for (int j = 0; j < count; ++j, f += advance, t += l.c) {                                        \
                 floatv row[A];                                                                               \
@@ -98,7 +102,8 @@ RUN(2, 3)
 RUN(2, 2)
 
 /* One row of `width` pixels: run by run. */
-INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns, int width) {
+INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns,
+                   int width) {
     int whole = l.c / VEC * VEC;
     for (int j = 0; j < width;) {
         reach x = columns[j];
@@ -124,9 +129,10 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
     }
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1)))
-__kernel void forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-                      int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation, int act) {
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
+        int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
+        int act) {
     layer l = {w, bias, c, width * c, X_OF(taps), act, 0};
     for (int first = 0; first < ow; first += COLUMNS) {
         int count = min(COLUMNS, ow - first);
@@ -140,9 +146,9 @@ __kernel void forward(const __global float *x, const __global float *w, const __
     }
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1)))
-__kernel void backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
-                            int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
+              int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
     layer l = {w, 0, c, ow * c, X_OF(taps), 0, accumulate};
     for (int first = 0; first < width; first += COLUMNS) {
         int count = min(COLUMNS, width - first);
@@ -156,11 +162,11 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
     }
 }
 
-/* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B taps; x and
- * out begin at the first tap. */
+/* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B
+ * taps; x and out begin at the first tap. */
 #define SUM(A, B)                                                                                            \
-    INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c, int step_y, \
-                                  int step_x, int taps_x, int count, int advance) {                          \
+    INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c,    \
+                           int step_y, int step_x, int taps_x, int count, int advance) {                     \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
             const __global float *f = x + i, *d = dy + i;                                                    \
             floatv sum[A][B];                                                                                \
@@ -178,13 +184,14 @@ SUM(2, 3)
 SUM(2, 2)
 SUM(1, 1)
 
-/* Part `global id` of the rows of dy writes its sums to out[part][taps][c], and bias sums behind the weights' if has_bias;
- * conv_pack.cl adds the parts. */
-__attribute__((reqd_work_group_size(1, 1, 1)))
-__kernel void backward_params(const __global float *x, const __global float *dy, __global float *out, int out_at, int n,
-                              int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
-                              int has_bias, int part_size) {
-    int all = Y_OF(taps) * X_OF(taps), whole = c / VEC * VEC, step_y = Y_OF(dilation) * width * c, step_x = X_OF(dilation) * c;
+/* Part `global id` of the rows of dy writes its sums to out[part][taps][c], and bias sums behind the weights'
+ * if has_bias; conv_pack.cl adds the parts. */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+backward_params(const __global float *x, const __global float *dy, __global float *out, int out_at, int n,
+                int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
+                int has_bias, int part_size) {
+    int all = Y_OF(taps) * X_OF(taps), whole = c / VEC * VEC, step_y = Y_OF(dilation) * width * c,
+        step_x = X_OF(dilation) * c;
     out += out_at + get_global_id(0) * part_size;
     for (int i = 0; i < part_size; ++i) out[i] = 0.0f;
     FOR_TASKS(row, n * oh) {
@@ -192,9 +199,12 @@ __kernel void backward_params(const __global float *x, const __global float *dy,
         for (int j = 0; j < ow;) {
             reach rx = reach_forward(j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
             int last = j + 1;
-            if (rx.tap == 0 && rx.count == X_OF(taps)) /* all taps: until the first that reads behind the row */
-                last = min(ow, (width - 1 - (X_OF(taps) - 1) * X_OF(dilation) + X_OF(pad)) / X_OF(stride) + 1);
-            const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c, *d = dy + (row * ow + j) * c;
+            if (rx.tap == 0 &&
+                rx.count == X_OF(taps)) /* all taps: until the first that reads behind the row */
+                last =
+                    min(ow, (width - 1 - (X_OF(taps) - 1) * X_OF(dilation) + X_OF(pad)) / X_OF(stride) + 1);
+            const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
+                                 *d = dy + (row * ow + j) * c;
             __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
             int shape = ry.count * 4 + rx.count, count = last - j, advance = X_OF(stride) * c;
             if (shape == 3 * 4 + 3)
@@ -208,14 +218,15 @@ __kernel void backward_params(const __global float *x, const __global float *dy,
             else
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;
-                    sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0, X_OF(taps), count,
-                           advance);
+                    sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0,
+                           X_OF(taps), count, advance);
                 }
             for (int i = whole; i < c; ++i) /* what is left of a vector */
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;
                     float sum = 0.0f;
-                    for (int e = 0; e < count; ++e) sum += from[a * step_y + b * step_x + e * advance + i] * d[e * c + i];
+                    for (int e = 0; e < count; ++e)
+                        sum += from[a * step_y + b * step_x + e * advance + i] * d[e * c + i];
                     to[(a * X_OF(taps) + b) * c + i] += sum;
                 }
             j = last;

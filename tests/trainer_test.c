@@ -21,8 +21,10 @@ static rf_dataset *digits;
     } while (0)
 
 static const char small[] = "conv1: conv 4 3 pad=1\nrelu\nmax_pool 2\nflatten\nfc1: linear classes\n";
-/* Everything that carries state: running statistics, and random numbers. */
-static const char stateful[] = "conv1: conv 8 3 pad=1\nbatch_norm\nrelu\nmax_pool 2\ndrop: dropout 0.3\nconv2: conv 8 3 pad=1\n"
+/* Everything that carries state: running statistics, and random numbers.  (A bias before batch norm has a gradient of
+ * nothing but rounding, which Adam makes large.) */
+static const char stateful[] = "conv1: conv 8 3 pad=1 bias=no\nbatch_norm\nrelu\nmax_pool 2\n"
+                               "drop: dropout 0.3\nconv2: conv 8 3 pad=1 bias=no\n"
                                "bn2: batch_norm\nadd <- bn2, drop\nrelu\nflatten\nfc1: linear classes\n";
 static const rf_optimizer_options optimizers[] = {
     {.name = "sgd"},
@@ -121,7 +123,7 @@ static const struct {
 } endings[] = {
     {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 10, .diverge = -1}, RF_STOP_COMPLETED},
     {{.start_lr = 1e-3, .end_lr = 1e3, .iterations = 60, .diverge = 1.5}, RF_STOP_DIVERGED},
-    {{.start_lr = 1e25, .end_lr = 1e37, .iterations = 20, .diverge = -1}, RF_STOP_NOT_FINITE},
+    {{.start_lr = 1e36, .end_lr = 1e38, .iterations = 20, .diverge = -1}, RF_STOP_NOT_FINITE},
     {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 40, .diverge = -1, .progress = stop_at_five}, RF_STOP_INTERRUPTED},
 };
 
@@ -384,9 +386,9 @@ static void every_way_leads_to_the_same_curve(void **unused) {
             const double difference = largest_difference(straight.curve, other.curve);
             if (!(difference <= ways[i].tolerance))
                 fail_msg("%s=%s: losses differ by %g", ways[i].variable, ways[i].value, difference);
-            if (ways[i].quarantined != NULL && strstr(other.quarantined, ways[i].quarantined) == NULL)
+            if (ways[i].quarantined != NULL && has_kernels() && strstr(other.quarantined, ways[i].quarantined) == NULL)
                 fail_msg("%s=%s: quarantined is '%s'", ways[i].variable, ways[i].value, other.quarantined);
-            if (ways[i].quarantined == NULL) assert_string_equal(other.quarantined, "");
+            if (ways[i].quarantined == NULL || !has_kernels()) assert_string_equal(other.quarantined, "");
             rf_curve_free(other.curve);
         }
         rf_curve_free(straight.curve);

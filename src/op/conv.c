@@ -1,5 +1,6 @@
-/* conv: y[n,k] = bias[k] + sum over c,r,s of x[n,c,y*stride-pad+r*dilation,...] * weight[k,c,r,s], with groups.
- * The op itself: shapes, parameters, samples.  The arithmetic is in conv_reference.c and the solvers. */
+/* conv: y[n,k] = bias[k] + sum over c,r,s of x[n,c,y*stride-pad+r*dilation,...] * weight[k,c,r,s], with
+ * groups. The op itself: shapes, parameters, samples.  The arithmetic is in conv_reference.c and the solvers.
+ */
 #include "op/conv.h"
 
 #include <limits.h>
@@ -10,11 +11,35 @@ rf_conv rf_conv_of(const rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;
     rf_shape x = problem->x[0], y = problem->y;
     if (problem->op != &rf_op_conv)
-        return (rf_conv){.n = x.n, .c = x.c * x.h * x.w, .h = 1, .w = 1, .k = y.c, .oh = 1, .ow = 1, .r = 1, .s = 1,
-                         .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .bias = a->bias, .act = problem->act};
-    return (rf_conv){.n = x.n, .c = x.c, .h = x.h, .w = x.w, .k = y.c, .oh = y.h, .ow = y.w, .r = a->kernel.y,
-                     .s = a->kernel.x, .stride = a->stride, .pad = a->pad, .dilation = a->dilation,
-                     .groups = a->groups, .bias = a->bias, .act = problem->act};
+        return (rf_conv){.n = x.n,
+                         .c = x.c * x.h * x.w,
+                         .h = 1,
+                         .w = 1,
+                         .k = y.c,
+                         .oh = 1,
+                         .ow = 1,
+                         .r = 1,
+                         .s = 1,
+                         .stride = {1, 1},
+                         .dilation = {1, 1},
+                         .groups = 1,
+                         .bias = a->bias,
+                         .act = problem->act};
+    return (rf_conv){.n = x.n,
+                     .c = x.c,
+                     .h = x.h,
+                     .w = x.w,
+                     .k = y.c,
+                     .oh = y.h,
+                     .ow = y.w,
+                     .r = a->kernel.y,
+                     .s = a->kernel.x,
+                     .stride = a->stride,
+                     .pad = a->pad,
+                     .dilation = a->dilation,
+                     .groups = a->groups,
+                     .bias = a->bias,
+                     .act = problem->act};
 }
 
 double rf_conv_flops(const rf_problem *problem) {
@@ -49,7 +74,8 @@ static rf_status infer(rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;
     rf_shape x = problem->x[0];
     if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "a convolution needs maps, but its input was flattened to %d numbers an image",
+        return rf_fail(RF_E_SHAPE,
+                       "a convolution needs maps, but its input was flattened to %d numbers an image",
                        x.c * x.h * x.w);
     if (x.c % a->groups || a->out % a->groups)
         return rf_fail(RF_E_SHAPE, "%d groups divide neither or only one of %d input and %d output channels",
@@ -57,12 +83,16 @@ static rf_status infer(rf_problem *problem) {
     long long oh = extent(x.h, a->kernel.y, a->stride.y, a->pad.y, a->dilation.y);
     long long ow = extent(x.w, a->kernel.x, a->stride.x, a->pad.x, a->dilation.x);
     if (oh <= 0 || ow <= 0)
-        return rf_fail(RF_E_SHAPE, "input is %dx%d with padding %dx%d, but a %dx%d kernel with dilation %dx%d needs %dx%d",
-                       x.h, x.w, a->pad.y, a->pad.x, a->kernel.y, a->kernel.x, a->dilation.y, a->dilation.x,
-                       a->dilation.y * (a->kernel.y - 1) + 1, a->dilation.x * (a->kernel.x - 1) + 1);
-    double image = (double)oh * ow * a->out, weights = (double)a->out * (x.c / a->groups) * a->kernel.y * a->kernel.x;
+        return rf_fail(
+            RF_E_SHAPE,
+            "input is %dx%d with padding %dx%d, but a %dx%d kernel with dilation %dx%d needs %dx%d", x.h, x.w,
+            a->pad.y, a->pad.x, a->kernel.y, a->kernel.x, a->dilation.y, a->dilation.x,
+            a->dilation.y * (a->kernel.y - 1) + 1, a->dilation.x * (a->kernel.x - 1) + 1);
+    double image = (double)oh * ow * a->out,
+           weights = (double)a->out * (x.c / a->groups) * a->kernel.y * a->kernel.x;
     if (image > INT_MAX / 2 || weights > INT_MAX / 2 || (double)oh * ow * x.n > INT_MAX / 2)
-        return rf_fail(RF_E_SHAPE, "%d channels of %lldx%lld for %d images, with %.0f weights, are too many numbers",
+        return rf_fail(RF_E_SHAPE,
+                       "%d channels of %lldx%lld for %d images, with %.0f weights, are too many numbers",
                        a->out, oh, ow, x.n, weights);
     problem->y = (rf_shape){.n = x.n, .c = a->out, .h = (int)oh, .w = (int)ow};
     return RF_OK;
@@ -71,33 +101,52 @@ static rf_status infer(rf_problem *problem) {
 static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
     const rf_attrs *a = &problem->attrs;
     int k = a->out, c = problem->x[0].c / a->groups, r = a->kernel.y, s = a->kernel.x;
-    out[0] = (rf_param_spec){.name = "weight", .rank = 4, .dim = {k, c, r, s}, .shape = {k, c, r, s},
+    out[0] = (rf_param_spec){.name = "weight",
+                             .rank = 4,
+                             .dim = {k, c, r, s},
+                             .shape = {k, c, r, s},
                              .layout = a->groups == 1 ? RF_LAYOUT_PANEL : RF_LAYOUT_RSCK,
-                             .init = RF_INIT_FAN_IN, .fan_in = c * r * s};
-    out[1] = (rf_param_spec){.name = "bias", .rank = 1, .dim = {k}, .shape = {k, 1, 1, 1}, .init = RF_INIT_FAN_IN,
+                             .init = RF_INIT_FAN_IN,
+                             .fan_in = c * r * s};
+    out[1] = (rf_param_spec){.name = "bias",
+                             .rank = 1,
+                             .dim = {k},
+                             .shape = {k, 1, 1, 1},
+                             .init = RF_INIT_FAN_IN,
                              .fan_in = c * r * s};
     return a->bias ? 2 : 1;
 }
 
 static const rf_solver *const solvers[] = {
-    RF_EACH_DIRECTION(rf_conv_tile),    RF_EACH_DIRECTION(rf_conv_group),    RF_EACH_DIRECTION(rf_depthwise_tile),
-    RF_EACH_DIRECTION(rf_grouped_tile), RF_EACH_DIRECTION(rf_grouped_group), NULL,
+    RF_EACH_DIRECTION(rf_conv_tile),      RF_EACH_DIRECTION(rf_conv_group),
+    RF_EACH_DIRECTION(rf_depthwise_tile), RF_EACH_DIRECTION(rf_grouped_tile),
+    RF_EACH_DIRECTION(rf_grouped_group),  NULL,
 };
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */
 #define CONV(K, R, S, ...)                                                                                   \
-    {.out = K, .kernel = {R, S}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .bias = true, __VA_ARGS__}
-#define X(N, C, H, W) {{.n = N, .c = C, .h = H, .w = W}}
-#define PAD(Y, X_)    .pad = {Y, X_}
-#define NO_BIAS       .bias = false
-#define STRIDE2       .stride = {2, 2}
+    {                                                                                                        \
+        .out = K, .kernel = {R, S}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .bias = true,         \
+        __VA_ARGS__                                                                                          \
+    }
+#define X(N, C, H, W)                                                                                        \
+    {                                                                                                        \
+        { .n = N, .c = C, .h = H, .w = W }                                                                   \
+    }
+#define PAD(Y, X_) .pad = {Y, X_}
+#define NO_BIAS    .bias = false
+#define STRIDE2    .stride = {2, 2}
 /* A bias-free layer of a network of the zoo. */
 #define LAYER(LABEL, N, C, HW, K, RS, PADDING, STEP)                                                         \
-    {.label = LABEL, .attrs = CONV(K, RS, RS, PAD(PADDING, PADDING), NO_BIAS, .stride = {STEP, STEP}),         \
-     .x = X(N, C, HW, HW), .large = true}
+    {                                                                                                        \
+        .label = LABEL, .attrs = CONV(K, RS, RS, PAD(PADDING, PADDING), NO_BIAS, .stride = {STEP, STEP}),    \
+        .x = X(N, C, HW, HW), .large = true                                                                  \
+    }
 #define DEPTHWISE(LABEL, N, C, HW, STEP)                                                                     \
-    {.label = LABEL, .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = C),          \
-     .x = X(N, C, HW, HW), .large = true}
+    {                                                                                                        \
+        .label = LABEL, .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = C),     \
+        .x = X(N, C, HW, HW), .large = true                                                                  \
+    }
 
 /* The overridden initialisers (bias, stride, groups) are what CONV is for. */
 #pragma GCC diagnostic push
@@ -114,40 +163,66 @@ static const rf_case cases[] = {
     {.label = "one channel 3x3", .attrs = CONV(32, 3, 3, PAD(1, 1)), .x = X(3, 1, 14, 13)},
     {.label = "one channel 5x5 unpadded", .attrs = CONV(20, 5, 5), .x = X(2, 1, 12, 11)},
     {.label = "three channels 3x3", .attrs = CONV(16, 3, 3, PAD(1, 1), NO_BIAS), .x = X(2, 3, 9, 10)},
-    {.label = "three channels 7x7 stride 2", .attrs = CONV(12, 7, 7, PAD(3, 3), STRIDE2), .x = X(1, 3, 17, 16)},
-    {.label = "four channels 3x1, dilation 2", .attrs = CONV(9, 3, 1, PAD(2, 0), .dilation = {2, 2}),
+    {.label = "three channels 7x7 stride 2",
+     .attrs = CONV(12, 7, 7, PAD(3, 3), STRIDE2),
+     .x = X(1, 3, 17, 16)},
+    {.label = "four channels 3x1, dilation 2",
+     .attrs = CONV(9, 3, 1, PAD(2, 0), .dilation = {2, 2}),
      .x = X(2, 4, 6, 5)},
     {.label = "5x5 stride 2, odd", .attrs = CONV(10, 5, 5, PAD(2, 2), STRIDE2), .x = X(2, 7, 11, 9)},
     {.label = "pad above half the kernel", .attrs = CONV(8, 3, 3, PAD(3, 4)), .x = X(1, 6, 4, 3)},
     {.label = "kernel larger than the map", .attrs = CONV(6, 5, 5, PAD(2, 2)), .x = X(2, 9, 2, 3)},
     {.label = "dilation 2", .attrs = CONV(16, 3, 3, PAD(2, 2), .dilation = {2, 2}), .x = X(1, 12, 9, 8)},
-    {.label = "dilation 2, stride 2", .attrs = CONV(11, 3, 3, PAD(1, 2), STRIDE2, .dilation = {2, 2}),
+    {.label = "dilation 2, stride 2",
+     .attrs = CONV(11, 3, 3, PAD(1, 2), STRIDE2, .dilation = {2, 2}),
      .x = X(2, 10, 9, 11)},
-    {.label = "dilation 3, stride 2", .attrs = CONV(7, 3, 2, PAD(3, 1), STRIDE2, .dilation = {3, 3}),
+    {.label = "dilation 3, stride 2",
+     .attrs = CONV(7, 3, 2, PAD(3, 1), STRIDE2, .dilation = {3, 3}),
      .x = X(1, 5, 12, 9)},
-    {.label = "stride 3x2, kernel 2x4", .attrs = CONV(18, 2, 4, PAD(0, 1), .stride = {3, 2}), .x = X(2, 8, 11, 10)},
+    {.label = "stride 3x2, kernel 2x4",
+     .attrs = CONV(18, 2, 4, PAD(0, 1), .stride = {3, 2}),
+     .x = X(2, 8, 11, 10)},
     {.label = "stride above the kernel", .attrs = CONV(4, 2, 2, .stride = {4, 3}), .x = X(1, 8, 11, 10)},
     {.label = "1x7", .attrs = CONV(16, 1, 7, PAD(0, 3)), .x = X(1, 16, 4, 12)},
     {.label = "batch 1, 4x4", .attrs = CONV(64, 3, 3, PAD(1, 1), NO_BIAS), .x = X(1, 48, 4, 4)},
     {.label = "fused relu", .attrs = CONV(20, 3, 3, PAD(1, 1)), .act = RF_ACT_RELU, .x = X(2, 8, 6, 7)},
-    {.label = "fused relu6, stride 2", .attrs = CONV(16, 3, 3, PAD(1, 1), STRIDE2), .act = RF_ACT_RELU6,
+    {.label = "fused relu6, stride 2",
+     .attrs = CONV(16, 3, 3, PAD(1, 1), STRIDE2),
+     .act = RF_ACT_RELU6,
      .x = X(2, 16, 8, 8)},
-    {.label = "fused relu, one channel", .attrs = CONV(10, 5, 5, PAD(2, 2)), .act = RF_ACT_RELU, .x = X(2, 1, 9, 9)},
+    {.label = "fused relu, one channel",
+     .attrs = CONV(10, 5, 5, PAD(2, 2)),
+     .act = RF_ACT_RELU,
+     .x = X(2, 1, 9, 9)},
     {.label = "accumulated", .attrs = CONV(17, 3, 3, PAD(1, 1)), .x = X(2, 20, 5, 6), .accumulate = true},
-    {.label = "accumulated, 1x1 stride 2", .attrs = CONV(8, 1, 1, STRIDE2), .x = X(2, 12, 5, 6), .accumulate = true},
+    {.label = "accumulated, 1x1 stride 2",
+     .attrs = CONV(8, 1, 1, STRIDE2),
+     .x = X(2, 12, 5, 6),
+     .accumulate = true},
     {.label = "two groups", .attrs = CONV(20, 3, 3, PAD(1, 1), .groups = 2), .x = X(2, 12, 6, 5)},
-    {.label = "groups of 3 to 2, stride 2", .attrs = CONV(8, 3, 3, PAD(1, 1), STRIDE2, .groups = 4),
-     .act = RF_ACT_RELU, .x = X(2, 12, 7, 6), .accumulate = true},
+    {.label = "groups of 3 to 2, stride 2",
+     .attrs = CONV(8, 3, 3, PAD(1, 1), STRIDE2, .groups = 4),
+     .act = RF_ACT_RELU,
+     .x = X(2, 12, 7, 6),
+     .accumulate = true},
     {.label = "depthwise", .attrs = CONV(24, 3, 3, PAD(1, 1), NO_BIAS, .groups = 24), .x = X(2, 24, 7, 6)},
-    {.label = "depthwise stride 2, odd", .attrs = CONV(13, 3, 3, PAD(1, 1), STRIDE2, .groups = 13),
-     .act = RF_ACT_RELU6, .x = X(2, 13, 7, 8)},
-    {.label = "depthwise 5x5 dilation 2", .attrs = CONV(32, 5, 5, PAD(4, 4), .dilation = {2, 2}, .groups = 32),
-     .x = X(1, 32, 9, 9), .accumulate = true},
-    {.label = "depthwise, two outputs a channel", .attrs = CONV(18, 3, 3, PAD(1, 1), .groups = 9), .x = X(2, 9, 6, 6)},
-    {.label = "simplecnn conv1", .attrs = CONV(32, 3, 3, PAD(1, 1)), .act = RF_ACT_RELU, .x = X(8, 1, 28, 28),
+    {.label = "depthwise stride 2, odd",
+     .attrs = CONV(13, 3, 3, PAD(1, 1), STRIDE2, .groups = 13),
+     .act = RF_ACT_RELU6,
+     .x = X(2, 13, 7, 8)},
+    {.label = "depthwise 5x5 dilation 2",
+     .attrs = CONV(32, 5, 5, PAD(4, 4), .dilation = {2, 2}, .groups = 32),
+     .x = X(1, 32, 9, 9),
+     .accumulate = true},
+    {.label = "depthwise, two outputs a channel",
+     .attrs = CONV(18, 3, 3, PAD(1, 1), .groups = 9),
+     .x = X(2, 9, 6, 6)},
+    {.label = "simplecnn conv1",
+     .attrs = CONV(16, 3, 3, PAD(1, 1)),
+     .act = RF_ACT_RELU,
+     .x = X(8, 1, 28, 28),
      .large = true},
-    {.label = "simplecnn conv2", .attrs = CONV(64, 3, 3, PAD(1, 1)), .act = RF_ACT_RELU, .x = X(8, 32, 14, 14),
-     .large = true},
+    {.label = "lenet conv1", .attrs = CONV(20, 5, 5), .x = X(8, 1, 28, 28), .large = true},
     {.label = "lenet conv2", .attrs = CONV(50, 5, 5), .x = X(8, 20, 12, 12), .large = true},
     LAYER("resnet20 stem", 4, 3, 32, 16, 3, 1, 1),
     LAYER("resnet20 16", 4, 16, 32, 16, 3, 1, 1),

@@ -1,5 +1,5 @@
-/* A convolution as the reference and the solvers see it; a linear layer is one too: a 1x1 kernel on 1x1 maps whose
- * channels are all of (H,W,C), which is how its weights lie. */
+/* A convolution as the reference and the solvers see it; a linear layer is one too: a 1x1 kernel on 1x1 maps
+ * whose channels are all of (H,W,C), which is how its weights lie. */
 #ifndef RF_OP_CONV_H
 #define RF_OP_CONV_H
 
@@ -25,18 +25,23 @@ double rf_conv_flops(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
 /* The solvers, one a direction: conv_tile.c, conv_group.c, depthwise_tile.c, grouped.c. */
-extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS], rf_depthwise_tile[RF_DIRECTIONS];
+extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
+    rf_depthwise_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
-#define RF_EACH_DIRECTION(solvers) &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
+#define RF_EACH_DIRECTION(solvers)                                                                           \
+    &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
 
 /* ---- launches that solvers of both families share (conv_pack.c); positions in `work` are in floats ---- */
-static inline int rf_pair_pack(int y, int x) { return (int)((unsigned)y << 16 | (x & 0xffff)); }
+static inline int rf_pair_pack(int y, int x) {
+    return (int)((unsigned)y << 16 | (x & 0xffff));
+}
 #define RF_PAIR_ARG(p) RF_I32(rf_pair_pack((p).y, (p).x))
-rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_buffer *out, size_t count);
-rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v, rf_buffer *x,
-                      rf_buffer *out);
-rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
-                            rf_buffer *w, rf_buffer *out, size_t at);
+rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_buffer *out,
+                        size_t count);
+rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
+                      rf_buffer *x, rf_buffer *out);
+rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, rf_family family,
+                            const rf_conv *v, rf_buffer *w, rf_buffer *out, size_t at);
 /* dy before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);
@@ -46,7 +51,7 @@ typedef struct rf_partials {
     size_t at, size, biases;
     int parts;
 } rf_partials;
-rf_status rf_emit_reduce(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
-                         const rf_tensors *t, const rf_partials *partials);
+rf_status rf_emit_reduce(rf_sequence *sequence, const rf_device_info *info, rf_family family,
+                         const rf_conv *v, const rf_tensors *t, const rf_partials *partials);
 
 #endif

@@ -1,12 +1,24 @@
-/* How a convolution is brought into the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as one run of
- * memory, backward data as the forward of the transposed weights, phase by phase of the stride. */
+/* How a convolution is brought into the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as
+ * one run of memory, backward data as the forward of the transposed weights, phase by phase of the stride. */
 #include "op/conv_form.h"
 
-enum { FEW_CHANNELS = 4 }; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
+enum {
+    FEW_CHANNELS = 4
+}; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
 
 rf_view rf_view_of(const rf_conv *v) {
-    rf_view o = {.n = v->n, .h = v->h, .w = v->w, .c = v->c, .length = v->c, .taps_y = v->r, .taps_x = v->s,
-                 .grid_h = v->oh, .grid_w = v->ow, .stride = v->stride, .pad = v->pad, .dilation = v->dilation};
+    rf_view o = {.n = v->n,
+                 .h = v->h,
+                 .w = v->w,
+                 .c = v->c,
+                 .length = v->c,
+                 .taps_y = v->r,
+                 .taps_x = v->s,
+                 .grid_h = v->oh,
+                 .grid_w = v->ow,
+                 .stride = v->stride,
+                 .pad = v->pad,
+                 .dilation = v->dilation};
     bool padded = v->pad.y || v->pad.x;
     if (v->r * v->s == 1 && v->stride.y == 1 && v->stride.x == 1 && !padded) {
         o.w = o.grid_w = v->n * v->h * v->w;
@@ -25,7 +37,9 @@ rf_view rf_view_of(const rf_conv *v) {
     return o;
 }
 
-size_t rf_view_floats(const rf_view *view) { return (size_t)view->n * view->h * view->w * view->c; }
+size_t rf_view_floats(const rf_view *view) {
+    return (size_t)view->n * view->h * view->w * view->c;
+}
 
 /* ---- forward and backward data ---- */
 
@@ -33,12 +47,13 @@ int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g, const char *program
     *desc = (rf_launch_desc){
         .program = program,
         .kernel = "gather",
-        .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(g->w_at),
-                 RF_I32(g->bias_at), RF_I32(g->n), RF_I32(g->grid_h), RF_I32(g->grid_w), RF_I32(g->ih),
-                 RF_I32(g->iw), RF_I32(g->c), RF_I32(g->length), RF_PAIR_ARG(g->stride), RF_PAIR_ARG(g->offset),
-                 RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps), RF_I32(g->first), RF_PAIR_ARG(g->next),
-                 RF_I32(g->all_taps), RF_I32(g->k), RF_I32(g->y_image), RF_I32(g->y_row), RF_I32(g->y_column),
-                 RF_I32(g->y_first), RF_I32(g->act), RF_I32(g->accumulate)},
+        .args = {RF_BUF(g->x),         RF_BUF(g->w),         RF_BUF(g->bias),        RF_BUF(g->y),
+                 RF_I32(g->x_at),      RF_I32(g->w_at),      RF_I32(g->bias_at),     RF_I32(g->n),
+                 RF_I32(g->grid_h),    RF_I32(g->grid_w),    RF_I32(g->ih),          RF_I32(g->iw),
+                 RF_I32(g->c),         RF_I32(g->length),    RF_PAIR_ARG(g->stride), RF_PAIR_ARG(g->offset),
+                 RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps), RF_I32(g->first),       RF_PAIR_ARG(g->next),
+                 RF_I32(g->all_taps),  RF_I32(g->k),         RF_I32(g->y_image),     RF_I32(g->y_row),
+                 RF_I32(g->y_column),  RF_I32(g->y_first),   RF_I32(g->act),         RF_I32(g->accumulate)},
         .flops = g->flops,
         .bytes = g->bytes,
     };
@@ -47,7 +62,8 @@ int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g, const char *program
     return count;
 }
 
-size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info,
+                              const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
@@ -55,18 +71,37 @@ size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *i
 }
 
 rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                            const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit) {
+                            const rf_tensors *t, const rf_config *config, rf_family family,
+                            rf_gather_emit *emit) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
     bool zeros = (o.pad.y || o.pad.x) && family == RF_TILE;
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, family, &v, t->x[0], t->work));
     if (zeros) RF_TRY(rf_emit_clear(sequence, info, family, t->work, (size_t)o.length));
     rf_gather g = {
-        .x = o.copied ? t->work : t->x[0], .w = t->param[0], .bias = v.bias ? t->param[1] : NULL,
-        .zeros = zeros ? t->work : NULL, .y = t->y, .n = o.n, .grid_h = o.grid_h, .grid_w = o.grid_w, .ih = o.h,
-        .iw = o.w, .c = o.c, .length = o.length, .stride = o.stride, .offset = {-o.pad.y, -o.pad.x},
-        .step = o.dilation, .taps = {o.taps_y, o.taps_x}, .next = {o.taps_x, 1}, .all_taps = o.taps_y * o.taps_x,
-        .k = v.k, .y_image = o.grid_h * o.grid_w * v.k, .y_row = o.grid_w * v.k, .y_column = v.k, .act = v.act,
+        .x = o.copied ? t->work : t->x[0],
+        .w = t->param[0],
+        .bias = v.bias ? t->param[1] : NULL,
+        .zeros = zeros ? t->work : NULL,
+        .y = t->y,
+        .n = o.n,
+        .grid_h = o.grid_h,
+        .grid_w = o.grid_w,
+        .ih = o.h,
+        .iw = o.w,
+        .c = o.c,
+        .length = o.length,
+        .stride = o.stride,
+        .offset = {-o.pad.y, -o.pad.x},
+        .step = o.dilation,
+        .taps = {o.taps_y, o.taps_x},
+        .next = {o.taps_x, 1},
+        .all_taps = o.taps_y * o.taps_x,
+        .k = v.k,
+        .y_image = o.grid_h * o.grid_w * v.k,
+        .y_row = o.grid_w * v.k,
+        .y_column = v.k,
+        .act = v.act,
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k + (double)v.k * v.c * v.r * v.s),
     };
@@ -85,14 +120,15 @@ static backward_work backward_layout(const rf_conv *v) {
     return w;
 }
 
-size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info,
+                               const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
     return backward_layout(&v).floats * sizeof(float);
 }
 
-/* Along one axis: input i = index + stride*g is read by the taps t = first + u*next, u = 0 .. taps-1, of the outputs
- * g + offset + u*step. */
+/* Along one axis: input i = index + stride*g is read by the taps t = first + u*next, u = 0 .. taps-1, of the
+ * outputs g + offset + u*step. */
 typedef struct phase {
     int grid, offset, step, taps, first, next;
 } phase;
@@ -113,7 +149,8 @@ static phase phase_of(int index, int in, int kernel, int stride, int pad, int di
 }
 
 rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit) {
+                             const rf_tensors *t, const rf_config *config, rf_family family,
+                             rf_gather_emit *emit) {
     rf_conv v = rf_conv_of(problem);
     backward_work work = backward_layout(&v);
     if (!problem->need_dx[0]) return RF_OK;
@@ -127,13 +164,33 @@ rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, c
         double positions = (double)v.n * y.grid * x.grid, taps = (double)y.taps * x.taps;
         if (positions == 0 || (taps == 0 && problem->accumulate[0])) continue;
         rf_gather g = {
-            .x = v.act ? t->work : t->dy, .x_at = v.act ? work.dy_at : 0, .w = t->work, .w_at = work.weights_at,
-            .zeros = t->work, .y = t->dx[0], .n = v.n, .grid_h = y.grid, .grid_w = x.grid, .ih = v.oh, .iw = v.ow,
-            .c = v.k, .length = v.k, .stride = {1, 1}, .offset = {y.offset, x.offset}, .step = {y.step, x.step},
-            .taps = {taps > 0 ? y.taps : 0, taps > 0 ? x.taps : 1}, .next = {y.next * v.s, x.next},
-            .first = y.first * v.s + x.first, .all_taps = v.r * v.s, .k = v.c, .y_image = v.h * v.w * v.c,
-            .y_row = v.stride.y * v.w * v.c, .y_column = v.stride.x * v.c, .y_first = (py * v.w + px) * v.c,
-            .accumulate = problem->accumulate[0], .flops = 2.0 * positions * taps * v.k * v.c,
+            .x = v.act ? t->work : t->dy,
+            .x_at = v.act ? work.dy_at : 0,
+            .w = t->work,
+            .w_at = work.weights_at,
+            .zeros = t->work,
+            .y = t->dx[0],
+            .n = v.n,
+            .grid_h = y.grid,
+            .grid_w = x.grid,
+            .ih = v.oh,
+            .iw = v.ow,
+            .c = v.k,
+            .length = v.k,
+            .stride = {1, 1},
+            .offset = {y.offset, x.offset},
+            .step = {y.step, x.step},
+            .taps = {taps > 0 ? y.taps : 0, taps > 0 ? x.taps : 1},
+            .next = {y.next * v.s, x.next},
+            .first = y.first * v.s + x.first,
+            .all_taps = v.r * v.s,
+            .k = v.c,
+            .y_image = v.h * v.w * v.c,
+            .y_row = v.stride.y * v.w * v.c,
+            .y_column = v.stride.x * v.c,
+            .y_first = (py * v.w + px) * v.c,
+            .accumulate = problem->accumulate[0],
+            .flops = 2.0 * positions * taps * v.k * v.c,
             .bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k),
         };
         RF_TRY(emit(sequence, &g, config, info));
@@ -163,13 +220,31 @@ rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, cons
     *desc = (rf_launch_desc){
         .program = family == RF_TILE ? "conv_filter" : "conv_group",
         .kernel = "filter",
-        .args = {RF_BUF(o.copied ? t->work : t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(whole ? t->grad[0] : t->work), RF_BUF(!v.bias ? NULL : whole ? t->grad[1] : t->work),
-                 RF_I32(whole ? 0 : p->at), RF_I32(whole ? 0 : p->at + p->size),
-                 RF_I32((size_t)o.n * o.grid_h * o.grid_w), RF_I32(o.grid_h), RF_I32(o.grid_w), RF_I32(o.h),
-                 RF_I32(o.w), RF_I32(o.c), RF_I32(o.length), RF_PAIR_ARG(o.stride), RF_PAIR_ARG(o.pad),
-                 RF_PAIR_ARG(o.dilation), RF_I32(o.taps_y), RF_I32(o.taps_x), RF_I32(v.k), RF_I32(v.act),
-                 RF_I32(p->parts), RF_I32(p->size + p->biases)},
+        .args = {RF_BUF(o.copied ? t->work : t->x[0]),
+                 RF_BUF(t->dy),
+                 RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(whole ? t->grad[0] : t->work),
+                 RF_BUF(!v.bias ? NULL
+                        : whole ? t->grad[1]
+                                : t->work),
+                 RF_I32(whole ? 0 : p->at),
+                 RF_I32(whole ? 0 : p->at + p->size),
+                 RF_I32((size_t)o.n * o.grid_h * o.grid_w),
+                 RF_I32(o.grid_h),
+                 RF_I32(o.grid_w),
+                 RF_I32(o.h),
+                 RF_I32(o.w),
+                 RF_I32(o.c),
+                 RF_I32(o.length),
+                 RF_PAIR_ARG(o.stride),
+                 RF_PAIR_ARG(o.pad),
+                 RF_PAIR_ARG(o.dilation),
+                 RF_I32(o.taps_y),
+                 RF_I32(o.taps_x),
+                 RF_I32(v.k),
+                 RF_I32(v.act),
+                 RF_I32(p->parts),
+                 RF_I32(p->size + p->biases)},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k * (v.act ? 2 : 1) + p->size),
     };

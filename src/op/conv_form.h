@@ -1,5 +1,5 @@
-/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl, conv_filter.cl and
- * conv_group.cl have the same arguments and differ in how the work is cut. */
+/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl,
+ * conv_filter.cl and conv_group.cl have the same arguments and differ in how the work is cut. */
 #ifndef RF_OP_CONV_FORM_H
 #define RF_OP_CONV_FORM_H
 
@@ -31,18 +31,23 @@ typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather,
 int rf_gather_desc(rf_launch_desc *desc, const rf_gather *gather, const char *program);
 
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
-size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
+size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info,
+                               const rf_config *config);
 rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                            const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit);
+                            const rf_tensors *t, const rf_config *config, rf_family family,
+                            rf_gather_emit *emit);
 rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             const rf_tensors *t, const rf_config *config, rf_family family, rf_gather_emit *emit);
+                             const rf_tensors *t, const rf_config *config, rf_family family,
+                             rf_gather_emit *emit);
 
-/* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy of x if
- * there is one, or straight into the gradients if there is one part.  partials: parts is set by the caller. */
+/* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy
+ * of x if there is one, or straight into the gradients if there is one part.  partials: parts is set by the
+ * caller. */
 rf_partials rf_filter_partials(const rf_conv *v, const rf_view *view, int parts);
 size_t rf_filter_work(const rf_partials *partials); /* bytes */
 /* Emits what comes before; fills the kernel's arguments. */
 rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                          const rf_tensors *t, rf_family family, const rf_partials *partials, rf_launch_desc *desc);
+                          const rf_tensors *t, rf_family family, const rf_partials *partials,
+                          rf_launch_desc *desc);
 
 #endif

@@ -1,5 +1,6 @@
-/* Convolution and linear on GPUs: implicit matrix products in local memory, kernels/conv_group.cl, for every direction.
- * A work-group is 16x16 items; the tunables say how many rows and columns of the product each takes. */
+/* Convolution and linear on GPUs: implicit matrix products in local memory, kernels/conv_group.cl, for every
+ * direction. A work-group is 16x16 items; the tunables say how many rows and columns of the product each
+ * takes. */
 #include "op/conv_form.h"
 
 enum { ITEMS = 256, SIDE = 16 };
@@ -71,11 +72,13 @@ typedef struct filter_cut {
     rf_partials partials;
 } filter_cut;
 
-/* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some groups. */
+/* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some
+ * groups. */
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
-    filter_cut c = {.rows = (size_t)o.taps_y * o.taps_x * rf_ceil_div(o.length, (size_t)SIDE * config->value[ROWS]),
+    filter_cut c = {.rows = (size_t)o.taps_y * o.taps_x *
+                            rf_ceil_div(o.length, (size_t)SIDE * config->value[ROWS]),
                     .columns = rf_ceil_div(v.k, (size_t)SIDE * config->value[COLUMNS])};
     size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 8, positions = (size_t)o.n * o.grid_h * o.grid_w;
     size_t parts = RF_MIN(rf_ceil_div(wanted, c.rows * c.columns), rf_ceil_div(positions, 256));
@@ -83,7 +86,8 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
     return c;
 }
 
-static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
     filter_cut c = cut_filter(problem, config, info);
     return rf_filter_work(&c.partials);
 }
@@ -103,10 +107,17 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 }
 
 #define SOLVER(direction_, ...)                                                                              \
-    [direction_] = {.name = "conv_group", .direction = direction_, .rank = 10, .applicable = applicable,       \
-                    .devices = RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR, .tunables = tunables, __VA_ARGS__}
+    [direction_] = {.name = "conv_group",                                                                    \
+                    .direction = direction_,                                                                 \
+                    .rank = 10,                                                                              \
+                    .applicable = applicable,                                                                \
+                    .devices = RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR,                                        \
+                    .tunables = tunables,                                                                    \
+                    __VA_ARGS__}
 const rf_solver rf_conv_group[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .choose = choose_forward, .workspace = rf_gather_forward_work, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_filter, .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = rf_gather_backward_work, .prepare = backward_data),
+    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_filter, .workspace = backward_params_work,
+           .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = rf_gather_backward_work,
+           .prepare = backward_data),
 };

@@ -1,5 +1,5 @@
-/* The convolution's definition in plain C: sums in double, in the order of the formula.  Images (or pieces of the weight
- * gradient) run in parallel; each function below them is one pass over one image or one piece. */
+/* The convolution's definition in plain C: sums in double, in the order of the formula.  Images (or pieces of
+ * the weight gradient) run in parallel; each function below them is one pass over one image or one piece. */
 #include <string.h>
 
 #include "op/conv.h"
@@ -8,7 +8,9 @@
 enum { CHUNK = 64 }; /* channels whose sums are kept at a time */
 
 /* Where output position `o` reads for tap `t`; negative or >= size: in the padding. */
-static inline int source(int o, int t, int stride, int pad, int dilation) { return o * stride - pad + t * dilation; }
+static inline int source(int o, int t, int stride, int pad, int dilation) {
+    return o * stride - pad + t * dilation;
+}
 
 /* The output position that reads input `i` for tap `t`, or -1. */
 static inline int target(int i, int t, int stride, int pad, int dilation, int size) {
@@ -16,7 +18,9 @@ static inline int target(int i, int t, int stride, int pad, int dilation, int si
     return shifted >= 0 && shifted % stride == 0 && shifted / stride < size ? shifted / stride : -1;
 }
 
-static inline bool inside(int i, int size) { return i >= 0 && i < size; }
+static inline bool inside(int i, int size) {
+    return i >= 0 && i < size;
+}
 
 /* ---- groups == 1: weights [K/16][R][S][C][16] ---- */
 
@@ -28,7 +32,8 @@ static inline void add_tap(double sum[RF_PANEL], const float *x, const float *w,
     }
 }
 
-RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, const float *w, const float *bias) {
+RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, const float *w,
+                                  const float *bias) {
     for (int pixel = 0; pixel < v->oh * v->ow; pixel++)
         for (int k0 = 0; k0 < v->k; k0 += RF_PANEL) {
             double sum[RF_PANEL] = {0};
@@ -41,12 +46,14 @@ RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, co
                         add_tap(sum, x + ((size_t)iy * v->w + ix) * v->c, w + tap * v->c * RF_PANEL, v->c);
                 }
             for (int j = 0; j < RF_PANEL && k0 + j < v->k; j++)
-                y[(size_t)pixel * v->k + k0 + j] = rf_act_apply(v->act, (float)(sum[j] + (bias ? bias[k0 + j] : 0)));
+                y[(size_t)pixel * v->k + k0 + j] =
+                    rf_act_apply(v->act, (float)(sum[j] + (bias ? bias[k0 + j] : 0)));
         }
 }
 
 /* 16 numbers of dy, those past the last channel 0. */
-static inline void load_dy(double d[RF_PANEL], const rf_conv *v, const float *dy, const float *y, size_t at, int k0) {
+static inline void load_dy(double d[RF_PANEL], const rf_conv *v, const float *dy, const float *y, size_t at,
+                           int k0) {
     if (k0 + RF_PANEL <= v->k && !v->act) {
         for (int j = 0; j < RF_PANEL; j++) d[j] = dy[at + j];
         return;
@@ -56,8 +63,8 @@ static inline void load_dy(double d[RF_PANEL], const rf_conv *v, const float *dy
 }
 
 /* The gradient of weights [panel][tap][c0..c0+CHUNK), over all images. */
-RF_SIMD static void weight_piece(const rf_conv *v, float *grad, const float *x, const float *y, const float *dy, int k0,
-                                 int r, int s, int c0) {
+RF_SIMD static void weight_piece(const rf_conv *v, float *grad, const float *x, const float *y,
+                                 const float *dy, int k0, int r, int s, int c0) {
     double sum[CHUNK][RF_PANEL] = {{0}}, d[RF_PANEL];
     int channels = RF_MIN(CHUNK, v->c - c0);
     for (int n = 0; n < v->n; n++)
@@ -106,9 +113,11 @@ RF_SIMD static void data_image(const rf_conv *v, float *dx, const float *y, cons
         }
 }
 
-/* ---- groups > 1: weights [R][S][C/groups][K]; output k reads the inputs k/(K/groups)*(C/groups) and on ---- */
+/* ---- groups > 1: weights [R][S][C/groups][K]; output k reads the inputs k/(K/groups)*(C/groups) and on ----
+ */
 
-RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const float *x, const float *w, const float *bias) {
+RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const float *x, const float *w,
+                                          const float *bias) {
     int in = v->c / v->groups, out = v->k / v->groups;
     for (int pixel = 0; pixel < v->oh * v->ow; pixel++)
         for (int k = 0; k < v->k; k++) {
@@ -127,8 +136,8 @@ RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const floa
 }
 
 /* The gradient of weights [r][s][0..C/groups)[k]. */
-RF_SIMD static void grouped_weight_piece(const rf_conv *v, float *grad, const float *x, const float *y, const float *dy,
-                                         int k, int r, int s) {
+RF_SIMD static void grouped_weight_piece(const rf_conv *v, float *grad, const float *x, const float *y,
+                                         const float *dy, int k, int r, int s) {
     int in = v->c / v->groups, out = v->k / v->groups;
     for (int c = 0; c < in; c++) {
         double sum = 0;
@@ -146,8 +155,8 @@ RF_SIMD static void grouped_weight_piece(const rf_conv *v, float *grad, const fl
     }
 }
 
-RF_SIMD static void grouped_data_image(const rf_conv *v, float *dx, const float *y, const float *dy, const float *w,
-                                       bool accumulate) {
+RF_SIMD static void grouped_data_image(const rf_conv *v, float *dx, const float *y, const float *dy,
+                                       const float *w, bool accumulate) {
     int in = v->c / v->groups, out = v->k / v->groups;
     for (int pixel = 0; pixel < v->h * v->w; pixel++)
         for (int c = 0; c < v->c; c++) {
@@ -175,8 +184,8 @@ void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays) {
     size_t image_x = (size_t)v.c * v.h * v.w, image_y = (size_t)v.k * v.oh * v.ow;
 #pragma omp parallel for schedule(dynamic)
     for (int n = 0; n < v.n; n++)
-        (v.groups == 1 ? forward_image : grouped_forward_image)(&v, arrays->y + n * image_y, arrays->x[0] + n * image_x,
-                                                                arrays->param[0], bias);
+        (v.groups == 1 ? forward_image : grouped_forward_image)(
+            &v, arrays->y + n * image_y, arrays->x[0] + n * image_x, arrays->param[0], bias);
 }
 
 RF_SIMD static void bias_gradient(const rf_conv *v, float *grad, const float *y, const float *dy) {
@@ -213,8 +222,7 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays) {
     if (!problem->need_dx[0]) return;
 #pragma omp parallel for schedule(dynamic)
     for (int n = 0; n < v.n; n++)
-        (v.groups == 1 ? data_image : grouped_data_image)(&v, arrays->dx[0] + n * image_x,
-                                                          v.act ? arrays->y + n * image_y : NULL,
-                                                          arrays->dy + n * image_y, arrays->param[0],
-                                                          problem->accumulate[0]);
+        (v.groups == 1 ? data_image : grouped_data_image)(
+            &v, arrays->dx[0] + n * image_x, v.act ? arrays->y + n * image_y : NULL, arrays->dy + n * image_y,
+            arrays->param[0], problem->accumulate[0]);
 }

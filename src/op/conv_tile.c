@@ -1,6 +1,7 @@
-/* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.  kernels/conv_tile.cl
- * runs forward and backward data, kernels/conv_filter.cl the weight gradient, kernels/conv_pack.cl what they need beside.
- * Here: how the work is cut into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
+/* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.
+ * kernels/conv_tile.cl runs forward and backward data, kernels/conv_filter.cl the weight gradient,
+ * kernels/conv_pack.cl what they need beside. Here: how the work is cut into items, and the tiles' sizes;
+ * conv_form.c brings a problem into the kernels' form. */
 #include <math.h>
 
 #include "op/conv_form.h"
@@ -10,18 +11,21 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return v.groups == 1 && rf_indexable(problem, info);
 }
 
-static int vector(const rf_device_info *info) { return rf_family_vector(RF_TILE, info); }
+static int vector(const rf_device_info *info) {
+    return rf_family_vector(RF_TILE, info);
+}
 
 /* ---- gather: forward and backward data ---- */
 
-static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 12, 14}}, {"panels", {1, 2}}, {NULL}};
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {"panels", {1, 2}}, {NULL}};
 enum { PIXELS, PANELS };
 
-/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2.  16 of 4: 3 pixels by 4. */
+/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
+ * 4: 3 pixels by 4. */
 static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
     int width = vector(info);
     config->value[PANELS] = width == 16 && outputs > RF_PANEL ? 2 : 1;
-    config->value[PIXELS] = width == 16 ? (outputs > RF_PANEL ? 12 : 14) : width == 8 ? 6 : 3;
+    config->value[PIXELS] = width == 16 ? 12 : width == 8 ? 6 : 3;
 }
 
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
@@ -38,11 +42,12 @@ typedef struct cut {
     size_t blocks, groups;
 } cut;
 
-/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is little, and the
- * weights of a group stay in a core's cache while it walks its block. */
+/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is
+ * little, and the weights of a group stay in a core's cache while it walks its block. */
 static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_device_info *info) {
     const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
-    double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels), all = ceil((double)g->k / (RF_PANEL * panels));
+    double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
+           all = ceil((double)g->k / (RF_PANEL * panels));
     double x_floats = (double)g->n * g->ih * g->iw * g->c;
     double w_floats = (double)g->taps.y * g->taps.x * g->length * RF_PANEL * panels * all + 1;
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
@@ -68,18 +73,21 @@ static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixel
     desc.args[count + 2] = (rf_arg)RF_I32(c.tiles);
     desc.global[0] = c.blocks;
     desc.global[1] = c.groups;
-    desc.options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels, panels, lanes);
+    desc.options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels,
+                                     panels, lanes);
     return rf_emit(sequence, &desc);
 }
 
-/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels and fewer
- * vectors a tile. */
+/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels
+ * and fewer vectors a tile. */
 static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
                              const rf_device_info *info) {
     int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
-    bool streams = g->k > rest && g->all_taps == 1 && (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
-    if (rest == 0 || lanes == RF_PANEL || streams) return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
+    bool streams = g->k > rest && g->all_taps == 1 &&
+                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
+    if (rest == 0 || lanes == RF_PANEL || streams)
+        return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
     rf_gather whole = *g, end = *g;
     double share = (double)rest / g->k;
     whole.k = g->k - rest;
@@ -107,7 +115,8 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* ---- filter: the gradients of weights and bias ---- */
 
-static const rf_tunable filter_tunables[] = {{"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
+static const rf_tunable filter_tunables[] = {
+    {"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
 enum { CHANNELS, FILTER_PANELS, BLOCK };
 
 static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
@@ -122,18 +131,20 @@ typedef struct filter_cut {
     rf_partials partials;
 } filter_cut;
 
-/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of the
- * positions, each of which costs a pass over the weights; where that is too much, groups of panels, and shares of the
- * weights, each of which reads dy again. */
+/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of
+ * the positions, each of which costs a pass over the weights; where that is too much, groups of panels, and
+ * shares of the weights, each of which reads dy again. */
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
     filter_cut c = {.partials = rf_filter_partials(&v, &o, 1)};
-    double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])), size = (double)c.partials.size;
+    double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])),
+           size = (double)c.partials.size;
     double positions = (double)o.n * o.grid_h * o.grid_w, read = rf_view_floats(&o) + positions * v.k;
     double groups = RF_MIN(all, ceil(size / cache_floats));
-    double parts = RF_MIN(ceil(wanted / groups), RF_MIN(ceil(positions / config->value[BLOCK]), read / (4 * size)));
+    double parts =
+        RF_MIN(ceil(wanted / groups), RF_MIN(ceil(positions / config->value[BLOCK]), read / (4 * size)));
     c.partials.parts = (int)RF_MAX(1, floor(parts));
     c.groups = (int)RF_MIN(all, RF_MAX(groups, ceil(wanted / c.partials.parts)));
     double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
@@ -141,25 +152,27 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
     return c;
 }
 
-static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
     filter_cut c = cut_filter(problem, config, info);
     return rf_filter_work(&c.partials);
 }
 
 /* The gradients of the outputs k_begin .. k_end-1. */
-static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin, int k_end,
-                             int lanes, const rf_config *config, const rf_device_info *info) {
+static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin,
+                             int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
     char options[128];
     int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
     while (desc.args[count].kind != RF_ARG_END) count++;
     desc.args[count] = (rf_arg)RF_I32(k_begin);
     desc.args[count + 1] = (rf_arg)RF_I32(k_end);
-    desc.global[0] = RF_MIN((size_t)c->groups, rf_ceil_div((size_t)(k_end - k_begin), (size_t)RF_PANEL * panels));
+    desc.global[0] =
+        RF_MIN((size_t)c->groups, rf_ceil_div((size_t)(k_end - k_begin), (size_t)RF_PANEL * panels));
     desc.global[1] = (size_t)c->shares;
     desc.global[2] = (size_t)c->partials.parts;
-    desc.options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d -DLANES=%d",
-                                     lanes < RF_PANEL ? 8 : channels, lanes < RF_PANEL ? 1 : panels,
-                                     config->value[BLOCK], lanes);
+    desc.options = rf_family_options(
+        options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d -DLANES=%d",
+        lanes < RF_PANEL ? 8 : channels, lanes < RF_PANEL ? 1 : panels, config->value[BLOCK], lanes);
     return rf_emit(sequence, &desc);
 }
 
@@ -169,7 +182,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     filter_cut c = cut_filter(problem, config, info);
     int rest = v.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
-    if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1)) rest = 0; /* nothing won; or x again, which is dear */
+    if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1))
+        rest = 0; /* nothing won; or x again, which is dear */
     RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
     double flops = desc.flops;
     desc.flops = flops * (v.k - rest) / v.k;
@@ -182,13 +196,17 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 /* ---- the solvers ---- */
 
 #define SOLVER(direction_, ...)                                                                              \
-    [direction_] = {.name = "conv_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 10,        \
-                    .applicable = applicable, __VA_ARGS__}
+    [direction_] = {.name = "conv_tile",                                                                     \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 10,                                                                              \
+                    .applicable = applicable,                                                                \
+                    __VA_ARGS__}
 const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = rf_gather_forward_work,
-           .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter, .workspace = backward_params_work,
-           .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = rf_gather_backward_work,
-           .prepare = backward_data),
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward,
+           .workspace = rf_gather_forward_work, .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+           .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
+           .workspace = rf_gather_backward_work, .prepare = backward_data),
 };

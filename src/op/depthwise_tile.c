@@ -7,13 +7,16 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
 }
 
 #define GEOMETRY(v)                                                                                          \
-    RF_I32((v).n), RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow),                \
-        RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad), RF_PAIR_ARG((v).dilation)
+    RF_I32((v).n), RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow),              \
+        RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad),                   \
+        RF_PAIR_ARG((v).dilation)
 
-static double floats_moved(const rf_conv *v) { return (double)v->n * v->c * ((double)v->h * v->w + v->oh * v->ow); }
+static double floats_moved(const rf_conv *v) {
+    return (double)v->n * v->c * ((double)v->h * v->w + v->oh * v->ow);
+}
 
-static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_launch_desc *desc,
-                      int rows, int row_floats) {
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                      rf_launch_desc *desc, int rows, int row_floats) {
     char options[128];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
@@ -34,9 +37,12 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit(sequence, problem, info, &desc, v.n * v.oh, v.ow * v.c);
 }
 
-static size_t masked_floats(const rf_conv *v) { return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0; }
+static size_t masked_floats(const rf_conv *v) {
+    return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0;
+}
 
-static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
+                                 const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
     return masked_floats(&v) * sizeof(float);
@@ -49,19 +55,21 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     if (!problem->need_dx[0]) return RF_OK;
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
     rf_launch_desc desc = {.kernel = "backward_data",
-                           .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]), GEOMETRY(v),
-                                    RF_I32(problem->accumulate[0])}};
+                           .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
+                                    GEOMETRY(v), RF_I32(problem->accumulate[0])}};
     return emit(sequence, problem, info, &desc, v.n * v.h, v.w * v.c);
 }
 
 /* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
-    rf_partials p = {.at = masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};
+    rf_partials p = {
+        .at = masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};
     p.parts = (int)RF_MIN((size_t)v->n * v->oh, (size_t)info->compute_units * 4);
     return p;
 }
 
-static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
     rf_partials p = partials_of(&v, info);
@@ -75,16 +83,20 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_partials p = partials_of(&v, info);
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
     rf_launch_desc desc = {.kernel = "backward_params",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work), RF_I32(p.at),
-                                    GEOMETRY(v), RF_I32(v.bias), RF_I32(p.size + p.biases)},
+                           .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
+                                    RF_I32(p.at), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.size + p.biases)},
                            .global = {p.parts}};
     RF_TRY(emit(sequence, problem, info, &desc, 0, 0));
     return rf_emit_reduce(sequence, info, RF_TILE, &v, t, &p);
 }
 
 #define SOLVER(direction_, ...)                                                                              \
-    [direction_] = {.name = "depthwise_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,   \
-                    .applicable = applicable, __VA_ARGS__}
+    [direction_] = {.name = "depthwise_tile",                                                                \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 20,                                                                              \
+                    .applicable = applicable,                                                                \
+                    __VA_ARGS__}
 const rf_solver rf_depthwise_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),

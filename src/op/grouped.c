@@ -6,12 +6,12 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
 }
 
 #define GEOMETRY(v)                                                                                          \
-    RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).k), RF_I32((v).oh), RF_I32((v).ow),                \
-        RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad), RF_PAIR_ARG((v).dilation),              \
-        RF_I32((v).c / (v).groups), RF_I32((v).k / (v).groups)
+    RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).k), RF_I32((v).oh), RF_I32((v).ow),              \
+        RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad),                   \
+        RF_PAIR_ARG((v).dilation), RF_I32((v).c / (v).groups), RF_I32((v).k / (v).groups)
 
-static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info, rf_family family,
-                      rf_launch_desc *desc, size_t tasks) {
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                      rf_family family, rf_launch_desc *desc, size_t tasks) {
     char options[128];
     rf_conv v = rf_conv_of(problem);
     desc->program = "conv_grouped";
@@ -32,9 +32,12 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit(sequence, problem, info, family, &desc, count);
 }
 
-static size_t masked_floats(const rf_conv *v) { return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0; }
+static size_t masked_floats(const rf_conv *v) {
+    return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0;
+}
 
-static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
+                                 const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
     return masked_floats(&v) * sizeof(float);
@@ -54,13 +57,15 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* As many parts of the images as fill the device with tasks. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
-    rf_partials p = {.at = masked_floats(v), .size = (size_t)v->r * v->s * (v->c / v->groups) * v->k,
+    rf_partials p = {.at = masked_floats(v),
+                     .size = (size_t)v->r * v->s * (v->c / v->groups) * v->k,
                      .biases = v->bias ? (size_t)v->k : 0};
     p.parts = (int)RF_MIN((size_t)v->n, rf_ceil_div((size_t)RF_MAX(info->compute_units, 1) * 2048, p.size));
     return p;
 }
 
-static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
     rf_partials p = partials_of(&v, info);
@@ -73,8 +78,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_partials p = partials_of(&v, info);
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, family, &v, t, 0));
     rf_launch_desc desc = {.kernel = "backward_params",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work), RF_I32(p.at),
-                                    RF_I32(v.n), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.parts)}};
+                           .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
+                                    RF_I32(p.at), RF_I32(v.n), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.parts)}};
     RF_TRY(emit(sequence, problem, info, family, &desc, (p.size + p.biases) * p.parts));
     return rf_emit_reduce(sequence, info, family, &v, t, &p);
 }

@@ -1,12 +1,13 @@
-/* What the reference functions share: the same C compiled for several vector widths, chosen when the library loads. */
+/* What the reference functions share: the same C compiled for several vector widths, chosen when the library
+ * loads. */
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 
 #include "op/op.h"
 
-/* Before a static function with the inner loops (not one with an OpenMP region: the region's body is outlined before
- * the clones are made).  Elsewhere than gcc on x86-64 with glibc it does nothing; nor under the sanitizers, whose
- * start-up does not go with ifunc. */
+/* Before a static function with the inner loops (not one with an OpenMP region: the region's body is outlined
+ * before the clones are made).  Elsewhere than gcc on x86-64 with glibc it does nothing; nor under the
+ * sanitizers, whose start-up does not go with ifunc. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) &&                 \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define RF_SIMD __attribute__((noinline, optimize("O3"), target_clones("avx512f", "avx2", "default")))
