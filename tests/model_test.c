@@ -100,7 +100,7 @@ static const float *values_of(const rf_model *model, const char *name, size_t *c
 static void initialisation_is_pytorchs_default(void **state) {
     (void)state;
     rf_model *model;
-    size_t count;
+    size_t count = 0;
     assert_int_equal(rf_model_create(&model, "resnet18", colour, 7), RF_OK);
     const float *weight = values_of(model, "layer4.1.conv2.weight", &count);
     const double bound = 1 / 67.88225099390856; /* 1 / sqrt(512 * 9) */
