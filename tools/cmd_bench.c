@@ -86,24 +86,69 @@ static void number_cell(rf_table *table, const char *format, double value) {
     rf_table_cell(table, "%s", text);
 }
 
+/* What a launch is an instance of: "forward.conv_tile" of "layer1.0.conv1.forward.conv_tile"; the whole label
+ * where it has no layer. */
+static const char *family_of(const char *label) {
+    const char *family = label, *before = label;
+    for (const char *dot = strchr(label, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
+        family = before;
+        before = dot + 1;
+    }
+    return family;
+}
+
+/* The rows of the same kernel for the same purpose added up; their order is that of their first. *count is
+ * how many. */
+static rf_bench_row *add_up(const rf_bench *result, int *calls, size_t *count) {
+    rf_bench_row *sums = rf_alloc(result->row_count, sizeof *sums);
+    *count = 0;
+    for (size_t i = 0; sums != NULL && i < result->row_count; i++) {
+        const rf_bench_row *row = &result->rows[i];
+        const char *family = family_of(row->label);
+        size_t at = 0;
+        while (at < *count &&
+               (strcmp(sums[at].label, family) != 0 || strcmp(sums[at].kernel, row->kernel) != 0))
+            at++;
+        if (at == *count) {
+            sums[at] = *row;
+            snprintf(sums[at].label, sizeof sums[at].label, "%s", family);
+            calls[(*count)++] = 1;
+            continue;
+        }
+        sums[at].time_ms += row->time_ms;
+        sums[at].flops += row->flops;
+        sums[at].bytes += row->bytes;
+        calls[at]++;
+    }
+    return sums;
+}
+
 static rf_status print_as_table(const bench_run *run, const bench_args *args) {
-    static const char *const heading[] = {"step",    "kernel", "ms",        "% of step",
-                                          "GFLOP/s", "GB/s",   "% of limit"};
+    static const char *const heading[] = {"step",      "kernel",  "calls", "ms",
+                                          "% of step", "GFLOP/s", "GB/s",  "% of limit"};
     const rf_bench *result = &run->result;
     char memory[32];
+    size_t count = 0;
     rf_table table;
-    rf_table_begin(&table, "llrrrrr");
+    int *calls = rf_alloc(result->row_count, sizeof *calls);
+    rf_bench_row *sums = calls != NULL ? add_up(result, calls, &count) : NULL;
+    const rf_bench_row *rows = args->common.verbose ? result->rows : sums;
+    if (args->common.verbose) count = result->row_count;
+    rf_table_begin(&table, "llrrrrrr");
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
-    for (size_t i = 0; i < result->row_count; i++) {
-        const rf_bench_row *row = &result->rows[i];
+    for (size_t i = 0; rows != NULL && i < count; i++) {
+        const rf_bench_row *row = &rows[i];
         rf_table_cell(&table, "%s", row->label);
         rf_table_cell(&table, "%s", row->kernel);
+        rf_table_cell(&table, "%d", args->common.verbose ? 1 : calls[i]);
         rf_table_cell(&table, "%.3f", row->time_ms);
         rf_table_cell(&table, "%.1f", run->kernels_ms > 0 ? 100 * row->time_ms / run->kernels_ms : 0);
         number_cell(&table, "%.1f", rate(row->flops, row->time_ms));
         number_cell(&table, "%.1f", rate(row->bytes, row->time_ms));
         number_cell(&table, "%.0f", 100 * share_of_limit(row, &run->peak));
     }
+    free(sums);
+    free(calls);
     RF_TRY(rf_table_end(&table, stdout));
     printf("\n%s, batch %d, on %s\nstep     %.3f ms (least), %.3f ms (median), %.0f images/s; the first %.0f "
            "ms\n",
@@ -184,7 +229,7 @@ const rf_command rf_command_bench = {
     .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
                "clock. The limit "
                "of a kernel is what the measured peak of multiply-adds or of memory allows, whichever is "
-               "reached first.",
+               "reached first. The table adds up the launches of a kernel; --verbose shows each.",
     .options = options,
     .args_size = sizeof(bench_args),
     .run = bench_main,

@@ -8,7 +8,8 @@
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    return v.groups == 1 && rf_indexable(problem, info);
+    double rounds = RF_MAX((double)v.r * v.s * v.k, (double)v.r * v.s * v.c); /* of one tile of one panel */
+    return v.groups == 1 && rf_indexable(problem, info) && rounds * 2 < rf_family_rounds(info);
 }
 
 static int vector(const rf_device_info *info) {
@@ -52,8 +53,12 @@ static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_devic
     double w_floats = (double)g->taps.y * g->taps.x * g->length * RF_PANEL * panels * all + 1;
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
     double groups = RF_MIN(all, RF_MAX(ceil(wanted / blocks), ceil(w_floats / cache_floats)));
+    if (rf_family_rounds(info) < HUGE_VAL) groups = all;
     groups = ceil(all / floor(all / groups));
-    blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
+    double rounds =
+        ceil(all / groups) * g->taps.y * g->taps.x * (g->length + 2.0) + 2 * pixels; /* a tile's */
+    double most = RF_MAX(1, floor(rf_family_rounds(info) / rounds));
+    blocks = RF_MIN(tiles, RF_MAX(blocks, RF_MAX(ceil(wanted / groups), ceil(tiles / most))));
     cut c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
     c.blocks = (size_t)ceil(tiles / c.tiles);
     return c;
@@ -143,12 +148,19 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
            size = (double)c.partials.size;
     double positions = (double)o.n * o.grid_h * o.grid_w, read = rf_view_floats(&o) + positions * v.k;
     double groups = RF_MIN(all, ceil(size / cache_floats));
-    double parts =
-        RF_MIN(ceil(wanted / groups), RF_MIN(ceil(positions / config->value[BLOCK]), read / (4 * size)));
+    double blocks = ceil(positions / config->value[BLOCK]);
+    double parts = RF_MIN(ceil(wanted / groups), RF_MIN(blocks, read / (4 * size)));
     c.partials.parts = (int)RF_MAX(1, floor(parts));
     c.groups = (int)RF_MIN(all, RF_MAX(groups, ceil(wanted / c.partials.parts)));
     double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
     c.shares = (int)RF_MIN(tiles, RF_MAX(1, floor(wanted / c.groups / c.partials.parts)));
+    double most = rf_family_rounds(info) / config->value[BLOCK], rounds = 3; /* a tile's and a block's */
+    if (most < HUGE_VAL) {
+        c.groups = (int)all;
+        c.shares = (int)RF_MIN(tiles, ceil(4 * rounds * tiles / most));
+        rounds = 1 + rounds * ceil(tiles / c.shares);
+        c.partials.parts = (int)RF_MIN(blocks, RF_MAX(c.partials.parts, ceil(blocks * rounds / most)));
+    }
     return c;
 }
 

@@ -1,6 +1,8 @@
 /* Depthwise convolution on CPUs: kernels/depthwise_tile.cl. */
 #include "op/conv.h"
 
+#include <math.h>
+
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     return v.groups > 1 && v.groups == v.c && v.k == v.c && rf_indexable(problem, info);
@@ -23,7 +25,8 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     desc->options = rf_family_options(options, RF_TILE, info, "%s", "");
     desc->flops = rf_conv_flops(problem);
     desc->bytes = 4.0 * floats_moved(&v);
-    if (!desc->global[0]) rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)row_floats * 4);
+    if (!desc->global[0])
+        rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)row_floats * RF_MAX(4, v.r * v.s / 2));
     return rf_emit(sequence, desc);
 }
 
@@ -64,7 +67,9 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
     rf_partials p = {
         .at = masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};
-    p.parts = (int)RF_MIN((size_t)v->n * v->oh, (size_t)info->compute_units * 4);
+    double rounds = (double)v->n * v->oh * v->ow * v->c * v->r * v->s / rf_family_vector(RF_TILE, info);
+    double parts = RF_MAX(4.0 * info->compute_units, ceil(rounds / rf_family_rounds(info)));
+    p.parts = (int)RF_MIN((double)v->n * v->oh, parts);
     return p;
 }
 

@@ -1,6 +1,9 @@
 /* Sizes of launches by family. */
 #include "op/family.h"
 
+#include <math.h>
+#include <string.h>
+
 /* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends
  * the loops of a work-item, without a word, after 65536 rounds in all. */
 enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FEW_FLOATS = 4096, MANY_FLOATS = 65536 };
@@ -39,6 +42,10 @@ void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_in
     groups = RF_MAX(RF_MIN(groups, tasks), 1);
     desc->global[0] = groups * local;
     desc->local[0] = local;
+}
+
+double rf_family_rounds(const rf_device_info *info) {
+    return strstr(info->name, "llvmpipe") ? 50000 : HUGE_VAL;
 }
 
 bool rf_indexable(const rf_problem *problem, const rf_device_info *info) {

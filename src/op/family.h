@@ -20,6 +20,10 @@ const char *rf_family_options(char options[128], rf_family family, const rf_devi
 void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
                       size_t cost);
 
+/* How many rounds all loops of a work-item of the tile family may make together: llvmpipe ends them, without
+ * a word, after 65536; HUGE_VAL elsewhere. */
+double rf_family_rounds(const rf_device_info *info);
+
 /* True where every tensor of the problem can be indexed by 32 bits: what all kernels of this folder ask for.
  */
 bool rf_indexable(const rf_problem *problem, const rf_device_info *info);
