@@ -1,7 +1,8 @@
 /* Gradients of whole networks: branches, values read twice, sums of sums, whatever may share memory.
  *
- * One step of plain gradient descent at rate 1 shows the gradient; it must agree with differences of the loss, along one
- * random direction for each parameter, and with the gradient on the reference, where nothing is fused. */
+ * One step of plain gradient descent at rate 1 shows the gradient; it must agree with differences of the
+ * loss, along one random direction for each parameter, and with the gradient on the reference, where nothing
+ * is fused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,9 +26,11 @@ static rf_dataset *dataset;
 
 /* ---- one step ---- */
 
-/* One step at `lr`; returns the loss before it, and with after != NULL stores the parameters behind it there. */
+/* One step at `lr`; returns the loss before it, and with after != NULL stores the parameters behind it there.
+ */
 static double step(rf_device *on, const rf_model *model, double lr, rf_model *after, const char *what) {
-    const rf_trainer_desc desc = {.device = on, .model = model, .dataset = dataset, .batch = IMAGES, .no_shuffle = true};
+    const rf_trainer_desc desc = {
+        .device = on, .model = model, .dataset = dataset, .batch = IMAGES, .no_shuffle = true};
     rf_trainer *trainer = NULL;
     double loss = NAN;
     CHECK(rf_trainer_create(&trainer, &desc), what);
@@ -43,9 +46,12 @@ static rf_model *parsed(const char *text) {
     return model;
 }
 
-static bool is_trained(const rf_parameter_view *view) { return strstr(view->name, "running_") == NULL; }
+static bool is_trained(const rf_parameter_view *view) {
+    return strstr(view->name, "running_") == NULL;
+}
 
-/* The loss with parameter `index` moved by `distance` along random signs, of which the sum with g comes out too. */
+/* The loss with parameter `index` moved by `distance` along random signs, of which the sum with g comes out
+ * too. */
 static double loss_along(const char *text, size_t index, double distance, const float *g, double *slope) {
     rf_model *model = parsed(text);
     rf_parameter_view view;
@@ -70,7 +76,8 @@ static void gradients(rf_device *on, const char *text, rf_model *gradient) {
     rf_parameter_view from, to;
     step(on, before, 1, gradient, text);
     for (size_t p = 0; rf_model_parameter(before, p, &from) && rf_model_parameter(gradient, p, &to); p++)
-        for (size_t i = 0; i < from.count && is_trained(&from); i++) to.values[i] = from.values[i] - to.values[i];
+        for (size_t i = 0; i < from.count && is_trained(&from); i++)
+            to.values[i] = from.values[i] - to.values[i];
     rf_model_free(before);
 }
 
@@ -84,10 +91,11 @@ static void agrees_with_differences(const char *text) {
         if (!is_trained(&g)) continue;
         for (size_t i = 0; i < g.count; i++) norm += (double)g.values[i] * g.values[i];
         const double up = loss_along(text, p, distance, g.values, &slope);
-        const double down = loss_along(text, p, -distance, g.values, &slope), difference = (up - down) / (2 * distance);
+        const double down = loss_along(text, p, -distance, g.values, &slope),
+                     difference = (up - down) / (2 * distance);
         if (!(fabs(difference - slope) <= 0.01 * sqrt(norm) + 2e-4))
-            fail_msg("%s\n%s: the gradient says %g along a direction, differences of the loss %g (norm %g)", text, g.name,
-                     slope, difference, sqrt(norm));
+            fail_msg("%s\n%s: the gradient says %g along a direction, differences of the loss %g (norm %g)",
+                     text, g.name, slope, difference, sqrt(norm));
     }
     rf_model_free(gradient);
 }
@@ -132,21 +140,28 @@ static const char *const networks[] = {
     "a: conv 4 3 pad=1\nb: dropout 0.3\nc: sigmoid <- a\ns: add <- b, c\n" HEAD("s"),
     "a: conv 4 3 pad=1\nb: leaky_relu\nc: leaky_relu\nd: dropout 0.5\ns: add <- a, d\n" HEAD("s"),
     /* residuals: an identity, a projection, nested ones, one that is read a third time */
-    "a: conv 4 3 pad=1\nb: batch_norm\nc: tanh\nd: conv 4 3 pad=1\ne: batch_norm\ns: add <- e, a\nt: tanh\n" HEAD("t"),
-    "a: conv 4 3 pad=1\nb: conv 4 3 pad=1\nc: batch_norm\nd: conv 4 1 <- a\ne: batch_norm\ns: add <- c, e\n" HEAD("s"),
+    "a: conv 4 3 pad=1\nb: batch_norm\nc: tanh\nd: conv 4 3 pad=1\ne: batch_norm\ns: add <- e, a\nt: "
+    "tanh\n" HEAD("t"),
+    "a: conv 4 3 pad=1\nb: conv 4 3 pad=1\nc: batch_norm\nd: conv 4 1 <- a\ne: batch_norm\ns: add <- c, "
+    "e\n" HEAD("s"),
     "a: conv 4 3 pad=1\nb: conv 4 1\ns: add <- b, a\nc: conv 4 1\nt: add <- c, s\nu: add <- t, a\n" HEAD("u"),
     "a: conv 4 3 pad=1\nb: batch_norm\ns: add <- b, a\n" HEAD("s"),
     "a: conv 4 3 pad=1\nb: batch_norm\ns: add <- b, b\n" HEAD("s"),
     "a: conv 4 3 pad=1\nb: batch_norm\nc: batch_norm <- a\ns: add <- b, c\nt: add <- s, a\n" HEAD("t"),
-    "a: conv 4 3 pad=1\ns: add <- a, a\nb: batch_norm <- s\nt: add <- b, s\nu: tanh\nv: add <- u, t\n" HEAD("v"),
+    "a: conv 4 3 pad=1\ns: add <- a, a\nb: batch_norm <- s\nt: add <- b, s\nu: tanh\nv: add <- u, t\n" HEAD(
+        "v"),
     /* flattened and not, at once */
     "a: conv 4 3 pad=1\nf: flatten\nb: conv 4 1 <- a\ng: flatten\ns: add <- f, g\nfc: linear classes\n",
     "a: conv 4 3 pad=1\nf: flatten\ng: flatten <- a\nt: tanh <- f\ns: add <- f, g, t\nfc: linear classes\n",
-    "a: conv 4 3 pad=1\nf: flatten\nx: linear 5\ny: tanh\nz: linear 5 <- f\ns: add <- x, y, z\nt: tanh\nfc: linear classes\n",
-    "flatten\na: linear 8\nb: sigmoid\nc: linear 8\nd: sigmoid\ns: add <- b, d, a\nc2: concat <- s, b, s\nfc: linear classes\n",
+    "a: conv 4 3 pad=1\nf: flatten\nx: linear 5\ny: tanh\nz: linear 5 <- f\ns: add <- x, y, z\nt: tanh\nfc: "
+    "linear classes\n",
+    "flatten\na: linear 8\nb: sigmoid\nc: linear 8\nd: sigmoid\ns: add <- b, d, a\nc2: concat <- s, b, "
+    "s\nfc: linear classes\n",
     /* pools, groups, strides */
-    "a: conv 4 3 pad=1\np: max_pool 2\nq: avg_pool 2 <- a\ns: add <- p, q\nd: conv 4 3 pad=1 groups=4\nt: add <- d, s\n" HEAD("t"),
-    "a: conv 6 3 pad=1 groups=2 stride=2\nb: gelu\nc: silu <- a\ns: add <- b, c\ng: adaptive_avg_pool 1\nh: flatten\nfc: linear classes\n",
+    "a: conv 4 3 pad=1\np: max_pool 2\nq: avg_pool 2 <- a\ns: add <- p, q\nd: conv 4 3 pad=1 groups=4\nt: "
+    "add <- d, s\n" HEAD("t"),
+    "a: conv 6 3 pad=1 groups=2 stride=2\nb: gelu\nc: silu <- a\ns: add <- b, c\ng: adaptive_avg_pool 1\nh: "
+    "flatten\nfc: linear classes\n",
 };
 
 static void gradients_of_branching_networks_are_right(void **state) {
@@ -164,11 +179,12 @@ static const char *any_value(rf_random *random, int count) {
     return name;
 }
 
-/* A network of maps of 4 channels: convolutions, activations, sums and concatenations of any earlier values; what
- * nobody has read is summed up at the end. */
+/* A network of maps of 4 channels: convolutions, activations, sums and concatenations of any earlier values;
+ * what nobody has read is summed up at the end. */
 static char *random_network(uint32_t seed, bool smooth) {
-    static const char *const plain[] = {"conv 4 3 pad=1", "conv 4 3 pad=1 groups=2", "conv 4 1", "batch_norm", "batch_norm",
-                                        "dropout 0.2", "avg_pool 3 stride=1 pad=1", "sigmoid", "silu", "tanh"};
+    static const char *const plain[] = {
+        "conv 4 3 pad=1", "conv 4 3 pad=1 groups=2",   "conv 4 1", "batch_norm", "batch_norm",
+        "dropout 0.2",    "avg_pool 3 stride=1 pad=1", "sigmoid",  "silu",       "tanh"};
     static const char *const kinked[] = {"relu", "relu", "relu6", "max_pool 3 stride=1 pad=1", "leaky_relu"};
     rf_str text = {0};
     rf_random random;
@@ -181,8 +197,9 @@ static char *random_network(uint32_t seed, bool smooth) {
         if (kind < 5) {
             const char *input = any_value(&random, v);
             read[atoi(input + 1)] = true;
-            const char *op = smooth || rf_random_below(&random, 2) ? plain[rf_random_below(&random, RF_COUNT(plain))]
-                                                                   : kinked[rf_random_below(&random, RF_COUNT(kinked))];
+            const char *op = smooth || rf_random_below(&random, 2)
+                                 ? plain[rf_random_below(&random, RF_COUNT(plain))]
+                                 : kinked[rf_random_below(&random, RF_COUNT(kinked))];
             rf_str_addf(&text, "v%d: %s <- %s\n", v, op, input);
             continue;
         }
@@ -229,7 +246,8 @@ int main(void) {
         cmocka_unit_test(gradients_of_random_networks_are_right),
     };
     make_dataset();
-    if (dataset == NULL || rf_device_open(&device, NULL) != RF_OK || rf_device_open(&reference, "reference") != RF_OK) {
+    if (dataset == NULL || rf_device_open(&device, NULL) != RF_OK ||
+        rf_device_open(&reference, "reference") != RF_OK) {
         fprintf(stderr, "gradient_test: %s\n", rf_error_message());
         return 1;
     }

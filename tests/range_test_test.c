@@ -1,8 +1,9 @@
 /* Range tests against PyTorch's losses: same weights, same images, same rates, for each optimizer and option.
  *
- * The losses come from tools/fixtures/range_tests.py, which runs `range_test_test --cases FOLDER` for the table below
- * and the weights, and computes the same images as `make_dataset`.  How many steps of a case are compared is said there:
- * until the network diverges, or PyTorch itself no longer agrees with PyTorch in double precision. */
+ * The losses come from tools/fixtures/range_tests.py, which runs `range_test_test --cases FOLDER` for the
+ * table below and the weights, and computes the same images as `make_dataset`.  How many steps of a case are
+ * compared is said there: until the network diverges, or PyTorch itself no longer agrees with PyTorch in
+ * double precision. */
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -44,12 +45,13 @@ static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 #define ADAMW   .optimizer = {.name = "adamw"}
 #define TUNED   .optimizer = {.name = "adam", .beta1 = 0.7, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1}
 #define RMSPROP .optimizer = {.name = "rmsprop"}
-#define ROLLING .optimizer = {.name = "rmsprop", .momentum = 0.5, .alpha = 0.9, .eps = 1e-5, .weight_decay = 0.01}
-#define STEPS   .iterations = 30
-#define SLOW    .test = {1e-4, 10, STEPS} /* plain gradients */
-#define FAST    .test = {1e-6, 0.1, STEPS} /* adaptive ones */
-#define DEEP    .test = {1e-5, 1, STEPS}   /* deep networks part from double precision at lower rates */
-#define DEEPER  .test = {1e-7, 0.01, STEPS}
+#define ROLLING                                                                                              \
+    .optimizer = {.name = "rmsprop", .momentum = 0.5, .alpha = 0.9, .eps = 1e-5, .weight_decay = 0.01}
+#define STEPS        .iterations = 30
+#define SLOW         .test = {1e-4, 10, STEPS}  /* plain gradients */
+#define FAST         .test = {1e-6, 0.1, STEPS} /* adaptive ones */
+#define DEEP         .test = {1e-5, 1, STEPS}   /* deep networks part from double precision at lower rates */
+#define DEEPER       .test = {1e-7, 0.01, STEPS}
 #define GROUPS(list) .groups = list, .group_count = RF_COUNT(list)
 
 static const rf_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
@@ -84,7 +86,8 @@ static const sample samples[] = {
     {"accumulate 3 adam", SIMPLE, .training = {.batch = 5, ADAM, ON_GREY, .accumulate = 3}, FAST},
     {"groups", LENET, .training = {.batch = 12, HEAVY, ON_GREY, GROUPS(head_faster)}, SLOW},
     {"groups adamw", RESNET, .training = {.batch = 16, ADAMW, ON_RGB, GROUPS(frozen_stem)}, DEEPER},
-    {"validation", RESNET, .training = {.batch = 16, SGD, ON_RGB, .validation = 11}, .test = {1e-4, 1, .iterations = 12}},
+    {"validation", RESNET, .training = {.batch = 16, SGD, ON_RGB, .validation = 11},
+     .test = {1e-4, 1, .iterations = 12}},
     {"validation simplecnn", SIMPLE, .training = {.batch = 8, HEAVY, ON_GREY, .validation = 7}, SLOW},
 };
 
@@ -93,8 +96,8 @@ static const sample samples[] = {
         if ((call) != RF_OK) fail_msg("%s", rf_error_message());                                             \
     } while (0)
 
-/* s = s * 1664525 + 1013904223 (mod 2^32) from s = 1; an image draws its label, (s >> 24) % 10, and then its pixels in
- * PyTorch's order, (s >> 24) * (label + 3) / 12: the brighter the higher the class. */
+/* s = s * 1664525 + 1013904223 (mod 2^32) from s = 1; an image draws its label, (s >> 24) % 10, and then its
+ * pixels in PyTorch's order, (s >> 24) * (label + 3) / 12: the brighter the higher the class. */
 static rf_dataset *make_dataset(const sample *given) {
     const rf_images *shape = &given->images;
     size_t per_image = (size_t)shape->channels * shape->height * shape->width, at = 0;
@@ -109,8 +112,8 @@ static rf_dataset *make_dataset(const sample *given) {
         for (size_t p = 0; p < per_image; p++)
             pixels[at++] = (uint8_t)(((s = s * 1664525 + 1013904223) >> 24) * (uint32_t)(labels[i] + 3) / 12);
     }
-    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, given->count, shape->channels, shape->height,
-                                 shape->width, CLASSES));
+    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, given->count, shape->channels,
+                                 shape->height, shape->width, CLASSES));
     free(pixels);
     return dataset;
 }
@@ -151,7 +154,8 @@ static void losses_equal_pytorchs(void **state) {
     const sample *given = *state;
     double expected[MAX_STEPS], worst = 0;
     size_t count = expected_losses(expected, given->label), worst_step = 0;
-    if (count == 0) fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", given->label);
+    if (count == 0)
+        fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", given->label);
     rf_trainer_desc training = given->training;
     rf_range_test_desc test = given->test;
     rf_dataset *dataset = make_dataset(given);
@@ -173,7 +177,8 @@ static void losses_equal_pytorchs(void **state) {
     }
     print_message("%zu steps, largest difference %.1e (step %zu)\n", count, worst, worst_step);
     if (!(worst <= tolerance))
-        fail_msg("step %zu: loss %.7g, PyTorch's is %.7g", worst_step, curve->loss[worst_step], expected[worst_step]);
+        fail_msg("step %zu: loss %.7g, PyTorch's is %.7g", worst_step, curve->loss[worst_step],
+                 expected[worst_step]);
     rf_curve_free(curve);
     rf_trainer_free(trainer);
     rf_model_free(model);
@@ -197,17 +202,19 @@ static json_t *describe(const sample *given) {
         json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].ratio));
     for (int i = 0; i < CLASSES && d->class_weights != NULL; i++)
         json_array_append_new(weights, json_real((double)d->class_weights[i]));
-    json_t *options = json_pack("{s:s, s:f, s:f, s:f, s:b, s:f, s:f, s:f, s:f}", "name", o->name, "momentum", o->momentum,
-                                "dampening", o->dampening, "weight_decay", o->weight_decay, "nesterov", o->nesterov,
-                                "beta1", o->beta1, "beta2", o->beta2, "eps", o->eps, "alpha", o->alpha);
-    return json_pack("{s:s, s:s, s:[i,i,i], s:i, s:i, s:o, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
-                     "label", given->label, "model", given->model, "shape", given->images.channels,
-                     given->images.height, given->images.width, "count", given->count, "batch", d->batch, "optimizer",
-                     options, "groups", groups, "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing",
-                     d->label_smoothing, "class_weights", weights, "mean", numbers(d->mean, given->images.channels),
-                     "std", numbers(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1),
-                     "validation", d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations",
-                     t->iterations, "linear", t->linear);
+    json_t *options =
+        json_pack("{s:s, s:f, s:f, s:f, s:b, s:f, s:f, s:f, s:f}", "name", o->name, "momentum", o->momentum,
+                  "dampening", o->dampening, "weight_decay", o->weight_decay, "nesterov", o->nesterov,
+                  "beta1", o->beta1, "beta2", o->beta2, "eps", o->eps, "alpha", o->alpha);
+    return json_pack(
+        "{s:s, s:s, s:[i,i,i], s:i, s:i, s:o, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
+        "label", given->label, "model", given->model, "shape", given->images.channels, given->images.height,
+        given->images.width, "count", given->count, "batch", d->batch, "optimizer", options, "groups", groups,
+        "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing", d->label_smoothing,
+        "class_weights", weights, "mean", numbers(d->mean, given->images.channels), "std",
+        numbers(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1), "validation",
+        d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations", t->iterations, "linear",
+        t->linear);
 }
 
 static int print_cases(const char *folder) {
@@ -236,7 +243,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     for (size_t i = 0; i < RF_COUNT(samples); i++)
-        tests[i] = (struct CMUnitTest){samples[i].label, losses_equal_pytorchs, NULL, NULL, (void *)&samples[i]};
+        tests[i] =
+            (struct CMUnitTest){samples[i].label, losses_equal_pytorchs, NULL, NULL, (void *)&samples[i]};
     const int failed = _cmocka_run_group_tests("range_test_test", tests, RF_COUNT(tests), NULL, NULL);
     rf_device_close(device);
     return failed ? 1 : 0;

@@ -1,5 +1,6 @@
-/* Training and range tests as promises: the state comes back bit by bit, the same seed gives the same bits, and whatever
- * the device is made to do (stream, not fuse, other solvers, the reference for broken kernels), the curve is the same. */
+/* Training and range tests as promises: the state comes back bit by bit, the same seed gives the same bits,
+ * and whatever the device is made to do (stream, not fuse, other solvers, the reference for broken kernels),
+ * the curve is the same. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,8 @@ static rf_dataset *digits;
     } while (0)
 
 static const char small[] = "conv1: conv 4 3 pad=1\nrelu\nmax_pool 2\nflatten\nfc1: linear classes\n";
-/* Everything that carries state: running statistics, and random numbers.  (A bias before batch norm has a gradient of
- * nothing but rounding, which Adam makes large.) */
+/* Everything that carries state: running statistics, and random numbers.  (A bias before batch norm has a
+ * gradient of nothing but rounding, which Adam makes large.) */
 static const char stateful[] = "conv1: conv 8 3 pad=1 bias=no\nbatch_norm\nrelu\nmax_pool 2\n"
                                "drop: dropout 0.3\nconv2: conv 8 3 pad=1 bias=no\n"
                                "bn2: batch_norm\nadd <- bn2, drop\nrelu\nflatten\nfc1: linear classes\n";
@@ -91,7 +92,8 @@ static outcome run_afresh(const char *network, rf_trainer_desc desc) {
     out.curve = curve_of(trainer, &test);
     const rf_quarantine *list;
     size_t used = 0;
-    for (size_t i = 0, n = rf_device_quarantined(desc.device, &list); i < n && used < sizeof out.quarantined; i++)
+    for (size_t i = 0, n = rf_device_quarantined(desc.device, &list); i < n && used < sizeof out.quarantined;
+         i++)
         used += (size_t)snprintf(out.quarantined + used, sizeof out.quarantined - used, "%s: %s;", list[i].op,
                                  list[i].reason);
     rf_trainer_free(trainer);
@@ -124,7 +126,8 @@ static const struct {
     {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 10, .diverge = -1}, RF_STOP_COMPLETED},
     {{.start_lr = 1e-3, .end_lr = 1e3, .iterations = 60, .diverge = 1.5}, RF_STOP_DIVERGED},
     {{.start_lr = 1e36, .end_lr = 1e38, .iterations = 20, .diverge = -1}, RF_STOP_NOT_FINITE},
-    {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 40, .diverge = -1, .progress = stop_at_five}, RF_STOP_INTERRUPTED},
+    {{.start_lr = 1e-5, .end_lr = 0.01, .iterations = 40, .diverge = -1, .progress = stop_at_five},
+     RF_STOP_INTERRUPTED},
 };
 
 static void state_is_bit_identical_after_a_range_test(void **unused) {
@@ -140,7 +143,8 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
         for (size_t e = 0; e < RF_COUNT(endings); e++) {
             rf_curve *curve = curve_of(trainer, &endings[e].test);
             if (curve->stop != endings[e].stop)
-                fail_msg("%s: ending %zu stopped with %d, not %d", optimizers[o].name, e, curve->stop, endings[e].stop);
+                fail_msg("%s: ending %zu stopped with %d, not %d", optimizers[o].name, e, curve->stop,
+                         endings[e].stop);
             assert_int_equal(curve->planned, endings[e].test.iterations);
             expect_same_state(before, trainer, true);
             rf_curve_free(curve);
@@ -167,7 +171,8 @@ static void same_seed_same_bits(void **unused) {
         rf_curve *curve[3];
         bytes state[3];
         for (size_t i = 0; i < 3; i++) {
-            rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .seed = i < 2 ? 7 : 8});
+            rf_trainer *trainer =
+                trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .seed = i < 2 ? 7 : 8});
             curve[i] = curve_of(trainer, &test);
             CHECK(rf_trainer_run(trainer, 1e-3, 5, NULL));
             state[i] = state_of(trainer);
@@ -241,14 +246,24 @@ static bool stop_at_once(void *context, const rf_range_test_progress *progress) 
 static void wrong_requests_are_refused(void **unused) {
     (void)unused;
     static const rf_range_test_desc wrong[] = {
-        {.start_lr = -1}, {.start_lr = NAN}, {.start_lr = 1, .end_lr = 0.5}, {.end_lr = INFINITY},
-        {.end_lr = NAN}, {.iterations = 1}, {.iterations = -5},
+        {.start_lr = -1},     {.start_lr = NAN}, {.start_lr = 1, .end_lr = 0.5},
+        {.end_lr = INFINITY}, {.end_lr = NAN},   {.iterations = 1},
+        {.iterations = -5},
     };
     static const rf_group nobody = {"nothing*", 2}, negative = {"*", -1};
     const rf_trainer_desc bad[] = {
-        {.batch = 5000}, {.batch = -1}, {.accumulate = -1}, {.validation = 5000}, {.loss = "relu"}, {.loss = "no"},
-        {.label_smoothing = 2}, {.optimizer = {.name = "sdg"}}, {.groups = &nobody, .group_count = 1},
-        {.groups = &negative, .group_count = 1}, {.std = (const double[]){0}}, {.mean = (const double[]){NAN}},
+        {.batch = 5000},
+        {.batch = -1},
+        {.accumulate = -1},
+        {.validation = 5000},
+        {.loss = "relu"},
+        {.loss = "no"},
+        {.label_smoothing = 2},
+        {.optimizer = {.name = "sdg"}},
+        {.groups = &nobody, .group_count = 1},
+        {.groups = &negative, .group_count = 1},
+        {.std = (const double[]){0}},
+        {.mean = (const double[]){NAN}},
     };
     rf_model *model = model_of(small);
     rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.seed = 0});
@@ -282,8 +297,10 @@ static void micro_batches_add_up(void **unused) {
     rf_model *model = model_of(small);
     rf_curve *curve[2];
     for (int i = 0; i < 2; i++) {
-        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = i == 0 ? 20 : 5, .accumulate = i == 0 ? 1 : 4,
-                                                                  .no_shuffle = true, .optimizer = optimizers[1]});
+        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = i == 0 ? 20 : 5,
+                                                                  .accumulate = i == 0 ? 1 : 4,
+                                                                  .no_shuffle = true,
+                                                                  .optimizer = optimizers[1]});
         curve[i] = curve_of(trainer, &test);
         rf_trainer_free(trainer);
     }
@@ -298,8 +315,8 @@ static void ratio_zero_freezes_parameters(void **unused) {
     static const rf_group frozen[] = {{"conv1.*", 0}};
     rf_model *model = model_of(small), *after = model_of(small);
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
-        rf_trainer *trainer =
-            trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .groups = frozen, .group_count = 1});
+        rf_trainer *trainer = trainer_of(
+            model, (rf_trainer_desc){.optimizer = optimizers[o], .groups = frozen, .group_count = 1});
         rf_parameter_view from, to;
         CHECK(rf_trainer_run(trainer, 0.01, 5, NULL));
         CHECK(rf_trainer_export(trainer, after));
@@ -357,7 +374,9 @@ static void validation_losses_are_those_after_the_step(void **unused) {
 
 /* ---- other ways to the same curve ---- */
 
-static bool has_kernels(void) { return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE; }
+static bool has_kernels(void) {
+    return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE;
+}
 
 static void every_way_leads_to_the_same_curve(void **unused) {
     (void)unused;
@@ -372,10 +391,12 @@ static void every_way_leads_to_the_same_curve(void **unused) {
         {"RANGEFINDER_SOLVER", "tile", 1e-4, NULL},
         {"RANGEFINDER_SOLVER", "reference", 1e-4, NULL},
         {"RANGEFINDER_QUARANTINE", "conv", 1e-4, "conv: "},
-        {"RANGEFINDER_QUARANTINE", "conv.forward,batch_norm.backward_data,linear", 1e-4, "batch_norm.backward_data: "},
+        {"RANGEFINDER_QUARANTINE", "conv.forward,batch_norm.backward_data,linear", 1e-4,
+         "batch_norm.backward_data: "},
     };
-    const rf_trainer_desc descs[] = {{.seed = 4, .optimizer = optimizers[1]},
-                                     {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}};
+    const rf_trainer_desc descs[] = {
+        {.seed = 4, .optimizer = optimizers[1]},
+        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}};
     for (size_t d = 0; d < RF_COUNT(descs); d++) {
         const outcome straight = run_afresh(stateful, descs[d]);
         assert_string_equal(straight.quarantined, "");
@@ -386,7 +407,8 @@ static void every_way_leads_to_the_same_curve(void **unused) {
             const double difference = largest_difference(straight.curve, other.curve);
             if (!(difference <= ways[i].tolerance))
                 fail_msg("%s=%s: losses differ by %g", ways[i].variable, ways[i].value, difference);
-            if (ways[i].quarantined != NULL && has_kernels() && strstr(other.quarantined, ways[i].quarantined) == NULL)
+            if (ways[i].quarantined != NULL && has_kernels() &&
+                strstr(other.quarantined, ways[i].quarantined) == NULL)
                 fail_msg("%s=%s: quarantined is '%s'", ways[i].variable, ways[i].value, other.quarantined);
             if (ways[i].quarantined == NULL || !has_kernels()) assert_string_equal(other.quarantined, "");
             rf_curve_free(other.curve);
@@ -402,7 +424,8 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
         const char *file, *head, *op, *says;
     } breaks[] = {
         {"pool.cl", "this is not OpenCL\n", "max_pool", "pool"},
-        {"pool.cl", "#include \"common.clh\"\n#define put(v, ...) put((v) + 1.0f, __VA_ARGS__)\n", "max_pool", "disagrees"},
+        {"pool.cl", "#include \"common.clh\"\n#define put(v, ...) put((v) + 1.0f, __VA_ARGS__)\n", "max_pool",
+         "disagrees"},
         {"activation.cl", "#define KIND undefined_kind\n", "relu", "activation"},
     };
     char folder[] = "/tmp/rangefinder-trainer-test-XXXXXX";
@@ -410,7 +433,8 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
     setenv("RANGEFINDER_FUSION", "0", 1);
     const outcome straight = run_afresh(stateful, (rf_trainer_desc){.seed = 4});
     for (size_t i = 0; i < RF_COUNT(breaks); i++) {
-        char *path = rf_format("%s/%s", folder, breaks[i].file), *from = rf_format(RF_TEST_DATA "/../../kernels/%s", breaks[i].file);
+        char *path = rf_format("%s/%s", folder, breaks[i].file),
+             *from = rf_format(RF_TEST_DATA "/../../kernels/%s", breaks[i].file);
         void *source;
         size_t length;
         CHECK(rf_file_read(&source, &length, from, 1 << 20));

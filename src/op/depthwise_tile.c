@@ -25,8 +25,8 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     desc->options = rf_family_options(options, RF_TILE, info, "%s", "");
     desc->flops = rf_conv_flops(problem);
     desc->bytes = 4.0 * floats_moved(&v);
-    if (!desc->global[0])
-        rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)row_floats * RF_MAX(4, v.r * v.s / 2));
+    size_t cost = rf_family_rounds(info) < HUGE_VAL ? (size_t)v.r * (v.s + 2) + 4 : 4;
+    if (!desc->global[0]) rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)row_floats * cost);
     return rf_emit(sequence, desc);
 }
 

@@ -10,6 +10,11 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
         RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad),                   \
         RF_PAIR_ARG((v).dilation), RF_I32((v).c / (v).groups), RF_I32((v).k / (v).groups)
 
+/* Of the loops of a task, each loop's last test counted. */
+static size_t rounds(const rf_conv *v, int channels) {
+    return 2 + (size_t)v->r * (2 + (size_t)v->s * (channels + 2));
+}
+
 /* cost: rounds of the loops of one task. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc, size_t tasks, size_t cost) {
@@ -30,8 +35,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), RF_I32(count), GEOMETRY(v), RF_I32(v.act)}};
-    return emit(sequence, problem, info, family, &desc, count,
-                (size_t)v.r * v.s * (v.c / v.groups + 1) + v.r);
+    return emit(sequence, problem, info, family, &desc, count, rounds(&v, v.c / v.groups));
 }
 
 static size_t masked_floats(const rf_conv *v) {
@@ -54,8 +58,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_launch_desc desc = {.kernel = "backward_data",
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     RF_I32(count), GEOMETRY(v), RF_I32(problem->accumulate[0])}};
-    return emit(sequence, problem, info, family, &desc, count,
-                (size_t)v.r * v.s * (v.k / v.groups + 1) + v.r);
+    return emit(sequence, problem, info, family, &desc, count, rounds(&v, v.k / v.groups));
 }
 
 /* As many parts of the images as fill the device with tasks. */
@@ -83,7 +86,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc = {.kernel = "backward_params",
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
                                     RF_I32(p.at), RF_I32(v.n), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.parts)}};
-    size_t pixels = rf_ceil_div((size_t)v.n, (size_t)p.parts) * v.oh * (v.ow + 1); /* of a task */
+    size_t pixels = rf_ceil_div((size_t)v.n, (size_t)p.parts) * v.oh * (v.ow + 2); /* of a task */
     RF_TRY(emit(sequence, problem, info, family, &desc, (p.size + p.biases) * p.parts, pixels));
     return rf_emit_reduce(sequence, info, family, &v, t, &p);
 }
