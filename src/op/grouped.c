@@ -10,9 +10,9 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
         RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad),                   \
         RF_PAIR_ARG((v).dilation), RF_I32((v).c / (v).groups), RF_I32((v).k / (v).groups)
 
-/* Of the loops of a task, each loop's last test counted. */
+/* Of the loops of a task, generously. */
 static size_t rounds(const rf_conv *v, int channels) {
-    return 2 + (size_t)v->r * (2 + (size_t)v->s * (channels + 2));
+    return 4 + 2 * (size_t)v->r * (2 + (size_t)v->s * (channels + 2));
 }
 
 /* cost: rounds of the loops of one task. */
@@ -86,7 +86,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc = {.kernel = "backward_params",
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
                                     RF_I32(p.at), RF_I32(v.n), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.parts)}};
-    size_t pixels = rf_ceil_div((size_t)v.n, (size_t)p.parts) * v.oh * (v.ow + 2); /* of a task */
+    size_t pixels = rf_ceil_div((size_t)v.n, (size_t)p.parts) * v.oh * (v.ow + 2) * 2;
     RF_TRY(emit(sequence, problem, info, family, &desc, (p.size + p.biases) * p.parts, pixels));
     return rf_emit_reduce(sequence, info, family, &v, t, &p);
 }
