@@ -17,7 +17,8 @@ typedef struct rf_bad_file {
     char *path, *reason;
 } rf_bad_file;
 
-/* Shape: pixels is (count, height, width, channels), 0..255; labels is (count), 0..classes-1.  Owns all its pointers. */
+/* Shape: pixels is (count, height, width, channels), 0..255; labels is (count), 0..classes-1.  Owns all its
+ * pointers. */
 typedef struct rf_dataset {
     char *name; /* "digits", or the SPEC it came from */
     int count, channels, height, width, classes;
@@ -35,14 +36,14 @@ typedef struct rf_dataset_options {
     uint64_t seed;                 /* of synthetic data */
 } rf_dataset_options;
 
-/* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-..., t10k-..., or any
- * one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX files, gzipped or not);
- * a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be NULL.
- * Image files: JPEG, PNG, BMP, PNM; transparency is dropped and EXIF's orientation ignored; the first one (in the order
- * of the names' bytes) decides on grey or colour.  IDX images of 4 dimensions are (count, channels, height, width), or
- * channels last where only the last number can be channels (1, 3, 4).
- * Range: at most 8 GiB of pixels, and half of the machine's memory.
- * Errors: RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to mend it. */
+/* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-...,
+ * t10k-..., or any one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX
+ * files, gzipped or not); a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be
+ * NULL. Image files: JPEG, PNG, BMP, PNM; transparency is dropped and EXIF's orientation ignored; the first
+ * one (in the order of the names' bytes) decides on grey or colour.  IDX images of 4 dimensions are (count,
+ * channels, height, width), or channels last where only the last number can be channels (1, 3, 4). Range: at
+ * most 8 GiB of pixels, and half of the machine's memory. Errors: RF_E_INPUT, RF_E_IO, with the file, what is
+ * wrong with it and how to mend it. */
 RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 
 /* Copies images from memory.  Shape: pixels (count, channels, height, width) as PyTorch has them, 0..255. */
@@ -51,7 +52,8 @@ RF_API rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, cons
                                         int classes);
 RF_API void rf_dataset_free(rf_dataset *dataset);
 
-/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape: mean and std hold `channels`. */
+/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape:
+ * mean and std hold `channels`. */
 RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
 
 #ifdef __cplusplus

@@ -32,17 +32,17 @@ typedef struct rf_device_info {
     bool fp64, fp16;
 } rf_device_info;
 
-/* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored); NULL takes
- * $RANGEFINDER_DEVICE, else "auto".  auto prefers GPU, accelerator, CPU, then reference.
- * Owns: the caller closes it.  Errors: RF_E_DEVICE with the list of those present if a named one is missing. */
+/* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored);
+ * NULL takes $RANGEFINDER_DEVICE, else "auto".  auto prefers GPU, accelerator, CPU, then reference. Owns: the
+ * caller closes it.  Errors: RF_E_DEVICE with the list of those present if a named one is missing. */
 RF_API rf_status rf_device_open(rf_device **out, const char *selector);
 RF_API void rf_device_close(rf_device *device);
 RF_API const rf_device_info *rf_device_describe(const rf_device *device);
 /* Why `auto` took this device, or "": one sentence. */
 RF_API const char *rf_device_reason(const rf_device *device);
 
-/* Every device present, the reference last.  *automatic is the index that `auto` would take. free() the array.
- * why (may be NULL) receives one sentence, free() it. */
+/* Every device present, the reference last.  *automatic is the index that `auto` would take. free() the
+ * array. why (may be NULL) receives one sentence, free() it. */
 RF_API rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *automatic, char **why);
 
 /* An op that this device does not run itself but leaves to the reference, and why. */

@@ -23,9 +23,10 @@ typedef enum rf_stop_reason {
 #undef RF_STOP_ENUM
 } rf_stop_reason;
 
-/* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not finite
- * only at the last point.  smoothed is a centred Gaussian (zero lag) of the losses, each capped at 3 x the mean of the
- * first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.  Owns its arrays. */
+/* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not
+ * finite only at the last point.  smoothed is a centred Gaussian (zero lag) of the losses, each capped at 3 x
+ * the mean of the first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.
+ * Owns its arrays. */
 typedef struct rf_curve {
     size_t count;
     double *lr, *loss, *smoothed;
@@ -33,10 +34,11 @@ typedef struct rf_curve {
     size_t planned; /* steps asked for: >= count */
 } rf_curve;
 
-/* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not ascending. */
+/* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not
+ * ascending. */
 RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count);
-/* Reads CSV (lr,loss; header or not) or JSON ({"lr": [], "loss": []}: pytorch-lr-finder's history, Lightning's
- * results, or our own).  Errors name the line and what was expected. */
+/* Reads CSV (lr,loss; header or not) or JSON ({"lr": [], "loss": []}: pytorch-lr-finder's history,
+ * Lightning's results, or our own).  Errors name the line and what was expected. */
 RF_API rf_status rf_curve_read(rf_curve **out, const char *path);
 RF_API void rf_curve_free(rf_curve *curve);
 
@@ -49,10 +51,12 @@ typedef struct rf_suggestion {
 } rf_suggestion;
 
 typedef struct rf_suggest_options {
-    bool raw; /* take the losses as they are, rather than smooth and stop as each library would (--smooth 0) */
+    bool
+        raw; /* take the losses as they are, rather than smooth and stop as each library would (--smooth 0) */
 } rf_suggest_options;
 
-/* Every method's answer, in the order of the list. *out is owned by the caller: free(). options may be NULL. */
+/* Every method's answer, in the order of the list. *out is owned by the caller: free(). options may be NULL.
+ */
 RF_API rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
                             const rf_suggest_options *options);
 
@@ -64,7 +68,8 @@ typedef struct rf_verdict {
     rf_verdict_kind kind;
     double lr_min, lr, lr_max;
     rf_confidence confidence;
-    const char *cause; /* one word for programs: "ok", "flat", "no_divergence", "diverged_at_once", "edge", "noise", ... */
+    const char *cause; /* one word for programs: "ok", "flat", "no_divergence", "diverged_at_once", "edge",
+                          "noise", ... */
     char reason[512];  /* one or two sentences for people */
     char advice[256];  /* what to try instead, or "" */
 } rf_verdict;
@@ -87,15 +92,16 @@ typedef struct rf_report {
     const char *const *notes; /* quarantined ops and the like; ended by NULL; may be NULL */
 } rf_report;
 
-/* Each writes to a path, "-" is stdout; written aside and renamed. Errors: RF_E_IO; for a plot also RF_E_USAGE where
- * the file's ending is none of .svg .png .pdf. */
+/* Each writes to a path, "-" is stdout; written aside and renamed. Errors: RF_E_IO; for a plot also
+ * RF_E_USAGE where the file's ending is none of .svg .png .pdf. */
 RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
 RF_API rf_status rf_report_json(const rf_report *report, const char *path);
 RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
 /* Can a plot be written to a path with this ending?  For asking before a long run. */
 RF_API rf_status rf_report_plot_check(const char *path);
 
-/* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free() *out. */
+/* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free()
+ * *out. */
 typedef struct rf_terminal_options {
     int columns, rows;
     bool unicode, colour;

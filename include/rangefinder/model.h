@@ -18,9 +18,9 @@ typedef struct rf_images {
     int channels, height, width, classes;
 } rf_images;
 
-/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...) or from a file in the model language.
- * Its parameters have PyTorch's default initialisation, from `seed`.
- * Errors: RF_E_INPUT with line, column and what was expected; RF_E_SHAPE where the images do not fit. */
+/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...) or from a file in the model
+ * language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
+ * column and what was expected; RF_E_SHAPE where the images do not fit. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed);
 /* The same from text; origin is what messages call it. */
 RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_images images,
@@ -29,7 +29,8 @@ RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *or
 RF_API const char *const *rf_model_names(void);
 
 /* Building one in C: begin, add layers, each reading the last one unless `inputs` says otherwise, finish.
- * attributes are written as in the model language: "16 3x3 pad=1".  inputs: names separated by blanks, or NULL. */
+ * attributes are written as in the model language: "16 3x3 pad=1".  inputs: names separated by blanks, or
+ * NULL. */
 RF_API rf_status rf_model_begin(rf_model **out, const char *name, rf_images images);
 RF_API rf_status rf_model_add(rf_model *model, const char *op, const char *name, const char *attributes,
                               const char *inputs);
@@ -44,7 +45,8 @@ RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as Py
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
 
-/* One parameter (or batch-norm buffer) in PyTorch's layout.  values is borrowed: lives as long as the model. */
+/* One parameter (or batch-norm buffer) in PyTorch's layout.  values is borrowed: lives as long as the model.
+ */
 typedef struct rf_parameter_view {
     const char *name;
     int rank;

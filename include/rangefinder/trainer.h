@@ -20,16 +20,17 @@ typedef struct rf_optimizer_options {
     const char *name; /* "sgd" (default), "adam", "adamw", "rmsprop" */
     double momentum, dampening, weight_decay;
     bool nesterov;
-    double beta1, beta2; /* 0.9, 0.999 */
-    double eps;          /* 1e-8 */
-    double alpha;        /* 0.99, rmsprop */
+    double beta1, beta2;                                                       /* 0.9, 0.999 */
+    double eps;                                                                /* 1e-8 */
+    double alpha;                                                              /* 0.99, rmsprop */
     bool weight_decay_given, beta1_given, beta2_given, eps_given, alpha_given; /* take a zero as it is */
 } rf_optimizer_options;
 
 /* The names of the optimizers, ended by NULL. */
 RF_API const char *const *rf_optimizer_names(void);
 
-/* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match counts. */
+/* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match
+ * counts. */
 typedef struct rf_group {
     const char *pattern;
     double ratio;
@@ -49,7 +50,7 @@ typedef struct rf_trainer_desc {
     const double *mean, *std;   /* `channels` of each, of pixels scaled to 0..1; NULL: measured */
     bool no_shuffle;            /* file order, whole batches, then again from the first */
     int accumulate;             /* micro-batches of `batch` images a step; 1 */
-    int validation;             /* images held out at the end of the shuffled order for validation losses; 0 */
+    int validation; /* images held out at the end of the shuffled order for validation losses; 0 */
     uint64_t seed;
 } rf_trainer_desc;
 
@@ -57,8 +58,8 @@ typedef struct rf_trainer rf_trainer;
 RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
-/* The whole training state (parameters, buffers, optimizer, random state, place in the data) as bytes on the host:
- * two states are the same if and only if the bytes are. free() *out. */
+/* The whole training state (parameters, buffers, optimizer, random state, place in the data) as bytes on the
+ * host: two states are the same if and only if the bytes are. free() *out. */
 RF_API rf_status rf_trainer_state(void **out, size_t *bytes, rf_trainer *trainer);
 /* Copies the trained parameters and buffers into a model of the same architecture. */
 RF_API rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model);
@@ -73,15 +74,17 @@ typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
     int iterations;          /* 100 */
     bool linear;             /* rate rises linearly rather than exponentially */
-    double diverge;          /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
-    bool (*progress)(void *context, const rf_range_test_progress *progress); /* returns false to stop; or NULL */
+    double diverge; /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
+    bool (*progress)(void *context,
+                     const rf_range_test_progress *progress); /* returns false to stop; or NULL */
     void *progress_context;
 } rf_range_test_desc;
 
-/* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the trainer's state is
- * bit-identical to before.  Stops early at divergence and at a loss that is not finite; loss[i] is that before the
- * update with lr[i] (with validation images: theirs, after it).  Owns: the caller frees the curve.
- * Errors: RF_E_USAGE for a bad range, RF_E_DEVICE; RF_E_INTERRUPTED when progress returned false before two steps. */
+/* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the
+ * trainer's state is bit-identical to before.  Stops early at divergence and at a loss that is not finite;
+ * loss[i] is that before the update with lr[i] (with validation images: theirs, after it).  Owns: the caller
+ * frees the curve. Errors: RF_E_USAGE for a bad range, RF_E_DEVICE; RF_E_INTERRUPTED when progress returned
+ * false before two steps. */
 RF_API rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc);
 
 /* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's. Errors: as above. */

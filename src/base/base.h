@@ -15,8 +15,12 @@
 #define RF_MAX(a, b)    ((a) > (b) ? (a) : (b))
 #define RF_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
-static inline size_t rf_round_up(size_t value, size_t step) { return (value + step - 1) / step * step; }
-static inline size_t rf_ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+static inline size_t rf_round_up(size_t value, size_t step) {
+    return (value + step - 1) / step * step;
+}
+static inline size_t rf_ceil_div(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
 
 /* ---- errors (status.c) ---- */
 
@@ -35,12 +39,14 @@ rf_status rf_fail_prefix(rf_status status, const char *format, ...) RF_PRINTF(2,
 const char *rf_nearest(const char *word, const char *const *words, size_t count);
 
 /* ---- memory: NULL only with the message set (status RF_E_MEMORY) ---- */
-void *rf_alloc(size_t count, size_t size);         /* zeroed; checks count*size for overflow; free() it */
-void *rf_resize(void *old, size_t count, size_t size); /* realloc with the same check; old stays valid on NULL */
+void *rf_alloc(size_t count, size_t size); /* zeroed; checks count*size for overflow; free() it */
+void *rf_resize(void *old, size_t count,
+                size_t size); /* realloc with the same check; old stays valid on NULL */
 char *rf_strdup(const char *text);
 char *rf_format(const char *format, ...) RF_PRINTF(1, 2);
 
-/* ---- string builder (str.c): starts as {0}; data is always terminated; a failed append sticks in `failed` ---- */
+/* ---- string builder (str.c): starts as {0}; data is always terminated; a failed append sticks in `failed`
+ * ---- */
 typedef struct rf_str {
     char *data; /* owned; NULL while empty: use rf_str_text() */
     size_t length, capacity;
@@ -54,25 +60,29 @@ void rf_str_free(rf_str *str);
 
 /* ---- files (file.c) ---- */
 
-/* Reads a whole file, at most `limit_bytes`; *data is owned by the caller (free) and has a 0 byte behind it. */
+/* Reads a whole file, at most `limit_bytes`; *data is owned by the caller (free) and has a 0 byte behind it.
+ */
 rf_status rf_file_read(void **data, size_t *length, const char *path, size_t limit_bytes);
 
 /* A file written aside and renamed on commit, so that it is never seen half-written.  Path "-" is stdout. */
 typedef struct rf_outfile rf_outfile;
 rf_status rf_outfile_open(rf_outfile **out, const char *path);
 FILE *rf_outfile_stream(rf_outfile *file);
-rf_status rf_outfile_commit(rf_outfile *file); /* flushes, renames, frees; on failure removes the file aside */
-void rf_outfile_abort(rf_outfile *file);       /* removes the file aside, frees; takes NULL */
+rf_status
+rf_outfile_commit(rf_outfile *file);     /* flushes, renames, frees; on failure removes the file aside */
+void rf_outfile_abort(rf_outfile *file); /* removes the file aside, frees; takes NULL */
 /* Removes every file aside that is still open; async-signal-safe: for the handler of SIGINT. */
 void rf_outfile_abort_all(void);
 rf_status rf_file_write(const char *path, const void *data, size_t length);
 
-/* The user's cache folder for us ($XDG_CACHE_HOME or ~/.cache, /rangefinder), made if missing. NULL: none to be had. */
+/* The user's cache folder for us ($XDG_CACHE_HOME or ~/.cache, /rangefinder), made if missing. NULL: none to
+ * be had. */
 char *rf_cache_dir(void);
 rf_status rf_make_dirs(const char *path);
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed); /* FNV-1a, 64 bits */
 
-/* ---- random numbers (random.c): Philox4x32-10, Salmon et al., SC 2011; counter-based, same on every device ---- */
+/* ---- random numbers (random.c): Philox4x32-10, Salmon et al., SC 2011; counter-based, same on every device
+ * ---- */
 void rf_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 typedef struct rf_random { /* a stream: key = (seed, stream), counter counts up */
     uint32_t key[2], counter[4], block[4];
@@ -88,7 +98,8 @@ void rf_random_shuffle(rf_random *random, int32_t *items, size_t count);
 /* ---- time and threads ---- */
 double rf_time_ms(void); /* monotonic */
 int rf_cpu_count(void);
-/* Calls body(context, i) for i in [0,count) on up to `threads` threads (0: one a core); returns when all are done. */
+/* Calls body(context, i) for i in [0,count) on up to `threads` threads (0: one a core); returns when all are
+ * done. */
 void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size_t i), void *context);
 
 /* Set by the program's handler of SIGINT; long loops look at it and return RF_E_INTERRUPTED. */

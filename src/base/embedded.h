@@ -1,4 +1,5 @@
-/* Files that were made part of the library at build time: kernels, the zoo's networks, the default data set. */
+/* Files that were made part of the library at build time: kernels, the zoo's networks, the default data set.
+ */
 #ifndef RF_BASE_EMBEDDED_H
 #define RF_BASE_EMBEDDED_H
 

@@ -56,7 +56,8 @@ done:
     return status;
 }
 
-/* Files aside that are still open, for the handler of SIGINT: plain arrays, since that may only call unlink. */
+/* Files aside that are still open, for the handler of SIGINT: plain arrays, since that may only call unlink.
+ */
 enum { MAX_ASIDE = 16 };
 static char aside[MAX_ASIDE][PATH_MAX];
 static volatile sig_atomic_t aside_used[MAX_ASIDE];
@@ -69,7 +70,8 @@ struct rf_outfile {
 
 static bool in_place(const char *path) {
     struct stat info;
-    return strcmp(path, "-") == 0 || (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
+    return strcmp(path, "-") == 0 ||
+           (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
 }
 
 static rf_status open_aside(rf_outfile *file, const char *path) {
@@ -77,7 +79,8 @@ static rf_status open_aside(rf_outfile *file, const char *path) {
     while (slot < MAX_ASIDE && aside_used[slot]) slot++;
     if (slot == MAX_ASIDE) return rf_fail(RF_E_IO, "%s: too many files are being written at once", path);
     struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return rf_fail(RF_E_IO, "%s: is a folder; name a file", path);
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return rf_fail(RF_E_IO, "%s: is a folder; name a file", path);
     if (snprintf(aside[slot], PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
         return rf_fail(RF_E_IO, "%s: the name is too long", path);
     int fd = mkstemp(aside[slot]);
@@ -88,7 +91,8 @@ static rf_status open_aside(rf_outfile *file, const char *path) {
     umask(mask);
     fchmod(fd, 0666 & ~mask);
     file->stream = fdopen(fd, "wb");
-    return file->stream != NULL ? RF_OK : rf_fail(RF_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+    return file->stream != NULL ? RF_OK
+                                : rf_fail(RF_E_IO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
 rf_status rf_outfile_open(rf_outfile **out, const char *path) {
@@ -97,18 +101,25 @@ rf_status rf_outfile_open(rf_outfile **out, const char *path) {
     rf_outfile *file = rf_alloc(1, sizeof *file);
     if (file == NULL) return RF_E_MEMORY;
     file->slot = -1;
-    if ((file->path = rf_strdup(path)) == NULL) status = RF_E_MEMORY;
-    else if (strcmp(path, "-") == 0) file->stream = stdout;
+    if ((file->path = rf_strdup(path)) == NULL)
+        status = RF_E_MEMORY;
+    else if (strcmp(path, "-") == 0)
+        file->stream = stdout;
     else if (in_place(path)) {
         if ((file->stream = fopen(path, "wb")) == NULL)
             status = rf_fail(RF_E_IO, "%s: cannot be written: %s", path, strerror(errno));
-    } else status = open_aside(file, path);
-    if (status == RF_OK) *out = file;
-    else rf_outfile_abort(file);
+    } else
+        status = open_aside(file, path);
+    if (status == RF_OK)
+        *out = file;
+    else
+        rf_outfile_abort(file);
     return status;
 }
 
-FILE *rf_outfile_stream(rf_outfile *file) { return file->stream; }
+FILE *rf_outfile_stream(rf_outfile *file) {
+    return file->stream;
+}
 
 static void outfile_free(rf_outfile *file) {
     if (file->slot >= 0) aside_used[file->slot] = 0;
@@ -122,7 +133,8 @@ rf_status rf_outfile_commit(rf_outfile *file) {
     int error = errno;
     if (file->stream != stdout && fclose(file->stream) != 0 && !bad) bad = true, error = errno;
     file->stream = NULL;
-    if (bad) status = rf_fail(RF_E_IO, "%s: cannot be written: %s", file->path, strerror(error));
+    if (bad)
+        status = rf_fail(RF_E_IO, "%s: cannot be written: %s", file->path, strerror(error));
     else if (file->slot >= 0 && rename(aside[file->slot], file->path) != 0)
         status = rf_fail(RF_E_IO, "%s: cannot be written: %s", file->path, strerror(errno));
     if (status != RF_OK && file->slot >= 0) unlink(aside[file->slot]);
@@ -164,8 +176,10 @@ rf_status rf_make_dirs(const char *path) {
 char *rf_cache_dir(void) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *path = NULL;
-    if (cache != NULL && cache[0] == '/') path = rf_format("%s/rangefinder", cache);
-    else if (home != NULL && home[0] == '/') path = rf_format("%s/.cache/rangefinder", home);
+    if (cache != NULL && cache[0] == '/')
+        path = rf_format("%s/rangefinder", cache);
+    else if (home != NULL && home[0] == '/')
+        path = rf_format("%s/.cache/rangefinder", home);
     if (path != NULL && rf_make_dirs(path) != RF_OK) {
         free(path);
         path = NULL;

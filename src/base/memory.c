@@ -5,7 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-static bool too_large(size_t count, size_t size) { return size != 0 && count > PTRDIFF_MAX / size; }
+static bool too_large(size_t count, size_t size) {
+    return size != 0 && count > PTRDIFF_MAX / size;
+}
 
 static void *no_memory(size_t count, size_t size) {
     rf_fail(RF_E_MEMORY, "out of memory: %zu times %zu bytes could not be had", count, size);
@@ -53,7 +55,8 @@ static size_t edit_distance(const char *a, const char *b, size_t na, size_t nb) 
         for (size_t j = 1; j <= nb; j++) {
             bool same = strncasecmp(&a[i - 1], &b[j - 1], 1) == 0;
             row[j] = RF_MIN(RF_MIN(row[j - 1], up[j]) + 1, up[j - 1] + !same);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = RF_MIN(row[j], up2[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = RF_MIN(row[j], up2[j - 2] + 1);
         }
     }
     return d[na % 3][nb];

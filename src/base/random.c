@@ -1,5 +1,5 @@
-/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) and what is
- * drawn from it.  Counter-based: the same numbers on every device and for every number of threads. */
+/* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) and what
+ * is drawn from it.  Counter-based: the same numbers on every device and for every number of threads. */
 #include "base/base.h"
 
 #include <math.h>
@@ -19,7 +19,8 @@ void rf_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]
 }
 
 void rf_random_init(rf_random *random, uint64_t seed, uint32_t stream) {
-    *random = (rf_random){.key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .counter = {0, 0, stream, 0}, .used = 4};
+    *random =
+        (rf_random){.key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .counter = {0, 0, stream, 0}, .used = 4};
 }
 
 uint32_t rf_random_u32(rf_random *random) {
@@ -31,7 +32,9 @@ uint32_t rf_random_u32(rf_random *random) {
     return random->block[random->used++];
 }
 
-float rf_random_uniform(rf_random *random) { return (float)(rf_random_u32(random) >> 8) * 0x1p-24f; }
+float rf_random_uniform(rf_random *random) {
+    return (float)(rf_random_u32(random) >> 8) * 0x1p-24f;
+}
 
 /* Rejection of the incomplete last run of `limit` values. */
 uint32_t rf_random_below(rf_random *random, uint32_t limit) {

@@ -5,7 +5,9 @@
 
 static _Thread_local char message[2048];
 
-const char *rf_error_message(void) { return message; }
+const char *rf_error_message(void) {
+    return message;
+}
 
 static const struct {
     const char *text;
@@ -24,7 +26,9 @@ int rf_status_exit_code(rf_status status) {
     return (size_t)status < RF_COUNT(statuses) ? statuses[status].exit_code : 1;
 }
 
-const char *rf_version(void) { return RF_VERSION; }
+const char *rf_version(void) {
+    return RF_VERSION;
+}
 
 rf_status rf_fail(rf_status status, const char *format, ...) {
     char text[sizeof message]; /* an argument may be the old message */

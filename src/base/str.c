@@ -23,7 +23,9 @@ void rf_str_add_bytes(rf_str *str, const void *bytes, size_t length) {
     str->data[str->length] = '\0';
 }
 
-void rf_str_add(rf_str *str, const char *text) { rf_str_add_bytes(str, text, strlen(text)); }
+void rf_str_add(rf_str *str, const char *text) {
+    rf_str_add_bytes(str, text, strlen(text));
+}
 
 void rf_str_addf(rf_str *str, const char *format, ...) {
     va_list args, again;
@@ -38,7 +40,9 @@ void rf_str_addf(rf_str *str, const char *format, ...) {
     va_end(args);
 }
 
-const char *rf_str_text(const rf_str *str) { return str->data != NULL ? str->data : ""; }
+const char *rf_str_text(const rf_str *str) {
+    return str->data != NULL ? str->data : "";
+}
 
 void rf_str_free(rf_str *str) {
     free(str->data);

@@ -51,6 +51,10 @@ void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size
 
 static volatile sig_atomic_t interrupted;
 
-void rf_interrupt(void) { interrupted = 1; }
+void rf_interrupt(void) {
+    interrupted = 1;
+}
 
-bool rf_interrupted(void) { return interrupted != 0; }
+bool rf_interrupted(void) {
+    return interrupted != 0;
+}

@@ -46,7 +46,8 @@ void rf_kernel_free(rf_kernel *kernel);
 /* True if the program's binary was built now rather than found in the cache (then it has not been checked
  * yet). */
 bool rf_kernel_is_new(const rf_kernel *kernel);
-/* Forgets the binary of the kernel's program, whose results were wrong: the next run builds and checks it again. */
+/* Forgets the binary of the kernel's program, whose results were wrong: the next run builds and checks it
+ * again. */
 void rf_kernel_distrust(rf_kernel *kernel);
 
 typedef enum rf_arg_kind {
@@ -97,8 +98,8 @@ rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
 void rf_device_quarantine(rf_device *device, const char *op, const char *reason);
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction);
 
-/* How fast a device trains, in images a second of one fixed network: kept in the user's cache folder by device and driver.
- * `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
+/* How fast a device trains, in images a second of one fixed network: kept in the user's cache folder by
+ * device and driver. `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
 rf_status rf_device_record_speed(const rf_device_info *info, double images_per_second);
 double rf_device_speed(const rf_device_info *info);
 

@@ -104,8 +104,8 @@ static rf_status build_best(rf_program *p, rf_device *device, const char *source
     return status;
 }
 
-/* $RANGEFINDER_PROGRAMS: a file to which every program that is asked for is added, for tools that compile them elsewhere
- * (tools/bench/gpu-compilers). */
+/* $RANGEFINDER_PROGRAMS: a file to which every program that is asked for is added, for tools that compile
+ * them elsewhere (tools/bench/gpu-compilers). */
 static void log_program(const rf_program *p) {
     const char *path = getenv("RANGEFINDER_PROGRAMS");
     FILE *file = path != NULL ? fopen(path, "a") : NULL;

@@ -123,8 +123,8 @@ static void explain(char *out, size_t size, const rf_found_list *list, const rf_
                  info->name, info->platform, measured + 1, kinds[rank].text, rf_device_speed(info),
                  rank > 0 ? ", and no GPU is present" : "");
     else
-        snprintf(out, size, "%.60s (%.40s) is the first choice of %zu %ss%s%s%.60s", info->name, info->platform,
-                 alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",
+        snprintf(out, size, "%.60s (%.40s) is the first choice of %zu %ss%s%s%.60s", info->name,
+                 info->platform, alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",
                  slow != NULL ? "; slower is " : "", slow != NULL ? slow : "");
 }
 

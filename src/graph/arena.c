@@ -1,6 +1,6 @@
 /* Placement, largest first: each tensor takes the lowest gap among those placed whose lifetimes meet its own
- * ("greedy by size", Pisarchyk and Lee 2020, arXiv 2001.03288).  A device's largest allocation may be smaller than the
- * whole: then there are several chunks, and no tensor lies across a border. */
+ * ("greedy by size", Pisarchyk and Lee 2020, arXiv 2001.03288).  A device's largest allocation may be smaller
+ * than the whole: then there are several chunks, and no tensor lies across a border. */
 #include "graph/arena.h"
 
 #include <stdlib.h>
@@ -40,7 +40,8 @@ static size_t lowest_gap(rf_tensor *const *others, size_t count, size_t bytes, s
 }
 
 static rf_status place(rf_arena *arena, size_t alignment) {
-    rf_tensor **order = rf_alloc(arena->count, sizeof *order), **meeting = rf_alloc(arena->count, sizeof *meeting);
+    rf_tensor **order = rf_alloc(arena->count, sizeof *order),
+              **meeting = rf_alloc(arena->count, sizeof *meeting);
     if (order != NULL && meeting != NULL) {
         for (size_t i = 0; i < arena->count; i++) {
             order[i] = &arena->tensors[i];
@@ -50,7 +51,8 @@ static rf_status place(rf_arena *arena, size_t alignment) {
         for (size_t i = 0; i < arena->count; i++) {
             size_t n = 0;
             for (size_t j = 0; j < i; j++)
-                if (order[j]->first <= order[i]->last && order[i]->first <= order[j]->last) meeting[n++] = order[j];
+                if (order[j]->first <= order[i]->last && order[i]->first <= order[j]->last)
+                    meeting[n++] = order[j];
             qsort(meeting, n, sizeof *meeting, by_offset);
             order[i]->offset = lowest_gap(meeting, n, order[i]->bytes, arena->chunk_bytes);
             arena->bytes = RF_MAX(arena->bytes, order[i]->offset + order[i]->bytes);
@@ -80,13 +82,15 @@ static rf_status allocate(rf_arena *arena, rf_device *device) {
 
 rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors, size_t count) {
     const rf_device_info *info = rf_device_describe(device);
-    size_t alignment = RF_MAX(info->alignment_bytes, 64), limit = info->max_alloc_bytes / alignment * alignment;
+    size_t alignment = RF_MAX(info->alignment_bytes, 64),
+           limit = info->max_alloc_bytes / alignment * alignment;
     *out = NULL;
     for (size_t i = 0; i < count; i++)
         if (limit > 0 && tensors[i].bytes > limit)
-            return rf_fail(RF_E_MEMORY,
-                           "one layer needs %zu MB at once and the device allows %zu MB; use a smaller --batch",
-                           tensors[i].bytes >> 20, limit >> 20);
+            return rf_fail(
+                RF_E_MEMORY,
+                "one layer needs %zu MB at once and the device allows %zu MB; use a smaller --batch",
+                tensors[i].bytes >> 20, limit >> 20);
     rf_arena *arena = rf_alloc(1, sizeof *arena);
     if (arena == NULL) return RF_E_MEMORY;
     arena->tensors = tensors;
@@ -94,8 +98,10 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
     arena->chunk_bytes = limit > 0 ? limit : SIZE_MAX / 2;
     rf_status status = place(arena, alignment);
     if (status == RF_OK) status = allocate(arena, device);
-    if (status == RF_OK) *out = arena;
-    else rf_arena_free(arena);
+    if (status == RF_OK)
+        *out = arena;
+    else
+        rf_arena_free(arena);
     return status;
 }
 
@@ -107,4 +113,6 @@ void rf_arena_free(rf_arena *arena) {
     free(arena);
 }
 
-size_t rf_arena_bytes(const rf_arena *arena) { return arena->bytes; }
+size_t rf_arena_bytes(const rf_arena *arena) {
+    return arena->bytes;
+}

@@ -1,8 +1,9 @@
 /* Automatic differentiation on the lowered graph.
  *
- * Walking the nodes backwards, each node's dy is complete when it is reached, because all its readers lie behind it.
- * The first contribution to a gradient is written, the others are added to it (`accumulate`).  Memory is shared where
- * that saves a pass: y in x (in place), dx in dy (in place), and dx as dy where an op passes its gradient on (add). */
+ * Walking the nodes backwards, each node's dy is complete when it is reached, because all its readers lie
+ * behind it. The first contribution to a gradient is written, the others are added to it (`accumulate`).
+ * Memory is shared where that saves a pass: y in x (in place), dx in dy (in place), and dx as dy where an op
+ * passes its gradient on (add). */
 #include "graph/autodiff.h"
 
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static void touch(rf_steps *s, int tensor, int step) {
     t->last = RF_MAX(t->last, step);
 }
 
-/* Appends a step with its solvers chosen and its workspace made, and stretches the lifetimes of what it uses. */
+/* Appends a step with its solvers chosen and its workspace made, and stretches the lifetimes of what it uses.
+ */
 static rf_status append(differ *d, const rf_step *step) {
     rf_steps *s = d->steps;
     if (s->count == s->capacity) {
@@ -55,8 +57,8 @@ static rf_status append(differ *d, const rf_step *step) {
     }
     rf_step *new = &s->steps[s->count];
     *new = *step;
-    new->choice_count = rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device,
-                                  d->tuning);
+    new->choice_count =
+        rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device, d->tuning);
     size_t work = new->choice_count > 0 ? new->choices[0].workspace_bytes : 0;
     new->work = work > 0 ? new_tensor(s, work) : -1;
     if (work > 0 && new->work < 0) return RF_E_MEMORY;
@@ -70,7 +72,9 @@ static rf_status append(differ *d, const rf_step *step) {
 }
 
 static int input_tensor(const differ *d, int input) {
-    return input == RF_FROM_IMAGES ? d->steps->images : input == RF_FROM_LABELS ? d->steps->labels : d->value[input];
+    return input == RF_FROM_IMAGES   ? d->steps->images
+           : input == RF_FROM_LABELS ? d->steps->labels
+                                     : d->value[input];
 }
 
 static bool node_learns(const differ *d, int k) {
@@ -92,8 +96,13 @@ static bool may_run_in_place(const differ *d, int k) {
 }
 
 static rf_step blank_step(const differ *d, int k, rf_direction direction) {
-    rf_step step = {.node = k, .direction = direction, .problem = d->graph->nodes[k].problem, .y = -1, .dy = -1,
-                    .saved = d->saved[k], .work = -1};
+    rf_step step = {.node = k,
+                    .direction = direction,
+                    .problem = d->graph->nodes[k].problem,
+                    .y = -1,
+                    .dy = -1,
+                    .saved = d->saved[k],
+                    .work = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
     return step;
 }
@@ -116,8 +125,8 @@ static rf_status forward(differ *d, int k) {
     return append(d, &step);
 }
 
-/* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the gradient of `node`
- * while the same memory still holds the dy of `other`. */
+/* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the
+ * gradient of `node` while the same memory still holds the dy of `other`. */
 static bool is_added_to_before(const differ *d, int node, int other, int k) {
     for (int c = RF_MAX(d->first_use[node], other); c < k; c++)
         for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
@@ -125,8 +134,9 @@ static bool is_added_to_before(const differ *d, int node, int other, int k) {
     return false;
 }
 
-/* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with `overwrites`,
- * k replaces dy there.  The other owners of that tensor are the nodes that wait to read it as their dy. */
+/* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with
+ * `overwrites`, k replaces dy there.  The other owners of that tensor are the nodes that wait to read it as
+ * their dy. */
 static bool may_share_gradient(const differ *d, int k, int i, int tensor, bool overwrites) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     int in = node->input[i];
@@ -173,7 +183,8 @@ static rf_status backward(differ *d, int k) {
             for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
         if (!launched || p->op->reference[direction] == NULL) continue;
         for (int i = 0; i < p->inputs; i++)
-            if (p->op->x_in_backward || p->op->label_input == i + 1) step.x[i] = input_tensor(d, node->input[i]);
+            if (p->op->x_in_backward || p->op->label_input == i + 1)
+                step.x[i] = input_tensor(d, node->input[i]);
         if (p->op->y_in_backward || p->act != RF_ACT_NONE) step.y = d->value[k];
         RF_TRY(append(d, &step));
     }
@@ -185,7 +196,8 @@ static rf_status derive(differ *d) {
     const rf_lowered *g = d->graph;
     const rf_images *images = &d->model->images;
     int batch = g->nodes[0].problem.y.n;
-    s->images = activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
+    s->images =
+        activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
     s->labels = new_tensor(s, (size_t)batch * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
@@ -228,8 +240,10 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
         d.first_use != NULL && d.trained != NULL)
         status = derive(&d);
-    if (status == RF_OK) *out = d.steps;
-    else rf_steps_free(d.steps);
+    if (status == RF_OK)
+        *out = d.steps;
+    else
+        rf_steps_free(d.steps);
     free(d.value);
     free(d.gradient);
     free(d.saved);

@@ -10,7 +10,8 @@ static bool listed(const char *list, const char *name) {
     for (const char *item = list; item != NULL && *item != '\0';) {
         size_t n = strcspn(item, ",");
         bool whole = n == length && strncmp(item, name, n) == 0;
-        bool family = n > 0 && n < length && name[length - n - 1] == '_' && strncmp(item, name + length - n, n) == 0;
+        bool family =
+            n > 0 && n < length && name[length - n - 1] == '_' && strncmp(item, name + length - n, n) == 0;
         if (whole || family) return true;
         item += n + (item[n] == ',');
     }
@@ -18,16 +19,19 @@ static bool listed(const char *list, const char *name) {
 }
 
 /* config NULL: the solver's defaults. */
-static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *config, const rf_problem *problem,
-                 const rf_device_info *info) {
+static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *config,
+                 const rf_problem *problem, const rf_device_info *info) {
     *choice = (rf_choice){.solver = solver};
-    if (config != NULL) choice->config = *config;
-    else rf_solver_defaults(&choice->config, solver, problem, info);
-    if (solver->workspace != NULL) choice->workspace_bytes = solver->workspace(problem, info, &choice->config);
+    if (config != NULL)
+        choice->config = *config;
+    else
+        rf_solver_defaults(&choice->config, solver, problem, info);
+    if (solver->workspace != NULL)
+        choice->workspace_bytes = solver->workspace(problem, info, &choice->config);
 }
 
-int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device,
-              const rf_tuning *tuning) {
+int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,
+              rf_device *device, const rf_tuning *tuning) {
     const rf_device_info *info = rf_device_describe(device);
     const char *forced = getenv("RANGEFINDER_SOLVER");
     const rf_solver *tuned = NULL;

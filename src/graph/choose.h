@@ -10,11 +10,12 @@ typedef struct rf_choice {
     size_t workspace_bytes;
 } rf_choice;
 
-/* The solvers that may run the problem on this device, best first; the reference is always the last resort and not among
- * them.  Returns how many of `limit` there are.  $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of
- * families ("conv_group", "group", "reference"), goes before everything else.  tuning may be NULL. */
-int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction, rf_device *device,
-              const rf_tuning *tuning);
+/* The solvers that may run the problem on this device, best first; the reference is always the last resort
+ * and not among them.  Returns how many of `limit` there are.  $RANGEFINDER_SOLVER, a comma-separated list of
+ * solvers' names or of families ("conv_group", "group", "reference"), goes before everything else.  tuning
+ * may be NULL. */
+int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,
+              rf_device *device, const rf_tuning *tuning);
 enum { RF_MAX_CHOICES = 8 };
 
 #endif

@@ -1,11 +1,12 @@
-/* Lowering: a model's nodes become problems; activations and residual additions are fused into the node before them. */
+/* Lowering: a model's nodes become problems; activations and residual additions are fused into the node
+ * before them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are marked:
- * `stands_for[k]` is the slot whose output replaces k's. */
+/* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are
+ * marked: `stands_for[k]` is the slot whose output replaces k's. */
 typedef struct lowering {
     const rf_lower_desc *desc;
     rf_lowered_node *slots; /* model nodes 1.., then the loss */
@@ -30,7 +31,8 @@ static bool has_solvers(const rf_problem *problem, const rf_device_info *info, b
     for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++) {
         bool found = problem->op->reference[d] == NULL;
         for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL && !found; s++)
-            found = (int)(*s)->direction == d && ((*s)->applicable == NULL || (*s)->applicable(problem, info));
+            found =
+                (int)(*s)->direction == d && ((*s)->applicable == NULL || (*s)->applicable(problem, info));
         if (!found) return false;
     }
     return true;
@@ -63,7 +65,8 @@ static void fuse_activation(lowering *l, int k) {
     if (fusible(l, &fused, act, fused.inputs > 1)) replace(l, before, k, &fused, l->slots[before].input);
 }
 
-/* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input. */
+/* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
+ */
 static void fuse_residual(lowering *l, int k) {
     const rf_lowered_node *add = &l->slots[k];
     if (strcmp(add->problem.op->name, "add") != 0 || add->problem.inputs != 2) return;
@@ -82,7 +85,8 @@ static void fuse_residual(lowering *l, int k) {
     }
 }
 
-/* An op that is its own input at inference (dropout) or always (flatten) stays: the plan shares its memory. */
+/* An op that is its own input at inference (dropout) or always (flatten) stays: the plan shares its memory.
+ */
 static rf_status fill_slots(lowering *l) {
     const rf_model *model = l->desc->model;
     for (int k = 1; k < model->node_count; k++) {
@@ -154,7 +158,8 @@ rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc) {
     l.uses = rf_alloc(n, sizeof *l.uses);
     l.stands_for = rf_alloc(n, sizeof *l.stands_for);
     l.gone = rf_alloc(n, sizeof *l.gone);
-    if (lowered == NULL || l.slots == NULL || l.uses == NULL || l.stands_for == NULL || l.gone == NULL) goto done;
+    if (lowered == NULL || l.slots == NULL || l.uses == NULL || l.stands_for == NULL || l.gone == NULL)
+        goto done;
     lowered->nodes = rf_alloc(n, sizeof *lowered->nodes);
     if (lowered->nodes == NULL) goto done;
     status = fill_slots(&l);

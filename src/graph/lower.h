@@ -1,4 +1,5 @@
-/* A model lowered for a batch size and a purpose: its nodes with the loss behind them, fused where it saves a pass. */
+/* A model lowered for a batch size and a purpose: its nodes with the loss behind them, fused where it saves a
+ * pass. */
 #ifndef RF_GRAPH_LOWER_H
 #define RF_GRAPH_LOWER_H
 

@@ -28,9 +28,13 @@ static rf_status measure_flops(rf_peak *out, rf_device *device, rf_buffer *buffe
     double ms = 0;
     snprintf(options, sizeof options, "-DVEC=%d", vec);
     RF_TRY(rf_sequence_create(&sequence, device));
-    rf_status status = rf_emit(sequence, &(rf_launch_desc){.program = "peak", .kernel = "fma_peak", .options = options,
-                                                           .args = {RF_BUF(buffer), RF_F32(0.5), RF_F32(0.25), RF_I32(rounds)},
-                                                           .global = {items}, .local = {local}});
+    rf_status status = rf_emit(
+        sequence, &(rf_launch_desc){.program = "peak",
+                                    .kernel = "fma_peak",
+                                    .options = options,
+                                    .args = {RF_BUF(buffer), RF_F32(0.5), RF_F32(0.25), RF_I32(rounds)},
+                                    .global = {items},
+                                    .local = {local}});
     if (status == RF_OK) status = best_ms(&ms, device, sequence);
     if (status == RF_OK) out->gflops = 2.0 * 10 * vec * rounds * (double)items / ms * 1e-6;
     rf_sequence_free(sequence);
@@ -46,11 +50,13 @@ static rf_status measure_bandwidth(rf_peak *out, rf_device *device, rf_buffer *f
     rf_sequence *sequence = NULL;
     double ms = 0;
     RF_TRY(rf_sequence_create(&sequence, device));
-    rf_status status = rf_emit(
-        sequence, &(rf_launch_desc){.program = "peak", .kernel = "stream",
-                                    .args = {RF_BUF(from), RF_BUF(to), RF_F32(2), RF_I32(count),
-                                             RF_I32(cpu ? rf_ceil_div((size_t)count, items) : 0)},
-                                    .global = {items}, .local = {local}});
+    rf_status status =
+        rf_emit(sequence, &(rf_launch_desc){.program = "peak",
+                                            .kernel = "stream",
+                                            .args = {RF_BUF(from), RF_BUF(to), RF_F32(2), RF_I32(count),
+                                                     RF_I32(cpu ? rf_ceil_div((size_t)count, items) : 0)},
+                                            .global = {items},
+                                            .local = {local}});
     if (status == RF_OK) status = best_ms(&ms, device, sequence);
     if (status == RF_OK) out->gbs = 2.0 * STREAM_BYTES / ms * 1e-6;
     rf_sequence_free(sequence);

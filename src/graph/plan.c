@@ -11,8 +11,8 @@ struct rf_plan {
     rf_lowered *lowered;
     rf_steps *steps;
     rf_arena *arena;
-    rf_buffer *loss_state;    /* class weights of the loss, ones by default; NULL where it takes none */
-    const rf_solver **taken;  /* by step */
+    rf_buffer *loss_state;     /* class weights of the loss, ones by default; NULL where it takes none */
+    const rf_solver **taken;   /* by step */
     const rf_solver **trusted; /* solvers that were checked in this process: new kernels are checked once */
     int trusted_count;
 };
@@ -35,18 +35,24 @@ static rf_status make_loss_state(rf_plan *plan) {
     size_t count = rf_param_storage(&specs[0]);
     float *weights = rf_alloc(count, sizeof *weights);
     if (weights == NULL) return RF_E_MEMORY;
-    for (size_t i = 0; i < count; i++) weights[i] = plan->desc.class_weights != NULL ? plan->desc.class_weights[i] : 1.0f;
+    for (size_t i = 0; i < count; i++)
+        weights[i] = plan->desc.class_weights != NULL ? plan->desc.class_weights[i] : 1.0f;
     rf_status status = rf_buffer_create(&plan->loss_state, plan->desc.device, count * sizeof *weights);
     if (status == RF_OK) status = rf_buffer_write(plan->loss_state, 0, weights, count * sizeof *weights);
     free(weights);
     return status;
 }
 
-static rf_buffer *tensor_buffer(const rf_plan *plan, int id) { return id >= 0 ? plan->steps->tensors[id].buffer : NULL; }
+static rf_buffer *tensor_buffer(const rf_plan *plan, int id) {
+    return id >= 0 ? plan->steps->tensors[id].buffer : NULL;
+}
 
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
-    rf_lower_desc lower = {.model = desc->model, .batch = desc->batch, .training = desc->training,
-                           .smoothing = desc->label_smoothing, .info = rf_device_describe(desc->device)};
+    rf_lower_desc lower = {.model = desc->model,
+                           .batch = desc->batch,
+                           .training = desc->training,
+                           .smoothing = desc->label_smoothing,
+                           .info = rf_device_describe(desc->device)};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));
     rf_plan *plan = rf_alloc(1, sizeof *plan);
@@ -56,20 +62,25 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     rf_status status = rf_tuning_load(&tuning, lower.info);
     if (status == RF_OK) status = rf_lower(&plan->lowered, &lower);
     if (status == RF_OK)
-        status = rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device, tuning);
+        status =
+            rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device, tuning);
     if (status == RF_OK)
-        status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors, (size_t)plan->steps->tensor_count);
+        status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors,
+                                 (size_t)plan->steps->tensor_count);
     if (status == RF_OK) status = make_loss_state(plan);
     if (status == RF_OK && desc->training && plan->steps->loss >= 0)
-        status = rf_buffer_write(tensor_buffer(plan, plan->steps->loss_gradient), 0, &desc->loss_gradient, sizeof(float));
+        status = rf_buffer_write(tensor_buffer(plan, plan->steps->loss_gradient), 0, &desc->loss_gradient,
+                                 sizeof(float));
     if (status == RF_OK) {
         plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);
         plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
         if (plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
     }
     rf_tuning_free(tuning);
-    if (status == RF_OK) *out = plan;
-    else rf_plan_free(plan);
+    if (status == RF_OK)
+        *out = plan;
+    else
+        rf_plan_free(plan);
     return status;
 }
 
@@ -84,24 +95,38 @@ void rf_plan_free(rf_plan *plan) {
     free(plan);
 }
 
-rf_buffer *rf_plan_images(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->images); }
-rf_buffer *rf_plan_labels(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->labels); }
-rf_buffer *rf_plan_scores(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->scores); }
-rf_buffer *rf_plan_loss(const rf_plan *plan) { return tensor_buffer(plan, plan->steps->loss); }
-size_t rf_plan_memory_bytes(const rf_plan *plan) { return rf_arena_bytes(plan->arena); }
+rf_buffer *rf_plan_images(const rf_plan *plan) {
+    return tensor_buffer(plan, plan->steps->images);
+}
+rf_buffer *rf_plan_labels(const rf_plan *plan) {
+    return tensor_buffer(plan, plan->steps->labels);
+}
+rf_buffer *rf_plan_scores(const rf_plan *plan) {
+    return tensor_buffer(plan, plan->steps->scores);
+}
+rf_buffer *rf_plan_loss(const rf_plan *plan) {
+    return tensor_buffer(plan, plan->steps->loss);
+}
+size_t rf_plan_memory_bytes(const rf_plan *plan) {
+    return rf_arena_bytes(plan->arena);
+}
 
-/* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few per node. */
+/* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few
+ * per node. */
 static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) {
     const rf_model *model = plan->desc.model;
     int low = 0, high = model->parameter_count;
     while (low < high) { /* the first parameter of this node */
         int middle = (low + high) / 2;
-        if (model->parameters[middle].node < model_node) low = middle + 1;
-        else high = middle;
+        if (model->parameters[middle].node < model_node)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (int i = low; i < model->parameter_count && model->parameters[i].node == model_node; i++) {
         const rf_parameter *p = &model->parameters[i];
-        if (p->is_state) t->state[p->slot] = plan->desc.weights->value[i];
+        if (p->is_state)
+            t->state[p->slot] = plan->desc.weights->value[i];
         else {
             t->param[p->slot] = plan->desc.weights->value[i];
             t->grad[p->slot] = plan->desc.weights->gradient[i];
@@ -110,16 +135,20 @@ static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) 
 }
 
 static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
-    rf_tensors t = {.y = tensor_buffer(plan, step->y), .dy = tensor_buffer(plan, step->dy),
-                    .saved = tensor_buffer(plan, step->saved), .work = tensor_buffer(plan, step->work),
+    rf_tensors t = {.y = tensor_buffer(plan, step->y),
+                    .dy = tensor_buffer(plan, step->dy),
+                    .saved = tensor_buffer(plan, step->saved),
+                    .work = tensor_buffer(plan, step->work),
                     .rng = plan->desc.rng};
     int model_node = plan->lowered->nodes[step->node].model_node;
     for (int i = 0; i < RF_MAX_INPUTS; i++) {
         t.x[i] = tensor_buffer(plan, step->x[i]);
         t.dx[i] = tensor_buffer(plan, step->dx[i]);
     }
-    if (model_node >= 0) bind_parameters(plan, &t, model_node);
-    else t.state[0] = plan->loss_state;
+    if (model_node >= 0)
+        bind_parameters(plan, &t, model_node);
+    else
+        t.state[0] = plan->loss_state;
     return t;
 }
 
@@ -140,8 +169,8 @@ static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *
     return RF_OK;
 }
 
-static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step *step, const rf_tensors *tensors,
-                            const rf_choice *choice) {
+static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step *step,
+                            const rf_tensors *tensors, const rf_choice *choice) {
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_status status = choice->solver->prepare(sequence, &step->problem, info, tensors, &choice->config);
@@ -156,11 +185,13 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const rf_problem *problem = &step->problem;
-    const char *name = plan->lowered->nodes[step->node].name, *direction = rf_direction_names[step->direction];
+    const char *name = plan->lowered->nodes[step->node].name,
+               *direction = rf_direction_names[step->direction];
     rf_tensors tensors = bind(plan, step);
     for (int i = 0; i < step->choice_count; i++) {
         const rf_choice *choice = &step->choices[i];
-        if (choice->workspace_bytes > step->choices[0].workspace_bytes) continue; /* made for the first choice */
+        if (choice->workspace_bytes > step->choices[0].workspace_bytes)
+            continue; /* made for the first choice */
         rf_sequence_label(sequence, "%s.%s.%s", name, direction, choice->solver->name);
         rf_status status = try_choice(plan, sequence, step, &tensors, choice);
         plan->taken[index] = choice->solver;
@@ -188,7 +219,9 @@ rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
     return emit_range(plan, sequence, plan->steps->backward, plan->steps->count);
 }
 
-size_t rf_plan_step_count(const rf_plan *plan) { return (size_t)plan->steps->count; }
+size_t rf_plan_step_count(const rf_plan *plan) {
+    return (size_t)plan->steps->count;
+}
 
 const rf_step *rf_plan_step(const rf_plan *plan, size_t index, const char **name, const rf_solver **solver) {
     const rf_step *step = &plan->steps->steps[index];

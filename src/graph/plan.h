@@ -8,13 +8,13 @@
 
 typedef struct rf_plan rf_plan;
 typedef struct rf_plan_desc {
-    rf_device *device;      /* borrowed, as all here: outlives the plan */
+    rf_device *device; /* borrowed, as all here: outlives the plan */
     const rf_model *model;
-    rf_weights *weights;    /* of the same model; shared between plans */
-    rf_buffer *rng;         /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
+    rf_weights *weights; /* of the same model; shared between plans */
+    rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
     int batch;
-    bool training;          /* batch statistics, dropout, and a backward pass */
-    const char *loss;       /* an op that is a loss; NULL: none */
+    bool training;    /* batch statistics, dropout, and a backward pass */
+    const char *loss; /* an op that is a loss; NULL: none */
     double label_smoothing;
     const float *class_weights; /* one a class, or NULL */
     float loss_gradient;        /* d / d loss that backward starts from: 1, or 1/accumulation steps */
@@ -23,16 +23,17 @@ typedef struct rf_plan_desc {
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc);
 void rf_plan_free(rf_plan *plan);
 
-/* The device memory a caller fills or reads: images (N,H,W,C), labels (N) int32, scores, the mean loss (1). */
+/* The device memory a caller fills or reads: images (N,H,W,C), labels (N) int32, scores, the mean loss (1).
+ */
 rf_buffer *rf_plan_images(const rf_plan *plan);
 rf_buffer *rf_plan_labels(const rf_plan *plan);
 rf_buffer *rf_plan_scores(const rf_plan *plan);
 rf_buffer *rf_plan_loss(const rf_plan *plan);
 size_t rf_plan_memory_bytes(const rf_plan *plan);
 
-/* Appends the launches of the forward (backward) pass.  A solver that does not compile, or that disagrees with the
- * reference when its kernels are new on this device, gives way to the next one and at last to the reference, and the
- * device's quarantine list says so. */
+/* Appends the launches of the forward (backward) pass.  A solver that does not compile, or that disagrees
+ * with the reference when its kernels are new on this device, gives way to the next one and at last to the
+ * reference, and the device's quarantine list says so. */
 rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence);
 rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence);
 

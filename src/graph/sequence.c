@@ -48,7 +48,9 @@ void rf_sequence_free(rf_sequence *sequence) {
     free(sequence);
 }
 
-rf_device *rf_sequence_device(const rf_sequence *sequence) { return sequence->device; }
+rf_device *rf_sequence_device(const rf_sequence *sequence) {
+    return sequence->device;
+}
 
 void rf_sequence_label(rf_sequence *sequence, const char *format, ...) {
     va_list args;
@@ -78,7 +80,8 @@ static launch *append(rf_sequence *sequence, const char *kernel_name, double flo
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc) {
     launch *l = append(sequence, desc->kernel, desc->flops, desc->bytes);
     if (l == NULL) return RF_E_MEMORY;
-    rf_status status = rf_kernel_create(&l->kernel, sequence->device, desc->program, desc->kernel, desc->options);
+    rf_status status =
+        rf_kernel_create(&l->kernel, sequence->device, desc->program, desc->kernel, desc->options);
     if (status == RF_OK) status = rf_kernel_set_args(l->kernel, desc->args);
     if (status != RF_OK) {
         rf_sequence_truncate(sequence, sequence->count - 1);
@@ -136,7 +139,8 @@ static rf_status run_host(const launch *l) {
     rf_status status = RF_OK;
     void *data[TENSOR_COUNT] = {NULL};
     size_t mapped = 0;
-    if (l->buffer_count > TENSOR_COUNT) return rf_fail(RF_E_USAGE, "a host call over %zu buffers", l->buffer_count);
+    if (l->buffer_count > TENSOR_COUNT)
+        return rf_fail(RF_E_USAGE, "a host call over %zu buffers", l->buffer_count);
     for (; mapped < l->buffer_count && status == RF_OK; mapped++) {
         bool again = false; /* the same buffer twice (in place): map once */
         for (size_t j = 0; j < mapped && !again; j++)
@@ -157,7 +161,8 @@ static rf_status run_host(const launch *l) {
 rf_status rf_sequence_run(rf_sequence *sequence) {
     for (size_t i = 0; i < sequence->count; i++) {
         launch *l = &sequence->launches[i];
-        rf_status status = l->kernel != NULL ? rf_kernel_launch(l->kernel, l->global, l->local, NULL) : run_host(l);
+        rf_status status =
+            l->kernel != NULL ? rf_kernel_launch(l->kernel, l->global, l->local, NULL) : run_host(l);
         if (status != RF_OK) return rf_fail_prefix(status, "%s (%s)", l->label, l->kernel_name);
     }
     return RF_OK;
@@ -195,7 +200,9 @@ rf_status rf_sequence_run_profiled(rf_sequence *sequence) {
     return RF_OK;
 }
 
-size_t rf_sequence_count(const rf_sequence *sequence) { return sequence->count; }
+size_t rf_sequence_count(const rf_sequence *sequence) {
+    return sequence->count;
+}
 
 const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t index) {
     launch *l = &sequence->launches[index];
@@ -206,7 +213,8 @@ const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t
 
 bool rf_sequence_is_new(const rf_sequence *sequence, size_t first) {
     for (size_t i = first; i < sequence->count; i++)
-        if (sequence->launches[i].kernel != NULL && rf_kernel_is_new(sequence->launches[i].kernel)) return true;
+        if (sequence->launches[i].kernel != NULL && rf_kernel_is_new(sequence->launches[i].kernel))
+            return true;
     return false;
 }
 

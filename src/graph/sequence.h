@@ -1,5 +1,5 @@
-/* A sequence: launches in order, each with its arguments set, run as often as wanted without the host waiting.
- * A launch is a kernel on the device, or a host function where the reference does the work. */
+/* A sequence: launches in order, each with its arguments set, run as often as wanted without the host
+ * waiting. A launch is a kernel on the device, or a host function where the reference does the work. */
 #ifndef RF_GRAPH_SEQUENCE_H
 #define RF_GRAPH_SEQUENCE_H
 
@@ -12,7 +12,8 @@ rf_status rf_sequence_create(rf_sequence **out, rf_device *device);
 void rf_sequence_free(rf_sequence *sequence);
 rf_device *rf_sequence_device(const rf_sequence *sequence);
 
-/* Names what the following launches belong to ("conv1 forward conv_tile"): for traces and messages. Copied. */
+/* Names what the following launches belong to ("conv1 forward conv_tile"): for traces and messages. Copied.
+ */
 void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
 
 /* Appends a host call; context is copied.  On a device the buffers are mapped for the call. */
@@ -29,10 +30,10 @@ rf_status rf_sequence_run(rf_sequence *sequence);
  * profiling on). */
 typedef struct rf_launch_profile {
     const char *label, *kernel;
-    double flops, bytes;  /* of one run */
-    double time_ms;       /* sum over `runs` */
-    double start_ms;      /* of the last run, on the device's clock */
-    double last_ms;       /* duration of the last run */
+    double flops, bytes; /* of one run */
+    double time_ms;      /* sum over `runs` */
+    double start_ms;     /* of the last run, on the device's clock */
+    double last_ms;      /* duration of the last run */
     int runs;
 } rf_launch_profile;
 rf_status rf_sequence_run_profiled(rf_sequence *sequence);

@@ -18,7 +18,8 @@ static void lay_out(rf_weights *w, const rf_model *model) {
 
 static rf_status upload(rf_weights *w, const rf_model *model) {
     rf_status status = RF_OK;
-    float *trained = rf_alloc(w->trained_floats, sizeof(float)), *states = rf_alloc(w->state_floats, sizeof(float));
+    float *trained = rf_alloc(w->trained_floats, sizeof(float)),
+          *states = rf_alloc(w->state_floats, sizeof(float));
     if (trained == NULL || states == NULL) status = RF_E_MEMORY;
     for (int i = 0; i < w->count && status == RF_OK; i++) {
         const rf_parameter *p = &model->parameters[i];
@@ -36,7 +37,8 @@ static rf_status make_regions(rf_weights *w, const rf_model *model) {
         const rf_parameter *p = &model->parameters[i];
         size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&p->spec) * sizeof(float);
         RF_TRY(rf_buffer_region(&w->value[i], p->is_state ? w->states : w->params, offset, bytes));
-        if (!p->is_state && w->grads != NULL) RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
+        if (!p->is_state && w->grads != NULL)
+            RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
     }
     return RF_OK;
 }
@@ -63,8 +65,10 @@ rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model 
     if (status == RF_OK) status = make_regions(w, model);
     if (status == RF_OK) status = upload(w, model);
 done:
-    if (status == RF_OK) *out = w;
-    else rf_weights_free(w);
+    if (status == RF_OK)
+        *out = w;
+    else
+        rf_weights_free(w);
     return status;
 }
 
@@ -85,7 +89,8 @@ void rf_weights_free(rf_weights *w) {
 
 rf_status rf_weights_export(rf_weights *w, rf_model *model) {
     if (model->parameter_count != w->count)
-        return rf_fail(RF_E_SHAPE, "the model has %d parameters, the trainer's has %d", model->parameter_count, w->count);
+        return rf_fail(RF_E_SHAPE, "the model has %d parameters, the trainer's has %d",
+                       model->parameter_count, w->count);
     for (int i = 0; i < w->count; i++) {
         rf_parameter *p = &model->parameters[i];
         size_t bytes = rf_param_storage(&p->spec) * sizeof(float);

@@ -1,18 +1,19 @@
-/* A model's parameters on a device: one flat buffer for all of them, one for their gradients, one for the buffers of
- * batch norm.  Each parameter starts at a multiple of `grain` floats, in its storage layout; the gaps stay zero. */
+/* A model's parameters on a device: one flat buffer for all of them, one for their gradients, one for the
+ * buffers of batch norm.  Each parameter starts at a multiple of `grain` floats, in its storage layout; the
+ * gaps stay zero. */
 #ifndef RF_GRAPH_WEIGHTS_H
 #define RF_GRAPH_WEIGHTS_H
 
 #include "graph/model.h"
 
 typedef struct rf_weights {
-    rf_device *device;                    /* borrowed: outlives this */
-    size_t grain;                         /* floats */
-    size_t trained_floats, state_floats;  /* of the flat buffers; multiples of grain, at least one grain */
-    rf_buffer *params, *grads, *states;   /* the flat buffers */
-    int count;                            /* the model's parameters */
-    size_t *offset;                       /* floats from the start of params (or states) */
-    rf_buffer **value, **gradient;        /* regions; gradient is NULL for states */
+    rf_device *device;                   /* borrowed: outlives this */
+    size_t grain;                        /* floats */
+    size_t trained_floats, state_floats; /* of the flat buffers; multiples of grain, at least one grain */
+    rf_buffer *params, *grads, *states;  /* the flat buffers */
+    int count;                           /* the model's parameters */
+    size_t *offset;                      /* floats from the start of params (or states) */
+    rf_buffer **value, **gradient;       /* regions; gradient is NULL for states */
 } rf_weights;
 
 /* Lays out, allocates and uploads the model's values.  with_gradients: false for a plan that only infers. */

@@ -2,8 +2,8 @@
  *
  * Memory layouts, everywhere on every device (float32):
  *   activations   channels-last: (N,H,W,C)
- *   RF_LAYOUT_PANEL  weights (K,C,R,S) as [ceil(K/16)][R][S][C][16], the last panel padded with zeros, which stay
- *                 zero: kernels write zero gradients there.  A linear layer on a flattened (C,H,W) map is the same with
+ *   RF_LAYOUT_PANEL  weights (K,C,R,S) as [ceil(K/16)][R][S][C][16], the last panel padded with zeros, which
+ * stay zero: kernels write zero gradients there.  A linear layer on a flattened (C,H,W) map is the same with
  *                 R=H, S=W, so that flattening is free.
  *   RF_LAYOUT_RSCK   weights of grouped convolutions (K,C/groups,R,S) as [R][S][C/groups][K]
  *   RF_LAYOUT_PLAIN  vectors, as they are
@@ -16,15 +16,21 @@
 
 enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
 
-/* A batch of maps.  flat: a person sees it as (N, C*H*W), in PyTorch's order; memory is (N,H,W,C) all the same. */
+/* A batch of maps.  flat: a person sees it as (N, C*H*W), in PyTorch's order; memory is (N,H,W,C) all the
+ * same. */
 typedef struct rf_shape {
     int n, c, h, w;
     bool flat;
 } rf_shape;
-static inline size_t rf_shape_count(rf_shape s) { return (size_t)s.n * s.c * s.h * s.w; }
-static inline size_t rf_shape_pixels(rf_shape s) { return (size_t)s.n * s.h * s.w; }
+static inline size_t rf_shape_count(rf_shape s) {
+    return (size_t)s.n * s.c * s.h * s.w;
+}
+static inline size_t rf_shape_pixels(rf_shape s) {
+    return (size_t)s.n * s.h * s.w;
+}
 
-/* Every attribute that any op has, with its type; an op's table says which it takes, their defaults and bounds. */
+/* Every attribute that any op has, with its type; an op's table says which it takes, their defaults and
+ * bounds. */
 #define RF_ATTR_MAP(X)                                                                                       \
     X(out, INT)                                                                                              \
     X(kernel, PAIR)                                                                                          \
@@ -64,17 +70,25 @@ typedef struct rf_attr_spec {
     bool required;
 } rf_attr_spec;
 #define RF_ATTR(name_, type_, def_, min_, max_)                                                              \
-    {.name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .def = def_, .min = min_, .max = max_}
+    {                                                                                                        \
+        .name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .def = def_,           \
+        .min = min_, .max = max_                                                                             \
+    }
 #define RF_ATTR_REQUIRED(name_, type_, min_, max_)                                                           \
-    {.name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .min = min_, .max = max_,   \
-     .required = true}
-#define RF_ATTR_END {.name = NULL}
+    {                                                                                                        \
+        .name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .min = min_,           \
+        .max = max_, .required = true                                                                        \
+    }
+#define RF_ATTR_END                                                                                          \
+    { .name = NULL }
 
-/* Fused onto an op's output: y = act(op(x)); and, for batch norm, y = act(op(x0) + x1).  backward sees dy of y. */
+/* Fused onto an op's output: y = act(op(x)); and, for batch norm, y = act(op(x0) + x1).  backward sees dy of
+ * y. */
 typedef enum rf_act { RF_ACT_NONE, RF_ACT_RELU, RF_ACT_RELU6 } rf_act;
 
 typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF_DIRECTIONS } rf_direction;
-extern const char *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
+extern const char
+    *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
 
 typedef struct rf_op rf_op;
 
@@ -92,7 +106,11 @@ typedef struct rf_problem {
 } rf_problem;
 
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
-typedef enum rf_init { RF_INIT_ZERO, RF_INIT_ONE, RF_INIT_FAN_IN } rf_init; /* FAN_IN: U(-1/sqrt(f), 1/sqrt(f)) */
+typedef enum rf_init {
+    RF_INIT_ZERO,
+    RF_INIT_ONE,
+    RF_INIT_FAN_IN
+} rf_init; /* FAN_IN: U(-1/sqrt(f), 1/sqrt(f)) */
 typedef struct rf_param_spec {
     const char *name; /* "weight", "bias", "running_mean": PyTorch's */
     int rank, dim[4]; /* as PyTorch stores it: (K,C,R,S), (out,in), (n) */
@@ -109,9 +127,10 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
 /* The memory of one node.  What a direction may touch:
  *   forward          reads x, param, state; writes y, saved, state (training)
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
- *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after backward_params)
- * An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work: scratch of the solver.
- * rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same buffers. */
+ *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
+ * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
+ * scratch of the solver. rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same
+ * buffers. */
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
@@ -130,7 +149,7 @@ typedef struct rf_launch_desc {
     const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL */
     rf_arg args[RF_MAX_ARGS];               /* ended by RF_ARG_END, that is by zeros */
     size_t global[3], local[3];             /* zeros: 1 */
-    double flops, bytes;                    /* useful work: FLOPs of the direct form; bytes that must move once */
+    double flops, bytes; /* useful work: FLOPs of the direct form; bytes that must move once */
 } rf_launch_desc;
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
 
@@ -149,9 +168,11 @@ typedef struct rf_solver {
     unsigned devices; /* rf_device_kind bits that it suits; it must be right on every kind */
     int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
-    const rf_tunable *tunables;                                                /* ended by name NULL; or NULL */
-    void (*choose)(rf_config *config, const rf_problem *problem, const rf_device_info *info); /* defaults; or NULL */
-    size_t (*workspace)(const rf_problem *problem, const rf_device_info *info, const rf_config *config); /* bytes */
+    const rf_tunable *tunables; /* ended by name NULL; or NULL */
+    void (*choose)(rf_config *config, const rf_problem *problem,
+                   const rf_device_info *info); /* defaults; or NULL */
+    size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,
+                        const rf_config *config); /* bytes */
     rf_status (*prepare)(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *tensors, const rf_config *config);
 } rf_solver;
@@ -165,12 +186,12 @@ typedef struct rf_case { /* a sample for op_conformance and validate */
     const char *label;   /* "5x5 stride 2 odd" */
     rf_attrs attrs;      /* complete: defaults are not filled in; use op tables' macros */
     rf_act act;
-    int inputs;          /* 0: the op's minimum */
+    int inputs; /* 0: the op's minimum */
     rf_shape x[4];
-    bool accumulate;     /* for every dx */
-    bool inference;      /* training is false: forward only */
-    float offset;        /* added to x[0], to test sums that cancel */
-    bool large;          /* left out of quick runs (Oclgrind, self-check) */
+    bool accumulate; /* for every dx */
+    bool inference;  /* training is false: forward only */
+    float offset;    /* added to x[0], to test sums that cancel */
+    bool large;      /* left out of quick runs (Oclgrind, self-check) */
 } rf_case;
 
 struct rf_op {
@@ -179,26 +200,30 @@ struct rf_op {
     int label_input; /* index+1 of the input that holds int32 class labels; 0: none */
     bool is_loss;    /* y is one number: the mean loss of the batch */
     bool x_in_backward, y_in_backward;
-    bool in_place;   /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
-    bool alias;      /* y is x[0] as it lies (flatten): no kernels at all */
+    bool
+        in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
+    bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */
     bool passes_gradient; /* every dx[i] is dy as it is (add): no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
-    const char *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
-    /* Sets problem->y from x and attrs; errors RF_E_SHAPE say the numbers ("input is 3x3, kernel 5x5 needs 5x5"). */
+    const char
+        *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
+    /* Sets problem->y from x and attrs; errors RF_E_SHAPE say the numbers ("input is 3x3, kernel 5x5 needs
+     * 5x5"). */
     rf_status (*infer)(rf_problem *problem);
     int (*params)(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]); /* NULL: none */
     int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
     size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
-    bool (*fuses)(const rf_problem *problem, rf_act act, bool residual); /* can take act / a residual x[1]; NULL: no */
+    bool (*fuses)(const rf_problem *problem, rf_act act,
+                  bool residual);               /* can take act / a residual x[1]; NULL: no */
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
     const rf_solver *const *solvers;            /* ended by NULL */
     const rf_case *cases;                       /* ended by label NULL */
 };
 
-const rf_op *rf_op_find(const char *name);            /* NULL: no such op */
-const rf_op *rf_op_at(size_t index);                  /* NULL past the end */
+const rf_op *rf_op_find(const char *name); /* NULL: no such op */
+const rf_op *rf_op_at(size_t index);       /* NULL past the end */
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op);
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
 

@@ -1,4 +1,5 @@
-/* Every op there is.  This list is the only registration: X(symbol) stands for `const rf_op rf_op_<symbol>`. */
+/* Every op there is.  This list is the only registration: X(symbol) stands for `const rf_op rf_op_<symbol>`.
+ */
 #define RF_OP_LIST(X)                                                                                        \
     X(conv)                                                                                                  \
     X(linear)                                                                                                \

@@ -9,7 +9,9 @@ static int slots(const rf_optimizer_options *o) {
     return 2;
 }
 
-static bool decoupled(const rf_optimizer_options *o) { return strcmp(o->name, "adamw") == 0; }
+static bool decoupled(const rf_optimizer_options *o) {
+    return strcmp(o->name, "adamw") == 0;
+}
 
 static void factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *o, double lr, long t) {
     out[0] = (float)(lr / (1 - pow(o->beta1, (double)t)));
@@ -22,11 +24,14 @@ static void reference(const rf_update *u) {
     const rf_optimizer_options *o = u->options;
     bool apart = decoupled(o);
     float step = u->factors[0] * u->ratio, lr = u->factors[3] * u->ratio, decay = (float)o->weight_decay;
-    float one_minus_beta1 = (float)(1 - o->beta1), beta2 = (float)o->beta2, one_minus_beta2 = (float)(1 - o->beta2);
+    float one_minus_beta1 = (float)(1 - o->beta1), beta2 = (float)o->beta2,
+          one_minus_beta2 = (float)(1 - o->beta2);
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i], w = u->p[i];
-        if (apart) w *= 1 - lr * decay;
-        else if (decay != 0) d += decay * w;
+        if (apart)
+            w *= 1 - lr * decay;
+        else if (decay != 0)
+            d += decay * w;
         u->s0[i] += one_minus_beta1 * (d - u->s0[i]);
         u->s1[i] = beta2 * u->s1[i] + one_minus_beta2 * d * d;
         u->p[i] = w - step * (u->s0[i] / (sqrtf(u->s1[i]) / u->factors[2] + (float)o->eps));

@@ -42,7 +42,8 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
     rf_sequence *parts[] = {t->micro, t->update};
     RF_TRY(rf_device_profile(t->desc.device, true));
     for (int i = 0; i < runs; i++) {
-        const uint32_t zeros[3] = {0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
+        const uint32_t zeros[3] = {
+            0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
         RF_TRY(rf_buffer_write(t->control, 0, zeros, sizeof zeros));
         for (size_t p = 0; p < RF_COUNT(parts); p++) RF_TRY(rf_sequence_run_profiled(parts[p]));
     }
@@ -53,8 +54,11 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
         for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
             const rf_launch_profile *from = rf_sequence_profile(parts[p], i);
             rf_bench_row *row = &out->rows[out->row_count++];
-            *row = (rf_bench_row){.time_ms = from->time_ms / from->runs, .flops = from->flops, .bytes = from->bytes,
-                                  .start_ms = from->start_ms, .last_ms = from->last_ms};
+            *row = (rf_bench_row){.time_ms = from->time_ms / from->runs,
+                                  .flops = from->flops,
+                                  .bytes = from->bytes,
+                                  .start_ms = from->start_ms,
+                                  .last_ms = from->last_ms};
             snprintf(row->label, sizeof row->label, "%s", from->label);
             snprintf(row->kernel, sizeof row->kernel, "%s", from->kernel);
             out->flops += from->flops;

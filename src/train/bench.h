@@ -22,8 +22,8 @@ typedef struct rf_bench {
     size_t row_count;
 } rf_bench;
 
-/* Runs `steps` steps for the whole-step times (rate 0, as a range test runs them), then `runs` profiled ones.  The trainer's state is
- * as before afterwards. */
+/* Runs `steps` steps for the whole-step times (rate 0, as a range test runs them), then `runs` profiled ones.
+ * The trainer's state is as before afterwards. */
 rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs);
 void rf_bench_free(rf_bench *bench);
 

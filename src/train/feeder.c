@@ -1,5 +1,5 @@
-/* The data set on the device.  Where the images fit they are uploaded once, as bytes; else each batch is copied into
- * one of two staging buffers while the device still computes the steps before. */
+/* The data set on the device.  Where the images fit they are uploaded once, as bytes; else each batch is
+ * copied into one of two staging buffers while the device still computes the steps before. */
 #include "train/feeder.h"
 
 #include <stdlib.h>
@@ -66,8 +66,10 @@ rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset 
     f->staged_batch = batch;
     rf_status status = upload_scale(f, mean, std);
     if (status == RF_OK) status = make_memory(f);
-    if (status == RF_OK) *out = f;
-    else rf_feeder_free(f);
+    if (status == RF_OK)
+        *out = f;
+    else
+        rf_feeder_free(f);
     return status;
 }
 
@@ -126,17 +128,19 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
     double bytes = (double)g->batch * f->per_image * 5.0;
     rf_sequence_label(sequence, "feed");
     if (info->kind == RF_DEVICE_REFERENCE)
-        return rf_emit_host(sequence, gather_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0, bytes);
+        return rf_emit_host(sequence, gather_reference, &context, sizeof context, buffers, RF_COUNT(buffers),
+                            0, bytes);
     bool images = info->kind == RF_DEVICE_CPU;
     rf_launch_desc desc = {.program = "train",
                            .kernel = images ? "gather_images" : "gather_elements",
-                           .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]), RF_BUF(buffers[3]),
-                                    RF_BUF(buffers[4]), RF_BUF(buffers[5]), RF_BUF(buffers[6]), RF_I32(g->batch),
-                                    RF_I32(f->per_image), RF_I32(context.channels), RF_I32(context.word),
-                                    RF_I32(context.base)},
+                           .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
+                                    RF_BUF(buffers[3]), RF_BUF(buffers[4]), RF_BUF(buffers[5]),
+                                    RF_BUF(buffers[6]), RF_I32(g->batch), RF_I32(f->per_image),
+                                    RF_I32(context.channels), RF_I32(context.word), RF_I32(context.base)},
                            .bytes = bytes};
     size_t batch = (size_t)g->batch;
-    if (images) desc.global[0] = batch;
+    if (images)
+        desc.global[0] = batch;
     else {
         desc.local[0] = RF_MIN(64, info->max_work_group);
         desc.global[0] = rf_round_up((size_t)f->per_image, desc.local[0]);

@@ -6,10 +6,10 @@
 #include "rangefinder/dataset.h"
 
 typedef struct rf_feeder {
-    rf_device *device;         /* borrowed, as is dataset */
+    rf_device *device; /* borrowed, as is dataset */
     const rf_dataset *dataset;
-    int per_image;             /* bytes */
-    bool streaming;            /* the images do not fit: batches are gathered by the host as they are needed */
+    int per_image;  /* bytes */
+    bool streaming; /* the images do not fit: batches are gathered by the host as they are needed */
     rf_buffer *pixels, *labels, *scale_shift;
     /* streaming: one batch on the device, fed from two staging buffers on the host in turn */
     int staged_batch, turn;

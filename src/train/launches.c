@@ -1,4 +1,5 @@
-/* The launches of a training step: feed, forward, backward, sum of micro-batches, record, update, validation. */
+/* The launches of a training step: feed, forward, backward, sum of micro-batches, record, update, validation.
+ */
 #include <math.h>
 
 #include "train/trainer.h"
@@ -31,8 +32,10 @@ static void record_loss(uint32_t *control, float *losses, float sum) {
     value[RF_CONTROL_WEIGHT] = weight;
     value[RF_CONTROL_EMA] = average;
     if (smoothed < value[RF_CONTROL_BEST]) value[RF_CONTROL_BEST] = smoothed;
-    if (!isfinite(sum)) control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
-    else if (diverge > 0 && smoothed > diverge * value[RF_CONTROL_BEST]) control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
+    if (!isfinite(sum))
+        control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
+    else if (diverge > 0 && smoothed > diverge * value[RF_CONTROL_BEST])
+        control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
 }
 
 static void record_reference(const void *context, void *const *data) {
@@ -66,11 +69,16 @@ static void update_reference(const void *context, void *const *data) {
     const float *ratio = data[4], *factors = data[5];
     if (control[RF_CONTROL_STOP] != 0) return;
     for (size_t b = 0; b < u->blocks; b++)
-        u->optimizer->reference(&(rf_update){.p = data[0], .g = data[1], .s0 = data[2], .s1 = data[3],
-                                             .ratio = ratio[b],
-                                             .factors = factors + control[RF_CONTROL_CURRENT] * RF_STEP_FACTORS,
-                                             .begin = b * u->grain, .end = (b + 1) * u->grain,
-                                             .options = &u->options});
+        u->optimizer->reference(
+            &(rf_update){.p = data[0],
+                         .g = data[1],
+                         .s0 = data[2],
+                         .s1 = data[3],
+                         .ratio = ratio[b],
+                         .factors = factors + control[RF_CONTROL_CURRENT] * RF_STEP_FACTORS,
+                         .begin = b * u->grain,
+                         .end = (b + 1) * u->grain,
+                         .options = &u->options});
 }
 
 /* ---- launches ---- */
@@ -91,22 +99,29 @@ static rf_status emit_sum(rf_trainer *t, rf_sequence *sequence) {
     double bytes = 12.0 * (double)floats;
     rf_sequence_label(sequence, "accumulate");
     if (on_reference(t))
-        return rf_emit_host(sequence, sum_reference, &floats, sizeof floats, buffers, RF_COUNT(buffers), 0, bytes);
-    return rf_emit(sequence, &(rf_launch_desc){.program = "train", .kernel = "sum_gradients",
-                                               .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
-                                                        RF_I32(floats / 4)},
-                                               .global = {work_items(t, floats / 4)}, .bytes = bytes});
+        return rf_emit_host(sequence, sum_reference, &floats, sizeof floats, buffers, RF_COUNT(buffers), 0,
+                            bytes);
+    return rf_emit(sequence, &(rf_launch_desc){.program = "train",
+                                               .kernel = "sum_gradients",
+                                               .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]),
+                                                        RF_BUF(buffers[2]), RF_I32(floats / 4)},
+                                               .global = {work_items(t, floats / 4)},
+                                               .bytes = bytes});
 }
 
-static rf_status emit_record(rf_trainer *t, rf_sequence *sequence, rf_buffer *loss, const record_context *record) {
+static rf_status emit_record(rf_trainer *t, rf_sequence *sequence, rf_buffer *loss,
+                             const record_context *record) {
     rf_buffer *buffers[] = {loss, t->control, t->losses, t->rng};
     rf_sequence_label(sequence, "record");
     if (on_reference(t))
-        return rf_emit_host(sequence, record_reference, record, sizeof *record, buffers, RF_COUNT(buffers), 0, 0);
-    return rf_emit(sequence, &(rf_launch_desc){.program = "train", .kernel = "record",
-                                               .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
-                                                        RF_BUF(buffers[3]), RF_F32(record->share),
-                                                        RF_I32(record->micro), RF_I32(record->judge)}});
+        return rf_emit_host(sequence, record_reference, record, sizeof *record, buffers, RF_COUNT(buffers), 0,
+                            0);
+    return rf_emit(sequence,
+                   &(rf_launch_desc){.program = "train",
+                                     .kernel = "record",
+                                     .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
+                                              RF_BUF(buffers[3]), RF_F32(record->share),
+                                              RF_I32(record->micro), RF_I32(record->judge)}});
 }
 
 static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
@@ -118,10 +133,12 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
     double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->optimizer->slots(&t->desc.optimizer));
     rf_sequence_label(sequence, "update.%s", t->optimizer->name);
     if (on_reference(t))
-        return rf_emit_host(sequence, update_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0, bytes);
+        return rf_emit_host(sequence, update_reference, &context, sizeof context, buffers, RF_COUNT(buffers),
+                            0, bytes);
     bool cpu = rf_device_describe(t->desc.device)->kind == RF_DEVICE_CPU;
     size_t vectors = w->trained_floats / 8, items = work_items(t, vectors);
-    rf_launch_desc desc = {.program = "train", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
+    rf_launch_desc desc = {
+        .program = "train", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
     int n = 0;
     for (size_t i = 0; i < RF_COUNT(buffers); i++) desc.args[n++] = (rf_arg)RF_BUF(buffers[i]);
     desc.args[n++] = (rf_arg)RF_I32(vectors);
@@ -132,9 +149,14 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
 }
 
 static rf_status emit_micro(rf_trainer *t) {
-    rf_gather gather = {.order = t->order_table, .control = t->control, .images = rf_plan_images(t->plan),
-                        .labels = rf_plan_labels(t->plan), .batch = t->desc.batch, .word = RF_CONTROL_BATCH};
-    record_context record = {.share = 1.0f / (float)t->desc.accumulate, .micro = t->desc.accumulate,
+    rf_gather gather = {.order = t->order_table,
+                        .control = t->control,
+                        .images = rf_plan_images(t->plan),
+                        .labels = rf_plan_labels(t->plan),
+                        .batch = t->desc.batch,
+                        .word = RF_CONTROL_BATCH};
+    record_context record = {.share = 1.0f / (float)t->desc.accumulate,
+                             .micro = t->desc.accumulate,
                              .judge = t->desc.validation == 0};
     RF_TRY(rf_feeder_emit(t->feeder, t->micro, &gather));
     RF_TRY(rf_plan_emit_forward(t->plan, t->micro));
@@ -147,10 +169,15 @@ static rf_status emit_micro(rf_trainer *t) {
 static rf_status emit_validation(rf_trainer *t, int which) {
     const rf_validator *v = &t->validator[which], *whole = &t->validator[0];
     int batches = whole->batches + t->validator[1].batches;
-    rf_gather gather = {.order = t->validation_order, .control = t->control, .images = rf_plan_images(v->plan),
-                        .labels = rf_plan_labels(v->plan), .batch = v->batch, .word = RF_CONTROL_MICRO,
+    rf_gather gather = {.order = t->validation_order,
+                        .control = t->control,
+                        .images = rf_plan_images(v->plan),
+                        .labels = rf_plan_labels(v->plan),
+                        .batch = v->batch,
+                        .word = RF_CONTROL_MICRO,
                         .base = which == 0 ? 0 : whole->batches * (whole->batch - v->batch)};
-    record_context record = {.share = (float)((double)v->batch / t->desc.validation), .micro = -batches, .judge = true};
+    record_context record = {
+        .share = (float)((double)v->batch / t->desc.validation), .micro = -batches, .judge = true};
     RF_TRY(rf_feeder_emit(t->feeder, t->validate[which], &gather));
     RF_TRY(rf_plan_emit_forward(v->plan, t->validate[which]));
     return emit_record(t, t->validate[which], rf_plan_loss(v->plan), &record);

@@ -17,7 +17,16 @@ const char *const *rf_optimizer_names(void) {
     return names;
 }
 
-const rf_optimizer *rf_optimizer_at(size_t index) { return index < RF_COUNT(optimizers) ? optimizers[index] : NULL; }
+const rf_optimizer *rf_optimizer_at(size_t index) {
+    return index < RF_COUNT(optimizers) ? optimizers[index] : NULL;
+}
+
+void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t) {
+    (void)options;
+    out[0] = out[3] = (float)lr;
+    out[1] = t == 1;
+    out[2] = 1;
+}
 
 static rf_status check_range(const char *name, double value, double low, double high, const char *range) {
     if (value >= low && value < high) return RF_OK;
@@ -48,7 +57,8 @@ rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *o) {
     if (*out == NULL) {
         const char *near = rf_nearest(o->name, names, RF_COUNT(names));
         return rf_fail(RF_E_USAGE, "no optimizer '%s'%s%s%s; there are sgd, adam, adamw and rmsprop", o->name,
-                       near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+                       near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                       near != NULL ? "'?" : "");
     }
     if (!o->weight_decay_given && o->weight_decay == 0) o->weight_decay = (*out)->weight_decay;
     if (!o->beta1_given && o->beta1 == 0) o->beta1 = 0.9;

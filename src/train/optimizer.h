@@ -1,4 +1,5 @@
-/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C. */
+/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C.
+ */
 #ifndef RF_TRAIN_OPTIMIZER_H
 #define RF_TRAIN_OPTIMIZER_H
 
@@ -18,9 +19,10 @@ typedef struct rf_update {
 
 typedef struct rf_optimizer {
     const char *name, *summary;
-    double weight_decay, eps; /* PyTorch's defaults */
+    double weight_decay, eps;                          /* PyTorch's defaults */
     int (*slots)(const rf_optimizer_options *options); /* 0..2 float a parameter */
-    /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole life. */
+    /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole
+     * life. */
     void (*factors)(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
     void (*reference)(const rf_update *update);
     const char *kernel; /* in kernels/optimizer.clh */
@@ -37,6 +39,10 @@ typedef struct rf_optimizer {
 #define RF_OPTIMIZER_DECLARE(name) extern const rf_optimizer rf_optimizer_##name;
 RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
 #undef RF_OPTIMIZER_DECLARE
+
+/* The factors of an optimizer without bias corrections: the rate, and whether this is the first step of all.
+ */
+void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
 
 const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
 /* Finds it and fills in the defaults; errors RF_E_USAGE name the option and its range. */

@@ -3,14 +3,8 @@
 
 #include "train/optimizer.h"
 
-static int slots(const rf_optimizer_options *o) { return o->momentum != 0 ? 2 : 1; }
-
-static void factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *o, double lr, long t) {
-    (void)o;
-    out[0] = (float)lr;
-    out[1] = t == 1;
-    out[2] = 1;
-    out[3] = (float)lr;
+static int slots(const rf_optimizer_options *o) {
+    return o->momentum != 0 ? 2 : 1;
 }
 
 static void reference(const rf_update *u) {
@@ -38,7 +32,7 @@ const rf_optimizer rf_optimizer_rmsprop = {.name = "rmsprop",
                                            .summary = "gradient over the root of its mean square",
                                            .eps = 1e-8,
                                            .slots = slots,
-                                           .factors = factors,
+                                           .factors = rf_plain_factors,
                                            .reference = reference,
                                            .kernel = "rmsprop",
                                            .args = args};

@@ -1,5 +1,5 @@
-/* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control words,
- * `LAG` steps late; the device itself decides to stop, and its updates are masked from then on. */
+/* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control
+ * words, `LAG` steps late; the device itself decides to stop, and its updates are masked from then on. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,8 @@ static rf_status start_segment(run *r, size_t first, size_t steps) {
                               t->steps_done + (long)i + 1);
     size_t batches = steps * (size_t)t->desc.accumulate;
     rf_order_fill(t->order, t->order_host, batches);
-    RF_TRY(rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
+    RF_TRY(
+        rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
     RF_TRY(rf_buffer_write(t->factors, 0, factors, steps * RF_STEP_FACTORS * sizeof(float)));
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
 }
@@ -78,10 +79,13 @@ static void report(run *r, const uint32_t *words) {
     memcpy(&loss, &words[RF_CONTROL_LAST], sizeof loss);
     if (r->desc->progress == NULL || done == 0) return;
     double elapsed = rf_time_ms() - r->start_ms, per_step = elapsed / (double)done;
-    rf_range_test_progress progress = {
-        .step = (int)done, .steps = (int)r->desc->steps, .lr = r->desc->lr[done - 1], .loss = loss,
-        .images_per_second = (double)t->desc.batch * t->desc.accumulate * 1e3 / RF_MAX(per_step, 1e-6),
-        .remaining_ms = per_step * (double)(r->desc->steps - done)};
+    rf_range_test_progress progress = {.step = (int)done,
+                                       .steps = (int)r->desc->steps,
+                                       .lr = r->desc->lr[done - 1],
+                                       .loss = loss,
+                                       .images_per_second = (double)t->desc.batch * t->desc.accumulate * 1e3 /
+                                                            RF_MAX(per_step, 1e-6),
+                                       .remaining_ms = per_step * (double)(r->desc->steps - done)};
     if (!r->desc->progress(r->desc->progress_context, &progress)) r->cancelled = true;
 }
 
@@ -115,10 +119,12 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     return RF_OK;
 }
 
-rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer, const rf_run_desc *desc) {
+rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer,
+                             const rf_run_desc *desc) {
     run r = {.trainer = trainer, .desc = desc, .loss = loss, .start_ms = rf_time_ms()};
     rf_status status = start_control(&r);
-    for (size_t first = 0; first < desc->steps && status == RF_OK && r.stop == 0 && !r.cancelled; first += RF_SEGMENT)
+    for (size_t first = 0; first < desc->steps && status == RF_OK && r.stop == 0 && !r.cancelled;
+         first += RF_SEGMENT)
         status = run_segment(&r, first, RF_MIN(desc->steps - first, (size_t)RF_SEGMENT));
     for (int i = 0; i < LAG; i++) { /* after a failure: the device may still write into r.words */
         if (r.event[i] == NULL) continue;
@@ -143,7 +149,8 @@ rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss
     rf_run_desc desc = {.lr = rates, .steps = (size_t)steps};
     rf_status status = rf_trainer_execute(&result, losses, trainer, &desc);
     if (status == RF_OK && result.stop == RF_STOP_NOT_FINITE)
-        status = rf_fail(RF_E_FAILED, "the loss is not finite at step %zu of %d at rate %g", result.steps, steps, lr);
+        status = rf_fail(RF_E_FAILED, "the loss is not finite at step %zu of %d at rate %g", result.steps,
+                         steps, lr);
     for (size_t i = 0; loss != NULL && i < (size_t)steps; i++) loss[i] = i < result.steps ? losses[i] : NAN;
     free(rates);
     return status;

@@ -1,14 +1,9 @@
-/* Stochastic gradient descent with momentum, dampening, Nesterov and weight decay, as torch.optim.SGD does it. */
+/* Stochastic gradient descent with momentum, dampening, Nesterov and weight decay, as torch.optim.SGD does
+ * it. */
 #include "train/optimizer.h"
 
-static int slots(const rf_optimizer_options *o) { return o->momentum != 0; }
-
-static void factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *o, double lr, long t) {
-    (void)o;
-    out[0] = (float)lr;
-    out[1] = t == 1;
-    out[2] = 1;
-    out[3] = (float)lr;
+static int slots(const rf_optimizer_options *o) {
+    return o->momentum != 0;
 }
 
 static void reference(const rf_update *u) {
@@ -28,7 +23,8 @@ static void reference(const rf_update *u) {
 }
 
 static int args(rf_arg out[8], const rf_optimizer_options *o) {
-    rf_arg own[] = {RF_F32(o->momentum), RF_F32(1 - o->dampening), RF_F32(o->weight_decay), RF_I32(o->nesterov)};
+    rf_arg own[] = {RF_F32(o->momentum), RF_F32(1 - o->dampening), RF_F32(o->weight_decay),
+                    RF_I32(o->nesterov)};
     for (size_t i = 0; i < RF_COUNT(own); i++) out[i] = own[i];
     return RF_COUNT(own);
 }
@@ -37,7 +33,7 @@ const rf_optimizer rf_optimizer_sgd = {.name = "sgd",
                                        .summary = "gradient descent, with momentum if asked for",
                                        .eps = 1e-8,
                                        .slots = slots,
-                                       .factors = factors,
+                                       .factors = rf_plain_factors,
                                        .reference = reference,
                                        .kernel = "sgd",
                                        .args = args};

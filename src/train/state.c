@@ -4,7 +4,8 @@
 
 #include "train/trainer.h"
 
-/* Everything on the device that training changes and that outlives a run.  NULL where the optimizer has no slot. */
+/* Everything on the device that training changes and that outlives a run.  NULL where the optimizer has no
+ * slot. */
 static void state_buffers(rf_buffer *out[5], const rf_trainer *t) {
     rf_buffer *all[5] = {t->weights->params, t->weights->states, t->slot[0], t->slot[1], t->rng};
     memcpy(out, all, sizeof all);

@@ -15,14 +15,18 @@ static rf_status check_desc(rf_trainer_desc *d) {
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
     if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
-        return rf_fail(RF_E_USAGE, "batch %d, accumulate %d, validation %d: batch and accumulate must be at least 1, validation 0",
-                       d->batch, d->accumulate, d->validation);
-    if (data->channels > 16) return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
-    if (images->channels != data->channels || images->height != data->height || images->width != data->width ||
-        images->classes < data->classes)
-        return rf_fail(RF_E_SHAPE, "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
-                       images->channels, images->height, images->width, images->classes, data->channels, data->height,
-                       data->width, data->classes);
+        return rf_fail(
+            RF_E_USAGE,
+            "batch %d, accumulate %d, validation %d: batch and accumulate must be at least 1, validation 0",
+            d->batch, d->accumulate, d->validation);
+    if (data->channels > 16)
+        return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
+    if (images->channels != data->channels || images->height != data->height ||
+        images->width != data->width || images->classes < data->classes)
+        return rf_fail(RF_E_SHAPE,
+                       "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
+                       images->channels, images->height, images->width, images->classes, data->channels,
+                       data->height, data->width, data->classes);
     if (!(d->label_smoothing >= 0 && d->label_smoothing <= 1))
         return rf_fail(RF_E_USAGE, "label smoothing is %g; it must lie in 0..1", d->label_smoothing);
     return RF_OK;
@@ -33,10 +37,13 @@ static rf_status set_normalisation(rf_trainer *t) {
     if (t->desc.mean == NULL || t->desc.std == NULL) rf_dataset_statistics(data, t->mean, t->std);
     for (int c = 0; c < data->channels; c++) {
         if (t->desc.mean != NULL) t->mean[c] = t->desc.mean[c];
-        if (t->desc.std != NULL) t->std[c] = t->desc.std[c];
-        else if (t->std[c] == 0) t->std[c] = 1; /* a channel of one colour */
+        if (t->desc.std != NULL)
+            t->std[c] = t->desc.std[c];
+        else if (t->std[c] == 0)
+            t->std[c] = 1; /* a channel of one colour */
         if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || t->std[c] <= 0)
-            return rf_fail(RF_E_USAGE, "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
+            return rf_fail(RF_E_USAGE,
+                           "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
                            t->mean[c], t->std[c]);
     }
     return RF_OK;
@@ -53,7 +60,8 @@ static rf_status make_ratios(rf_trainer *t) {
     for (size_t b = 0; b < blocks && status == RF_OK; b++) ratio[b] = 1;
     for (int i = 0; i < w->count && status == RF_OK; i++) {
         if (model->parameters[i].is_state) continue;
-        size_t first = w->offset[i] / w->grain, count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->grain);
+        size_t first = w->offset[i] / w->grain,
+               count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->grain);
         for (size_t g = 0; g < t->desc.group_count; g++) {
             if (fnmatch(t->desc.groups[g].pattern, model->parameters[i].name, 0) != 0) continue;
             for (size_t b = first; b < first + count; b++) ratio[b] = (float)t->desc.groups[g].ratio;
@@ -66,9 +74,10 @@ static rf_status make_ratios(rf_trainer *t) {
             status = rf_fail(RF_E_USAGE, "group '%s' has ratio %g; it must be a number of 0 or above",
                              t->desc.groups[g].pattern, t->desc.groups[g].ratio);
         else if (!used[g])
-            status = rf_fail(RF_E_USAGE, "group '%s' matches no parameter (or an earlier group takes them all); they are "
-                             "called like '%s'", t->desc.groups[g].pattern,
-                             w->count > 0 ? model->parameters[0].name : "");
+            status = rf_fail(RF_E_USAGE,
+                             "group '%s' matches no parameter (or an earlier group takes them all); they are "
+                             "called like '%s'",
+                             t->desc.groups[g].pattern, w->count > 0 ? model->parameters[0].name : "");
     }
     if (status == RF_OK) status = rf_buffer_create(&t->ratio, t->desc.device, blocks * sizeof *ratio);
     if (status == RF_OK) status = rf_buffer_write(t->ratio, 0, ratio, blocks * sizeof *ratio);
@@ -87,8 +96,11 @@ static rf_status make_memory(rf_trainer *t) {
     size_t flat = t->weights->trained_floats * sizeof(float);
     size_t order = (size_t)RF_SEGMENT * (size_t)t->desc.accumulate * (size_t)t->desc.batch * sizeof(int32_t);
     uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
-    if (order > INT32_MAX) return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", t->desc.batch, t->desc.accumulate);
-    for (int i = 0; i < t->optimizer->slots(&t->desc.optimizer); i++) RF_TRY(zeroed(&t->slot[i], device, flat));
+    if (order > INT32_MAX)
+        return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", t->desc.batch,
+                       t->desc.accumulate);
+    for (int i = 0; i < t->optimizer->slots(&t->desc.optimizer); i++)
+        RF_TRY(zeroed(&t->slot[i], device, flat));
     if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
     RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
     RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
@@ -102,9 +114,16 @@ static rf_status make_memory(rf_trainer *t) {
 
 static rf_plan_desc plan_desc(const rf_trainer *t, int batch, bool training) {
     const rf_trainer_desc *d = &t->desc;
-    return (rf_plan_desc){.device = d->device, .model = d->model, .weights = t->weights, .rng = t->rng, .batch = batch,
-                          .training = training, .loss = d->loss, .label_smoothing = d->label_smoothing,
-                          .class_weights = d->class_weights, .loss_gradient = 1.0f / (float)d->accumulate};
+    return (rf_plan_desc){.device = d->device,
+                          .model = d->model,
+                          .weights = t->weights,
+                          .rng = t->rng,
+                          .batch = batch,
+                          .training = training,
+                          .loss = d->loss,
+                          .label_smoothing = d->label_smoothing,
+                          .class_weights = d->class_weights,
+                          .loss_gradient = 1.0f / (float)d->accumulate};
 }
 
 static rf_status make_validators(rf_trainer *t) {
@@ -123,11 +142,15 @@ static rf_status make_validators(rf_trainer *t) {
 
 static rf_status build(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
-    rf_order_desc order = {.count = d->dataset->count, .batch = d->batch, .validation = d->validation,
-                           .no_shuffle = d->no_shuffle, .seed = d->seed};
+    rf_order_desc order = {.count = d->dataset->count,
+                           .batch = d->batch,
+                           .validation = d->validation,
+                           .no_shuffle = d->no_shuffle,
+                           .seed = d->seed};
     RF_TRY(rf_order_create(&t->order, &order));
     RF_TRY(set_normalisation(t));
-    RF_TRY(rf_feeder_create(&t->feeder, d->device, d->dataset, t->mean, t->std, RF_MAX(d->batch, RF_MIN(d->validation, MAX_VALIDATION_BATCH))));
+    RF_TRY(rf_feeder_create(&t->feeder, d->device, d->dataset, t->mean, t->std,
+                            RF_MAX(d->batch, RF_MIN(d->validation, MAX_VALIDATION_BATCH))));
     RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
     RF_TRY(make_ratios(t));
     RF_TRY(make_memory(t));
@@ -145,8 +168,10 @@ rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
     rf_status status = rf_optimizer_find(&t->optimizer, &t->desc.optimizer);
     if (status == RF_OK) status = check_desc(&t->desc);
     if (status == RF_OK) status = build(t);
-    if (status == RF_OK) *out = t;
-    else rf_trainer_free(t);
+    if (status == RF_OK)
+        *out = t;
+    else
+        rf_trainer_free(t);
     return status;
 }
 
@@ -171,4 +196,6 @@ void rf_trainer_free(rf_trainer *t) {
     free(t);
 }
 
-rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model) { return rf_weights_export(trainer->weights, model); }
+rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model) {
+    return rf_weights_export(trainer->weights, model);
+}

@@ -25,16 +25,16 @@ struct rf_trainer {
     rf_validator validator[2];
     long steps_done; /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer *slot[2], *sum;              /* flat, as the parameters; sum: of micro-batches' gradients, or NULL */
-    rf_buffer *ratio;                      /* one a grain of the parameters */
+    rf_buffer *slot[2], *sum; /* flat, as the parameters; sum: of micro-batches' gradients, or NULL */
+    rf_buffer *ratio;         /* one a grain of the parameters */
     rf_buffer *rng, *control;
     rf_buffer *order_table, *factors, *losses; /* of a segment */
     rf_buffer *validation_order;
     rf_buffer *snapshot[5]; /* params, states, slots, rng; made at the first snapshot */
     /* launches */
-    rf_sequence *micro, *update;  /* a micro-batch; what follows the last one of a step */
-    rf_sequence *validate[2];     /* one batch of each validator */
-    int32_t *order_host;          /* the segment's order */
+    rf_sequence *micro, *update; /* a micro-batch; what follows the last one of a step */
+    rf_sequence *validate[2];    /* one batch of each validator */
+    int32_t *order_host;         /* the segment's order */
     double mean[16], std[16];
 };
 
@@ -51,7 +51,8 @@ typedef struct rf_run_result {
     rf_stop_reason stop;
 } rf_run_result;
 /* loss: room for desc->steps. */
-rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer, const rf_run_desc *desc);
+rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer,
+                             const rf_run_desc *desc);
 
 /* The training state, kept on the device: a few copies there and back. */
 typedef struct rf_host_state { /* what lives on the host */
