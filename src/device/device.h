@@ -98,6 +98,9 @@ rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
 void rf_device_quarantine(rf_device *device, const char *op, const char *reason);
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction);
 
+/* The file WHAT-....ENDING in the user's cache folder for this device, driver and version of ours: free();
+ * NULL: there is no cache folder. */
+char *rf_device_cache_path(const rf_device_info *info, const char *what, const char *ending);
 /* How fast a device trains, in images a second of one fixed network: kept in the user's cache folder by
  * device and driver. `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
 rf_status rf_device_record_speed(const rf_device_info *info, double images_per_second);

@@ -4,20 +4,21 @@
 
 #include "device/device.h"
 
-static char *path_of(const rf_device_info *info) {
+char *rf_device_cache_path(const rf_device_info *info, const char *what, const char *ending) {
     const char *parts[] = {info->platform, info->name, info->version, info->driver, rf_version()};
     rf_str identity = {0};
     for (size_t i = 0; i < RF_COUNT(parts); i++) rf_str_addf(&identity, "%s\n", parts[i]);
     uint64_t hash = rf_hash(rf_str_text(&identity), identity.length, 0);
     char *folder = rf_cache_dir();
-    char *path = folder != NULL ? rf_format("%s/speed-%016llx.txt", folder, (unsigned long long)hash) : NULL;
+    char *path =
+        folder != NULL ? rf_format("%s/%s-%016llx.%s", folder, what, (unsigned long long)hash, ending) : NULL;
     free(folder);
     rf_str_free(&identity);
     return path;
 }
 
 rf_status rf_device_record_speed(const rf_device_info *info, double images_per_second) {
-    char text[64], *path = path_of(info);
+    char text[64], *path = rf_device_cache_path(info, "speed", "txt");
     if (path == NULL) return rf_fail(RF_E_IO, "there is no cache folder: set HOME or XDG_CACHE_HOME");
     int length = snprintf(text, sizeof text, "%.9g\n", images_per_second);
     rf_status status = rf_file_write(path, text, (size_t)length);
@@ -26,7 +27,7 @@ rf_status rf_device_record_speed(const rf_device_info *info, double images_per_s
 }
 
 double rf_device_speed(const rf_device_info *info) {
-    char *path = path_of(info);
+    char *path = rf_device_cache_path(info, "speed", "txt");
     void *text = NULL;
     size_t length = 0;
     double speed = 0;

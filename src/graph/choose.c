@@ -42,7 +42,7 @@ int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direc
         rf_device_is_quarantined(device, problem->op->name, rf_direction_names[direction]))
         return 0;
     limit = RF_MIN(limit, (int)RF_MAX_CHOICES);
-    rf_tuning_find(&tuned, &tuned_config, tuning, problem, direction);
+    if (!rf_tuning_find(&tuned, &tuned_config, tuning, problem, direction)) tuned = NULL;
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++) {
         if ((*s)->direction != direction || ((*s)->applicable != NULL && !(*s)->applicable(problem, info)) ||
             rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))

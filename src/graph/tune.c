@@ -12,7 +12,6 @@ enum { TIMED_RUNS = 5, CHECK_BATCH = 2 };
 typedef struct search {
     const rf_tune_desc *desc;
     const rf_problem *problem;
-    rf_direction direction;
     rf_sample *sample; /* of the whole problem; for the times */
     rf_tune_row *row;
     const rf_solver *best;
@@ -52,7 +51,7 @@ static void try_config(search *s, const rf_solver *solver, const rf_config *conf
     config_text(s->row->config, sizeof s->row->config, solver, config);
 }
 
-/* Every combination of the tunables' values, counted like an odometer. */
+/* Every combination of the tunables' values, counted like an odometer; a solver without tunables has one. */
 static void try_solver(search *s, const rf_solver *solver, const rf_config *skip) {
     int at[RF_MAX_TUNABLES] = {0};
     for (;;) {
@@ -74,14 +73,10 @@ static void try_solver(search *s, const rf_solver *solver, const rf_config *skip
     }
 }
 
-/* A wheel that turned over is past the last combination, so that a solver without tunables is tried once. */
+/* Tunes one step and writes what is best into root. */
 static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step *step, rf_tune_row *row,
                            double deadline) {
-    search s = {.desc = desc,
-                .problem = &step->problem,
-                .direction = step->direction,
-                .row = row,
-                .deadline_ms = deadline};
+    search s = {.desc = desc, .problem = &step->problem, .row = row, .deadline_ms = deadline};
     const rf_device_info *info = rf_device_describe(desc->device);
     RF_TRY(rf_sample_create(&s.sample, s.problem, NULL));
     for (int i = 0; i < step->choice_count; i++) {
@@ -110,7 +105,8 @@ static bool has_choice(const rf_step *step) {
 }
 
 static rf_status store(const json_t *root, const rf_device_info *info) {
-    char *path = rf_tuning_path(info), *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+    char *path = rf_device_cache_path(info, "tuning", "json"),
+         *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
     rf_status status =
         path == NULL ? rf_fail(RF_E_IO, "there is no cache folder: set HOME or XDG_CACHE_HOME") : RF_OK;
     if (status == RF_OK) status = text != NULL ? rf_file_write(path, text, strlen(text)) : RF_E_MEMORY;

@@ -18,23 +18,11 @@ void rf_tuning_key(char *out, size_t size, const rf_problem *p, rf_direction dir
         a->bias, (int)p->act, p->inputs, p->need_dx[0], p->need_dx[1], p->accumulate[0], p->accumulate[1]);
 }
 
-char *rf_tuning_path(const rf_device_info *info) {
-    const char *parts[] = {info->platform, info->name, info->version, info->driver, rf_version()};
-    uint64_t hash = 0;
-    for (size_t i = 0; i < RF_COUNT(parts); i++)
-        hash = rf_hash(parts[i], strlen(parts[i]) + 1, hash * 31 + i);
-    char *folder = rf_cache_dir();
-    char *path =
-        folder != NULL ? rf_format("%s/tuning-%016llx.json", folder, (unsigned long long)hash) : NULL;
-    free(folder);
-    return path;
-}
-
 rf_status rf_tuning_load(rf_tuning **out, const rf_device_info *info) {
     void *text = NULL;
     size_t length = 0;
     *out = NULL;
-    char *path = rf_tuning_path(info);
+    char *path = rf_device_cache_path(info, "tuning", "json");
     if (path == NULL || rf_file_read(&text, &length, path, MAX_TUNING_BYTES) != RF_OK) {
         free(path);
         return RF_OK;

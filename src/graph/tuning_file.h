@@ -11,6 +11,5 @@ struct rf_tuning {
 };
 
 void rf_tuning_key(char *out, size_t size, const rf_problem *problem, rf_direction direction);
-char *rf_tuning_path(const rf_device_info *info); /* free(); NULL: no cache folder */
 
 #endif
