@@ -45,6 +45,10 @@ rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, r
 /* dy before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);
+/* Room for the masked dy: 0 where no activation is fused; as a solver's workspace where it is all the
+ * scratch. */
+size_t rf_masked_floats(const rf_conv *v);
+size_t rf_masked_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 
 /* Partial gradients in work: `parts` x [size weights, biases]. */
 typedef struct rf_partials {

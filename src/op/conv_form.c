@@ -116,7 +116,7 @@ typedef struct backward_work {
 static backward_work backward_layout(const rf_conv *v) {
     backward_work w = {.weights_at = rf_round_up((size_t)v->k, 16)};
     w.dy_at = w.weights_at + rf_round_up((size_t)v->c, RF_PANEL) * v->r * v->s * v->k;
-    w.floats = w.dy_at + (v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0);
+    w.floats = w.dy_at + rf_masked_floats(v);
     return w;
 }
 

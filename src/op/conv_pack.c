@@ -37,6 +37,16 @@ rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, r
     return emit(sequence, info, family, &desc, blocks, 2 * RF_PANEL * RF_PANEL);
 }
 
+size_t rf_masked_floats(const rf_conv *v) {
+    return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0;
+}
+
+size_t rf_masked_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    return rf_masked_floats(&v) * sizeof(float);
+}
+
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at) {
     size_t count = (size_t)v->n * v->oh * v->ow * v->k, vector = (size_t)rf_family_vector(family, info);

@@ -40,17 +40,6 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit(sequence, problem, info, &desc, v.n * v.oh, v.ow * v.c);
 }
 
-static size_t masked_floats(const rf_conv *v) {
-    return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0;
-}
-
-static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
-                                 const rf_config *config) {
-    (void)info, (void)config;
-    rf_conv v = rf_conv_of(problem);
-    return masked_floats(&v) * sizeof(float);
-}
-
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     (void)config;
@@ -66,7 +55,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 /* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
     rf_partials p = {
-        .at = masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};
+        .at = rf_masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};
     double rounds = (double)v->n * v->oh * v->ow * v->c * v->r * v->s / rf_family_vector(RF_TILE, info);
     double parts = RF_MAX(4.0 * info->compute_units, ceil(rounds / rf_family_rounds(info)));
     p.parts = (int)RF_MIN((double)v->n * v->oh, parts);
@@ -105,5 +94,5 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 const rf_solver rf_depthwise_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .workspace = backward_data_work, .prepare = backward_data),
+    SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .prepare = backward_data),
 };

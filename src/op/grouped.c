@@ -38,17 +38,6 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit(sequence, problem, info, family, &desc, count, rounds(&v, v.c / v.groups));
 }
 
-static size_t masked_floats(const rf_conv *v) {
-    return v->act ? (size_t)v->n * v->oh * v->ow * v->k : 0;
-}
-
-static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
-                                 const rf_config *config) {
-    (void)info, (void)config;
-    rf_conv v = rf_conv_of(problem);
-    return masked_floats(&v) * sizeof(float);
-}
-
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     rf_conv v = rf_conv_of(problem);
@@ -63,7 +52,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* As many parts of the images as fill the device with tasks. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
-    rf_partials p = {.at = masked_floats(v),
+    rf_partials p = {.at = rf_masked_floats(v),
                      .size = (size_t)v->r * v->s * (v->c / v->groups) * v->k,
                      .biases = v->bias ? (size_t)v->k : 0};
     p.parts = (int)RF_MIN((size_t)v->n, rf_ceil_div((size_t)RF_MAX(info->compute_units, 1) * 2048, p.size));
@@ -107,7 +96,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         {"grouped_" #suffix, RF_FORWARD, devices_, 10, applicable, .prepare = forward_##suffix},             \
         {"grouped_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable,                                   \
          .workspace = backward_params_work, .prepare = backward_params_##suffix},                            \
-        {"grouped_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .workspace = backward_data_work,    \
+        {"grouped_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .workspace = rf_masked_work,        \
          .prepare = backward_data_##suffix},                                                                 \
     };
 SOLVERS(RF_TILE, tile, RF_DEVICE_CPU)
