@@ -6,11 +6,11 @@
 #include <string.h>
 
 /* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are
- * marked: `stands_for[k]` is the slot whose output replaces k's. */
+ * marked: `place[k]` is what slot k is called once they are left out. */
 typedef struct lowering {
     const rf_lower_desc *desc;
     rf_lowered_node *slots; /* model nodes 1.., then the loss */
-    int *uses, *stands_for;
+    int *uses, *place;
     bool *gone;
     int count;
 } lowering;
@@ -47,7 +47,6 @@ static bool fusible(const lowering *l, const rf_problem *fused, rf_act act, bool
 static void replace(lowering *l, int earlier, int later, const rf_problem *fused, const int *input) {
     rf_lowered_node *node = &l->slots[later];
     node->problem = *fused;
-    node->problem.y = fused->y;
     memcpy(node->input, input, sizeof node->input);
     node->model_node = l->slots[earlier].model_node;
     node->name = l->slots[earlier].name;
@@ -133,7 +132,7 @@ static void fuse(lowering *l) {
 
 /* Leaves out what is gone and renumbers. */
 static void compact(rf_lowered *out, const lowering *l) {
-    int *place = l->stands_for;
+    int *place = l->place;
     out->count = 0;
     for (int k = 0; k < l->count; k++) {
         place[k] = -1;
@@ -156,10 +155,9 @@ rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc) {
     size_t n = (size_t)l.count;
     l.slots = rf_alloc(n, sizeof *l.slots);
     l.uses = rf_alloc(n, sizeof *l.uses);
-    l.stands_for = rf_alloc(n, sizeof *l.stands_for);
+    l.place = rf_alloc(n, sizeof *l.place);
     l.gone = rf_alloc(n, sizeof *l.gone);
-    if (lowered == NULL || l.slots == NULL || l.uses == NULL || l.stands_for == NULL || l.gone == NULL)
-        goto done;
+    if (lowered == NULL || l.slots == NULL || l.uses == NULL || l.place == NULL || l.gone == NULL) goto done;
     lowered->nodes = rf_alloc(n, sizeof *lowered->nodes);
     if (lowered->nodes == NULL) goto done;
     status = fill_slots(&l);
@@ -173,7 +171,7 @@ done:
     rf_lowered_free(lowered);
     free(l.slots);
     free(l.uses);
-    free(l.stands_for);
+    free(l.place);
     free(l.gone);
     return status;
 }
