@@ -1,0 +1,284 @@
+/* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1: kernels/winograd_tile.cl.  Here: how
+ * the tiles are cut into blocks and the blocks into work-items, and what each needs of the workspace. */
+#include <math.h>
+
+#include "op/conv.h"
+
+enum { POINTS = 36, GAP = 16, WINDOW = 6 };
+enum {
+    ROWS,
+    PANELS,
+    BLOCK,
+    SHARE
+}; /* tunables: of a register tile; tiles at a time; channels and outputs at a time */
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    return v.groups == 1 && v.r == v.s && (v.r == 3 || v.r == 5) && v.stride.y == 1 && v.stride.x == 1 &&
+           v.dilation.y == 1 && v.dilation.x == 1 && v.pad.y < v.r && v.pad.x < v.r &&
+           RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) && rf_family_rounds(info) == HUGE_VAL &&
+           rf_indexable(problem, info);
+}
+
+/* What one direction reads and writes: maps of (n,h,w,c) as windows, results (n,oh,ow,k) in tiles. */
+typedef struct side {
+    int h, w, c, oh, ow, k, out;
+    rf_pair pad;
+    size_t tiles;
+} side;
+
+static side side_of(const rf_conv *v, bool turned) {
+    side s = {.out = WINDOW + 1 - v->r};
+    if (turned)
+        s.h = v->oh, s.w = v->ow, s.c = v->k, s.oh = v->h, s.ow = v->w, s.k = v->c,
+        s.pad = (rf_pair){v->r - 1 - v->pad.y, v->s - 1 - v->pad.x};
+    else
+        s.h = v->h, s.w = v->w, s.c = v->c, s.oh = v->oh, s.ow = v->ow, s.k = v->k, s.pad = v->pad;
+    s.tiles = (size_t)v->n * rf_ceil_div(s.oh, s.out) * rf_ceil_div(s.ow, s.out);
+    return s;
+}
+
+/* Whether it is likely to win: enough channels that the transforms are small beside the products, and not too
+ * much of the last tiles behind the maps' edges. */
+static bool wins(const rf_problem *problem, const rf_device_info *info) {
+    (void)info;
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, false);
+    double used = (double)v.n * v.oh * v.ow / ((double)s.tiles * s.out * s.out);
+    double saved = (double)s.out * s.out * v.r * v.s / POINTS * used;
+    return RF_MIN(v.c, v.k) >= 16 && s.tiles >= 16 && saved > 1.7;
+}
+
+/* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
+static int block_of(size_t tiles, int most, int step) {
+    size_t blocks = rf_ceil_div(tiles, most);
+    return (int)rf_round_up(rf_ceil_div(tiles, blocks), step);
+}
+
+/* A register tile's rows are tiles or channels: where both are of one size there is one program. */
+static const char *options_of(char options[128], const rf_conv *v, const rf_config *config,
+                              const rf_device_info *info) {
+    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d", v->r,
+                             WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS]);
+}
+
+/* ---- forward and backward data ---- */
+
+static const rf_tunable gather_tunables[] = {
+    {"rows", {6, 4, 8, 12}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {NULL}};
+
+static void choose_gather(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    int width = rf_family_vector(RF_TILE, info);
+    (void)problem;
+    config->value[ROWS] = width == 16 ? 12 : width == 8 ? 6 : 3;
+    config->value[PANELS] = width == 16 ? 2 : 1;
+    config->value[BLOCK] = 24;
+}
+
+/* The workspace, in floats: transposed weights (backward data), weights at the points, the items' scratch. */
+typedef struct gather_cut {
+    int block;
+    size_t blocks, groups; /* of the launch */
+    size_t u_at, at, scratch, floats;
+} gather_cut;
+
+static gather_cut cut_gather(const rf_conv *v, const side *s, bool turned, const rf_config *config,
+                             const rf_device_info *info) {
+    const size_t wanted = 8 * (size_t)RF_MAX(info->compute_units, 1);
+    gather_cut g = {.block = block_of(s->tiles, config->value[BLOCK], config->value[ROWS])};
+    int outputs = RF_PANEL * config->value[PANELS];
+    size_t panels = rf_ceil_div(s->k, RF_PANEL);
+    g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), wanted);
+    g.groups = RF_MIN(rf_ceil_div(s->k, outputs), rf_ceil_div(wanted, g.blocks));
+    if (g.blocks * 2 > wanted) g.groups = 1;
+    g.u_at = turned ? panels * RF_PANEL * v->r * v->s * s->c : 0;
+    g.at = g.u_at + panels * POINTS * (RF_PANEL * (size_t)s->c + GAP);
+    g.scratch = POINTS * ((size_t)g.block * (s->c + outputs) + 2 * GAP);
+    g.floats = g.at + g.blocks * g.groups * g.scratch;
+    return g;
+}
+
+static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
+                              const side *s, rf_buffer *w, rf_buffer *work, size_t u_at, bool turned,
+                              const char *options) {
+    size_t panels = rf_ceil_div(s->k, RF_PANEL), tasks = panels * s->c;
+    rf_launch_desc desc = {.program = "winograd_tile",
+                           .kernel = "weights",
+                           .options = options,
+                           .args = {RF_BUF(w), RF_I32(0), RF_BUF(work), RF_I32(u_at), RF_I32(panels),
+                                    RF_I32(s->c), RF_I32(turned)},
+                           .bytes = 4.0 * tasks * RF_PANEL * (POINTS + v->r * v->s)};
+    rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * POINTS);
+    return rf_emit(sequence, &desc);
+}
+
+static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                        const rf_tensors *t, const rf_config *config, bool turned) {
+    char options[128];
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, turned);
+    gather_cut g = cut_gather(&v, &s, turned, config, info);
+    options_of(options, &v, config, info);
+    if (turned) RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, 0));
+    RF_TRY(emit_weights(sequence, info, &v, &s, turned ? t->work : t->param[0], t->work, g.u_at, turned,
+                        options));
+    rf_launch_desc desc = {
+        .program = "winograd_tile",
+        .kernel = "gather",
+        .options = options,
+        .args = {RF_BUF(turned ? t->dy : t->x[0]),
+                 RF_BUF(turned && v.act ? t->y : NULL),
+                 RF_BUF(t->work),
+                 RF_BUF(turned || !v.bias ? NULL : t->param[1]),
+                 RF_BUF(turned ? t->dx[0] : t->y),
+                 RF_I32(g.u_at),
+                 RF_I32(g.at),
+                 RF_I32(g.scratch),
+                 RF_I32(v.n),
+                 RF_I32(s.h),
+                 RF_I32(s.w),
+                 RF_I32(s.c),
+                 RF_I32(s.oh),
+                 RF_I32(s.ow),
+                 RF_I32(s.k),
+                 RF_PAIR_ARG(s.pad),
+                 RF_I32(g.block),
+                 RF_I32(v.act),
+                 RF_I32(turned ? RF_ACT_NONE : v.act),
+                 RF_I32(turned && problem->accumulate[0])},
+        .global = {g.blocks, g.groups},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k),
+    };
+    return rf_emit(sequence, &desc);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    return gather(sequence, problem, info, t, config, false);
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    return problem->need_dx[0] ? gather(sequence, problem, info, t, config, true) : RF_OK;
+}
+
+static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
+                          bool turned) {
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, turned);
+    return cut_gather(&v, &s, turned, config, info).floats * sizeof(float);
+}
+
+static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    return gather_work(problem, info, config, false);
+}
+
+static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
+                                 const rf_config *config) {
+    return gather_work(problem, info, config, true);
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+static const rf_tunable filter_tunables[] = {
+    {"rows", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {48, 24, 96}}, {"share", {64, 32, 128}}, {NULL}};
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    int width = rf_family_vector(RF_TILE, info);
+    (void)problem;
+    config->value[ROWS] = width == 16 ? 8 : width == 8 ? 6 : 4;
+    config->value[PANELS] = width == 16 ? 2 : 1;
+    config->value[BLOCK] = 48;
+    config->value[SHARE] = 64;
+}
+
+/* The workspace, in floats: partial sums, partial biases, the items' scratch. */
+typedef struct filter_cut {
+    int block, share, pitch, span;
+    size_t shares, spans, parts, bias_at, at, scratch, floats;
+} filter_cut;
+
+static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *config,
+                             const rf_device_info *info) {
+    const size_t wanted = 8 * (size_t)RF_MAX(info->compute_units, 1);
+    filter_cut f = {.block = block_of(s->tiles, config->value[BLOCK], 1)};
+    int outputs = RF_PANEL * config->value[PANELS];
+    f.shares = rf_ceil_div(v->c, config->value[SHARE]);
+    f.share = (int)rf_ceil_div(v->c, f.shares);
+    if (f.shares > 1) f.share = (int)rf_round_up(f.share, config->value[ROWS]);
+    f.shares = rf_ceil_div(v->c, f.share);
+    f.pitch = (int)rf_round_up(f.share, config->value[ROWS]);
+    f.spans = rf_ceil_div(v->k, config->value[SHARE]);
+    f.span = (int)rf_ceil_div(rf_ceil_div(v->k, f.spans), outputs);
+    f.spans = rf_ceil_div(v->k, (size_t)f.span * outputs);
+    f.parts = RF_MIN(rf_ceil_div(wanted, f.shares * f.spans), rf_ceil_div(s->tiles, f.block));
+    size_t panels = rf_ceil_div(v->k, RF_PANEL);
+    f.bias_at = f.parts * panels * POINTS * f.shares * f.pitch * RF_PANEL;
+    f.at = f.bias_at + (v->bias ? f.parts * panels * RF_PANEL : 0);
+    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * ((size_t)f.block * outputs + GAP));
+    f.floats = f.at + f.shares * f.spans * f.parts * f.scratch;
+    return f;
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    char options[128];
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, false);
+    filter_cut f = cut_filter(&v, &s, config, info);
+    options_of(options, &v, config, info);
+    rf_launch_desc filter = {
+        .program = "winograd_tile",
+        .kernel = "filter",
+        .options = options,
+        .args = {RF_BUF(t->x[0]),    RF_BUF(t->dy),     RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(t->work),    RF_I32(0),         RF_I32(v.bias ? f.bias_at : 0),
+                 RF_I32(f.at),       RF_I32(f.scratch), RF_I32(v.n),
+                 RF_I32(s.h),        RF_I32(s.w),       RF_I32(s.c),
+                 RF_I32(s.oh),       RF_I32(s.ow),      RF_I32(s.k),
+                 RF_PAIR_ARG(s.pad), RF_I32(f.block),   RF_I32(f.share),
+                 RF_I32(f.pitch),    RF_I32(f.span),    RF_I32(v.act)},
+        .global = {f.shares, f.spans, f.parts},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k * (v.act ? 2 : 1)),
+    };
+    RF_TRY(rf_emit(sequence, &filter));
+    size_t tasks = rf_ceil_div(v.k, RF_PANEL) * v.c;
+    rf_launch_desc collapse = {.program = "winograd_tile",
+                               .kernel = "collapse",
+                               .options = options,
+                               .args = {RF_BUF(t->work), RF_BUF(t->grad[0]),
+                                        RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(0), RF_I32(f.bias_at),
+                                        RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k), RF_I32(f.share),
+                                        RF_I32(f.pitch)},
+                               .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
+    rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * POINTS * f.parts);
+    return rf_emit(sequence, &collapse);
+}
+
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, false);
+    return cut_filter(&v, &s, config, info).floats * sizeof(float);
+}
+
+/* ---- the solvers ---- */
+
+#define SOLVER(direction_, ...)                                                                              \
+    [direction_] = {.name = "winograd_tile",                                                                 \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 20,                                                                              \
+                    .applicable = applicable,                                                                \
+                    .wins = wins,                                                                            \
+                    __VA_ARGS__}
+const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_gather, .workspace = forward_work,
+           .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+           .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_gather,
+           .workspace = backward_data_work, .prepare = backward_data),
+};
