@@ -1,18 +1,23 @@
-/* Winograd convolution for CPUs: kernels of TAPS x TAPS (3 or 5) with stride 1, as F(OUT x OUT, TAPS x TAPS)
- * with OUT + TAPS = 7: a tile of OUT x OUT results comes from 6x6 inputs, by products at the 36 points of {0,
- * p, -p, q, -q, infinity}^2 instead of OUT * OUT * TAPS * TAPS: a quarter for 3x3, 36 of 100 for 5x5. y = A^T
- * [(G g G^T) . (B^T d B)] A      (Lavin and Gray 2015, arXiv:1509.09308) G evaluates a polynomial of TAPS
- * coefficients at the points, A^T sums powers of the points, B^T is what makes it a convolution (Toom-Cook).
- * p = sqrt(1/2) and q = sqrt(2) keep the constants near one, and the rounding errors small. The weights'
- * gradient is the same with the parts changed: A evaluates dy, and G^T gathers the sums.
+/* Winograd convolution for CPUs: kernels of TAPS x TAPS (3 or 5) with stride 1, as F(OUT x OUT, TAPS x TAPS) with
+ * OUT + TAPS = 7: OUT x OUT results come from 6x6 inputs by products at the 36 points {0, p, -p, q, -q, infinity}^2,
+ * where the direct form takes OUT*OUT*TAPS*TAPS: a quarter of them for 3x3, 36 of 100 for 5x5.
  *
- * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A
- * work-item takes blocks of `block` tiles: it transforms their inputs into a scratch of its own, small enough
- * for a core's cache, multiplies panel by panel, and transforms back.  Nothing but x, y and the weights
- * crosses memory. Scratch of an item: points [36][block][c], sums [36][block][16*PANELS], `at` + item *
- * `scratch` floats into `work`; a point's piece is followed by a GAP, so that 36 of them do not fall on the
- * same lines of the cache. Transformed weights: [panel][36][c][16], with the same gap behind a point. x is
- * (n,h,w,c), y (n,oh,ow,k); tile t is (image, row, column) of ceil(oh/OUT) x ceil(ow/OUT) tiles an image. */
+ *     y = A^T [(G g G^T) . (B^T d B)] A        Lavin and Gray 2015, arXiv:1509.09308
+ *
+ * A evaluates a polynomial of OUT coefficients at the points, G does so with TAPS and scales, B^T makes a convolution
+ * of it (Toom-Cook).  p = sqrt(1/2) and q = sqrt(2) keep the constants near one and the rounding errors small.
+ * The weights' gradient is the same with the parts changed: A takes dy to the points, and G^T gathers the sums.
+ *
+ * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A work-item takes
+ * blocks of `block` tiles: it brings their inputs to the points, in a scratch of its own that fits a core's cache,
+ * multiplies panel by panel, and transforms back; only x, y and the weights cross memory.
+ *
+ *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
+ *     weights u    [panel][36][c][16], a GAP behind each point
+ *     scratch      points of x [36][block][c], of dy or of the sums [36][block][16*PANELS] a group of panels, a GAP
+ *                  behind each point; then a window [6][6][c]
+ *
+ * The GAP keeps 36 pieces from falling on the same lines of the cache. */
 #include "common.clh"
 
 #define WIDE           (16 / VEC)      /* vectors in a panel */
@@ -29,13 +34,13 @@
 
 /* B^T: six inputs as points. */
 INLINE void to_points(floatv o[6], const floatv d[6]) {
-    floatv even_p = d[4] - Q2 * d[2], odd_p = P * (d[3] - Q2 * d[1]);
-    floatv even_q = d[4] - P2 * d[2], odd_q = Q * (d[3] - P2 * d[1]);
+    floatv even_p = d[4] - Q2 * d[2], odd_p = d[3] - Q2 * d[1], even_q = d[4] - P2 * d[2],
+           odd_q = d[3] - P2 * d[1];
     o[0] = d[0] + d[4] - (P2 + Q2) * d[2];
-    o[1] = even_p + odd_p;
-    o[2] = even_p - odd_p;
-    o[3] = even_q + odd_q;
-    o[4] = even_q - odd_q;
+    o[1] = even_p + P * odd_p;
+    o[2] = even_p - P * odd_p;
+    o[3] = even_q + Q * odd_q;
+    o[4] = even_q - Q * odd_q;
     o[5] = d[1] + d[5] - (P2 + Q2) * d[3];
 }
 
@@ -55,11 +60,11 @@ INLINE void evaluate(floatv o[6], const floatv *g, int count) {
 
 /* A^T (and G^T but for `scaled`): `count` sums of the points' powers. */
 INLINE void gather_powers(floatv *o, const floatv m[6], int count) {
-    floatv even_p = m[1] + m[2], odd_p = P * (m[1] - m[2]), even_q = m[3] + m[4], odd_q = Q * (m[3] - m[4]);
+    floatv even_p = m[1] + m[2], odd_p = m[1] - m[2], even_q = m[3] + m[4], odd_q = m[3] - m[4];
     o[0] = m[0] + even_p + even_q;
-    o[1] = odd_p + odd_q;
+    o[1] = P * odd_p + Q * odd_q;
     if (count > 2) o[2] = P2 * even_p + Q2 * even_q;
-    if (count > 3) o[3] = P2 * odd_p + Q2 * odd_q;
+    if (count > 3) o[3] = P2 * P * odd_p + Q2 * Q * odd_q;
     if (count > 4) o[4] = P2 * P2 * even_p + Q2 * Q2 * even_q;
     o[count - 1] += m[5];
 }
@@ -109,24 +114,61 @@ typedef struct {
     int h, w, c, act;
 } maps;
 
-INLINE floatv element(maps m, int at) {
-    floatv value = LOAD(m.x + at);
+INLINE floatv element(maps m, int at, int left) {
+    floatv value = fetch(m.x + at, left);
     if (m.seen) {
-        floatv seen = LOAD(m.seen + at);
+        floatv seen = fetch(m.seen + at, left);
         value = seen <= 0.0f ? (floatv)0.0f : value;
         if (m.act == 2) value = seen >= 6.0f ? (floatv)0.0f : value;
     }
     return value;
 }
 
-/* size x size pixels from row y and column x of image n on, VEC channels from c on; zeros outside. */
-INLINE void window(floatv d[6][6], maps m, int size, int n, int y, int x, int c) {
-    int at = ((n * m.h + y) * m.w + x) * m.c + c;
-    EACH(i, size) EACH(j, size) {
-        d[i][j] = 0.0f;
-        if (((uint)(y + i) < (uint)m.h) & ((uint)(x + j) < (uint)m.w))
-            d[i][j] = element(m, at + (i * m.w + j) * m.c);
-    }
+/* Where the compiler has it: what a row of a window reads next, on its way from memory. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+#define FETCH_AHEAD(p) __builtin_prefetch((const void *)(size_t)(p))
+#endif
+#endif
+#ifndef FETCH_AHEAD
+#define FETCH_AHEAD(p) (void)(p)
+#endif
+
+/* The rows y .. y+size-1 of the pixels that the window after x does not share with it. */
+INLINE void fetch_ahead(maps m, int size, int n, int y, int x, int c, int channels) {
+    if (x + size >= m.w) return;
+    int end = min(x + size + OUT, m.w);
+    for (int i = max(y, 0); i < min(y + size, m.h); ++i)
+        for (int j = x + size; j < end; ++j) {
+            const __global float *at = m.x + ((n * m.h + i) * m.w + j) * m.c + c;
+            for (int l = 0; l < channels; l += 16) FETCH_AHEAD(at + l);
+        }
+}
+
+/* size x size pixels as the transforms read them, without a branch: `row` and `pixel` floats apart. */
+typedef struct {
+    const __global float *at;
+    int row, pixel;
+} window;
+
+/* The pixels from row y and column x of image n on, `channels` numbers from c on: where they lie, if that is as they
+ * are; else as a copy, with zeros outside of the map and behind its last channel. */
+INLINE window window_of(maps m, int size, int n, int y, int x, int c, int channels, __global float *copy) {
+    window there = {m.x + ((n * m.h + y) * m.w + x) * m.c + c, m.w * m.c, m.c};
+    if (y >= 0 && x >= 0 && y + size <= m.h && x + size <= m.w && c + channels <= m.c && !m.seen)
+        return there;
+    window copied = {copy, size * channels, channels};
+    for (int i = 0; i < size; ++i)
+        for (int j = 0; j < size; ++j) {
+            int inside = ((uint)(y + i) < (uint)m.h) & ((uint)(x + j) < (uint)m.w);
+            int from = ((n * m.h + y + i) * m.w + x + j) * m.c + c;
+            for (int l = 0; l < channels; l += VEC) {
+                int start = min(l, channels - VEC); /* the last VEC may meet those before */
+                STORE(inside ? element(m, from + start, m.c - c - start) : (floatv)0.0f,
+                      copy + (i * size + j) * channels + start);
+            }
+        }
+    return copied;
 }
 
 typedef struct {
@@ -138,21 +180,21 @@ INLINE place place_of(int tile, int high, int wide) {
     return at;
 }
 
-/* The 6x6 inputs of a tile as points: one c after the other of `channels` from c on, VEC at once (the last
- * VEC may meet those before).  to is [36] x [channels], `step` apart. */
-INLINE void input_points(__global float *to, int step, maps m, place at, int pad, int c, int channels) {
+/* The 6x6 inputs of a tile as points, `channels` from c on: to is [36] x [channels], `step` apart. */
+INLINE void input_points(__global float *to, int step, maps m, place at, int pad, int c, int channels,
+                         __global float *copy) {
+    window from = window_of(m, 6, at.n, at.y * OUT - Y_OF(pad), at.x * OUT - X_OF(pad), c, channels, copy);
     for (int l = 0; l < channels; l += VEC) {
-        floatv d[6][6], points[6];
-        int start = min(l, channels - VEC);
-        window(d, m, 6, at.n, at.y * OUT - Y_OF(pad), at.x * OUT - X_OF(pad), c + start);
+        int start = min(l, channels - VEC); /* the last VEC may meet those before */
+        floatv half_way[6][6], points[6];
         EACH(j, 6) {
             floatv column[6];
-            EACH(i, 6) column[i] = d[i][j];
+            EACH(i, 6) column[i] = LOAD(from.at + i * from.row + j * from.pixel + start);
             to_points(points, column);
-            EACH(i, 6) d[i][j] = points[i];
+            EACH(i, 6) half_way[i][j] = points[i];
         }
         EACH(i, 6) {
-            to_points(points, d[i]);
+            to_points(points, half_way[i]);
             EACH(j, 6) STORE(points[j], to + (i * 6 + j) * step + start);
         }
     }
@@ -170,14 +212,18 @@ INLINE void multiply(__global float *to, const __global float *v, const __global
                      int c) {
     floatv sum[ROWS][SUMS];
     EACH(q, ROWS) EACH(s, SUMS) sum[q][s] = 0.0f;
-    for (int l = 0; l < c; ++l) {
-        floatv weight[SUMS];
-        EACH(s, SUMS) weight[s] = LOAD(u + l * 16 + s / WIDE * panel_size + s % WIDE * VEC);
-        EACH(q, ROWS) {
-            floatv in = v[q * c + l];
-            EACH(s, SUMS) sum[q][s] += in * weight[s];
-        }
-    }
+#define ADD_CHANNEL(l)                                                                                       \
+    do {                                                                                                     \
+        floatv weight[SUMS];                                                                                 \
+        EACH(s, SUMS) weight[s] = LOAD(u + (l)*16 + s / WIDE * panel_size + s % WIDE * VEC);                 \
+        EACH(q, ROWS) {                                                                                      \
+            floatv in = v[q * c + (l)];                                                                      \
+            EACH(s, SUMS) sum[q][s] += in * weight[s];                                                       \
+        }                                                                                                    \
+    } while (0)
+    int l = 0;
+    for (; l + 4 <= c; l += 4) EACH(e, 4) ADD_CHANNEL(l + e);
+    for (; l < c; ++l) ADD_CHANNEL(l);
     EACH(q, ROWS) EACH(s, SUMS) STORE(sum[q][s], to + q * 16 * PANELS + s * VEC);
 }
 
@@ -192,22 +238,27 @@ INLINE void output_tile(const __global float *sums, int step, __global float *y,
         gather_powers(powers, column, OUT);
         EACH(i, OUT) half_way[i][j] = powers[i];
     }
-    EACH(i, OUT) gather_powers(out[i], half_way[i], OUT);
+    EACH(i, OUT) {
+        gather_powers(out[i], half_way[i], OUT);
+        EACH(j, OUT) out[i][j] = activate(out[i][j] + shift, act);
+    }
     int rows = min(OUT, oh - at.y * OUT), columns = min(OUT, ow - at.x * OUT);
     y += ((at.n * oh + at.y * OUT) * ow + at.x * OUT) * k + o;
+    if (rows == OUT && columns == OUT && left >= VEC && !accumulate) {
+        EACH(i, OUT) EACH(j, OUT) STORE(out[i][j], y + (i * ow + j) * k);
+        return;
+    }
     for (int i = 0; i < rows; ++i)
         for (int j = 0; j < columns; ++j) {
             __global float *to = y + (i * ow + j) * k;
-            floatv value = activate(out[i][j] + shift, act);
-            if (accumulate) value += fetch(to, left);
-            put(value, to, left);
+            put(accumulate ? out[i][j] + fetch(to, left) : out[i][j], to, left);
         }
 }
 
 /* `seen` and `seen_act` belong to x, `act` to y. */
 KERNEL void gather(const __global float *x, const __global float *seen, __global float *work,
                    const __global float *bias, __global float *y, int u_at, int at, int scratch, int n, int h,
-                   int w, int c, int oh, int ow, int k, int pad, int block, int seen_act, int act,
+                   int w, int c, int oh, int ow, int k, int pad, int block, int span, int seen_act, int act,
                    int accumulate) {
     maps from = {x, seen, h, w, c, seen_act};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
@@ -219,26 +270,33 @@ KERNEL void gather(const __global float *x, const __global float *seen, __global
     int v_step = block * c + GAP, m_step = block * 16 * PANELS + GAP;
     size_t panel_size = (size_t)36 * (c * 16 + GAP);
     __global float *v = work + at + (get_global_id(1) * get_global_size(0) + get_global_id(0)) * scratch;
-    __global float *sums = v + 36 * v_step;
+    __global float *sums = v + 36 * v_step, *copy = sums + span * 36 * m_step;
     for (int b = block_begin; b < block_end; ++b) {
         int first = b * block, count = min(block, tiles - first),
-            padded = (count + ROWS - 1) / ROWS * ROWS;
-        for (int t = 0; t < padded; ++t) /* past the end: the last tile again */
-            input_points(v + t * c, v_step, from, place_of(first + min(t, count - 1), high, wide), pad, 0, c);
-        for (int group = group_begin; group < group_end; ++group) {
-            int o = group * 16 * PANELS;
-            const __global float *u = work + u_at + o / 16 * panel_size;
-            size_t second = o + 16 < k ? panel_size : 0; /* an odd last panel: twice the same */
+            padded = (count + ROWS - 1) / ROWS * ROWS; /* past the end: the last tile again */
+        for (int t = 0; t < padded; ++t)
+            input_points(v + t * c, v_step, from, place_of(first + min(t, count - 1), high, wide), pad, 0, c,
+                         copy);
+        for (int group = group_begin; group < group_end; group += span) {
+            int some = min(span, group_end - group);
             for (int point = 0; point < 36; ++point)
-                for (int t = 0; t < padded; t += ROWS)
-                    multiply(sums + point * m_step + t * 16 * PANELS, v + point * v_step + t * c,
-                             u + point * (c * 16 + GAP), second, c);
-            for (int t = 0; t < count; ++t) {
-                place to = place_of(first + t, high, wide);
-                for (int s = 0; s < 16 * PANELS && o + s < k; s += VEC)
-                    output_tile(sums + t * 16 * PANELS + s, m_step, y, bias, to, oh, ow, k, o + s, k - o - s,
-                                act, accumulate);
-            }
+                for (int g = 0; g < some; ++g) {
+                    int panel = (group + g) * PANELS;
+                    size_t second =
+                        (panel + 1) * 16 < k ? panel_size : 0; /* an odd last panel: twice the same */
+                    for (int t = 0; t < padded; t += ROWS)
+                        multiply(sums + (g * 36 + point) * m_step + t * 16 * PANELS,
+                                 v + point * v_step + t * c,
+                                 work + u_at + panel * panel_size + point * (c * 16 + GAP), second, c);
+                }
+            for (int g = 0; g < some; ++g)
+                for (int t = 0; t < count; ++t) {
+                    place to = place_of(first + t, high, wide);
+                    int o = (group + g) * 16 * PANELS;
+                    for (int s = 0; s < 16 * PANELS && o + s < k; s += VEC)
+                        output_tile(sums + g * 36 * m_step + t * 16 * PANELS + s, m_step, y, bias, to, oh, ow,
+                                    k, o + s, k - o - s, act, accumulate);
+                }
         }
     }
 }
@@ -247,37 +305,22 @@ KERNEL void gather(const __global float *x, const __global float *seen, __global
 
 /* The OUT x OUT gradients of a tile, 16 outputs from o on, as points: to is [36] x [16], `step` apart.  Adds
  * them up into bias [16], if there is one. */
-INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, __global float *bias) {
+INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, __global float *bias,
+                            __global float *copy) {
+    window from = window_of(m, OUT, at.n, at.y * OUT, at.x * OUT, o, 16, copy);
+    fetch_ahead(m, OUT, at.n, at.y * OUT, at.x * OUT, o, 16);
     for (int s = 0; s < 16; s += VEC) {
-        int left = m.c - o - s;
-        floatv d[6][6], half_way[6][OUT], points[6];
-        if (left >= VEC)
-            window(d, m, OUT, at.n, at.y * OUT, at.x * OUT, o + s);
-        else
-            for (int i = 0; i < OUT; ++i)
-                for (int j = 0; j < OUT; ++j) {
-                    int y = at.y * OUT + i, x = at.x * OUT + j,
-                        from = ((at.n * m.h + y) * m.w + x) * m.c + o + s;
-                    float part[VEC];
-                    for (int l = 0; l < VEC; ++l) {
-                        part[l] = 0.0f;
-                        if (l >= left || y >= m.h || x >= m.w) continue;
-                        float seen = m.seen ? m.seen[from + l] : 1.0f;
-                        if (!(seen <= 0.0f) && !(m.act == 2 && seen >= 6.0f)) part[l] = m.x[from + l];
-                    }
-                    d[i][j] = LOAD(part);
-                }
-        if (bias) {
-            floatv sum = LOAD(bias + s);
-            EACH(i, OUT) EACH(j, OUT) sum += d[i][j];
-            STORE(sum, bias + s);
-        }
+        floatv half_way[6][OUT], points[6], sum = 0.0f;
         EACH(j, OUT) {
             floatv column[OUT];
-            EACH(i, OUT) column[i] = d[i][j];
+            EACH(i, OUT) {
+                column[i] = LOAD(from.at + i * from.row + j * from.pixel + s);
+                sum += column[i];
+            }
             evaluate(points, column, OUT);
             EACH(i, 6) half_way[i][j] = points[i];
         }
+        if (bias) STORE(LOAD(bias + s) + sum, bias + s);
         EACH(i, 6) {
             evaluate(points, half_way[i], OUT);
             EACH(j, 6) STORE(points[j], to + (i * 6 + j) * step + s);
@@ -307,11 +350,9 @@ INLINE void accumulate_tiles(__global float *out, const __global float *v, const
     if (s / WIDE < panels) STORE(sum[i][s], out + s / WIDE * panel_size + i * 16 + s % WIDE * VEC);
 }
 
-/* Part get_global_id(2) of the blocks, for `share` channels from share * get_global_id(0) on (ROWS
- * divides `pitch`, the room for a share) and for `span` * PANELS panels of outputs from span * PANELS *
- * get_global_id(1) on.  Sums: [part][panel][36][shares * pitch][16], then [part][panels * 16] of the bias if
- * there is one, at sums_at and bias_at. Scratch: points of x [36][block][pitch], of dy [span][36][block][16 *
- * PANELS]. */
+/* Part get_global_id(2) of the blocks, for `share` channels from share * get_global_id(0) on and `span` groups of
+ * panels from span * get_global_id(1) on.  A share has room for `pitch` channels, a multiple of ROWS.
+ * The sums are [part][panel][36][shares * pitch][16] and, if there is a bias, [part][panels * 16] at bias_at. */
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *seen,
                    __global float *work, int sums_at, int bias_at, int at, int scratch, int n, int h, int w,
                    int c, int oh, int ow, int k, int pad, int block, int share, int pitch, int span,
@@ -327,7 +368,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     size_t panel_size = (size_t)36 * shares * pitch * 16;
     __global float *v =
         work + at + ((part * get_global_size(1) + get_global_id(1)) * shares + get_global_id(0)) * scratch;
-    __global float *d = v + 36 * v_step;
+    __global float *d = v + 36 * v_step, *copy = d + span * 36 * d_step;
     __global float *sums =
         work + sums_at + (part * all_panels + first_panel) * panel_size + get_global_id(0) * pitch * 16;
     __global float *bias = 0;
@@ -340,14 +381,14 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         int first = b * block, count = min(block, tiles - first);
         for (int t = 0; t < count; ++t) {
             place to = place_of(first + t, high, wide);
-            input_points(v + t * pitch, v_step, from, to, pad, begin, channels);
+            input_points(v + t * pitch, v_step, from, to, pad, begin, channels, copy);
             for (int p = 0; p < spans * PANELS; ++p)
                 if (first_panel + p < all_panels)
                     gradient_points(d + p / PANELS * 36 * d_step + t * 16 * PANELS + p % PANELS * 16, d_step,
-                                    gradient, to, (first_panel + p) * 16, bias ? bias + p * 16 : 0);
+                                    gradient, to, (first_panel + p) * 16, bias ? bias + p * 16 : 0, copy);
         }
-        for (int p = 0; p < spans; ++p)
-            for (int point = 0; point < 36; ++point)
+        for (int point = 0; point < 36; ++point)
+            for (int p = 0; p < spans; ++p)
                 for (int l = 0; l < channels; l += ROWS)
                     accumulate_tiles(sums + p * PANELS * panel_size + (point * shares * pitch + l) * 16,
                                      v + point * v_step + l, d + (p * 36 + point) * d_step, pitch, count,

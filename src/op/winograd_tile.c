@@ -5,19 +5,16 @@
 #include "op/conv.h"
 
 enum { POINTS = 36, GAP = 16, WINDOW = 6 };
-enum {
-    ROWS,
-    PANELS,
-    BLOCK,
-    SHARE
-}; /* tunables: of a register tile; tiles at a time; channels and outputs at a time */
+/* Tunables: a register tile's rows and panels; tiles in a block; groups of panels at a time (gather), channels and
+ * outputs at a time (filter). */
+enum { ROWS, PANELS, BLOCK, SPAN, SHARE = SPAN };
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     return v.groups == 1 && v.r == v.s && (v.r == 3 || v.r == 5) && v.stride.y == 1 && v.stride.x == 1 &&
            v.dilation.y == 1 && v.dilation.x == 1 && v.pad.y < v.r && v.pad.x < v.r &&
-           RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) && rf_family_rounds(info) == HUGE_VAL &&
-           rf_indexable(problem, info);
+           RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) && RF_MIN(v.oh, v.ow) >= WINDOW - v.r &&
+           rf_family_rounds(info) == HUGE_VAL && rf_indexable(problem, info);
 }
 
 /* What one direction reads and writes: maps of (n,h,w,c) as windows, results (n,oh,ow,k) in tiles. */
@@ -38,15 +35,32 @@ static side side_of(const rf_conv *v, bool turned) {
     return s;
 }
 
-/* Whether it is likely to win: enough channels that the transforms are small beside the products, and not too
- * much of the last tiles behind the maps' edges. */
-static bool wins(const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
+/* Along one axis: pairs of an output and a tap that meet the map. */
+static int products(int out, int taps, int in, int pad) {
+    int count = 0;
+    for (int o = 0; o < out; o++)
+        for (int t = 0; t < taps; t++) count += o - pad + t >= 0 && o - pad + t < in;
+    return count;
+}
+
+/* Whether it is likely to win: products saved, against transforms that weigh as much as some 16 channels, and weights
+ * at 36 points that weigh as much as some 32 tiles (measured on AVX2). */
+static bool wins(const rf_problem *problem, bool turned) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
-    double used = (double)v.n * v.oh * v.ow / ((double)s.tiles * s.out * s.out);
-    double saved = (double)s.out * s.out * v.r * v.s / POINTS * used;
-    return RF_MIN(v.c, v.k) >= 16 && s.tiles >= 16 && saved > 1.7;
+    side s = side_of(&v, turned);
+    double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
+    double ours = POINTS * (s.tiles + 32.0) * (1 + 16.0 / v.c + 16.0 / v.k);
+    return direct > 1.15 * ours;
+}
+
+static bool wins_straight(const rf_problem *problem, const rf_device_info *info) {
+    (void)info;
+    return wins(problem, false);
+}
+
+static bool wins_turned(const rf_problem *problem, const rf_device_info *info) {
+    (void)info;
+    return wins(problem, true);
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
@@ -65,35 +79,45 @@ static const char *options_of(char options[128], const rf_conv *v, const rf_conf
 /* ---- forward and backward data ---- */
 
 static const rf_tunable gather_tunables[] = {
-    {"rows", {6, 4, 8, 12}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {NULL}};
+    {"rows", {6, 4, 8, 12}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
 
-static void choose_gather(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+/* Where a block's inputs are too many for a core's cache, several panels are taken at a time. */
+static void choose_gather(rf_config *config, int channels, const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
-    (void)problem;
     config->value[ROWS] = width == 16 ? 12 : width == 8 ? 6 : 3;
     config->value[PANELS] = width == 16 ? 2 : 1;
     config->value[BLOCK] = 24;
+    config->value[SPAN] = channels > 64 ? 8 : 1;
+}
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose_gather(config, rf_conv_of(problem).c, info);
+}
+
+static void choose_backward_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose_gather(config, rf_conv_of(problem).k, info);
 }
 
 /* The workspace, in floats: transposed weights (backward data), weights at the points, the items' scratch. */
 typedef struct gather_cut {
-    int block;
+    int block, span;
     size_t blocks, groups; /* of the launch */
     size_t u_at, at, scratch, floats;
 } gather_cut;
 
 static gather_cut cut_gather(const rf_conv *v, const side *s, bool turned, const rf_config *config,
                              const rf_device_info *info) {
-    const size_t wanted = 8 * (size_t)RF_MAX(info->compute_units, 1);
+    const size_t wanted = 2 * (size_t)RF_MAX(info->compute_units, 1);
     gather_cut g = {.block = block_of(s->tiles, config->value[BLOCK], config->value[ROWS])};
     int outputs = RF_PANEL * config->value[PANELS];
     size_t panels = rf_ceil_div(s->k, RF_PANEL);
-    g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), wanted);
-    g.groups = RF_MIN(rf_ceil_div(s->k, outputs), rf_ceil_div(wanted, g.blocks));
-    if (g.blocks * 2 > wanted) g.groups = 1;
+    size_t groups = rf_ceil_div(s->k, outputs);
+    g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), 4 * wanted);
+    g.groups = RF_MIN(groups, rf_ceil_div(wanted, g.blocks));
+    g.span = (int)RF_MIN(rf_ceil_div(groups, g.groups), (size_t)config->value[SPAN]);
     g.u_at = turned ? panels * RF_PANEL * v->r * v->s * s->c : 0;
     g.at = g.u_at + panels * POINTS * (RF_PANEL * (size_t)s->c + GAP);
-    g.scratch = POINTS * ((size_t)g.block * (s->c + outputs) + 2 * GAP);
+    g.scratch = POINTS * ((size_t)g.block * s->c + GAP + g.span * ((size_t)g.block * outputs + GAP) + s->c);
     g.floats = g.at + g.blocks * g.groups * g.scratch;
     return g;
 }
@@ -143,6 +167,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                  RF_I32(s.k),
                  RF_PAIR_ARG(s.pad),
                  RF_I32(g.block),
+                 RF_I32(g.span),
                  RF_I32(v.act),
                  RF_I32(turned ? RF_ACT_NONE : v.act),
                  RF_I32(turned && problem->accumulate[0])},
@@ -189,7 +214,7 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
     (void)problem;
     config->value[ROWS] = width == 16 ? 8 : width == 8 ? 6 : 4;
     config->value[PANELS] = width == 16 ? 2 : 1;
-    config->value[BLOCK] = 48;
+    config->value[BLOCK] = 24;
     config->value[SHARE] = 64;
 }
 
@@ -216,7 +241,8 @@ static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *c
     size_t panels = rf_ceil_div(v->k, RF_PANEL);
     f.bias_at = f.parts * panels * POINTS * f.shares * f.pitch * RF_PANEL;
     f.at = f.bias_at + (v->bias ? f.parts * panels * RF_PANEL : 0);
-    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * ((size_t)f.block * outputs + GAP));
+    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * ((size_t)f.block * outputs + GAP) +
+                          RF_MAX(f.share, RF_PANEL));
     f.floats = f.at + f.shares * f.spans * f.parts * f.scratch;
     return f;
 }
@@ -272,13 +298,13 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
                     .devices = RF_DEVICE_CPU,                                                                \
                     .rank = 20,                                                                              \
                     .applicable = applicable,                                                                \
-                    .wins = wins,                                                                            \
+                    .wins = direction_ == RF_BACKWARD_DATA ? wins_turned : wins_straight,                    \
                     __VA_ARGS__}
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_gather, .workspace = forward_work,
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
            .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_gather,
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
            .workspace = backward_data_work, .prepare = backward_data),
 };
