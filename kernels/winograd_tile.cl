@@ -27,6 +27,18 @@
 #define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
+/* Asks for a line of memory before its turn, where the compiler can: 36 places at once are too many for a core to see a
+ * pattern in.  AHEAD is how many rows of 16 before. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+#define FETCH_AHEAD(p) __builtin_prefetch((const void *)(size_t)(p))
+#endif
+#endif
+#ifndef FETCH_AHEAD
+#define FETCH_AHEAD(p) (void)(p)
+#endif
+#define AHEAD 8
+
 #define P  0.70710678118654752f
 #define P2 0.5f
 #define Q  1.41421356237309505f
@@ -100,7 +112,11 @@ KERNEL void weights(const __global float *w, int w_at, __global float *u, int u_
                 floatv row[TAPS];
                 EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i);
                 evaluate(points, row, TAPS);
-                EACH(j, 6) STORE(points[j] * scaled(j), to + (i * 6 + j) * (step + GAP) + v);
+                EACH(j, 6) {
+                    __global float *at = to + (i * 6 + j) * (step + GAP) + v;
+                    STORE(points[j] * scaled(j), at);
+                    FETCH_AHEAD(at + AHEAD * 16);
+                }
             }
         }
     }
@@ -123,16 +139,6 @@ INLINE floatv element(maps m, int at, int left) {
     }
     return value;
 }
-
-/* Where the compiler has it: what a row of a window reads next, on its way from memory. */
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
-#define FETCH_AHEAD(p) __builtin_prefetch((const void *)(size_t)(p))
-#endif
-#endif
-#ifndef FETCH_AHEAD
-#define FETCH_AHEAD(p) (void)(p)
-#endif
 
 /* The rows y .. y+size-1 of the pixels that the window after x does not share with it. */
 INLINE void fetch_ahead(maps m, int size, int n, int y, int x, int c, int channels) {
@@ -400,7 +406,8 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
  * biases. */
 KERNEL void collapse(const __global float *work, __global float *grad, __global float *grad_bias, int sums_at,
                      int bias_at, int parts, int c, int k, int share, int pitch) {
-    int panels = (k + 15) / 16, row = (c + share - 1) / share * pitch, part_size = panels * 36 * row * 16;
+    int panels = (k + 15) / 16, row = (c + share - 1) / share * pitch;
+    size_t part_size = (size_t)panels * 36 * row * 16;
     FOR_TASKS(task, panels * c + (grad_bias ? panels : 0)) {
         int panel = task / c, l = task % c;
         if (task >= panels * c) { /* a panel of biases */
@@ -418,9 +425,10 @@ KERNEL void collapse(const __global float *work, __global float *grad, __global 
             EACH(j, 6) {
                 floatv column[6];
                 EACH(i, 6) {
-                    floatv sum = 0.0f;
-                    for (int part = 0; part < parts; ++part)
-                        sum += LOAD(from + part * part_size + (i * 6 + j) * row * 16 + v);
+                    const __global float *at = from + (i * 6 + j) * row * 16 + v;
+                    floatv sum = LOAD(at);
+                    for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
+                    FETCH_AHEAD(at + AHEAD * 16);
                     column[i] = sum * (scaled(i) * scaled(j));
                 }
                 gather_powers(powers, column, TAPS);
