@@ -219,6 +219,17 @@ rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
     return emit_range(plan, sequence, plan->steps->backward, plan->steps->count);
 }
 
+rf_status rf_plan_compile(rf_plan *plan) {
+    rf_sequence *scratch = NULL;
+    rf_status status = rf_sequence_create(&scratch, plan->desc.device);
+    for (int i = plan->steps->count - 1; i >= 0 && status == RF_OK; i--) {
+        status = emit_step(plan, scratch, i);
+        rf_sequence_truncate(scratch, 0);
+    }
+    rf_sequence_free(scratch);
+    return status;
+}
+
 size_t rf_plan_step_count(const rf_plan *plan) {
     return (size_t)plan->steps->count;
 }

@@ -37,6 +37,10 @@ size_t rf_plan_memory_bytes(const rf_plan *plan);
 rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence);
 rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence);
 
+/* Prepares and checks every step, the last first, and keeps nothing: what the driver caches is compiled then.
+ */
+rf_status rf_plan_compile(rf_plan *plan);
+
 /* The steps, for tables: direction, problem, and the solver that was taken (NULL: the reference). */
 size_t rf_plan_step_count(const rf_plan *plan);
 const rf_step *rf_plan_step(const rf_plan *plan, size_t index, const char **name, const rf_solver **solver);
