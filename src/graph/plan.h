@@ -37,8 +37,8 @@ size_t rf_plan_memory_bytes(const rf_plan *plan);
 rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence);
 rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence);
 
-/* Prepares and checks every step, the last first, and keeps nothing: what the driver caches is compiled then.
- */
+/* Runs every step alone, the last first, on whatever the memory holds: what the driver caches is compiled
+ * then. */
 rf_status rf_plan_compile(rf_plan *plan);
 
 /* The steps, for tables: direction, problem, and the solver that was taken (NULL: the reference). */

@@ -184,10 +184,10 @@ rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
     rf_status status = prepare(&t, desc);
-    if (status == RF_OK) status = rf_trainer_run_idle(t);
-    if (status == RF_OK) status = rf_plan_compile(t->plan);
     for (int i = 1; i >= 0 && status == RF_OK; i--)
         if (t->validator[i].plan != NULL) status = rf_plan_compile(t->validator[i].plan);
+    if (status == RF_OK) status = rf_plan_compile(t->plan);
+    if (status == RF_OK) status = rf_trainer_run_idle(t);
     rf_trainer_free(t);
     return status;
 }
