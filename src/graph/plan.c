@@ -220,11 +220,11 @@ rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
 }
 
 /* What fails here fails again where the plan is made, and is told there. */
-rf_status rf_plan_compile(rf_plan *plan) {
+rf_status rf_plan_compile(rf_plan *plan, int first, int end) {
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_sequence *scratch = NULL;
     RF_TRY(rf_sequence_create(&scratch, plan->desc.device));
-    for (int i = plan->steps->count - 1; i >= 0 && !rf_interrupted(); i--) {
+    for (int i = end - 1; i >= first && !rf_interrupted(); i--) {
         const rf_step *step = &plan->steps->steps[i];
         const rf_choice *choice = step->choices;
         rf_tensors tensors = bind(plan, step);

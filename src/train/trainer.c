@@ -181,13 +181,22 @@ rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
     return status;
 }
 
+static rf_status compile(rf_trainer *t) {
+    int steps = (int)rf_plan_step_count(t->plan);
+    RF_TRY(rf_plan_compile(t->plan, steps - 1, steps));
+    RF_TRY(rf_trainer_run_idle(t)); /* not first: the other process builds that program first */
+    RF_TRY(rf_plan_compile(t->plan, 0, steps - 1));
+    for (int i = 0; i < 2; i++) {
+        rf_plan *plan = t->validator[i].plan;
+        if (plan != NULL) RF_TRY(rf_plan_compile(plan, 0, (int)rf_plan_step_count(plan)));
+    }
+    return RF_OK;
+}
+
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
     rf_status status = prepare(&t, desc);
-    for (int i = 1; i >= 0 && status == RF_OK; i--)
-        if (t->validator[i].plan != NULL) status = rf_plan_compile(t->validator[i].plan);
-    if (status == RF_OK) status = rf_plan_compile(t->plan);
-    if (status == RF_OK) status = rf_trainer_run_idle(t);
+    if (status == RF_OK) status = compile(t);
     rf_trainer_free(t);
     return status;
 }
