@@ -173,11 +173,12 @@ static rf_status print_as_json(const bench_run *run, const bench_args *args) {
                                         "share_of_limit", rf_json_number(share_of_limit(row, &run->peak))));
     }
     return rf_print_json(json_pack(
-        "{s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "device",
+        "{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "device",
         rf_device_describe(run->device)->name, "model", rf_model_name(run->model), "batch", args->batch,
         "step_ms", rf_json_number(result->step_ms), "step_median_ms", rf_json_number(result->step_median_ms),
-        "first_ms", rf_json_number(result->first_ms), "memory_bytes", (json_int_t)result->memory_bytes,
-        "flops", rf_json_number(result->flops), "limits", "gflops", rf_json_number(run->peak.gflops), "gbs",
+        "first_ms", rf_json_number(result->first_ms), "early_ms", rf_json_number(result->early_ms), "late_ms",
+        rf_json_number(result->late_ms), "memory_bytes", (json_int_t)result->memory_bytes, "flops",
+        rf_json_number(result->flops), "limits", "gflops", rf_json_number(run->peak.gflops), "gbs",
         rf_json_number(run->peak.gbs), "kernels", rows));
 }
 

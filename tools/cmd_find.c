@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
+#include "device/device.h"
 #include "outputs.h"
+#include "train/trainer.h"
 
 typedef struct find_args {
     rf_common common;
@@ -223,7 +226,10 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
                                         .limit = args->limit,
                                         .skip_bad = args->skip_bad,
                                         .seed = args->seed};
-    RF_TRY(rf_dataset_open(&run->dataset, args->data, &reading));
+    if (rf_ahead_data() != NULL)
+        RF_TRY(rf_dataset_open(&run->dataset, rf_ahead_data(), NULL));
+    else
+        RF_TRY(rf_dataset_open(&run->dataset, args->data, &reading));
     const rf_dataset *data = run->dataset;
     verbose(args, run, "images read");
     RF_TRY(per_channel(&run->mean, &args->mean, "mean", data->channels));
@@ -231,7 +237,8 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
     RF_TRY(class_weights(&run->class_weights, &args->class_weights, data->classes));
     const rf_images images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&run->model, args->model, images, args->seed));
-    if (args->weights != NULL) RF_TRY(rf_model_load_weights(run->model, args->weights));
+    if (args->weights != NULL && rf_ahead_data() == NULL)
+        RF_TRY(rf_model_load_weights(run->model, args->weights));
     verbose(args, run, "network made");
     RF_TRY(rf_device_open(&run->device, args->device));
     verbose(args, run, "device opened");
@@ -261,6 +268,11 @@ static rf_status make_trainer(find_run *run, const find_args *args, const rf_gro
         .validation = args->validation,
         .seed = args->seed,
     };
+    if (rf_ahead_data() != NULL) {
+        rf_device_compile_ahead(run->device);
+        return rf_trainer_compile(&desc);
+    }
+    rf_ahead_begin(run->device, run->dataset, args->batch + args->validation);
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     verbose(args, run, "trainer ready");
     return RF_OK;
@@ -289,6 +301,7 @@ static rf_status run_test(find_run *run, const find_args *args) {
     rf_status status = rf_range_test(&run->curve, run->trainer, &desc);
     rf_progress_end(&progress);
     if (rf_interrupted()) return RF_E_INTERRUPTED;
+    rf_ahead_end();
     RF_TRY(status);
     verbose(args, run, "range test done");
     RF_TRY(rf_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
@@ -361,6 +374,10 @@ static rf_status find_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_outputs_check(&args->outputs);
     if (status == RF_OK) status = open_inputs(&run, args);
     if (status == RF_OK) status = make_trainer(&run, args, groups);
+    if (rf_ahead_data() != NULL) {
+        release_run(&run);
+        return status;
+    }
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common)) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
     if (status == RF_OK) take_notes(&run);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "ahead.h"
 
 #define COMMAND_ROW(name) &rf_command_##name,
 const rf_command *const rf_commands[] = {RF_COMMAND_LIST(COMMAND_ROW) NULL};
@@ -144,7 +144,10 @@ static rf_status run_program(int argc, char **argv) {
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
     catch_signals();
-    rf_status status = run_program(argc, argv);
+    rf_status status = rf_ahead_remember(argc, argv);
+    if (status == RF_OK) status = run_program(argc, argv);
+    rf_ahead_end();
+    rf_ahead_forget();
     if (rf_interrupted())
         status = RF_E_INTERRUPTED;
     else if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))

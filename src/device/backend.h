@@ -28,6 +28,9 @@ struct rf_device {
     char reason[320];
     rf_quarantine *quarantined; /* owned */
     size_t quarantined_count;
+    void (*on_compile)(void *context); /* NULL: not asked for, or done */
+    void *on_compile_context;
+    bool ahead; /* rf_device_compile_ahead */
 };
 
 struct rf_buffer {

@@ -30,6 +30,15 @@ rf_status rf_device_profile(rf_device *device, bool on) {
     return device->backend->profile(device, on);
 }
 
+void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *context) {
+    device->on_compile = call;
+    device->on_compile_context = context;
+}
+
+void rf_device_compile_ahead(rf_device *device) {
+    device->ahead = true;
+}
+
 /* ---- the quarantine ---- */
 
 static rf_quarantine *quarantined(const rf_device *device, const char *op, size_t length) {

@@ -50,6 +50,14 @@ bool rf_kernel_is_new(const rf_kernel *kernel);
  * again. */
 void rf_kernel_distrust(rf_kernel *kernel);
 
+/* Calls back once, before the first program is built that no run built before, where a second process helps:
+ * the driver compiles one kernel at a time in a process, and keeps what it compiled in a cache of its own
+ * (PoCL). */
+void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *context);
+/* For that second process: what is built goes into the driver's cache alone, and counts neither as built nor
+ * as checked. */
+void rf_device_compile_ahead(rf_device *device);
+
 typedef enum rf_arg_kind {
     RF_ARG_END,
     RF_ARG_BUFFER,

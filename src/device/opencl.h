@@ -56,6 +56,10 @@ typedef struct rf_cache_key {
 void rf_cache_key_add(rf_cache_key *key, const char *text);
 bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
 void rf_program_cache_remove(const rf_cache_key *key);
+/* Keeps other processes from building the same program at the same time: waits, up to `seconds`, for one that
+ * does. -1: no lock, which harms nobody; else it is to be handed to unlock. */
+int rf_program_cache_lock(const rf_cache_key *key, double seconds);
+void rf_program_cache_unlock(const rf_cache_key *key, int lock);
 void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length);
 
 #endif

@@ -84,6 +84,14 @@ static rf_status build_source(rf_program *p, rf_opencl *cl, const char *source, 
     return status;
 }
 
+enum { MAX_WAIT_SECONDS = 10 }; /* for another process that builds the same program */
+
+static void tell_of_compiling(rf_device *device) {
+    void (*call)(void *) = device->on_compile;
+    device->on_compile = NULL;
+    if (call != NULL) call(device->on_compile_context);
+}
+
 /* From the binary that the cache has; without one, or with one that the driver refuses, from source. */
 static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
     rf_opencl *cl = rf_opencl_of(device);
@@ -96,9 +104,12 @@ static rf_status build_best(rf_program *p, rf_device *device, const char *source
     free(binary);
     binary = NULL;
     if (status == RF_OK || cl->compiler_stuck) return status;
+    if (!known && !keep) tell_of_compiling(device);
+    int lock = known || keep ? -1 : rf_program_cache_lock(&key, MAX_WAIT_SECONDS);
     status = build_source(p, cl, source, options, keep ? &binary : NULL, &length);
+    rf_program_cache_unlock(&key, lock);
     p->is_new = !known || keep;
-    if (status == RF_OK && p->is_new && (binary != NULL || !keep))
+    if (status == RF_OK && p->is_new && (binary != NULL || !keep) && !device->ahead)
         rf_program_cache_store(&key, binary, keep ? length : 0);
     free(binary);
     return status;

@@ -3,8 +3,12 @@
  * A file is trusted only if its header, length and checksum agree; it is written aside and renamed. */
 #include "device/opencl.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_BINARY_BYTES = 64 << 20 };
@@ -24,13 +28,39 @@ void rf_cache_key_add(rf_cache_key *key, const char *text) {
     key->hash[1] = rf_hash(text, length, ~key->hash[1] * 0x9e3779b97f4a7c15u);
 }
 
-static char *path_of(const rf_cache_key *key) {
+static char *path_with(const rf_cache_key *key, const char *ending) {
     char *folder = rf_cache_dir(), *path = NULL;
     if (folder != NULL)
-        path = rf_format("%s/%016llx%016llx.bin", folder, (unsigned long long)key->hash[0],
-                         (unsigned long long)key->hash[1]);
+        path = rf_format("%s/%016llx%016llx.%s", folder, (unsigned long long)key->hash[0],
+                         (unsigned long long)key->hash[1], ending);
     free(folder);
     return path;
+}
+
+static char *path_of(const rf_cache_key *key) {
+    return path_with(key, "bin");
+}
+
+int rf_program_cache_lock(const rf_cache_key *key, double seconds) {
+    char *path = path_with(key, "lock");
+    int lock = path != NULL ? open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1;
+    double until = rf_time_ms() + seconds * 1e3;
+    free(path);
+    while (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK || rf_interrupted() || rf_time_ms() > until) {
+            close(lock);
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    return lock;
+}
+
+void rf_program_cache_unlock(const rf_cache_key *key, int lock) {
+    char *path = lock >= 0 ? path_with(key, "lock") : NULL;
+    if (path != NULL) unlink(path);
+    if (lock >= 0) close(lock);
+    free(path);
 }
 
 bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key) {

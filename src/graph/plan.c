@@ -219,6 +219,25 @@ rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
     return emit_range(plan, sequence, plan->steps->backward, plan->steps->count);
 }
 
+/* What fails here fails again where the plan is made, and is told there. */
+rf_status rf_plan_compile(rf_plan *plan, int first, int end) {
+    const rf_device_info *info = rf_device_describe(plan->desc.device);
+    rf_sequence *scratch = NULL;
+    RF_TRY(rf_sequence_create(&scratch, plan->desc.device));
+    for (int i = end - 1; i >= first && !rf_interrupted(); i--) {
+        const rf_step *step = &plan->steps->steps[i];
+        const rf_choice *choice = step->choices;
+        rf_tensors tensors = bind(plan, step);
+        if (step->choice_count > 0 &&
+            choice->solver->prepare(scratch, &step->problem, info, &tensors, &choice->config) == RF_OK)
+            rf_sequence_run(scratch);
+        rf_device_sync(plan->desc.device);
+        rf_sequence_truncate(scratch, 0);
+    }
+    rf_sequence_free(scratch);
+    return RF_OK;
+}
+
 size_t rf_plan_step_count(const rf_plan *plan) {
     return (size_t)plan->steps->count;
 }

@@ -37,6 +37,10 @@ size_t rf_plan_memory_bytes(const rf_plan *plan);
 rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence);
 rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence);
 
+/* Runs each of the steps first .. end-1 alone, the last one first, on whatever the memory holds: what the
+ * driver caches is compiled then. */
+rf_status rf_plan_compile(rf_plan *plan, int first, int end);
+
 /* The steps, for tables: direction, problem, and the solver that was taken (NULL: the reference). */
 size_t rf_plan_step_count(const rf_plan *plan);
 const rf_step *rf_plan_step(const rf_plan *plan, size_t index, const char **name, const rf_solver **solver);

@@ -24,7 +24,10 @@ rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_fam
                        rf_launch_desc *desc, size_t tasks, int classes) {
     char options[128];
     desc->program = "loss";
-    desc->options = rf_family_options(options, family, info, "%s", "");
+    /* Little work, but exponentials, which take a CPU's compiler long to optimise: a step loses microseconds.
+     */
+    desc->options =
+        rf_family_options(options, family, info, "%s", family == RF_TILE ? "-cl-opt-disable" : "");
     if (tasks > 0)
         rf_family_spread(desc, family, info, tasks, 8 * (size_t)classes);
     else

@@ -10,7 +10,12 @@
  * sanitizers, whose start-up does not go with ifunc. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) &&                 \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define RF_SIMD __attribute__((noinline, optimize("O3"), target_clones("avx512f", "avx2", "default")))
+#if __GNUC__ >= 12
+#define RF_CLONES "arch=x86-64-v4", "arch=x86-64-v3", "default"
+#else
+#define RF_CLONES "avx512f", "avx2", "default"
+#endif
+#define RF_SIMD __attribute__((noinline, optimize("O3"), target_clones(RF_CLONES)))
 #else
 #define RF_SIMD __attribute__((noinline))
 #endif

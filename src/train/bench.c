@@ -31,6 +31,8 @@ static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
         status = run_steps(t, CHUNK);
         times[i] = (rf_time_ms() - start) / CHUNK;
     }
+    out->early_ms = (times[0] + times[chunks > 1]) / 2;
+    out->late_ms = (times[chunks - 1] + times[chunks - 1 - (chunks > 1)]) / 2;
     qsort(times, (size_t)chunks, sizeof *times, ascending);
     out->step_ms = times[0];
     out->step_median_ms = times[chunks / 2];
@@ -38,18 +40,36 @@ static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
     return status;
 }
 
+/* Images that are streamed: a row of its own for the way of a batch to the device, which no launch shows. */
+static rf_status profile_streaming(rf_bench_row *row, rf_trainer *t) {
+    double start = rf_time_ms();
+    RF_TRY(rf_feeder_stage(t->feeder, t->order_host, t->desc.batch));
+    RF_TRY(rf_device_sync(t->desc.device));
+    row->last_ms = rf_time_ms() - start;
+    row->time_ms += row->last_ms;
+    return RF_OK;
+}
+
+static rf_status profile_step(rf_bench_row *stream, rf_trainer *t) {
+    const uint32_t zeros[3] = {0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
+    RF_TRY(rf_buffer_write(t->control, 0, zeros, sizeof zeros));
+    if (t->feeder->streaming) RF_TRY(profile_streaming(stream, t));
+    RF_TRY(rf_sequence_run_profiled(t->micro));
+    return rf_sequence_run_profiled(t->update);
+}
+
 static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
     rf_sequence *parts[] = {t->micro, t->update};
+    rf_bench_row stream = {
+        .label = "stream", .kernel = "write", .bytes = (double)t->desc.batch * (t->feeder->per_image + 4)};
     RF_TRY(rf_device_profile(t->desc.device, true));
-    for (int i = 0; i < runs; i++) {
-        const uint32_t zeros[3] = {
-            0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
-        RF_TRY(rf_buffer_write(t->control, 0, zeros, sizeof zeros));
-        for (size_t p = 0; p < RF_COUNT(parts); p++) RF_TRY(rf_sequence_run_profiled(parts[p]));
-    }
+    for (int i = 0; i < runs; i++) RF_TRY(profile_step(&stream, t));
     size_t total = rf_sequence_count(t->micro) + rf_sequence_count(t->update);
-    out->rows = rf_alloc(total, sizeof *out->rows);
+    out->rows = rf_alloc(total + 1, sizeof *out->rows);
     if (out->rows == NULL) return RF_E_MEMORY;
+    stream.time_ms /= runs;
+    stream.start_ms = rf_sequence_profile(t->micro, 0)->start_ms - stream.last_ms; /* on the device's clock */
+    if (t->feeder->streaming) out->rows[out->row_count++] = stream;
     for (size_t p = 0; p < RF_COUNT(parts); p++) {
         for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
             const rf_launch_profile *from = rf_sequence_profile(parts[p], i);

@@ -16,6 +16,7 @@ typedef struct rf_bench_row { /* one launch of a step, over `runs` steps */
 typedef struct rf_bench {
     double step_ms, step_median_ms; /* a whole step, unprofiled: least and median */
     double first_ms;                /* the first step, with what is compiled late */
+    double early_ms, late_ms;       /* a step among the first ten timed, and among the last ten */
     size_t memory_bytes;            /* device memory of the plan */
     double flops;                   /* of a step */
     rf_bench_row *rows;             /* owned: rf_bench_free */

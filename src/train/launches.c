@@ -148,13 +148,17 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
     return rf_emit(sequence, &desc);
 }
 
+static rf_gather micro_gather(const rf_trainer *t) {
+    return (rf_gather){.order = t->order_table,
+                       .control = t->control,
+                       .images = rf_plan_images(t->plan),
+                       .labels = rf_plan_labels(t->plan),
+                       .batch = t->desc.batch,
+                       .word = RF_CONTROL_BATCH};
+}
+
 static rf_status emit_micro(rf_trainer *t) {
-    rf_gather gather = {.order = t->order_table,
-                        .control = t->control,
-                        .images = rf_plan_images(t->plan),
-                        .labels = rf_plan_labels(t->plan),
-                        .batch = t->desc.batch,
-                        .word = RF_CONTROL_BATCH};
+    rf_gather gather = micro_gather(t);
     record_context record = {.share = 1.0f / (float)t->desc.accumulate,
                              .micro = t->desc.accumulate,
                              .judge = t->desc.validation == 0};
@@ -163,6 +167,23 @@ static rf_status emit_micro(rf_trainer *t) {
     RF_TRY(rf_plan_emit_backward(t->plan, t->micro));
     if (t->sum != NULL) RF_TRY(emit_sum(t, t->micro));
     return emit_record(t, t->micro, rf_plan_loss(t->plan), &record);
+}
+
+rf_status rf_trainer_run_idle(rf_trainer *t) {
+    const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1};
+    rf_gather gather = micro_gather(t);
+    rf_sequence *own = NULL;
+    RF_TRY(rf_buffer_write(t->control, 0, words, sizeof words));
+    RF_TRY(rf_buffer_fill(t->order_table, 0));
+    RF_TRY(rf_sequence_create(&own, t->desc.device));
+    rf_status status = emit_update(t, own);
+    if (status == RF_OK) status = emit_record(t, own, rf_plan_loss(t->plan), &(record_context){.micro = 1});
+    if (status == RF_OK && t->sum != NULL) status = emit_sum(t, own);
+    if (status == RF_OK) status = rf_feeder_emit(t->feeder, own, &gather);
+    if (status == RF_OK) status = rf_sequence_run(own);
+    if (status == RF_OK) status = rf_device_sync(t->desc.device);
+    rf_sequence_free(own);
+    return status;
 }
 
 /* The validation batches follow the update; the micro counter numbers them, the whole ones first. */

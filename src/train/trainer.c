@@ -156,22 +156,48 @@ static rf_status build(rf_trainer *t) {
     RF_TRY(make_memory(t));
     rf_plan_desc desc = plan_desc(t, d->batch, true);
     RF_TRY(rf_plan_create(&t->plan, &desc));
-    RF_TRY(make_validators(t));
-    return rf_trainer_emit(t);
+    return make_validators(t);
+}
+
+/* All but the launches.  *out is to be freed whatever happens. */
+static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc) {
+    rf_trainer *t = *out = rf_alloc(1, sizeof *t);
+    if (t == NULL) return RF_E_MEMORY;
+    t->desc = *desc;
+    RF_TRY(rf_optimizer_find(&t->optimizer, &t->desc.optimizer));
+    RF_TRY(check_desc(&t->desc));
+    return build(t);
 }
 
 rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
+    rf_trainer *t;
     *out = NULL;
-    rf_trainer *t = rf_alloc(1, sizeof *t);
-    if (t == NULL) return RF_E_MEMORY;
-    t->desc = *desc;
-    rf_status status = rf_optimizer_find(&t->optimizer, &t->desc.optimizer);
-    if (status == RF_OK) status = check_desc(&t->desc);
-    if (status == RF_OK) status = build(t);
+    rf_status status = prepare(&t, desc);
+    if (status == RF_OK) status = rf_trainer_emit(t);
     if (status == RF_OK)
         *out = t;
     else
         rf_trainer_free(t);
+    return status;
+}
+
+static rf_status compile(rf_trainer *t) {
+    int steps = (int)rf_plan_step_count(t->plan);
+    RF_TRY(rf_plan_compile(t->plan, steps - 1, steps));
+    RF_TRY(rf_trainer_run_idle(t)); /* not first: the other process builds that program first */
+    RF_TRY(rf_plan_compile(t->plan, 0, steps - 1));
+    for (int i = 0; i < 2; i++) {
+        rf_plan *plan = t->validator[i].plan;
+        if (plan != NULL) RF_TRY(rf_plan_compile(plan, 0, (int)rf_plan_step_count(plan)));
+    }
+    return RF_OK;
+}
+
+rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
+    rf_trainer *t;
+    rf_status status = prepare(&t, desc);
+    if (status == RF_OK) status = compile(t);
+    rf_trainer_free(t);
     return status;
 }
 

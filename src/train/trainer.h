@@ -62,7 +62,13 @@ typedef struct rf_host_state { /* what lives on the host */
 rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *trainer);
 rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
 
+/* Compiles what the steps of such a trainer need, the last steps first, into the cache that the driver keeps:
+ * for a second process, beside the one that makes the trainer (rf_device_on_compile). */
+rf_status rf_trainer_compile(const rf_trainer_desc *desc);
+
 /* Builds the launches; trainer.c and launches.c share the work. */
 rf_status rf_trainer_emit(rf_trainer *trainer);
+/* Runs the launches that are the trainer's own once, on a stopped run, so that their kernels are compiled. */
+rf_status rf_trainer_run_idle(rf_trainer *trainer);
 
 #endif

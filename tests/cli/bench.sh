@@ -13,6 +13,12 @@ bench_prints_steps_limits_and_json() {
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }
 
+bench_times_the_way_of_streamed_images() {
+    export RANGEFINDER_STREAM=1
+    succeeds bench --data synthetic:1x12x12,4,64 --batch 8 --steps 3
+    prints stream
+}
+
 tune_tells_what_is_fastest() {
     export XDG_CACHE_HOME="$PWD/cache"
     succeeds tune --input 1x12x12 --classes 4 --batch 4 --limit 1

@@ -29,6 +29,15 @@ same_seed_gives_the_same_bits() {
     ! cmp -s a.csv c.csv || fail "another seed gave the same curve"
 }
 
+first_run_with_an_empty_cache_gives_the_same_bits() {
+    export XDG_CACHE_HOME="$PWD/cache"
+    rf find $quick --quiet --momentum 0.9 --csv a.csv --group 'conv*=0.5'
+    rf find $quick --quiet --momentum 0.9 --csv b.csv --group 'conv*=0.5'
+    cmp a.csv b.csv || fail "the first run gave another curve"
+    RANGEFINDER_AHEAD=synthetic:1x12x12,4,64 rf find $quick --csv c.csv
+    [ ! -e c.csv ] || fail "a helper reported"
+}
+
 every_optimizer_and_option_runs() {
     for options in '--momentum 0.9 --nesterov --weight-decay 1e-4' '--momentum 0.9 --dampening 0.1' '--optimizer adam' \
         '--optimizer adamw --betas 0.8,0.9 --eps 1e-6 --weight-decay 0' '--optimizer rmsprop --alpha 0.9 --momentum 0.5' \

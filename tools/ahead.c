@@ -1,0 +1,88 @@
+/* The helper process that compiles: started by the first, as itself again, and ended by it. */
+#include "ahead.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "device/device.h"
+
+static const char variable[] = "RANGEFINDER_AHEAD"; /* the helper's data set */
+
+/* The program's, as a process is: one helper. */
+static struct {
+    char **words;  /* argv as it was given; owned */
+    char data[80]; /* "RANGEFINDER_AHEAD=synthetic:..." */
+    pid_t helper;  /* 0: none */
+} ahead;
+
+rf_status rf_ahead_remember(int argc, char **argv) {
+    ahead.words = rf_alloc((size_t)argc + 1, sizeof *ahead.words);
+    for (int i = 0; ahead.words != NULL && i < argc; i++)
+        if ((ahead.words[i] = rf_strdup(argv[i])) == NULL) return RF_E_MEMORY;
+    return ahead.words != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+void rf_ahead_forget(void) {
+    for (size_t i = 0; ahead.words != NULL && ahead.words[i] != NULL; i++) free(ahead.words[i]);
+    free(ahead.words);
+    ahead.words = NULL;
+}
+
+const char *rf_ahead_data(void) {
+    return getenv(variable);
+}
+
+static bool has_second_core(void) {
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 1;
+}
+
+/* The environment with our variable in it; the strings are borrowed. */
+static char **make_environment(void) {
+    size_t count = 0;
+    while (environ[count] != NULL) count++;
+    char **copy = rf_alloc(count + 2, sizeof *copy);
+    if (copy == NULL) return NULL;
+    memcpy(copy, environ, count * sizeof *copy);
+    copy[count] = ahead.data;
+    return copy;
+}
+
+/* A helper that cannot be started costs time and nothing else. */
+static void start(void *context) {
+    (void)context;
+    char **environment = make_environment();
+    posix_spawn_file_actions_t quiet;
+    if (environment == NULL || posix_spawn_file_actions_init(&quiet) != 0) {
+        free(environment);
+        return;
+    }
+    for (int stream = 0; stream < 3; stream++)
+        posix_spawn_file_actions_addopen(&quiet, stream, "/dev/null", O_RDWR, 0);
+    if (posix_spawn(&ahead.helper, "/proc/self/exe", &quiet, NULL, ahead.words, environment) != 0)
+        ahead.helper = 0;
+    posix_spawn_file_actions_destroy(&quiet);
+    free(environment);
+}
+
+void rf_ahead_begin(rf_device *device, const rf_dataset *dataset, int count) {
+    if (rf_ahead_data() != NULL || ahead.words == NULL || !has_second_core()) return;
+    snprintf(ahead.data, sizeof ahead.data, "%s=synthetic:%dx%dx%d,%d,%d", variable, dataset->channels,
+             dataset->height, dataset->width, dataset->classes, count);
+    rf_device_on_compile(device, start, NULL);
+}
+
+void rf_ahead_end(void) {
+    if (ahead.helper == 0) return;
+    kill(ahead.helper, SIGTERM);
+    while (waitpid(ahead.helper, NULL, 0) < 0 && errno == EINTR)
+        ;
+    ahead.helper = 0;
+}
