@@ -7,10 +7,10 @@
  *         One tile where all weights fit the first cache: y is then written as it lies.
  * filter  grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
  *         takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It
- * walks its rows in blocks; of each it packs its share of x, [tile of CHANNELS][row], once, and dy (masked by
- *         the fused activation) for WIDTH vectors of outputs at a time; then a tile of CHANNELS x WIDTH sums
- *         stays in registers over the block.  Between blocks the sums lie in `out`; conv_pack.cl adds the
- *         parts. */
+ * walks its rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for
+ *         WIDTH vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the
+ *         block.  Between blocks the sums lie in `out`; conv_pack.cl adds the parts.
+ */
 #include "common.clh"
 
 #define WIDE           (16 / VEC) /* vectors in a panel */
@@ -40,6 +40,11 @@ INLINE size_t vector_at(int u, size_t panel_size) {
             EACH(q, PIXELS) sum[q][v] = start;                                                               \
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
+        if (u == 0)                                                                                          \
+            for (int l = 0; l < PIXELS * c; l += LINE) SOON_READ(x + 2 * PIXELS * c + l);                    \
+        EACH(q, PIXELS)                                                                                      \
+        EACH(v, (N * VEC + LINE - 1) / LINE)                                                                 \
+        SOON_WRITTEN(y + (q + 2 * PIXELS) * k + u * VEC + v * LINE);                                         \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
@@ -106,38 +111,26 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
     return value;
 }
 
-/* The x of `count` rows, as [tile][row][CHANNELS], tiles `pitch` floats apart; zeros behind the last channel.
- */
-INLINE void pack_x(float *out, const __global float *x, int count, int c, int channels, int pitch) {
-    int whole = channels / CHANNELS;
-    for (int p = 0; p < count; ++p, x += c, out += CHANNELS) {
-        for (int t = 0; t < whole; ++t) {
-            EACH(i, CHANNELS / 4) vstore4(vload4(i, x + t * CHANNELS), i, out + t * pitch);
-#if CHANNELS % 4
-            vstore2(vload2(0, x + t * CHANNELS + CHANNELS / 4 * 4), 0, out + t * pitch + CHANNELS / 4 * 4);
-#endif
-        }
-        if (whole * CHANNELS < channels) EACH(i, CHANNELS) {
-                int at = whole * CHANNELS + i;
-                out[whole * pitch + i] = at < channels ? x[at] : 0.0f;
-            }
-    }
+/* The floats begin .. end-1 of rows of `pitch`, from row `first` up to `last`. */
+INLINE void soon_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
+    for (int row = first; row < last; ++row)
+        for (int l = begin; l < end; l += LINE) SOON_READ(p + row * pitch + l);
 }
 
 /* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a
  * fresh out holds nothing yet. */
-INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, const float *x, int count,
-                     int u, int channels, int vectors, int fresh) {
+INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, const __global float *x, int c,
+                     int count, int u, int channels, int vectors, int fresh) {
     floatv sum[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
     sum[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, dy += WIDTH, x += CHANNELS) {
+    for (int p = 0; p < count; ++p, dy += WIDTH, x += c) {
         floatv d[WIDTH];
         EACH(v, WIDTH) d[v] = dy[v];
         EACH(i, CHANNELS) {
-            floatv in = x[i];
+            floatv in = x[min(i, channels - 1)];
             EACH(v, WIDTH) sum[i][v] += in * d[v];
         }
     }
@@ -146,24 +139,31 @@ INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, c
     if (i < channels && v < vectors) STORE(sum[i][v], out + vector_at(u + v, panel_size) + i * 16);
 }
 
+#define ADD_TILE(i, n)                                                                                       \
+    add_tile(out + (i)*16, panel_size, d, x + begin * c + c_begin + (i), c, count, u, n, vectors - u, fresh)
+
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
        __global float *out_bias, int out_at, int bias_at, int rows, int c, int k, int act, int parts,
        int part_size, int block, int share) {
-    float packed[PACK];
     floatv d[BLOCK * WIDTH];
-    int vectors = (k + 15) / 16 * WIDE, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
+    int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
     int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
     int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
     int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
     int c_begin = (int)get_global_id(1) * share, channels = min(share, c - c_begin);
-    int pitch = block * CHANNELS + 16; /* not a power of two: the tiles must not share a set of the cache */
     size_t panel_size = (size_t)c * 16;
+    int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((channels + CHANNELS - 1) / CHANNELS);
+    int ahead_step = (block + tiles - 1) / tiles;
     out += out_at + (size_t)part * part_size + c_begin * 16;
     __global float *bias_out = out_bias && c_begin == 0 ? out_bias + bias_at + (size_t)part * part_size : 0;
     for (int begin = first; begin < last; begin += block) {
         int count = min(block, last - begin), fresh = begin == first;
-        pack_x(packed, x + begin * c + c_begin, count, c, channels, pitch);
+        int ahead = begin + count, ahead_end = min(ahead + block, last); /* rows, some at each tile */
+        if (fresh && u_end == vectors)                                   /* what is left of the last panel */
+            for (int u = vectors; u % WIDE; ++u)
+                for (int i = 0; i < channels; ++i)
+                    STORE((floatv)0.0f, out + vector_at(u, panel_size) + i * 16);
         for (int u = u_begin; u < u_end; u += WIDTH) {
             floatv bias[WIDTH];
             EACH(v, WIDTH) bias[v] = 0.0f;
@@ -180,9 +180,16 @@ filter(const __global float *x, const __global float *dy, const __global float *
                     if (left > 0)
                         put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
                 }
-            for (int i = 0; i < channels; i += CHANNELS)
-                add_tile(out + i * 16, panel_size, d, packed + i / CHANNELS * pitch, count, u, channels - i,
-                         vectors - u, fresh);
+            for (int i = 0; i < channels; i += CHANNELS) {
+                int stop = min(ahead + ahead_step, ahead_end);
+                soon_read_rows(x, ahead, stop, c, c_begin, c_begin + channels);
+                soon_read_rows(dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
+                ahead = stop;
+                if (i + CHANNELS <= channels)
+                    ADD_TILE(i, CHANNELS);
+                else
+                    ADD_TILE(i, channels - i);
+            }
         }
     }
 }

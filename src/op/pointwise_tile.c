@@ -124,8 +124,8 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
     choose(config, rf_conv_of(problem).k, info);
 }
 
-/* Floats of x that a work-item packs at a time, and its most rows and channels. */
-enum { PACK = 16 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
+/* Floats of x that a work-item takes at a time, and its most rows and channels. */
+enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
 
 typedef struct filter_cut {
     int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
@@ -139,13 +139,11 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
     filter_cut c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
                                  .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
     double rows = (double)v.n * v.h * v.w, size = (double)c.partials.size;
-    double all =
-        ceil((double)rf_round_up((size_t)v.k, RF_PANEL) / (double)(vector(info) * config->value[WIDTH]));
+    double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
     c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
     c.share = (int)rf_round_up((size_t)((v.c + c.shares - 1) / c.shares), (size_t)lines);
     c.shares = (v.c + c.share - 1) / c.share;
-    int tiles = c.share / lines;
-    c.block = RF_MIN(BLOCK, (PACK - 16 * tiles) / c.share);
+    c.block = RF_MIN(BLOCK, BLOCK_FLOATS / c.share);
     double parts =
         RF_MIN(RF_MIN(ceil(wanted / c.shares), ceil(rows / c.block)), rows * (v.c + v.k) / (4 * size));
     c.partials.parts = (int)RF_MAX(1, floor(parts));
@@ -168,22 +166,22 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     const rf_partials *p = &c.partials;
     const bool whole = p->parts == 1;
     const double rows = (double)v.n * v.h * v.w;
-    rf_launch_desc desc = {
-        .program = "pointwise_tile",
-        .kernel = "filter",
-        .options = rf_family_options(options, RF_TILE, info, "-DCHANNELS=%d -DWIDTH=%d -DPACK=%d -DBLOCK=%d",
-                                     config->value[LINES], config->value[WIDTH], PACK, BLOCK),
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(whole ? t->grad[0] : t->work),
-                 RF_BUF(!v.bias ? NULL
-                        : whole ? t->grad[1]
-                                : t->work),
-                 RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(v.n * v.h * v.w), RF_I32(v.c), RF_I32(v.k),
-                 RF_I32(v.act), RF_I32(p->parts), RF_I32(p->size + p->biases), RF_I32(c.block),
-                 RF_I32(c.share)},
-        .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
-        .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
+    rf_launch_desc desc = {.program = "pointwise_tile",
+                           .kernel = "filter",
+                           .options = rf_family_options(options, RF_TILE, info,
+                                                        "-DCHANNELS=%d -DWIDTH=%d -DBLOCK=%d",
+                                                        config->value[LINES], config->value[WIDTH], BLOCK),
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
+                                    RF_BUF(whole ? t->grad[0] : t->work),
+                                    RF_BUF(!v.bias ? NULL
+                                           : whole ? t->grad[1]
+                                                   : t->work),
+                                    RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(v.n * v.h * v.w),
+                                    RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
+                                    RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
+                           .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
+                           .flops = rf_conv_flops(problem),
+                           .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
     RF_TRY(rf_emit(sequence, &desc));
     return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, p);
 }
