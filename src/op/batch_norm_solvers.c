@@ -38,13 +38,6 @@ static size_t workspace(const rf_problem *problem, const rf_device_info *info, c
            sizeof(float);
 }
 
-/* Rows that a channel is summed over before the next one's turn.  Statistics go over them twice while they
- * are in the cache, and pay for each run; the gradients' sums take fewer of a long row, to stream through it.
- */
-static size_t run(const rf_problem *problem, rf_family family, size_t least) {
-    return family == RF_GROUP ? GROUP_RUN : RF_MAX(RF_MIN(RUN_FLOATS / channels(problem), 64), least);
-}
-
 /* NaN: no limit; comparisons with it are false. */
 static float low(rf_act act) {
     return act == RF_ACT_NONE ? NAN : 0;
@@ -95,7 +88,7 @@ static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *probl
                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc sums = {.kernel = "statistics",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 16))}};
+                                    RF_I32(channels(problem)), RF_I32(GROUP_RUN)}};
     rf_launch_desc merge = {.kernel = "merge",
                             .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
                                      RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)),
@@ -132,8 +125,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc sums = {.kernel = "gradient_sums",
                            .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
                                     RF_BUF(t->saved), RF_BUF(t->work), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 4)),
-                                    RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+                                    RF_I32(channels(problem)), RF_I32(GROUP_RUN), RF_F32(low(problem->act)),
+                                    RF_F32(high(problem->act))}};
     rf_launch_desc fold = {.kernel = "fold",
                            .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
