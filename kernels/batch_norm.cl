@@ -1,13 +1,18 @@
 /* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * invstd * weight +
  * bias + residual), with mean and variance of each channel over the batch.
  *
- * statistics: each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, in runs short
- * enough to stay in the cache: two passes over a run; runs and blocks are merged by Chan's formula in a fixed
- * order. (Never E[x^2] - mean^2, which cancels.)  partial is (B,2,C): mean, M2. merge: folds the blocks into
- * saved, (4,C): mean, invstd, and, from `fold`, sum g and sum g * xhat. apply: one pass: y from x, residual
- * and the channels' numbers. gradient_sums, fold: sums of g and g * xhat over the rows, g = dy where act let
- * y pass; in blocks as above. gradient: dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P),
- * dresidual = g.
+ * statistics: each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, from a few rows at
+ * a time, whose values stay in registers (tile) or in the cache (group: `run` of an item's rows) for a second
+ * look; all are merged by Chan's formula in a fixed order. (Never E[x^2] - mean^2, which cancels.)  partial
+ * is (B,2,C): mean, M2.
+ *
+ * merge: folds the blocks into saved, (4,C): mean, invstd, and, from `fold`, sum g and sum g * xhat.
+ *
+ * apply: one pass: y from x, residual and the channels' numbers.
+ *
+ * gradient_sums, fold: sums of g and g * xhat over the rows, g = dy where act let y pass; in blocks as above.
+ *
+ * gradient: dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
  *
  * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
  *

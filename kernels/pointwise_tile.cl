@@ -1,16 +1,16 @@
 /* 1x1 convolutions with stride 1 and no padding, for CPUs: products of matrices over all pixels of the batch.
  *
- * gather  y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]): forward; backward data is the same with
+ * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]), forward; backward data is the same with
  * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
- *         tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles,
- * small enough to stay in the cache while all its outputs pass, WIDTH vectors at a time and REST at the end.
- *         One tile where all weights fit the first cache: y is then written as it lies.
- * filter  grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
- *         takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It
- * walks its rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for
- *         WIDTH vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the
- *         block.  Between blocks the sums lie in `out`; conv_pack.cl adds the parts.
- */
+ * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough
+ * to stay in the cache while all its outputs pass, WIDTH vectors at a time and REST at the end; one tile
+ * where all weights fit the first cache: y is then written as it lies.
+ *
+ * filter: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
+ * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
+ * rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for WIDTH
+ * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
+ * Between blocks the sums lie in `out`; conv_pack.cl adds the parts. */
 #include "common.clh"
 
 #define WIDE           (16 / VEC) /* vectors in a panel */
