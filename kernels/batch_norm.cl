@@ -11,6 +11,7 @@
  * apply: one pass: y from x, residual and the channels' numbers.
  *
  * gradient_sums, fold: sums of g and g * xhat over the rows, g = dy where act let y pass; in blocks as above.
+ * Where there was no residual, `bias` is given and y is not: then x tells what act saw, and y is not read.
  *
  * gradient: dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
  *
@@ -23,6 +24,10 @@
 
 #define AHEAD 256 /* floats */
 
+/* What act saw is computed again by the gradients, and must be the same number: no multiply-add may be fused
+ * in one place and not in the other. */
+#pragma OPENCL FP_CONTRACT OFF
+
 INLINE int block_begin(int rows, int block, int blocks) {
     return (int)((long)rows * block / blocks);
 }
@@ -32,6 +37,31 @@ INLINE floatv limit(floatv z, float low, float high) {
 }
 INLINE floatv passed(floatv dy, floatv y, float low, float high) {
     return y <= low || y >= high ? (floatv)0.0f : dy;
+}
+
+/* A vector of channels: what their numbers are. */
+typedef struct {
+    floatv mean, scale, shift;
+} channels;
+
+INLINE channels channels_at(const __global float *saved, const __global float *weight,
+                            const __global float *bias, int C, int c, int left) {
+    channels v = {fetch(saved + c, left), 0.0f, 0.0f};
+    if (bias) {
+        v.scale = fetch(saved + C + c, left) * fetch(weight + c, left);
+        v.shift = fetch(bias + c, left);
+    }
+    return v;
+}
+INLINE floatv normed(floatv x, channels v) {
+    return (x - v.mean) * v.scale + v.shift;
+}
+
+/* dy where act let pass what it saw: y, or, given bias, what x becomes; all of it without either. */
+INLINE floatv gradient_of(floatv dy, floatv x, const __global float *y, const __global float *bias,
+                          channels v, float low, float high, int left) {
+    if (bias) return passed(dy, normed(x, v), low, high);
+    return y ? passed(dy, fetch(y, left), low, high) : dy;
 }
 
 #ifndef GROUP
@@ -75,9 +105,10 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
 
 /* Adds g and g * (x - mean) of n <= PAIRS rows from `first` on to the sums. */
 INLINE void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
-                             const __global float *saved, __global float *sums, __global float *products,
+                             const __global float *saved, const __global float *weight,
+                             const __global float *bias, __global float *sums, __global float *products,
                              float low, float high, int C, int first, int before, int n, int c, int left) {
-    const floatv mean = fetch(saved + c, left);
+    const channels v = channels_at(saved, weight, bias, C, c, left);
     floatv sum[PAIRS], product[PAIRS];
     EACH(row, PAIRS) {
         const int at = (first + row) * C + c, next = at + PAIRS * C;
@@ -86,10 +117,11 @@ INLINE void gradient_sums_at(const __global float *x, const __global float *y, c
         SOON_READ(x + next);
         if (y) SOON_READ(y + next);
         if (row < n) {
-            floatv g = fetch(dy + at, left);
-            if (y) g = passed(g, fetch(y + at, left), low, high);
+            const floatv value = fetch(x + at, left),
+                         g = gradient_of(fetch(dy + at, left), value, y ? y + at : 0, bias, v, low, high,
+                                         left);
             sum[row] = g;
-            product[row] = g * (fetch(x + at, left) - mean);
+            product[row] = g * (value - v.mean);
         }
     }
     floatv all = (sum[0] + sum[1]) + (sum[2] + sum[3]),
@@ -107,23 +139,29 @@ INLINE void scale_at(__global float *products, const __global float *invstd, int
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          const __global float *saved, const __global float *weight,
+                          const __global float *bias, __global float *partial, int rows, int C, int run,
                           float low, float high) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *sums = partial + block * 2 * C, *products = sums + C;
     int first = begin;
     for (; first + PAIRS <= end; first += PAIRS)
-        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, sums, products, low, high, C, first, first - begin,
-                    PAIRS);
+        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, weight, bias, sums, products, low, high, C, first,
+                    first - begin, PAIRS);
     if (first < end)
-        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, sums, products, low, high, C, first, first - begin,
-                    end - first);
+        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, weight, bias, sums, products, low, high, C, first,
+                    first - begin, end - first);
     FOR_COLUMNS(C, scale_at, products, saved + C);
 }
 
 /* Calls f(..., row, c, left) for each vector of each row. */
-#define FOR_ROWS(f, ...) FOR_TASKS(row, rows) FOR_COLUMNS(C, f, __VA_ARGS__, row)
+/* The last work-items have the first rows: the kernel before has left the last ones in the cache. */
+#define FOR_ROWS(f, ...)                                                                                     \
+    {                                                                                                        \
+        int share = (int)(get_global_size(0) - 1 - get_global_id(0)), end = share_begin(rows, share + 1);    \
+        for (int row = share_begin(rows, share); row < end; ++row) FOR_COLUMNS(C, f, __VA_ARGS__, row);      \
+    }
 
 #else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
 
@@ -181,7 +219,8 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          const __global float *saved, const __global float *weight,
+                          const __global float *bias, __global float *partial, int rows, int C, int run,
                           float low, float high) {
     __local float sums[ITEMS], products[ITEMS];
     const int item = (int)get_local_id(0), line = item / COLUMNS,
@@ -190,14 +229,14 @@ KERNEL void gradient_sums(const __global float *x, const __global float *y, cons
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     float sum = 0.0f, product = 0.0f;
     if (c < C) {
-        const float mean = saved[c], invstd = saved[C + c];
+        const channels v = channels_at(saved, weight, bias, C, c, VEC);
         for (int row = begin + line; row < end; row += LINES) {
             const int at = row * C + c;
-            const float g = y ? passed(dy[at], y[at], low, high) : dy[at];
+            const float g = gradient_of(dy[at], x[at], y ? y + at : 0, bias, v, low, high, VEC);
             sum += g;
-            product += g * (x[at] - mean);
+            product += g * (x[at] - v.mean);
         }
-        product *= invstd;
+        product *= saved[C + c];
     }
     sums[item] = sum;
     products[item] = product;
@@ -254,8 +293,7 @@ INLINE void apply_at(const __global float *x, const __global float *residual, __
     const int at = row * C + c;
     SOON_READ(x + at + AHEAD);
     SOON_WRITTEN(y + at + AHEAD);
-    const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
-    floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
+    floatv z = normed(fetch(x + at, left), channels_at(saved, weight, bias, C, c, left));
     if (residual) z += fetch(residual + at, left);
     put(limit(z, low, high), y + at, left);
 }
@@ -284,19 +322,20 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
                         __global float *dx, __global float *dresidual, const __global float *saved,
-                        const __global float *weight, int C, float low, float high, int accumulate,
-                        int accumulate_residual, float inverse, int row, int c, int left) {
+                        const __global float *weight, const __global float *bias, int C, float low,
+                        float high, int accumulate, int accumulate_residual, float inverse, int row, int c,
+                        int left) {
     const int at = row * C + c;
     SOON_READ(x + at + AHEAD);
     SOON_READ(dy + at + AHEAD);
     if (y) SOON_READ(y + at + AHEAD);
     if (dx) SOON_WRITTEN(dx + at + AHEAD);
-    floatv g = fetch(dy + at, left);
-    if (y) g = passed(g, fetch(y + at, left), low, high);
+    const channels v = channels_at(saved, weight, bias, C, c, left);
+    const floatv value = fetch(x + at, left),
+                 g = gradient_of(fetch(dy + at, left), value, y ? y + at : 0, bias, v, low, high, left);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
-        const floatv invstd = fetch(saved + C + c, left),
-                     xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
+        const floatv invstd = fetch(saved + C + c, left), xhat = (value - v.mean) * invstd;
         const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse,
                      slope = fetch(saved + 3 * C + c, left) * inverse;
         const floatv d = fetch(weight + c, left) * invstd * (g - mean_g - xhat * slope);
@@ -306,9 +345,9 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
 
 KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
                      __global float *dx, __global float *dresidual, const __global float *saved,
-                     const __global float *weight, int rows, int C, float low, float high, int accumulate,
-                     int accumulate_residual) {
+                     const __global float *weight, const __global float *bias, int rows, int C, float low,
+                     float high, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
-    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, C, low, high, accumulate,
+    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, bias, C, low, high, accumulate,
              accumulate_residual, inverse);
 }
