@@ -1,12 +1,18 @@
-/* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * invstd * weight + bias +
- * residual), with mean and variance of each channel over the batch.
+/* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * invstd * weight +
+ * bias + residual), with mean and variance of each channel over the batch.
  *
- * statistics: each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, in runs short enough to
- *     stay in the cache: two passes over a run; runs and blocks are merged by Chan's formula in a fixed order.
- *     (Never E[x^2] - mean^2, which cancels.)  partial is (B,2,C): mean, M2.
+ * statistics: each of B blocks of rows yields mean and M2 = sum (x - mean)^2 of its rows, from a few rows at
+ * a time, whose values stay in registers (tile) or in the cache (group: `run` of an item's rows) for a second
+ * look; all are merged by Chan's formula in a fixed order. (Never E[x^2] - mean^2, which cancels.)  partial
+ * is (B,2,C): mean, M2.
+ *
  * merge: folds the blocks into saved, (4,C): mean, invstd, and, from `fold`, sum g and sum g * xhat.
+ *
  * apply: one pass: y from x, residual and the channels' numbers.
+ *
  * gradient_sums, fold: sums of g and g * xhat over the rows, g = dy where act let y pass; in blocks as above.
+ * Where there was no residual, `bias` is given and y is not: then x tells what act saw, and y is not read.
+ *
  * gradient: dx = weight * invstd * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
  *
  * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
@@ -15,6 +21,12 @@
  * COLUMNS channels.  merge and fold: a work-item has VEC channels.  apply and gradient, tile: a run of rows;
  * group: single elements. */
 #include "common.clh"
+
+#define AHEAD 256 /* floats */
+
+/* What act saw is computed again by the gradients, and must be the same number: no multiply-add may be fused
+ * in one place and not in the other. */
+#pragma OPENCL FP_CONTRACT OFF
 
 INLINE int block_begin(int rows, int block, int blocks) {
     return (int)((long)rows * block / blocks);
@@ -27,33 +39,50 @@ INLINE floatv passed(floatv dy, floatv y, float low, float high) {
     return y <= low || y >= high ? (floatv)0.0f : dy;
 }
 
-#ifndef GROUP
-/* sum of TERM(row) over rows [0, n), by four independent sums that hide the latency of an addition. */
-#define SUM_ROWS(sum, n, TERM)                                                                               \
-    floatv sum = 0.0f;                                                                                       \
-    {                                                                                                        \
-        floatv sum1 = 0.0f, sum2 = 0.0f, sum3 = 0.0f;                                                        \
-        int row = 0;                                                                                         \
-        for (; row + 4 <= (n); row += 4) {                                                                   \
-            sum += TERM(row);                                                                                \
-            sum1 += TERM(row + 1);                                                                           \
-            sum2 += TERM(row + 2);                                                                           \
-            sum3 += TERM(row + 3);                                                                           \
-        }                                                                                                    \
-        for (; row < (n); ++row) sum += TERM(row);                                                           \
-        sum = (sum + sum1) + (sum2 + sum3);                                                                  \
-    }
+/* A vector of channels: what their numbers are. */
+typedef struct {
+    floatv mean, scale, shift;
+} channels;
 
-/* Folds n rows of x, from `first` on, into mean and M2 of the `before` rows that the block has seen. */
+INLINE channels channels_at(const __global float *saved, const __global float *weight,
+                            const __global float *bias, int C, int c, int left) {
+    channels v = {fetch(saved + c, left), 0.0f, 0.0f};
+    if (bias) {
+        v.scale = fetch(saved + C + c, left) * fetch(weight + c, left);
+        v.shift = fetch(bias + c, left);
+    }
+    return v;
+}
+INLINE floatv normed(floatv x, channels v) {
+    return (x - v.mean) * v.scale + v.shift;
+}
+
+/* dy where act let pass what it saw: y, or, given bias, what x becomes; all of it without either. */
+INLINE floatv gradient_of(floatv dy, floatv x, const __global float *y, const __global float *bias,
+                          channels v, float low, float high, int left) {
+    if (bias) return passed(dy, normed(x, v), low, high);
+    return y ? passed(dy, fetch(y, left), low, high) : dy;
+}
+
+#ifndef GROUP
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+#define FEW            8 /* rows whose statistics are taken in registers */
+#define PAIRS          4 /* rows that are added to the sums at a time */
+
+/* Folds n <= FEW rows from x[first][c] on into mean and M2 of the `before` rows that the block has seen. */
 INLINE void statistics_at(const __global float *x, __global float *means, __global float *squares, int C,
                           int first, int before, int n, int c, int left) {
     const float share = (float)n / (float)(before + n), weight = (float)before * share;
     const __global float *from = x + first * C + c;
-#define VALUE(row) fetch(from + (row)*C, left)
-    SUM_ROWS(total, n, VALUE)
-    const floatv mean = total * (1.0f / (float)n);
-#define SQUARE(row) (VALUE(row) - mean) * (VALUE(row) - mean)
-    SUM_ROWS(square, n, SQUARE)
+    floatv value[FEW], mean = 0.0f, square = 0.0f;
+    EACH(row, FEW) {
+        value[row] = 0.0f;
+        if (row < n) value[row] = fetch(from + row * C, left);
+        SOON_READ(from + (row + FEW) * C);
+    }
+    mean = ((value[0] + value[1]) + (value[2] + value[3])) + ((value[4] + value[5]) + (value[6] + value[7]));
+    mean *= 1.0f / (float)n;
+    EACH(row, FEW) if (row < n) square += (value[row] - mean) * (value[row] - mean);
     if (before == 0) {
         put(mean, means + c, left);
         put(square, squares + c, left);
@@ -68,53 +97,71 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *means = partial + block * 2 * C, *squares = means + C;
-    for (int first = begin; first < end; first += run)
-        FOR_COLUMNS(C, statistics_at, x, means, squares, C, first, first - begin, min(run, end - first));
+    int first = begin;
+    for (; first + FEW <= end; first += FEW)
+        FOR_COLUMNS(C, statistics_at, x, means, squares, C, first, first - begin, FEW);
+    if (first < end) FOR_COLUMNS(C, statistics_at, x, means, squares, C, first, first - begin, end - first);
 }
 
-/* Adds g and g * (x - mean) of one element to two sums. */
-#define ADD_GRADIENT(at, sum, product)                                                                       \
-    {                                                                                                        \
-        floatv g = fetch(dy + (at), left);                                                                   \
-        if (y) g = passed(g, fetch(y + (at), left), low, high);                                              \
-        sum += g;                                                                                            \
-        product += g * (fetch(x + (at), left) - mean);                                                       \
-    }
-
+/* Adds g and g * (x - mean) of n <= PAIRS rows from `first` on to the sums. */
 INLINE void gradient_sums_at(const __global float *x, const __global float *y, const __global float *dy,
-                             const __global float *saved, __global float *sums, __global float *products,
+                             const __global float *saved, const __global float *weight,
+                             const __global float *bias, __global float *sums, __global float *products,
                              float low, float high, int C, int first, int before, int n, int c, int left) {
-    const floatv mean = fetch(saved + c, left), invstd = fetch(saved + C + c, left);
-    floatv sum = 0.0f, product = 0.0f, sum1 = 0.0f, product1 = 0.0f;
-    int at = first * C + c, row = 0;
-    for (; row + 2 <= n; row += 2, at += 2 * C) {
-        ADD_GRADIENT(at, sum, product)
-        ADD_GRADIENT(at + C, sum1, product1)
+    const channels v = channels_at(saved, weight, bias, C, c, left);
+    floatv sum[PAIRS], product[PAIRS];
+    EACH(row, PAIRS) {
+        const int at = (first + row) * C + c, next = at + PAIRS * C;
+        sum[row] = product[row] = 0.0f;
+        SOON_READ(dy + next);
+        SOON_READ(x + next);
+        if (y) SOON_READ(y + next);
+        if (row < n) {
+            const floatv value = fetch(x + at, left),
+                         g = gradient_of(fetch(dy + at, left), value, y ? y + at : 0, bias, v, low, high,
+                                         left);
+            sum[row] = g;
+            product[row] = g * (value - v.mean);
+        }
     }
-    if (row < n) ADD_GRADIENT(at, sum, product)
-    sum += sum1;
-    product = (product + product1) * invstd;
+    floatv all = (sum[0] + sum[1]) + (sum[2] + sum[3]),
+           all_product = (product[0] + product[1]) + (product[2] + product[3]);
     if (before > 0) {
-        sum += fetch(sums + c, left);
-        product += fetch(products + c, left);
+        all += fetch(sums + c, left);
+        all_product += fetch(products + c, left);
     }
-    put(sum, sums + c, left);
-    put(product, products + c, left);
+    put(all, sums + c, left);
+    put(all_product, products + c, left);
+}
+
+INLINE void scale_at(__global float *products, const __global float *invstd, int c, int left) {
+    put(fetch(products + c, left) * fetch(invstd + c, left), products + c, left);
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          const __global float *saved, const __global float *weight,
+                          const __global float *bias, __global float *partial, int rows, int C, int run,
                           float low, float high) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     __global float *sums = partial + block * 2 * C, *products = sums + C;
-    for (int first = begin; first < end; first += run)
-        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, sums, products, low, high, C, first, first - begin,
-                    min(run, end - first));
+    int first = begin;
+    for (; first + PAIRS <= end; first += PAIRS)
+        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, weight, bias, sums, products, low, high, C, first,
+                    first - begin, PAIRS);
+    if (first < end)
+        FOR_COLUMNS(C, gradient_sums_at, x, y, dy, saved, weight, bias, sums, products, low, high, C, first,
+                    first - begin, end - first);
+    FOR_COLUMNS(C, scale_at, products, saved + C);
 }
 
 /* Calls f(..., row, c, left) for each vector of each row. */
-#define FOR_ROWS(f, ...) FOR_TASKS(row, rows) FOR_COLUMNS(C, f, __VA_ARGS__, row)
+/* The last work-items have the first rows: the kernel before has left the last ones in the cache. */
+#define FOR_ROWS(f, ...)                                                                                     \
+    {                                                                                                        \
+        int share = (int)(get_global_size(0) - 1 - get_global_id(0)), end = share_begin(rows, share + 1);    \
+        for (int row = share_begin(rows, share); row < end; ++row) FOR_COLUMNS(C, f, __VA_ARGS__, row);      \
+    }
 
 #else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
 
@@ -172,7 +219,8 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
 }
 
 KERNEL void gradient_sums(const __global float *x, const __global float *y, const __global float *dy,
-                          const __global float *saved, __global float *partial, int rows, int C, int run,
+                          const __global float *saved, const __global float *weight,
+                          const __global float *bias, __global float *partial, int rows, int C, int run,
                           float low, float high) {
     __local float sums[ITEMS], products[ITEMS];
     const int item = (int)get_local_id(0), line = item / COLUMNS,
@@ -181,14 +229,14 @@ KERNEL void gradient_sums(const __global float *x, const __global float *y, cons
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     float sum = 0.0f, product = 0.0f;
     if (c < C) {
-        const float mean = saved[c], invstd = saved[C + c];
+        const channels v = channels_at(saved, weight, bias, C, c, VEC);
         for (int row = begin + line; row < end; row += LINES) {
             const int at = row * C + c;
-            const float g = y ? passed(dy[at], y[at], low, high) : dy[at];
+            const float g = gradient_of(dy[at], x[at], y ? y + at : 0, bias, v, low, high, VEC);
             sum += g;
-            product += g * (x[at] - mean);
+            product += g * (x[at] - v.mean);
         }
-        product *= invstd;
+        product *= saved[C + c];
     }
     sums[item] = sum;
     products[item] = product;
@@ -243,8 +291,9 @@ INLINE void apply_at(const __global float *x, const __global float *residual, __
                      const __global float *saved, const __global float *weight, const __global float *bias,
                      int C, float low, float high, int row, int c, int left) {
     const int at = row * C + c;
-    const floatv scale = fetch(saved + C + c, left) * fetch(weight + c, left);
-    floatv z = (fetch(x + at, left) - fetch(saved + c, left)) * scale + fetch(bias + c, left);
+    SOON_READ(x + at + AHEAD);
+    SOON_WRITTEN(y + at + AHEAD);
+    floatv z = normed(fetch(x + at, left), channels_at(saved, weight, bias, C, c, left));
     if (residual) z += fetch(residual + at, left);
     put(limit(z, low, high), y + at, left);
 }
@@ -273,15 +322,20 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
                         __global float *dx, __global float *dresidual, const __global float *saved,
-                        const __global float *weight, int C, float low, float high, int accumulate,
-                        int accumulate_residual, float inverse, int row, int c, int left) {
+                        const __global float *weight, const __global float *bias, int C, float low,
+                        float high, int accumulate, int accumulate_residual, float inverse, int row, int c,
+                        int left) {
     const int at = row * C + c;
-    floatv g = fetch(dy + at, left);
-    if (y) g = passed(g, fetch(y + at, left), low, high);
+    SOON_READ(x + at + AHEAD);
+    SOON_READ(dy + at + AHEAD);
+    if (y) SOON_READ(y + at + AHEAD);
+    if (dx) SOON_WRITTEN(dx + at + AHEAD);
+    const channels v = channels_at(saved, weight, bias, C, c, left);
+    const floatv value = fetch(x + at, left),
+                 g = gradient_of(fetch(dy + at, left), value, y ? y + at : 0, bias, v, low, high, left);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
-        const floatv invstd = fetch(saved + C + c, left),
-                     xhat = (fetch(x + at, left) - fetch(saved + c, left)) * invstd;
+        const floatv invstd = fetch(saved + C + c, left), xhat = (value - v.mean) * invstd;
         const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse,
                      slope = fetch(saved + 3 * C + c, left) * inverse;
         const floatv d = fetch(weight + c, left) * invstd * (g - mean_g - xhat * slope);
@@ -291,9 +345,9 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
 
 KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
                      __global float *dx, __global float *dresidual, const __global float *saved,
-                     const __global float *weight, int rows, int C, float low, float high, int accumulate,
-                     int accumulate_residual) {
+                     const __global float *weight, const __global float *bias, int rows, int C, float low,
+                     float high, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
-    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, C, low, high, accumulate,
+    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, weight, bias, C, low, high, accumulate,
              accumulate_residual, inverse);
 }

@@ -2,10 +2,12 @@
  * taps of x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c),
  * w [r][s][c].
  *
- * All three are bound by memory; each walks its output (or dy) row by row.  A row falls into runs of pixels
- * that the same taps reach; with 2 or 3 taps along both axes, which is all of a 3x3 kernel with stride 1, a
- * run goes through registers: for each vector of channels the weights are loaded once for the whole run.
- * Everything else takes the plain path. taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
+ * All three are bound by memory; each walks its output (or dy) row by row, and while it is at a row asks for
+ * the lines of the next.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
+ * with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes through registers: for each
+ * vector of channels the weights are loaded once for the whole run. Everything else takes the plain path.
+ * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
+ */
 #include "common.clh"
 
 #define Y_OF(pair)     ((pair) >> 16)
@@ -30,7 +32,7 @@ INLINE reach reach_forward(int o, int size, int taps, int stride, int pad, int d
 /* Input position i: the taps t with i + pad - t*dilation = stride*o, for an o within `size`. */
 INLINE reach reach_backward(int i, int size, int taps, int stride, int pad, int dilation) {
     reach r = {0, 0, 0, 0, 0};
-    for (int t = 0; t < taps; ++t) {
+    for (int t = taps - 1; t >= 0; --t) { /* so that the positions ascend */
         int o = i + pad - t * dilation;
         if (o < 0 || o % stride || o / stride >= size) continue;
         if (r.count == 0) r.tap = t, r.at = o / stride;
@@ -48,8 +50,18 @@ INLINE floatv activate(floatv v, int act) {
 /* What a row of the output needs to know. */
 typedef struct {
     const __global float *w, *bias;
-    int c, pitch, taps_x, act, accumulate; /* pitch: floats in a row of the map that is read */
+    int c, width, pitch, taps_x, act,
+        accumulate; /* width, pitch: pixels, floats in a row of the map that is read */
+    int next;       /* how many rows of it the next row of the output adds */
 } layer;
+
+/* A share `part` of `parts` of `floats` floats will soon be read, or written. */
+INLINE void soon_read(const __global float *p, int floats, int part, int parts) {
+    for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_READ(p + i);
+}
+INLINE void soon_written(__global float *p, int floats, int part, int parts) {
+    for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_WRITTEN(p + i);
+}
 
 /* One pixel, from channel `begin` on, any number of taps. */
 INLINE void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin) {
@@ -69,12 +81,14 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
     }
 }
 
-/* `count` pixels, `advance` floats apart in the map that is read, with A x B taps each, for whole vectors of
- * channels. */
+/* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A
+ * x B taps each, for whole vectors of channels.  next_to: the next row of the output, in the longest run of a
+ * row. */
 #define RUN(A, B)                                                                                            \
     INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
-                           int count, int advance) {                                                         \
-        int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
+                           int count, int advance, int gap, __global float *next_to, int next_floats) {      \
+        int step_y = y.step * l.pitch, step_x = x.step * l.c, parts = l.c / VEC;                             \
+        const __global float *next = from + (y.at + y.step * (A - 1) + 1) * l.pitch;                         \
         from += y.at * l.pitch + x.at * l.c;                                                                 \
         for (int i = 0; i + VEC <= l.c; i += VEC) {                                                          \
             const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c + i, *f = from + i;             \
@@ -83,7 +97,11 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             EACH(a, A)                                                                                       \
             EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
-            for (int j = 0; j < count; ++j, f += advance, t += l.c) {                                        \
+            if (next_to) {                                                                                   \
+                soon_read(next, l.next *l.pitch, i / VEC, parts);                                            \
+                soon_written(next_to, next_floats, i / VEC, parts);                                          \
+            }                                                                                                \
+            for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
                 floatv row[A];                                                                               \
                 EACH(a, A) {                                                                                 \
                     row[a] = a ? (floatv)0.0f : bias;                                                        \
@@ -100,40 +118,56 @@ RUN(3, 3)
 RUN(3, 2)
 RUN(2, 3)
 RUN(2, 2)
+RUN(3, 1)
+RUN(1, 3)
+RUN(2, 1)
+RUN(1, 2)
+RUN(1, 1)
 
-/* One row of `width` pixels: run by run. */
+/* One row of `width` pixels: run by run, of pixels `period` apart. */
 INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns,
-                   int width) {
+                   int width, int period) {
     int whole = l.c / VEC * VEC;
-    for (int j = 0; j < width;) {
-        reach x = columns[j];
-        int count = 1, advance = j + 1 < width ? columns[j + 1].at - x.at : 0;
-        while (j + count < width && columns[j + count].count == x.count && columns[j + count].tap == x.tap &&
-               columns[j + count].at == x.at + count * advance)
-            ++count;
-        __global float *t = to + j * l.c;
-        int begin = whole, shape = y.count * 4 + x.count;
-        if (shape == 3 * 4 + 3)
-            run_33(from, t, l, y, x, count, advance * l.c);
-        else if (shape == 3 * 4 + 2)
-            run_32(from, t, l, y, x, count, advance * l.c);
-        else if (shape == 2 * 4 + 3)
-            run_23(from, t, l, y, x, count, advance * l.c);
-        else if (shape == 2 * 4 + 2)
-            run_22(from, t, l, y, x, count, advance * l.c);
-        else
-            begin = 0;
-        if (begin < l.c)
-            for (int e = 0; e < count; ++e) pixel(from, t + e * l.c, l, y, columns[j + e], begin);
-        j += count;
-    }
+    for (int phase = 0; phase < period; ++phase)
+        for (int j = phase; j < width;) {
+            reach x = columns[j];
+            int count = 1, advance = j + period < width ? columns[j + period].at - x.at : 0;
+            while (j + count * period < width && columns[j + count * period].count == x.count &&
+                   columns[j + count * period].tap == x.tap &&
+                   columns[j + count * period].at == x.at + count * advance)
+                ++count;
+            __global float *t = to + j * l.c;
+            __global float *next = phase == 0 && count * period * 2 >= width ? to + width * l.c : 0;
+            int begin = whole;
+            switch (y.count * 4 + x.count) {
+#define CASE(A, B)                                                                                           \
+    case A * 4 + B:                                                                                          \
+        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, next, width *l.c);                    \
+        break;
+                CASE(3, 3)
+                CASE(3, 2)
+                CASE(2, 3)
+                CASE(2, 2)
+                CASE(3, 1)
+                CASE(1, 3)
+                CASE(2, 1)
+                CASE(1, 2)
+                CASE(1, 1)
+            default:
+                begin = 0;
+            }
+            if (begin < l.c)
+                for (int e = 0; e < count; ++e)
+                    pixel(from, t + e * period * l.c, l, y, columns[j + e * period], begin);
+            j += count * period;
+        }
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
         int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
         int act) {
-    layer l = {w, bias, c, width * c, X_OF(taps), act, 0};
+    layer l = {w, bias, c, width, width * c, X_OF(taps), act, 0, Y_OF(stride)};
     for (int first = 0; first < ow; first += COLUMNS) {
         int count = min(COLUMNS, ow - first);
         reach columns[COLUMNS];
@@ -141,7 +175,7 @@ forward(const __global float *x, const __global float *w, const __global float *
             columns[j] = reach_forward(first + j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
         FOR_TASKS(row, n * oh) {
             reach r = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-            row_of(x + row / oh * h * width * c, y + (row * ow + first) * c, l, r, columns, count);
+            row_of(x + row / oh * h * width * c, y + (row * ow + first) * c, l, r, columns, count, 1);
         }
     }
 }
@@ -149,7 +183,7 @@ forward(const __global float *x, const __global float *w, const __global float *
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
               int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
-    layer l = {w, 0, c, ow * c, X_OF(taps), 0, accumulate};
+    layer l = {w, 0, c, ow, ow * c, X_OF(taps), 0, accumulate, 1};
     for (int first = 0; first < width; first += COLUMNS) {
         int count = min(COLUMNS, width - first);
         reach columns[COLUMNS];
@@ -157,20 +191,31 @@ backward_data(const __global float *dy, const __global float *w, __global float 
             columns[j] = reach_backward(first + j, ow, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
         FOR_TASKS(row, n * h) {
             reach r = reach_backward(row % h, oh, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-            row_of(dy + row / h * oh * ow * c, dx + (row * width + first) * c, l, r, columns, count);
+            row_of(dy + row / h * oh * ow * c, dx + (row * width + first) * c, l, r, columns, count,
+                   X_OF(stride));
         }
     }
 }
+
+/* The rows that the next row of dy will need, asked for in the longest run of a row; NULL: another run. */
+typedef struct {
+    const __global float *x, *dy;
+    int x_floats, dy_floats;
+} ahead;
 
 /* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B
  * taps; x and out begin at the first tap. */
 #define SUM(A, B)                                                                                            \
     INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c,    \
-                           int step_y, int step_x, int taps_x, int count, int advance) {                     \
+                           int step_y, int step_x, int taps_x, int count, int advance, ahead next) {         \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
             const __global float *f = x + i, *d = dy + i;                                                    \
             floatv sum[A][B];                                                                                \
             EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
+            if (next.x) {                                                                                    \
+                soon_read(next.x, next.x_floats, i / VEC, c / VEC);                                          \
+                soon_read(next.dy, next.dy_floats, i / VEC, c / VEC);                                        \
+            }                                                                                                \
             for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
                 floatv dv = LOAD(d);                                                                         \
                 EACH(a, A) EACH(b, B) sum[a][b] += LOAD(f + a * step_y + b * step_x) * dv;                   \
@@ -206,20 +251,26 @@ backward_params(const __global float *x, const __global float *dy, __global floa
             const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
                                  *d = dy + (row * ow + j) * c;
             __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
+            const ahead nothing = {0, 0, 0, 0},
+                        row_ahead = {x + ((row / oh * h + ry.at + Y_OF(dilation) * (ry.count - 1) + 1) *
+                                          width) *
+                                             c,
+                                     dy + (row + 1) * ow * c, Y_OF(stride) * width * c, ow * c},
+                        next = (last - j) * 2 >= ow ? row_ahead : nothing;
             int shape = ry.count * 4 + rx.count, count = last - j, advance = X_OF(stride) * c;
             if (shape == 3 * 4 + 3)
-                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
             else if (shape == 3 * 4 + 2)
-                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
             else if (shape == 2 * 4 + 3)
-                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
             else if (shape == 2 * 4 + 2)
-                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance);
+                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
             else
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;
                     sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0,
-                           X_OF(taps), count, advance);
+                           X_OF(taps), count, advance, nothing);
                 }
             for (int i = whole; i < c; ++i) /* what is left of a vector */
                 for (int t = 0; t < ry.count * rx.count; ++t) {

@@ -27,17 +27,8 @@
 #define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
-/* Asks for a line of memory before its turn, where the compiler can: 36 places at once are too many for a core to see a
- * pattern in.  AHEAD is how many rows of 16 before. */
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
-#define FETCH_AHEAD(p) __builtin_prefetch((const void *)(size_t)(p))
-#endif
-#endif
-#ifndef FETCH_AHEAD
-#define FETCH_AHEAD(p) (void)(p)
-#endif
-#define AHEAD 8
+#define AHEAD                                                                                                \
+    8 /* rows of 16 that lines are asked for before their turn, where 36 places are walked at once */
 
 #define P  0.70710678118654752f
 #define P2 0.5f
@@ -115,7 +106,7 @@ KERNEL void weights(const __global float *w, int w_at, __global float *u, int u_
                 EACH(j, 6) {
                     __global float *at = to + (i * 6 + j) * (step + GAP) + v;
                     STORE(points[j] * scaled(j), at);
-                    FETCH_AHEAD(at + AHEAD * 16);
+                    SOON_WRITTEN(at + AHEAD * 16);
                 }
             }
         }
@@ -147,7 +138,7 @@ INLINE void fetch_ahead(maps m, int size, int n, int y, int x, int c, int channe
     for (int i = max(y, 0); i < min(y + size, m.h); ++i)
         for (int j = x + size; j < end; ++j) {
             const __global float *at = m.x + ((n * m.h + i) * m.w + j) * m.c + c;
-            for (int l = 0; l < channels; l += 16) FETCH_AHEAD(at + l);
+            for (int l = 0; l < channels; l += LINE) SOON_READ(at + l);
         }
 }
 
@@ -428,7 +419,7 @@ KERNEL void collapse(const __global float *work, __global float *grad, __global 
                     const __global float *at = from + (i * 6 + j) * row * 16 + v;
                     floatv sum = LOAD(at);
                     for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
-                    FETCH_AHEAD(at + AHEAD * 16);
+                    SOON_READ(at + AHEAD * 16);
                     column[i] = sum * (scaled(i) * scaled(j));
                 }
                 gather_powers(powers, column, TAPS);

@@ -38,13 +38,6 @@ static size_t workspace(const rf_problem *problem, const rf_device_info *info, c
            sizeof(float);
 }
 
-/* Rows that a channel is summed over before the next one's turn.  Statistics go over them twice while they
- * are in the cache, and pay for each run; the gradients' sums take fewer of a long row, to stream through it.
- */
-static size_t run(const rf_problem *problem, rf_family family, size_t least) {
-    return family == RF_GROUP ? GROUP_RUN : RF_MAX(RF_MIN(RUN_FLOATS / channels(problem), 64), least);
-}
-
 /* NaN: no limit; comparisons with it are false. */
 static float low(rf_act act) {
     return act == RF_ACT_NONE ? NAN : 0;
@@ -95,7 +88,7 @@ static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *probl
                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc sums = {.kernel = "statistics",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 16))}};
+                                    RF_I32(channels(problem)), RF_I32(GROUP_RUN)}};
     rf_launch_desc merge = {.kernel = "merge",
                             .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
                                      RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)),
@@ -126,32 +119,43 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
+/* By what the gradients tell what act let pass: y, or, where no residual was added, x with the bias. */
+typedef struct seen {
+    rf_buffer *y, *bias;
+} seen;
+
+static seen seen_of(const rf_problem *problem, const rf_tensors *t) {
+    if (problem->act == RF_ACT_NONE) return (seen){NULL, NULL};
+    return problem->inputs > 1 ? (seen){t->y, NULL} : (seen){NULL, t->param[RF_BN_BIAS]};
+}
+
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, rf_family family) {
-    const bool masked = problem->act != RF_ACT_NONE;
+    const seen s = seen_of(problem, t);
     rf_launch_desc sums = {.kernel = "gradient_sums",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
-                                    RF_BUF(t->saved), RF_BUF(t->work), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_I32(run(problem, family, 4)),
+                           .args = {RF_BUF(t->x[0]), RF_BUF(s.y), RF_BUF(t->dy), RF_BUF(t->saved),
+                                    RF_BUF(t->param[RF_BN_WEIGHT]), RF_BUF(s.bias), RF_BUF(t->work),
+                                    RF_I32(rows(problem)), RF_I32(channels(problem)), RF_I32(GROUP_RUN),
                                     RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
     rf_launch_desc fold = {.kernel = "fold",
                            .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
                                     RF_I32(blocks(problem, info, family))}};
-    RF_TRY(emit_sums(sequence, problem, info, family, &sums, masked ? 3 : 2));
+    RF_TRY(emit_sums(sequence, problem, info, family, &sums, s.y ? 3 : 2));
     return emit_channels(sequence, problem, info, family, &fold);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
-    const bool masked = problem->act != RF_ACT_NONE, *need = problem->need_dx, *add = problem->accumulate;
-    rf_launch_desc desc = {.kernel = "gradient",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(masked ? t->y : NULL), RF_BUF(t->dy),
-                                    RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
-                                    RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_F32(low(problem->act)),
-                                    RF_F32(high(problem->act)), RF_I32(add[0]), RF_I32(add[1])}};
-    double passes = 1 + masked + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
+    const bool *need = problem->need_dx, *add = problem->accumulate;
+    const seen s = seen_of(problem, t);
+    rf_launch_desc desc = {
+        .kernel = "gradient",
+        .args = {RF_BUF(t->x[0]), RF_BUF(s.y), RF_BUF(t->dy), RF_BUF(need[0] ? t->dx[0] : NULL),
+                 RF_BUF(need[1] ? t->dx[1] : NULL), RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]),
+                 RF_BUF(s.bias), RF_I32(rows(problem)), RF_I32(channels(problem)), RF_F32(low(problem->act)),
+                 RF_F32(high(problem->act)), RF_I32(add[0]), RF_I32(add[1])}};
+    double passes = 1 + (s.y != NULL) + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }
 

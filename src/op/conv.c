@@ -118,13 +118,10 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
 }
 
 static const rf_solver *const solvers[] = {
-    RF_EACH_DIRECTION(rf_conv_tile),
-    RF_EACH_DIRECTION(rf_conv_group),
-    RF_EACH_DIRECTION(rf_depthwise_tile),
-    RF_EACH_DIRECTION(rf_grouped_tile),
-    RF_EACH_DIRECTION(rf_winograd_tile),
-    RF_EACH_DIRECTION(rf_grouped_group),
-    NULL,
+    RF_EACH_DIRECTION(rf_conv_tile),      RF_EACH_DIRECTION(rf_conv_group),
+    RF_EACH_DIRECTION(rf_depthwise_tile), RF_EACH_DIRECTION(rf_grouped_tile),
+    RF_EACH_DIRECTION(rf_grouped_group),  RF_EACH_DIRECTION(rf_pointwise_tile),
+    RF_EACH_DIRECTION(rf_winograd_tile),  NULL,
 };
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */
@@ -246,6 +243,19 @@ static const rf_case cases[] = {
     DEPTHWISE("mobilenetv2 depthwise 96", 2, 96, 32, 2),
     DEPTHWISE("mobilenetv2 depthwise 144", 2, 144, 16, 1),
     DEPTHWISE("mobilenetv2 depthwise 960", 2, 960, 4, 1),
+    {.label = "1x1, accumulated, odd", .attrs = CONV(21, 1, 1), .x = X(3, 19, 5, 7), .accumulate = true},
+    {.label = "1x1, fused relu6", .attrs = CONV(8, 1, 1), .act = RF_ACT_RELU6, .x = X(2, 27, 4, 3)},
+    {.label = "1x1, fused relu, five vectors",
+     .attrs = CONV(40, 1, 1, NO_BIAS),
+     .act = RF_ACT_RELU,
+     .x = X(2, 5, 3, 3)},
+    {.label = "1x1, many channels", .attrs = CONV(72, 1, 1), .x = X(1, 290, 2, 2), .large = true},
+    LAYER("mobilenetv2 project 24", 4, 96, 32, 24, 1, 0, 1),
+    LAYER("mobilenetv2 first project", 4, 32, 32, 16, 1, 0, 1),
+    {.label = "depthwise stride 3, wide",
+     .attrs = CONV(20, 3, 3, PAD(1, 1), .stride = {3, 3}, .groups = 20),
+     .x = X(1, 20, 5, 140),
+     .accumulate = true},
     {.label = NULL},
 };
 #pragma GCC diagnostic pop

@@ -24,9 +24,9 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 double rf_conv_flops(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
-/* The solvers, one a direction: conv_tile.c, conv_group.c, depthwise_tile.c, grouped.c, winograd_tile.c. */
+/* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
-    rf_depthwise_tile[RF_DIRECTIONS], rf_winograd_tile[RF_DIRECTIONS];
+    rf_depthwise_tile[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS], rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
 #define RF_EACH_DIRECTION(solvers)                                                                           \
     &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]

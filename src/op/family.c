@@ -22,8 +22,11 @@ size_t rf_family_group(rf_family family, const rf_device_info *info) {
 
 const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
                               const char *format, ...) {
+    const char *kind = family == RF_GROUP                   ? " -DGROUP "
+                       : rf_family_rounds(info) == HUGE_VAL ? " -DSOON "
+                                                            : " "; /* llvmpipe knows no prefetch */
     int used = snprintf(options, 128, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
-                        rf_family_group(family, info), family == RF_GROUP ? " -DGROUP " : " ");
+                        rf_family_group(family, info), kind);
     va_list args;
     va_start(args, format);
     vsnprintf(options + used, 128 - (size_t)used, format, args);

@@ -1,0 +1,196 @@
+/* 1x1 convolutions with stride 1 and no padding, for CPUs: products of matrices over all pixels of the batch.
+ *
+ * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]), forward; backward data is the same with
+ * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
+ * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough
+ * to stay in the cache while all its outputs pass, WIDTH vectors at a time and REST at the end; one tile
+ * where all weights fit the first cache: y is then written as it lies.
+ *
+ * filter: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
+ * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
+ * rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for WIDTH
+ * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
+ * Between blocks the sums lie in `out`; conv_pack.cl adds the parts. */
+#include "common.clh"
+
+#define WIDE           (16 / VEC) /* vectors in a panel */
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+
+INLINE floatv activate(floatv v, int act) {
+    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
+    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
+}
+
+/* Where vector u of the outputs lies in a row of weights, or of their gradient. */
+INLINE size_t vector_at(int u, size_t panel_size) {
+    return u / WIDE * panel_size + u % WIDE * VEC;
+}
+
+#ifdef PIXELS
+/* `count` rows of y, up to PIXELS, for N vectors of outputs from u on. */
+#define TILE(N)                                                                                              \
+    INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
+                         __global float *y, int c, int k, int u, int act, int accumulate, int count) {       \
+        const __global float *from[PIXELS], *weights[N];                                                     \
+        floatv sum[PIXELS][N];                                                                               \
+        EACH(q, PIXELS) from[q] = x + min(q, count - 1) * c;                                                 \
+        EACH(v, N) {                                                                                         \
+            floatv start = 0.0f;                                                                             \
+            if (bias) start = fetch(bias + (u + v) * VEC, k - (u + v) * VEC);                                \
+            EACH(q, PIXELS) sum[q][v] = start;                                                               \
+            weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
+        }                                                                                                    \
+        if (u == 0)                                                                                          \
+            for (int l = 0; l < PIXELS * c; l += LINE) SOON_READ(x + 2 * PIXELS * c + l);                    \
+        EACH(q, PIXELS)                                                                                      \
+        EACH(v, (N * VEC + LINE - 1) / LINE)                                                                 \
+        SOON_WRITTEN(y + (q + 2 * PIXELS) * k + u * VEC + v * LINE);                                         \
+        for (int l = 0; l < c; ++l) {                                                                        \
+            floatv weight[N];                                                                                \
+            EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
+            EACH(q, PIXELS) {                                                                                \
+                floatv in = from[q][l];                                                                      \
+                EACH(v, N) sum[q][v] += in * weight[v];                                                      \
+            }                                                                                                \
+        }                                                                                                    \
+        EACH(v, N) {                                                                                         \
+            int o = (u + v) * VEC, left = k - o;                                                             \
+            __global float *to = y + o;                                                                      \
+            if (left >= VEC && !act && !accumulate) {                                                        \
+                EACH(q, PIXELS) if (q < count) STORE(sum[q][v], to + q * k);                                 \
+            } else                                                                                           \
+                EACH(q, PIXELS) if (q < count) {                                                             \
+                    floatv value = activate(sum[q][v], act);                                                 \
+                    if (accumulate) value += fetch(to + q * k, left);                                        \
+                    put(value, to + q * k, left);                                                            \
+                }                                                                                            \
+        }                                                                                                    \
+    }
+TILE(1)
+TILE(2)
+TILE(3)
+
+/* The outputs from vector u on, for the rows begin .. end-1. */
+#define ROWS(N)                                                                                              \
+    {                                                                                                        \
+        int p = begin;                                                                                       \
+        for (; p + PIXELS <= end; p += PIXELS)                                                               \
+            PASTE(tile_, N)(x + p * c, w, bias, y + p * k, c, k, u, act, accumulate, PIXELS);                \
+        if (p < end) PASTE(tile_, N)(x + p * c, w, bias, y + p * k, c, k, u, act, accumulate, end - p);      \
+    }
+
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
+       int x_at, int w_at, int rows, int c, int k, int act, int accumulate, int tiles, int block) {
+    int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH;
+    int u_begin = all * get_global_id(1) / get_global_size(1) * WIDTH;
+    int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
+    int first = (int)get_global_id(0) * tiles * PIXELS, last = min(first + tiles * PIXELS, rows);
+    x += x_at;
+    w += w_at;
+    for (int begin = first; begin < last; begin += block * PIXELS) {
+        int end = min(begin + block * PIXELS, last), u = u_begin;
+        for (; u + WIDTH <= u_end; u += WIDTH) ROWS(WIDTH)
+#if REST
+        if (u < u_end) ROWS(REST)
+#endif
+    }
+}
+#endif
+
+#ifdef CHANNELS
+/* dy before the fused activation, zeros where there is no output. */
+INLINE floatv before_act(const __global float *dy, const __global float *y, int left, int act) {
+    if (left <= 0) return 0.0f;
+    floatv value = fetch(dy, left);
+    if (act) {
+        floatv seen = fetch(y, left);
+        value = seen <= 0.0f ? (floatv)0.0f : value;
+        if (act == 2) value = seen >= 6.0f ? (floatv)0.0f : value;
+    }
+    return value;
+}
+
+/* The floats begin .. end-1 of rows of `pitch`, from row `first` up to `last`. */
+INLINE void soon_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
+    for (int row = first; row < last; ++row)
+        for (int l = begin; l < end; l += LINE) SOON_READ(p + row * pitch + l);
+}
+
+/* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a
+ * fresh out holds nothing yet. */
+INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, const __global float *x, int c,
+                     int count, int u, int channels, int vectors, int fresh) {
+    floatv sum[CHANNELS][WIDTH];
+    EACH(i, CHANNELS)
+    EACH(v, WIDTH)
+    sum[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
+                                                       : LOAD(out + vector_at(u + v, panel_size) + i * 16);
+    for (int p = 0; p < count; ++p, dy += WIDTH, x += c) {
+        floatv d[WIDTH];
+        EACH(v, WIDTH) d[v] = dy[v];
+        EACH(i, CHANNELS) {
+            floatv in = x[min(i, channels - 1)];
+            EACH(v, WIDTH) sum[i][v] += in * d[v];
+        }
+    }
+    EACH(i, CHANNELS)
+    EACH(v, WIDTH)
+    if (i < channels && v < vectors) STORE(sum[i][v], out + vector_at(u + v, panel_size) + i * 16);
+}
+
+#define ADD_TILE(i, n)                                                                                       \
+    add_tile(out + (i)*16, panel_size, d, x + begin * c + c_begin + (i), c, count, u, n, vectors - u, fresh)
+
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
+       __global float *out_bias, int out_at, int bias_at, int rows, int c, int k, int act, int parts,
+       int part_size, int block, int share) {
+    floatv d[BLOCK * WIDTH];
+    int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
+    int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
+    int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
+    int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
+    int c_begin = (int)get_global_id(1) * share, channels = min(share, c - c_begin);
+    size_t panel_size = (size_t)c * 16;
+    int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((channels + CHANNELS - 1) / CHANNELS);
+    int ahead_step = (block + tiles - 1) / tiles;
+    out += out_at + (size_t)part * part_size + c_begin * 16;
+    __global float *bias_out = out_bias && c_begin == 0 ? out_bias + bias_at + (size_t)part * part_size : 0;
+    for (int begin = first; begin < last; begin += block) {
+        int count = min(block, last - begin), fresh = begin == first;
+        int ahead = begin + count, ahead_end = min(ahead + block, last); /* rows, some at each tile */
+        if (fresh && u_end == vectors)                                   /* what is left of the last panel */
+            for (int u = vectors; u % WIDE; ++u)
+                for (int i = 0; i < channels; ++i)
+                    STORE((floatv)0.0f, out + vector_at(u, panel_size) + i * 16);
+        for (int u = u_begin; u < u_end; u += WIDTH) {
+            floatv bias[WIDTH];
+            EACH(v, WIDTH) bias[v] = 0.0f;
+            for (int p = 0; p < count; ++p) {
+                int at = (begin + p) * k + u * VEC;
+                EACH(v, WIDTH) {
+                    floatv value = before_act(dy + at + v * VEC, y + at + v * VEC, k - (u + v) * VEC, act);
+                    d[p * WIDTH + v] = value;
+                    bias[v] += value;
+                }
+            }
+            if (bias_out) EACH(v, WIDTH) {
+                    int at = (u + v) * VEC, left = k - at;
+                    if (left > 0)
+                        put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
+                }
+            for (int i = 0; i < channels; i += CHANNELS) {
+                int stop = min(ahead + ahead_step, ahead_end);
+                soon_read_rows(x, ahead, stop, c, c_begin, c_begin + channels);
+                soon_read_rows(dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
+                ahead = stop;
+                if (i + CHANNELS <= channels)
+                    ADD_TILE(i, CHANNELS);
+                else
+                    ADD_TILE(i, channels - i);
+            }
+        }
+    }
+}
+#endif

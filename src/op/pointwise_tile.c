@@ -1,0 +1,202 @@
+/* 1x1 convolutions with stride 1 and no padding on CPUs: kernels/pointwise_tile.cl. */
+#include "op/conv.h"
+
+#include <math.h>
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    return v.groups == 1 && v.r * v.s == 1 && v.stride.y == 1 && v.stride.x == 1 && !v.pad.y && !v.pad.x &&
+           rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
+}
+
+static size_t vector(const rf_device_info *info) {
+    return (size_t)rf_family_vector(RF_TILE, info);
+}
+
+/* Tiles of sums in registers, 12 vectors of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
+ * `width` vectors of outputs. */
+enum { LINES, WIDTH };
+
+static void choose(rf_config *config, int outputs, const rf_device_info *info) {
+    size_t vectors = rf_ceil_div((size_t)outputs, vector(info));
+    int width = vectors % 3 == 0 ? 3 : vectors == 1 ? 1 : 2, sums = vector(info) == 16 ? 24 : 12;
+    config->value[WIDTH] = width;
+    config->value[LINES] = RF_MIN(12, sums / width);
+}
+
+/* ---- forward and backward data ---- */
+
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 8, 12, 3}}, {"width", {2, 3, 1}}, {NULL}};
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).k, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).c, info);
+}
+
+typedef struct gather {
+    rf_buffer *x, *w, *bias, *y;
+    size_t x_at;
+    int rows, c, k, act, accumulate;
+} gather;
+
+/* Caches of a core, in floats, of which a part is left to what streams by. */
+enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
+
+static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
+                             const rf_device_info *info) {
+    char options[128];
+    const int pixels = config->value[LINES], width = config->value[WIDTH];
+    const double wanted = 8.0 * info->compute_units;
+    double tiles = ceil((double)g->rows / pixels), x_floats = (double)g->rows * g->c;
+    int vectors = (int)rf_ceil_div((size_t)g->k, vector(info)), all = (vectors + width - 1) / width;
+    double w_floats = (double)g->c * g->k;
+    /* Each range of rows reads the weights anew, each range of outputs x. */
+    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
+    double groups = RF_MIN(all, ceil(wanted / blocks));
+    blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
+    int share = (int)ceil(tiles / blocks);
+    int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
+    rf_launch_desc desc = {
+        .program = "pointwise_tile",
+        .kernel = "gather",
+        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d", pixels,
+                                     width, vectors % width),
+        .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
+                 RF_I32(g->rows), RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate),
+                 RF_I32(share), RF_I32(block)},
+        .global = {(size_t)ceil(tiles / share), (size_t)groups},
+        .flops = 2.0 * g->rows * g->c * g->k,
+        .bytes = 4.0 * (x_floats + (double)g->rows * g->k * (1 + g->accumulate) + w_floats)};
+    return rf_emit(sequence, &desc);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    gather g = {.x = t->x[0],
+                .w = t->param[0],
+                .bias = v.bias ? t->param[1] : NULL,
+                .y = t->y,
+                .rows = v.n * v.h * v.w,
+                .c = v.c,
+                .k = v.k,
+                .act = v.act};
+    return emit_gather(sequence, &g, config, info);
+}
+
+/* Work: the transposed weights, then dy before a fused activation. */
+static size_t transposed_floats(const rf_conv *v) {
+    return rf_round_up((size_t)v->c, RF_PANEL) * (size_t)v->k;
+}
+
+static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
+                                 const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    return (transposed_floats(&v) + rf_masked_floats(&v)) * sizeof(float);
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    if (!problem->need_dx[0]) return RF_OK;
+    RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, 0));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, transposed_floats(&v)));
+    gather g = {.x = v.act ? t->work : t->dy,
+                .x_at = v.act ? transposed_floats(&v) : 0,
+                .w = t->work,
+                .y = t->dx[0],
+                .rows = v.n * v.h * v.w,
+                .c = v.k,
+                .k = v.c,
+                .accumulate = problem->accumulate[0]};
+    return emit_gather(sequence, &g, config, info);
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+static const rf_tunable filter_tunables[] = {{"channels", {6, 4, 8, 12}}, {"width", {2, 3, 1}}, {NULL}};
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).k, info);
+}
+
+/* Floats of x that a work-item takes at a time, and its most rows and channels. */
+enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
+
+typedef struct filter_cut {
+    int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
+    rf_partials partials;
+} filter_cut;
+
+static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+    const double wanted = 4.0 * info->compute_units;
+    const int lines = config->value[LINES];
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
+                                 .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
+    double rows = (double)v.n * v.h * v.w, size = (double)c.partials.size;
+    double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
+    c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
+    c.share = (int)rf_round_up((size_t)((v.c + c.shares - 1) / c.shares), (size_t)lines);
+    c.shares = (v.c + c.share - 1) / c.share;
+    c.block = RF_MIN(BLOCK, BLOCK_FLOATS / c.share);
+    double parts =
+        RF_MIN(RF_MIN(ceil(wanted / c.shares), ceil(rows / c.block)), rows * (v.c + v.k) / (4 * size));
+    c.partials.parts = (int)RF_MAX(1, floor(parts));
+    c.groups = (int)RF_MIN(all, ceil(wanted / c.shares / c.partials.parts));
+    return c;
+}
+
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
+    filter_cut c = cut_filter(problem, config, info);
+    return c.partials.parts > 1 ? (c.partials.size + c.partials.biases) * c.partials.parts * sizeof(float)
+                                : 0;
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    char options[128];
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = cut_filter(problem, config, info);
+    const rf_partials *p = &c.partials;
+    const bool whole = p->parts == 1;
+    const double rows = (double)v.n * v.h * v.w;
+    rf_launch_desc desc = {.program = "pointwise_tile",
+                           .kernel = "filter",
+                           .options = rf_family_options(options, RF_TILE, info,
+                                                        "-DCHANNELS=%d -DWIDTH=%d -DBLOCK=%d",
+                                                        config->value[LINES], config->value[WIDTH], BLOCK),
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
+                                    RF_BUF(whole ? t->grad[0] : t->work),
+                                    RF_BUF(!v.bias ? NULL
+                                           : whole ? t->grad[1]
+                                                   : t->work),
+                                    RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(v.n * v.h * v.w),
+                                    RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
+                                    RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
+                           .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
+                           .flops = rf_conv_flops(problem),
+                           .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
+    RF_TRY(rf_emit(sequence, &desc));
+    return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, p);
+}
+
+#define SOLVER(direction_, ...)                                                                              \
+    [direction_] = {.name = "pointwise_tile",                                                                \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 20,                                                                              \
+                    .applicable = applicable,                                                                \
+                    __VA_ARGS__}
+const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+           .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
+           .workspace = backward_data_work, .prepare = backward_data),
+};
