@@ -27,9 +27,6 @@
 #define X_OF(pair)     ((int)(short)(pair))
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
-#define AHEAD                                                                                                \
-    8 /* rows of 16 that lines are asked for before their turn, where 36 places are walked at once */
-
 #define P  0.70710678118654752f
 #define P2 0.5f
 #define Q  1.41421356237309505f
@@ -103,11 +100,7 @@ KERNEL void weights(const __global float *w, int w_at, __global float *u, int u_
                 floatv row[TAPS];
                 EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i);
                 evaluate(points, row, TAPS);
-                EACH(j, 6) {
-                    __global float *at = to + (i * 6 + j) * (step + GAP) + v;
-                    STORE(points[j] * scaled(j), at);
-                    SOON_WRITTEN(at + AHEAD * 16);
-                }
+                EACH(j, 6) STORE(points[j] * scaled(j), to + (i * 6 + j) * (step + GAP) + v);
             }
         }
     }
@@ -209,18 +202,14 @@ INLINE void multiply(__global float *to, const __global float *v, const __global
                      int c) {
     floatv sum[ROWS][SUMS];
     EACH(q, ROWS) EACH(s, SUMS) sum[q][s] = 0.0f;
-#define ADD_CHANNEL(l)                                                                                       \
-    do {                                                                                                     \
-        floatv weight[SUMS];                                                                                 \
-        EACH(s, SUMS) weight[s] = LOAD(u + (l)*16 + s / WIDE * panel_size + s % WIDE * VEC);                 \
-        EACH(q, ROWS) {                                                                                      \
-            floatv in = v[q * c + (l)];                                                                      \
-            EACH(s, SUMS) sum[q][s] += in * weight[s];                                                       \
-        }                                                                                                    \
-    } while (0)
-    int l = 0;
-    for (; l + 4 <= c; l += 4) EACH(e, 4) ADD_CHANNEL(l + e);
-    for (; l < c; ++l) ADD_CHANNEL(l);
+    for (int l = 0; l < c; ++l) {
+        floatv weight[SUMS];
+        EACH(s, SUMS) weight[s] = LOAD(u + l * 16 + s / WIDE * panel_size + s % WIDE * VEC);
+        EACH(q, ROWS) {
+            floatv in = v[q * c + l];
+            EACH(s, SUMS) sum[q][s] += in * weight[s];
+        }
+    }
     EACH(q, ROWS) EACH(s, SUMS) STORE(sum[q][s], to + q * 16 * PANELS + s * VEC);
 }
 
@@ -419,7 +408,6 @@ KERNEL void collapse(const __global float *work, __global float *grad, __global 
                     const __global float *at = from + (i * 6 + j) * row * 16 + v;
                     floatv sum = LOAD(at);
                     for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
-                    SOON_READ(at + AHEAD * 16);
                     column[i] = sum * (scaled(i) * scaled(j));
                 }
                 gather_powers(powers, column, TAPS);
