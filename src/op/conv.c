@@ -120,7 +120,8 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
 static const rf_solver *const solvers[] = {
     RF_EACH_DIRECTION(rf_conv_tile),      RF_EACH_DIRECTION(rf_conv_group),
     RF_EACH_DIRECTION(rf_depthwise_tile), RF_EACH_DIRECTION(rf_grouped_tile),
-    RF_EACH_DIRECTION(rf_grouped_group),  NULL,
+    RF_EACH_DIRECTION(rf_grouped_group),  &rf_stem_tile[0],
+    &rf_stem_tile[1],                     NULL,
 };
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */

@@ -1,0 +1,290 @@
+/* Convolution of few input channels for CPUs (a network's first): y[p][k] = act(bias[k] + sum over taps of
+ * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so what is read,
+ * written and set up counts as much as they do.
+ *
+ * A task is a band: `rows` rows of outputs of one image.  The rows of x that it reads are copied, with the
+ * zeros of the padding, into private memory (`band`, in the first level of the cache), so that nothing inside
+ * asks for borders.  x is (n,h,width,C), y and dy are (n,oh,ow,k), w is [panel of 16 outputs][tap][16], a tap
+ * being (r, s, c).
+ *
+ * forward   PIXELS neighbouring outputs by SUMS vectors of VEC output channels in registers, all taps
+ * unrolled; the last tile of a row begins early enough to be whole, and computes some results a second time.
+ * filter    a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole PLACES);
+ * then, for each of its vectors and ROWS x COLS x C taps, the sums stay in registers over the band, PLACES
+ * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
+ * takes a part of the bands and writes sums of its own; conv_pack.cl adds the parts in order.
+ *
+ * Options: C channels of x, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
+ * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
+#include "common.clh"
+
+#define Y_OF(pair)     ((pair) >> 16)
+#define X_OF(pair)     ((int)(short)(pair))
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+#define TAPS           (R * S * C)
+#define WIDE           (16 / VEC) /* vectors in a panel */
+
+/* As fetch and put, but what is left in pieces of powers of two. */
+INLINE floatv fetch_left(const __global float *p, int left) {
+    if (left >= VEC) return LOAD(p);
+    float part[VEC];
+    int i = 0;
+    STORE((floatv)0.0f, part);
+#if VEC > 8
+    if (left & 8) vstore8(vload8(0, p), 0, part), i = 8;
+#endif
+#if VEC > 4
+    if (left & 4) vstore4(vload4(0, p + i), 0, part + i), i += 4;
+#endif
+    if (left & 2) vstore2(vload2(0, p + i), 0, part + i), i += 2;
+    if (left & 1) part[i] = p[i];
+    return LOAD(part);
+}
+
+INLINE void put_left(floatv v, __global float *p, int left) {
+    if (left >= VEC) {
+        STORE(v, p);
+        return;
+    }
+    float part[VEC];
+    int i = 0;
+    STORE(v, part);
+#if VEC > 8
+    if (left & 8) vstore8(vload8(0, part), 0, p), i = 8;
+#endif
+#if VEC > 4
+    if (left & 4) vstore4(vload4(0, part + i), 0, p + i), i += 4;
+#endif
+    if (left & 2) vstore2(vload2(0, part + i), 0, p + i), i += 2;
+    if (left & 1) p[i] = part[i];
+}
+
+/* Where the rows of x lie in a band. */
+typedef struct {
+    int pitch, begin, end; /* floats from row to row; the first from x, and the first behind it */
+} layout;
+
+/* `places` outputs a row. */
+INLINE layout layout_of(int places, int width, int pad_x) {
+    layout at;
+    int columns = (places - 1) * SX + (S - 1) * DX + 1;
+    at.pitch = columns * C;
+    at.begin = min(pad_x, columns) * C;
+    at.end = min(pad_x + width, columns) * C;
+    return at;
+}
+
+/* The rows first .. first+rows-1 of an image; the columns of the padding hold zeros already. */
+INLINE void fill(float *band, const __global float *image, layout at, int first, int rows, int h, int width) {
+    for (int i = 0; i < rows; ++i) {
+        float *to = band + i * at.pitch;
+        const __global float *from = image + (first + i) * width * C - at.begin;
+        int inside = first + i >= 0 && first + i < h, u = at.begin;
+        for (; u + VEC <= at.end; u += VEC) STORE(inside ? LOAD(from + u) : (floatv)0.0f, to + u);
+        for (; u < at.end; ++u) to[u] = inside ? from[u] : 0.0f;
+    }
+}
+
+INLINE void clear(float *band, int count) {
+    for (int i = 0; i < count; ++i) band[i] = 0.0f;
+}
+
+#ifdef PIXELS
+INLINE floatv activate(floatv v) {
+#if ACT
+    v = v <= 0.0f ? (floatv)0.0f : v;
+#endif
+#if ACT == 2
+    v = v >= 6.0f ? (floatv)6.0f : v;
+#endif
+    return v;
+}
+
+/* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
+ * for them. */
+INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, const __global float *const w[SUMS], int tap) {
+    floatv weight[SUMS];
+    EACH(v, SUMS) weight[v] = LOAD(w[v] + tap * 16);
+    EACH(q, PIXELS) {
+        floatv in = from[q * SX * C];
+        EACH(v, SUMS) sum[q][v] += in * weight[v];
+    }
+}
+
+/* One tile: `row` floats in the band from one row of the kernel to the next; `count` pixels are wanted. */
+INLINE void tile(__global float *to, const float *from, const __global float *const w[SUMS],
+                 const floatv shift[SUMS], int row, int k, int o, int count) {
+    floatv sum[PIXELS][SUMS];
+    EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
+    for (int r = 0, tap = 0; r < R; ++r, from += row)
+#if DX == 1
+        _Pragma("nounroll") for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, w, tap);
+#else
+        _Pragma("nounroll") for (int s = 0; s < S; ++s)
+            for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, w, tap);
+#endif
+    EACH(v, SUMS) {
+        int left = k - o - v * VEC;
+        if (left >= VEC && count >= PIXELS) EACH(q, PIXELS) STORE(activate(sum[q][v]), to + q * k + v * VEC);
+        else if (left > 0) EACH(q, PIXELS) if (q < count) put_left(activate(sum[q][v]), to + q * k + v * VEC, left);
+    }
+}
+
+KERNEL void forward(const __global float *x, const __global float *weights, const __global float *bias,
+                    __global float *y, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                    int dilation_y, int pad, int rows) {
+    float band[ROOM];
+    layout at = layout_of(max(ow, PIXELS), width, X_OF(pad));
+    int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
+    clear(band, height * at.pitch);
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows;
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int i = 0; i < min(rows, oh - oy); ++i) {
+            const float *row = band + i * stride_y * at.pitch;
+            __global float *to = y + (image * oh + oy + i) * ow * k;
+            for (int o = 0; o < k; o += SUMS * VEC) {
+                const __global float *w[SUMS];
+                floatv shift[SUMS];
+                EACH(v, SUMS) {
+                    int first = o + v * VEC, left = k - first;
+                    if (left <= 0) first = 0; /* no such output */
+                    w[v] = weights + first / 16 * TAPS * 16 + first % 16;
+                    shift[v] = bias && left > 0 ? fetch_left(bias + first, left) : (floatv)0.0f;
+                }
+                for (int j = 0; j < ow; j += PIXELS) {
+                    int begin = max(min(j, ow - PIXELS), 0);
+                    tile(to + begin * k + o, row + begin * SX * C, w, shift, dilation_y * at.pitch, k, o,
+                         ow - begin);
+                }
+            }
+        }
+    }
+}
+#else
+
+#define ROWS_LEFT    (COLS == S ? R % ROWS : 1)
+#define COLS_LEFT    (COLS == S ? S : S % COLS)
+
+/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is where the first tap
+ * of the first place lies.  Places have COPIES sums in turn, where there are so few that each would wait for
+ * itself. */
+#define COPIES(N, M) ((N) * (M)*C * 2 <= ROWS * COLS * C ? 2 : 1)
+#define TILE(NAME, N, M)                                                                                     \
+    INLINE void NAME(__global float *out, const float *from, const floatv *d, int rows, int places,          \
+                     int next_row, int row, int fresh, int left) {                                           \
+        floatv sum[COPIES(N, M)][N][M * C];                                                                  \
+        EACH(a, COPIES(N, M)) EACH(r, N) EACH(s, M *C) sum[a][r][s] = 0.0f;                                  \
+        if (!fresh) EACH(r, N) EACH(s, M *C) sum[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
+        for (int i = 0; i < rows; ++i) {                                                                     \
+            const float *in = from + i * next_row;                                                           \
+            for (int j = 0; j < places; j += PLACES) {                                                       \
+                floatv dv[PLACES];                                                                           \
+                EACH(q, PLACES) dv[q] = d[(i * places + j + q) * WIDE];                                      \
+                EACH(r, N) EACH(u, (PLACES - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                        \
+                    floatv one = in[r * row + u * C + c];                                                    \
+                    EACH(q, PLACES)                                                                          \
+                    if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)                      \
+                        sum[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
+                }                                                                                            \
+                in += PLACES * SX * C;                                                                       \
+            }                                                                                                \
+        }                                                                                                    \
+        EACH(r, N) EACH(s, M *C) {                                                                           \
+            floatv all = sum[0][r][s];                                                                       \
+            if (COPIES(N, M) == 2) all += sum[COPIES(N, M) - 1][r][s];                                       \
+            STORE(no_more(all, left), out + (r * S * C + s) * 16);                                           \
+        }                                                                                                    \
+    }
+
+/* Zeros where there is no output. */
+INLINE floatv no_more(floatv v, int left) {
+    if (left >= VEC) return v;
+    float part[VEC];
+    STORE(v, part);
+    for (int i = max(left, 0); i < VEC; ++i) part[i] = 0.0f;
+    return LOAD(part);
+}
+
+TILE(tile, ROWS, COLS)
+#if ROWS_LEFT > 0 && COLS_LEFT > 0
+TILE(tile_left, ROWS_LEFT, COLS_LEFT)
+#endif
+
+/* dy before the fused activation, told by its y; zeros where there is no output. */
+INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
+    if (left <= 0) return 0.0f;
+    floatv value = fetch_left(dy, left);
+#if ACT
+    floatv seen = fetch_left(y, left);
+    value = seen <= 0.0f ? (floatv)0.0f : value;
+#if ACT == 2
+    value = seen >= 6.0f ? (floatv)0.0f : value;
+#endif
+#endif
+    return value;
+}
+
+KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
+                   __global float *out, __global float *out_bias, int out_at, int bias_at, int part_size,
+                   int n, int h, int width, int oh, int ow, int k, int stride_y, int dilation_y, int pad,
+                   int rows) {
+    float band[ROOM];
+    floatv d[BLOCK * WIDE];
+    int places = (ow + PLACES - 1) / PLACES * PLACES, part = (int)get_global_id(0), fresh = 1;
+    layout at = layout_of(places, width, X_OF(pad));
+    int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
+    int row = dilation_y * at.pitch, next_row = stride_y * at.pitch;
+    out += out_at + (size_t)part * part_size;
+    if (out_bias) out_bias += bias_at + (size_t)part * part_size;
+    clear(band, height * at.pitch);
+    for (int i = 0; i < rows * places * WIDE; ++i) d[i] = 0.0f;
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows, count = min(rows, oh - oy);
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int o = 0; o < k; o += 16) {
+            __global float *panel = out + o * TAPS;
+            floatv bias[WIDE];
+            EACH(v, WIDE) bias[v] = 0.0f;
+            for (int i = 0; i < count; ++i) {
+                int from = (image * oh + oy + i) * ow * k + o;
+                for (int j = 0; j < ow; ++j, from += k) EACH(v, WIDE) {
+                        floatv value = before_act(dy + from + v * VEC, y + from + v * VEC, k - o - v * VEC);
+                        d[(i * places + j) * WIDE + v] = value;
+                        bias[v] += value;
+                    }
+            }
+            if (out_bias) EACH(v, WIDE) {
+                    int left = k - o - v * VEC;
+                    if (left > 0)
+                        put_left(fresh ? bias[v] : bias[v] + fetch_left(out_bias + o + v * VEC, left),
+                                 out_bias + o + v * VEC, left);
+                }
+            for (int v = 0; v < WIDE; ++v) {
+                int left = k - o - v * VEC, r = 0;
+                if (left <= 0) {
+                    if (fresh)
+                        for (int t = 0; t < TAPS; ++t) STORE((floatv)0.0f, panel + t * 16 + v * VEC);
+                    continue;
+                }
+                for (; r + ROWS <= R; r += ROWS) {
+                    __global float *to = panel + r * S * C * 16 + v * VEC;
+                    const float *from = band + r * row;
+                    for (int s = 0; s + COLS <= S; s += COLS)
+                        tile(to + s * C * 16, from + s * DX * C, d + v, count, places, next_row, row, fresh,
+                             left);
+#if COLS < S && COLS_LEFT > 0
+                    tile_left(to + (S - COLS_LEFT) * C * 16, from + (S - COLS_LEFT) * DX * C, d + v, count,
+                              places, next_row, row, fresh, left);
+#endif
+                }
+#if COLS == S && ROWS_LEFT > 0
+                tile_left(panel + r * S * C * 16 + v * VEC, band + r * row, d + v, count, places, next_row,
+                          row, fresh, left);
+#endif
+            }
+        }
+        fresh = 0;
+    }
+}
+#endif
