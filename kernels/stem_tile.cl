@@ -24,41 +24,6 @@
 #define TAPS           (R * S * C)
 #define WIDE           (16 / VEC) /* vectors in a panel */
 
-/* As fetch and put, but what is left in pieces of powers of two. */
-INLINE floatv fetch_left(const __global float *p, int left) {
-    if (left >= VEC) return LOAD(p);
-    float part[VEC];
-    int i = 0;
-    STORE((floatv)0.0f, part);
-#if VEC > 8
-    if (left & 8) vstore8(vload8(0, p), 0, part), i = 8;
-#endif
-#if VEC > 4
-    if (left & 4) vstore4(vload4(0, p + i), 0, part + i), i += 4;
-#endif
-    if (left & 2) vstore2(vload2(0, p + i), 0, part + i), i += 2;
-    if (left & 1) part[i] = p[i];
-    return LOAD(part);
-}
-
-INLINE void put_left(floatv v, __global float *p, int left) {
-    if (left >= VEC) {
-        STORE(v, p);
-        return;
-    }
-    float part[VEC];
-    int i = 0;
-    STORE(v, part);
-#if VEC > 8
-    if (left & 8) vstore8(vload8(0, part), 0, p), i = 8;
-#endif
-#if VEC > 4
-    if (left & 4) vstore4(vload4(0, part + i), 0, p + i), i += 4;
-#endif
-    if (left & 2) vstore2(vload2(0, part + i), 0, p + i), i += 2;
-    if (left & 1) p[i] = part[i];
-}
-
 /* Where the rows of x lie in a band. */
 typedef struct {
     int pitch, begin, end; /* floats from row to row; the first from x, and the first behind it */
@@ -126,7 +91,7 @@ INLINE void tile(__global float *to, const float *from, const __global float *co
     EACH(v, SUMS) {
         int left = k - o - v * VEC;
         if (left >= VEC && count >= PIXELS) EACH(q, PIXELS) STORE(activate(sum[q][v]), to + q * k + v * VEC);
-        else if (left > 0) EACH(q, PIXELS) if (q < count) put_left(activate(sum[q][v]), to + q * k + v * VEC, left);
+        else if (left > 0) EACH(q, PIXELS) if (q < count) put(activate(sum[q][v]), to + q * k + v * VEC, left);
     }
 }
 
@@ -150,7 +115,7 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
                     int first = o + v * VEC, left = k - first;
                     if (left <= 0) first = 0; /* no such output */
                     w[v] = weights + first / 16 * TAPS * 16 + first % 16;
-                    shift[v] = bias && left > 0 ? fetch_left(bias + first, left) : (floatv)0.0f;
+                    shift[v] = bias && left > 0 ? fetch(bias + first, left) : (floatv)0.0f;
                 }
                 for (int j = 0; j < ow; j += PIXELS) {
                     int begin = max(min(j, ow - PIXELS), 0);
@@ -178,33 +143,30 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
         if (!fresh) EACH(r, N) EACH(s, M *C) sum[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
         for (int i = 0; i < rows; ++i) {                                                                     \
             const float *in = from + i * next_row;                                                           \
-            for (int j = 0; j < places; j += PLACES) {                                                       \
+            for (const floatv *end = d + places * WIDE; d < end; d += PLACES * WIDE, in += PLACES * SX * C) {\
                 floatv dv[PLACES];                                                                           \
-                EACH(q, PLACES) dv[q] = d[(i * places + j + q) * WIDE];                                      \
+                EACH(q, PLACES) dv[q] = d[q * WIDE];                                                         \
                 EACH(r, N) EACH(u, (PLACES - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                        \
                     floatv one = in[r * row + u * C + c];                                                    \
-                    EACH(q, PLACES)                                                                          \
-                    if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)                      \
+                    EACH(q, PLACES) if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)      \
                         sum[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
                 }                                                                                            \
-                in += PLACES * SX * C;                                                                       \
             }                                                                                                \
         }                                                                                                    \
         EACH(r, N) EACH(s, M *C) {                                                                           \
             floatv all = sum[0][r][s];                                                                       \
             if (COPIES(N, M) == 2) all += sum[COPIES(N, M) - 1][r][s];                                       \
-            STORE(no_more(all, left), out + (r * S * C + s) * 16);                                           \
+            STORE(LANES < (intv)left ? all : (floatv)0.0f, out + (r * S * C + s) * 16);                                           \
         }                                                                                                    \
     }
 
-/* Zeros where there is no output. */
-INLINE floatv no_more(floatv v, int left) {
-    if (left >= VEC) return v;
-    float part[VEC];
-    STORE(v, part);
-    for (int i = max(left, 0); i < VEC; ++i) part[i] = 0.0f;
-    return LOAD(part);
-}
+#if VEC == 16
+#define LANES (intv)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif VEC == 8
+#define LANES (intv)(0, 1, 2, 3, 4, 5, 6, 7)
+#else
+#define LANES (intv)(0, 1, 2, 3)
+#endif
 
 TILE(tile, ROWS, COLS)
 #if ROWS_LEFT > 0 && COLS_LEFT > 0
@@ -214,9 +176,9 @@ TILE(tile_left, ROWS_LEFT, COLS_LEFT)
 /* dy before the fused activation, told by its y; zeros where there is no output. */
 INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
     if (left <= 0) return 0.0f;
-    floatv value = fetch_left(dy, left);
+    floatv value = fetch(dy, left);
 #if ACT
-    floatv seen = fetch_left(y, left);
+    floatv seen = fetch(y, left);
     value = seen <= 0.0f ? (floatv)0.0f : value;
 #if ACT == 2
     value = seen >= 6.0f ? (floatv)0.0f : value;
@@ -257,7 +219,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             if (out_bias) EACH(v, WIDE) {
                     int left = k - o - v * VEC;
                     if (left > 0)
-                        put_left(fresh ? bias[v] : bias[v] + fetch_left(out_bias + o + v * VEC, left),
+                        put(fresh ? bias[v] : bias[v] + fetch(out_bias + o + v * VEC, left),
                                  out_bias + o + v * VEC, left);
                 }
             for (int v = 0; v < WIDE; ++v) {

@@ -136,7 +136,7 @@ static filter_cut cut_filter(const rf_conv *v, const rf_device_info *info) {
     int most = registers(info), row = v->s * v->c;
     c.taps_y = row <= most ? (int)rf_ceil_div(v->r, rf_ceil_div(v->r, most / row)) : 1;
     c.taps_x = row <= most ? v->s : (int)rf_ceil_div(v->s, rf_ceil_div(v->s, most / v->c));
-    c.places = c.taps_y * c.taps_x * v->c + 2 + 4 <= most + 4 ? 4 : 2;
+    c.places = RF_MIN(RF_MAX((most == 12 ? 13 : 28) - c.taps_y * c.taps_x * v->c, 2), 4);
     int places = (int)rf_round_up((size_t)v->ow, (size_t)c.places);
     c.rows = rows_of(v, places, BLOCK, info);
     if (c.rows == 0) return c;
