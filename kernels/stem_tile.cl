@@ -24,6 +24,15 @@
 #define TAPS           (R * S * C)
 #define WIDE           (16 / VEC) /* vectors in a panel */
 
+/* Rows and columns of outputs, by those of the convolution, and the other way round. */
+#ifdef POOL
+#define HALF(count)  ((count) / 2)
+#define TWICE(count) ((count)*2)
+#else
+#define HALF(count)  (count)
+#define TWICE(count) (count)
+#endif
+
 /* Where the rows of x lie in a band. */
 typedef struct {
     int pitch, begin, end; /* floats from row to row; the first from x, and the first behind it */
@@ -54,6 +63,14 @@ INLINE void clear(float *band, int count) {
     for (int i = 0; i < count; ++i) band[i] = 0.0f;
 }
 
+#if VEC == 1
+#define PUT_BYTES(v, p)  (*(p) = (uchar)(v))
+#define FETCH_BYTES(p)   ((int)*(p))
+#else
+#define PUT_BYTES(v, p)  PASTE(vstore, VEC)(PASTE(convert_uchar, VEC)(v), 0, p)
+#define FETCH_BYTES(p)   PASTE(convert_int, VEC)(PASTE(vload, VEC)(0, p))
+#endif
+
 #ifdef PIXELS
 INLINE floatv activate(floatv v) {
 #if ACT
@@ -65,49 +82,88 @@ INLINE floatv activate(floatv v) {
     return v;
 }
 
+/* Where pixel q of a tile begins, `below` being the next row of outputs. */
+#ifdef POOL
+#define AT(q, below) ((q) / 2 % 2 * (below) + ((q) / 4 * 2 + (q) % 2) * SX * C)
+#define STEP         (PIXELS / 4) /* outputs of a tile */
+#else
+#define AT(q, below) ((q)*SX * C)
+#define STEP         PIXELS
+#endif
+
 /* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
  * for them. */
-INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, const __global float *const w[SUMS], int tap) {
+INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below, const __global float *const w[SUMS],
+                    int tap) {
     floatv weight[SUMS];
     EACH(v, SUMS) weight[v] = LOAD(w[v] + tap * 16);
     EACH(q, PIXELS) {
-        floatv in = from[q * SX * C];
+        floatv in = from[AT(q, below)];
         EACH(v, SUMS) sum[q][v] += in * weight[v];
     }
 }
 
-/* One tile: `row` floats in the band from one row of the kernel to the next; `count` pixels are wanted. */
-INLINE void tile(__global float *to, const float *from, const __global float *const w[SUMS],
-                 const floatv shift[SUMS], int row, int k, int o, int count) {
+#ifdef POOL
+INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y, __global uchar *index,
+                       int left) {
+    floatv best = sum[first][v];
+    intv place = 0;
+    EACH(q, 3) {
+        const floatv value = sum[first + q + 1][v];
+        const intv wins = (value > best) | (value != value);
+        best = wins ? value : best;
+        place = wins ? (intv)(q + 1) : place;
+    }
+    put(activate(best), y, left);
+    if (!index) return;
+    if (left >= VEC) PUT_BYTES(place, index);
+    else {
+        uchar part[VEC];
+        PUT_BYTES(place, part);
+        for (int i = 0; i < left; ++i) index[i] = part[i];
+    }
+}
+#endif
+
+/* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
+ * `below` from one row of outputs to the next. */
+INLINE void tile(__global float *to, __global uchar *index, const float *from, const __global float *const w[SUMS],
+                 const floatv shift[SUMS], int row, int below, int k, int o, int count) {
     floatv sum[PIXELS][SUMS];
     EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
     for (int r = 0, tap = 0; r < R; ++r, from += row)
 #if DX == 1
-        _Pragma("nounroll") for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, w, tap);
+        _Pragma("nounroll") for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
 #else
         _Pragma("nounroll") for (int s = 0; s < S; ++s)
-            for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, w, tap);
+            for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, below, w, tap);
 #endif
     EACH(v, SUMS) {
-        int left = k - o - v * VEC;
-        if (left >= VEC && count >= PIXELS) EACH(q, PIXELS) STORE(activate(sum[q][v]), to + q * k + v * VEC);
-        else if (left > 0) EACH(q, PIXELS) if (q < count) put(activate(sum[q][v]), to + q * k + v * VEC, left);
+        int left = k - o - v * VEC, at = v * VEC;
+#ifdef POOL
+        if (left > 0) EACH(q, STEP) if (q < count)
+            put_window(sum, q * 4, v, to + q * k + at, index ? index + q * k + at : 0, left);
+#else
+        if (left >= VEC && count >= STEP) EACH(q, STEP) STORE(activate(sum[q][v]), to + q * k + at);
+        else if (left > 0) EACH(q, STEP) if (q < count) put(activate(sum[q][v]), to + q * k + at, left);
+#endif
     }
 }
 
 KERNEL void forward(const __global float *x, const __global float *weights, const __global float *bias,
-                    __global float *y, int n, int h, int width, int oh, int ow, int k, int stride_y,
-                    int dilation_y, int pad, int rows) {
+                    __global float *y, __global uchar *index, int n, int h, int width, int oh, int ow, int k,
+                    int stride_y, int dilation_y, int pad, int rows) {
     float band[ROOM];
     layout at = layout_of(max(ow, PIXELS), width, X_OF(pad));
     int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
+    int below = stride_y * at.pitch, lines = HALF(oh), columns = HALF(ow);
     clear(band, height * at.pitch);
     FOR_TASKS(task, n * bands) {
         int image = task / bands, oy = task % bands * rows;
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
-        for (int i = 0; i < min(rows, oh - oy); ++i) {
-            const float *row = band + i * stride_y * at.pitch;
-            __global float *to = y + (image * oh + oy + i) * ow * k;
+        for (int i = 0; i < HALF(min(rows, oh - oy)); ++i) {
+            const float *row = band + i * TWICE(below);
+            int line = (image * lines + HALF(oy) + i) * columns * k;
             for (int o = 0; o < k; o += SUMS * VEC) {
                 const __global float *w[SUMS];
                 floatv shift[SUMS];
@@ -117,10 +173,10 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
                     w[v] = weights + first / 16 * TAPS * 16 + first % 16;
                     shift[v] = bias && left > 0 ? fetch(bias + first, left) : (floatv)0.0f;
                 }
-                for (int j = 0; j < ow; j += PIXELS) {
-                    int begin = max(min(j, ow - PIXELS), 0);
-                    tile(to + begin * k + o, row + begin * SX * C, w, shift, dilation_y * at.pitch, k, o,
-                         ow - begin);
+                for (int j = 0; j < columns; j += STEP) {
+                    int begin = max(min(j, columns - STEP), 0), to = line + begin * k + o;
+                    tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
+                         dilation_y * at.pitch, below, k, o, columns - begin);
                 }
             }
         }
@@ -187,8 +243,25 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
     return value;
 }
 
+/* The places of dy that output (i, j) of a band stands for, VEC channels of them. */
+INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int places, int left) {
+#ifdef POOL
+    intv winner = 0;
+    if (left >= VEC) winner = FETCH_BYTES(index);
+    else if (left > 0) {
+        uchar part[VEC];
+        for (int l = 0; l < VEC; ++l) part[l] = l < left ? index[l] : 0;
+        winner = FETCH_BYTES(part);
+    }
+    EACH(q, 4)
+    d[((i * 2 + q / 2) * places + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
+#else
+    d[(i * places + j) * WIDE] = value;
+#endif
+}
+
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   __global float *out, __global float *out_bias, int out_at, int bias_at, int part_size,
+                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at, int bias_at, int part_size,
                    int n, int h, int width, int oh, int ow, int k, int stride_y, int dilation_y, int pad,
                    int rows) {
     float band[ROOM];
@@ -208,11 +281,12 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             __global float *panel = out + o * TAPS;
             floatv bias[WIDE];
             EACH(v, WIDE) bias[v] = 0.0f;
-            for (int i = 0; i < count; ++i) {
-                int from = (image * oh + oy + i) * ow * k + o;
-                for (int j = 0; j < ow; ++j, from += k) EACH(v, WIDE) {
-                        floatv value = before_act(dy + from + v * VEC, y + from + v * VEC, k - o - v * VEC);
-                        d[(i * places + j) * WIDE + v] = value;
+            for (int i = 0; i < HALF(count); ++i) {
+                int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * k + o;
+                for (int j = 0; j < HALF(ow); ++j, from += k) EACH(v, WIDE) {
+                        int at = from + v * VEC, left = k - o - v * VEC;
+                        floatv value = before_act(dy + at, y + at, left);
+                        spread(d + v, value, index + at, i, j, places, left);
                         bias[v] += value;
                     }
             }

@@ -26,15 +26,17 @@ static rf_act act_of(const rf_op *op) {
     return RF_ACT_NONE;
 }
 
+static bool has_solver(const rf_problem *problem, const rf_device_info *info, rf_direction direction) {
+    for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
+        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)))
+            return true;
+    return false;
+}
+
 /* Whether the device has a solver for each direction of the problem that training needs. */
 static bool has_solvers(const rf_problem *problem, const rf_device_info *info, bool training) {
-    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++) {
-        bool found = problem->op->reference[d] == NULL;
-        for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL && !found; s++)
-            found =
-                (int)(*s)->direction == d && ((*s)->applicable == NULL || (*s)->applicable(problem, info));
-        if (!found) return false;
-    }
+    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++)
+        if (problem->op->reference[d] != NULL && !has_solver(problem, info, (rf_direction)d)) return false;
     return true;
 }
 
@@ -62,6 +64,29 @@ static void fuse_activation(lowering *l, int k) {
     if (fused.act != RF_ACT_NONE) return;
     fused.act = act;
     if (fusible(l, &fused, act, fused.inputs > 1)) replace(l, before, k, &fused, l->slots[before].input);
+}
+
+static bool is_2x2(const rf_attrs *pool) {
+    return pool->kernel.y == 2 && pool->kernel.x == 2 && pool->pad.y == 0 && pool->pad.x == 0 &&
+           (pool->stride.y == 0 || pool->stride.y == 2) && (pool->stride.x == 0 || pool->stride.x == 2) &&
+           pool->dilation.y <= 1 && pool->dilation.x <= 1;
+}
+
+/* maxpool(act(conv(images))): the 2x2 pooling in slot k swallows the network's first convolution, which needs
+ * no gradient of its input. */
+static void fuse_pool(lowering *l, int k) {
+    const rf_problem *pool = &l->slots[k].problem;
+    int before = l->slots[k].input[0];
+    if (strcmp(pool->op->name, "max_pool") != 0 || !is_2x2(&pool->attrs) || before < 0 ||
+        l->uses[before] != 1)
+        return;
+    rf_problem fused = l->slots[before].problem;
+    if (strcmp(fused.op->name, "conv") != 0 || l->slots[before].input[0] != RF_FROM_IMAGES) return;
+    fused.op = rf_op_find("conv_pool");
+    if (fused.op->infer(&fused) != RF_OK) return;
+    if (has_solver(&fused, l->desc->info, RF_FORWARD) &&
+        (!l->desc->training || has_solver(&fused, l->desc->info, RF_BACKWARD_PARAMS)))
+        replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
@@ -127,6 +152,7 @@ static void fuse(lowering *l) {
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);
+        fuse_pool(l, k);
     }
 }
 
