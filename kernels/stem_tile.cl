@@ -63,13 +63,12 @@ INLINE void clear(float *band, int count) {
     for (int i = 0; i < count; ++i) band[i] = 0.0f;
 }
 
-#if VEC == 1
-#define PUT_BYTES(v, p)  (*(p) = (uchar)(v))
-#define FETCH_BYTES(p)   ((int)*(p))
-#else
-#define PUT_BYTES(v, p)  PASTE(vstore, VEC)(PASTE(convert_uchar, VEC)(v), 0, p)
-#define FETCH_BYTES(p)   PASTE(convert_int, VEC)(PASTE(vload, VEC)(0, p))
-#endif
+/* Bytes of a vector, at any address. */
+typedef struct __attribute__((packed)) {
+    PASTE(uchar, VEC) v;
+} bytesv;
+#define PUT_BYTES(from, p) (((__global bytesv *)(p))->v = PASTE(convert_uchar, VEC)(from))
+#define FETCH_BYTES(p)     PASTE(convert_int, VEC)(((const __global bytesv *)(p))->v)
 
 #ifdef PIXELS
 INLINE floatv activate(floatv v) {
@@ -81,6 +80,13 @@ INLINE floatv activate(floatv v) {
 #endif
     return v;
 }
+
+/* The taps of a row are unrolled where registers are left for numbers that pixels share. */
+#if PIXELS * SUMS <= 8
+#define EACH_OF_ROW _Pragma("unroll")
+#else
+#define EACH_OF_ROW _Pragma("nounroll")
+#endif
 
 /* Where pixel q of a tile begins, `below` being the next row of outputs. */
 #ifdef POOL
@@ -118,9 +124,9 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
     if (!index) return;
     if (left >= VEC) PUT_BYTES(place, index);
     else {
-        uchar part[VEC];
-        PUT_BYTES(place, part);
-        for (int i = 0; i < left; ++i) index[i] = part[i];
+        int part[VEC];
+        PASTE(vstore, VEC)(place, 0, part);
+        for (int i = 0; i < left; ++i) index[i] = (uchar)part[i];
     }
 }
 #endif
@@ -133,9 +139,9 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from, c
     EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
     for (int r = 0, tap = 0; r < R; ++r, from += row)
 #if DX == 1
-        _Pragma("nounroll") for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
+        EACH_OF_ROW for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
 #else
-        _Pragma("nounroll") for (int s = 0; s < S; ++s)
+        EACH_OF_ROW for (int s = 0; s < S; ++s)
             for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, below, w, tap);
 #endif
     EACH(v, SUMS) {
@@ -249,9 +255,9 @@ INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, 
     intv winner = 0;
     if (left >= VEC) winner = FETCH_BYTES(index);
     else if (left > 0) {
-        uchar part[VEC];
+        int part[VEC];
         for (int l = 0; l < VEC; ++l) part[l] = l < left ? index[l] : 0;
-        winner = FETCH_BYTES(part);
+        winner = PASTE(vload, VEC)(0, part);
     }
     EACH(q, 4)
     d[((i * 2 + q / 2) * places + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
