@@ -1,96 +1,15 @@
-/* Linear layers for CPUs, where conv_tile.cl would transpose the weights or use a panel of 16 outputs badly: the
- * gradient of x, and the gradient of the weights of few outputs.  x is (n,c), dy is (n,k), w is [panel of 16 k][c][16].
+/* Linear layers for CPUs, where conv_tile.cl would need a transposed copy of the weights or use a panel of 16 outputs
+ * badly: the gradient of x, and the gradient of the weights of few outputs.  x is (n,c), dy is (n,k), w is
+ * [panel of 16 k][c][16].
  *
- * dots     dx[n][c] = sum over k of d[n][k] * w[k][c], k being contiguous in both: ROWS x 4 dot products in registers,
- *          whose lanes are added at the end.  d is dy before the fused activation, its rows padded with zeros to whole
- *          panels by `pack`.  A work-item has a share of the columns c, four at a time, and walks `block` rows with
- *          them, so that these stay in the first level of the cache.
- * narrow   the same for k <= 32: the weights of COLUMNS columns are transposed into private memory, and stay there for
- *          all rows; ROWS rows by 2 vectors of columns in registers.
+ * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of COLUMNS columns are transposed into private
+ *          memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
  * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
  *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a column
  *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient. */
 #include "common.clh"
 
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
-#define WIDE           (16 / VEC) /* vectors in a panel */
-
-/* The lanes of four vectors added up. */
-#if VEC == 16
-#define FOLD(v) (((v).lo + (v).hi).lo + ((v).lo + (v).hi).hi)
-#elif VEC == 8
-#define FOLD(v) ((v).lo + (v).hi)
-#else
-#define FOLD(v) (v)
-#endif
-INLINE float4 sums_of(floatv v0, floatv v1, floatv v2, floatv v3) {
-    const float4 a = FOLD(v0), b = FOLD(v1), c = FOLD(v2), d = FOLD(v3);
-    return ((float4)(a.x, b.x, c.x, d.x) + (float4)(a.y, b.y, c.y, d.y)) +
-           ((float4)(a.z, b.z, c.z, d.z) + (float4)(a.w, b.w, c.w, d.w));
-}
-
-#ifdef DOTS
-/* A task is a row. */
-KERNEL void pack(const __global float *dy, const __global float *y, __global float *out, int n, int k, int padded,
-                 int act) {
-    FOR_TASKS(row, n) {
-        for (int i = 0; i < padded; i += VEC) {
-            const int at = row * k + i, left = k - i;
-            floatv d = left > 0 ? fetch(dy + at, left) : (floatv)0.0f;
-            if (act && left > 0) {
-                const floatv seen = fetch(y + at, left);
-                d = seen <= 0.0f ? (floatv)0.0f : d;
-                if (act == 2) d = seen >= 6.0f ? (floatv)0.0f : d;
-            }
-            STORE(d, out + row * padded + i);
-        }
-    }
-}
-
-/* Columns at .. at+3 of ROWS rows from `row` on, those past the end once more and not stored, nor the first `skip`
- * columns. */
-INLINE void dots_tile(const __global float *d, const __global float *w, __global float *dx, int row, int end, int c,
-                      int padded, int at, int skip, int accumulate) {
-    const __global float *from[ROWS];
-    floatv sum[ROWS][4];
-    EACH(q, ROWS) from[q] = d + min(row + q, end - 1) * padded;
-    EACH(q, ROWS) EACH(j, 4) sum[q][j] = 0.0f;
-    w += at * 16;
-    for (int k = 0; k < padded; k += 16, w += c * 16) {
-        EACH(v, WIDE) {
-            floatv in[ROWS];
-            EACH(q, ROWS) in[q] = LOAD(from[q] + k + v * VEC);
-            EACH(j, 4) {
-                const floatv weight = LOAD(w + j * 16 + v * VEC);
-                EACH(q, ROWS) sum[q][j] += in[q] * weight;
-            }
-        }
-    }
-    EACH(q, ROWS) {
-        if (row + q >= end) continue;
-        __global float *to = dx + (row + q) * c + at;
-        float4 value = sums_of(sum[q][0], sum[q][1], sum[q][2], sum[q][3]);
-        if (accumulate) value += vload4(0, to);
-        if (skip == 0) vstore4(value, 0, to);
-        else {
-            float part[4];
-            vstore4(value, 0, part);
-            for (int j = skip; j < 4; ++j) to[j] = part[j];
-        }
-    }
-}
-
-/* A task is four columns, the last ones beginning early enough to be whole. */
-KERNEL void dots(const __global float *d, const __global float *w, __global float *dx, int n, int c, int padded,
-                 int block, int accumulate) {
-    for (int begin = 0; begin < n; begin += block)
-        FOR_TASKS(task, (c + 3) / 4) {
-            const int at = min(task * 4, c - 4), end = min(begin + block, n);
-            for (int row = begin; row < end; row += ROWS)
-                dots_tile(d, w, dx, row, end, c, padded, at, task * 4 - at, accumulate);
-        }
-}
-#else
 
 /* to[j][i] = from[i][j], 4x4. */
 INLINE void transpose_4x4(float4 a, float4 b, float4 c, float4 d, float *to, int step) {
@@ -113,7 +32,7 @@ INLINE void gather_weights(float *to, const __global float *w, int k, int c, int
     }
 }
 
-INLINE void narrow_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c, int k,
+INLINE void data_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c, int k,
                         int left, int accumulate) {
     const __global float *from[ROWS];
     floatv sum[ROWS][2];
@@ -139,15 +58,15 @@ INLINE void narrow_tile(const __global float *dy, const float *w, __global float
 }
 
 /* A task is COLUMNS columns. */
-KERNEL void narrow(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int k,
+KERNEL void data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int k,
                    int accumulate) {
-    float weights[32 * COLUMNS];
+    float weights[MOST_K * COLUMNS];
     FOR_TASKS(task, (c + COLUMNS - 1) / COLUMNS) {
         const int at = task * COLUMNS, count = min(COLUMNS, c - at);
         gather_weights(weights, w + at * 16, k, c, count);
         for (int row = 0; row < n; row += ROWS)
             for (int i = 0; i < count; i += 2 * VEC)
-                narrow_tile(dy, weights + i, dx + at + i, row, n, c, k, count - i, accumulate);
+                data_tile(dy, weights + i, dx + at + i, row, n, c, k, count - i, accumulate);
     }
 }
 #else
@@ -198,5 +117,4 @@ KERNEL void filter(const __global float *x, const __global float *dy, __global f
         }
     }
 }
-#endif
 #endif

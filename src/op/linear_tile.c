@@ -3,14 +3,13 @@
 #include "op/conv.h"
 
 #include <math.h>
+#include <stdio.h>
 
+/* The weights of COLUMNS columns lie in private memory, or of as many as there are registers for. */
+enum { FEW_OUTPUTS = 32, MOST_OUTPUTS = 1024, COLUMNS = 64 };
 enum {
-    FEW_OUTPUTS = 32,   /* whose weights of some columns lie in private memory */
     PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
-    MOST_ROWS = 256,    /* above, transposed weights pay */
-    COLUMNS = 64,
-    CACHED_FLOATS = 6144, /* of dy, in the first level of the cache beside the weights */
-    BLOCK = 128,          /* rows of x there */
+    BLOCK = 128,        /* rows of x in the first level of the cache */
     ITEMS_PER_UNIT = 8,
 };
 
@@ -38,60 +37,25 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
 
 /* ---- the gradient of x ---- */
 
-static bool is_narrow(const rf_conv *v) {
-    return v->k <= FEW_OUTPUTS;
-}
-
-static int padded(const rf_conv *v) {
-    return (int)rf_round_up((size_t)v->k, RF_PANEL);
-}
-
 static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
-    rf_conv v = rf_conv_of(problem);
-    return applicable(problem, info) && (is_narrow(&v) || (v.n <= MOST_ROWS && v.c >= 4));
-}
-
-static size_t data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    rf_conv v = rf_conv_of(problem);
-    if (is_narrow(&v)) return rf_masked_work(problem, info, config);
-    return (size_t)v.n * padded(&v) * sizeof(float);
-}
-
-static rf_status narrow(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                        const rf_tensors *t) {
-    char more[64];
-    rf_conv v = rf_conv_of(problem);
-    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
-    rf_launch_desc desc = {.kernel = "narrow",
-                           .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
-                                    RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
-    snprintf(more, sizeof more, "-DCOLUMNS=%d -DROWS=%d", COLUMNS, vector(info) == 16 ? 12 : 6);
-    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, COLUMNS), more);
-}
-
-static rf_status dots(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      const rf_tensors *t) {
-    char more[64];
-    rf_conv v = rf_conv_of(problem);
-    int rows = vector(info) == 16 ? 6 : 3, block = RF_MAX(1, CACHED_FLOATS / padded(&v) / rows) * rows;
-    snprintf(more, sizeof more, "-DDOTS -DROWS=%d", rows);
-    rf_launch_desc pack = {.kernel = "pack",
-                           .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work), RF_I32(v.n),
-                                    RF_I32(v.k), RF_I32(padded(&v)), RF_I32(v.act)}};
-    rf_launch_desc desc = {.kernel = "dots",
-                           .args = {RF_BUF(t->work), RF_BUF(t->param[0]), RF_BUF(t->dx[0]), RF_I32(v.n),
-                                    RF_I32(v.c), RF_I32(padded(&v)), RF_I32(block),
-                                    RF_I32(problem->accumulate[0])}};
-    RF_TRY(emit(sequence, problem, info, &pack, (size_t)v.n, more));
-    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, 4), more);
+    return applicable(problem, info) && rf_conv_of(problem).k <= MOST_OUTPUTS;
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     (void)config;
+    char more[64];
     rf_conv v = rf_conv_of(problem);
+    bool few = v.k <= FEW_OUTPUTS;
+    int columns = few ? COLUMNS : 2 * vector(info);
     if (!problem->need_dx[0]) return RF_OK;
-    return (is_narrow(&v) ? narrow : dots)(sequence, problem, info, t);
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
+    rf_launch_desc desc = {.kernel = "data",
+                           .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
+                                    RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
+    snprintf(more, sizeof more, "-DCOLUMNS=%d -DMOST_K=%d -DROWS=%d", columns,
+             few ? FEW_OUTPUTS : MOST_OUTPUTS, vector(info) == 16 ? 12 : 6);
+    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
 }
 
 /* ---- the gradients of weights and bias ---- */
@@ -130,6 +94,6 @@ const rf_solver rf_linear_tile[2] = {
      .devices = RF_DEVICE_CPU,
      .rank = 20,
      .applicable = applicable_data,
-     .workspace = data_work,
+     .workspace = rf_masked_work,
      .prepare = backward_data},
 };
