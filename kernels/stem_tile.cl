@@ -14,6 +14,10 @@
  * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
  * takes a part of the bands and writes sums of its own; conv_pack.cl adds the parts in order.
  *
+ * With SPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
+ * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
+ * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
+ *
  * Options: C channels of x, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
  * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
 #include "common.clh"
@@ -190,6 +194,99 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
 }
 #else
 
+/* dy before the fused activation, told by its y; zeros where there is no output. */
+INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
+    if (left <= 0) return 0.0f;
+    floatv value = fetch(dy, left);
+#if ACT
+    floatv seen = fetch(y, left);
+    value = seen <= 0.0f ? (floatv)0.0f : value;
+#if ACT == 2
+    value = seen >= 6.0f ? (floatv)0.0f : value;
+#endif
+#endif
+    return value;
+}
+
+#ifdef POOL
+/* The places of VEC windows' maxima. */
+INLINE intv places_of(const __global uchar *index, int left) {
+    if (left >= VEC) return FETCH_BYTES(index);
+    int part[VEC];
+    for (int i = 0; i < VEC; ++i) part[i] = i < left ? index[i] : 0;
+    return PASTE(vload, VEC)(0, part);
+}
+#endif
+
+#ifdef SPARSE
+/* Floats of x that a row of the kernel reads, in vectors. */
+#define VECTORS ((S * C + VEC - 1) / VEC)
+
+/* The first `count` windows' gradients of output o: sum over the windows of value * x[place..]. */
+INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value, const ushort *place,
+                        int count, int row) {
+    floatv sum[2][R][VECTORS];
+    EACH(r, R) EACH(v, VECTORS) {
+        sum[0][r][v] = sums[r * VECTORS + v];
+        sum[1][r][v] = 0.0f;
+    }
+    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED)
+        EACH(a, 2) {
+            const float *from = band + place[a * K_PADDED];
+            const floatv one = value[a * K_PADDED];
+            EACH(r, R) EACH(v, VECTORS) sum[a][r][v] += one * LOAD(from + r * row + v * VEC);
+        }
+    EACH(r, R) EACH(v, VECTORS) sums[r * VECTORS + v] = sum[0][r][v] + sum[1][r][v];
+}
+
+KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
+                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
+                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                   int dilation_y, int pad, int rows) {
+    float band[ROOM + 2 * VEC], value[BLOCK + K_PADDED];
+    ushort place[BLOCK + K_PADDED];
+    floatv sums[K_PADDED * R * VECTORS], bias[K_PADDED / VEC];
+    layout at = layout_of(ow, width, X_OF(pad));
+    int part = (int)get_global_id(0), bands = (oh + rows - 1) / rows;
+    int height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1, below = stride_y * at.pitch;
+    clear(band, height * at.pitch + 2 * VEC);
+    EACH(v, K_PADDED / VEC) bias[v] = 0.0f;
+    for (int i = 0; i < K_PADDED * R * VECTORS; ++i) sums[i] = 0.0f;
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows, lines = HALF(min(rows, oh - oy));
+        int count = lines * HALF(ow), from = (image * HALF(oh) + HALF(oy)) * HALF(ow) * k;
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int i = 0, w = 0; i < lines; ++i)
+            for (int j = 0; j < HALF(ow); ++j, ++w, from += k)
+                EACH(v, K_PADDED / VEC) {
+                    int o = v * VEC, to = w * K_PADDED + o, left = k - o;
+                    floatv d = before_act(dy + from + o, y + from + o, left);
+                    intv winner = places_of(index + from + o, left);
+                    bias[v] += d;
+                    STORE(d, value + to);
+                    PASTE(vstore, VEC)(PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
+                                                                  (winner & 1) * (SX * C)),
+                                       0, place + to);
+                }
+        if (count % 2)
+            for (int o = 0; o < K_PADDED; ++o) value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
+        for (int o = 0; o < k; ++o)
+            sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
+    }
+    out += out_at + (size_t)part * part_size;
+    for (int o = 0; o < (k + 15) / 16 * 16; ++o)
+        for (int r = 0; r < R; ++r) {
+            float part_of_row[VECTORS * VEC];
+            EACH(v, VECTORS) STORE(o < k ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
+            for (int s = 0; s < S * C; ++s) out[(o / 16 * TAPS + r * S * C + s) * 16 + o % 16] = part_of_row[s];
+        }
+    if (out_bias) EACH(v, K_PADDED / VEC) {
+            int left = k - v * VEC;
+            if (left > 0) put(bias[v], out_bias + bias_at + (size_t)part * part_size + v * VEC, left);
+        }
+}
+#else
+
 #define ROWS_LEFT    (COLS == S ? R % ROWS : 1)
 #define COLS_LEFT    (COLS == S ? S : S % COLS)
 
@@ -235,30 +332,10 @@ TILE(tile, ROWS, COLS)
 TILE(tile_left, ROWS_LEFT, COLS_LEFT)
 #endif
 
-/* dy before the fused activation, told by its y; zeros where there is no output. */
-INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
-    if (left <= 0) return 0.0f;
-    floatv value = fetch(dy, left);
-#if ACT
-    floatv seen = fetch(y, left);
-    value = seen <= 0.0f ? (floatv)0.0f : value;
-#if ACT == 2
-    value = seen >= 6.0f ? (floatv)0.0f : value;
-#endif
-#endif
-    return value;
-}
-
 /* The places of dy that output (i, j) of a band stands for, VEC channels of them. */
 INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int places, int left) {
 #ifdef POOL
-    intv winner = 0;
-    if (left >= VEC) winner = FETCH_BYTES(index);
-    else if (left > 0) {
-        int part[VEC];
-        for (int l = 0; l < VEC; ++l) part[l] = l < left ? index[l] : 0;
-        winner = PASTE(vload, VEC)(0, part);
-    }
+    intv winner = places_of(index, left);
     EACH(q, 4)
     d[((i * 2 + q / 2) * places + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
 #else
@@ -329,4 +406,5 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         fresh = 0;
     }
 }
+#endif
 #endif

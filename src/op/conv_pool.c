@@ -37,7 +37,7 @@ static const rf_attr_spec attrs[] = {
     RF_ATTR(stride, PAIR, 1, 1, RF_MAX_KERNEL),
     RF_ATTR(pad, PAIR, 0, 0, 4 * RF_MAX_KERNEL),
     RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL),
-    RF_ATTR(groups, INT, 1, 1, 1 << 20),
+    RF_ATTR(groups, INT, 1, 1, 1),
     RF_ATTR(bias, BOOL, 1, 0, 1),
     RF_ATTR_END,
 };
@@ -45,6 +45,7 @@ static const rf_attr_spec attrs[] = {
 static rf_status infer(rf_problem *problem) {
     rf_problem conv;
     RF_TRY(conv_problem(&conv, problem));
+    if (problem->attrs.groups != 1) return rf_fail(RF_E_SHAPE, "conv_pool: there are no groups");
     if (conv.y.h < 2 || conv.y.w < 2)
         return rf_fail(RF_E_SHAPE, "conv_pool: the convolution gives %dx%d, and 2x2 are pooled", conv.y.h,
                        conv.y.w);
@@ -114,21 +115,48 @@ static float *spread(const rf_problem *problem, const rf_problem *conv, const rf
     return map;
 }
 
-static void backward(const rf_problem *problem, const rf_arrays *a, rf_reference_fn *conv_backward) {
+static void backward_data(const rf_problem *problem, const rf_arrays *a) {
     rf_problem conv;
     rf_arrays between = *a;
     if (conv_problem(&conv, problem) != RF_OK) return;
     between.dy = spread(problem, &conv, a);
-    if (between.dy != NULL) conv_backward(&conv, &between);
+    if (between.dy != NULL) rf_conv_backward_data(&conv, &between);
     free(between.dy);
 }
 
-static void backward_params(const rf_problem *problem, const rf_arrays *a) {
-    backward(problem, a, rf_conv_backward_params);
+/* sums [panel][r][s][c][16] += d * x for output channel k of the place (py, px) of image n. */
+static void add_place(double *sums, const rf_conv *v, const float *x, int n, int py, int px, int k,
+                      double d) {
+    double *panel = sums + (size_t)(k / RF_PANEL) * v->r * v->s * v->c * RF_PANEL + k % RF_PANEL;
+    for (int r = 0; r < v->r; r++)
+        for (int s = 0; s < v->s; s++) {
+            int iy = py * v->stride.y - v->pad.y + r * v->dilation.y;
+            int ix = px * v->stride.x - v->pad.x + s * v->dilation.x;
+            if (iy < 0 || iy >= v->h || ix < 0 || ix >= v->w) continue;
+            for (int c = 0; c < v->c; c++)
+                panel[((size_t)(r * v->s + s) * v->c + c) * RF_PANEL] +=
+                    d * x[(((size_t)n * v->h + iy) * v->w + ix) * v->c + c];
+        }
 }
 
-static void backward_data(const rf_problem *problem, const rf_arrays *a) {
-    backward(problem, a, rf_conv_backward_data);
+/* Only the places of the maxima count: nothing is multiplied by the zeros between. */
+static void backward_params(const rf_problem *problem, const rf_arrays *a) {
+    rf_conv v = rf_conv_of_pooled(problem);
+    rf_shape y = problem->y;
+    const uint8_t *places = (const uint8_t *)a->saved;
+    size_t weights = rf_round_up((size_t)v.k, RF_PANEL) * v.r * v.s * v.c;
+    double *sums = rf_alloc(weights + (size_t)v.k, sizeof *sums), *bias = sums + weights;
+    if (sums == NULL) return;
+    for (size_t i = 0; i < rf_shape_count(y); i++) {
+        int k = (int)(i % y.c), px = (int)(i / y.c % y.w), py = (int)(i / y.c / y.w % y.h);
+        double d = rf_act_gradient(problem->act, a->dy[i], problem->act ? a->y[i] : 0);
+        add_place(sums, &v, a->x[0], (int)(i / y.c / y.w / y.h), py * 2 + places[i] / 2,
+                  px * 2 + places[i] % 2, k, d);
+        bias[k] += d;
+    }
+    for (size_t i = 0; i < weights; i++) a->grad[0][i] = (float)sums[i];
+    for (int k = 0; k < v.k && v.bias; k++) a->grad[1][k] = (float)bias[k];
+    free(sums);
 }
 
 /* ---- the op ---- */

@@ -12,6 +12,8 @@ enum {
     MOST_TAPS = 256, /* all unrolled */
     ROOM = 4096,     /* floats of a band */
     BLOCK = 256,     /* places of dy in a band */
+    SPARSE_BLOCK = 2048,
+    SPARSE_OUTPUTS = 64, /* floats of dy in a band; outputs whose sums are kept */
     ITEMS_PER_UNIT = 4,
 };
 
@@ -150,11 +152,26 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 
 /* ---- the gradients of weights and bias ---- */
 
-/* rows x columns taps of the kernel in registers, over `places` outputs at a time. */
+/* rows x columns taps of the kernel in registers, over `places` outputs at a time; or sparse: only the
+ * products of the places that a pooling behind picked. */
 typedef struct filter_cut {
+    bool sparse;
     int taps_y, taps_x, places, rows;
     rf_partials partials;
 } filter_cut;
+
+static int padded(const rf_conv *v, const rf_device_info *info) {
+    return (int)rf_round_up((size_t)v->k, (size_t)vector(info));
+}
+
+/* Sparse, a window and an output channel take a vector of products for each row of the kernel, and some for
+ * the place; else four places take a product of VEC outputs for each tap. */
+static bool is_sparse(const stem *s, const rf_device_info *info) {
+    const rf_conv *v = &s->v;
+    double row = (double)rf_ceil_div(v->s * v->c, vector(info)), sums = v->r * row;
+    return s->step == 2 && v->dilation.x == 1 && v->k <= SPARSE_OUTPUTS && sums * 2 <= registers(info) &&
+           v->k * (sums + 3) < 4.0 * rf_ceil_div(v->k, vector(info)) * v->r * v->s * v->c;
+}
 
 static filter_cut cut_filter(const stem *s, const rf_device_info *info) {
     const rf_conv *v = &s->v;
@@ -164,8 +181,11 @@ static filter_cut cut_filter(const stem *s, const rf_device_info *info) {
     c.taps_y = row <= most ? (int)rf_ceil_div(v->r, rf_ceil_div(v->r, most / row)) : 1;
     c.taps_x = row <= most ? v->s : (int)rf_ceil_div(v->s, rf_ceil_div(v->s, most / v->c));
     c.places = RF_MIN(RF_MAX((most == 12 ? 13 : 28) - c.taps_y * c.taps_x * v->c, 2), 4);
+    c.sparse = is_sparse(s, info);
+    if (c.sparse) c.places = 1;
     int places = (int)rf_round_up((size_t)v->ow, (size_t)c.places);
-    c.rows = rows_of(s, places, BLOCK, info);
+    int block = c.sparse ? SPARSE_BLOCK * 4 / padded(v, info) : BLOCK;
+    c.rows = rows_of(s, places, block, info);
     if (c.rows == 0) return c;
     double panels = (double)rf_ceil_div(v->k, RF_PANEL),
            tiles = rf_ceil_div(v->r * row, c.taps_y * c.taps_x * v->c);
@@ -199,8 +219,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_partials p = c.partials;
     bool whole = p.parts == 1;
     rf_buffer *bias = whole ? t->grad[1] : t->work;
-    snprintf(more, sizeof more, "-DROOM=%d -DBLOCK=%d -DROWS=%d -DCOLS=%d -DPLACES=%d", ROOM, BLOCK, c.taps_y,
-             c.taps_x, c.places);
+    if (c.sparse)
+        snprintf(more, sizeof more, "-DSPARSE -DROOM=%d -DBLOCK=%d -DK_PADDED=%d", ROOM, SPARSE_BLOCK,
+                 padded(&s.v, info));
+    else
+        snprintf(more, sizeof more, "-DROOM=%d -DBLOCK=%d -DROWS=%d -DCOLS=%d -DPLACES=%d", ROOM, BLOCK,
+                 c.taps_y, c.taps_x, c.places);
     rf_launch_desc desc = {
         .program = "stem_tile",
         .kernel = "filter",
