@@ -209,12 +209,18 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
 }
 
 #ifdef POOL
-/* The places of VEC windows' maxima. */
+/* The places of VEC windows' maxima, of which `left` exist; as `fetch` does it. */
+INLINE int4 places4(const __global uchar *p, int left) {
+    return (int4)(left > 0 ? p[0] : 0, left > 1 ? p[1] : 0, left > 2 ? p[2] : 0, left > 3 ? p[3] : 0);
+}
+INLINE int8 places8(const __global uchar *p, int left) {
+    return (int8)(places4(p, left), left > 4 ? places4(p + 4, left - 4) : (int4)0);
+}
+INLINE int16 places16(const __global uchar *p, int left) {
+    return (int16)(places8(p, left), left > 8 ? places8(p + 8, left - 8) : (int8)0);
+}
 INLINE intv places_of(const __global uchar *index, int left) {
-    if (left >= VEC) return FETCH_BYTES(index);
-    int part[VEC];
-    for (int i = 0; i < VEC; ++i) part[i] = i < left ? index[i] : 0;
-    return PASTE(vload, VEC)(0, part);
+    return left >= VEC ? FETCH_BYTES(index) : PASTE(places, VEC)(index, left);
 }
 #endif
 

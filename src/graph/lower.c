@@ -26,23 +26,25 @@ static rf_act act_of(const rf_op *op) {
     return RF_ACT_NONE;
 }
 
-static bool has_solver(const rf_problem *problem, const rf_device_info *info, rf_direction direction) {
+static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction) {
+    const rf_device_info *info = rf_device_describe(device);
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
-        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)))
+        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
+            !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
             return true;
     return false;
 }
 
 /* Whether the device has a solver for each direction of the problem that training needs. */
-static bool has_solvers(const rf_problem *problem, const rf_device_info *info, bool training) {
+static bool has_solvers(const rf_problem *problem, const rf_device *device, bool training) {
     for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++)
-        if (problem->op->reference[d] != NULL && !has_solver(problem, info, (rf_direction)d)) return false;
+        if (problem->op->reference[d] != NULL && !has_solver(problem, device, (rf_direction)d)) return false;
     return true;
 }
 
 static bool fusible(const lowering *l, const rf_problem *fused, rf_act act, bool residual) {
     return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(fused, l->desc->info, l->desc->training);
+           has_solvers(fused, l->desc->device, l->desc->training);
 }
 
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
@@ -82,11 +84,14 @@ static void fuse_pool(lowering *l, int k) {
         return;
     rf_problem fused = l->slots[before].problem;
     if (strcmp(fused.op->name, "conv") != 0 || l->slots[before].input[0] != RF_FROM_IMAGES) return;
-    fused.op = rf_op_find("conv_pool");
+    const rf_op *parts[] = {fused.op, pool->op, fused.op = rf_op_find("conv_pool")};
     if (fused.op->infer(&fused) != RF_OK) return;
-    if (has_solver(&fused, l->desc->info, RF_FORWARD) &&
-        (!l->desc->training || has_solver(&fused, l->desc->info, RF_BACKWARD_PARAMS)))
-        replace(l, before, k, &fused, l->slots[before].input);
+    for (int d = RF_FORWARD; d <= (l->desc->training ? RF_BACKWARD_PARAMS : RF_FORWARD); d++) {
+        for (size_t i = 0; i < RF_COUNT(parts); i++)
+            if (rf_device_is_quarantined(l->desc->device, parts[i]->name, rf_direction_names[d])) return;
+        if (!has_solver(&fused, l->desc->device, (rf_direction)d)) return;
+    }
+    replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
@@ -148,7 +153,9 @@ static void count_uses(lowering *l) {
 
 static void fuse(lowering *l) {
     const char *off = getenv("RANGEFINDER_FUSION");
-    if (l->desc->info->kind == RF_DEVICE_REFERENCE || (off != NULL && strcmp(off, "0") == 0)) return;
+    if (rf_device_describe(l->desc->device)->kind == RF_DEVICE_REFERENCE ||
+        (off != NULL && strcmp(off, "0") == 0))
+        return;
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);
