@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations and residual additions are fused into the node
- * before them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and a pooling behind the first
+ * convolution are fused into the node before them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>

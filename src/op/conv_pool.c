@@ -177,6 +177,7 @@ static const rf_case cases[] = {
     {.label = "fused relu", CONV(16, 3, 1), .act = RF_ACT_RELU, X(2, 1, 10, 12)},
     {.label = "fused relu6, odd map", CONV(10, 3, 1), .act = RF_ACT_RELU6, X(2, 3, 9, 7)},
     {.label = "5x5 unpadded", CONV(20, 5, 0), X(2, 1, 12, 14)},
+    {.label = "inference", CONV(9, 3, 1), .act = RF_ACT_RELU, X(2, 1, 6, 7), .inference = true},
     {.label = "two channels, one window",
      .attrs = {.out = 5, .kernel = {3, 2}, .stride = {2, 1}, .pad = {1, 0}, .dilation = {1, 2}, .groups = 1},
      X(3, 2, 4, 5)},

@@ -9,9 +9,9 @@ extern const rf_op rf_op_conv_pool;
 
 enum {
     MOST_CHANNELS = 4,
-    MOST_TAPS = 256, /* all unrolled */
-    ROOM = 4096,     /* floats of a band */
-    BLOCK = 256,     /* places of dy in a band */
+    MOST_TAPS = 256,
+    ROOM = 4096, /* floats of a band */
+    BLOCK = 256, /* places of dy in a band */
     SPARSE_BLOCK = 2048,
     SPARSE_OUTPUTS = 64, /* floats of dy in a band; outputs whose sums are kept */
     ITEMS_PER_UNIT = 4,
