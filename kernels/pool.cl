@@ -5,6 +5,8 @@
  * gathers dy of the windows that a pixel won (max_gather); where they cannot (no padding, no dilation, stride >=
  * kernel), a window writes dx up to where the next one starts (max_spread).
  *
+ * max_forward_2x2 and max_spread_2x2 are the same for 2x2 windows that tile the map, in straight vectors.
+ *
  * average: y = sum / divisor, the divisor being KH*KW with count_pad, else the number of pixels inside; its
  * gradients likewise.
  *
@@ -142,6 +144,68 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
         add_or_put(share, dx + ((n * H + y) * W + x) * C + c, left, accumulate);
     }
 }
+
+#ifndef GROUP
+/* Calls f(..., c, left) for each vector of C channels; the last one begins early enough to be whole, and does some
+ * channels a second time, where there are enough of them and that is allowed. */
+#define FOR_CHANNELS(again, f, ...)                                                                          \
+    do {                                                                                                     \
+        int c_ = 0;                                                                                          \
+        for (; c_ + VEC <= C; c_ += VEC) f(__VA_ARGS__, c_, VEC);                                            \
+        if (c_ < C && C > VEC && (again)) f(__VA_ARGS__, C - VEC, VEC);                                      \
+        else if (c_ < C) f(__VA_ARGS__, c_, C - c_);                                                         \
+    } while (0)
+
+/* The window whose pixels begin at x, the lower ones `row` floats behind. */
+INLINE void max_window_2x2(const __global float *x, int row, __global float *y, __global ushort *index, int C,
+                           int c, int left) {
+    floatv best = fetch(x + c, left);
+    intv place = 0;
+#define CANDIDATE(at, number)                                                                                \
+    {                                                                                                        \
+        const floatv v = fetch((at) + c, left);                                                              \
+        const intv wins = (v > best) | (v != v);                                                             \
+        best = wins ? v : best;                                                                              \
+        place = wins ? (intv)(number) : place;                                                               \
+    }
+    CANDIDATE(x + C, 1)
+    CANDIDATE(x + row, 2)
+    CANDIDATE(x + row + C, 3)
+#undef CANDIDATE
+    put(best, y + c, left);
+    if (index) put_index(place, index + c, left);
+}
+
+INLINE void max_spread_window_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
+                                  int row, int accumulate, int C, int c, int left) {
+    const floatv g = fetch(dy + c, left);
+    const intv winner = fetch_index(index + c, left);
+    add_or_put(winner == (intv)0 ? g : (floatv)0.0f, dx + c, left, accumulate);
+    add_or_put(winner == (intv)1 ? g : (floatv)0.0f, dx + C + c, left, accumulate);
+    add_or_put(winner == (intv)2 ? g : (floatv)0.0f, dx + row + c, left, accumulate);
+    add_or_put(winner == (intv)3 ? g : (floatv)0.0f, dx + row + C + c, left, accumulate);
+}
+
+/* A task is a row of windows: OW windows of two rows of 2*OW pixels. */
+KERNEL void max_forward_2x2(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
+    const int row = W * C;
+    FOR_TASKS(task, N *OH) {
+        const __global float *from = x + task * 2 * row;
+        for (int at = task * OW * C, end = at + OW * C; at < end; at += C, from += 2 * C)
+            FOR_CHANNELS(true, max_window_2x2, from, row, y + at, index ? index + at : 0, C);
+    }
+}
+
+KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
+                           int accumulate, GEOMETRY) {
+    const int row = W * C;
+    FOR_TASKS(task, N *OH) {
+        __global float *to = dx + task * 2 * row;
+        for (int at = task * OW * C, end = at + OW * C; at < end; at += C, to += 2 * C)
+            FOR_CHANNELS(!accumulate, max_spread_window_2x2, dy + at, index + at, to, row, accumulate, C);
+    }
+}
+#endif
 
 /* The windows that can hold pixel (iy, ix). */
 #define WINDOWS(iy, ix)                                                                                      \

@@ -192,7 +192,7 @@ static rf_status check_network(validation *all, const char *name) {
                                                      .batch = 3,
                                                      .training = true,
                                                      .loss = rf_op_find("cross_entropy"),
-                                                     .info = rf_device_describe(all->device)});
+                                                     .device = all->device});
     if (status == RF_OK) status = rf_steps_create(&steps, lowered, model, true, all->device, NULL);
     if (status == RF_OK) status = check_steps(all, steps, lowered, name);
     rf_steps_free(steps);

@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations and residual additions are fused into the node
- * before them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and a pooling behind the first
+ * convolution are fused into the node before them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
@@ -26,21 +26,25 @@ static rf_act act_of(const rf_op *op) {
     return RF_ACT_NONE;
 }
 
+static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction) {
+    const rf_device_info *info = rf_device_describe(device);
+    for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
+        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
+            !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
+            return true;
+    return false;
+}
+
 /* Whether the device has a solver for each direction of the problem that training needs. */
-static bool has_solvers(const rf_problem *problem, const rf_device_info *info, bool training) {
-    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++) {
-        bool found = problem->op->reference[d] == NULL;
-        for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL && !found; s++)
-            found =
-                (int)(*s)->direction == d && ((*s)->applicable == NULL || (*s)->applicable(problem, info));
-        if (!found) return false;
-    }
+static bool has_solvers(const rf_problem *problem, const rf_device *device, bool training) {
+    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++)
+        if (problem->op->reference[d] != NULL && !has_solver(problem, device, (rf_direction)d)) return false;
     return true;
 }
 
 static bool fusible(const lowering *l, const rf_problem *fused, rf_act act, bool residual) {
     return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(fused, l->desc->info, l->desc->training);
+           has_solvers(fused, l->desc->device, l->desc->training);
 }
 
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
@@ -62,6 +66,32 @@ static void fuse_activation(lowering *l, int k) {
     if (fused.act != RF_ACT_NONE) return;
     fused.act = act;
     if (fusible(l, &fused, act, fused.inputs > 1)) replace(l, before, k, &fused, l->slots[before].input);
+}
+
+static bool is_2x2(const rf_attrs *pool) {
+    return pool->kernel.y == 2 && pool->kernel.x == 2 && pool->pad.y == 0 && pool->pad.x == 0 &&
+           (pool->stride.y == 0 || pool->stride.y == 2) && (pool->stride.x == 0 || pool->stride.x == 2) &&
+           pool->dilation.y <= 1 && pool->dilation.x <= 1;
+}
+
+/* maxpool(act(conv(images))): the 2x2 pooling in slot k swallows the network's first convolution, which needs
+ * no gradient of its input. */
+static void fuse_pool(lowering *l, int k) {
+    const rf_problem *pool = &l->slots[k].problem;
+    int before = l->slots[k].input[0];
+    if (strcmp(pool->op->name, "max_pool") != 0 || !is_2x2(&pool->attrs) || before < 0 ||
+        l->uses[before] != 1)
+        return;
+    rf_problem fused = l->slots[before].problem;
+    if (strcmp(fused.op->name, "conv") != 0 || l->slots[before].input[0] != RF_FROM_IMAGES) return;
+    const rf_op *parts[] = {fused.op, pool->op, fused.op = rf_op_find("conv_pool")};
+    if (fused.op->infer(&fused) != RF_OK) return;
+    for (int d = RF_FORWARD; d <= (l->desc->training ? RF_BACKWARD_PARAMS : RF_FORWARD); d++) {
+        for (size_t i = 0; i < RF_COUNT(parts); i++)
+            if (rf_device_is_quarantined(l->desc->device, parts[i]->name, rf_direction_names[d])) return;
+        if (!has_solver(&fused, l->desc->device, (rf_direction)d)) return;
+    }
+    replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
@@ -123,10 +153,13 @@ static void count_uses(lowering *l) {
 
 static void fuse(lowering *l) {
     const char *off = getenv("RANGEFINDER_FUSION");
-    if (l->desc->info->kind == RF_DEVICE_REFERENCE || (off != NULL && strcmp(off, "0") == 0)) return;
+    if (rf_device_describe(l->desc->device)->kind == RF_DEVICE_REFERENCE ||
+        (off != NULL && strcmp(off, "0") == 0))
+        return;
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);
+        fuse_pool(l, k);
     }
 }
 

@@ -26,7 +26,8 @@ typedef struct rf_lower_desc {
     bool training;
     const rf_op *loss; /* NULL: none */
     double smoothing;
-    const rf_device_info *info; /* fusion is tried where a solver of this device takes the fused problem */
+    const rf_device
+        *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;
 
 rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc);

@@ -52,14 +52,14 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                            .batch = desc->batch,
                            .training = desc->training,
                            .smoothing = desc->label_smoothing,
-                           .info = rf_device_describe(desc->device)};
+                           .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));
     rf_plan *plan = rf_alloc(1, sizeof *plan);
     if (plan == NULL) return RF_E_MEMORY;
     plan->desc = *desc;
     rf_tuning *tuning = NULL;
-    rf_status status = rf_tuning_load(&tuning, lower.info);
+    rf_status status = rf_tuning_load(&tuning, rf_device_describe(desc->device));
     if (status == RF_OK) status = rf_lower(&plan->lowered, &lower);
     if (status == RF_OK)
         status =

@@ -26,11 +26,11 @@ rf_status rf_net_bind_op(rf_net *net, int layer, rf_token op) {
     }
     snprintf(name, sizeof name, "%.*s", RF_SLICE(op.text));
     const rf_op *found = op.text.length < (int)sizeof name ? rf_op_find(name) : NULL;
-    if (found && !found->is_loss) {
+    if (found && !found->is_loss && !found->internal) {
         net->nodes[layer].op = found;
         return RF_OK;
     }
-    if (found)
+    if (found && found->is_loss)
         return rf_net_fail(net->origin, op.place,
                            "'%s' is a loss, which belongs to the training, not to the network; end with the "
                            "scores of the classes",
@@ -38,8 +38,9 @@ rf_status rf_net_bind_op(rf_net *net, int layer, rf_token op) {
     const char *words[MAX_WORDS];
     char blocks[RF_MAX_BLOCKS][64];
     size_t count = 0;
-    for (const rf_op *o; (o = rf_op_at(count)) && count < MAX_WORDS - RF_MAX_BLOCKS; count++)
-        words[count] = o->name;
+    const rf_op *o;
+    for (size_t i = 0; (o = rf_op_at(i)) && count < MAX_WORDS - RF_MAX_BLOCKS; i++)
+        if (!o->internal) words[count++] = o->name;
     for (int i = 0; i < net->block_count; i++) {
         snprintf(blocks[i], sizeof blocks[i], "%.*s", RF_SLICE(net->nodes[net->blocks[i]].name));
         words[count++] = blocks[i];

@@ -118,10 +118,16 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
 }
 
 static const rf_solver *const solvers[] = {
-    RF_EACH_DIRECTION(rf_conv_tile),      RF_EACH_DIRECTION(rf_conv_group),
-    RF_EACH_DIRECTION(rf_depthwise_tile), RF_EACH_DIRECTION(rf_grouped_tile),
-    RF_EACH_DIRECTION(rf_grouped_group),  RF_EACH_DIRECTION(rf_pointwise_tile),
-    RF_EACH_DIRECTION(rf_winograd_tile),  NULL,
+    RF_EACH_DIRECTION(rf_conv_tile),
+    RF_EACH_DIRECTION(rf_conv_group),
+    RF_EACH_DIRECTION(rf_depthwise_tile),
+    RF_EACH_DIRECTION(rf_grouped_tile),
+    RF_EACH_DIRECTION(rf_grouped_group),
+    RF_EACH_DIRECTION(rf_pointwise_tile),
+    RF_EACH_DIRECTION(rf_winograd_tile),
+    &rf_stem_tile[0],
+    &rf_stem_tile[1],
+    NULL,
 };
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */

@@ -16,6 +16,8 @@ typedef struct rf_conv {
 } rf_conv;
 
 rf_conv rf_conv_of(const rf_problem *problem); /* of a conv or a linear problem */
+/* Of a conv_pool problem: the convolution, of whose outputs an odd last row or column is left out. */
+rf_conv rf_conv_of_pooled(const rf_problem *problem);
 
 /* The directions in plain C (conv_reference.c). */
 void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);
@@ -28,6 +30,8 @@ bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
     rf_depthwise_tile[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS], rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
+extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
+extern const rf_solver rf_linear_tile[2]; /* backward_params, backward_data of linear: linear_tile.c */
 #define RF_EACH_DIRECTION(solvers)                                                                           \
     &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
 

@@ -64,7 +64,7 @@ static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_devic
     return c;
 }
 
-enum { SMALL_FLOATS = 1 << 18 };
+enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no more */
 
 /* The outputs of `g` as whole panels, `lanes` of each panel in use. */
 static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixels, int panels, int lanes,
@@ -91,7 +91,8 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
     bool streams = g->k > rest && g->all_taps == 1 &&
                    (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
-    if (rest == 0 || lanes == RF_PANEL || streams)
+    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* less than a launch */
+    if (rest == 0 || lanes == RF_PANEL || streams || slight)
         return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
     rf_gather whole = *g, end = *g;
     double share = (double)rest / g->k;

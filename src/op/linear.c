@@ -40,6 +40,8 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
 static const rf_solver *const solvers[] = {
     RF_EACH_DIRECTION(rf_conv_tile),
     RF_EACH_DIRECTION(rf_conv_group),
+    &rf_linear_tile[0],
+    &rf_linear_tile[1],
     NULL,
 };
 
@@ -54,6 +56,8 @@ static const rf_case cases[] = {
     {.label = "without bias", .attrs = {.out = 16}, X(2, 32, 1, 1)},
     {.label = "fused relu", LINEAR(50), .act = RF_ACT_RELU, X(6, 20, 2, 2)},
     {.label = "accumulated", LINEAR(12), X(3, 30, 1, 1), .accumulate = true},
+    {.label = "accumulated, many outputs", LINEAR(70), X(5, 27, 1, 1), .accumulate = true},
+    {.label = "few outputs, fused relu6", LINEAR(7), .act = RF_ACT_RELU6, X(9, 35, 1, 1)},
     {.label = "simplecnn fc", LINEAR(10), X(32, 16, 14, 14), .large = true},
     {.label = "lenet fc1", LINEAR(500), .act = RF_ACT_RELU, X(64, 50, 4, 4), .large = true},
     {.label = "lenet fc2", LINEAR(10), X(64, 500, 1, 1), .large = true},

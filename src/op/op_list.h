@@ -2,6 +2,7 @@
  */
 #define RF_OP_LIST(X)                                                                                        \
     X(conv)                                                                                                  \
+    X(conv_pool)                                                                                             \
     X(linear)                                                                                                \
     X(relu)                                                                                                  \
     X(relu6)                                                                                                 \

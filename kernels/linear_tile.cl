@@ -1,0 +1,120 @@
+/* Linear layers for CPUs, where conv_tile.cl would need a transposed copy of the weights or use a panel of 16 outputs
+ * badly: the gradient of x, and the gradient of the weights of few outputs.  x is (n,c), dy is (n,k), w is
+ * [panel of 16 k][c][16].
+ *
+ * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of COLUMNS columns are transposed into private
+ *          memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
+ * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
+ *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a column
+ *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient. */
+#include "common.clh"
+
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+
+/* to[j][i] = from[i][j], 4x4. */
+INLINE void transpose_4x4(float4 a, float4 b, float4 c, float4 d, float *to, int step) {
+    vstore4((float4)(a.x, b.x, c.x, d.x), 0, to);
+    vstore4((float4)(a.y, b.y, c.y, d.y), 0, to + step);
+    vstore4((float4)(a.z, b.z, c.z, d.z), 0, to + 2 * step);
+    vstore4((float4)(a.w, b.w, c.w, d.w), 0, to + 3 * step);
+}
+
+#ifdef COLUMNS
+/* The weights of `count` columns as [k][COLUMNS], zeros behind them. */
+INLINE void gather_weights(float *to, const __global float *w, int k, int c, int count) {
+    for (int l = 0; l < k; l += 4) {
+        const __global float *from = w + (size_t)(l / 16) * c * 16 + l % 16;
+        for (int i = 0; i < COLUMNS; i += 4) {
+            float4 row[4];
+            EACH(j, 4) row[j] = i + j < count ? vload4(0, from + (i + j) * 16) : (float4)0.0f;
+            transpose_4x4(row[0], row[1], row[2], row[3], to + l * COLUMNS + i, COLUMNS);
+        }
+    }
+}
+
+INLINE void data_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c, int k,
+                        int left, int accumulate) {
+    const __global float *from[ROWS];
+    floatv sum[ROWS][2];
+    EACH(q, ROWS) from[q] = dy + min(row + q, n - 1) * k;
+    EACH(q, ROWS) sum[q][0] = sum[q][1] = 0.0f;
+    for (int l = 0; l < k; ++l, w += COLUMNS) {
+        const floatv first = LOAD(w), second = LOAD(w + VEC);
+        EACH(q, ROWS) {
+            const floatv in = from[q][l];
+            sum[q][0] += in * first;
+            sum[q][1] += in * second;
+        }
+    }
+    EACH(q, ROWS) {
+        if (row + q >= n) continue;
+        __global float *to = dx + (row + q) * c;
+        EACH(v, 2) {
+            const int rest = left - v * VEC;
+            if (rest <= 0) continue;
+            put(accumulate ? sum[q][v] + fetch(to + v * VEC, rest) : sum[q][v], to + v * VEC, rest);
+        }
+    }
+}
+
+/* A task is COLUMNS columns. */
+KERNEL void data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int k,
+                   int accumulate) {
+    float weights[MOST_K * COLUMNS];
+    FOR_TASKS(task, (c + COLUMNS - 1) / COLUMNS) {
+        const int at = task * COLUMNS, count = min(COLUMNS, c - at);
+        gather_weights(weights, w + at * 16, k, c, count);
+        for (int row = 0; row < n; row += ROWS)
+            for (int i = 0; i < count; i += 2 * VEC)
+                data_tile(dy, weights + i, dx + at + i, row, n, c, k, count - i, accumulate);
+    }
+}
+#else
+
+/* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last are the last
+ * again, and not kept. */
+INLINE void filter_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end, int c,
+                        int k, int first, int left) {
+    floatv sum[OUTPUTS][2];
+    EACH(l, OUTPUTS) EACH(v, 2) sum[l][v] = LOAD(sums + min(first + l, 15) * 2 * VEC + v * VEC);
+    for (int row = begin; row < end; ++row) {
+        const __global float *from = x + row * c, *d = dy + row * k;
+        const floatv a = fetch(from, left), b = left > VEC ? fetch(from + VEC, left - VEC) : (floatv)0.0f;
+        EACH(l, OUTPUTS) {
+            const floatv one = d[min(first + l, k - 1)];
+            sum[l][0] += a * one;
+            sum[l][1] += b * one;
+        }
+    }
+    EACH(l, OUTPUTS) if (first + l < k) EACH(v, 2) STORE(sum[l][v], sums + (first + l) * 2 * VEC + v * VEC);
+}
+
+/* A task is 2 vectors of columns. */
+KERNEL void filter(const __global float *x, const __global float *dy, __global float *grad, __global float *grad_bias,
+                   int n, int c, int k, int block) {
+    float sums[16 * 2 * VEC], rows[2 * VEC * 16];
+    FOR_TASKS(task, (c + 2 * VEC - 1) / (2 * VEC)) {
+        const int at = task * 2 * VEC, left = min(2 * VEC, c - at);
+        for (int i = 0; i < 16 * 2; ++i) STORE((floatv)0.0f, sums + i * VEC);
+        for (int begin = 0; begin < n; begin += block)
+            for (int first = 0; first < k; first += OUTPUTS) {
+                const int end = min(begin + block, n);
+                if (left == 2 * VEC) filter_tile(sums, x + at, dy, begin, end, c, k, first, 2 * VEC);
+                else filter_tile(sums, x + at, dy, begin, end, c, k, first, left);
+            }
+        for (int l = 0; l < 16; l += 4)
+            for (int i = 0; i < 2 * VEC; i += 4) {
+                const float *from = sums + l * 2 * VEC + i;
+                transpose_4x4(vload4(0, from), vload4(0, from + 2 * VEC), vload4(0, from + 4 * VEC),
+                              vload4(0, from + 6 * VEC), rows + i * 16 + l, 16);
+            }
+        for (int i = 0; i < left * 16; i += VEC) STORE(LOAD(rows + i), grad + at * 16 + i);
+        if (task > 0 || !grad_bias) continue;
+        for (int l = 0; l < k; l += VEC) {
+            floatv sum = 0.0f;
+            for (int row = 0; row < n; ++row) sum += fetch(dy + row * k + l, k - l);
+            put(sum, grad_bias + l, k - l);
+        }
+    }
+}
+#endif

@@ -1,0 +1,416 @@
+/* Convolution of few input channels for CPUs (a network's first): y[p][k] = act(bias[k] + sum over taps of
+ * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so what is read,
+ * written and set up counts as much as they do.
+ *
+ * A task is a band: `rows` rows of outputs of one image.  The rows of x that it reads are copied, with the
+ * zeros of the padding, into private memory (`band`, in the first level of the cache), so that nothing inside
+ * asks for borders.  x is (n,h,width,C), y and dy are (n,oh,ow,k), w is [panel of 16 outputs][tap][16], a tap
+ * being (r, s, c).
+ *
+ * forward   PIXELS neighbouring outputs by SUMS vectors of VEC output channels in registers, all taps
+ * unrolled; the last tile of a row begins early enough to be whole, and computes some results a second time.
+ * filter    a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole PLACES);
+ * then, for each of its vectors and ROWS x COLS x C taps, the sums stay in registers over the band, PLACES
+ * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
+ * takes a part of the bands and writes sums of its own; conv_pack.cl adds the parts in order.
+ *
+ * With SPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
+ * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
+ * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
+ *
+ * Options: C channels of x, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
+ * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
+#include "common.clh"
+
+#define Y_OF(pair)     ((pair) >> 16)
+#define X_OF(pair)     ((int)(short)(pair))
+#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+#define TAPS           (R * S * C)
+#define WIDE           (16 / VEC) /* vectors in a panel */
+
+/* Rows and columns of outputs, by those of the convolution, and the other way round. */
+#ifdef POOL
+#define HALF(count)  ((count) / 2)
+#define TWICE(count) ((count)*2)
+#else
+#define HALF(count)  (count)
+#define TWICE(count) (count)
+#endif
+
+/* Where the rows of x lie in a band. */
+typedef struct {
+    int pitch, begin, end; /* floats from row to row; the first from x, and the first behind it */
+} layout;
+
+/* `places` outputs a row. */
+INLINE layout layout_of(int places, int width, int pad_x) {
+    layout at;
+    int columns = (places - 1) * SX + (S - 1) * DX + 1;
+    at.pitch = columns * C;
+    at.begin = min(pad_x, columns) * C;
+    at.end = min(pad_x + width, columns) * C;
+    return at;
+}
+
+/* The rows first .. first+rows-1 of an image; the columns of the padding hold zeros already. */
+INLINE void fill(float *band, const __global float *image, layout at, int first, int rows, int h, int width) {
+    for (int i = 0; i < rows; ++i) {
+        float *to = band + i * at.pitch;
+        const __global float *from = image + (first + i) * width * C - at.begin;
+        int inside = first + i >= 0 && first + i < h, u = at.begin;
+        for (; u + VEC <= at.end; u += VEC) STORE(inside ? LOAD(from + u) : (floatv)0.0f, to + u);
+        for (; u < at.end; ++u) to[u] = inside ? from[u] : 0.0f;
+    }
+}
+
+INLINE void clear(float *band, int count) {
+    for (int i = 0; i < count; ++i) band[i] = 0.0f;
+}
+
+/* Bytes of a vector, at any address. */
+typedef struct __attribute__((packed)) {
+    PASTE(uchar, VEC) v;
+} bytesv;
+#define PUT_BYTES(from, p) (((__global bytesv *)(p))->v = PASTE(convert_uchar, VEC)(from))
+#define FETCH_BYTES(p)     PASTE(convert_int, VEC)(((const __global bytesv *)(p))->v)
+
+#ifdef PIXELS
+INLINE floatv activate(floatv v) {
+#if ACT
+    v = v <= 0.0f ? (floatv)0.0f : v;
+#endif
+#if ACT == 2
+    v = v >= 6.0f ? (floatv)6.0f : v;
+#endif
+    return v;
+}
+
+/* The taps of a row are unrolled where registers are left for numbers that pixels share. */
+#if PIXELS * SUMS <= 8
+#define EACH_OF_ROW _Pragma("unroll")
+#else
+#define EACH_OF_ROW _Pragma("nounroll")
+#endif
+
+/* Where pixel q of a tile begins, `below` being the next row of outputs. */
+#ifdef POOL
+#define AT(q, below) ((q) / 2 % 2 * (below) + ((q) / 4 * 2 + (q) % 2) * SX * C)
+#define STEP         (PIXELS / 4) /* outputs of a tile */
+#else
+#define AT(q, below) ((q)*SX * C)
+#define STEP         PIXELS
+#endif
+
+/* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
+ * for them. */
+INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below, const __global float *const w[SUMS],
+                    int tap) {
+    floatv weight[SUMS];
+    EACH(v, SUMS) weight[v] = LOAD(w[v] + tap * 16);
+    EACH(q, PIXELS) {
+        floatv in = from[AT(q, below)];
+        EACH(v, SUMS) sum[q][v] += in * weight[v];
+    }
+}
+
+#ifdef POOL
+INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y, __global uchar *index,
+                       int left) {
+    floatv best = sum[first][v];
+    intv place = 0;
+    EACH(q, 3) {
+        const floatv value = sum[first + q + 1][v];
+        const intv wins = (value > best) | (value != value);
+        best = wins ? value : best;
+        place = wins ? (intv)(q + 1) : place;
+    }
+    put(activate(best), y, left);
+    if (!index) return;
+    if (left >= VEC) PUT_BYTES(place, index);
+    else {
+        int part[VEC];
+        PASTE(vstore, VEC)(place, 0, part);
+        for (int i = 0; i < left; ++i) index[i] = (uchar)part[i];
+    }
+}
+#endif
+
+/* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
+ * `below` from one row of outputs to the next. */
+INLINE void tile(__global float *to, __global uchar *index, const float *from, const __global float *const w[SUMS],
+                 const floatv shift[SUMS], int row, int below, int k, int o, int count) {
+    floatv sum[PIXELS][SUMS];
+    EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
+    for (int r = 0, tap = 0; r < R; ++r, from += row)
+#if DX == 1
+        EACH_OF_ROW for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
+#else
+        EACH_OF_ROW for (int s = 0; s < S; ++s)
+            for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, below, w, tap);
+#endif
+    EACH(v, SUMS) {
+        int left = k - o - v * VEC, at = v * VEC;
+#ifdef POOL
+        if (left > 0) EACH(q, STEP) if (q < count)
+            put_window(sum, q * 4, v, to + q * k + at, index ? index + q * k + at : 0, left);
+#else
+        if (left >= VEC && count >= STEP) EACH(q, STEP) STORE(activate(sum[q][v]), to + q * k + at);
+        else if (left > 0) EACH(q, STEP) if (q < count) put(activate(sum[q][v]), to + q * k + at, left);
+#endif
+    }
+}
+
+KERNEL void forward(const __global float *x, const __global float *weights, const __global float *bias,
+                    __global float *y, __global uchar *index, int n, int h, int width, int oh, int ow, int k,
+                    int stride_y, int dilation_y, int pad, int rows) {
+    float band[ROOM];
+    layout at = layout_of(max(ow, PIXELS), width, X_OF(pad));
+    int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
+    int below = stride_y * at.pitch, lines = HALF(oh), columns = HALF(ow);
+    clear(band, height * at.pitch);
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows;
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int i = 0; i < HALF(min(rows, oh - oy)); ++i) {
+            const float *row = band + i * TWICE(below);
+            int line = (image * lines + HALF(oy) + i) * columns * k;
+            for (int o = 0; o < k; o += SUMS * VEC) {
+                const __global float *w[SUMS];
+                floatv shift[SUMS];
+                EACH(v, SUMS) {
+                    int first = o + v * VEC, left = k - first;
+                    if (left <= 0) first = 0; /* no such output */
+                    w[v] = weights + first / 16 * TAPS * 16 + first % 16;
+                    shift[v] = bias && left > 0 ? fetch(bias + first, left) : (floatv)0.0f;
+                }
+                for (int j = 0; j < columns; j += STEP) {
+                    int begin = max(min(j, columns - STEP), 0), to = line + begin * k + o;
+                    tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
+                         dilation_y * at.pitch, below, k, o, columns - begin);
+                }
+            }
+        }
+    }
+}
+#else
+
+/* dy before the fused activation, told by its y; zeros where there is no output. */
+INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
+    if (left <= 0) return 0.0f;
+    floatv value = fetch(dy, left);
+#if ACT
+    floatv seen = fetch(y, left);
+    value = seen <= 0.0f ? (floatv)0.0f : value;
+#if ACT == 2
+    value = seen >= 6.0f ? (floatv)0.0f : value;
+#endif
+#endif
+    return value;
+}
+
+#ifdef POOL
+/* The places of VEC windows' maxima, of which `left` exist; as `fetch` does it. */
+INLINE int4 places4(const __global uchar *p, int left) {
+    return (int4)(left > 0 ? p[0] : 0, left > 1 ? p[1] : 0, left > 2 ? p[2] : 0, left > 3 ? p[3] : 0);
+}
+INLINE int8 places8(const __global uchar *p, int left) {
+    return (int8)(places4(p, left), left > 4 ? places4(p + 4, left - 4) : (int4)0);
+}
+INLINE int16 places16(const __global uchar *p, int left) {
+    return (int16)(places8(p, left), left > 8 ? places8(p + 8, left - 8) : (int8)0);
+}
+INLINE intv places_of(const __global uchar *index, int left) {
+    return left >= VEC ? FETCH_BYTES(index) : PASTE(places, VEC)(index, left);
+}
+#endif
+
+#ifdef SPARSE
+/* Floats of x that a row of the kernel reads, in vectors. */
+#define VECTORS ((S * C + VEC - 1) / VEC)
+
+/* The first `count` windows' gradients of output o: sum over the windows of value * x[place..]. */
+INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value, const ushort *place,
+                        int count, int row) {
+    floatv sum[2][R][VECTORS];
+    EACH(r, R) EACH(v, VECTORS) {
+        sum[0][r][v] = sums[r * VECTORS + v];
+        sum[1][r][v] = 0.0f;
+    }
+    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED)
+        EACH(a, 2) {
+            const float *from = band + place[a * K_PADDED];
+            const floatv one = value[a * K_PADDED];
+            EACH(r, R) EACH(v, VECTORS) sum[a][r][v] += one * LOAD(from + r * row + v * VEC);
+        }
+    EACH(r, R) EACH(v, VECTORS) sums[r * VECTORS + v] = sum[0][r][v] + sum[1][r][v];
+}
+
+KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
+                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
+                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                   int dilation_y, int pad, int rows) {
+    float band[ROOM + 2 * VEC], value[BLOCK + K_PADDED];
+    ushort place[BLOCK + K_PADDED];
+    floatv sums[K_PADDED * R * VECTORS], bias[K_PADDED / VEC];
+    layout at = layout_of(ow, width, X_OF(pad));
+    int part = (int)get_global_id(0), bands = (oh + rows - 1) / rows;
+    int height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1, below = stride_y * at.pitch;
+    clear(band, height * at.pitch + 2 * VEC);
+    EACH(v, K_PADDED / VEC) bias[v] = 0.0f;
+    for (int i = 0; i < K_PADDED * R * VECTORS; ++i) sums[i] = 0.0f;
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows, lines = HALF(min(rows, oh - oy));
+        int count = lines * HALF(ow), from = (image * HALF(oh) + HALF(oy)) * HALF(ow) * k;
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int i = 0, w = 0; i < lines; ++i)
+            for (int j = 0; j < HALF(ow); ++j, ++w, from += k)
+                EACH(v, K_PADDED / VEC) {
+                    int o = v * VEC, to = w * K_PADDED + o, left = k - o;
+                    floatv d = before_act(dy + from + o, y + from + o, left);
+                    intv winner = places_of(index + from + o, left);
+                    bias[v] += d;
+                    STORE(d, value + to);
+                    PASTE(vstore, VEC)(PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
+                                                                  (winner & 1) * (SX * C)),
+                                       0, place + to);
+                }
+        if (count % 2)
+            for (int o = 0; o < K_PADDED; ++o) value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
+        for (int o = 0; o < k; ++o)
+            sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
+    }
+    out += out_at + (size_t)part * part_size;
+    for (int o = 0; o < (k + 15) / 16 * 16; ++o)
+        for (int r = 0; r < R; ++r) {
+            float part_of_row[VECTORS * VEC];
+            EACH(v, VECTORS) STORE(o < k ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
+            for (int s = 0; s < S * C; ++s) out[(o / 16 * TAPS + r * S * C + s) * 16 + o % 16] = part_of_row[s];
+        }
+    if (out_bias) EACH(v, K_PADDED / VEC) {
+            int left = k - v * VEC;
+            if (left > 0) put(bias[v], out_bias + bias_at + (size_t)part * part_size + v * VEC, left);
+        }
+}
+#else
+
+#define ROWS_LEFT    (COLS == S ? R % ROWS : 1)
+#define COLS_LEFT    (COLS == S ? S : S % COLS)
+
+/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is where the first tap
+ * of the first place lies.  Places have COPIES sums in turn, where there are so few that each would wait for
+ * itself. */
+#define COPIES(N, M) ((N) * (M)*C * 2 <= ROWS * COLS * C ? 2 : 1)
+#define TILE(NAME, N, M)                                                                                     \
+    INLINE void NAME(__global float *out, const float *from, const floatv *d, int rows, int places,          \
+                     int next_row, int row, int fresh, int left) {                                           \
+        floatv sum[COPIES(N, M)][N][M * C];                                                                  \
+        EACH(a, COPIES(N, M)) EACH(r, N) EACH(s, M *C) sum[a][r][s] = 0.0f;                                  \
+        if (!fresh) EACH(r, N) EACH(s, M *C) sum[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
+        for (int i = 0; i < rows; ++i) {                                                                     \
+            const float *in = from + i * next_row;                                                           \
+            for (const floatv *end = d + places * WIDE; d < end; d += PLACES * WIDE, in += PLACES * SX * C) {\
+                floatv dv[PLACES];                                                                           \
+                EACH(q, PLACES) dv[q] = d[q * WIDE];                                                         \
+                EACH(r, N) EACH(u, (PLACES - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                        \
+                    floatv one = in[r * row + u * C + c];                                                    \
+                    EACH(q, PLACES) if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)      \
+                        sum[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
+                }                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+        EACH(r, N) EACH(s, M *C) {                                                                           \
+            floatv all = sum[0][r][s];                                                                       \
+            if (COPIES(N, M) == 2) all += sum[COPIES(N, M) - 1][r][s];                                       \
+            STORE(LANES < (intv)left ? all : (floatv)0.0f, out + (r * S * C + s) * 16);                                           \
+        }                                                                                                    \
+    }
+
+#if VEC == 16
+#define LANES (intv)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif VEC == 8
+#define LANES (intv)(0, 1, 2, 3, 4, 5, 6, 7)
+#else
+#define LANES (intv)(0, 1, 2, 3)
+#endif
+
+TILE(tile, ROWS, COLS)
+#if ROWS_LEFT > 0 && COLS_LEFT > 0
+TILE(tile_left, ROWS_LEFT, COLS_LEFT)
+#endif
+
+/* The places of dy that output (i, j) of a band stands for, VEC channels of them. */
+INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int places, int left) {
+#ifdef POOL
+    intv winner = places_of(index, left);
+    EACH(q, 4)
+    d[((i * 2 + q / 2) * places + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
+#else
+    d[(i * places + j) * WIDE] = value;
+#endif
+}
+
+KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
+                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at, int bias_at, int part_size,
+                   int n, int h, int width, int oh, int ow, int k, int stride_y, int dilation_y, int pad,
+                   int rows) {
+    float band[ROOM];
+    floatv d[BLOCK * WIDE];
+    int places = (ow + PLACES - 1) / PLACES * PLACES, part = (int)get_global_id(0), fresh = 1;
+    layout at = layout_of(places, width, X_OF(pad));
+    int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
+    int row = dilation_y * at.pitch, next_row = stride_y * at.pitch;
+    out += out_at + (size_t)part * part_size;
+    if (out_bias) out_bias += bias_at + (size_t)part * part_size;
+    clear(band, height * at.pitch);
+    for (int i = 0; i < rows * places * WIDE; ++i) d[i] = 0.0f;
+    FOR_TASKS(task, n * bands) {
+        int image = task / bands, oy = task % bands * rows, count = min(rows, oh - oy);
+        fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
+        for (int o = 0; o < k; o += 16) {
+            __global float *panel = out + o * TAPS;
+            floatv bias[WIDE];
+            EACH(v, WIDE) bias[v] = 0.0f;
+            for (int i = 0; i < HALF(count); ++i) {
+                int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * k + o;
+                for (int j = 0; j < HALF(ow); ++j, from += k) EACH(v, WIDE) {
+                        int at = from + v * VEC, left = k - o - v * VEC;
+                        floatv value = before_act(dy + at, y + at, left);
+                        spread(d + v, value, index + at, i, j, places, left);
+                        bias[v] += value;
+                    }
+            }
+            if (out_bias) EACH(v, WIDE) {
+                    int left = k - o - v * VEC;
+                    if (left > 0)
+                        put(fresh ? bias[v] : bias[v] + fetch(out_bias + o + v * VEC, left),
+                                 out_bias + o + v * VEC, left);
+                }
+            for (int v = 0; v < WIDE; ++v) {
+                int left = k - o - v * VEC, r = 0;
+                if (left <= 0) {
+                    if (fresh)
+                        for (int t = 0; t < TAPS; ++t) STORE((floatv)0.0f, panel + t * 16 + v * VEC);
+                    continue;
+                }
+                for (; r + ROWS <= R; r += ROWS) {
+                    __global float *to = panel + r * S * C * 16 + v * VEC;
+                    const float *from = band + r * row;
+                    for (int s = 0; s + COLS <= S; s += COLS)
+                        tile(to + s * C * 16, from + s * DX * C, d + v, count, places, next_row, row, fresh,
+                             left);
+#if COLS < S && COLS_LEFT > 0
+                    tile_left(to + (S - COLS_LEFT) * C * 16, from + (S - COLS_LEFT) * DX * C, d + v, count,
+                              places, next_row, row, fresh, left);
+#endif
+                }
+#if COLS == S && ROWS_LEFT > 0
+                tile_left(panel + r * S * C * 16 + v * VEC, band + r * row, d + v, count, places, next_row,
+                          row, fresh, left);
+#endif
+            }
+        }
+        fresh = 0;
+    }
+}
+#endif
+#endif

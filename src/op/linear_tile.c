@@ -1,0 +1,99 @@
+/* Linear layers on CPUs where conv_tile does them badly: the gradient of x, for which that one transposes the
+ * weights, and the gradient of the weights of few outputs.  kernels/linear_tile.cl. */
+#include "op/conv.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* The weights of COLUMNS columns lie in private memory, or of as many as there are registers for. */
+enum { FEW_OUTPUTS = 32, MOST_OUTPUTS = 1024, COLUMNS = 64 };
+enum {
+    PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
+    BLOCK = 128,        /* rows of x in the first level of the cache */
+    ITEMS_PER_UNIT = 8,
+};
+
+static int vector(const rf_device_info *info) {
+    return rf_family_vector(RF_TILE, info);
+}
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    return rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
+}
+
+/* Finishes and emits a launch of `tasks` tasks. */
+static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                      rf_launch_desc *desc, size_t tasks, const char *more) {
+    char options[128];
+    rf_conv v = rf_conv_of(problem);
+    size_t wanted = (size_t)ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1);
+    desc->program = "linear_tile";
+    desc->options = rf_family_options(options, RF_TILE, info, "%s", more);
+    desc->global[0] = RF_MIN(tasks, wanted);
+    desc->flops = rf_conv_flops(problem);
+    desc->bytes = 4.0 * ((double)v.n * v.c + (double)v.n * v.k + (double)v.k * v.c);
+    return rf_emit(sequence, desc);
+}
+
+/* ---- the gradient of x ---- */
+
+static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
+    return applicable(problem, info) && rf_conv_of(problem).k <= MOST_OUTPUTS;
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    (void)config;
+    char more[64];
+    rf_conv v = rf_conv_of(problem);
+    bool few = v.k <= FEW_OUTPUTS;
+    int columns = few ? COLUMNS : 2 * vector(info);
+    if (!problem->need_dx[0]) return RF_OK;
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
+    rf_launch_desc desc = {.kernel = "data",
+                           .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
+                                    RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
+    snprintf(more, sizeof more, "-DCOLUMNS=%d -DMOST_K=%d -DROWS=%d", columns,
+             few ? FEW_OUTPUTS : MOST_OUTPUTS, vector(info) == 16 ? 12 : 6);
+    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+static bool applicable_params(const rf_problem *problem, const rf_device_info *info) {
+    return applicable(problem, info) && rf_conv_of(problem).k <= PART_OF_PANEL;
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    (void)config;
+    char more[64];
+    rf_conv v = rf_conv_of(problem);
+    int most = vector(info) == 16 ? 12 : 6;
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
+    rf_launch_desc desc = {.kernel = "filter",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->grad[0]),
+                                    RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(v.n), RF_I32(v.c), RF_I32(v.k),
+                                    RF_I32(BLOCK)}};
+    snprintf(more, sizeof more, "-DOUTPUTS=%d", (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)));
+    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, 2 * vector(info)), more);
+}
+
+/* ---- the solvers ---- */
+
+const rf_solver rf_linear_tile[2] = {
+    {.name = "linear_tile",
+     .direction = RF_BACKWARD_PARAMS,
+     .devices = RF_DEVICE_CPU,
+     .rank = 20,
+     .applicable = applicable_params,
+     .workspace = rf_masked_work,
+     .prepare = backward_params},
+    {.name = "linear_tile",
+     .direction = RF_BACKWARD_DATA,
+     .devices = RF_DEVICE_CPU,
+     .rank = 20,
+     .applicable = applicable_data,
+     .workspace = rf_masked_work,
+     .prepare = backward_data},
+};
