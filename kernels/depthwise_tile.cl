@@ -6,8 +6,7 @@
  * the lines of the next.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
  * with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes through registers: for each
  * vector of channels the weights are loaded once for the whole run. Everything else takes the plain path.
- * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
- */
+ * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
 #define Y_OF(pair)     ((pair) >> 16)
@@ -47,12 +46,14 @@ INLINE floatv activate(floatv v, int act) {
     return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
 }
 
+/* A number for A x B taps, each up to 3; 0 for more. */
+#define SHAPE(a, b) ((a) < 4 && (b) < 4 ? (a)*4 + (b) : 0)
+
 /* What a row of the output needs to know. */
 typedef struct {
     const __global float *w, *bias;
-    int c, width, pitch, taps_x, act,
-        accumulate; /* width, pitch: pixels, floats in a row of the map that is read */
-    int next;       /* how many rows of it the next row of the output adds */
+    int c, taps_x, act, accumulate;
+    int pitch, next; /* of the map that is read: floats in a row; how many rows the next row adds */
 } layer;
 
 /* A share `part` of `parts` of `floats` floats will soon be read, or written. */
@@ -139,9 +140,9 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
             __global float *t = to + j * l.c;
             __global float *next = phase == 0 && count * period * 2 >= width ? to + width * l.c : 0;
             int begin = whole;
-            switch (y.count * 4 + x.count) {
+            switch (SHAPE(y.count, x.count)) {
 #define CASE(A, B)                                                                                           \
-    case A * 4 + B:                                                                                          \
+    case SHAPE(A, B):                                                                                        \
         run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, next, width *l.c);                    \
         break;
                 CASE(3, 3)
@@ -167,7 +168,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
         int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
         int act) {
-    layer l = {w, bias, c, width, width * c, X_OF(taps), act, 0, Y_OF(stride)};
+    layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride)};
     for (int first = 0; first < ow; first += COLUMNS) {
         int count = min(COLUMNS, ow - first);
         reach columns[COLUMNS];
@@ -183,7 +184,7 @@ forward(const __global float *x, const __global float *w, const __global float *
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
               int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
-    layer l = {w, 0, c, ow, ow * c, X_OF(taps), 0, accumulate, 1};
+    layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1};
     for (int first = 0; first < width; first += COLUMNS) {
         int count = min(COLUMNS, width - first);
         reach columns[COLUMNS];
@@ -251,20 +252,19 @@ backward_params(const __global float *x, const __global float *dy, __global floa
             const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
                                  *d = dy + (row * ow + j) * c;
             __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
+            int next_row = row / oh * h + ry.at + Y_OF(dilation) * (ry.count - 1) + 1;
             const ahead nothing = {0, 0, 0, 0},
-                        row_ahead = {x + ((row / oh * h + ry.at + Y_OF(dilation) * (ry.count - 1) + 1) *
-                                          width) *
-                                             c,
-                                     dy + (row + 1) * ow * c, Y_OF(stride) * width * c, ow * c},
+                        row_ahead = {x + next_row * width * c, dy + (row + 1) * ow * c,
+                                     Y_OF(stride) * width * c, ow * c},
                         next = (last - j) * 2 >= ow ? row_ahead : nothing;
-            int shape = ry.count * 4 + rx.count, count = last - j, advance = X_OF(stride) * c;
-            if (shape == 3 * 4 + 3)
+            int shape = SHAPE(ry.count, rx.count), count = last - j, advance = X_OF(stride) * c;
+            if (shape == SHAPE(3, 3))
                 sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
-            else if (shape == 3 * 4 + 2)
+            else if (shape == SHAPE(3, 2))
                 sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
-            else if (shape == 2 * 4 + 3)
+            else if (shape == SHAPE(2, 3))
                 sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
-            else if (shape == 2 * 4 + 2)
+            else if (shape == SHAPE(2, 2))
                 sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
             else
                 for (int t = 0; t < ry.count * rx.count; ++t) {
