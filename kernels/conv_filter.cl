@@ -42,7 +42,8 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
                          int pitch, int fresh, size_t panel_size, int panels) {                              \
         floatv sum[N][SUMS];                                                                                 \
         EACH(i, N)                                                                                           \
-        EACH(v, SUMS) sum[i][v] =                                                                            \
+        EACH(v, SUMS)                                                                                        \
+        sum[i][v] =                                                                                          \
             fresh || v / WIDE >= panels ? (floatv)0.0f                                                       \
                                         : LOAD(out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);       \
         for (int r = 0; r < count; ++r) {                                                                    \
@@ -58,8 +59,8 @@ INLINE floatv before_act(const __global float *dy, const __global float *y, int 
             }                                                                                                \
         }                                                                                                    \
         EACH(i, N)                                                                                           \
-        EACH(v, SUMS) if (v / WIDE < panels)                                                                 \
-            STORE(sum[i][v], out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);                         \
+        EACH(v, SUMS)                                                                                        \
+        if (v / WIDE < panels) STORE(sum[i][v], out + v / WIDE * panel_size + i * 16 + v % WIDE * VEC);      \
         if (fresh) EACH(i, N) EACH(v, 16 / VEC - WIDE) STORE((floatv)0.0f, out + i * 16 + LANES + v * VEC);  \
     }
 #if CHANNELS == 4

@@ -32,8 +32,8 @@ INLINE void gather_weights(float *to, const __global float *w, int k, int c, int
     }
 }
 
-INLINE void data_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c, int k,
-                        int left, int accumulate) {
+INLINE void data_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c,
+                      int k, int left, int accumulate) {
     const __global float *from[ROWS];
     floatv sum[ROWS][2];
     EACH(q, ROWS) from[q] = dy + min(row + q, n - 1) * k;
@@ -59,7 +59,7 @@ INLINE void data_tile(const __global float *dy, const float *w, __global float *
 
 /* A task is COLUMNS columns. */
 KERNEL void data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int k,
-                   int accumulate) {
+                 int accumulate) {
     float weights[MOST_K * COLUMNS];
     FOR_TASKS(task, (c + COLUMNS - 1) / COLUMNS) {
         const int at = task * COLUMNS, count = min(COLUMNS, c - at);
@@ -73,8 +73,8 @@ KERNEL void data(const __global float *dy, const __global float *w, __global flo
 
 /* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last are the last
  * again, and not kept. */
-INLINE void filter_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end, int c,
-                        int k, int first, int left) {
+INLINE void filter_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end,
+                        int c, int k, int first, int left) {
     floatv sum[OUTPUTS][2];
     EACH(l, OUTPUTS) EACH(v, 2) sum[l][v] = LOAD(sums + min(first + l, 15) * 2 * VEC + v * VEC);
     for (int row = begin; row < end; ++row) {
@@ -90,8 +90,8 @@ INLINE void filter_tile(float *sums, const __global float *x, const __global flo
 }
 
 /* A task is 2 vectors of columns. */
-KERNEL void filter(const __global float *x, const __global float *dy, __global float *grad, __global float *grad_bias,
-                   int n, int c, int k, int block) {
+KERNEL void filter(const __global float *x, const __global float *dy, __global float *grad,
+                   __global float *grad_bias, int n, int c, int k, int block) {
     float sums[16 * 2 * VEC], rows[2 * VEC * 16];
     FOR_TASKS(task, (c + 2 * VEC - 1) / (2 * VEC)) {
         const int at = task * 2 * VEC, left = min(2 * VEC, c - at);
@@ -99,8 +99,10 @@ KERNEL void filter(const __global float *x, const __global float *dy, __global f
         for (int begin = 0; begin < n; begin += block)
             for (int first = 0; first < k; first += OUTPUTS) {
                 const int end = min(begin + block, n);
-                if (left == 2 * VEC) filter_tile(sums, x + at, dy, begin, end, c, k, first, 2 * VEC);
-                else filter_tile(sums, x + at, dy, begin, end, c, k, first, left);
+                if (left == 2 * VEC)
+                    filter_tile(sums, x + at, dy, begin, end, c, k, first, 2 * VEC);
+                else
+                    filter_tile(sums, x + at, dy, begin, end, c, k, first, left);
             }
         for (int l = 0; l < 16; l += 4)
             for (int i = 0; i < 2 * VEC; i += 4) {

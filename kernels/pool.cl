@@ -152,8 +152,10 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
     do {                                                                                                     \
         int c_ = 0;                                                                                          \
         for (; c_ + VEC <= C; c_ += VEC) f(__VA_ARGS__, c_, VEC);                                            \
-        if (c_ < C && C > VEC && (again)) f(__VA_ARGS__, C - VEC, VEC);                                      \
-        else if (c_ < C) f(__VA_ARGS__, c_, C - c_);                                                         \
+        if (c_ < C && C > VEC && (again))                                                                    \
+            f(__VA_ARGS__, C - VEC, VEC);                                                                    \
+        else if (c_ < C)                                                                                     \
+            f(__VA_ARGS__, c_, C - c_);                                                                      \
     } while (0)
 
 /* The window whose pixels begin at x, the lower ones `row` floats behind. */
@@ -189,7 +191,7 @@ INLINE void max_spread_window_2x2(const __global float *dy, const __global ushor
 /* A task is a row of windows: OW windows of two rows of 2*OW pixels. */
 KERNEL void max_forward_2x2(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
     const int row = W * C;
-    FOR_TASKS(task, N *OH) {
+    FOR_TASKS(task, N * OH) {
         const __global float *from = x + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, from += 2 * C)
             FOR_CHANNELS(true, max_window_2x2, from, row, y + at, index ? index + at : 0, C);
@@ -199,7 +201,7 @@ KERNEL void max_forward_2x2(const __global float *x, __global float *y, __global
 KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
                            int accumulate, GEOMETRY) {
     const int row = W * C;
-    FOR_TASKS(task, N *OH) {
+    FOR_TASKS(task, N * OH) {
         __global float *to = dx + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, to += 2 * C)
             FOR_CHANNELS(!accumulate, max_spread_window_2x2, dy + at, index + at, to, row, accumulate, C);

@@ -103,8 +103,8 @@ INLINE floatv activate(floatv v) {
 
 /* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
  * for them. */
-INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below, const __global float *const w[SUMS],
-                    int tap) {
+INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below,
+                    const __global float *const w[SUMS], int tap) {
     floatv weight[SUMS];
     EACH(v, SUMS) weight[v] = LOAD(w[v] + tap * 16);
     EACH(q, PIXELS) {
@@ -114,8 +114,8 @@ INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below, cons
 }
 
 #ifdef POOL
-INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y, __global uchar *index,
-                       int left) {
+INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y,
+                       __global uchar *index, int left) {
     floatv best = sum[first][v];
     intv place = 0;
     EACH(q, 3) {
@@ -126,7 +126,8 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
     }
     put(activate(best), y, left);
     if (!index) return;
-    if (left >= VEC) PUT_BYTES(place, index);
+    if (left >= VEC)
+        PUT_BYTES(place, index);
     else {
         int part[VEC];
         PASTE(vstore, VEC)(place, 0, part);
@@ -137,25 +138,29 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
 
 /* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
  * `below` from one row of outputs to the next. */
-INLINE void tile(__global float *to, __global uchar *index, const float *from, const __global float *const w[SUMS],
-                 const floatv shift[SUMS], int row, int below, int k, int o, int count) {
+INLINE void tile(__global float *to, __global uchar *index, const float *from,
+                 const __global float *const w[SUMS], const floatv shift[SUMS], int row, int below, int k,
+                 int o, int count) {
     floatv sum[PIXELS][SUMS];
     EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
     for (int r = 0, tap = 0; r < R; ++r, from += row)
 #if DX == 1
         EACH_OF_ROW for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
 #else
-        EACH_OF_ROW for (int s = 0; s < S; ++s)
-            for (int c = 0; c < C; ++c, ++tap) add_tap(sum, from + s * DX * C + c, below, w, tap);
+        EACH_OF_ROW for (int s = 0; s < S; ++s) for (int c = 0; c < C; ++c, ++tap)
+            add_tap(sum, from + s * DX * C + c, below, w, tap);
 #endif
     EACH(v, SUMS) {
         int left = k - o - v * VEC, at = v * VEC;
 #ifdef POOL
-        if (left > 0) EACH(q, STEP) if (q < count)
-            put_window(sum, q * 4, v, to + q * k + at, index ? index + q * k + at : 0, left);
+        if (left > 0)
+            EACH(q, STEP)
+            if (q < count) put_window(sum, q * 4, v, to + q * k + at, index ? index + q * k + at : 0, left);
 #else
-        if (left >= VEC && count >= STEP) EACH(q, STEP) STORE(activate(sum[q][v]), to + q * k + at);
-        else if (left > 0) EACH(q, STEP) if (q < count) put(activate(sum[q][v]), to + q * k + at, left);
+        if (left >= VEC && count >= STEP)
+            EACH(q, STEP) STORE(activate(sum[q][v]), to + q * k + at);
+        else if (left > 0)
+            EACH(q, STEP) if (q < count) put(activate(sum[q][v]), to + q * k + at, left);
 #endif
     }
 }
@@ -236,8 +241,7 @@ INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float
         sum[0][r][v] = sums[r * VECTORS + v];
         sum[1][r][v] = 0.0f;
     }
-    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED)
-        EACH(a, 2) {
+    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED) EACH(a, 2) {
             const float *from = band + place[a * K_PADDED];
             const floatv one = value[a * K_PADDED];
             EACH(r, R) EACH(v, VECTORS) sum[a][r][v] += one * LOAD(from + r * row + v * VEC);
@@ -263,19 +267,20 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         int count = lines * HALF(ow), from = (image * HALF(oh) + HALF(oy)) * HALF(ow) * k;
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
         for (int i = 0, w = 0; i < lines; ++i)
-            for (int j = 0; j < HALF(ow); ++j, ++w, from += k)
-                EACH(v, K_PADDED / VEC) {
+            for (int j = 0; j < HALF(ow); ++j, ++w, from += k) EACH(v, K_PADDED / VEC) {
                     int o = v * VEC, to = w * K_PADDED + o, left = k - o;
                     floatv d = before_act(dy + from + o, y + from + o, left);
                     intv winner = places_of(index + from + o, left);
                     bias[v] += d;
                     STORE(d, value + to);
-                    PASTE(vstore, VEC)(PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
-                                                                  (winner & 1) * (SX * C)),
-                                       0, place + to);
+                    PASTE(vstore, VEC)
+                    (PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
+                                                (winner & 1) * (SX * C)),
+                     0, place + to);
                 }
         if (count % 2)
-            for (int o = 0; o < K_PADDED; ++o) value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
+            for (int o = 0; o < K_PADDED; ++o)
+                value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
         for (int o = 0; o < k; ++o)
             sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
     }
@@ -283,8 +288,10 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     for (int o = 0; o < (k + 15) / 16 * 16; ++o)
         for (int r = 0; r < R; ++r) {
             float part_of_row[VECTORS * VEC];
-            EACH(v, VECTORS) STORE(o < k ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
-            for (int s = 0; s < S * C; ++s) out[(o / 16 * TAPS + r * S * C + s) * 16 + o % 16] = part_of_row[s];
+            EACH(v, VECTORS)
+            STORE(o < k ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
+            for (int s = 0; s < S * C; ++s)
+                out[(o / 16 * TAPS + r * S * C + s) * 16 + o % 16] = part_of_row[s];
         }
     if (out_bias) EACH(v, K_PADDED / VEC) {
             int left = k - v * VEC;
@@ -308,12 +315,14 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         if (!fresh) EACH(r, N) EACH(s, M *C) sum[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
         for (int i = 0; i < rows; ++i) {                                                                     \
             const float *in = from + i * next_row;                                                           \
-            for (const floatv *end = d + places * WIDE; d < end; d += PLACES * WIDE, in += PLACES * SX * C) {\
+            for (const floatv *end = d + places * WIDE; d < end;                                             \
+                 d += PLACES * WIDE, in += PLACES * SX * C) {                                                \
                 floatv dv[PLACES];                                                                           \
                 EACH(q, PLACES) dv[q] = d[q * WIDE];                                                         \
                 EACH(r, N) EACH(u, (PLACES - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                        \
                     floatv one = in[r * row + u * C + c];                                                    \
-                    EACH(q, PLACES) if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)      \
+                    EACH(q, PLACES)                                                                          \
+                    if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)                      \
                         sum[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
                 }                                                                                            \
             }                                                                                                \
@@ -321,7 +330,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         EACH(r, N) EACH(s, M *C) {                                                                           \
             floatv all = sum[0][r][s];                                                                       \
             if (COPIES(N, M) == 2) all += sum[COPIES(N, M) - 1][r][s];                                       \
-            STORE(LANES < (intv)left ? all : (floatv)0.0f, out + (r * S * C + s) * 16);                                           \
+            STORE(LANES < (intv)left ? all : (floatv)0.0f, out + (r * S * C + s) * 16);                      \
         }                                                                                                    \
     }
 
@@ -350,9 +359,9 @@ INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, 
 }
 
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at, int bias_at, int part_size,
-                   int n, int h, int width, int oh, int ow, int k, int stride_y, int dilation_y, int pad,
-                   int rows) {
+                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
+                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                   int dilation_y, int pad, int rows) {
     float band[ROOM];
     floatv d[BLOCK * WIDE];
     int places = (ow + PLACES - 1) / PLACES * PLACES, part = (int)get_global_id(0), fresh = 1;
@@ -383,7 +392,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                     int left = k - o - v * VEC;
                     if (left > 0)
                         put(fresh ? bias[v] : bias[v] + fetch(out_bias + o + v * VEC, left),
-                                 out_bias + o + v * VEC, left);
+                            out_bias + o + v * VEC, left);
                 }
             for (int v = 0; v < WIDE; ++v) {
                 int left = k - o - v * VEC, r = 0;

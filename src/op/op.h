@@ -168,9 +168,10 @@ typedef struct rf_solver {
     unsigned devices; /* rf_device_kind bits that it suits; it must be right on every kind */
     int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
-    bool (*wins)(const rf_problem *problem, const rf_device_info *info); /* likely fast here; else it comes after
+    bool (*wins)(const rf_problem *problem,
+                 const rf_device_info *info); /* likely fast here; else it comes after
                                                                             those that are.  NULL: always */
-    const rf_tunable *tunables; /* ended by name NULL; or NULL */
+    const rf_tunable *tunables;               /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
     size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,
