@@ -138,16 +138,20 @@ gather(const __global float *x, const __global float *w, const __global float *b
                     if (any) add_tap(sum, from, 0, weights, second, length);
                 }
             EACH(v, SUMS) {
-                int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC, left = k - o;
-                if (left <= 0) continue;
+                int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC;
                 floatv shift = 0.0f;
-                if (bias) shift = fetch(bias + bias_at + o, left);
-                EACH(q, PIXELS) {
-                    if (p + q >= end) continue;
-                    floatv value = activate(sum[q][v] + shift, act);
-                    if (accumulate) value += fetch(to[q] + o, left);
-                    put(value, to[q] + o, left);
-                }
+                if (bias && o < k) shift = fetch(bias + bias_at + o, k - o);
+                EACH(q, PIXELS) sum[q][v] = activate(sum[q][v] + shift, act);
+            }
+            if (even && (panel + PANELS) * 16 - (16 - LANES) <= k && !accumulate) {
+                EACH(q, PIXELS)
+                EACH(v, SUMS) STORE(sum[q][v], to[q] + panel * 16 + v / WIDE * 16 + v % WIDE * VEC);
+                continue;
+            }
+            for (int i = 0; i < PIXELS * SUMS; ++i) { /* not unrolled: little code for what is rare */
+                int q = i / SUMS, v = i % SUMS, o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC, left = k - o;
+                if (left > 0 && p + q < end)
+                    put(accumulate ? sum[q][v] + fetch(to[q] + o, left) : sum[q][v], to[q] + o, left);
             }
         }
     }

@@ -1,14 +1,17 @@
 /* Linear layers for CPUs, where conv_tile.cl would need a transposed copy of the weights or use a panel of 16 outputs
- * badly: the gradient of x, and the gradient of the weights of few outputs.  x is (n,c), dy is (n,k), w is
+ * badly: the gradient of x, and all of a layer of few outputs.  x is (n,c), dy is (n,k), w is
  * [panel of 16 k][c][16].
  *
  * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of COLUMNS columns are transposed into private
  *          memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
+ * forward  y[n][k] = act(bias[k] + sum over c of x[n][c] * w[c][k]), k <= 16: ROWS rows in registers, whose sums are
+ *          those of the whole panel.
  * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
  *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a column
  *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient. */
 #include "common.clh"
 
+#define WIDE           (16 / VEC) /* vectors in a panel */
 #define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 /* to[j][i] = from[i][j], 4x4. */
@@ -46,14 +49,14 @@ INLINE void data_tile(const __global float *dy, const float *w, __global float *
             sum[q][1] += in * second;
         }
     }
-    EACH(q, ROWS) {
-        if (row + q >= n) continue;
-        __global float *to = dx + (row + q) * c;
-        EACH(v, 2) {
-            const int rest = left - v * VEC;
-            if (rest <= 0) continue;
-            put(accumulate ? sum[q][v] + fetch(to + v * VEC, rest) : sum[q][v], to + v * VEC, rest);
-        }
+    if (row + ROWS <= n && left >= 2 * VEC && !accumulate) {
+        EACH(q, ROWS) EACH(v, 2) STORE(sum[q][v], dx + (row + q) * c + v * VEC);
+        return;
+    }
+    for (int i = 0; i < 2 * ROWS; ++i) { /* not unrolled: little code for what is rare */
+        const int q = i / 2, v = i % 2, rest = left - v * VEC;
+        __global float *to = dx + (row + q) * c + v * VEC;
+        if (rest > 0 && row + q < n) put(accumulate ? sum[q][v] + fetch(to, rest) : sum[q][v], to, rest);
     }
 }
 
@@ -70,6 +73,34 @@ KERNEL void data(const __global float *dy, const __global float *w, __global flo
     }
 }
 #else
+
+/* A task is ROWS rows. */
+KERNEL void forward(const __global float *x, const __global float *w, const __global float *bias,
+                    __global float *y, int n, int c, int k, int act) {
+    FOR_TASKS(task, (n + ROWS - 1) / ROWS) {
+        const __global float *from[ROWS];
+        floatv sum[ROWS][WIDE];
+        EACH(q, ROWS) from[q] = x + min(task * ROWS + q, n - 1) * c;
+        EACH(q, ROWS) EACH(v, WIDE) sum[q][v] = 0.0f;
+        for (int l = 0; l < c; ++l) {
+            floatv weight[WIDE];
+            EACH(v, WIDE) weight[v] = LOAD(w + l * 16 + v * VEC);
+            EACH(q, ROWS) {
+                const floatv in = from[q][l];
+                EACH(v, WIDE) sum[q][v] += in * weight[v];
+            }
+        }
+        for (int i = 0; i < ROWS * WIDE; ++i) {
+            const int row = task * ROWS + i / WIDE, o = i % WIDE * VEC, left = k - o;
+            if (row >= n || left <= 0) continue;
+            floatv value = sum[i / WIDE][i % WIDE];
+            if (bias) value += fetch(bias + o, left);
+            if (act) value = value <= 0.0f ? (floatv)0.0f : value;
+            if (act == 2) value = value >= 6.0f ? (floatv)6.0f : value;
+            put(value, y + row * k + o, left);
+        }
+    }
+}
 
 /* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last are the last
  * again, and not kept. */

@@ -150,19 +150,21 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
         EACH_OF_ROW for (int s = 0; s < S; ++s) for (int c = 0; c < C; ++c, ++tap)
             add_tap(sum, from + s * DX * C + c, below, w, tap);
 #endif
-    EACH(v, SUMS) {
-        int left = k - o - v * VEC, at = v * VEC;
 #ifdef POOL
-        if (left > 0)
-            EACH(q, STEP)
-            if (q < count) put_window(sum, q * 4, v, to + q * k + at, index ? index + q * k + at : 0, left);
+#define PUT(q, left)                                                                                         \
+    put_window(sum, (q)*4, v, to + (q)*k + v * VEC, index ? index + (q)*k + v * VEC : 0, left)
 #else
-        if (left >= VEC && count >= STEP)
-            EACH(q, STEP) STORE(activate(sum[q][v]), to + q * k + at);
-        else if (left > 0)
-            EACH(q, STEP) if (q < count) put(activate(sum[q][v]), to + q * k + at, left);
+#define PUT(q, left) put(activate(sum[q][v]), to + (q)*k + v * VEC, left)
 #endif
+    EACH(v, SUMS) {
+        int left = k - o - v * VEC;
+        if (left >= VEC && count >= STEP)
+            EACH(q, STEP) PUT(q, VEC);
+        else if (left > 0)
+            for (int q = 0; q < min(count, STEP); ++q)
+                PUT(q, left); /* not unrolled: little code for what is rare */
     }
+#undef PUT
 }
 
 KERNEL void forward(const __global float *x, const __global float *weights, const __global float *bias,

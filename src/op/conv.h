@@ -31,7 +31,7 @@ extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS]
     rf_depthwise_tile[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS], rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
 extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
-extern const rf_solver rf_linear_tile[2]; /* backward_params, backward_data of linear: linear_tile.c */
+extern const rf_solver rf_linear_tile[RF_DIRECTIONS];         /* of linear */
 #define RF_EACH_DIRECTION(solvers)                                                                           \
     &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
 

@@ -40,8 +40,7 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
 static const rf_solver *const solvers[] = {
     RF_EACH_DIRECTION(rf_conv_tile),
     RF_EACH_DIRECTION(rf_conv_group),
-    &rf_linear_tile[0],
-    &rf_linear_tile[1],
+    RF_EACH_DIRECTION(rf_linear_tile),
     NULL,
 };
 

@@ -1,5 +1,5 @@
 /* Linear layers on CPUs where conv_tile does them badly: the gradient of x, for which that one transposes the
- * weights, and the gradient of the weights of few outputs.  kernels/linear_tile.cl. */
+ * weights, and all of a layer of few outputs.  kernels/linear_tile.cl. */
 #include "op/conv.h"
 
 #include <math.h>
@@ -11,6 +11,7 @@ enum {
     PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
     BLOCK = 128,        /* rows of x in the first level of the cache */
     ITEMS_PER_UNIT = 8,
+    ROWS = 4, /* of a tile, forward: 16 outputs each */
 };
 
 static int vector(const rf_device_info *info) {
@@ -58,35 +59,58 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
 }
 
-/* ---- the gradients of weights and bias ---- */
+/* ---- few outputs: forward, and the gradients of weights and bias, in one program ---- */
 
-static bool applicable_params(const rf_problem *problem, const rf_device_info *info) {
+static bool applicable_few(const rf_problem *problem, const rf_device_info *info) {
     return applicable(problem, info) && rf_conv_of(problem).k <= PART_OF_PANEL;
+}
+
+static rf_status emit_few(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                          rf_launch_desc *desc, size_t tasks) {
+    char more[64];
+    rf_conv v = rf_conv_of(problem);
+    int most = vector(info) == 16 ? 12 : 6;
+    snprintf(more, sizeof more, "-DOUTPUTS=%d -DROWS=%d", (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)),
+             ROWS);
+    return emit(sequence, problem, info, desc, tasks, more);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_launch_desc desc = {.kernel = "forward",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
+                                    RF_BUF(t->y), RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act)}};
+    return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.n, ROWS));
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
     (void)config;
-    char more[64];
     rf_conv v = rf_conv_of(problem);
-    int most = vector(info) == 16 ? 12 : 6;
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
     rf_launch_desc desc = {.kernel = "filter",
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->grad[0]),
                                     RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(v.n), RF_I32(v.c), RF_I32(v.k),
                                     RF_I32(BLOCK)}};
-    snprintf(more, sizeof more, "-DOUTPUTS=%d", (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)));
-    return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, 2 * vector(info)), more);
+    return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.c, 2 * vector(info)));
 }
 
 /* ---- the solvers ---- */
 
-const rf_solver rf_linear_tile[2] = {
+const rf_solver rf_linear_tile[RF_DIRECTIONS] = {
+    {.name = "linear_tile",
+     .direction = RF_FORWARD,
+     .devices = RF_DEVICE_CPU,
+     .rank = 20,
+     .applicable = applicable_few,
+     .prepare = forward},
     {.name = "linear_tile",
      .direction = RF_BACKWARD_PARAMS,
      .devices = RF_DEVICE_CPU,
      .rank = 20,
-     .applicable = applicable_params,
+     .applicable = applicable_few,
      .workspace = rf_masked_work,
      .prepare = backward_params},
     {.name = "linear_tile",
