@@ -65,7 +65,6 @@ INLINE floatv gradient_of(floatv dy, floatv x, const __global float *y, const __
 }
 
 #ifndef GROUP
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 #define FEW            8 /* rows whose statistics are taken in registers */
 #define PAIRS          4 /* rows that are added to the sums at a time */
 

@@ -14,27 +14,12 @@
 
 #define WIDE           (LANES / VEC)
 #define SUMS           (PANELS * WIDE)
-#define Y_OF(pair)     ((pair) >> 16)
-#define X_OF(pair)     ((int)(short)(pair))
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 /* One row's piece of a block, as one tap sees it. */
 typedef struct {
     const __global float *x;
     int dy, count; /* first position within the block, and how many */
 } run;
-
-/* dy before the fused activation, zeros where there is no output. */
-INLINE floatv before_act(const __global float *dy, const __global float *y, int left, int act) {
-    if (left <= 0) return 0.0f;
-    floatv value = fetch(dy, left);
-    if (act) {
-        floatv seen = fetch(y, left);
-        value = seen <= 0.0f ? (floatv)0.0f : value;
-        if (act == 2) value = seen >= 6.0f ? (floatv)0.0f : value;
-    }
-    return value;
-}
 
 /* out += sum over the runs, for N channels from x[at]; a fresh out holds nothing yet. */
 #define TILE(N)                                                                                              \

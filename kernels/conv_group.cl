@@ -13,8 +13,6 @@
 #define DEPTH      16
 #define BM         (16 * TM)
 #define BN         (16 * TN)
-#define Y_OF(pair) ((pair) >> 16)
-#define X_OF(pair) ((int)(short)(pair))
 
 /* sum[i][j] += a[depth][row*TM+i] * b[depth][column+16j], over the tiles' depth. */
 #define MULTIPLY(sum, a, b, row, column)                                                                     \

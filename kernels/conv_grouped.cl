@@ -3,8 +3,6 @@
  * tasks are neighbouring channels, so that a GPU's loads coalesce. */
 #include "common.clh"
 
-#define Y_OF(pair) ((pair) >> 16)
-#define X_OF(pair) ((int)(short)(pair))
 
 __kernel void forward(const __global float *x, const __global float *w, const __global float *bias,
                       __global float *y, int count, int c, int h, int width, int k, int oh, int ow, int taps,

@@ -56,10 +56,7 @@ __kernel void mask(const __global float *dy, const __global float *y, __global f
     out += out_at;
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
-        floatv seen = fetch(y + i, left), d = fetch(dy + i, left);
-        d = seen <= 0.0f ? (floatv)0.0f : d;
-        if (act == 2) d = seen >= 6.0f ? (floatv)0.0f : d;
-        put(d, out + i, left);
+        put(before_act(dy + i, y + i, left, act), out + i, left);
     }
 }
 

@@ -19,14 +19,6 @@
 
 #define WIDE           (LANES / VEC)   /* vectors in a panel */
 #define SUMS           (PANELS * WIDE) /* vectors of sums a pixel */
-#define Y_OF(pair)     ((pair) >> 16)
-#define X_OF(pair)     ((int)(short)(pair))
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
-
-INLINE floatv activate(floatv v, int act) {
-    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
-    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
-}
 
 /* A position: (i, j) of image n, in the group of images low .. high-1. */
 typedef struct {

@@ -9,9 +9,6 @@
  * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 
-#define Y_OF(pair)     ((pair) >> 16)
-#define X_OF(pair)     ((int)(short)(pair))
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 #define COLUMNS        128 /* whose reach is kept */
 
 /* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step`
@@ -39,11 +36,6 @@ INLINE reach reach_backward(int i, int size, int taps, int stride, int pad, int 
         ++r.count;
     }
     return r;
-}
-
-INLINE floatv activate(floatv v, int act) {
-    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
-    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
 }
 
 /* A number for A x B taps, each up to 3; 0 for more. */

@@ -12,7 +12,6 @@
 #include "common.clh"
 
 #define WIDE           (16 / VEC) /* vectors in a panel */
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
 
 /* to[j][i] = from[i][j], 4x4. */
 INLINE void transpose_4x4(float4 a, float4 b, float4 c, float4 d, float *to, int step) {

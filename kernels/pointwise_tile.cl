@@ -14,12 +14,6 @@
 #include "common.clh"
 
 #define WIDE           (16 / VEC) /* vectors in a panel */
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
-
-INLINE floatv activate(floatv v, int act) {
-    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
-    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
-}
 
 /* Where vector u of the outputs lies in a row of weights, or of their gradient. */
 INLINE size_t vector_at(int u, size_t panel_size) {
@@ -99,18 +93,6 @@ gather(const __global float *x, const __global float *w, const __global float *b
 #endif
 
 #ifdef CHANNELS
-/* dy before the fused activation, zeros where there is no output. */
-INLINE floatv before_act(const __global float *dy, const __global float *y, int left, int act) {
-    if (left <= 0) return 0.0f;
-    floatv value = fetch(dy, left);
-    if (act) {
-        floatv seen = fetch(y, left);
-        value = seen <= 0.0f ? (floatv)0.0f : value;
-        if (act == 2) value = seen >= 6.0f ? (floatv)0.0f : value;
-    }
-    return value;
-}
-
 /* The floats begin .. end-1 of rows of `pitch`, from row `first` up to `last`. */
 INLINE void soon_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
     for (int row = first; row < last; ++row)

@@ -22,11 +22,8 @@
  * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
 #include "common.clh"
 
-#define Y_OF(pair)     ((pair) >> 16)
-#define X_OF(pair)     ((int)(short)(pair))
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
-#define TAPS           (R * S * C)
-#define WIDE           (16 / VEC) /* vectors in a panel */
+#define TAPS (R * S * C)
+#define WIDE (16 / VEC) /* vectors in a panel */
 
 /* Rows and columns of outputs, by those of the convolution, and the other way round. */
 #ifdef POOL
@@ -75,16 +72,6 @@ typedef struct __attribute__((packed)) {
 #define FETCH_BYTES(p)     PASTE(convert_int, VEC)(((const __global bytesv *)(p))->v)
 
 #ifdef PIXELS
-INLINE floatv activate(floatv v) {
-#if ACT
-    v = v <= 0.0f ? (floatv)0.0f : v;
-#endif
-#if ACT == 2
-    v = v >= 6.0f ? (floatv)6.0f : v;
-#endif
-    return v;
-}
-
 /* The taps of a row are unrolled where registers are left for numbers that pixels share. */
 #if PIXELS * SUMS <= 8
 #define EACH_OF_ROW _Pragma("unroll")
@@ -124,7 +111,7 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
         best = wins ? value : best;
         place = wins ? (intv)(q + 1) : place;
     }
-    put(activate(best), y, left);
+    put(activate(best, ACT), y, left);
     if (!index) return;
     if (left >= VEC)
         PUT_BYTES(place, index);
@@ -154,7 +141,7 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
 #define PUT(q, left)                                                                                         \
     put_window(sum, (q)*4, v, to + (q)*k + v * VEC, index ? index + (q)*k + v * VEC : 0, left)
 #else
-#define PUT(q, left) put(activate(sum[q][v]), to + (q)*k + v * VEC, left)
+#define PUT(q, left) put(activate(sum[q][v], ACT), to + (q)*k + v * VEC, left)
 #endif
     EACH(v, SUMS) {
         int left = k - o - v * VEC;
@@ -200,20 +187,6 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
     }
 }
 #else
-
-/* dy before the fused activation, told by its y; zeros where there is no output. */
-INLINE floatv before_act(const __global float *dy, const __global float *y, int left) {
-    if (left <= 0) return 0.0f;
-    floatv value = fetch(dy, left);
-#if ACT
-    floatv seen = fetch(y, left);
-    value = seen <= 0.0f ? (floatv)0.0f : value;
-#if ACT == 2
-    value = seen >= 6.0f ? (floatv)0.0f : value;
-#endif
-#endif
-    return value;
-}
 
 #ifdef POOL
 /* The places of VEC windows' maxima, of which `left` exist; as `fetch` does it. */
@@ -271,7 +244,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         for (int i = 0, w = 0; i < lines; ++i)
             for (int j = 0; j < HALF(ow); ++j, ++w, from += k) EACH(v, K_PADDED / VEC) {
                     int o = v * VEC, to = w * K_PADDED + o, left = k - o;
-                    floatv d = before_act(dy + from + o, y + from + o, left);
+                    floatv d = before_act(dy + from + o, y + from + o, left, ACT);
                     intv winner = places_of(index + from + o, left);
                     bias[v] += d;
                     STORE(d, value + to);
@@ -385,7 +358,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                 int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * k + o;
                 for (int j = 0; j < HALF(ow); ++j, from += k) EACH(v, WIDE) {
                         int at = from + v * VEC, left = k - o - v * VEC;
-                        floatv value = before_act(dy + at, y + at, left);
+                        floatv value = before_act(dy + at, y + at, left, ACT);
                         spread(d + v, value, index + at, i, j, places, left);
                         bias[v] += value;
                     }

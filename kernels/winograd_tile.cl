@@ -20,12 +20,9 @@
  * The GAP keeps 36 pieces from falling on the same lines of the cache. */
 #include "common.clh"
 
-#define WIDE           (16 / VEC)      /* vectors in a panel */
-#define SUMS           (PANELS * WIDE) /* vectors of sums a tile */
-#define GAP            16
-#define Y_OF(pair)     ((pair) >> 16)
-#define X_OF(pair)     ((int)(short)(pair))
-#define EACH(i, count) _Pragma("unroll") for (int i = 0; i < (count); ++i)
+#define WIDE (16 / VEC)      /* vectors in a panel */
+#define SUMS (PANELS * WIDE) /* vectors of sums a tile */
+#define GAP  16
 
 #define P  0.70710678118654752f
 #define P2 0.5f
@@ -114,17 +111,7 @@ typedef struct {
     int h, w, c, act;
 } maps;
 
-INLINE floatv element(maps m, int at, int left) {
-    floatv value = fetch(m.x + at, left);
-    if (m.seen) {
-        floatv seen = fetch(m.seen + at, left);
-        value = seen <= 0.0f ? (floatv)0.0f : value;
-        if (m.act == 2) value = seen >= 6.0f ? (floatv)0.0f : value;
-    }
-    return value;
-}
-
-/* The rows y .. y+size-1 of the pixels that the window after x does not share with it. */
+/* Asks for the rows y .. y+size-1 of the pixels that the window after x does not share with it. */
 INLINE void fetch_ahead(maps m, int size, int n, int y, int x, int c, int channels) {
     if (x + size >= m.w) return;
     int end = min(x + size + OUT, m.w);
@@ -145,8 +132,7 @@ typedef struct {
  * are; else as a copy, with zeros outside of the map and behind its last channel. */
 INLINE window window_of(maps m, int size, int n, int y, int x, int c, int channels, __global float *copy) {
     window there = {m.x + ((n * m.h + y) * m.w + x) * m.c + c, m.w * m.c, m.c};
-    if (y >= 0 && x >= 0 && y + size <= m.h && x + size <= m.w && c + channels <= m.c && !m.seen)
-        return there;
+    if (y >= 0 && x >= 0 && y + size <= m.h && x + size <= m.w && c + channels <= m.c && !m.act) return there;
     window copied = {copy, size * channels, channels};
     for (int i = 0; i < size; ++i)
         for (int j = 0; j < size; ++j) {
@@ -154,7 +140,8 @@ INLINE window window_of(maps m, int size, int n, int y, int x, int c, int channe
             int from = ((n * m.h + y + i) * m.w + x + j) * m.c + c;
             for (int l = 0; l < channels; l += VEC) {
                 int start = min(l, channels - VEC); /* the last VEC may meet those before */
-                STORE(inside ? element(m, from + start, m.c - c - start) : (floatv)0.0f,
+                STORE(inside ? before_act(m.x + from + start, m.seen + from + start, m.c - c - start, m.act)
+                             : (floatv)0.0f,
                       copy + (i * size + j) * channels + start);
             }
         }
@@ -191,11 +178,6 @@ INLINE void input_points(__global float *to, int step, maps m, place at, int pad
 }
 
 /* ---- forward and backward data ---- */
-
-INLINE floatv activate(floatv v, int act) {
-    if (act) v = v <= 0.0f ? (floatv)0.0f : v;
-    return act == 2 ? (v >= 6.0f ? (floatv)6.0f : v) : v;
-}
 
 /* At one point: sums of ROWS tiles, [tile][16*PANELS], over the channels of v [tile][c] and u [c][16]. */
 INLINE void multiply(__global float *to, const __global float *v, const __global float *u, size_t panel_size,
@@ -246,7 +228,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, __global
                    const __global float *bias, __global float *y, int u_at, int at, int scratch, int n, int h,
                    int w, int c, int oh, int ow, int k, int pad, int block, int span, int seen_act, int act,
                    int accumulate) {
-    maps from = {x, seen, h, w, c, seen_act};
+    maps from = {x, seen, h, w, c, seen ? seen_act : 0};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
     int block_begin = blocks * get_global_id(0) / get_global_size(0);
@@ -343,7 +325,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                    __global float *work, int sums_at, int bias_at, int at, int scratch, int n, int h, int w,
                    int c, int oh, int ow, int k, int pad, int block, int share, int pitch, int span,
                    int act) {
-    maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, act};
+    maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, seen ? act : 0};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
     int part = get_global_id(2), parts = get_global_size(2), shares = get_global_size(0),
