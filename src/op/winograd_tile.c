@@ -79,7 +79,7 @@ static const char *options_of(char options[128], const rf_conv *v, const rf_conf
 /* ---- forward and backward data ---- */
 
 static const rf_tunable gather_tunables[] = {
-    {"rows", {6, 4, 8, 12}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
+    {"rows", {6, 12, 3}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
 
 /* Where a block's inputs are too many for a core's cache, several panels are taken at a time. */
 static void choose_gather(rf_config *config, int channels, const rf_device_info *info) {
@@ -207,7 +207,7 @@ static size_t backward_data_work(const rf_problem *problem, const rf_device_info
 /* ---- the gradients of weights and bias ---- */
 
 static const rf_tunable filter_tunables[] = {
-    {"rows", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {48, 24, 96}}, {"share", {64, 32, 128}}, {NULL}};
+    {"rows", {6, 8, 4}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
 
 static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);

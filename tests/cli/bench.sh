@@ -3,7 +3,8 @@
 bench_prints_steps_limits_and_json() {
     quick="--data synthetic:1x12x12,4,64 --batch 8 --steps 3"
     succeeds bench $quick
-    prints conv
+    prints forward.stem_pool_tile
+    prints backward_params
     prints images/s
     succeeds bench $quick --json
     tr -d ' \n' <"$logs/out" | grep -q '"kernels":\[' || fail "the JSON"
