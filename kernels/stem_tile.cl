@@ -103,13 +103,12 @@ INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below,
 #ifdef POOL
 INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y,
                        __global uchar *index, int left) {
-    floatv best = sum[first][v];
-    intv place = 0;
+    floatv best = sum[first][v], place = 0.0f; /* no int: see rf_family_is_processor */
     EACH(q, 3) {
         const floatv value = sum[first + q + 1][v];
         const intv wins = (value > best) | (value != value);
         best = wins ? value : best;
-        place = wins ? (intv)(q + 1) : place;
+        place = wins ? (floatv)(q + 1) : place;
     }
     put(activate(best, ACT), y, left);
     if (!index) return;
@@ -117,7 +116,7 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
         PUT_BYTES(place, index);
     else {
         int part[VEC];
-        PASTE(vstore, VEC)(place, 0, part);
+        PASTE(vstore, VEC)(PASTE(convert_int, VEC)(place), 0, part);
         for (int i = 0; i < left; ++i) index[i] = (uchar)part[i];
     }
 }

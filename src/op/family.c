@@ -20,15 +20,14 @@ size_t rf_family_group(rf_family family, const rf_device_info *info) {
     return items;
 }
 
-/* Whether kernels may use Clang's prefetch: llvmpipe's and Oclgrind's compilers do not take it. */
-static bool prefetches(const rf_device_info *info) {
+bool rf_family_is_processor(const rf_device_info *info) {
     return !strstr(info->name, "llvmpipe") && !strstr(info->name, "Oclgrind") &&
            !strstr(info->platform, "Oclgrind");
 }
 
 const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
                               const char *format, ...) {
-    const char *kind = family == RF_GROUP ? " -DGROUP " : prefetches(info) ? " -DSOON " : " ";
+    const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DSOON " : " ";
     int used = snprintf(options, 128, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
                         rf_family_group(family, info), kind);
     va_list args;

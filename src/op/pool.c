@@ -170,12 +170,12 @@ static bool is_disjoint(const geometry g) {
            g.stride.y >= g.kernel.y && g.stride.x >= g.kernel.x;
 }
 
-/* Whether 2x2 windows tile the map: the tile family has kernels of their own for them. */
-static bool is_2x2(const rf_problem *problem, rf_family family) {
+/* Whether 2x2 windows tile the map: the tile family has kernels of their own for them, on processors. */
+static bool is_2x2(const rf_problem *problem, const rf_device_info *info, rf_family family) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
-    return family == RF_TILE && is_disjoint(g) && g.kernel.y == 2 && g.kernel.x == 2 && g.stride.y == 2 &&
-           g.stride.x == 2 && x.h == 2 * y.h && x.w == 2 * y.w;
+    return family == RF_TILE && rf_family_is_processor(info) && is_disjoint(g) && g.kernel.y == 2 &&
+           g.kernel.x == 2 && g.stride.y == 2 && g.stride.x == 2 && x.h == 2 * y.h && x.w == 2 * y.w;
 }
 
 /* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits.
@@ -212,7 +212,7 @@ static double added_bytes(const rf_problem *problem) {
 
 static rf_status max_forward_build(rf_sequence *sequence, const rf_problem *problem,
                                    const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    rf_launch_desc desc = {.kernel = is_2x2(problem, family) ? "max_forward_2x2" : "max_forward",
+    rf_launch_desc desc = {.kernel = is_2x2(problem, info, family) ? "max_forward_2x2" : "max_forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->saved)},
                            .bytes = t->saved ? index_bytes(problem) : 0};
     return emit(sequence, problem, info, family, &desc, problem->y);
@@ -222,9 +222,9 @@ static rf_status max_backward_build(rf_sequence *sequence, const rf_problem *pro
                                     const rf_device_info *info, const rf_tensors *t, rf_family family) {
     const bool disjoint = is_disjoint(geometry_of(problem));
     rf_launch_desc desc = {
-        .kernel = is_2x2(problem, family) ? "max_spread_2x2"
-                  : disjoint              ? "max_spread"
-                                          : "max_gather",
+        .kernel = is_2x2(problem, info, family) ? "max_spread_2x2"
+                  : disjoint                    ? "max_spread"
+                                                : "max_gather",
         .args = {RF_BUF(t->dy), RF_BUF(t->saved), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
         .bytes = index_bytes(problem) + added_bytes(problem)};
     return emit(sequence, problem, info, family, &desc, disjoint ? problem->y : problem->x[0]);
