@@ -65,7 +65,7 @@ FROM_X(REFERENCE_FROM_X)
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, const char *kind, rf_launch_desc *desc) {
-    char options[128];
+    char options[RF_OPTIONS];
     const size_t vector = (size_t)rf_family_vector(family, info);
     desc->program = "activation";
     desc->options = rf_family_options(options, family, info, "-DKIND=%s", kind);

@@ -48,7 +48,7 @@ static float high(rf_act act) {
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc, double passes) {
-    char options[128];
+    char options[RF_OPTIONS];
     desc->program = "batch_norm";
     desc->options = family == RF_TILE
                         ? rf_family_options(options, family, info, "%s", "")

@@ -47,7 +47,7 @@ static void set_groups(rf_launch_desc *desc, size_t x, size_t y, size_t z) {
 
 static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
                              const rf_device_info *info) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_launch_desc desc;
     rf_gather_desc(&desc, g, "conv_group");
     set_groups(&desc, rf_ceil_div((size_t)g->n * g->grid_h * g->grid_w, (size_t)SIDE * config->value[ROWS]),
@@ -94,7 +94,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
     filter_cut c = cut_filter(problem, config, info);

@@ -4,7 +4,7 @@
 /* Finishes and emits a launch of `tasks` tasks that move about `cost` floats each. */
 static rf_status emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
                       rf_launch_desc *desc, size_t tasks, size_t cost) {
-    char options[128];
+    char options[RF_OPTIONS];
     desc->program = "conv_pack";
     desc->options = rf_family_options(options, family, info, "%s", "");
     rf_family_spread(desc, family, info, tasks, cost);

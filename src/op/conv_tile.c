@@ -69,7 +69,7 @@ enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no
 /* The outputs of `g` as whole panels, `lanes` of each panel in use. */
 static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixels, int panels, int lanes,
                             const rf_device_info *info) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_launch_desc desc;
     cut c = cut_gather(g, pixels, panels, info);
     int count = rf_gather_desc(&desc, g, "conv_tile");
@@ -174,7 +174,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 /* The gradients of the outputs k_begin .. k_end-1. */
 static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin,
                              int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
-    char options[128];
+    char options[RF_OPTIONS];
     int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
     while (desc.args[count].kind != RF_ARG_END) count++;
     desc.args[count] = (rf_arg)RF_I32(k_begin);

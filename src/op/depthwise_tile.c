@@ -19,7 +19,7 @@ static double floats_moved(const rf_conv *v) {
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_launch_desc *desc, int rows, int row_floats) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
     desc->options = rf_family_options(options, RF_TILE, info, "%s", "");

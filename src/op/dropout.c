@@ -52,7 +52,7 @@ static void backward(const rf_problem *problem, const rf_arrays *a) {
 static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                              rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y,
                              bool accumulate) {
-    char options[128];
+    char options[RF_OPTIONS];
     const size_t count = rf_shape_count(problem->y);
     rf_launch_desc desc = {.program = "dropout",
                            .kernel = "masked",
@@ -66,7 +66,7 @@ static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, c
 
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
-    char options[128];
+    char options[RF_OPTIONS];
     const size_t count = rf_shape_count(problem->y);
     rf_launch_desc copy = {.program = "dropout",
                            .kernel = "copied",

@@ -25,14 +25,14 @@ bool rf_family_is_processor(const rf_device_info *info) {
            !strstr(info->platform, "Oclgrind");
 }
 
-const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
+const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) {
     const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DSOON " : " ";
-    int used = snprintf(options, 128, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
+    int used = snprintf(options, RF_OPTIONS, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
                         rf_family_group(family, info), kind);
     va_list args;
     va_start(args, format);
-    vsnprintf(options + used, 128 - (size_t)used, format, args);
+    vsnprintf(options + used, RF_OPTIONS - (size_t)used, format, args);
     va_end(args);
     return options;
 }

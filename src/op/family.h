@@ -12,8 +12,9 @@ typedef enum rf_family { RF_TILE, RF_GROUP } rf_family;
 int rf_family_vector(rf_family family, const rf_device_info *info);
 /* Work-items in a work-group: 1, or a power of two up to 256. */
 size_t rf_family_group(rf_family family, const rf_device_info *info);
+enum { RF_OPTIONS = 256 };
 /* Writes "-DVEC=8 -DITEMS=1 ..." and whatever `format` adds; returns options. */
-const char *rf_family_options(char options[128], rf_family family, const rf_device_info *info,
+const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) RF_PRINTF(4, 5);
 /* Sets the launch's sizes for `tasks` tasks, each worth about `cost` moved floats: enough work-items to keep
  * the device busy, no more than there are tasks, and few where the whole is too little to share. */

@@ -18,7 +18,7 @@ static size_t rounds(const rf_conv *v, int channels) {
 /* cost: rounds of the loops of one task. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc, size_t tasks, size_t cost) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "conv_grouped";
     desc->options = rf_family_options(options, family, info, "%s", "");

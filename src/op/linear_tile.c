@@ -25,7 +25,7 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
 /* Finishes and emits a launch of `tasks` tasks. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_launch_desc *desc, size_t tasks, const char *more) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     size_t wanted = (size_t)ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1);
     desc->program = "linear_tile";

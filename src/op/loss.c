@@ -22,7 +22,7 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
 
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
                        rf_launch_desc *desc, size_t tasks, int classes) {
-    char options[128];
+    char options[RF_OPTIONS];
     desc->program = "loss";
     /* Little work, but exponentials, which take a CPU's compiler long to optimise: a step loses microseconds.
      */

@@ -47,7 +47,7 @@ enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
 
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info) {
-    char options[128];
+    char options[RF_OPTIONS];
     const int pixels = config->value[LINES], width = config->value[WIDTH];
     const double wanted = 8.0 * info->compute_units;
     double tiles = ceil((double)g->rows / pixels), x_floats = (double)g->rows * g->c;
@@ -160,7 +160,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     filter_cut c = cut_filter(problem, config, info);
     const rf_partials *p = &c.partials;

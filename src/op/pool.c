@@ -187,7 +187,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     const int numbers[] = {x.n,     x.h,        x.w,          x.c,          y.h,
                            y.w,     g.kernel.y, g.kernel.x,   g.stride.y,   g.stride.x,
                            g.pad.y, g.pad.x,    g.dilation.y, g.dilation.x, problem->attrs.count_pad};
-    char options[128];
+    char options[RF_OPTIONS];
     int used = 0;
     while (desc->args[used].kind != RF_ARG_END) ++used;
     for (size_t i = 0; i < RF_COUNT(numbers); ++i) desc->args[used + (int)i] = (rf_arg)RF_I32(numbers[i]);

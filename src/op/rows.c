@@ -3,7 +3,7 @@
 
 rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to,
                        rf_rows a, rf_rows b, size_t rows, size_t columns) {
-    char options[128];
+    char options[RF_OPTIONS];
     const bool dense =
         to.stride == columns && a.stride == columns && (b.buffer == NULL || b.stride == columns);
     if (dense) {

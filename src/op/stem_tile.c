@@ -12,8 +12,8 @@ enum {
     MOST_TAPS = 256,
     ROOM = 4096, /* floats of a band */
     BLOCK = 256, /* places of dy in a band */
-    SPARSE_BLOCK = 2048,
-    SPARSE_OUTPUTS = 64, /* floats of dy in a band; outputs whose sums are kept */
+    SPARSE_BLOCK = 2048, /* floats of dy in a band, and outputs whose sums are kept, where only maxima count */
+    SPARSE_OUTPUTS = 64,
     ITEMS_PER_UNIT = 4,
 };
 
@@ -58,21 +58,19 @@ static int rows_of(const stem *s, int places, int block, const rf_device_info *i
 
 static bool suits(const stem *s, const rf_problem *problem, const rf_device_info *info) {
     return s->v.groups == 1 && s->v.c <= MOST_CHANNELS && s->v.r * s->v.s * s->v.c <= MOST_TAPS &&
-           rf_indexable(problem, info) && (s->step == 1 || info->kind == RF_DEVICE_CPU);
+           rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL &&
+           (s->step == 1 || info->kind == RF_DEVICE_CPU);
 }
 
 static size_t bands_of(const rf_conv *v, int rows) {
     return (size_t)v->n * rf_ceil_div(v->oh, rows);
 }
 
-/* Work-items for `bands` bands of `rounds` rounds of loops each. */
-static size_t items_for(size_t bands, double rounds, const rf_device_info *info) {
-    double wanted = ITEMS_PER_UNIT * RF_MAX(info->compute_units, 1);
-    return (size_t)RF_MIN((double)bands,
-                          RF_MAX(wanted, ceil((double)bands * rounds / rf_family_rounds(info))));
+static size_t items_for(size_t bands, const rf_device_info *info) {
+    return RF_MIN(bands, ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1));
 }
 
-static const char *options_of(char options[128], const stem *s, const rf_device_info *info,
+static const char *options_of(char options[RF_OPTIONS], const stem *s, const rf_device_info *info,
                               const char *more) {
     const rf_conv *v = &s->v;
     return rf_family_options(options, RF_TILE, info, "-DC=%d -DR=%d -DS=%d -DSX=%d -DDX=%d -DACT=%d %s%s",
@@ -118,10 +116,7 @@ static forward_cut cut_forward(const stem *s, const rf_config *config, const rf_
     const rf_conv *v = &s->v;
     forward_cut c = {.sums = sums_of(s, info), .pixels = config->value[0]};
     c.rows = rows_of(s, RF_MAX(v->ow, c.pixels), INT32_MAX, info);
-    if (c.rows == 0) return c;
-    double tiles = (double)c.rows * rf_ceil_div(v->ow, c.pixels) * rf_ceil_div(v->k, c.sums * vector(info));
-    double rounds = band_floats(v, c.rows, v->ow) + tiles * (2.0 + v->r * (v->s + 1)) * s->step;
-    if (rounds <= rf_family_rounds(info) / 2) c.items = items_for(bands_of(v, c.rows), rounds * 2, info);
+    if (c.rows > 0) c.items = items_for(bands_of(v, c.rows), info);
     return c;
 }
 
@@ -133,7 +128,7 @@ static bool applicable_forward(const rf_problem *problem, const rf_device_info *
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
-    char options[128], more[64];
+    char options[RF_OPTIONS], more[64];
     stem s = stem_of(problem);
     forward_cut c = cut_forward(&s, config, info);
     snprintf(more, sizeof more, "-DROOM=%d -DSUMS=%d -DPIXELS=%d", ROOM, c.sums, c.pixels);
@@ -186,14 +181,7 @@ static filter_cut cut_filter(const stem *s, const rf_device_info *info) {
     int places = (int)rf_round_up((size_t)v->ow, (size_t)c.places);
     int block = c.sparse ? SPARSE_BLOCK * 4 / padded(v, info) : BLOCK;
     c.rows = rows_of(s, places, block, info);
-    if (c.rows == 0) return c;
-    double panels = (double)rf_ceil_div(v->k, RF_PANEL),
-           tiles = rf_ceil_div(v->r * row, c.taps_y * c.taps_x * v->c);
-    double band = (double)c.rows * places;
-    double rounds = band_floats(v, c.rows, places) +
-                    panels * (band + 4 * (tiles + 1) * (band / c.places + c.rows + v->r * row));
-    if (rounds <= rf_family_rounds(info) / 2)
-        c.partials.parts = (int)items_for(bands_of(v, c.rows), rounds * 2, info);
+    if (c.rows > 0) c.partials.parts = (int)items_for(bands_of(v, c.rows), info);
     return c;
 }
 
@@ -213,7 +201,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
     (void)config;
-    char options[128], more[64];
+    char options[RF_OPTIONS], more[64];
     stem s = stem_of(problem);
     filter_cut c = cut_filter(&s, info);
     rf_partials p = c.partials;

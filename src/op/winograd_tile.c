@@ -70,7 +70,7 @@ static int block_of(size_t tiles, int most, int step) {
 }
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
-static const char *options_of(char options[128], const rf_conv *v, const rf_config *config,
+static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const rf_config *config,
                               const rf_device_info *info) {
     return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d", v->r,
                              WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS]);
@@ -138,7 +138,7 @@ static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info,
 
 static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                         const rf_tensors *t, const rf_config *config, bool turned) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
     gather_cut g = cut_gather(&v, &s, turned, config, info);
@@ -249,7 +249,7 @@ static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *c
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
-    char options[128];
+    char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, false);
     filter_cut f = cut_filter(&v, &s, config, info);
