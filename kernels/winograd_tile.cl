@@ -75,9 +75,7 @@ INLINE float scaled(int point) {
 
 /* w [panel][tap][c][16] as u [panel][36][c][16]; turned by half a circle for backward data.  A task is one c.
  */
-KERNEL void weights(const __global float *w, int w_at, __global float *u, int u_at, int panels, int c,
-                    int turn) {
-    w += w_at;
+KERNEL void weights(const __global float *w, __global float *u, int u_at, int panels, int c, int turn) {
     u += u_at;
     FOR_TASKS(task, panels * c) {
         const int step = c * 16;
@@ -322,9 +320,8 @@ INLINE void accumulate_tiles(__global float *out, const __global float *v, const
  * panels from span * get_global_id(1) on.  A share has room for `pitch` channels, a multiple of ROWS.
  * The sums are [part][panel][36][shares * pitch][16] and, if there is a bias, [part][panels * 16] at bias_at. */
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *seen,
-                   __global float *work, int sums_at, int bias_at, int at, int scratch, int n, int h, int w,
-                   int c, int oh, int ow, int k, int pad, int block, int share, int pitch, int span,
-                   int act) {
+                   __global float *work, int bias_at, int at, int scratch, int n, int h, int w, int c, int oh,
+                   int ow, int k, int pad, int block, int share, int pitch, int span, int act) {
     maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, seen ? act : 0};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
@@ -338,7 +335,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         work + at + ((part * get_global_size(1) + get_global_id(1)) * shares + get_global_id(0)) * scratch;
     __global float *d = v + 36 * v_step, *copy = d + span * 36 * d_step;
     __global float *sums =
-        work + sums_at + (part * all_panels + first_panel) * panel_size + get_global_id(0) * pitch * 16;
+        work + (part * all_panels + first_panel) * panel_size + get_global_id(0) * pitch * 16;
     __global float *bias = 0;
     if (bias_at && get_global_id(0) == 0) {
         bias = work + bias_at + (part * all_panels + first_panel) * 16;
@@ -366,8 +363,8 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
 
 /* grad [panel][tap][c][16] from the sums of all parts.  A task is one c of one panel; the last are the
  * biases. */
-KERNEL void collapse(const __global float *work, __global float *grad, __global float *grad_bias, int sums_at,
-                     int bias_at, int parts, int c, int k, int share, int pitch) {
+KERNEL void collapse(const __global float *work, __global float *grad, __global float *grad_bias, int bias_at,
+                     int parts, int c, int k, int share, int pitch) {
     int panels = (k + 15) / 16, row = (c + share - 1) / share * pitch;
     size_t part_size = (size_t)panels * 36 * row * 16;
     FOR_TASKS(task, panels * c + (grad_bias ? panels : 0)) {
@@ -381,7 +378,7 @@ KERNEL void collapse(const __global float *work, __global float *grad, __global 
             }
             continue;
         }
-        const __global float *from = work + sums_at + (panel * 36 * row + l / share * pitch + l % share) * 16;
+        const __global float *from = work + (panel * 36 * row + l / share * pitch + l % share) * 16;
         for (int v = 0; v < 16; v += VEC) {
             floatv half_way[TAPS][6], powers[TAPS];
             EACH(j, 6) {

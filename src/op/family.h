@@ -12,7 +12,7 @@ typedef enum rf_family { RF_TILE, RF_GROUP } rf_family;
 int rf_family_vector(rf_family family, const rf_device_info *info);
 /* Work-items in a work-group: 1, or a power of two up to 256. */
 size_t rf_family_group(rf_family family, const rf_device_info *info);
-enum { RF_OPTIONS = 256 };
+enum { RF_OPTIONS = 256 }; /* characters that a kernel's options may take */
 /* Writes "-DVEC=8 -DITEMS=1 ..." and whatever `format` adds; returns options. */
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) RF_PRINTF(4, 5);

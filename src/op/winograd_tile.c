@@ -126,12 +126,12 @@ static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info,
                               const side *s, rf_buffer *w, rf_buffer *work, size_t u_at, bool turned,
                               const char *options) {
     size_t panels = rf_ceil_div(s->k, RF_PANEL), tasks = panels * s->c;
-    rf_launch_desc desc = {.program = "winograd_tile",
-                           .kernel = "weights",
-                           .options = options,
-                           .args = {RF_BUF(w), RF_I32(0), RF_BUF(work), RF_I32(u_at), RF_I32(panels),
-                                    RF_I32(s->c), RF_I32(turned)},
-                           .bytes = 4.0 * tasks * RF_PANEL * (POINTS + v->r * v->s)};
+    rf_launch_desc desc = {
+        .program = "winograd_tile",
+        .kernel = "weights",
+        .options = options,
+        .args = {RF_BUF(w), RF_BUF(work), RF_I32(u_at), RF_I32(panels), RF_I32(s->c), RF_I32(turned)},
+        .bytes = 4.0 * tasks * RF_PANEL * (POINTS + v->r * v->s)};
     rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * POINTS);
     return rf_emit(sequence, &desc);
 }
@@ -258,27 +258,39 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .program = "winograd_tile",
         .kernel = "filter",
         .options = options,
-        .args = {RF_BUF(t->x[0]),    RF_BUF(t->dy),     RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(t->work),    RF_I32(0),         RF_I32(v.bias ? f.bias_at : 0),
-                 RF_I32(f.at),       RF_I32(f.scratch), RF_I32(v.n),
-                 RF_I32(s.h),        RF_I32(s.w),       RF_I32(s.c),
-                 RF_I32(s.oh),       RF_I32(s.ow),      RF_I32(s.k),
-                 RF_PAIR_ARG(s.pad), RF_I32(f.block),   RF_I32(f.share),
-                 RF_I32(f.pitch),    RF_I32(f.span),    RF_I32(v.act)},
+        .args = {RF_BUF(t->x[0]),
+                 RF_BUF(t->dy),
+                 RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(t->work),
+                 RF_I32(v.bias ? f.bias_at : 0),
+                 RF_I32(f.at),
+                 RF_I32(f.scratch),
+                 RF_I32(v.n),
+                 RF_I32(s.h),
+                 RF_I32(s.w),
+                 RF_I32(s.c),
+                 RF_I32(s.oh),
+                 RF_I32(s.ow),
+                 RF_I32(s.k),
+                 RF_PAIR_ARG(s.pad),
+                 RF_I32(f.block),
+                 RF_I32(f.share),
+                 RF_I32(f.pitch),
+                 RF_I32(f.span),
+                 RF_I32(v.act)},
         .global = {f.shares, f.spans, f.parts},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k * (v.act ? 2 : 1)),
     };
     RF_TRY(rf_emit(sequence, &filter));
     size_t tasks = rf_ceil_div(v.k, RF_PANEL) * v.c;
-    rf_launch_desc collapse = {.program = "winograd_tile",
-                               .kernel = "collapse",
-                               .options = options,
-                               .args = {RF_BUF(t->work), RF_BUF(t->grad[0]),
-                                        RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(0), RF_I32(f.bias_at),
-                                        RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k), RF_I32(f.share),
-                                        RF_I32(f.pitch)},
-                               .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
+    rf_launch_desc collapse = {
+        .program = "winograd_tile",
+        .kernel = "collapse",
+        .options = options,
+        .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(f.bias_at),
+                 RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k), RF_I32(f.share), RF_I32(f.pitch)},
+        .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
     rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * POINTS * f.parts);
     return rf_emit(sequence, &collapse);
 }
