@@ -6,10 +6,14 @@
  * the lines of the next.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
  * with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes through registers: for each
  * vector of channels the weights are loaded once for the whole run. Everything else takes the plain path.
- * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
+ * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
+ *
+ * With -DSUMS, forward and backward_data sum what they write for batch norm (sums.clh); a block is what a work-item
+ * has. */
 #include "common.clh"
+#include "sums.clh"
 
-#define COLUMNS        128 /* whose reach is kept */
+#define COLUMNS 128 /* whose reach is kept */
 
 /* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step`
  * and `step` on. */
@@ -46,6 +50,8 @@ typedef struct {
     const __global float *w, *bias;
     int c, taps_x, act, accumulate;
     int pitch, next; /* of the map that is read: floats in a row; how many rows the next row adds */
+    __global float *out;
+    row_sums sums;
 } layer;
 
 /* A share `part` of `parts` of `floats` floats will soon be read, or written. */
@@ -56,8 +62,9 @@ INLINE void soon_written(__global float *p, int floats, int part, int parts) {
     for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_WRITTEN(p + i);
 }
 
-/* One pixel, from channel `begin` on, any number of taps. */
-INLINE void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin) {
+/* One pixel, from channel `begin` on, any number of taps; the sums have `before`. */
+INLINE void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin,
+                  int before) {
     from += y.at * l.pitch + x.at * l.c;
     const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c;
     for (int i = begin; i < l.c; i += VEC) {
@@ -71,6 +78,11 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
         sum = activate(sum, l.act);
         if (l.accumulate) sum += fetch(to + i, left);
         put(sum, to + i, left);
+        if (SUMS) {
+            tally t = tally_begin(l.sums, SUMS, i, left);
+            tally_add(&t, l.sums, SUMS, sum, (int)(to - l.out) + i, true, left);
+            tally_end(t, l.sums, SUMS, 1, before, i, left);
+        }
     }
 }
 
@@ -79,7 +91,8 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
  * row. */
 #define RUN(A, B)                                                                                            \
     INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
-                           int count, int advance, int gap, __global float *next_to, int next_floats) {      \
+                           int count, int advance, int gap, __global float *next_to, int next_floats,        \
+                           int before) {                                                                     \
         int step_y = y.step * l.pitch, step_x = x.step * l.c, parts = l.c / VEC;                             \
         const __global float *next = from + (y.at + y.step * (A - 1) + 1) * l.pitch;                         \
         from += y.at * l.pitch + x.at * l.c;                                                                 \
@@ -93,7 +106,10 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             if (next_to) {                                                                                   \
                 soon_read(next, l.next *l.pitch, i / VEC, parts);                                            \
                 soon_written(next_to, next_floats, i / VEC, parts);                                          \
+                if (SUMS == GRADIENT_SUMS)                                                                   \
+                    soon_read(l.sums.x + (next_to - l.out), next_floats, i / VEC, parts);                    \
             }                                                                                                \
+            tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
             for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
                 floatv row[A];                                                                               \
                 EACH(a, A) {                                                                                 \
@@ -104,7 +120,9 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
                 floatv sum = activate(row[0], l.act);                                                        \
                 if (l.accumulate) sum += LOAD(t);                                                            \
                 STORE(sum, t);                                                                               \
+                if (SUMS) tally_add(&sums, l.sums, SUMS, sum, (int)(t - l.out), j == 0, VEC);                \
             }                                                                                                \
+            if (SUMS) tally_end(sums, l.sums, SUMS, count, before, i, VEC);                                  \
         }                                                                                                    \
     }
 RUN(3, 3)
@@ -117,9 +135,9 @@ RUN(2, 1)
 RUN(1, 2)
 RUN(1, 1)
 
-/* One row of `width` pixels: run by run, of pixels `period` apart. */
+/* One row of `width` pixels: run by run, of pixels `period` apart; the sums have `before`. */
 INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns,
-                   int width, int period) {
+                   int width, int period, int before) {
     int whole = l.c / VEC * VEC;
     for (int phase = 0; phase < period; ++phase)
         for (int j = phase; j < width;) {
@@ -135,7 +153,7 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
             switch (SHAPE(y.count, x.count)) {
 #define CASE(A, B)                                                                                           \
     case SHAPE(A, B):                                                                                        \
-        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, next, width *l.c);                    \
+        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, next, width *l.c, before);            \
         break;
                 CASE(3, 3)
                 CASE(3, 2)
@@ -151,16 +169,19 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
             }
             if (begin < l.c)
                 for (int e = 0; e < count; ++e)
-                    pixel(from, t + e * period * l.c, l, y, columns[j + e * period], begin);
+                    pixel(from, t + e * period * l.c, l, y, columns[j + e * period], begin, before + e);
             j += count * period;
+            before += count;
         }
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-        int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
-        int act) {
-    layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride)};
+        int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation, int act,
+        SUMS_PARAMS) {
+    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, c, (int)get_global_id(0));
+    layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride), y, s};
+    int before = 0;
     for (int first = 0; first < ow; first += COLUMNS) {
         int count = min(COLUMNS, ow - first);
         reach columns[COLUMNS];
@@ -168,15 +189,20 @@ forward(const __global float *x, const __global float *w, const __global float *
             columns[j] = reach_forward(first + j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
         FOR_TASKS(row, n * oh) {
             reach r = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-            row_of(x + row / oh * h * width * c, y + (row * ow + first) * c, l, r, columns, count, 1);
+            row_of(x + row / oh * h * width * c, y + (row * ow + first) * c, l, r, columns, count, 1, before);
+            before += count;
         }
     }
+    if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
-              int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate) {
-    layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1};
+              int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate,
+              SUMS_PARAMS) {
+    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, c, (int)get_global_id(0));
+    layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1, dx, s};
+    int before = 0;
     for (int first = 0; first < width; first += COLUMNS) {
         int count = min(COLUMNS, width - first);
         reach columns[COLUMNS];
@@ -185,9 +211,11 @@ backward_data(const __global float *dy, const __global float *w, __global float 
         FOR_TASKS(row, n * h) {
             reach r = reach_backward(row % h, oh, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
             row_of(dy + row / h * oh * ow * c, dx + (row * width + first) * c, l, r, columns, count,
-                   X_OF(stride));
+                   X_OF(stride), before);
+            before += count;
         }
     }
+    if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
 /* The rows that the next row of dy will need, asked for in the longest run of a row; NULL: another run. */

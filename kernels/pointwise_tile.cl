@@ -4,7 +4,8 @@
  * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
  * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough
  * to stay in the cache while all its outputs pass, WIDTH vectors at a time and REST at the end; one tile
- * where all weights fit the first cache: y is then written as it lies.
+ * where all weights fit the first cache: y is then written as it lies.  With -DSUMS it sums its tiles for
+ * batch norm (sums.clh); a block of rows is what a work-item has.
  *
  * filter: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
  * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
@@ -12,8 +13,9 @@
  * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
  * Between blocks the sums lie in `out`; conv_pack.cl adds the parts. */
 #include "common.clh"
+#include "sums.clh"
 
-#define WIDE           (16 / VEC) /* vectors in a panel */
+#define WIDE (16 / VEC) /* vectors in a panel */
 
 /* Where vector u of the outputs lies in a row of weights, or of their gradient. */
 INLINE size_t vector_at(int u, size_t panel_size) {
@@ -21,12 +23,28 @@ INLINE size_t vector_at(int u, size_t panel_size) {
 }
 
 #ifdef PIXELS
-/* `count` rows of y, up to PIXELS, for N vectors of outputs from u on. */
+#if SUMS
+/* Sums of the rows of a tile, `before` of which its work-item has summed up. */
+#define SUM_UP(N)                                                                                            \
+    EACH(v, N) {                                                                                             \
+        const int o = (u + v) * VEC, left = k - o;                                                           \
+        tally t = tally_begin(s, SUMS, o, left);                                                             \
+        EACH(q, PIXELS) if (q < count) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, left);   \
+        tally_end(t, s, SUMS, count, before, o, left);                                                       \
+    }
+#else
+#define SUM_UP(N)
+#endif
+
+/* `count` rows of y, up to PIXELS, from `row` on, for N vectors of outputs from u on. */
 #define TILE(N)                                                                                              \
     INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
-                         __global float *y, int c, int k, int u, int act, int accumulate, int count) {       \
+                         __global float *y, int c, int k, int u, int act, int accumulate, int row,           \
+                         int count, row_sums s, int before) {                                                \
         const __global float *from[PIXELS], *weights[N];                                                     \
         floatv sum[PIXELS][N];                                                                               \
+        x += row * c;                                                                                        \
+        y += row * k;                                                                                        \
         EACH(q, PIXELS) from[q] = x + min(q, count - 1) * c;                                                 \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
@@ -37,8 +55,11 @@ INLINE size_t vector_at(int u, size_t panel_size) {
         if (u == 0)                                                                                          \
             for (int l = 0; l < PIXELS * c; l += LINE) SOON_READ(x + 2 * PIXELS * c + l);                    \
         EACH(q, PIXELS)                                                                                      \
-        EACH(v, (N * VEC + LINE - 1) / LINE)                                                                 \
-        SOON_WRITTEN(y + (q + 2 * PIXELS) * k + u * VEC + v * LINE);                                         \
+        EACH(v, (N * VEC + LINE - 1) / LINE) {                                                               \
+            const int next = (q + 2 * PIXELS) * k + u * VEC + v * LINE;                                      \
+            SOON_WRITTEN(y + next);                                                                          \
+            if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + row * k + next);                                      \
+        }                                                                                                    \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
@@ -54,11 +75,12 @@ INLINE size_t vector_at(int u, size_t panel_size) {
                 EACH(q, PIXELS) if (q < count) STORE(sum[q][v], to + q * k);                                 \
             } else                                                                                           \
                 EACH(q, PIXELS) if (q < count) {                                                             \
-                    floatv value = activate(sum[q][v], act);                                                 \
-                    if (accumulate) value += fetch(to + q * k, left);                                        \
-                    put(value, to + q * k, left);                                                            \
+                    sum[q][v] = activate(sum[q][v], act);                                                    \
+                    if (accumulate) sum[q][v] += fetch(to + q * k, left);                                    \
+                    put(sum[q][v], to + q * k, left);                                                        \
                 }                                                                                            \
         }                                                                                                    \
+        SUM_UP(N)                                                                                            \
     }
 TILE(1)
 TILE(2)
@@ -69,19 +91,25 @@ TILE(3)
     {                                                                                                        \
         int p = begin;                                                                                       \
         for (; p + PIXELS <= end; p += PIXELS)                                                               \
-            PASTE(tile_, N)(x + p * c, w, bias, y + p * k, c, k, u, act, accumulate, PIXELS);                \
-        if (p < end) PASTE(tile_, N)(x + p * c, w, bias, y + p * k, c, k, u, act, accumulate, end - p);      \
+            PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, PIXELS, s, p - first);               \
+        if (p < end) PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, end - p, s, p - first);     \
     }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-       int x_at, int w_at, int rows, int c, int k, int act, int accumulate, int tiles, int block) {
+       int x_at, int w_at, int rows, int c, int k, int act, int accumulate, int tiles, int block,
+       SUMS_PARAMS) {
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH;
     int u_begin = all * get_global_id(1) / get_global_size(1) * WIDTH;
     int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
     int first = (int)get_global_id(0) * tiles * PIXELS, last = min(first + tiles * PIXELS, rows);
+    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, k, (int)get_global_id(0));
     x += x_at;
     w += w_at;
+#if SUMS
+    if (get_global_id(1) == 0)
+        sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), last - first);
+#endif
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
         for (; u + WIDTH <= u_end; u += WIDTH) ROWS(WIDTH)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "op/sums.h"
+
 typedef struct differ {
     const rf_lowered *graph;
     const rf_model *model;
@@ -102,8 +104,10 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .y = -1,
                     .dy = -1,
                     .saved = d->saved[k],
-                    .work = -1};
+                    .work = -1,
+                    .sums_from = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
+    for (int i = 0; i < RF_MAX_SUMS; i++) step.sums[i] = -1;
     return step;
 }
 
@@ -224,6 +228,49 @@ static rf_status derive(differ *d) {
     return RF_OK;
 }
 
+static bool writes(const rf_step *step, int tensor) {
+    for (int i = 0; i < step->problem.inputs; i++)
+        if (step->dx[i] == tensor) return true;
+    return step->direction == RF_FORWARD && step->y == tensor;
+}
+
+/* The step before `taker` that completes the tensor; NULL where it cannot make sums of it. */
+static rf_step *maker_of(rf_steps *s, const rf_step *taker, int tensor) {
+    rf_step *maker = s->steps + (taker - s->steps) - 1;
+    while (maker >= s->steps && !writes(maker, tensor)) maker--;
+    if (maker < s->steps || maker->choice_count == 0 || maker->choices[0].solver->sums == NULL) return NULL;
+    if (maker->direction == RF_BACKWARD_DATA && maker->dx[0] != tensor) return NULL;
+    return maker->direction == RF_BACKWARD_PARAMS ? NULL : maker;
+}
+
+/* Lets the steps that complete what a batch norm reads make the sums of it. */
+static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
+    for (int i = 0; i < s->count; i++) {
+        rf_step *taker = &s->steps[i];
+        const bool forward = taker->direction == RF_FORWARD;
+        if (!taker->problem.op->takes_sums || taker->direction == RF_BACKWARD_DATA ||
+            taker->choice_count == 0)
+            continue;
+        rf_step *maker = maker_of(s, taker, forward ? taker->x[0] : taker->dy);
+        if (maker == NULL || maker->problem.sums.blocks > 0) continue; /* it makes one set */
+        const rf_choice *choice = &maker->choices[0];
+        const int blocks = choice->solver->sums(&maker->problem, info, &choice->config);
+        if (blocks == 0) continue;
+        const int partial = new_tensor(s, rf_sums_floats(blocks, taker->problem.x[0].c) * sizeof(float));
+        if (partial < 0) return RF_E_MEMORY;
+        taker->sums_from = (int)(maker - s->steps);
+        taker->sums[RF_SUMS_PARTIAL] = maker->sums[RF_SUMS_PARTIAL] = partial;
+        taker->problem.sums.blocks = maker->problem.sums.blocks = blocks;
+        maker->problem.sums.act = taker->problem.act;
+        touch(s, partial, taker->sums_from), touch(s, partial, i);
+        if (forward) continue;
+        maker->sums[RF_SUMS_X] = taker->x[0];
+        maker->sums[RF_SUMS_Y] = rf_sums_by_y(&taker->problem) ? taker->y : -1;
+        maker->sums[RF_SUMS_SAVED] = taker->saved;
+    }
+    return RF_OK;
+}
+
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
                           rf_device *device, const rf_tuning *tuning) {
     size_t n = (size_t)lowered->count;
@@ -240,6 +287,8 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
         d.first_use != NULL && d.trained != NULL)
         status = derive(&d);
+    if (status == RF_OK && training && rf_fusion_wanted(device))
+        status = link_sums(d.steps, rf_device_describe(device));
     if (status == RF_OK)
         *out = d.steps;
     else

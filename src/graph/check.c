@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/check_sums.h"
 #include "graph/choose.h"
 #include "graph/sequence.h"
 
@@ -32,6 +33,7 @@ typedef struct check {
 /* The sample as the solver's direction finds it. */
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
+    RF_TRY(rf_check_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
         rf_sample_run(c->before, (rf_direction)direction);
     return RF_OK;
@@ -68,7 +70,7 @@ static rf_status upload(rf_buffer **out, rf_device *device, const float *data, s
 
 static rf_status run_solver(check *c) {
     const rf_device_info *info = rf_device_describe(c->device);
-    const rf_problem *problem = &c->sample->problem;
+    const rf_problem *problem = &c->before->problem;
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t)
         if (rf_sample_access(c->before, c->solver->direction, t) != RF_ABSENT)
             RF_TRY(upload(&c->buffer[t], c->device, c->before->data[t], c->before->count[t]));
@@ -169,8 +171,26 @@ static rf_status find_padding(float **out, const rf_param_spec *spec) {
     return failed ? RF_E_MEMORY : RF_OK;
 }
 
+/* The sums against those of what the solver has written. */
+static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
+    const bool forward = c->solver->direction == RF_FORWARD;
+    const size_t count = forward ? c->before->counts.y : c->before->counts.dx[0];
+    float expected = 0, got = 0, *map = rf_alloc(count, sizeof *map);
+    size_t channel = 0;
+    if (map == NULL) return RF_E_MEMORY;
+    rf_status status = rf_buffer_read(forward ? c->tensors.y : c->tensors.dx[0], 0, map, count * sizeof *map);
+    if (status == RF_OK && !c->sample->poisoned) {
+        const double error =
+            rf_check_sums_compare(c->before, c->solver->direction, map, partial, &expected, &got, &channel);
+        if (error > c->result->worst) note(c, tensor, channel, error, expected, got);
+    }
+    free(map);
+    return status;
+}
+
 static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
-    const bool is_work = c->buffer[tensor] == c->tensors.work;
+    const bool is_work = c->buffer[tensor] == c->tensors.work,
+               is_sums = c->buffer[tensor] == c->tensors.sums[RF_SUMS_PARTIAL];
     const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
     float *got = rf_alloc(count + CANARY_WORDS, sizeof *got), *weights = NULL;
     rf_status status = got != NULL ? find_padding(&weights, rf_sample_spec(c->sample, tensor)) : RF_E_MEMORY;
@@ -180,7 +200,9 @@ static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
     for (size_t i = count; i < count + CANARY_WORDS; ++i)
         if (bits_of(got[i]) != canary) trouble(c, tensor, "is written past its end");
     if (is_work) goto done;
-    if (access == RF_READ)
+    if (is_sums)
+        status = compare_sums(c, tensor, got);
+    else if (access == RF_READ)
         compare_bits(c, tensor, c->before->data[tensor], got, count, 0, "is written, and may only be read");
     else if (c->sample->problem.op->saved_bits && c->buffer[tensor] == c->tensors.saved)
         compare_bits(c, tensor, c->after->data[tensor], got, count,

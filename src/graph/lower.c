@@ -151,11 +151,13 @@ static void count_uses(lowering *l) {
     l->uses[l->desc->model->output - 1]++; /* the caller may read the scores */
 }
 
-static void fuse(lowering *l) {
+bool rf_fusion_wanted(const rf_device *device) {
     const char *off = getenv("RANGEFINDER_FUSION");
-    if (rf_device_describe(l->desc->device)->kind == RF_DEVICE_REFERENCE ||
-        (off != NULL && strcmp(off, "0") == 0))
-        return;
+    return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE && (off == NULL || strcmp(off, "0") != 0);
+}
+
+static void fuse(lowering *l) {
+    if (!rf_fusion_wanted(l->desc->device)) return;
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);

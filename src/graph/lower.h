@@ -30,6 +30,8 @@ typedef struct rf_lower_desc {
         *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;
 
+/* False on the reference, and with $RANGEFINDER_FUSION=0. */
+bool rf_fusion_wanted(const rf_device *device);
 rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc);
 void rf_lowered_free(rf_lowered *lowered);
 

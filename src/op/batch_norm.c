@@ -38,7 +38,7 @@ static int states(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]) {
 }
 
 static size_t saved(const rf_problem *problem) {
-    return 4 * (size_t)problem->x[0].c;
+    return RF_BN_SAVED * (size_t)problem->x[0].c;
 }
 
 static bool fuses(const rf_problem *problem, rf_act act, bool residual) {
@@ -165,6 +165,10 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
     const int64_t pixels = (int64_t)rf_shape_pixels(problem->x[0]);
     const float *mean = problem->training ? a->saved : a->state[RF_BN_RUNNING_MEAN];
     if (problem->training) batch_statistics(problem, a, a->saved, a->saved + C);
+    for (int c = 0; c < C && problem->training; ++c) {
+        a->saved[4 * C + c] = a->saved[C + c] * a->param[RF_BN_WEIGHT][c];
+        a->saved[5 * C + c] = a->param[RF_BN_BIAS][c];
+    }
 #pragma omp parallel for
     for (int block = 0; block < BLOCKS; ++block)
         for (int first = 0; first < C; first += CHANNELS)
@@ -266,6 +270,7 @@ const rf_op rf_op_batch_norm = {
     .inputs_min = 1,
     .inputs_max = 2,
     .x_in_backward = true,
+    .takes_sums = true,
     .in_place = true,
     .attrs = attrs,
     .infer = infer,

@@ -1,10 +1,10 @@
-/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient. */
-#include <math.h>
-
+/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Where the step
+ * before has made the sums (op/sums.h), they are not made again. */
 #include "op/batch_norm.h"
 #include "op/family.h"
+#include "op/sums.h"
 
-enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_RUN = 8, MAX_COLUMNS = 64 };
+enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_ROWS = 8, MAX_COLUMNS = 64 };
 
 static size_t channels(const rf_problem *problem) {
     return (size_t)problem->x[0].c;
@@ -28,22 +28,17 @@ static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_f
         return RF_MAX(
             RF_MIN(RF_MAX(RF_MIN(count / RUN_FLOATS, units * 2), count / BLOCK_FLOATS), rows(problem)), 1);
     const size_t wide = columns(problem, info), lines = rf_family_group(RF_GROUP, info) / wide;
-    const size_t most = rf_ceil_div(rows(problem), lines * GROUP_RUN);
+    const size_t most = rf_ceil_div(rows(problem), lines * GROUP_ROWS);
     return RF_MAX(RF_MIN(most, units * 8 / rf_ceil_div(channels(problem), wide)), 1);
 }
 
+/* The partial sums; at inference what `apply` needs of the channels. */
 static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
-    return RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP)) * 2 * channels(problem) *
+    const size_t most = RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP));
+    return (problem->training ? rf_sums_floats((int)most, (int)channels(problem))
+                              : RF_BN_SAVED * channels(problem)) *
            sizeof(float);
-}
-
-/* NaN: no limit; comparisons with it are false. */
-static float low(rf_act act) {
-    return act == RF_ACT_NONE ? NAN : 0;
-}
-static float high(rf_act act) {
-    return act == RF_ACT_RELU6 ? 6 : NAN;
 }
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -84,17 +79,31 @@ static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, family, desc, passes);
 }
 
+/* The sums of x (or dy), into how many blocks they were cut, and where they lie. */
+typedef struct partial {
+    rf_buffer *at;
+    size_t blocks;
+} partial;
+
+static partial partial_of(const rf_problem *problem, const rf_device_info *info, const rf_tensors *t,
+                          rf_family family) {
+    if (problem->sums.blocks > 0) return (partial){t->sums[RF_SUMS_PARTIAL], (size_t)problem->sums.blocks};
+    return (partial){t->work, blocks(problem, info, family)};
+}
+
 static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *problem,
                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    rf_launch_desc sums = {.kernel = "statistics",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->work), RF_I32(rows(problem)),
-                                    RF_I32(channels(problem)), RF_I32(GROUP_RUN)}};
+    const partial p = partial_of(problem, info, t, family);
+    rf_launch_desc sums = {
+        .kernel = "statistics",
+        .args = {RF_BUF(t->x[0]), RF_BUF(p.at), RF_I32(rows(problem)), RF_I32(channels(problem))}};
     rf_launch_desc merge = {.kernel = "merge",
-                            .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
-                                     RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(rows(problem)),
-                                     RF_I32(channels(problem)), RF_I32(blocks(problem, info, family)),
-                                     RF_F32(problem->attrs.eps), RF_F32(problem->attrs.momentum)}};
-    RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
+                            .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]),
+                                     RF_BUF(t->param[RF_BN_BIAS]), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
+                                     RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(channels(problem)),
+                                     RF_I32(p.blocks), RF_F32(problem->attrs.eps),
+                                     RF_F32(problem->attrs.momentum)}};
+    if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
     return emit_channels(sequence, problem, info, family, &merge);
 }
 
@@ -102,7 +111,9 @@ static rf_status running_statistics(rf_sequence *sequence, const rf_problem *pro
                                     const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "running",
                            .args = {RF_BUF(t->state[RF_BN_RUNNING_MEAN]), RF_BUF(t->state[RF_BN_RUNNING_VAR]),
-                                    RF_BUF(t->work), RF_I32(channels(problem)), RF_F32(problem->attrs.eps)}};
+                                    RF_BUF(t->work), RF_BUF(t->param[RF_BN_WEIGHT]),
+                                    RF_BUF(t->param[RF_BN_BIAS]), RF_I32(channels(problem)),
+                                    RF_F32(problem->attrs.eps)}};
     return emit_channels(sequence, problem, info, family, &desc);
 }
 
@@ -111,51 +122,48 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     const bool residual = problem->inputs > 1;
     rf_launch_desc apply = {.kernel = "apply",
                             .args = {RF_BUF(t->x[0]), RF_BUF(residual ? t->x[1] : NULL), RF_BUF(t->y),
-                                     RF_BUF(problem->training ? t->saved : t->work),
-                                     RF_BUF(t->param[RF_BN_WEIGHT]), RF_BUF(t->param[RF_BN_BIAS]),
-                                     RF_I32(rows(problem)), RF_I32(channels(problem)),
-                                     RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+                                     RF_BUF(problem->training ? t->saved : t->work), RF_I32(rows(problem)),
+                                     RF_I32(channels(problem)), RF_F32(rf_act_low(problem->act)),
+                                     RF_F32(rf_act_high(problem->act))}};
     RF_TRY((problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
-/* By what the gradients tell what act let pass: y, or, where no residual was added, x with the bias. */
-typedef struct seen {
-    rf_buffer *y, *bias;
-} seen;
-
-static seen seen_of(const rf_problem *problem, const rf_tensors *t) {
-    if (problem->act == RF_ACT_NONE) return (seen){NULL, NULL};
-    return problem->inputs > 1 ? (seen){t->y, NULL} : (seen){NULL, t->param[RF_BN_BIAS]};
+/* What the gradients tell from what act let pass; NULL: from x. */
+static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
+    return rf_sums_by_y(problem) ? t->y : NULL;
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, rf_family family) {
-    const seen s = seen_of(problem, t);
+    const partial p = partial_of(problem, info, t, family);
+    const rf_tensors own = {.sums = {[RF_SUMS_PARTIAL] = p.at,
+                                     [RF_SUMS_X] = t->x[0],
+                                     [RF_SUMS_Y] = seen(problem, t),
+                                     [RF_SUMS_SAVED] = t->saved}};
     rf_launch_desc sums = {.kernel = "gradient_sums",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(s.y), RF_BUF(t->dy), RF_BUF(t->saved),
-                                    RF_BUF(t->param[RF_BN_WEIGHT]), RF_BUF(s.bias), RF_BUF(t->work),
-                                    RF_I32(rows(problem)), RF_I32(channels(problem)), RF_I32(GROUP_RUN),
-                                    RF_F32(low(problem->act)), RF_F32(high(problem->act))}};
+                           .args = {RF_BUF(t->dy), RF_I32(rows(problem)), RF_I32(channels(problem))}};
+    rf_sums_args(&sums, &own, problem->act);
     rf_launch_desc fold = {.kernel = "fold",
-                           .args = {RF_BUF(t->work), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
+                           .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
-                                    RF_I32(blocks(problem, info, family))}};
-    RF_TRY(emit_sums(sequence, problem, info, family, &sums, s.y ? 3 : 2));
+                                    RF_I32(p.blocks)}};
+    if (problem->sums.blocks == 0)
+        RF_TRY(emit_sums(sequence, problem, info, family, &sums, seen(problem, t) ? 3 : 2));
     return emit_channels(sequence, problem, info, family, &fold);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     const bool *need = problem->need_dx, *add = problem->accumulate;
-    const seen s = seen_of(problem, t);
-    rf_launch_desc desc = {
-        .kernel = "gradient",
-        .args = {RF_BUF(t->x[0]), RF_BUF(s.y), RF_BUF(t->dy), RF_BUF(need[0] ? t->dx[0] : NULL),
-                 RF_BUF(need[1] ? t->dx[1] : NULL), RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]),
-                 RF_BUF(s.bias), RF_I32(rows(problem)), RF_I32(channels(problem)), RF_F32(low(problem->act)),
-                 RF_F32(high(problem->act)), RF_I32(add[0]), RF_I32(add[1])}};
-    double passes = 1 + (s.y != NULL) + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
+    rf_buffer *y = seen(problem, t);
+    rf_launch_desc desc = {.kernel = "gradient",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(y), RF_BUF(t->dy),
+                                    RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
+                                    RF_BUF(t->saved), RF_I32(rows(problem)), RF_I32(channels(problem)),
+                                    RF_F32(rf_act_low(problem->act)), RF_F32(rf_act_high(problem->act)),
+                                    RF_I32(add[0]), RF_I32(add[1])}};
+    double passes = 1 + (y != NULL) + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "op/sums.h"
+
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     return v.groups > 1 && v.groups == v.c && v.k == v.c && rf_indexable(problem, info);
@@ -17,16 +19,20 @@ static double floats_moved(const rf_conv *v) {
     return (double)v->n * v->c * ((double)v->h * v->w + v->oh * v->ow);
 }
 
+/* Work-items take runs of `rows` rows of `width` pixels each. */
+static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info *info, int rows, int width) {
+    const size_t cost = rf_family_rounds(info) < HUGE_VAL ? (size_t)v->r * (v->s + 2) + 4 : 4;
+    rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)width * v->c * cost);
+}
+
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      rf_launch_desc *desc, int rows, int row_floats) {
+                      rf_launch_desc *desc, int sums) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
-    desc->options = rf_family_options(options, RF_TILE, info, "%s", "");
+    desc->options = rf_family_options(options, RF_TILE, info, "-DSUMS=%d", sums);
     desc->flops = rf_conv_flops(problem);
     desc->bytes = 4.0 * floats_moved(&v);
-    size_t cost = rf_family_rounds(info) < HUGE_VAL ? (size_t)v.r * (v.s + 2) + 4 : 4;
-    if (!desc->global[0]) rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)row_floats * cost);
     return rf_emit(sequence, desc);
 }
 
@@ -37,7 +43,9 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), GEOMETRY(v), RF_I32(v.act)}};
-    return emit(sequence, problem, info, &desc, v.n * v.oh, v.ow * v.c);
+    spread(&desc, &v, info, v.n * v.oh, v.ow);
+    rf_sums_args(&desc, t, problem->sums.act);
+    return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_FORWARD));
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -49,7 +57,26 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_launch_desc desc = {.kernel = "backward_data",
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     GEOMETRY(v), RF_I32(problem->accumulate[0])}};
-    return emit(sequence, problem, info, &desc, v.n * v.h, v.w * v.c);
+    spread(&desc, &v, info, v.n * v.h, v.w);
+    rf_sums_args(&desc, t, problem->sums.act);
+    return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_BACKWARD_DATA));
+}
+
+/* A block of sums is what a work-item writes. */
+static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_launch_desc desc = {.kernel = NULL};
+    spread(&desc, &v, info, v.n * v.oh, v.ow);
+    return (int)desc.global[0];
+}
+
+static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_launch_desc desc = {.kernel = NULL};
+    spread(&desc, &v, info, v.n * v.h, v.w);
+    return (int)desc.global[0];
 }
 
 /* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
@@ -80,7 +107,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
                                     RF_I32(p.at), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.size + p.biases)},
                            .global = {p.parts}};
-    RF_TRY(emit(sequence, problem, info, &desc, 0, 0));
+    RF_TRY(emit(sequence, problem, info, &desc, 0));
     return rf_emit_reduce(sequence, info, RF_TILE, &v, t, &p);
 }
 
@@ -92,7 +119,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .applicable = applicable,                                                                \
                     __VA_ARGS__}
 const rf_solver rf_depthwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .prepare = forward),
+    SOLVER(RF_FORWARD, .sums = forward_sums, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .prepare = backward_data),
+    SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .sums = backward_sums, .prepare = backward_data),
 };

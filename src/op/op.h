@@ -90,6 +90,13 @@ typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF
 extern const char
     *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
 
+/* Sums over the pixels of a map, by channel, which the batch norm that reads it needs: the step that writes the
+ * map can make them while its numbers are at hand (op/sums.h). */
+typedef struct rf_sums {
+    int blocks; /* of pixels, each with sums of its own; 0: nobody asks */
+    rf_act act; /* batch norm's: what of dy it let pass */
+} rf_sums;
+
 typedef struct rf_op rf_op;
 
 /* One node of a plan, without its memory: all that shape inference, solver choice and kernels need. */
@@ -103,6 +110,7 @@ typedef struct rf_problem {
     bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
     uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
+    rf_sums sums;                   /* made by this step, or made for it */
 } rf_problem;
 
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
@@ -130,11 +138,12 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
  * scratch of the solver. rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same
- * buffers. */
+ * buffers.  sums: see op/sums.h; there where problem->sums.blocks > 0. */
+enum { RF_SUMS_PARTIAL, RF_SUMS_X, RF_SUMS_Y, RF_SUMS_SAVED, RF_MAX_SUMS };
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
-            state[RF_MAX_STATES], saved, work, rng;                                                          \
+            state[RF_MAX_STATES], saved, work, rng, sums[RF_MAX_SUMS];                                       \
     }
 typedef rf_buffer *rf_device_tensor;
 typedef float *rf_host_tensor;
@@ -176,6 +185,9 @@ typedef struct rf_solver {
                    const rf_device_info *info); /* defaults; or NULL */
     size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,
                         const rf_config *config); /* bytes */
+    int (*sums)(
+        const rf_problem *problem, const rf_device_info *info,
+        const rf_config *config); /* of what it writes, y or dx[0]: the blocks; 0 or NULL: it cannot */
     rf_status (*prepare)(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *tensors, const rf_config *config);
 } rf_solver;
@@ -203,6 +215,7 @@ struct rf_op {
     int label_input; /* index+1 of the input that holds int32 class labels; 0: none */
     bool is_loss;    /* y is one number: the mean loss of the batch */
     bool x_in_backward, y_in_backward;
+    bool takes_sums; /* of x[0] in forward, of dy in backward_params */
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
     bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "op/sums.h"
+
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     return v.groups == 1 && v.r * v.s == 1 && v.stride.y == 1 && v.stride.x == 1 && !v.pad.y && !v.pad.x &&
@@ -45,32 +47,55 @@ typedef struct gather {
 /* Caches of a core, in floats, of which a part is left to what streams by. */
 enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
 
-static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
-                             const rf_device_info *info) {
-    char options[RF_OPTIONS];
-    const int pixels = config->value[LINES], width = config->value[WIDTH];
-    const double wanted = 8.0 * info->compute_units;
-    double tiles = ceil((double)g->rows / pixels), x_floats = (double)g->rows * g->c;
-    int vectors = (int)rf_ceil_div((size_t)g->k, vector(info)), all = (vectors + width - 1) / width;
-    double w_floats = (double)g->c * g->k;
+/* Ranges of rows, each of `share` tiles, by ranges of outputs. */
+typedef struct row_cut {
+    int share;
+    size_t rows, outputs;
+} row_cut;
+
+static row_cut cut_of(int rows, int k, const rf_config *config, const rf_device_info *info) {
+    const double wanted = 8.0 * info->compute_units, tiles = ceil((double)rows / config->value[LINES]);
+    const double all = ceil((double)rf_ceil_div((size_t)k, vector(info)) / config->value[WIDTH]);
     /* Each range of rows reads the weights anew, each range of outputs x. */
-    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
+    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * rows / k))));
     double groups = RF_MIN(all, ceil(wanted / blocks));
     blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
-    int share = (int)ceil(tiles / blocks);
-    int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
+    const int share = (int)ceil(tiles / blocks);
+    return (row_cut){share, (size_t)ceil(tiles / share), (size_t)groups};
+}
+
+static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
+                             const rf_device_info *info, const rf_problem *problem, rf_direction direction,
+                             const rf_tensors *t) {
+    char options[RF_OPTIONS];
+    const int pixels = config->value[LINES], width = config->value[WIDTH];
+    const int vectors = (int)rf_ceil_div((size_t)g->k, vector(info));
+    const double w_floats = (double)g->c * g->k;
+    const row_cut cut = cut_of(g->rows, g->k, config, info);
+    const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
-        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d", pixels,
-                                     width, vectors % width),
+        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DSUMS=%d",
+                                     pixels, width, vectors % width, rf_sums_which(problem, direction)),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
                  RF_I32(g->rows), RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate),
-                 RF_I32(share), RF_I32(block)},
-        .global = {(size_t)ceil(tiles / share), (size_t)groups},
+                 RF_I32(cut.share), RF_I32(block)},
+        .global = {cut.rows, cut.outputs},
         .flops = 2.0 * g->rows * g->c * g->k,
-        .bytes = 4.0 * (x_floats + (double)g->rows * g->k * (1 + g->accumulate) + w_floats)};
+        .bytes = 4.0 * ((double)g->rows * (g->c + (double)g->k * (1 + g->accumulate)) + w_floats)};
+    rf_sums_args(&desc, t, problem->sums.act);
     return rf_emit(sequence, &desc);
+}
+
+static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    return (int)cut_of(v.n * v.h * v.w, v.k, config, info).rows;
+}
+
+static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    return (int)cut_of(v.n * v.h * v.w, v.c, config, info).rows;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -84,7 +109,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                 .c = v.c,
                 .k = v.k,
                 .act = v.act};
-    return emit_gather(sequence, &g, config, info);
+    return emit_gather(sequence, &g, config, info, problem, RF_FORWARD, t);
 }
 
 /* Work: the transposed weights, then dy before a fused activation. */
@@ -113,7 +138,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                 .c = v.k,
                 .k = v.c,
                 .accumulate = problem->accumulate[0]};
-    return emit_gather(sequence, &g, config, info);
+    return emit_gather(sequence, &g, config, info, problem, RF_BACKWARD_DATA, t);
 }
 
 /* ---- the gradients of weights and bias ---- */
@@ -194,9 +219,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .applicable = applicable,                                                                \
                     __VA_ARGS__}
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .prepare = forward),
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = forward_sums,
+           .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
-           .workspace = backward_data_work, .prepare = backward_data),
+           .workspace = backward_data_work, .sums = backward_sums, .prepare = backward_data),
 };

@@ -1,0 +1,26 @@
+/* The sums that batch norm needs of a map, made by the step that writes the map (kernels/sums.clh):
+ *   forward        of y: mean and the squares' sum
+ *   backward_data  of dx[0], which is batch norm's dy: sum g and sum g * (x - mean), where g is what act let pass
+ * Its tensors: sums[RF_SUMS_PARTIAL], of rf_sums_floats; and for the latter batch norm's x, its y where a residual was
+ * added before act (else NULL), and its saved. */
+#ifndef RF_OP_SUMS_H
+#define RF_OP_SUMS_H
+
+#include "op/op.h"
+
+/* Floats of the partial sums. */
+size_t rf_sums_floats(int blocks, int channels);
+/* Of the kernels: -DSUMS. */
+int rf_sums_which(const rf_problem *problem, rf_direction direction);
+/* Whether batch norm tells what act let pass from its y; else it does from x. */
+static inline bool rf_sums_by_y(const rf_problem *batch_norm) {
+    return batch_norm->act != RF_ACT_NONE && batch_norm->inputs > 1;
+}
+/* Appends the arguments SUMS_PARAMS. */
+void rf_sums_args(rf_launch_desc *desc, const rf_tensors *tensors, rf_act act);
+
+/* act's limits for the kernels; NaN: none, since comparisons with it are false. */
+float rf_act_low(rf_act act);
+float rf_act_high(rf_act act);
+
+#endif
