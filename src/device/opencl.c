@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- errors ---- */
 
@@ -230,13 +231,32 @@ static rf_status profile(rf_device *device, bool on) {
 
 /* ---- memory ---- */
 
+/* Large pages for a large buffer of a processor: kernels walk many maps at once, and the pages of 4 KiB that they would
+ * touch are more than a core can keep the addresses of.  A hint: nothing fails without it. */
+static void ask_for_large_pages(rf_buffer *buffer) {
+#ifdef MADV_HUGEPAGE
+    enum { LARGE_PAGE = 2 << 20 };
+    cl_command_queue queue = rf_opencl_of(buffer->device)->queue;
+    if (buffer->device->info.kind != RF_DEVICE_CPU || buffer->bytes < 2 * LARGE_PAGE) return;
+    char *memory = clEnqueueMapBuffer(queue, buffer->handle, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0,
+                                      buffer->bytes, 0, NULL, NULL, NULL);
+    if (memory == NULL) return;
+    const size_t skip = rf_round_up((uintptr_t)memory, LARGE_PAGE) - (uintptr_t)memory;
+    madvise(memory + skip, (buffer->bytes - skip) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    clEnqueueUnmapMemObject(queue, buffer->handle, memory, 0, NULL, NULL);
+#endif
+}
+
 static rf_status alloc(rf_buffer *buffer) {
     const rf_device_info *info = &buffer->device->info;
     cl_mem_flags flags = CL_MEM_READ_WRITE | (info->host_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
     cl_int error;
     buffer->handle =
         clCreateBuffer(rf_opencl_of(buffer->device)->context, flags, RF_MAX(buffer->bytes, 4), NULL, &error);
-    if (buffer->handle != NULL) return RF_OK;
+    if (buffer->handle != NULL) {
+        ask_for_large_pages(buffer);
+        return RF_OK;
+    }
     rf_status status = rf_opencl_fail(
         error,
         "%s: a buffer of %.1f MB (the device has %zu MB and gives up to %zu MB at once) could not be had",
