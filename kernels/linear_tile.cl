@@ -8,10 +8,13 @@
  *          those of the whole panel.
  * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
  *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a column
- *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient. */
+ *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient.
+ *
+ * WHOLE is 1 where c is a multiple of the columns of a task, and the last two have K for k: half the code for the
+ * compiler. */
 #include "common.clh"
 
-#define WIDE           (16 / VEC) /* vectors in a panel */
+#define WIDE (16 / VEC) /* vectors in a panel */
 
 /* to[j][i] = from[i][j], 4x4. */
 INLINE void transpose_4x4(float4 a, float4 b, float4 c, float4 d, float *to, int step) {
@@ -53,7 +56,7 @@ INLINE void data_tile(const __global float *dy, const float *w, __global float *
         return;
     }
     for (int i = 0; i < 2 * ROWS; ++i) { /* not unrolled: little code for what is rare */
-        const int q = i / 2, v = i % 2, rest = left - v * VEC;
+        const int q = i / 2, v = i % 2, rest = WHOLE ? VEC : left - v * VEC;
         __global float *to = dx + (row + q) * c + v * VEC;
         if (rest > 0 && row + q < n) put(accumulate ? sum[q][v] + fetch(to, rest) : sum[q][v], to, rest);
     }
@@ -64,18 +67,19 @@ KERNEL void data(const __global float *dy, const __global float *w, __global flo
                  int accumulate) {
     float weights[MOST_K * COLUMNS];
     FOR_TASKS(task, (c + COLUMNS - 1) / COLUMNS) {
-        const int at = task * COLUMNS, count = min(COLUMNS, c - at);
+        const int at = task * COLUMNS, count = WHOLE ? COLUMNS : min(COLUMNS, c - at);
         gather_weights(weights, w + at * 16, k, c, count);
         for (int row = 0; row < n; row += ROWS)
             for (int i = 0; i < count; i += 2 * VEC)
-                data_tile(dy, weights + i, dx + at + i, row, n, c, k, count - i, accumulate);
+                data_tile(dy, weights + i, dx + at + i, row, n, c, k, WHOLE ? 2 * VEC : count - i,
+                          accumulate);
     }
 }
 #else
 
 /* A task is ROWS rows. */
 KERNEL void forward(const __global float *x, const __global float *w, const __global float *bias,
-                    __global float *y, int n, int c, int k, int act) {
+                    __global float *y, int n, int c, int act) {
     FOR_TASKS(task, (n + ROWS - 1) / ROWS) {
         const __global float *from[ROWS];
         floatv sum[ROWS][WIDE];
@@ -90,13 +94,13 @@ KERNEL void forward(const __global float *x, const __global float *w, const __gl
             }
         }
         for (int i = 0; i < ROWS * WIDE; ++i) {
-            const int row = task * ROWS + i / WIDE, o = i % WIDE * VEC, left = k - o;
+            const int row = task * ROWS + i / WIDE, o = i % WIDE * VEC, left = K - o;
             if (row >= n || left <= 0) continue;
             floatv value = sum[i / WIDE][i % WIDE];
             if (bias) value += fetch(bias + o, left);
             if (act) value = value <= 0.0f ? (floatv)0.0f : value;
             if (act == 2) value = value >= 6.0f ? (floatv)6.0f : value;
-            put(value, y + row * k + o, left);
+            put(value, y + row * K + o, left);
         }
     }
 }
@@ -104,35 +108,35 @@ KERNEL void forward(const __global float *x, const __global float *w, const __gl
 /* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last are the last
  * again, and not kept. */
 INLINE void filter_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end,
-                        int c, int k, int first, int left) {
+                        int c, int first, int left) {
     floatv sum[OUTPUTS][2];
     EACH(l, OUTPUTS) EACH(v, 2) sum[l][v] = LOAD(sums + min(first + l, 15) * 2 * VEC + v * VEC);
     for (int row = begin; row < end; ++row) {
-        const __global float *from = x + row * c, *d = dy + row * k;
+        const __global float *from = x + row * c, *d = dy + row * K;
         const floatv a = fetch(from, left), b = left > VEC ? fetch(from + VEC, left - VEC) : (floatv)0.0f;
         EACH(l, OUTPUTS) {
-            const floatv one = d[min(first + l, k - 1)];
+            const floatv one = d[min(first + l, K - 1)];
             sum[l][0] += a * one;
             sum[l][1] += b * one;
         }
     }
-    EACH(l, OUTPUTS) if (first + l < k) EACH(v, 2) STORE(sum[l][v], sums + (first + l) * 2 * VEC + v * VEC);
+    EACH(l, OUTPUTS) if (first + l < K) EACH(v, 2) STORE(sum[l][v], sums + (first + l) * 2 * VEC + v * VEC);
 }
 
 /* A task is 2 vectors of columns. */
 KERNEL void filter(const __global float *x, const __global float *dy, __global float *grad,
-                   __global float *grad_bias, int n, int c, int k, int block) {
+                   __global float *grad_bias, int n, int c, int block) {
     float sums[16 * 2 * VEC], rows[2 * VEC * 16];
     FOR_TASKS(task, (c + 2 * VEC - 1) / (2 * VEC)) {
         const int at = task * 2 * VEC, left = min(2 * VEC, c - at);
         for (int i = 0; i < 16 * 2; ++i) STORE((floatv)0.0f, sums + i * VEC);
         for (int begin = 0; begin < n; begin += block)
-            for (int first = 0; first < k; first += OUTPUTS) {
+            for (int first = 0; first < K; first += OUTPUTS) {
                 const int end = min(begin + block, n);
-                if (left == 2 * VEC)
-                    filter_tile(sums, x + at, dy, begin, end, c, k, first, 2 * VEC);
+                if (WHOLE || left == 2 * VEC)
+                    filter_tile(sums, x + at, dy, begin, end, c, first, 2 * VEC);
                 else
-                    filter_tile(sums, x + at, dy, begin, end, c, k, first, left);
+                    filter_tile(sums, x + at, dy, begin, end, c, first, left);
             }
         for (int l = 0; l < 16; l += 4)
             for (int i = 0; i < 2 * VEC; i += 4) {
@@ -142,10 +146,10 @@ KERNEL void filter(const __global float *x, const __global float *dy, __global f
             }
         for (int i = 0; i < left * 16; i += VEC) STORE(LOAD(rows + i), grad + at * 16 + i);
         if (task > 0 || !grad_bias) continue;
-        for (int l = 0; l < k; l += VEC) {
+        for (int l = 0; l < K; l += VEC) {
             floatv sum = 0.0f;
-            for (int row = 0; row < n; ++row) sum += fetch(dy + row * k + l, k - l);
-            put(sum, grad_bias + l, k - l);
+            for (int row = 0; row < n; ++row) sum += fetch(dy + row * K + l, K - l);
+            put(sum, grad_bias + l, K - l);
         }
     }
 }

@@ -3,7 +3,7 @@
  * cross_rows: of row r, with logp = x - max - log sum exp(x - max), class weights w and label smoothing s,
  *     the term is -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], and the weight w[label].
  * square_rows: of row r, the term is sum_c (x[c] - [c == label])^2, and the weight C.
- * reduce: y = sum of terms / sum of weights, in a fixed order.
+ * reduce: y = sum of terms / sum of weights, in a fixed order; a single work-item of the two above does it, too.
  * cross_gradient, square_gradient: dx, element by element; both scale with dy, one number on the device.
  *
  * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights
@@ -63,42 +63,6 @@ INLINE float row_total(const __global float *row, int C, float top) {
     return total;
 }
 
-KERNEL void cross_rows(const __global float *x, const __global int *labels,
-                       const __global float *class_weights, __global float *rows, __global float *saved,
-                       int N, int C, float smoothing) {
-    FOR_TASKS(r, N) {
-        const __global float *row = x + r * C;
-        const int label = labels[r];
-        const float top = row_top(row, C), log_total = log(row_total(row, C, top));
-        float smooth = 0.0f;
-        if (smoothing > 0.0f)
-            for (int c = 0; c < C; ++c) smooth -= class_weights[c] * (row[c] - top - log_total);
-        const bool valid = label >= 0 && label < C;
-        const float weight = valid ? class_weights[label] : NAN;
-        const float likely = valid ? -weight * (row[label] - top - log_total) : NAN;
-        rows[r] = (1.0f - smoothing) * likely + smoothing / (float)C * smooth;
-        rows[N + r] = weight;
-        if (saved) {
-            saved[r] = top;
-            saved[N + r] = log_total;
-        }
-    }
-}
-
-KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows, int N,
-                        int C) {
-    FOR_TASKS(r, N) {
-        const int label = labels[r];
-        float total = 0.0f;
-        for (int c = 0; c < C; ++c) {
-            const float d = x[r * C + c] - (c == label ? 1.0f : 0.0f);
-            total += d * d;
-        }
-        rows[r] = label >= 0 && label < C ? total : NAN;
-        rows[N + r] = (float)C;
-    }
-}
-
 #ifdef GROUP
 /* The sum of ITEMS numbers, one of each work-item, in a fixed order; every work-item gets it. */
 INLINE float group_sum(float value, __local float *scratch) {
@@ -121,12 +85,11 @@ INLINE float group_sum(float value, __local float *scratch) {
 #define FIRST        0
 #define STEP         1
 #define TOTAL(value) (value)
-#define SCRATCH
+#define SCRATCH      __local float *scratch = 0;
 #endif
 
-KERNEL void reduce(const __global float *rows, const __global float *class_weights, __global float *y,
-                   __global float *totals, int N, int C) {
-    SCRATCH
+INLINE void reduce_rows(const __global float *rows, const __global float *class_weights, __global float *y,
+                        __global float *totals, int N, int C, __local float *scratch) {
     float terms = 0.0f, weights = 0.0f, classes = 0.0f;
     for (int r = FIRST; r < N; r += STEP) {
         terms += rows[r];
@@ -143,6 +106,58 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
         totals[2 * N] = weights;
         totals[2 * N + 1] = classes;
     }
+}
+
+KERNEL void reduce(const __global float *rows, const __global float *class_weights, __global float *y,
+                   __global float *totals, int N, int C) {
+    SCRATCH
+    reduce_rows(rows, class_weights, y, totals, N, C, scratch);
+}
+
+/* A work-item that has all the rows is given y, and adds them up as well: a launch less. */
+#ifdef GROUP
+#define REDUCE_ALONE(class_weights, totals)
+#else
+#define REDUCE_ALONE(class_weights, totals)                                                                  \
+    if (y) reduce_rows(rows, class_weights, y, totals, N, C, 0)
+#endif
+
+KERNEL void cross_rows(const __global float *x, const __global int *labels,
+                       const __global float *class_weights, __global float *rows, __global float *saved,
+                       __global float *y, int N, int C, float smoothing) {
+    FOR_TASKS(r, N) {
+        const __global float *row = x + r * C;
+        const int label = labels[r];
+        const float top = row_top(row, C), log_total = log(row_total(row, C, top));
+        float smooth = 0.0f;
+        if (smoothing > 0.0f)
+            for (int c = 0; c < C; ++c) smooth -= class_weights[c] * (row[c] - top - log_total);
+        const bool valid = label >= 0 && label < C;
+        const float weight = valid ? class_weights[label] : NAN;
+        const float likely = valid ? -weight * (row[label] - top - log_total) : NAN;
+        rows[r] = (1.0f - smoothing) * likely + smoothing / (float)C * smooth;
+        rows[N + r] = weight;
+        if (saved) {
+            saved[r] = top;
+            saved[N + r] = log_total;
+        }
+    }
+    REDUCE_ALONE(class_weights, saved);
+}
+
+KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows,
+                        __global float *y, int N, int C) {
+    FOR_TASKS(r, N) {
+        const int label = labels[r];
+        float total = 0.0f;
+        for (int c = 0; c < C; ++c) {
+            const float d = x[r * C + c] - (c == label ? 1.0f : 0.0f);
+            total += d * d;
+        }
+        rows[r] = label >= 0 && label < C ? total : NAN;
+        rows[N + r] = (float)C;
+    }
+    REDUCE_ALONE(0, 0);
 }
 
 INLINE void cross_gradient_at(const __global float *x, const __global int *labels,

@@ -4,7 +4,7 @@
  *
  * A task is a band: `rows` rows of outputs of one image.  The rows of x that it reads are copied, with the
  * zeros of the padding, into private memory (`band`, in the first level of the cache), so that nothing inside
- * asks for borders.  x is (n,h,width,C), y and dy are (n,oh,ow,k), w is [panel of 16 outputs][tap][16], a tap
+ * asks for borders.  x is (n,h,width,C), y and dy are (n,oh,ow,K), w is [panel of 16 outputs][tap][16], a tap
  * being (r, s, c).
  *
  * forward   PIXELS neighbouring outputs by SUMS vectors of VEC output channels in registers, all taps
@@ -18,12 +18,24 @@
  * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
  * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
  *
- * Options: C channels of x, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
+ * Options: C channels of x, K of y, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
  * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
 #include "common.clh"
 
 #define TAPS (R * S * C)
 #define WIDE (16 / VEC) /* vectors in a panel */
+
+/* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are whole: half the code for the
+ * compiler. */
+#ifdef PIXELS
+#define ALL_WHOLE (K % (SUMS * VEC) == 0)
+#elif defined(SPARSE)
+#define ALL_WHOLE (K % VEC == 0)
+#define K_PADDED  ((K + VEC - 1) / VEC * VEC)
+#else
+#define ALL_WHOLE (K % 16 == 0)
+#endif
+#define LEFT(o) (ALL_WHOLE ? VEC : K - (o))
 
 /* Rows and columns of outputs, by those of the convolution, and the other way round. */
 #ifdef POOL
@@ -125,8 +137,8 @@ INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __globa
 /* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
  * `below` from one row of outputs to the next. */
 INLINE void tile(__global float *to, __global uchar *index, const float *from,
-                 const __global float *const w[SUMS], const floatv shift[SUMS], int row, int below, int k,
-                 int o, int count) {
+                 const __global float *const w[SUMS], const floatv shift[SUMS], int row, int below, int o,
+                 int count) {
     floatv sum[PIXELS][SUMS];
     EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
     for (int r = 0, tap = 0; r < R; ++r, from += row)
@@ -138,12 +150,12 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
 #endif
 #ifdef POOL
 #define PUT(q, left)                                                                                         \
-    put_window(sum, (q)*4, v, to + (q)*k + v * VEC, index ? index + (q)*k + v * VEC : 0, left)
+    put_window(sum, (q)*4, v, to + (q)*K + v * VEC, index ? index + (q)*K + v * VEC : 0, left)
 #else
-#define PUT(q, left) put(activate(sum[q][v], ACT), to + (q)*k + v * VEC, left)
+#define PUT(q, left) put(activate(sum[q][v], ACT), to + (q)*K + v * VEC, left)
 #endif
     EACH(v, SUMS) {
-        int left = k - o - v * VEC;
+        int left = LEFT(o + v * VEC);
         if (left >= VEC && count >= STEP)
             EACH(q, STEP) PUT(q, VEC);
         else if (left > 0)
@@ -154,7 +166,7 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
 }
 
 KERNEL void forward(const __global float *x, const __global float *weights, const __global float *bias,
-                    __global float *y, __global uchar *index, int n, int h, int width, int oh, int ow, int k,
+                    __global float *y, __global uchar *index, int n, int h, int width, int oh, int ow,
                     int stride_y, int dilation_y, int pad, int rows) {
     float band[ROOM];
     layout at = layout_of(max(ow, PIXELS), width, X_OF(pad));
@@ -166,20 +178,20 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
         for (int i = 0; i < HALF(min(rows, oh - oy)); ++i) {
             const float *row = band + i * TWICE(below);
-            int line = (image * lines + HALF(oy) + i) * columns * k;
-            for (int o = 0; o < k; o += SUMS * VEC) {
+            int line = (image * lines + HALF(oy) + i) * columns * K;
+            for (int o = 0; o < K; o += SUMS * VEC) {
                 const __global float *w[SUMS];
                 floatv shift[SUMS];
                 EACH(v, SUMS) {
-                    int first = o + v * VEC, left = k - first;
+                    int first = o + v * VEC, left = LEFT(first);
                     if (left <= 0) first = 0; /* no such output */
                     w[v] = weights + first / 16 * TAPS * 16 + first % 16;
                     shift[v] = bias && left > 0 ? fetch(bias + first, left) : (floatv)0.0f;
                 }
                 for (int j = 0; j < columns; j += STEP) {
-                    int begin = max(min(j, columns - STEP), 0), to = line + begin * k + o;
+                    int begin = max(min(j, columns - STEP), 0), to = line + begin * K + o;
                     tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
-                         dilation_y * at.pitch, below, k, o, columns - begin);
+                         dilation_y * at.pitch, below, o, columns - begin);
                 }
             }
         }
@@ -225,7 +237,7 @@ INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float
 
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
                    const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
-                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
                    int dilation_y, int pad, int rows) {
     float band[ROOM + 2 * VEC], value[BLOCK + K_PADDED];
     ushort place[BLOCK + K_PADDED];
@@ -238,11 +250,11 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     for (int i = 0; i < K_PADDED * R * VECTORS; ++i) sums[i] = 0.0f;
     FOR_TASKS(task, n * bands) {
         int image = task / bands, oy = task % bands * rows, lines = HALF(min(rows, oh - oy));
-        int count = lines * HALF(ow), from = (image * HALF(oh) + HALF(oy)) * HALF(ow) * k;
+        int count = lines * HALF(ow), from = (image * HALF(oh) + HALF(oy)) * HALF(ow) * K;
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
         for (int i = 0, w = 0; i < lines; ++i)
-            for (int j = 0; j < HALF(ow); ++j, ++w, from += k) EACH(v, K_PADDED / VEC) {
-                    int o = v * VEC, to = w * K_PADDED + o, left = k - o;
+            for (int j = 0; j < HALF(ow); ++j, ++w, from += K) EACH(v, K_PADDED / VEC) {
+                    int o = v * VEC, to = w * K_PADDED + o, left = LEFT(o);
                     floatv d = before_act(dy + from + o, y + from + o, left, ACT);
                     intv winner = places_of(index + from + o, left);
                     bias[v] += d;
@@ -255,20 +267,20 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         if (count % 2)
             for (int o = 0; o < K_PADDED; ++o)
                 value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
-        for (int o = 0; o < k; ++o)
+        for (int o = 0; o < K; ++o)
             sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
     }
     out += out_at + (size_t)part * part_size;
-    for (int o = 0; o < (k + 15) / 16 * 16; ++o)
+    for (int o = 0; o < (K + 15) / 16 * 16; ++o)
         for (int r = 0; r < R; ++r) {
             float part_of_row[VECTORS * VEC];
             EACH(v, VECTORS)
-            STORE(o < k ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
+            STORE(o < K ? sums[(o * R + r) * VECTORS + v] : (floatv)0.0f, part_of_row + v * VEC);
             for (int s = 0; s < S * C; ++s)
                 out[(o / 16 * TAPS + r * S * C + s) * 16 + o % 16] = part_of_row[s];
         }
     if (out_bias) EACH(v, K_PADDED / VEC) {
-            int left = k - v * VEC;
+            int left = LEFT(v * VEC);
             if (left > 0) put(bias[v], out_bias + bias_at + (size_t)part * part_size + v * VEC, left);
         }
 }
@@ -334,7 +346,7 @@ INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, 
 
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
                    const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
-                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int k, int stride_y,
+                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
                    int dilation_y, int pad, int rows) {
     float band[ROOM];
     floatv d[BLOCK * WIDE];
@@ -349,27 +361,27 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     FOR_TASKS(task, n * bands) {
         int image = task / bands, oy = task % bands * rows, count = min(rows, oh - oy);
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
-        for (int o = 0; o < k; o += 16) {
+        for (int o = 0; o < K; o += 16) {
             __global float *panel = out + o * TAPS;
             floatv bias[WIDE];
             EACH(v, WIDE) bias[v] = 0.0f;
             for (int i = 0; i < HALF(count); ++i) {
-                int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * k + o;
-                for (int j = 0; j < HALF(ow); ++j, from += k) EACH(v, WIDE) {
-                        int at = from + v * VEC, left = k - o - v * VEC;
+                int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * K + o;
+                for (int j = 0; j < HALF(ow); ++j, from += K) EACH(v, WIDE) {
+                        int at = from + v * VEC, left = LEFT(o + v * VEC);
                         floatv value = before_act(dy + at, y + at, left, ACT);
                         spread(d + v, value, index + at, i, j, places, left);
                         bias[v] += value;
                     }
             }
             if (out_bias) EACH(v, WIDE) {
-                    int left = k - o - v * VEC;
+                    int left = LEFT(o + v * VEC);
                     if (left > 0)
                         put(fresh ? bias[v] : bias[v] + fetch(out_bias + o + v * VEC, left),
                             out_bias + o + v * VEC, left);
                 }
             for (int v = 0; v < WIDE; ++v) {
-                int left = k - o - v * VEC, r = 0;
+                int left = LEFT(o + v * VEC), r = 0;
                 if (left <= 0) {
                     if (fresh)
                         for (int t = 0; t < TAPS; ++t) STORE((floatv)0.0f, panel + t * 16 + v * VEC);

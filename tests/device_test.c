@@ -309,6 +309,16 @@ static void a_kernel_gets_every_kind_of_argument(void **state) {
     rf_kernel_free(kernel);
 }
 
+/* PoCL builds with kernels/builtins.clh at first, which has few. */
+static void a_kernel_may_call_any_function(void **state) {
+    (void)state;
+    if (kernels_are_refused()) return;
+    rf_kernel *kernel;
+    write_kernel("any.cl", "__kernel void any_function(__global float *x) { x[0] = hypot(x[0], x[1]); }\n");
+    assert_ok(rf_kernel_create(&kernel, device, "any", "any_function", ""));
+    rf_kernel_free(kernel);
+}
+
 static void launches_have_three_dimensions(void **state) {
     (void)state;
     if (kernels_are_refused()) return;
@@ -534,6 +544,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_map_sees_and_changes_the_memory),
         cmocka_unit_test(transfers_can_be_begun_and_waited_for),
         cmocka_unit_test(a_kernel_gets_every_kind_of_argument),
+        cmocka_unit_test(a_kernel_may_call_any_function),
         cmocka_unit_test(launches_have_three_dimensions),
         cmocka_unit_test(a_group_that_does_not_fit_is_an_error),
         cmocka_unit_test(profiling_times_a_launch),

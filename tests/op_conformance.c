@@ -2,8 +2,11 @@
  * differences, and every solver against the reference.  Nobody writes a test for a new op: its cases are the
  * test.
  *
- *   op_conformance [--quick] [OP...]   --quick leaves out the cases marked `large` (as $RANGEFINDER_QUICK
- * does) op_conformance --inputs            prints the inputs of the small cases, for tools/fixtures/ops.py */
+ *   op_conformance [--quick] [--defaults] [OP...]
+ *       --quick leaves out the cases marked `large` (as $RANGEFINDER_QUICK does), --defaults all values of tunables
+ *       but those that are taken where nothing was tuned
+ *   op_conformance --inputs
+ *       prints the inputs of the small cases, for tools/fixtures/ops.py */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,10 +20,10 @@
 #include "graph/check.h"
 #include "graph/sequence.h"
 
-enum { MAX_OPS = 256, FIXTURE_FLOATS = 1500, DIFFERENCES = 24 };
+enum { MAX_OPS = 256, MAX_SOLVERS = 64, FIXTURE_FLOATS = 1500, DIFFERENCES = 24 };
 
 static rf_device *device;
-static bool quick;
+static bool quick, defaults;
 
 /* One failure, said at once; the test fails at its end. */
 #define COMPLAIN(count, ...) (++*(count), print_error("  " __VA_ARGS__), print_error("\n"))
@@ -401,12 +404,16 @@ static void reference_gradients_are_derivatives(void **state) {
 
 /* ---- solvers ---- */
 
+static bool applies(const rf_solver *solver, const rf_case *c, const rf_problem *problem) {
+    return (solver->direction == RF_FORWARD || !c->inference) &&
+           (!solver->applicable || solver->applicable(problem, rf_device_describe(device)));
+}
+
 static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
                       const rf_config *config, const char *how, int *failures) {
     const rf_problem *p = &sample->problem;
     rf_check_result result;
     char text[192];
-    if (solver->applicable && !solver->applicable(p, rf_device_describe(device))) return;
     const rf_status status = rf_check_sample(&result, device, sample, solver, config);
     if (status != RF_OK)
         COMPLAIN(failures, "%s %s %s '%s'%s: %s", p->op->name, rf_direction_names[solver->direction],
@@ -419,21 +426,40 @@ static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver
                       rf_direction_names[solver->direction], solver->name, c->label, how, result.worst);
 }
 
-/* Every value of every tunable, one at a time. */
-static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
+/* The cases that `solver` takes, of those that try values of tunables. */
+static int cases_of(const rf_op *op, const rf_solver *solver) {
+    int count = 0;
+    for (const rf_case *c = op->cases; c->label; ++c) {
+        rf_problem problem;
+        cleanly(rf_problem_from_case(&problem, op, c), c->label);
+        count += !c->large && applies(solver, c, &problem);
+    }
+    return count;
+}
+
+/* Each value is a program to compile: case number `turn` of the solver's tries two of each tunable's, or as many
+ * as it takes that all are tried by some case, with the others as they are where nothing was tuned. */
+static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_solver *solver, int turn,
                            int *failures) {
-    for (int i = 0; solver->tunables && i < RF_MAX_TUNABLES && solver->tunables[i].name; ++i)
-        for (int k = 0; k < 8 && solver->tunables[i].values[k]; ++k) {
+    const int cases = cases_of(sample->problem.op, solver);
+    for (int i = 0; solver->tunables && i < RF_MAX_TUNABLES && solver->tunables[i].name; ++i) {
+        const int *values = solver->tunables[i].values;
+        int count = 0;
+        while (count < (int)RF_COUNT(solver->tunables[i].values) && values[count]) ++count;
+        const int some = RF_MIN(RF_MAX(2, (count + cases - 1) / cases), count);
+        for (int k = 0; k < some; ++k) {
             rf_config config;
             char how[64];
             rf_solver_defaults(&config, solver, &sample->problem, rf_device_describe(device));
-            config.value[i] = solver->tunables[i].values[k];
+            config.value[i] = values[(turn * some + k) % count];
             snprintf(how, sizeof how, " %s=%d", solver->tunables[i].name, config.value[i]);
             check_one(c, sample, solver, &config, how, failures);
         }
+    }
 }
 
-static void check_case(const rf_op *op, const rf_case *c, int *failures) {
+/* turns: of each solver, the cases that have tried its tunables. */
+static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failures) {
     static const struct {
         const char *how;
         rf_sample_options options;
@@ -445,10 +471,11 @@ static void check_case(const rf_op *op, const rf_case *c, int *failures) {
         rf_case as = *c;
         as.accumulate ^= ways[w].other_accumulate;
         rf_sample *sample = sample_of(op, &as, &ways[w].options);
-        for (const rf_solver *const *s = op->solvers; s && *s; ++s) {
-            if ((*s)->direction != RF_FORWARD && c->inference) continue;
-            check_one(c, sample, *s, NULL, ways[w].how, failures);
-            if (w == 0 && !c->large) check_tunables(c, sample, *s, failures);
+        for (int s = 0; op->solvers && op->solvers[s]; ++s) {
+            const rf_solver *solver = op->solvers[s];
+            if (!applies(solver, c, &sample->problem)) continue;
+            check_one(c, sample, solver, NULL, ways[w].how, failures);
+            if (w == 0 && !c->large && !defaults) check_tunables(c, sample, solver, turns[s]++, failures);
         }
         rf_sample_free(sample);
     }
@@ -456,10 +483,12 @@ static void check_case(const rf_op *op, const rf_case *c, int *failures) {
 
 static void solvers_agree_with_the_reference(void **state) {
     const rf_op *op = *state;
-    int failures = 0;
+    int failures = 0, turns[MAX_SOLVERS] = {0}, solvers = 0;
+    while (op->solvers && op->solvers[solvers]) ++solvers;
+    assert_in_range(solvers, 0, MAX_SOLVERS);
     if (rf_device_describe(device)->kind == RF_DEVICE_REFERENCE) return; /* it has none; main says so */
     for (const rf_case *c = op->cases; c->label; ++c)
-        if (!(c->large && quick)) check_case(op, c, &failures);
+        if (!(c->large && quick)) check_case(op, c, turns, &failures);
     assert_int_equal(failures, 0);
 }
 
@@ -533,7 +562,10 @@ int main(int argc, char **argv) {
     static struct CMUnitTest tests[MAX_OPS * RF_COUNT(kinds) + 1];
     size_t count = 0;
     quick = getenv("RANGEFINDER_QUICK") != NULL;
-    for (int i = 1; i < argc; ++i) quick |= !strcmp(argv[i], "--quick");
+    for (int i = 1; i < argc; ++i) {
+        quick |= !strcmp(argv[i], "--quick");
+        defaults |= !strcmp(argv[i], "--defaults");
+    }
     if (argc > 1 && !strcmp(argv[1], "--inputs")) {
         print_inputs();
         return 0;

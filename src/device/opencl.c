@@ -206,6 +206,7 @@ static rf_status open_opencl(rf_device *device, void *id) {
     cl_int error;
     cl->id = id;
     cl->has_fma = (device_number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) != 0;
+    cl->own_builtins = device->info.kind == RF_DEVICE_CPU && rf_opencl_is_pocl(&device->info);
     cl->context = clCreateContext(NULL, 1, &cl->id, NULL, NULL, &error);
     rf_status status = cl->context != NULL ? make_queue(device, false)
                                            : rf_opencl_fail(error, "%s: cannot be opened", device->info.name);

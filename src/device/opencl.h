@@ -13,6 +13,7 @@ typedef struct rf_opencl {
     cl_context context;
     cl_command_queue queue;
     bool has_fma;        /* single precision, in hardware */
+    bool own_builtins;   /* programs are built with kernels/builtins.clh for the compiler's own header */
     bool compiler_stuck; /* a build passed its time limit: its thread may still hold the compiler's locks */
     rf_program *programs;
 } rf_opencl;
@@ -39,8 +40,11 @@ rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const
 void rf_program_distrust(rf_opencl *cl, cl_program program);
 void rf_program_free_all(rf_opencl *cl);
 
-/* The text of kernels/<name>.cl with its #includes put in (program_source.c). */
-rf_status rf_program_source(rf_str *out, const char *name);
+/* The text of kernels/<name>.cl with its #includes put in, and behind the file `first` unless that is NULL
+ * (program_source.c). */
+rf_status rf_program_source(rf_str *out, const char *first, const char *name);
+/* PoCL keeps what it compiles in a cache of its own, and reads Clang's header of built-in functions. */
+bool rf_opencl_is_pocl(const rf_device_info *info);
 
 /* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
  * NULL then. With `binary`, fetches that too; NULL if the driver gives none: free(*binary).  what: for

@@ -47,9 +47,9 @@ static rf_cache_key key_of(const rf_device_info *info, const char *source, const
 }
 
 /* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a
- * program a second time, used or not: twice the time of a first run.  An empty file says that it was built
+ * program a second time, used or not: twice the time of a first run.  There an empty file says that it was built
  * before. */
-static bool driver_caches(const rf_device_info *info) {
+bool rf_opencl_is_pocl(const rf_device_info *info) {
     return strstr(info->platform, "Portable Computing Language") != NULL;
 }
 
@@ -96,7 +96,7 @@ static void tell_of_compiling(rf_device *device) {
 static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_cache_key key = p->key = key_of(&device->info, source, options);
-    bool keep = !driver_caches(&device->info);
+    bool keep = !rf_opencl_is_pocl(&device->info);
     void *binary = NULL;
     size_t length = 0;
     bool known = rf_program_cache_load(&binary, &length, &key);
@@ -125,20 +125,31 @@ static void log_program(const rf_program *p) {
     fclose(file);
 }
 
-static rf_status build(rf_program *p, rf_device *device) {
+static rf_status build_with(rf_program *p, rf_device *device, bool own_builtins) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_str source = {0};
+    char *options = rf_format("-cl-std=CL1.2%s%s%s%s", cl->has_fma ? "" : " -DRF_NO_FMA",
+                              own_builtins ? " -D_OPENCL_H_" : "", p->options[0] ? " " : "", p->options);
+    rf_status status = options != NULL
+                           ? rf_program_source(&source, own_builtins ? "builtins.clh" : NULL, p->name)
+                           : RF_E_MEMORY;
+    if (status == RF_OK) status = build_best(p, device, source.data, options);
+    rf_str_free(&source);
+    free(options);
+    return status;
+}
+
+static rf_status build(rf_program *p, rf_device *device) {
+    rf_opencl *cl = rf_opencl_of(device);
     log_program(p);
     if (cl->compiler_stuck)
         return rf_fail(RF_E_DEVICE,
                        "%s.cl was not built: the device's compiler is still busy with another program",
                        p->name);
-    char *options = rf_format("-cl-std=CL1.2%s%s%s", cl->has_fma ? "" : " -DRF_NO_FMA",
-                              p->options[0] ? " " : "", p->options);
-    rf_status status = options != NULL ? rf_program_source(&source, p->name) : RF_E_MEMORY;
-    if (status == RF_OK) status = build_best(p, device, source.data, options);
-    rf_str_free(&source);
-    free(options);
+    rf_status status = build_with(p, device, cl->own_builtins);
+    if (status != RF_E_DEVICE || !cl->own_builtins || cl->compiler_stuck) return status;
+    status = build_with(p, device, false);
+    if (status == RF_OK) cl->own_builtins = false; /* another Clang, or kernels that call other functions */
     return status;
 }
 

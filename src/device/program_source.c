@@ -97,11 +97,12 @@ done:
     return status;
 }
 
-rf_status rf_program_source(rf_str *out, const char *name) {
+rf_status rf_program_source(rf_str *out, const char *first, const char *name) {
     expansion e = {.out = out};
     char file[64];
     snprintf(file, sizeof file, "%s.cl", name);
-    rf_status status = expand(&e, file);
+    rf_status status = first != NULL ? expand(&e, first) : RF_OK;
+    if (status == RF_OK) status = expand(&e, file);
     for (int i = 0; i < e.included_count; i++) free(e.included[i]);
     return status;
 }

@@ -88,8 +88,8 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
     const rf_shape x = problem->x[0];
     rf_launch_desc rows = {.kernel = "cross_rows",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->state[0]), RF_BUF(t->work),
-                                    RF_BUF(t->saved), RF_I32(x.n), RF_I32(x.c),
-                                    RF_F32(problem->attrs.smoothing)},
+                                    RF_BUF(t->saved), RF_BUF(rf_loss_y_of_rows(problem, info, family, t)),
+                                    RF_I32(x.n), RF_I32(x.c), RF_F32(problem->attrs.smoothing)},
                            .bytes = (double)(rf_shape_count(x) * sizeof(float))};
     RF_TRY(rf_loss_emit(sequence, info, family, &rows, (size_t)x.n, x.c));
     return rf_loss_reduce(sequence, problem, info, family, t, t->state[0], t->saved);

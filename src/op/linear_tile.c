@@ -54,8 +54,8 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_launch_desc desc = {.kernel = "data",
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
-    snprintf(more, sizeof more, "-DCOLUMNS=%d -DMOST_K=%d -DROWS=%d", columns,
-             few ? FEW_OUTPUTS : MOST_OUTPUTS, vector(info) == 16 ? 12 : 6);
+    snprintf(more, sizeof more, "-DCOLUMNS=%d -DMOST_K=%d -DROWS=%d -DWHOLE=%d", columns,
+             few ? FEW_OUTPUTS : MOST_OUTPUTS, vector(info) == 16 ? 12 : 6, v.c % columns == 0);
     return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
 }
 
@@ -70,8 +70,8 @@ static rf_status emit_few(rf_sequence *sequence, const rf_problem *problem, cons
     char more[64];
     rf_conv v = rf_conv_of(problem);
     int most = vector(info) == 16 ? 12 : 6;
-    snprintf(more, sizeof more, "-DOUTPUTS=%d -DROWS=%d", (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)),
-             ROWS);
+    snprintf(more, sizeof more, "-DK=%d -DOUTPUTS=%d -DROWS=%d -DWHOLE=%d", v.k,
+             (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)), ROWS, v.c % (2 * vector(info)) == 0);
     return emit(sequence, problem, info, desc, tasks, more);
 }
 
@@ -81,7 +81,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_conv v = rf_conv_of(problem);
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
-                                    RF_BUF(t->y), RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act)}};
+                                    RF_BUF(t->y), RF_I32(v.n), RF_I32(v.c), RF_I32(v.act)}};
     return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.n, ROWS));
 }
 
@@ -92,7 +92,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
     rf_launch_desc desc = {.kernel = "filter",
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->grad[0]),
-                                    RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(v.n), RF_I32(v.c), RF_I32(v.k),
+                                    RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(v.n), RF_I32(v.c),
                                     RF_I32(BLOCK)}};
     return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.c, 2 * vector(info)));
 }

@@ -20,6 +20,18 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
     return 2 * (size_t)problem->x[0].n * sizeof(float);
 }
 
+/* Of a row of scores, in moved floats: exponentials. */
+static size_t row_cost(int classes) {
+    return 8 * (size_t)classes;
+}
+
+rf_buffer *rf_loss_y_of_rows(const rf_problem *problem, const rf_device_info *info, rf_family family,
+                             const rf_tensors *t) {
+    rf_launch_desc rows = {0};
+    rf_family_spread(&rows, family, info, (size_t)problem->x[0].n, row_cost(problem->x[0].c));
+    return family == RF_TILE && rows.global[0] == 1 ? t->y : NULL;
+}
+
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
                        rf_launch_desc *desc, size_t tasks, int classes) {
     char options[RF_OPTIONS];
@@ -29,7 +41,7 @@ rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_fam
     desc->options =
         rf_family_options(options, family, info, "%s", family == RF_TILE ? "-cl-opt-disable" : "");
     if (tasks > 0)
-        rf_family_spread(desc, family, info, tasks, 8 * (size_t)classes);
+        rf_family_spread(desc, family, info, tasks, row_cost(classes));
     else
         desc->global[0] = desc->local[0] = rf_family_group(family, info); /* one work-group */
     return rf_emit(sequence, desc);
@@ -37,6 +49,7 @@ rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_fam
 
 rf_status rf_loss_reduce(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          rf_family family, const rf_tensors *t, rf_buffer *class_weights, rf_buffer *totals) {
+    if (rf_loss_y_of_rows(problem, info, family, t) != NULL) return RF_OK;
     rf_launch_desc desc = {.kernel = "reduce",
                            .args = {RF_BUF(t->work), RF_BUF(class_weights), RF_BUF(t->y), RF_BUF(totals),
                                     RF_I32(problem->x[0].n), RF_I32(problem->x[0].c)}};

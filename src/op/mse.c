@@ -30,10 +30,11 @@ static void backward(const rf_problem *problem, const rf_arrays *a) {
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     const rf_shape x = problem->x[0];
-    rf_launch_desc rows = {
-        .kernel = "square_rows",
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->work), RF_I32(x.n), RF_I32(x.c)},
-        .bytes = (double)(rf_shape_count(x) * sizeof(float))};
+    rf_launch_desc rows = {.kernel = "square_rows",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->work),
+                                    RF_BUF(rf_loss_y_of_rows(problem, info, family, t)), RF_I32(x.n),
+                                    RF_I32(x.c)},
+                           .bytes = (double)(rf_shape_count(x) * sizeof(float))};
     RF_TRY(rf_loss_emit(sequence, info, family, &rows, (size_t)x.n, x.c));
     return rf_loss_reduce(sequence, problem, info, family, t, NULL, NULL);
 }

@@ -10,9 +10,9 @@ extern const rf_op rf_op_conv_pool;
 enum {
     MOST_CHANNELS = 4,
     MOST_TAPS = 256,
-    ROOM = 4096, /* floats of a band */
-    BLOCK = 256, /* places of dy in a band */
-    SPARSE_BLOCK = 2048, /* floats of dy in a band, and outputs whose sums are kept, where only maxima count */
+    ROOM = 4096,         /* floats of a band */
+    BLOCK = 256,         /* places of dy in a band */
+    SPARSE_BLOCK = 2048, /* floats of dy in a band, and outputs with sums, where only maxima count */
     SPARSE_OUTPUTS = 64,
     ITEMS_PER_UNIT = 4,
 };
@@ -73,14 +73,14 @@ static size_t items_for(size_t bands, const rf_device_info *info) {
 static const char *options_of(char options[RF_OPTIONS], const stem *s, const rf_device_info *info,
                               const char *more) {
     const rf_conv *v = &s->v;
-    return rf_family_options(options, RF_TILE, info, "-DC=%d -DR=%d -DS=%d -DSX=%d -DDX=%d -DACT=%d %s%s",
-                             v->c, v->r, v->s, v->stride.x, v->dilation.x, (int)v->act,
-                             s->step == 2 ? "-DPOOL " : "", more);
+    return rf_family_options(
+        options, RF_TILE, info, "-DC=%d -DK=%d -DR=%d -DS=%d -DSX=%d -DDX=%d -DACT=%d %s%s", v->c, v->k, v->r,
+        v->s, v->stride.x, v->dilation.x, (int)v->act, s->step == 2 ? "-DPOOL " : "", more);
 }
 
 #define GEOMETRY(v, rows)                                                                                    \
-    RF_I32((v).n), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((v).k),              \
-        RF_I32((v).stride.y), RF_I32((v).dilation.y), RF_PAIR_ARG((v).pad), RF_I32(rows)
+    RF_I32((v).n), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((v).stride.y),       \
+        RF_I32((v).dilation.y), RF_PAIR_ARG((v).pad), RF_I32(rows)
 
 /* ---- forward ---- */
 
@@ -208,8 +208,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     bool whole = p.parts == 1;
     rf_buffer *bias = whole ? t->grad[1] : t->work;
     if (c.sparse)
-        snprintf(more, sizeof more, "-DSPARSE -DROOM=%d -DBLOCK=%d -DK_PADDED=%d", ROOM, SPARSE_BLOCK,
-                 padded(&s.v, info));
+        snprintf(more, sizeof more, "-DSPARSE -DROOM=%d -DBLOCK=%d", ROOM, SPARSE_BLOCK);
     else
         snprintf(more, sizeof more, "-DROOM=%d -DBLOCK=%d -DROWS=%d -DCOLS=%d -DPLACES=%d", ROOM, BLOCK,
                  c.taps_y, c.taps_x, c.places);
