@@ -44,6 +44,17 @@ INLINE void to_points(floatv o[6], const floatv d[6]) {
     o[5] = d[1] + d[5] - (P2 + Q2) * d[3];
 }
 
+/* B, where the inputs' gradients are gathered from those at the points. */
+INLINE void from_points(floatv d[6], const floatv o[6]) {
+    floatv even_p = o[1] + o[2], odd_p = P * (o[1] - o[2]), even_q = o[3] + o[4], odd_q = Q * (o[3] - o[4]);
+    d[0] = o[0];
+    d[1] = o[5] - Q2 * odd_p - P2 * odd_q;
+    d[2] = -(P2 + Q2) * o[0] - Q2 * even_p - P2 * even_q;
+    d[3] = odd_p + odd_q - (P2 + Q2) * o[5];
+    d[4] = o[0] + even_p + even_q;
+    d[5] = o[5];
+}
+
 /* A (and G but for `scaled`): the polynomial with `count` coefficients at the points. */
 INLINE void evaluate(floatv o[6], const floatv *g, int count) {
     floatv even_p = g[0], even_q = g[0], odd_p = g[1], odd_q = g[1];
@@ -76,8 +87,9 @@ INLINE float scaled(int point) {
 
 /* ---- weights ---- */
 
-/* Weights [panel][tap][c][16]; turned: what they are for backward data, [panel of c][tap][k][16] by half a circle, read
- * from [panel][tap][k][16] where k are this pass's outputs. */
+/* Weights [panel][tap][c][16]; or, for backward data, what becomes of [panel of c][tap][k][16] where k are the outputs of
+ * this pass: taps in their order, or turned by half a circle. */
+enum { STRAIGHT, TURNED, SPREAD };
 typedef struct {
     const __global float *w;
     int c, k, turn;
@@ -85,8 +97,9 @@ typedef struct {
 
 /* VEC outputs from o on, of one tap and one input channel. */
 INLINE floatv weight_of(kernels m, int tap, int l, int o) {
-    if (!m.turn) return LOAD(m.w + ((o / 16 * TAPS * TAPS + tap) * m.c + l) * 16 + o % 16);
-    const __global float *from = m.w + (l / 16 * TAPS * TAPS + TAPS * TAPS - 1 - tap) * m.k * 16 + l % 16;
+    if (m.turn == STRAIGHT) return LOAD(m.w + ((o / 16 * TAPS * TAPS + tap) * m.c + l) * 16 + o % 16);
+    if (m.turn == TURNED) tap = TAPS * TAPS - 1 - tap;
+    const __global float *from = m.w + (l / 16 * TAPS * TAPS + tap) * m.k * 16 + l % 16;
     float lane[VEC];
     EACH(i, VEC)
     lane[i] = from[min(o + i, m.k - 1) * 16]; /* behind the last output: the last again, unused */
@@ -211,6 +224,24 @@ INLINE void multiply(__global float *to, const __global float *v, const __global
     EACH(e, ROWS * SUMS) STORE(sum[e], to + e / wide * 16 * PANELS + e % wide * VEC);
 }
 
+/* At all points: sums of `count` tiles for `groups` groups of panels, with `left` outputs from the first on. */
+INLINE void multiply_points(__global float *sums, int m_step, const __global float *v, int v_step,
+                            const __global float *u, int c, int left, int groups, int count) {
+    size_t panel_size = (size_t)36 * (c * 16 + GAP);
+    for (int point = 0; point < 36; ++point)
+        for (int g = 0; g < groups; ++g) {
+            const __global float *weight = u + g * PANELS * panel_size + point * (c * 16 + GAP),
+                                 *in = v + point * v_step;
+            __global float *to = sums + (g * 36 + point) * m_step;
+            if (left - g * 16 * PANELS > FEW)
+                for (int t = 0; t < count; t += ROWS)
+                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, SUMS);
+            else
+                for (int t = 0; t < count; t += TALL)
+                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, HALF);
+        }
+}
+
 /* One tile's VEC outputs from o on, of which `left` exist: from the points `step` apart to y. */
 INLINE void output_tile(const __global float *sums, int step, __global float *y, const __global float *bias,
                         place at, int oh, int ow, int k, int o, int left, int act, int accumulate) {
@@ -271,17 +302,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
                         weight_points(u + p * panel_size + l * 16, u_step, own, group * PANELS + p, l);
             } else
                 u = work + group * PANELS * panel_size;
-            for (int point = 0; point < 36; ++point)
-                for (int g = 0; g < some; ++g) {
-                    const __global float *weight = u + g * PANELS * panel_size + point * u_step;
-                    __global float *in = v + point * v_step, *to = sums + (g * 36 + point) * m_step;
-                    if (k - (group + g) * 16 * PANELS > FEW)
-                        for (int t = 0; t < padded; t += ROWS)
-                            multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, SUMS);
-                    else
-                        for (int t = 0; t < padded; t += TALL)
-                            multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, HALF);
-                }
+            multiply_points(sums, m_step, v, v_step, u, c, k - group * 16 * PANELS, some, padded);
             for (int g = 0; g < some; ++g)
                 for (int t = 0; t < count; ++t) {
                     place to = place_of(first + t, high, wide);
@@ -294,7 +315,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
     }
 }
 
-/* ---- the weights' gradient ---- */
+/* ---- the gradient of y at the points ---- */
 
 /* The OUT x OUT gradients of a tile, `lanes` outputs from o on, as points: to is [36] x [lanes], `step` apart.  Adds
  * them up into bias, if there is one. */
@@ -320,6 +341,73 @@ INLINE void gradient_points(__global float *to, int step, maps m, place at, int 
         }
     }
 }
+
+/* ---- backward data, where the map of dy is the smaller one ---- */
+
+/* Adds the gradients of a tile's 6x6 inputs to dx, VEC channels of which `left` exist. */
+INLINE void spread_tile(const __global float *sums, int step, __global float *dx, place at, int pad, int h,
+                        int w, int c, int left, __global float *copy) {
+    int y = at.y * OUT - Y_OF(pad), x = at.x * OUT - X_OF(pad);
+    int whole = left >= VEC && y >= 0 && x >= 0 && y + 6 <= h && x + 6 <= w;
+    floatv half_way[6][6], inputs[6];
+    EACH(j, 6) {
+        floatv column[6];
+        EACH(i, 6) column[i] = LOAD(sums + (i * 6 + j) * step);
+        from_points(inputs, column);
+        EACH(i, 6) half_way[i][j] = inputs[i];
+    }
+    dx += ((at.n * h + y) * w + x) * c;
+    EACH(i, 6) {
+        from_points(inputs, half_way[i]);
+        EACH(j, 6) {
+            __global float *to = dx + (i * w + j) * c;
+            if (whole)
+                STORE(LOAD(to) + inputs[j], to);
+            else
+                STORE(inputs[j], copy + (i * 6 + j) * VEC);
+        }
+    }
+    if (whole) return;
+    for (int i = max(0, -y); i < min(6, h - y); ++i)
+        for (int j = max(0, -x); j < min(6, w - x); ++j) {
+            __global float *to = dx + (i * w + j) * c;
+            put(fetch(to, left) + LOAD(copy + (i * 6 + j) * VEC), to, left);
+        }
+}
+
+/* The transpose of the forward pass: dy's tiles at the points, products, and 6x6 gradients of x that overlap and are
+ * added up.  A work-item owns whole images; c is the number of dx's channels, k of dy's. */
+KERNEL void scatter(const __global float *dy, const __global float *seen, __global float *work,
+                    __global float *dx, int at, int scratch, int n, int h, int w, int c, int oh, int ow,
+                    int k, int pad, int block, int act, int accumulate) {
+    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0};
+    int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT;
+    int image = n * get_global_id(0) / get_global_size(0),
+        last = n * (get_global_id(0) + 1) / get_global_size(0);
+    int v_step = block * k + GAP, m_step = block * 16 * PANELS + GAP, end = last * high * wide;
+    size_t panel_size = (size_t)36 * (k * 16 + GAP);
+    __global float *v = work + at + get_global_id(0) * scratch, *sums = v + 36 * v_step,
+                   *copy = sums + 36 * m_step;
+    for (int i = image * h * w * c; !accumulate && i < last * h * w * c; ++i) dx[i] = 0.0f;
+    for (int first = image * high * wide; first < end; first += block) {
+        int count = min(block, end - first), padded = (count + ROWS - 1) / ROWS * ROWS;
+        for (int t = 0; t < padded; ++t)
+            for (int l = 0; l < k; l += VEC) {
+                int start = min(l, k - VEC); /* the last VEC may meet those before */
+                gradient_points(v + t * k + start, v_step, gradient,
+                                place_of(min(first + t, end - 1), high, wide), start, VEC, 0, copy);
+            }
+        for (int o = 0; o < c; o += 16 * PANELS) {
+            multiply_points(sums, m_step, v, v_step, work + o / 16 * panel_size, k, c - o, 1, padded);
+            for (int t = 0; t < count; ++t)
+                for (int s = 0; s < 16 * PANELS && o + s < c; s += VEC)
+                    spread_tile(sums + t * 16 * PANELS + s, m_step, dx + o + s,
+                                place_of(first + t, high, wide), pad, h, w, c, c - o - s, copy);
+        }
+    }
+}
+
+/* ---- the gradients of weights and bias ---- */
 
 /* At one point: sums [ROWS][16] of each panel, over the tiles of v [tile][pitch] and d [tile][16*PANELS]; or `wide`
  * vectors of more rows. */

@@ -58,9 +58,16 @@ static bool wins_straight(const rf_problem *problem, const rf_device_info *info)
     return wins(problem, false);
 }
 
+/* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
+ * shrinks. */
+static bool spreads(const rf_problem *problem) {
+    rf_conv v = rf_conv_of(problem);
+    return side_of(&v, false).tiles * 1.5 < side_of(&v, true).tiles;
+}
+
 static bool wins_turned(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    return wins(problem, true);
+    return wins(problem, !spreads(problem));
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
@@ -85,23 +92,38 @@ static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const 
 /* ---- forward and backward data ---- */
 
 static const rf_tunable gather_tunables[] = {
-    {"rows", {6, 12, 3}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
+    {"rows", {6, 12, 3, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
 
-/* Where a block's inputs are too many for a core's cache, several panels are taken at a time. */
-static void choose_gather(rf_config *config, int channels, const rf_device_info *info) {
+/* Tiles in a block: with few channels so few that the points stay in the first cache. */
+static int tiles_of(const rf_problem *problem) {
+    return rf_conv_of(problem).c < 32 ? 12 : 24;
+}
+
+/* Rows of a register tile, somewhat fewer than `most` where that leaves much less of the channels' last tile empty. */
+static int fitting_rows(int most, int channels) {
+    int best = most;
+    for (int rows = most - 1; rows >= most - most / 4; rows--)
+        if (rf_round_up(channels, rows) * 1.15 < rf_round_up(channels, best)) best = rows;
+    return best;
+}
+
+/* Where a block's inputs are too many for a core's cache, several panels are taken at a time.  Any rows would do: the
+ * filter's make it one program. */
+static void choose_gather(rf_config *config, const rf_problem *problem, int channels,
+                          const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
-    config->value[ROWS] = width == 16 ? 12 : width == 8 ? 6 : 3;
+    config->value[ROWS] = fitting_rows(width == 16 ? 12 : width == 8 ? 6 : 3, rf_conv_of(problem).c);
     config->value[PANELS] = width == 16 ? 2 : 1;
-    config->value[BLOCK] = 24;
+    config->value[BLOCK] = tiles_of(problem);
     config->value[SPAN] = channels > 64 ? 8 : 1;
 }
 
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose_gather(config, rf_conv_of(problem).c, info);
+    choose_gather(config, problem, rf_conv_of(problem).c, info);
 }
 
 static void choose_backward_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose_gather(config, rf_conv_of(problem).k, info);
+    choose_gather(config, problem, rf_conv_of(problem).k, info);
 }
 
 /* The workspace, in floats: weights at the points, the items' scratch. */
@@ -136,13 +158,15 @@ static gather_cut cut_gather(const side *s, const rf_config *config, const rf_de
     return one.floats < blocks.at ? one : blocks;
 }
 
+enum { STRAIGHT, TURNED, SPREAD }; /* how a pass reads the weights */
+
 static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info, const side *s, rf_buffer *w,
-                              rf_buffer *work, int taps, bool turned, const char *options) {
+                              rf_buffer *work, int taps, int turn, const char *options) {
     size_t tasks = rf_ceil_div(s->k, RF_PANEL) * s->c;
     rf_launch_desc desc = {.program = "winograd_tile",
                            .kernel = "weights",
                            .options = options,
-                           .args = {RF_BUF(w), RF_BUF(work), RF_I32(s->c), RF_I32(s->k), RF_I32(turned)},
+                           .args = {RF_BUF(w), RF_BUF(work), RF_I32(s->c), RF_I32(s->k), RF_I32(turn)},
                            .bytes = 4.0 * tasks * RF_PANEL * (POINTS + taps)};
     rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * POINTS);
     return rf_emit(sequence, &desc);
@@ -155,7 +179,9 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
     side s = side_of(&v, turned);
     gather_cut g = cut_gather(&s, config, info);
     options_of(options, &v, config, info);
-    if (!g.own) RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned, options));
+    if (!g.own)
+        RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
+                            options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
         .kernel = "gather",
@@ -178,13 +204,48 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                  RF_PAIR_ARG(s.pad),
                  RF_I32(g.block),
                  RF_I32(g.span),
-                 RF_I32(turned),
+                 RF_I32(turned ? TURNED : STRAIGHT),
                  RF_I32(v.act),
                  RF_I32(turned ? RF_ACT_NONE : v.act),
                  RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k),
+    };
+    return rf_emit(sequence, &desc);
+}
+
+/* As cut_blocks, of whole images: weights at the points, the items' scratch. */
+static gather_cut cut_scatter(const rf_conv *v, const rf_config *config, const rf_device_info *info) {
+    size_t per_image = side_of(v, false).tiles / (size_t)v->n,
+           outputs = RF_PANEL * (size_t)config->value[PANELS];
+    gather_cut g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
+    g.block = block_of(rf_ceil_div(v->n, g.blocks) * per_image, config->value[BLOCK], rows_of(config, v->c));
+    g.at = rf_ceil_div(v->c, RF_PANEL) * POINTS * (RF_PANEL * (size_t)v->k + GAP);
+    g.scratch = POINTS * ((size_t)g.block * v->k + GAP + g.block * outputs + GAP + RF_PANEL);
+    g.floats = g.at + g.blocks * g.scratch;
+    return g;
+}
+
+static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    char options[RF_OPTIONS];
+    rf_conv v = rf_conv_of(problem);
+    side turned = side_of(&v, true);
+    gather_cut g = cut_scatter(&v, config, info);
+    options_of(options, &v, config, info);
+    RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
+    rf_launch_desc desc = {
+        .program = "winograd_tile",
+        .kernel = "scatter",
+        .options = options,
+        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work), RF_BUF(t->dx[0]), RF_I32(g.at),
+                 RF_I32(g.scratch), RF_I32(v.n), RF_I32(v.h), RF_I32(v.w), RF_I32(v.c), RF_I32(v.oh),
+                 RF_I32(v.ow), RF_I32(v.k), RF_PAIR_ARG(v.pad), RF_I32(g.block), RF_I32(v.act),
+                 RF_I32(problem->accumulate[0])},
+        .global = {g.blocks},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * v.n * ((double)v.h * v.w * v.c + (double)v.oh * v.ow * v.k * (v.act ? 2 : 1)),
     };
     return rf_emit(sequence, &desc);
 }
@@ -196,7 +257,9 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    return problem->need_dx[0] ? gather(sequence, problem, info, t, config, true) : RF_OK;
+    if (!problem->need_dx[0]) return RF_OK;
+    return spreads(problem) ? scatter(sequence, problem, info, t, config)
+                            : gather(sequence, problem, info, t, config, true);
 }
 
 static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
@@ -212,20 +275,21 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
 
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
-    return gather_work(problem, info, config, true);
+    rf_conv v = rf_conv_of(problem);
+    return spreads(problem) ? cut_scatter(&v, config, info).floats * sizeof(float)
+                            : gather_work(problem, info, config, true);
 }
 
 /* ---- the gradients of weights and bias ---- */
 
 static const rf_tunable filter_tunables[] = {
-    {"rows", {6, 8, 4}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
+    {"rows", {6, 8, 4, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
 
 static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
-    (void)problem;
-    config->value[ROWS] = width == 16 ? 8 : width == 8 ? 6 : 4;
+    config->value[ROWS] = fitting_rows(width == 16 ? 8 : width == 8 ? 6 : 4, rf_conv_of(problem).c);
     config->value[PANELS] = width == 16 ? 2 : 1;
-    config->value[BLOCK] = 24;
+    config->value[BLOCK] = tiles_of(problem);
     config->value[SHARE] = 64;
 }
 
