@@ -22,6 +22,9 @@
 
 #define WIDE (16 / VEC)      /* vectors in a panel */
 #define SUMS (PANELS * WIDE) /* vectors of sums a tile */
+#define HALF (SUMS > 1 ? SUMS / 2 : 1)
+#define TALL (ROWS * SUMS / HALF)
+#define FEW  (HALF * VEC) /* outputs left over that take register tiles of twice the rows and half the width */
 #define GAP  16
 
 #define P  0.70710678118654752f
@@ -39,6 +42,17 @@ INLINE void to_points(floatv o[6], const floatv d[6]) {
     o[3] = even_q + Q * odd_q;
     o[4] = even_q - Q * odd_q;
     o[5] = d[1] + d[5] - (P2 + Q2) * d[3];
+}
+
+/* B, where the inputs' gradients are gathered from those at the points. */
+INLINE void from_points(floatv d[6], const floatv o[6]) {
+    floatv even_p = o[1] + o[2], odd_p = P * (o[1] - o[2]), even_q = o[3] + o[4], odd_q = Q * (o[3] - o[4]);
+    d[0] = o[0];
+    d[1] = o[5] - Q2 * odd_p - P2 * odd_q;
+    d[2] = -(P2 + Q2) * o[0] - Q2 * even_p - P2 * even_q;
+    d[3] = odd_p + odd_q - (P2 + Q2) * o[5];
+    d[4] = o[0] + even_p + even_q;
+    d[5] = o[5];
 }
 
 /* A (and G but for `scaled`): the polynomial with `count` coefficients at the points. */
@@ -73,31 +87,49 @@ INLINE float scaled(int point) {
 
 /* ---- weights ---- */
 
-/* w [panel][tap][c][16] as u [panel][36][c][16]; turned by half a circle for backward data.  A task is one c.
- */
-KERNEL void weights(const __global float *w, __global float *u, int u_at, int panels, int c, int turn) {
-    u += u_at;
-    FOR_TASKS(task, panels * c) {
-        const int step = c * 16;
-        const __global float *from = w + (task / c * TAPS * TAPS * c + task % c) * 16;
-        __global float *to = u + (size_t)(task / c) * 36 * (step + GAP) + task % c * 16;
-        for (int v = 0; v < 16; v += VEC) {
-            floatv half_way[TAPS][6], points[6];
-            EACH(j, TAPS) {
-                floatv column[TAPS];
-                EACH(i, TAPS) {
-                    int tap = i * TAPS + j;
-                    column[i] = LOAD(from + (turn ? TAPS * TAPS - 1 - tap : tap) * step + v);
-                }
-                evaluate(half_way[j], column, TAPS);
-            }
-            EACH(i, 6) {
-                floatv row[TAPS];
-                EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i);
-                evaluate(points, row, TAPS);
-                EACH(j, 6) STORE(points[j] * scaled(j), to + (i * 6 + j) * (step + GAP) + v);
-            }
+/* Weights [panel][tap][c][16]; or, for backward data, what becomes of [panel of c][tap][k][16] where k are the outputs of
+ * this pass: taps in their order, or turned by half a circle. */
+enum { STRAIGHT, TURNED, SPREAD };
+typedef struct {
+    const __global float *w;
+    int c, k, turn;
+} kernels;
+
+/* VEC outputs from o on, of one tap and one input channel. */
+INLINE floatv weight_of(kernels m, int tap, int l, int o) {
+    if (m.turn == STRAIGHT) return LOAD(m.w + ((o / 16 * TAPS * TAPS + tap) * m.c + l) * 16 + o % 16);
+    if (m.turn == TURNED) tap = TAPS * TAPS - 1 - tap;
+    const __global float *from = m.w + (l / 16 * TAPS * TAPS + tap) * m.k * 16 + l % 16;
+    float lane[VEC];
+    EACH(i, VEC)
+    lane[i] = from[min(o + i, m.k - 1) * 16]; /* behind the last output: the last again, unused */
+    return LOAD(lane);
+}
+
+/* The weights of one input channel and one panel at the points: to is [36] x [16], `step` apart. */
+INLINE void weight_points(__global float *to, int step, kernels m, int panel, int l) {
+    for (int v = 0; v < 16; v += VEC) {
+        floatv half_way[TAPS][6], points[6];
+        EACH(j, TAPS) {
+            floatv column[TAPS];
+            EACH(i, TAPS) column[i] = weight_of(m, i * TAPS + j, l, panel * 16 + v);
+            evaluate(half_way[j], column, TAPS);
         }
+        EACH(i, 6) {
+            floatv row[TAPS];
+            EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i);
+            evaluate(points, row, TAPS);
+            EACH(j, 6) STORE(points[j] * scaled(j), to + (i * 6 + j) * step + v);
+        }
+    }
+}
+
+/* u [panel][36][c][16].  A task is one c of one panel. */
+KERNEL void weights(const __global float *w, __global float *u, int c, int k, int turn) {
+    kernels m = {w, c, k, turn};
+    FOR_TASKS(task, (k + 15) / 16 * c) {
+        int step = c * 16 + GAP;
+        weight_points(u + (size_t)(task / c) * 36 * step + task % c * 16, step, m, task / c, task % c);
     }
 }
 
@@ -177,20 +209,37 @@ INLINE void input_points(__global float *to, int step, maps m, place at, int pad
 
 /* ---- forward and backward data ---- */
 
-/* At one point: sums of ROWS tiles, [tile][16*PANELS], over the channels of v [tile][c] and u [c][16]. */
+/* At one point: sums of ROWS tiles, [tile][16*PANELS], over the channels of v [tile][c] and u [c][16]; or `wide`
+ * vectors of more tiles. */
 INLINE void multiply(__global float *to, const __global float *v, const __global float *u, size_t panel_size,
-                     int c) {
-    floatv sum[ROWS][SUMS];
-    EACH(q, ROWS) EACH(s, SUMS) sum[q][s] = 0.0f;
+                     int c, int wide) {
+    floatv sum[ROWS * SUMS];
+    EACH(e, ROWS * SUMS) sum[e] = 0.0f;
     for (int l = 0; l < c; ++l) {
         floatv weight[SUMS];
-        EACH(s, SUMS) weight[s] = LOAD(u + l * 16 + s / WIDE * panel_size + s % WIDE * VEC);
-        EACH(q, ROWS) {
-            floatv in = v[q * c + l];
-            EACH(s, SUMS) sum[q][s] += in * weight[s];
-        }
+        EACH(s, SUMS)
+        weight[s] = s < wide ? LOAD(u + l * 16 + s / WIDE * panel_size + s % WIDE * VEC) : (floatv)0.0f;
+        EACH(e, ROWS * SUMS) sum[e] += v[e / wide * c + l] * weight[e % wide];
     }
-    EACH(q, ROWS) EACH(s, SUMS) STORE(sum[q][s], to + q * 16 * PANELS + s * VEC);
+    EACH(e, ROWS * SUMS) STORE(sum[e], to + e / wide * 16 * PANELS + e % wide * VEC);
+}
+
+/* At all points: sums of `count` tiles for `groups` groups of panels, with `left` outputs from the first on. */
+INLINE void multiply_points(__global float *sums, int m_step, const __global float *v, int v_step,
+                            const __global float *u, int c, int left, int groups, int count) {
+    size_t panel_size = (size_t)36 * (c * 16 + GAP);
+    for (int point = 0; point < 36; ++point)
+        for (int g = 0; g < groups; ++g) {
+            const __global float *weight = u + g * PANELS * panel_size + point * (c * 16 + GAP),
+                                 *in = v + point * v_step;
+            __global float *to = sums + (g * 36 + point) * m_step;
+            if (left - g * 16 * PANELS > FEW)
+                for (int t = 0; t < count; t += ROWS)
+                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, SUMS);
+            else
+                for (int t = 0; t < count; t += TALL)
+                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, HALF);
+        }
 }
 
 /* One tile's VEC outputs from o on, of which `left` exist: from the points `step` apart to y. */
@@ -221,22 +270,24 @@ INLINE void output_tile(const __global float *sums, int step, __global float *y,
         }
 }
 
-/* `seen` and `seen_act` belong to x, `act` to y. */
-KERNEL void gather(const __global float *x, const __global float *seen, __global float *work,
-                   const __global float *bias, __global float *y, int u_at, int at, int scratch, int n, int h,
-                   int w, int c, int oh, int ow, int k, int pad, int block, int span, int seen_act, int act,
-                   int accumulate) {
-    maps from = {x, seen, h, w, c, seen ? seen_act : 0};
+/* `seen` and `seen_act` belong to x, `act` to y.  The weights at the points lie at u_at; if w is given, a work-item
+ * makes those of a span behind its scratch's window instead. */
+KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
+                   __global float *work, const __global float *bias, __global float *y, int at, int scratch,
+                   int n, int h, int w_in, int c, int oh, int ow, int k, int pad, int block, int span,
+                   int turn, int seen_act, int act, int accumulate) {
+    maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
+    kernels own = {w, c, k, turn};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
     int block_begin = blocks * get_global_id(0) / get_global_size(0);
     int block_end = blocks * (get_global_id(0) + 1) / get_global_size(0);
     int group_begin = groups * get_global_id(1) / get_global_size(1);
     int group_end = groups * (get_global_id(1) + 1) / get_global_size(1);
-    int v_step = block * c + GAP, m_step = block * 16 * PANELS + GAP;
-    size_t panel_size = (size_t)36 * (c * 16 + GAP);
+    int u_step = c * 16 + GAP, v_step = block * c + GAP, m_step = block * 16 * PANELS + GAP;
+    size_t panel_size = (size_t)36 * u_step;
     __global float *v = work + at + (get_global_id(1) * get_global_size(0) + get_global_id(0)) * scratch;
-    __global float *sums = v + 36 * v_step, *copy = sums + span * 36 * m_step;
+    __global float *sums = v + 36 * v_step, *copy = sums + span * 36 * m_step, *u = copy + 36 * c;
     for (int b = block_begin; b < block_end; ++b) {
         int first = b * block, count = min(block, tiles - first),
             padded = (count + ROWS - 1) / ROWS * ROWS; /* past the end: the last tile again */
@@ -245,16 +296,13 @@ KERNEL void gather(const __global float *x, const __global float *seen, __global
                          copy);
         for (int group = group_begin; group < group_end; group += span) {
             int some = min(span, group_end - group);
-            for (int point = 0; point < 36; ++point)
-                for (int g = 0; g < some; ++g) {
-                    int panel = (group + g) * PANELS;
-                    size_t second =
-                        (panel + 1) * 16 < k ? panel_size : 0; /* an odd last panel: twice the same */
-                    for (int t = 0; t < padded; t += ROWS)
-                        multiply(sums + (g * 36 + point) * m_step + t * 16 * PANELS,
-                                 v + point * v_step + t * c,
-                                 work + u_at + panel * panel_size + point * (c * 16 + GAP), second, c);
-                }
+            if (w) {
+                for (int p = 0; p < some * PANELS; ++p)
+                    for (int l = 0; l < c; ++l)
+                        weight_points(u + p * panel_size + l * 16, u_step, own, group * PANELS + p, l);
+            } else
+                u = work + group * PANELS * panel_size;
+            multiply_points(sums, m_step, v, v_step, u, c, k - group * 16 * PANELS, some, padded);
             for (int g = 0; g < some; ++g)
                 for (int t = 0; t < count; ++t) {
                     place to = place_of(first + t, high, wide);
@@ -267,15 +315,15 @@ KERNEL void gather(const __global float *x, const __global float *seen, __global
     }
 }
 
-/* ---- the weights' gradient ---- */
+/* ---- the gradient of y at the points ---- */
 
-/* The OUT x OUT gradients of a tile, 16 outputs from o on, as points: to is [36] x [16], `step` apart.  Adds
- * them up into bias [16], if there is one. */
-INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, __global float *bias,
-                            __global float *copy) {
-    window from = window_of(m, OUT, at.n, at.y * OUT, at.x * OUT, o, 16, copy);
-    fetch_ahead(m, OUT, at.n, at.y * OUT, at.x * OUT, o, 16);
-    for (int s = 0; s < 16; s += VEC) {
+/* The OUT x OUT gradients of a tile, `lanes` outputs from o on, as points: to is [36] x [lanes], `step` apart.  Adds
+ * them up into bias, if there is one. */
+INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, int lanes,
+                            __global float *bias, __global float *copy) {
+    window from = window_of(m, OUT, at.n, at.y * OUT, at.x * OUT, o, lanes, copy);
+    fetch_ahead(m, OUT, at.n, at.y * OUT, at.x * OUT, o, lanes);
+    for (int s = 0; s < lanes; s += VEC) {
         floatv half_way[6][OUT], points[6], sum = 0.0f;
         EACH(j, OUT) {
             floatv column[OUT];
@@ -294,79 +342,192 @@ INLINE void gradient_points(__global float *to, int step, maps m, place at, int 
     }
 }
 
-/* At one point: sums [ROWS][16] of each panel, over the tiles of v [tile][pitch] and d [tile][16*PANELS].
- */
+/* ---- backward data, where the map of dy is the smaller one ---- */
+
+/* Adds the gradients of a tile's 6x6 inputs to dx, VEC channels of which `left` exist. */
+INLINE void spread_tile(const __global float *sums, int step, __global float *dx, place at, int pad, int h,
+                        int w, int c, int left, __global float *copy) {
+    int y = at.y * OUT - Y_OF(pad), x = at.x * OUT - X_OF(pad);
+    int whole = left >= VEC && y >= 0 && x >= 0 && y + 6 <= h && x + 6 <= w;
+    floatv half_way[6][6], inputs[6];
+    EACH(j, 6) {
+        floatv column[6];
+        EACH(i, 6) column[i] = LOAD(sums + (i * 6 + j) * step);
+        from_points(inputs, column);
+        EACH(i, 6) half_way[i][j] = inputs[i];
+    }
+    dx += ((at.n * h + y) * w + x) * c;
+    EACH(i, 6) {
+        from_points(inputs, half_way[i]);
+        EACH(j, 6) {
+            __global float *to = dx + (i * w + j) * c;
+            if (whole)
+                STORE(LOAD(to) + inputs[j], to);
+            else
+                STORE(inputs[j], copy + (i * 6 + j) * VEC);
+        }
+    }
+    if (whole) return;
+    for (int i = max(0, -y); i < min(6, h - y); ++i)
+        for (int j = max(0, -x); j < min(6, w - x); ++j) {
+            __global float *to = dx + (i * w + j) * c;
+            put(fetch(to, left) + LOAD(copy + (i * 6 + j) * VEC), to, left);
+        }
+}
+
+/* The transpose of the forward pass: dy's tiles at the points, products, and 6x6 gradients of x that overlap and are
+ * added up.  A work-item owns whole images; c is the number of dx's channels, k of dy's. */
+KERNEL void scatter(const __global float *dy, const __global float *seen, __global float *work,
+                    __global float *dx, int at, int scratch, int n, int h, int w, int c, int oh, int ow,
+                    int k, int pad, int block, int act, int accumulate) {
+    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0};
+    int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT;
+    int image = n * get_global_id(0) / get_global_size(0),
+        last = n * (get_global_id(0) + 1) / get_global_size(0);
+    int v_step = block * k + GAP, m_step = block * 16 * PANELS + GAP, end = last * high * wide;
+    size_t panel_size = (size_t)36 * (k * 16 + GAP);
+    __global float *v = work + at + get_global_id(0) * scratch, *sums = v + 36 * v_step,
+                   *copy = sums + 36 * m_step;
+    for (int i = image * h * w * c; !accumulate && i < last * h * w * c; ++i) dx[i] = 0.0f;
+    for (int first = image * high * wide; first < end; first += block) {
+        int count = min(block, end - first), padded = (count + ROWS - 1) / ROWS * ROWS;
+        for (int t = 0; t < padded; ++t)
+            for (int l = 0; l < k; l += VEC) {
+                int start = min(l, k - VEC); /* the last VEC may meet those before */
+                gradient_points(v + t * k + start, v_step, gradient,
+                                place_of(min(first + t, end - 1), high, wide), start, VEC, 0, copy);
+            }
+        for (int o = 0; o < c; o += 16 * PANELS) {
+            multiply_points(sums, m_step, v, v_step, work + o / 16 * panel_size, k, c - o, 1, padded);
+            for (int t = 0; t < count; ++t)
+                for (int s = 0; s < 16 * PANELS && o + s < c; s += VEC)
+                    spread_tile(sums + t * 16 * PANELS + s, m_step, dx + o + s,
+                                place_of(first + t, high, wide), pad, h, w, c, c - o - s, copy);
+        }
+    }
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+/* At one point: sums [ROWS][16] of each panel, over the tiles of v [tile][pitch] and d [tile][16*PANELS]; or `wide`
+ * vectors of more rows. */
 INLINE void accumulate_tiles(__global float *out, const __global float *v, const __global float *d, int pitch,
-                             int count, int fresh, size_t panel_size, int panels) {
-    floatv sum[ROWS][SUMS];
-    EACH(i, ROWS)
-    EACH(s, SUMS)
-    sum[i][s] = fresh || s / WIDE >= panels ? (floatv)0.0f
-                                            : LOAD(out + s / WIDE * panel_size + i * 16 + s % WIDE * VEC);
+                             int count, int fresh, size_t panel_size, int wide) {
+    floatv sum[ROWS * SUMS];
+    EACH(e, ROWS * SUMS) {
+        int s = e % wide;
+        sum[e] = fresh ? (floatv)0.0f : LOAD(out + s / WIDE * panel_size + e / wide * 16 + s % WIDE * VEC);
+    }
     for (int t = 0; t < count; ++t) {
         floatv dy[SUMS];
         EACH(s, SUMS) dy[s] = LOAD(d + t * 16 * PANELS + s * VEC);
-        EACH(i, ROWS) {
-            floatv in = v[t * pitch + i];
-            EACH(s, SUMS) sum[i][s] += in * dy[s];
-        }
+        EACH(e, ROWS * SUMS) sum[e] += v[t * pitch + e / wide] * dy[e % wide];
     }
-    EACH(i, ROWS)
-    EACH(s, SUMS)
-    if (s / WIDE < panels) STORE(sum[i][s], out + s / WIDE * panel_size + i * 16 + s % WIDE * VEC);
+    EACH(e, ROWS * SUMS) {
+        int s = e % wide;
+        STORE(sum[e], out + s / WIDE * panel_size + e / wide * 16 + s % WIDE * VEC);
+    }
 }
 
-/* Part get_global_id(2) of the blocks, for `share` channels from share * get_global_id(0) on and `span` groups of
- * panels from span * get_global_id(1) on.  A share has room for `pitch` channels, a multiple of ROWS.
- * The sums are [part][panel][36][shares * pitch][16] and, if there is a bias, [part][panels * 16] at bias_at. */
+/* The gradient of one panel's weights for one input channel, 16 outputs of which `left` exist: to is [tap] x [16], `step`
+ * apart, from the sums of all parts at the points, `point_step` apart. */
+INLINE void gather_weights(__global float *to, int step, const __global float *from, int point_step,
+                           int parts, size_t part_size, int left) {
+    for (int v = 0; v < 16; v += VEC) {
+        if (v >= left) {
+            EACH(i, TAPS * TAPS) STORE((floatv)0.0f, to + i * step + v);
+            continue;
+        }
+        floatv half_way[TAPS][6], powers[TAPS];
+        EACH(j, 6) {
+            floatv column[6];
+            EACH(i, 6) {
+                const __global float *at = from + (i * 6 + j) * point_step + v;
+                floatv sum = LOAD(at);
+                for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
+                column[i] = sum * (scaled(i) * scaled(j));
+            }
+            gather_powers(powers, column, TAPS);
+            EACH(i, TAPS) half_way[i][j] = powers[i];
+        }
+        EACH(i, TAPS) {
+            gather_powers(powers, half_way[i], TAPS);
+            EACH(j, TAPS) STORE(powers[j], to + (i * TAPS + j) * step + v);
+        }
+    }
+}
+
+/* A task is `share` channels by `span` groups of panels; this work-item takes some tasks for part get_global_id(1) of
+ * the blocks.  A share has room for `pitch` channels, of which the register tiles need all.
+ * With several parts the sums are left at sums_at, [part][task][panel][36][pitch][16], and, if there is a bias,
+ * [part][panels * 16] at bias_at; with one the gradients are made of them at once. */
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *seen,
-                   __global float *work, int bias_at, int at, int scratch, int n, int h, int w, int c, int oh,
-                   int ow, int k, int pad, int block, int share, int pitch, int span, int act) {
+                   __global float *work, __global float *grad, __global float *grad_bias, int bias_at, int at,
+                   int scratch, int n, int h, int w, int c, int oh, int ow, int k, int pad, int block,
+                   int share, int pitch, int span, int act) {
     maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, seen ? act : 0};
     int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
-    int part = get_global_id(2), parts = get_global_size(2), shares = get_global_size(0),
-        begin = get_global_id(0) * share;
-    int channels = min(share, c - begin), first_panel = get_global_id(1) * span * PANELS;
-    int spans = min(span, (all_panels - first_panel + PANELS - 1) / PANELS);
+    int part = get_global_id(1), parts = get_global_size(1), shares = (c + share - 1) / share;
+    int tasks = (all_panels + span * PANELS - 1) / (span * PANELS) * shares;
     int v_step = block * pitch + GAP, d_step = block * 16 * PANELS + GAP;
-    size_t panel_size = (size_t)36 * shares * pitch * 16;
-    __global float *v =
-        work + at + ((part * get_global_size(1) + get_global_id(1)) * shares + get_global_id(0)) * scratch;
+    size_t panel_size = (size_t)36 * pitch * 16, task_size = span * PANELS * panel_size;
+    __global float *v = work + at + (part * get_global_size(0) + get_global_id(0)) * scratch;
     __global float *d = v + 36 * v_step, *copy = d + span * 36 * d_step;
-    __global float *sums =
-        work + (part * all_panels + first_panel) * panel_size + get_global_id(0) * pitch * 16;
-    __global float *bias = 0;
-    if (bias_at && get_global_id(0) == 0) {
-        bias = work + bias_at + (part * all_panels + first_panel) * 16;
-        for (int i = 0; i < min(spans * PANELS, all_panels - first_panel) * 16; ++i) bias[i] = 0.0f;
-    }
     for (int i = 0; i < 36 * v_step; ++i) v[i] = 0.0f; /* the room that no channel fills */
-    for (int b = blocks * part / parts, fresh = 1; b < blocks * (part + 1) / parts; ++b, fresh = 0) {
-        int first = b * block, count = min(block, tiles - first);
-        for (int t = 0; t < count; ++t) {
-            place to = place_of(first + t, high, wide);
-            input_points(v + t * pitch, v_step, from, to, pad, begin, channels, copy);
-            for (int p = 0; p < spans * PANELS; ++p)
-                if (first_panel + p < all_panels)
-                    gradient_points(d + p / PANELS * 36 * d_step + t * 16 * PANELS + p % PANELS * 16, d_step,
-                                    gradient, to, (first_panel + p) * 16, bias ? bias + p * 16 : 0, copy);
+    for (int task = tasks * get_global_id(0) / get_global_size(0);
+         task < tasks * (get_global_id(0) + 1) / get_global_size(0); ++task) {
+        int begin = task % shares * share, channels = min(share, c - begin);
+        int first_panel = task / shares * span * PANELS,
+            panels = min(span * PANELS, all_panels - first_panel);
+        __global float *sums =
+            parts > 1 ? work + (part * tasks + task) * task_size : copy + 36 * max(share, 16);
+        __global float *bias = 0;
+        if (grad_bias && begin == 0) {
+            bias = work + bias_at + (part * all_panels + first_panel) * 16;
+            for (int i = 0; i < panels * 16; ++i) bias[i] = 0.0f;
         }
-        for (int point = 0; point < 36; ++point)
-            for (int p = 0; p < spans; ++p)
-                for (int l = 0; l < channels; l += ROWS)
-                    accumulate_tiles(sums + p * PANELS * panel_size + (point * shares * pitch + l) * 16,
-                                     v + point * v_step + l, d + (p * 36 + point) * d_step, pitch, count,
-                                     fresh, panel_size, all_panels - first_panel - p * PANELS);
+        for (int b = blocks * part / parts, fresh = 1; b < blocks * (part + 1) / parts; ++b, fresh = 0) {
+            int first = b * block, count = min(block, tiles - first);
+            for (int t = 0; t < count; ++t) {
+                place to = place_of(first + t, high, wide);
+                input_points(v + t * pitch, v_step, from, to, pad, begin, channels, copy);
+                for (int p = 0; p < panels; ++p)
+                    gradient_points(d + p / PANELS * 36 * d_step + t * 16 * PANELS + p % PANELS * 16, d_step,
+                                    gradient, to, (first_panel + p) * 16,
+                                    k - (first_panel + p) * 16 > FEW ? 16 : FEW, bias ? bias + p * 16 : 0,
+                                    copy);
+            }
+            for (int point = 0; point < 36; ++point)
+                for (int p = 0; p < panels; p += PANELS) {
+                    __global float *to = sums + p * panel_size + point * pitch * 16;
+                    const __global float *in = v + point * v_step,
+                                         *out = d + (p / PANELS * 36 + point) * d_step;
+                    if (k - (first_panel + p) * 16 > FEW)
+                        for (int l = 0; l < channels; l += ROWS)
+                            accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size, SUMS);
+                    else
+                        for (int l = 0; l < channels; l += TALL)
+                            accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size, HALF);
+                }
+        }
+        if (parts > 1) continue;
+        for (int p = 0; p < panels; ++p)
+            for (int l = 0; l < channels; ++l)
+                gather_weights(grad + ((first_panel + p) * TAPS * TAPS * c + begin + l) * 16, c * 16,
+                               sums + p * panel_size + l * 16, pitch * 16, 1, 0, k - (first_panel + p) * 16);
+        for (int i = 0; bias && i < min(panels * 16, k - first_panel * 16); ++i)
+            grad_bias[first_panel * 16 + i] = bias[i];
     }
 }
 
 /* grad [panel][tap][c][16] from the sums of all parts.  A task is one c of one panel; the last are the
  * biases. */
 KERNEL void collapse(const __global float *work, __global float *grad, __global float *grad_bias, int bias_at,
-                     int parts, int c, int k, int share, int pitch) {
-    int panels = (k + 15) / 16, row = (c + share - 1) / share * pitch;
-    size_t part_size = (size_t)panels * 36 * row * 16;
+                     int parts, int c, int k, int share, int pitch, int span) {
+    int panels = (k + 15) / 16, shares = (c + share - 1) / share, together = span * PANELS;
+    size_t panel_size = (size_t)36 * pitch * 16,
+           part_size = (panels + together - 1) / together * shares * together * panel_size;
     FOR_TASKS(task, panels * c + (grad_bias ? panels : 0)) {
         int panel = task / c, l = task % c;
         if (task >= panels * c) { /* a panel of biases */
@@ -378,25 +539,10 @@ KERNEL void collapse(const __global float *work, __global float *grad, __global 
             }
             continue;
         }
-        const __global float *from = work + (panel * 36 * row + l / share * pitch + l % share) * 16;
-        for (int v = 0; v < 16; v += VEC) {
-            floatv half_way[TAPS][6], powers[TAPS];
-            EACH(j, 6) {
-                floatv column[6];
-                EACH(i, 6) {
-                    const __global float *at = from + (i * 6 + j) * row * 16 + v;
-                    floatv sum = LOAD(at);
-                    for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
-                    column[i] = sum * (scaled(i) * scaled(j));
-                }
-                gather_powers(powers, column, TAPS);
-                EACH(i, TAPS) half_way[i][j] = powers[i];
-            }
-            EACH(i, TAPS) {
-                gather_powers(powers, half_way[i], TAPS);
-                EACH(j, TAPS)
-                STORE(powers[j], grad + ((panel * TAPS * TAPS + i * TAPS + j) * c + l) * 16 + v);
-            }
-        }
+        gather_weights(
+            grad + (panel * TAPS * TAPS * c + l) * 16, c * 16,
+            work + ((panel / together * shares + l / share) * together + panel % together) * panel_size +
+                l % share * 16,
+            pitch * 16, parts, part_size, k - panel * 16);
     }
 }

@@ -58,15 +58,28 @@ static bool wins_straight(const rf_problem *problem, const rf_device_info *info)
     return wins(problem, false);
 }
 
+/* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
+ * shrinks. */
+static bool spreads(const rf_problem *problem) {
+    rf_conv v = rf_conv_of(problem);
+    return side_of(&v, false).tiles * 1.5 < side_of(&v, true).tiles;
+}
+
 static bool wins_turned(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    return wins(problem, true);
+    return wins(problem, !spreads(problem));
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
 static int block_of(size_t tiles, int most, int step) {
     size_t blocks = rf_ceil_div(tiles, most);
     return (int)rf_round_up(rf_ceil_div(tiles, blocks), step);
+}
+
+/* Rows of a block or share: register tiles for few outputs at the end of `outputs` have twice the rows. */
+static int rows_of(const rf_config *config, int outputs) {
+    int group = RF_PANEL * config->value[PANELS], rest = (outputs - 1) % group + 1;
+    return config->value[ROWS] * (rest <= group / 2 ? 2 : 1);
 }
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
@@ -79,59 +92,82 @@ static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const 
 /* ---- forward and backward data ---- */
 
 static const rf_tunable gather_tunables[] = {
-    {"rows", {6, 12, 3}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
+    {"rows", {6, 12, 3, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
 
-/* Where a block's inputs are too many for a core's cache, several panels are taken at a time. */
-static void choose_gather(rf_config *config, int channels, const rf_device_info *info) {
+/* Tiles in a block: with few channels so few that the points stay in the first cache. */
+static int tiles_of(const rf_problem *problem) {
+    return rf_conv_of(problem).c < 32 ? 12 : 24;
+}
+
+/* Rows of a register tile, somewhat fewer than `most` where that leaves much less of the channels' last tile empty. */
+static int fitting_rows(int most, int channels) {
+    int best = most;
+    for (int rows = most - 1; rows >= most - most / 4; rows--)
+        if (rf_round_up(channels, rows) * 1.15 < rf_round_up(channels, best)) best = rows;
+    return best;
+}
+
+/* Where a block's inputs are too many for a core's cache, several panels are taken at a time.  Any rows would do: the
+ * filter's make it one program. */
+static void choose_gather(rf_config *config, const rf_problem *problem, int channels,
+                          const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
-    config->value[ROWS] = width == 16 ? 12 : width == 8 ? 6 : 3;
+    config->value[ROWS] = fitting_rows(width == 16 ? 12 : width == 8 ? 6 : 3, rf_conv_of(problem).c);
     config->value[PANELS] = width == 16 ? 2 : 1;
-    config->value[BLOCK] = 24;
+    config->value[BLOCK] = tiles_of(problem);
     config->value[SPAN] = channels > 64 ? 8 : 1;
 }
 
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose_gather(config, rf_conv_of(problem).c, info);
+    choose_gather(config, problem, rf_conv_of(problem).c, info);
 }
 
 static void choose_backward_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose_gather(config, rf_conv_of(problem).k, info);
+    choose_gather(config, problem, rf_conv_of(problem).k, info);
 }
 
-/* The workspace, in floats: transposed weights (backward data), weights at the points, the items' scratch. */
+/* The workspace, in floats: weights at the points, the items' scratch. */
 typedef struct gather_cut {
     int block, span;
     size_t blocks, groups; /* of the launch */
-    size_t u_at, at, scratch, floats;
+    bool own;              /* the items make the weights at the points that they need */
+    size_t at, scratch, floats;
 } gather_cut;
 
-static gather_cut cut_gather(const rf_conv *v, const side *s, bool turned, const rf_config *config,
+static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config *config,
                              const rf_device_info *info) {
-    const size_t wanted = 2 * (size_t)RF_MAX(info->compute_units, 1);
-    gather_cut g = {.block = block_of(s->tiles, config->value[BLOCK], config->value[ROWS])};
-    int outputs = RF_PANEL * config->value[PANELS];
-    size_t panels = rf_ceil_div(s->k, RF_PANEL);
-    size_t groups = rf_ceil_div(s->k, outputs);
+    const size_t cores = (size_t)RF_MAX(info->compute_units, 1), wanted = own ? cores : 2 * cores;
+    size_t outputs = RF_PANEL * (size_t)config->value[PANELS], groups = rf_ceil_div(s->k, outputs);
+    size_t panel = POINTS * (RF_PANEL * (size_t)s->c + GAP), panels = rf_ceil_div(s->k, RF_PANEL);
+    gather_cut g = {.block = block_of(s->tiles, most, rows_of(config, s->k)), .own = own};
     g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), 4 * wanted);
     g.groups = RF_MIN(groups, rf_ceil_div(wanted, g.blocks));
-    g.span = (int)RF_MIN(rf_ceil_div(groups, g.groups), (size_t)config->value[SPAN]);
-    g.u_at = turned ? panels * RF_PANEL * v->r * v->s * s->c : 0;
-    g.at = g.u_at + panels * POINTS * (RF_PANEL * (size_t)s->c + GAP);
-    g.scratch = POINTS * ((size_t)g.block * s->c + GAP + g.span * ((size_t)g.block * outputs + GAP) + s->c);
+    g.span = (int)RF_MIN(rf_ceil_div(groups, g.groups), own ? 2 : (size_t)config->value[SPAN]);
+    g.at = own ? 0 : panels * panel;
+    g.scratch = POINTS * ((size_t)g.block * s->c + GAP + g.span * (g.block * outputs + GAP) + s->c);
+    if (own) g.scratch += g.span * config->value[PANELS] * panel;
     g.floats = g.at + g.blocks * g.groups * g.scratch;
     return g;
 }
 
-static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
-                              const side *s, rf_buffer *w, rf_buffer *work, size_t u_at, bool turned,
-                              const char *options) {
-    size_t panels = rf_ceil_div(s->k, RF_PANEL), tasks = panels * s->c;
-    rf_launch_desc desc = {
-        .program = "winograd_tile",
-        .kernel = "weights",
-        .options = options,
-        .args = {RF_BUF(w), RF_BUF(work), RF_I32(u_at), RF_I32(panels), RF_I32(s->c), RF_I32(turned)},
-        .bytes = 4.0 * tasks * RF_PANEL * (POINTS + v->r * v->s)};
+/* All tiles in one block, and each item with its own weights, if that takes less memory than all weights at the points:
+ * they are many then, and would cross memory twice. */
+static gather_cut cut_gather(const side *s, const rf_config *config, const rf_device_info *info) {
+    gather_cut blocks = cut_blocks(s, config->value[BLOCK], false, config, info),
+               one = cut_blocks(s, (int)s->tiles, true, config, info);
+    return one.floats < blocks.at ? one : blocks;
+}
+
+enum { STRAIGHT, TURNED, SPREAD }; /* how a pass reads the weights */
+
+static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info, const side *s, rf_buffer *w,
+                              rf_buffer *work, int taps, int turn, const char *options) {
+    size_t tasks = rf_ceil_div(s->k, RF_PANEL) * s->c;
+    rf_launch_desc desc = {.program = "winograd_tile",
+                           .kernel = "weights",
+                           .options = options,
+                           .args = {RF_BUF(w), RF_BUF(work), RF_I32(s->c), RF_I32(s->k), RF_I32(turn)},
+                           .bytes = 4.0 * tasks * RF_PANEL * (POINTS + taps)};
     rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * POINTS);
     return rf_emit(sequence, &desc);
 }
@@ -141,21 +177,21 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
-    gather_cut g = cut_gather(&v, &s, turned, config, info);
+    gather_cut g = cut_gather(&s, config, info);
     options_of(options, &v, config, info);
-    if (turned) RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, 0));
-    RF_TRY(emit_weights(sequence, info, &v, &s, turned ? t->work : t->param[0], t->work, g.u_at, turned,
-                        options));
+    if (!g.own)
+        RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
+                            options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
         .kernel = "gather",
         .options = options,
         .args = {RF_BUF(turned ? t->dy : t->x[0]),
                  RF_BUF(turned && v.act ? t->y : NULL),
+                 RF_BUF(g.own ? t->param[0] : NULL),
                  RF_BUF(t->work),
                  RF_BUF(turned || !v.bias ? NULL : t->param[1]),
                  RF_BUF(turned ? t->dx[0] : t->y),
-                 RF_I32(g.u_at),
                  RF_I32(g.at),
                  RF_I32(g.scratch),
                  RF_I32(v.n),
@@ -168,12 +204,48 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                  RF_PAIR_ARG(s.pad),
                  RF_I32(g.block),
                  RF_I32(g.span),
+                 RF_I32(turned ? TURNED : STRAIGHT),
                  RF_I32(v.act),
                  RF_I32(turned ? RF_ACT_NONE : v.act),
                  RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k),
+    };
+    return rf_emit(sequence, &desc);
+}
+
+/* As cut_blocks, of whole images: weights at the points, the items' scratch. */
+static gather_cut cut_scatter(const rf_conv *v, const rf_config *config, const rf_device_info *info) {
+    size_t per_image = side_of(v, false).tiles / (size_t)v->n,
+           outputs = RF_PANEL * (size_t)config->value[PANELS];
+    gather_cut g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
+    g.block = block_of(rf_ceil_div(v->n, g.blocks) * per_image, config->value[BLOCK], rows_of(config, v->c));
+    g.at = rf_ceil_div(v->c, RF_PANEL) * POINTS * (RF_PANEL * (size_t)v->k + GAP);
+    g.scratch = POINTS * ((size_t)g.block * v->k + GAP + g.block * outputs + GAP + RF_PANEL);
+    g.floats = g.at + g.blocks * g.scratch;
+    return g;
+}
+
+static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    char options[RF_OPTIONS];
+    rf_conv v = rf_conv_of(problem);
+    side turned = side_of(&v, true);
+    gather_cut g = cut_scatter(&v, config, info);
+    options_of(options, &v, config, info);
+    RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
+    rf_launch_desc desc = {
+        .program = "winograd_tile",
+        .kernel = "scatter",
+        .options = options,
+        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work), RF_BUF(t->dx[0]), RF_I32(g.at),
+                 RF_I32(g.scratch), RF_I32(v.n), RF_I32(v.h), RF_I32(v.w), RF_I32(v.c), RF_I32(v.oh),
+                 RF_I32(v.ow), RF_I32(v.k), RF_PAIR_ARG(v.pad), RF_I32(g.block), RF_I32(v.act),
+                 RF_I32(problem->accumulate[0])},
+        .global = {g.blocks},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * v.n * ((double)v.h * v.w * v.c + (double)v.oh * v.ow * v.k * (v.act ? 2 : 1)),
     };
     return rf_emit(sequence, &desc);
 }
@@ -185,14 +257,16 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    return problem->need_dx[0] ? gather(sequence, problem, info, t, config, true) : RF_OK;
+    if (!problem->need_dx[0]) return RF_OK;
+    return spreads(problem) ? scatter(sequence, problem, info, t, config)
+                            : gather(sequence, problem, info, t, config, true);
 }
 
 static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
                           bool turned) {
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
-    return cut_gather(&v, &s, turned, config, info).floats * sizeof(float);
+    return cut_gather(&s, config, info).floats * sizeof(float);
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
@@ -201,49 +275,50 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
 
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
-    return gather_work(problem, info, config, true);
+    rf_conv v = rf_conv_of(problem);
+    return spreads(problem) ? cut_scatter(&v, config, info).floats * sizeof(float)
+                            : gather_work(problem, info, config, true);
 }
 
 /* ---- the gradients of weights and bias ---- */
 
 static const rf_tunable filter_tunables[] = {
-    {"rows", {6, 8, 4}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
+    {"rows", {6, 8, 4, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
 
 static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
-    (void)problem;
-    config->value[ROWS] = width == 16 ? 8 : width == 8 ? 6 : 4;
+    config->value[ROWS] = fitting_rows(width == 16 ? 8 : width == 8 ? 6 : 4, rf_conv_of(problem).c);
     config->value[PANELS] = width == 16 ? 2 : 1;
-    config->value[BLOCK] = 24;
+    config->value[BLOCK] = tiles_of(problem);
     config->value[SHARE] = 64;
 }
 
 /* The workspace, in floats: partial sums, partial biases, the items' scratch. */
 typedef struct filter_cut {
     int block, share, pitch, span;
-    size_t shares, spans, parts, bias_at, at, scratch, floats;
+    size_t items, parts, bias_at, at, scratch, floats;
 } filter_cut;
 
 static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *config,
                              const rf_device_info *info) {
-    const size_t wanted = 8 * (size_t)RF_MAX(info->compute_units, 1);
+    const size_t wanted = 4 * (size_t)RF_MAX(info->compute_units, 1);
     filter_cut f = {.block = block_of(s->tiles, config->value[BLOCK], 1)};
-    int outputs = RF_PANEL * config->value[PANELS];
-    f.shares = rf_ceil_div(v->c, config->value[SHARE]);
-    f.share = (int)rf_ceil_div(v->c, f.shares);
-    if (f.shares > 1) f.share = (int)rf_round_up(f.share, config->value[ROWS]);
-    f.shares = rf_ceil_div(v->c, f.share);
-    f.pitch = (int)rf_round_up(f.share, config->value[ROWS]);
-    f.spans = rf_ceil_div(v->k, config->value[SHARE]);
-    f.span = (int)rf_ceil_div(rf_ceil_div(v->k, f.spans), outputs);
-    f.spans = rf_ceil_div(v->k, (size_t)f.span * outputs);
-    f.parts = RF_MIN(rf_ceil_div(wanted, f.shares * f.spans), rf_ceil_div(s->tiles, f.block));
-    size_t panels = rf_ceil_div(v->k, RF_PANEL);
-    f.bias_at = f.parts * panels * POINTS * f.shares * f.pitch * RF_PANEL;
-    f.at = f.bias_at + (v->bias ? f.parts * panels * RF_PANEL : 0);
-    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * ((size_t)f.block * outputs + GAP) +
+    size_t outputs = RF_PANEL * (size_t)config->value[PANELS], rows = rows_of(config, v->k);
+    size_t shares = rf_ceil_div(v->c, config->value[SHARE]), spans = rf_ceil_div(v->k, config->value[SHARE]);
+    f.share = (int)rf_ceil_div(v->c, shares);
+    if (shares > 1) f.share = (int)rf_round_up(f.share, rows);
+    f.pitch = (int)rf_round_up(f.share, rows);
+    f.span = (int)rf_ceil_div(rf_ceil_div(v->k, spans), outputs);
+    size_t tasks = rf_ceil_div(v->c, f.share) * rf_ceil_div(v->k, f.span * outputs);
+    size_t task = f.span * outputs * POINTS * f.pitch, biases = v->bias ? rf_round_up(v->k, RF_PANEL) : 0;
+    f.items = RF_MIN(tasks, wanted);
+    f.parts = RF_MIN(rf_ceil_div(wanted, tasks), rf_ceil_div(s->tiles, f.block));
+    f.bias_at = f.parts > 1 ? f.parts * tasks * task : 0;
+    f.at = f.bias_at + f.parts * biases;
+    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * (f.block * outputs + GAP) +
                           RF_MAX(f.share, RF_PANEL));
-    f.floats = f.at + f.shares * f.spans * f.parts * f.scratch;
+    if (f.parts == 1) f.scratch += task;
+    f.floats = f.at + f.items * f.parts * f.scratch;
     return f;
 }
 
@@ -254,43 +329,33 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     side s = side_of(&v, false);
     filter_cut f = cut_filter(&v, &s, config, info);
     options_of(options, &v, config, info);
+    rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc filter = {
         .program = "winograd_tile",
         .kernel = "filter",
         .options = options,
-        .args = {RF_BUF(t->x[0]),
-                 RF_BUF(t->dy),
-                 RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(t->work),
-                 RF_I32(v.bias ? f.bias_at : 0),
-                 RF_I32(f.at),
-                 RF_I32(f.scratch),
-                 RF_I32(v.n),
-                 RF_I32(s.h),
-                 RF_I32(s.w),
-                 RF_I32(s.c),
-                 RF_I32(s.oh),
-                 RF_I32(s.ow),
-                 RF_I32(s.k),
-                 RF_PAIR_ARG(s.pad),
-                 RF_I32(f.block),
-                 RF_I32(f.share),
-                 RF_I32(f.pitch),
-                 RF_I32(f.span),
+        .args = {RF_BUF(t->x[0]),   RF_BUF(t->dy),      RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(t->work),   RF_BUF(t->grad[0]), RF_BUF(grad_bias),
+                 RF_I32(f.bias_at), RF_I32(f.at),       RF_I32(f.scratch),
+                 RF_I32(v.n),       RF_I32(s.h),        RF_I32(s.w),
+                 RF_I32(s.c),       RF_I32(s.oh),       RF_I32(s.ow),
+                 RF_I32(s.k),       RF_PAIR_ARG(s.pad), RF_I32(f.block),
+                 RF_I32(f.share),   RF_I32(f.pitch),    RF_I32(f.span),
                  RF_I32(v.act)},
-        .global = {f.shares, f.spans, f.parts},
+        .global = {f.items, f.parts},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k * (v.act ? 2 : 1)),
     };
     RF_TRY(rf_emit(sequence, &filter));
+    if (f.parts == 1) return RF_OK;
     size_t tasks = rf_ceil_div(v.k, RF_PANEL) * v.c;
-    rf_launch_desc collapse = {
-        .program = "winograd_tile",
-        .kernel = "collapse",
-        .options = options,
-        .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(f.bias_at),
-                 RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k), RF_I32(f.share), RF_I32(f.pitch)},
-        .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
+    rf_launch_desc collapse = {.program = "winograd_tile",
+                               .kernel = "collapse",
+                               .options = options,
+                               .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias),
+                                        RF_I32(f.bias_at), RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k),
+                                        RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span)},
+                               .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
     rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * POINTS * f.parts);
     return rf_emit(sequence, &collapse);
 }
