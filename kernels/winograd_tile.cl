@@ -10,7 +10,8 @@
  *
  * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A work-item takes
  * blocks of `block` tiles: it brings their inputs to the points, in a scratch of its own that fits a core's cache,
- * multiplies panel by panel, and transforms back; only x, y and the weights cross memory.
+ * multiplies panel by panel, and transforms back; only x, y and the weights cross memory.  With -DSUMS, gather sums
+ * what it writes for batch norm (sums.clh).
  *
  *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
  *     weights u    [panel][36][c][16], a GAP behind each point
@@ -19,13 +20,14 @@
  *
  * The GAP keeps 36 pieces from falling on the same lines of the cache. */
 #include "common.clh"
+#include "sums.clh"
 
-#define WIDE (16 / VEC)      /* vectors in a panel */
-#define SUMS (PANELS * WIDE) /* vectors of sums a tile */
-#define HALF (SUMS > 1 ? SUMS / 2 : 1)
-#define TALL (ROWS * SUMS / HALF)
-#define FEW  (HALF * VEC) /* outputs left over that take register tiles of twice the rows and half the width */
-#define GAP  16
+#define WIDE    (16 / VEC)      /* vectors in a panel */
+#define VECTORS (PANELS * WIDE) /* vectors of sums a tile */
+#define HALF    (VECTORS > 1 ? VECTORS / 2 : 1)
+#define TALL    (ROWS * VECTORS / HALF)
+#define FEW     (HALF * VEC) /* outputs left over that take register tiles of twice the rows and half the width */
+#define GAP     16
 
 #define P  0.70710678118654752f
 #define P2 0.5f
@@ -213,15 +215,15 @@ INLINE void input_points(__global float *to, int step, maps m, place at, int pad
  * vectors of more tiles. */
 INLINE void multiply(__global float *to, const __global float *v, const __global float *u, size_t panel_size,
                      int c, int wide) {
-    floatv sum[ROWS * SUMS];
-    EACH(e, ROWS * SUMS) sum[e] = 0.0f;
+    floatv sum[ROWS * VECTORS];
+    EACH(e, ROWS * VECTORS) sum[e] = 0.0f;
     for (int l = 0; l < c; ++l) {
-        floatv weight[SUMS];
-        EACH(s, SUMS)
+        floatv weight[VECTORS];
+        EACH(s, VECTORS)
         weight[s] = s < wide ? LOAD(u + l * 16 + s / WIDE * panel_size + s % WIDE * VEC) : (floatv)0.0f;
-        EACH(e, ROWS * SUMS) sum[e] += v[e / wide * c + l] * weight[e % wide];
+        EACH(e, ROWS * VECTORS) sum[e] += v[e / wide * c + l] * weight[e % wide];
     }
-    EACH(e, ROWS * SUMS) STORE(sum[e], to + e / wide * 16 * PANELS + e % wide * VEC);
+    EACH(e, ROWS * VECTORS) STORE(sum[e], to + e / wide * 16 * PANELS + e % wide * VEC);
 }
 
 /* At all points: sums of `count` tiles for `groups` groups of panels, with `left` outputs from the first on. */
@@ -235,16 +237,18 @@ INLINE void multiply_points(__global float *sums, int m_step, const __global flo
             __global float *to = sums + (g * 36 + point) * m_step;
             if (left - g * 16 * PANELS > FEW)
                 for (int t = 0; t < count; t += ROWS)
-                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, SUMS);
+                    multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, VECTORS);
             else
                 for (int t = 0; t < count; t += TALL)
                     multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, HALF);
         }
 }
 
-/* One tile's VEC outputs from o on, of which `left` exist: from the points `step` apart to y. */
-INLINE void output_tile(const __global float *sums, int step, __global float *y, const __global float *bias,
-                        place at, int oh, int ow, int k, int o, int left, int act, int accumulate) {
+/* One tile's VEC outputs from o on, of which `left` exist: from the points `step` apart to y.  Returns how many pixels
+ * it has; s has `before` of them. */
+INLINE int output_tile(const __global float *sums, int step, __global float *y, const __global float *bias,
+                       place at, int oh, int ow, int k, int o, int left, int act, int accumulate,
+                       __global float *copy, row_sums s, int before) {
     floatv half_way[OUT][6], out[OUT][OUT], shift = 0.0f;
     if (bias) shift = fetch(bias + o, left);
     EACH(j, 6) {
@@ -257,17 +261,30 @@ INLINE void output_tile(const __global float *sums, int step, __global float *y,
         gather_powers(out[i], half_way[i], OUT);
         EACH(j, OUT) out[i][j] = activate(out[i][j] + shift, act);
     }
-    int rows = min(OUT, oh - at.y * OUT), columns = min(OUT, ow - at.x * OUT);
-    y += ((at.n * oh + at.y * OUT) * ow + at.x * OUT) * k + o;
-    if (rows == OUT && columns == OUT && left >= VEC && !accumulate) {
-        EACH(i, OUT) EACH(j, OUT) STORE(out[i][j], y + (i * ow + j) * k);
-        return;
+    const int rows = min(OUT, oh - at.y * OUT), columns = min(OUT, ow - at.x * OUT);
+    const int from = ((at.n * oh + at.y * OUT) * ow + at.x * OUT) * k + o;
+    const int whole = rows == OUT && columns == OUT && left >= VEC;
+    tally t = tally_begin(s, SUMS, o, left);
+    EACH(i, OUT) EACH(j, OUT) {
+        const int to = from + (i * ow + j) * k;
+        if (whole) {
+            if (accumulate) out[i][j] += LOAD(y + to);
+            STORE(out[i][j], y + to);
+            if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + to + OUT * k);
+            if (SUMS) tally_add(&t, s, SUMS, out[i][j], to, i + j == 0, VEC);
+        } else
+            STORE(out[i][j], copy + (i * OUT + j) * VEC);
     }
-    for (int i = 0; i < rows; ++i)
+    for (int i = 0; i < rows && !whole; ++i)
         for (int j = 0; j < columns; ++j) {
-            __global float *to = y + (i * ow + j) * k;
-            put(accumulate ? out[i][j] + fetch(to, left) : out[i][j], to, left);
+            const int to = from + (i * ow + j) * k;
+            floatv value = LOAD(copy + (i * OUT + j) * VEC);
+            if (accumulate) value += fetch(y + to, left);
+            put(value, y + to, left);
+            if (SUMS) tally_add(&t, s, SUMS, value, to, i + j == 0, left);
         }
+    if (SUMS) tally_end(t, s, SUMS, rows * columns, before, o, left);
+    return rows * columns;
 }
 
 /* `seen` and `seen_act` belong to x, `act` to y.  The weights at the points lie at u_at; if w is given, a work-item
@@ -275,10 +292,12 @@ INLINE void output_tile(const __global float *sums, int step, __global float *y,
 KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
                    __global float *work, const __global float *bias, __global float *y, int at, int scratch,
                    int n, int h, int w_in, int c, int oh, int ow, int k, int pad, int block, int span,
-                   int turn, int seen_act, int act, int accumulate) {
+                   int turn, int seen_act, int act, int accumulate, SUMS_PARAMS) {
+    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, k, (int)get_global_id(0));
+    int pixels = 0; /* whose sums s has */
     maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
     kernels own = {w, c, k, turn};
-    int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
+    int tall = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * tall * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
     int block_begin = blocks * get_global_id(0) / get_global_size(0);
     int block_end = blocks * (get_global_id(0) + 1) / get_global_size(0);
@@ -292,7 +311,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
         int first = b * block, count = min(block, tiles - first),
             padded = (count + ROWS - 1) / ROWS * ROWS; /* past the end: the last tile again */
         for (int t = 0; t < padded; ++t)
-            input_points(v + t * c, v_step, from, place_of(first + min(t, count - 1), high, wide), pad, 0, c,
+            input_points(v + t * c, v_step, from, place_of(first + min(t, count - 1), tall, wide), pad, 0, c,
                          copy);
         for (int group = group_begin; group < group_end; group += span) {
             int some = min(span, group_end - group);
@@ -303,16 +322,20 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
             } else
                 u = work + group * PANELS * panel_size;
             multiply_points(sums, m_step, v, v_step, u, c, k - group * 16 * PANELS, some, padded);
-            for (int g = 0; g < some; ++g)
-                for (int t = 0; t < count; ++t) {
-                    place to = place_of(first + t, high, wide);
-                    int o = (group + g) * 16 * PANELS;
-                    for (int s = 0; s < 16 * PANELS && o + s < k; s += VEC)
-                        output_tile(sums + g * 36 * m_step + t * 16 * PANELS + s, m_step, y, bias, to, oh, ow,
-                                    k, o + s, k - o - s, act, accumulate);
+            for (int g = 0; g < some; ++g) {
+                int o = (group + g) * 16 * PANELS, before = pixels, more = 0;
+                for (int t = 0; t < count; ++t, before += more) {
+                    place to = place_of(first + t, tall, wide);
+                    for (int i = 0; i < 16 * PANELS && o + i < k; i += VEC)
+                        more = output_tile(sums + g * 36 * m_step + t * 16 * PANELS + i, m_step, y, bias, to,
+                                           oh, ow, k, o + i, k - o - i, act, accumulate, copy, s, before);
                 }
+                if (group + g == group_end - 1) pixels = before;
+            }
         }
     }
+    if (SUMS && get_global_id(1) == 0)
+        sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), pixels);
 }
 
 /* ---- the gradient of y at the points ---- */
@@ -413,17 +436,17 @@ KERNEL void scatter(const __global float *dy, const __global float *seen, __glob
  * vectors of more rows. */
 INLINE void accumulate_tiles(__global float *out, const __global float *v, const __global float *d, int pitch,
                              int count, int fresh, size_t panel_size, int wide) {
-    floatv sum[ROWS * SUMS];
-    EACH(e, ROWS * SUMS) {
+    floatv sum[ROWS * VECTORS];
+    EACH(e, ROWS * VECTORS) {
         int s = e % wide;
         sum[e] = fresh ? (floatv)0.0f : LOAD(out + s / WIDE * panel_size + e / wide * 16 + s % WIDE * VEC);
     }
     for (int t = 0; t < count; ++t) {
-        floatv dy[SUMS];
-        EACH(s, SUMS) dy[s] = LOAD(d + t * 16 * PANELS + s * VEC);
-        EACH(e, ROWS * SUMS) sum[e] += v[t * pitch + e / wide] * dy[e % wide];
+        floatv dy[VECTORS];
+        EACH(s, VECTORS) dy[s] = LOAD(d + t * 16 * PANELS + s * VEC);
+        EACH(e, ROWS * VECTORS) sum[e] += v[t * pitch + e / wide] * dy[e % wide];
     }
-    EACH(e, ROWS * SUMS) {
+    EACH(e, ROWS * VECTORS) {
         int s = e % wide;
         STORE(sum[e], out + s / WIDE * panel_size + e / wide * 16 + s % WIDE * VEC);
     }
@@ -505,7 +528,8 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                                          *out = d + (p / PANELS * 36 + point) * d_step;
                     if (k - (first_panel + p) * 16 > FEW)
                         for (int l = 0; l < channels; l += ROWS)
-                            accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size, SUMS);
+                            accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size,
+                                             VECTORS);
                     else
                         for (int l = 0; l < channels; l += TALL)
                             accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size, HALF);

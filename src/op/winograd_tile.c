@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "op/conv.h"
+#include "op/sums.h"
 
 enum { POINTS = 36, GAP = 16, WINDOW = 6 };
 /* Tunables: a register tile's rows and panels; tiles in a block; groups of panels at a time (gather), channels and
@@ -84,9 +85,9 @@ static int rows_of(const rf_config *config, int outputs) {
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const rf_config *config,
-                              const rf_device_info *info) {
-    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d", v->r,
-                             WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS]);
+                              const rf_device_info *info, int sums) {
+    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d -DSUMS=%d",
+                             v->r, WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS], sums);
 }
 
 /* ---- forward and backward data ---- */
@@ -178,7 +179,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
     gather_cut g = cut_gather(&s, config, info);
-    options_of(options, &v, config, info);
+    options_of(options, &v, config, info, rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
                             options));
@@ -212,6 +213,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k),
     };
+    rf_sums_args(&desc, t, problem->sums.act);
     return rf_emit(sequence, &desc);
 }
 
@@ -233,7 +235,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
     rf_conv v = rf_conv_of(problem);
     side turned = side_of(&v, true);
     gather_cut g = cut_scatter(&v, config, info);
-    options_of(options, &v, config, info);
+    options_of(options, &v, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
@@ -267,6 +269,19 @@ static size_t gather_work(const rf_problem *problem, const rf_device_info *info,
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
     return cut_gather(&s, config, info).floats * sizeof(float);
+}
+
+/* A block of sums is what the work-items of a range of tiles write. */
+static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, false);
+    return (int)cut_gather(&s, config, info).blocks;
+}
+
+static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, true);
+    return spreads(problem) ? 0 : (int)cut_gather(&s, config, info).blocks;
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
@@ -328,7 +343,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, false);
     filter_cut f = cut_filter(&v, &s, config, info);
-    options_of(options, &v, config, info);
+    options_of(options, &v, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc filter = {
         .program = "winograd_tile",
@@ -379,9 +394,9 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
                     __VA_ARGS__}
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
-           .prepare = forward),
+           .sums = forward_sums, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
-           .workspace = backward_data_work, .prepare = backward_data),
+           .workspace = backward_data_work, .sums = backward_sums, .prepare = backward_data),
 };
