@@ -287,8 +287,8 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
     return rows * columns;
 }
 
-/* `seen` and `seen_act` belong to x, `act` to y.  The weights at the points lie at u_at; if w is given, a work-item
- * makes those of a span behind its scratch's window instead. */
+/* `seen` and `seen_act` belong to x, `act` to y.  The weights at the points lie first in the workspace; if w is
+ * given, a work-item makes those of a span behind its scratch's window instead. */
 KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
                    __global float *work, const __global float *bias, __global float *y, int at, int scratch,
                    int n, int h, int w_in, int c, int oh, int ow, int k, int pad, int block, int span,
