@@ -93,15 +93,13 @@ KERNEL void forward(const __global float *x, const __global float *w, const __gl
                 EACH(v, WIDE) sum[q][v] += in * weight[v];
             }
         }
-        for (int i = 0; i < ROWS * WIDE; ++i) {
-            const int row = task * ROWS + i / WIDE, o = i % WIDE * VEC, left = K - o;
-            if (row >= n || left <= 0) continue;
-            floatv value = sum[i / WIDE][i % WIDE];
-            if (bias) value += fetch(bias + o, left);
-            if (act) value = value <= 0.0f ? (floatv)0.0f : value;
-            if (act == 2) value = value >= 6.0f ? (floatv)6.0f : value;
-            put(value, y + row * K + o, left);
-        }
+        for (int q = 0; q < ROWS && task * ROWS + q < n; ++q)
+            for (int v = 0; v * VEC < K; ++v) {
+                const int o = v * VEC, left = K - o;
+                floatv value = sum[q][v];
+                if (bias) value += fetch(bias + o, left);
+                put(activate(value, act), y + (task * ROWS + q) * K + o, left);
+            }
     }
 }
 
