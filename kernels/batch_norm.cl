@@ -46,7 +46,7 @@ INLINE void few_rows(const __global float *from, row_sums s, int which, int firs
 INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, int rows, int C) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, C, block);
+    const row_sums s = sums_begin(SUMS_ARGS, C, block);
     int first = begin;
     for (; first + FEW <= end; first += FEW)
         FOR_COLUMNS(C, few_rows, from, s, which, first, first - begin, FEW);
@@ -74,7 +74,7 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
               c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, C, block);
+    const row_sums s = sums_begin(SUMS_ARGS, C, block);
     tally t = tally_begin(s, which, min(c, C - 1), VEC);
     int n = 0;
     if (c < C)
@@ -118,7 +118,7 @@ KERNEL void statistics(const __global float *x, __global float *partial, int row
 }
 
 KERNEL void gradient_sums(const __global float *dy, int rows, int C, SUMS_PARAMS) {
-    SUM_ROWS(dy, partial, sums_x, sums_y, saved, low, high, GRADIENT_SUMS);
+    SUM_ROWS(dy, SUMS_ARGS, GRADIENT_SUMS);
 }
 
 /* What apply and the gradients need of the channels c.. */

@@ -179,7 +179,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 forward(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
         int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation, int act,
         SUMS_PARAMS) {
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, c, (int)get_global_id(0));
+    const row_sums s = sums_begin(SUMS_ARGS, c, (int)get_global_id(0));
     layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride), y, s};
     int before = 0;
     for (int first = 0; first < ow; first += COLUMNS) {
@@ -200,7 +200,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 backward_data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int h,
               int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate,
               SUMS_PARAMS) {
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, c, (int)get_global_id(0));
+    const row_sums s = sums_begin(SUMS_ARGS, c, (int)get_global_id(0));
     layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1, dx, s};
     int before = 0;
     for (int first = 0; first < width; first += COLUMNS) {

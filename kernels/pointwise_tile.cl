@@ -23,20 +23,8 @@ INLINE size_t vector_at(int u, size_t panel_size) {
 }
 
 #ifdef PIXELS
-#if SUMS
-/* Sums of the rows of a tile, `before` of which its work-item has summed up. */
-#define SUM_UP(N)                                                                                            \
-    EACH(v, N) {                                                                                             \
-        const int o = (u + v) * VEC, left = k - o;                                                           \
-        tally t = tally_begin(s, SUMS, o, left);                                                             \
-        EACH(q, PIXELS) if (q < count) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, left);   \
-        tally_end(t, s, SUMS, count, before, o, left);                                                       \
-    }
-#else
-#define SUM_UP(N)
-#endif
-
-/* `count` rows of y, up to PIXELS, from `row` on, for N vectors of outputs from u on. */
+/* `count` rows of y, up to PIXELS, from `row` on, for N vectors of outputs from u on; s has
+ * the sums of `before` rows. */
 #define TILE(N)                                                                                              \
     INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
                          __global float *y, int c, int k, int u, int act, int accumulate, int row,           \
@@ -79,8 +67,13 @@ INLINE size_t vector_at(int u, size_t panel_size) {
                     if (accumulate) sum[q][v] += fetch(to + q * k, left);                                    \
                     put(sum[q][v], to + q * k, left);                                                        \
                 }                                                                                            \
+            if (SUMS) {                                                                                      \
+                tally t = tally_begin(s, SUMS, o, left);                                                     \
+                EACH(q, PIXELS)                                                                              \
+                if (q < count) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, left);           \
+                tally_end(t, s, SUMS, count, before, o, left);                                               \
+            }                                                                                                \
         }                                                                                                    \
-        SUM_UP(N)                                                                                            \
     }
 TILE(1)
 TILE(2)
@@ -103,13 +96,11 @@ gather(const __global float *x, const __global float *w, const __global float *b
     int u_begin = all * get_global_id(1) / get_global_size(1) * WIDTH;
     int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
     int first = (int)get_global_id(0) * tiles * PIXELS, last = min(first + tiles * PIXELS, rows);
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, k, (int)get_global_id(0));
+    const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     x += x_at;
     w += w_at;
-#if SUMS
-    if (get_global_id(1) == 0)
+    if (SUMS && get_global_id(1) == 0)
         sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), last - first);
-#endif
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
         for (; u + WIDTH <= u_end; u += WIDTH) ROWS(WIDTH)

@@ -293,7 +293,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
                    __global float *work, const __global float *bias, __global float *y, int at, int scratch,
                    int n, int h, int w_in, int c, int oh, int ow, int k, int pad, int block, int span,
                    int turn, int seen_act, int act, int accumulate, SUMS_PARAMS) {
-    const row_sums s = sums_begin(partial, sums_x, sums_y, saved, low, high, k, (int)get_global_id(0));
+    const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     int pixels = 0; /* whose sums s has */
     maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
     kernels own = {w, c, k, turn};

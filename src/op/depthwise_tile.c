@@ -19,18 +19,30 @@ static double floats_moved(const rf_conv *v) {
     return (double)v->n * v->c * ((double)v->h * v->w + v->oh * v->ow);
 }
 
-/* Work-items take runs of `rows` rows of `width` pixels each. */
-static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info *info, int rows, int width) {
+/* Work-items take runs of rows of the map that is written. */
+static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info *info,
+                   rf_direction direction) {
+    const int h = direction == RF_FORWARD ? v->oh : v->h, width = direction == RF_FORWARD ? v->ow : v->w;
     const size_t cost = rf_family_rounds(info) < HUGE_VAL ? (size_t)v->r * (v->s + 2) + 4 : 4;
-    rf_family_spread(desc, RF_TILE, info, (size_t)rows, (size_t)width * v->c * cost);
+    rf_family_spread(desc, RF_TILE, info, (size_t)v->n * h, (size_t)width * v->c * cost);
+}
+
+/* A block of sums is what a work-item writes. */
+static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+                const rf_config *config) {
+    (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_launch_desc desc = {.kernel = NULL};
+    spread(&desc, &v, info, direction);
+    return (int)desc.global[0];
 }
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      rf_launch_desc *desc, int sums) {
+                      rf_launch_desc *desc, int which) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
-    desc->options = rf_family_options(options, RF_TILE, info, "-DSUMS=%d", sums);
+    desc->options = rf_family_options(options, RF_TILE, info, "-DSUMS=%d", which);
     desc->flops = rf_conv_flops(problem);
     desc->bytes = 4.0 * floats_moved(&v);
     return rf_emit(sequence, desc);
@@ -43,7 +55,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), GEOMETRY(v), RF_I32(v.act)}};
-    spread(&desc, &v, info, v.n * v.oh, v.ow);
+    spread(&desc, &v, info, RF_FORWARD);
     rf_sums_args(&desc, t, problem->sums.act);
     return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_FORWARD));
 }
@@ -57,26 +69,9 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_launch_desc desc = {.kernel = "backward_data",
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     GEOMETRY(v), RF_I32(problem->accumulate[0])}};
-    spread(&desc, &v, info, v.n * v.h, v.w);
+    spread(&desc, &v, info, RF_BACKWARD_DATA);
     rf_sums_args(&desc, t, problem->sums.act);
     return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_BACKWARD_DATA));
-}
-
-/* A block of sums is what a work-item writes. */
-static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    (void)config;
-    rf_conv v = rf_conv_of(problem);
-    rf_launch_desc desc = {.kernel = NULL};
-    spread(&desc, &v, info, v.n * v.oh, v.ow);
-    return (int)desc.global[0];
-}
-
-static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    (void)config;
-    rf_conv v = rf_conv_of(problem);
-    rf_launch_desc desc = {.kernel = NULL};
-    spread(&desc, &v, info, v.n * v.h, v.w);
-    return (int)desc.global[0];
 }
 
 /* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
@@ -119,7 +114,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .applicable = applicable,                                                                \
                     __VA_ARGS__}
 const rf_solver rf_depthwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .sums = forward_sums, .prepare = forward),
+    SOLVER(RF_FORWARD, .sums = sums, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .sums = backward_sums, .prepare = backward_data),
+    SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .sums = sums, .prepare = backward_data),
 };

@@ -185,9 +185,8 @@ typedef struct rf_solver {
                    const rf_device_info *info); /* defaults; or NULL */
     size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,
                         const rf_config *config); /* bytes */
-    int (*sums)(
-        const rf_problem *problem, const rf_device_info *info,
-        const rf_config *config); /* of what it writes, y or dx[0]: the blocks; 0 or NULL: it cannot */
+    int (*sums)(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+                const rf_config *config); /* blocks of what it writes, y or dx[0]; 0 or NULL: it cannot */
     rf_status (*prepare)(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *tensors, const rf_config *config);
 } rf_solver;

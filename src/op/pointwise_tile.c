@@ -88,14 +88,10 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     return rf_emit(sequence, &desc);
 }
 
-static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+                const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    return (int)cut_of(v.n * v.h * v.w, v.k, config, info).rows;
-}
-
-static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    rf_conv v = rf_conv_of(problem);
-    return (int)cut_of(v.n * v.h * v.w, v.c, config, info).rows;
+    return (int)cut_of(v.n * v.h * v.w, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -219,10 +215,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .applicable = applicable,                                                                \
                     __VA_ARGS__}
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = forward_sums,
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = sums,
            .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
-           .workspace = backward_data_work, .sums = backward_sums, .prepare = backward_data),
+           .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
 };

@@ -36,6 +36,11 @@ static side side_of(const rf_conv *v, bool turned) {
     return s;
 }
 
+/* What a kernel is told of them. */
+#define GEOMETRY(v, s)                                                                                       \
+    RF_I32((v).n), RF_I32((s).h), RF_I32((s).w), RF_I32((s).c), RF_I32((s).oh), RF_I32((s).ow),              \
+        RF_I32((s).k), RF_PAIR_ARG((s).pad)
+
 /* Along one axis: pairs of an output and a tap that meet the map. */
 static int products(int out, int taps, int in, int pad) {
     int count = 0;
@@ -85,9 +90,9 @@ static int rows_of(const rf_config *config, int outputs) {
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const rf_config *config,
-                              const rf_device_info *info, int sums) {
+                              const rf_device_info *info, int which) {
     return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d -DSUMS=%d",
-                             v->r, WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS], sums);
+                             v->r, WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS], which);
 }
 
 /* ---- forward and backward data ---- */
@@ -187,27 +192,11 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .program = "winograd_tile",
         .kernel = "gather",
         .options = options,
-        .args = {RF_BUF(turned ? t->dy : t->x[0]),
-                 RF_BUF(turned && v.act ? t->y : NULL),
-                 RF_BUF(g.own ? t->param[0] : NULL),
-                 RF_BUF(t->work),
-                 RF_BUF(turned || !v.bias ? NULL : t->param[1]),
-                 RF_BUF(turned ? t->dx[0] : t->y),
-                 RF_I32(g.at),
-                 RF_I32(g.scratch),
-                 RF_I32(v.n),
-                 RF_I32(s.h),
-                 RF_I32(s.w),
-                 RF_I32(s.c),
-                 RF_I32(s.oh),
-                 RF_I32(s.ow),
-                 RF_I32(s.k),
-                 RF_PAIR_ARG(s.pad),
-                 RF_I32(g.block),
-                 RF_I32(g.span),
-                 RF_I32(turned ? TURNED : STRAIGHT),
-                 RF_I32(v.act),
-                 RF_I32(turned ? RF_ACT_NONE : v.act),
+        .args = {RF_BUF(turned ? t->dy : t->x[0]), RF_BUF(turned && v.act ? t->y : NULL),
+                 RF_BUF(g.own ? t->param[0] : NULL), RF_BUF(t->work),
+                 RF_BUF(turned || !v.bias ? NULL : t->param[1]), RF_BUF(turned ? t->dx[0] : t->y),
+                 RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s), RF_I32(g.block), RF_I32(g.span),
+                 RF_I32(turned ? TURNED : STRAIGHT), RF_I32(v.act), RF_I32(turned ? RF_ACT_NONE : v.act),
                  RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
@@ -233,7 +222,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
                          const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side turned = side_of(&v, true);
+    side straight = side_of(&v, false), turned = side_of(&v, true);
     gather_cut g = cut_scatter(&v, config, info);
     options_of(options, &v, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
@@ -242,8 +231,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
         .kernel = "scatter",
         .options = options,
         .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work), RF_BUF(t->dx[0]), RF_I32(g.at),
-                 RF_I32(g.scratch), RF_I32(v.n), RF_I32(v.h), RF_I32(v.w), RF_I32(v.c), RF_I32(v.oh),
-                 RF_I32(v.ow), RF_I32(v.k), RF_PAIR_ARG(v.pad), RF_I32(g.block), RF_I32(v.act),
+                 RF_I32(g.scratch), GEOMETRY(v, straight), RF_I32(g.block), RF_I32(v.act),
                  RF_I32(problem->accumulate[0])},
         .global = {g.blocks},
         .flops = rf_conv_flops(problem),
@@ -272,16 +260,12 @@ static size_t gather_work(const rf_problem *problem, const rf_device_info *info,
 }
 
 /* A block of sums is what the work-items of a range of tiles write. */
-static int forward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+                const rf_config *config) {
+    const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
-    return (int)cut_gather(&s, config, info).blocks;
-}
-
-static int backward_sums(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, true);
-    return spreads(problem) ? 0 : (int)cut_gather(&s, config, info).blocks;
+    side s = side_of(&v, turned);
+    return turned && spreads(problem) ? 0 : (int)cut_gather(&s, config, info).blocks;
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
@@ -349,13 +333,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .program = "winograd_tile",
         .kernel = "filter",
         .options = options,
-        .args = {RF_BUF(t->x[0]),   RF_BUF(t->dy),      RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(t->work),   RF_BUF(t->grad[0]), RF_BUF(grad_bias),
-                 RF_I32(f.bias_at), RF_I32(f.at),       RF_I32(f.scratch),
-                 RF_I32(v.n),       RF_I32(s.h),        RF_I32(s.w),
-                 RF_I32(s.c),       RF_I32(s.oh),       RF_I32(s.ow),
-                 RF_I32(s.k),       RF_PAIR_ARG(s.pad), RF_I32(f.block),
-                 RF_I32(f.share),   RF_I32(f.pitch),    RF_I32(f.span),
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work),
+                 RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.at), RF_I32(f.scratch),
+                 GEOMETRY(v, s), RF_I32(f.block), RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span),
                  RF_I32(v.act)},
         .global = {f.items, f.parts},
         .flops = rf_conv_flops(problem),
@@ -394,9 +374,9 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
                     __VA_ARGS__}
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
-           .sums = forward_sums, .prepare = forward),
+           .sums = sums, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
-           .workspace = backward_data_work, .sums = backward_sums, .prepare = backward_data),
+           .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
 };
