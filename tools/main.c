@@ -1,6 +1,7 @@
 /* The program: finds the sub-command, parses its options, runs it, and turns failures into a line and an exit
  * code. */
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,30 +33,41 @@ const rf_option rf_common_options[] = {
 static void leave(int number) {
     rf_progress_restore();
     rf_outfile_abort_all();
-    _exit(number == SIGALRM ? 130 : 128 + number);
+    _exit(128 + number);
 }
 
 /* The first Ctrl-C asks the work to end in order and gives it a second to do so; the second one does not
  * wait. */
-static void interrupt(int number) {
-    if (rf_interrupted()) leave(number);
-    rf_progress_restore();
-    rf_interrupt();
-    alarm(1);
+static void *await_signals(void *set) {
+    int number = 0;
+    sigwait(set, &number);
+    if (number == SIGINT) {
+        rf_progress_restore();
+        rf_interrupt();
+        number = sigtimedwait(set, NULL, &(struct timespec){.tv_sec = 1});
+    }
+    leave(number > 0 ? number : SIGINT);
+    return NULL;
 }
 
-static void catch (int number, void (*handler)(int)) {
-    struct sigaction action = {.sa_handler = handler};
-    sigemptyset(&action.sa_mask);
-    sigaction(number, &action, NULL);
-}
-
-static void catch_signals(void) {
-    catch (SIGINT, interrupt);
-    catch (SIGALRM, leave);
-    catch (SIGTERM, leave);
-    catch (SIGHUP, leave);
-    catch (SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
+/* One thread waits for the signals, and all others have them blocked.  So have, by inheritance, the linkers that a
+ * driver starts: a terminal sends Ctrl-C to them too, and a driver whose linker dies of it may abort. */
+static rf_status catch_signals(void) {
+    static sigset_t set;
+    pthread_t thread;
+    struct sigaction before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &before) == 0 &&
+        before.sa_handler != SIG_IGN) /* else nohup wants us to stay */
+        sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (pthread_create(&thread, NULL, await_signals, &set) != 0)
+        return rf_fail(RF_E_MEMORY, "no thread can be started to wait for signals");
+    pthread_detach(thread);
+    return RF_OK;
 }
 
 /* ---- commands ---- */
@@ -143,8 +155,8 @@ static rf_status run_program(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
-    catch_signals();
-    rf_status status = rf_ahead_remember(argc, argv);
+    rf_status status = catch_signals();
+    if (status == RF_OK) status = rf_ahead_remember(argc, argv);
     if (status == RF_OK) status = run_program(argc, argv);
     rf_ahead_end();
     rf_ahead_forget();

@@ -3,8 +3,8 @@
 
 #include <langinfo.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,7 +41,7 @@ rf_terminal_options rf_terminal_describe(bool no_color) {
 
 /* ---- the progress line ---- */
 
-static volatile sig_atomic_t line_shown; /* for the handler of SIGINT, which can be given nothing else */
+static atomic_bool line_shown; /* the thread that waits for signals asks it too */
 static const char erase[] = "\r\033[K";
 
 void rf_progress_begin(rf_progress *progress, bool wanted) {
@@ -58,7 +58,7 @@ void rf_progress_draw(rf_progress *progress, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    line_shown = 1;
+    line_shown = true;
     fprintf(stderr, "%s%.*s", erase, progress->columns - 1, line); /* a full line would wrap */
     fflush(stderr);
 }
@@ -71,7 +71,7 @@ void rf_progress_end(rf_progress *progress) {
 void rf_progress_restore(void) {
     if (line_shown && write(STDERR_FILENO, erase, sizeof erase - 1) < 0)
         return; /* nothing else can be done */
-    line_shown = 0;
+    line_shown = false;
 }
 
 /* Names of files and classes come from anybody: no control characters may reach a terminal. */

@@ -22,7 +22,7 @@ void rf_progress_begin(rf_progress *progress, bool wanted);
 /* Draws the text, cut to the terminal's width, at most 20 times a second. */
 void rf_progress_draw(rf_progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void rf_progress_end(rf_progress *progress);
-void rf_progress_restore(void); /* clears the line; async-signal-safe: for the handler of SIGINT */
+void rf_progress_restore(void); /* clears the line; from any thread */
 
 /* One line on stderr, "rangefinder: ..."; what is not printable, line ends included, is replaced. */
 void rf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

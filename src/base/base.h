@@ -71,7 +71,7 @@ FILE *rf_outfile_stream(rf_outfile *file);
 rf_status
 rf_outfile_commit(rf_outfile *file);     /* flushes, renames, frees; on failure removes the file aside */
 void rf_outfile_abort(rf_outfile *file); /* removes the file aside, frees; takes NULL */
-/* Removes every file aside that is still open; async-signal-safe: for the handler of SIGINT. */
+/* Removes every file aside that is still open; from any thread, or a signal's handler. */
 void rf_outfile_abort_all(void);
 rf_status rf_file_write(const char *path, const void *data, size_t length);
 
@@ -102,8 +102,8 @@ int rf_cpu_count(void);
  * done. */
 void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size_t i), void *context);
 
-/* Set by the program's handler of SIGINT; long loops look at it and return RF_E_INTERRUPTED. */
-void rf_interrupt(void); /* async-signal-safe */
+/* Set by the program on SIGINT; long loops look at it and return RF_E_INTERRUPTED. */
+void rf_interrupt(void); /* from any thread, or a signal's handler */
 bool rf_interrupted(void);
 
 #endif

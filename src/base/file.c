@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,11 +56,11 @@ done:
     return status;
 }
 
-/* Files aside that are still open, for the handler of SIGINT: plain arrays, since that may only call unlink.
- */
+/* Files aside that are still open, for whoever ends the program on a signal: plain arrays, since a handler may
+ * only call unlink. */
 enum { MAX_ASIDE = 16 };
 static char aside[MAX_ASIDE][PATH_MAX];
-static volatile sig_atomic_t aside_used[MAX_ASIDE];
+static atomic_bool aside_used[MAX_ASIDE];
 
 struct rf_outfile {
     FILE *stream;
@@ -85,7 +85,7 @@ static rf_status open_aside(rf_outfile *file, const char *path) {
         return rf_fail(RF_E_IO, "%s: the name is too long", path);
     int fd = mkstemp(aside[slot]);
     if (fd < 0) return rf_fail(RF_E_IO, "%s: cannot be written: %s", path, strerror(errno));
-    aside_used[slot] = 1;
+    aside_used[slot] = true;
     file->slot = slot;
     mode_t mask = umask(0);
     umask(mask);
@@ -122,7 +122,7 @@ FILE *rf_outfile_stream(rf_outfile *file) {
 }
 
 static void outfile_free(rf_outfile *file) {
-    if (file->slot >= 0) aside_used[file->slot] = 0;
+    if (file->slot >= 0) aside_used[file->slot] = false;
     free(file->path);
     free(file);
 }

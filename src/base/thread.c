@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,12 +48,12 @@ void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size
     for (int i = 0; i < started; i++) pthread_join(ids[i], NULL);
 }
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;
 
 void rf_interrupt(void) {
-    interrupted = 1;
+    interrupted = true;
 }
 
 bool rf_interrupted(void) {
-    return interrupted != 0;
+    return interrupted;
 }
