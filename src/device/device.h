@@ -113,5 +113,9 @@ char *rf_device_cache_path(const rf_device_info *info, const char *what, const c
  * device and driver. `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
 rf_status rf_device_record_speed(const rf_device_info *info, double images_per_second);
 double rf_device_speed(const rf_device_info *info);
+/* Sets info.vector_width of a CPU that is being opened.  Vectors of 16 waste more where channels do not fill them, and
+ * some processors (AMD's Zen 4, Intel's with one unit for them) take them by halves: they stay where they were measured
+ * to multiply faster, kept in the user's cache folder.  $RANGEFINDER_VECTOR (4, 8, 16) decides without measuring. */
+void rf_device_choose_vectors(rf_device *device);
 
 #endif

@@ -219,6 +219,7 @@ static rf_status open_found(rf_device **out, const rf_found *found) {
         return status;
     }
     quarantine_from_environment(device);
+    rf_device_choose_vectors(device);
     *out = device;
     return RF_OK;
 }
