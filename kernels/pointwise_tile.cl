@@ -58,21 +58,24 @@ INLINE size_t vector_at(int u, size_t panel_size) {
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
             int o = (u + v) * VEC, left = k - o;                                                             \
-            __global float *to = y + o;                                                                      \
-            if (left >= VEC && !act && !accumulate) {                                                        \
-                EACH(q, PIXELS) if (q < count) STORE(sum[q][v], to + q * k);                                 \
-            } else                                                                                           \
-                EACH(q, PIXELS) if (q < count) {                                                             \
-                    sum[q][v] = activate(sum[q][v], act);                                                    \
-                    if (accumulate) sum[q][v] += fetch(to + q * k, left);                                    \
-                    put(sum[q][v], to + q * k, left);                                                        \
+            tally t = tally_begin(s, SUMS, o, left);                                                         \
+            if (count == PIXELS && left >= VEC) {                                                            \
+                __global float *to = y + o;                                                                  \
+                if (act) EACH(q, PIXELS) sum[q][v] = activate(sum[q][v], act);                               \
+                if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to + q * k);                               \
+                EACH(q, PIXELS) STORE(sum[q][v], to + q * k);                                                \
+                if (SUMS) EACH(q, PIXELS) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, VEC); \
+            } else {                                                                                         \
+                floatv rest[PIXELS];                                                                         \
+                EACH(q, PIXELS) rest[q] = sum[q][v];                                                         \
+                for (int q = 0; q < count; ++q) {                                                            \
+                    floatv value = activate(rest[q], act);                                                   \
+                    if (accumulate) value += fetch(y + q * k + o, left);                                     \
+                    put(value, y + q * k + o, left);                                                         \
+                    if (SUMS) tally_add(&t, s, SUMS, value, (row + q) * k + o, q == 0, left);                \
                 }                                                                                            \
-            if (SUMS) {                                                                                      \
-                tally t = tally_begin(s, SUMS, o, left);                                                     \
-                EACH(q, PIXELS)                                                                              \
-                if (q < count) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, left);           \
-                tally_end(t, s, SUMS, count, before, o, left);                                               \
             }                                                                                                \
+            if (SUMS) tally_end(t, s, SUMS, count, before, o, left);                                         \
         }                                                                                                    \
     }
 TILE(1)
@@ -81,12 +84,8 @@ TILE(3)
 
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
-    {                                                                                                        \
-        int p = begin;                                                                                       \
-        for (; p + PIXELS <= end; p += PIXELS)                                                               \
-            PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, PIXELS, s, p - first);               \
-        if (p < end) PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, end - p, s, p - first);     \
-    }
+    for (int p = begin; p < end; p += PIXELS)                                                                \
+        PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
@@ -113,23 +112,41 @@ gather(const __global float *x, const __global float *w, const __global float *b
 
 #ifdef CHANNELS
 /* The floats begin .. end-1 of rows of `pitch`, from row `first` up to `last`. */
-INLINE void soon_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
+INLINE void later_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
     for (int row = first; row < last; ++row)
-        for (int l = begin; l < end; l += LINE) SOON_READ(p + row * pitch + l);
+        for (int l = begin; l < end; l += LINE) LATER_READ(p + row * pitch + l);
+}
+
+/* Packs vectors u .. u+WIDTH-1 of `count` rows of dy, and puts their sums to the bias gradient. */
+INLINE void pack(floatv *packed, const __global float *dy, const __global float *y, __global float *bias_out,
+                 int k, int count, int u, int act, int fresh) {
+    floatv bias[WIDTH];
+    EACH(v, WIDTH) bias[v] = 0.0f;
+    for (int p = 0; p < count; ++p, packed += WIDTH) EACH(v, WIDTH) {
+            int o = (u + v) * VEC;
+            packed[v] = before_act(dy + p * k + o, y + p * k + o, k - o, act);
+            bias[v] += packed[v];
+        }
+    if (bias_out) EACH(v, WIDTH) {
+            int o = (u + v) * VEC, left = k - o;
+            if (left > 0) put(fresh ? bias[v] : bias[v] + fetch(bias_out + o, left), bias_out + o, left);
+        }
 }
 
 /* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a
- * fresh out holds nothing yet. */
-INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, const __global float *x, int c,
-                     int count, int u, int channels, int vectors, int fresh) {
+ * fresh out holds nothing yet.  The rows of dy are `packed`, or are taken from `rows` of k, and packed meanwhile. */
+INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
+                     int k, const __global float *x, int c, int count, int u, int channels, int vectors,
+                     int fresh) {
     floatv sum[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
     sum[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, dy += WIDTH, x += c) {
+    for (int p = 0; p < count; ++p, packed += WIDTH, x += c) {
         floatv d[WIDTH];
-        EACH(v, WIDTH) d[v] = dy[v];
+        EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
+        if (rows) EACH(v, WIDTH) packed[v] = d[v];
         EACH(i, CHANNELS) {
             floatv in = x[min(i, channels - 1)];
             EACH(v, WIDTH) sum[i][v] += in * d[v];
@@ -140,8 +157,9 @@ INLINE void add_tile(__global float *out, size_t panel_size, const floatv *dy, c
     if (i < channels && v < vectors) STORE(sum[i][v], out + vector_at(u + v, panel_size) + i * 16);
 }
 
-#define ADD_TILE(i, n)                                                                                       \
-    add_tile(out + (i)*16, panel_size, d, x + begin * c + c_begin + (i), c, count, u, n, vectors - u, fresh)
+#define ADD_TILE(i, n, rows)                                                                                 \
+    add_tile(out + (i)*16, panel_size, d, rows, k, x + begin * c + c_begin + (i), c, count, u, n,            \
+             vectors - u, fresh)
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
@@ -166,30 +184,19 @@ filter(const __global float *x, const __global float *dy, const __global float *
                 for (int i = 0; i < channels; ++i)
                     STORE((floatv)0.0f, out + vector_at(u, panel_size) + i * 16);
         for (int u = u_begin; u < u_end; u += WIDTH) {
-            floatv bias[WIDTH];
-            EACH(v, WIDTH) bias[v] = 0.0f;
-            for (int p = 0; p < count; ++p) {
-                int at = (begin + p) * k + u * VEC;
-                EACH(v, WIDTH) {
-                    floatv value = before_act(dy + at + v * VEC, y + at + v * VEC, k - (u + v) * VEC, act);
-                    d[p * WIDTH + v] = value;
-                    bias[v] += value;
-                }
-            }
-            if (bias_out) EACH(v, WIDTH) {
-                    int at = (u + v) * VEC, left = k - at;
-                    if (left > 0)
-                        put(fresh ? bias[v] : bias[v] + fetch(bias_out + at, left), bias_out + at, left);
-                }
+            const int as_it_lies = !act && !bias_out && (u + WIDTH) * VEC <= k && CHANNELS <= channels;
+            if (!as_it_lies) pack(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
             for (int i = 0; i < channels; i += CHANNELS) {
                 int stop = min(ahead + ahead_step, ahead_end);
-                soon_read_rows(x, ahead, stop, c, c_begin, c_begin + channels);
-                soon_read_rows(dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
+                later_read_rows(x, ahead, stop, c, c_begin, c_begin + channels);
+                later_read_rows(dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
                 ahead = stop;
-                if (i + CHANNELS <= channels)
-                    ADD_TILE(i, CHANNELS);
+                if (i == 0 && as_it_lies)
+                    ADD_TILE(i, CHANNELS, dy + begin * k + u * VEC);
+                else if (i + CHANNELS <= channels)
+                    ADD_TILE(i, CHANNELS, 0);
                 else
-                    ADD_TILE(i, channels - i);
+                    ADD_TILE(i, channels - i, 0);
             }
         }
     }

@@ -146,7 +146,7 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
 }
 
 /* Floats of x that a work-item takes at a time, and its most rows and channels. */
-enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
+enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 64, MOST_CHANNELS = 256 };
 
 typedef struct filter_cut {
     int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
