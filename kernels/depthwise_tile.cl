@@ -54,9 +54,15 @@ typedef struct {
     row_sums sums;
 } layer;
 
-/* A share `part` of `parts` of `floats` floats will soon be read, or written. */
-INLINE void soon_read(const __global float *p, int floats, int part, int parts) {
-    for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_READ(p + i);
+/* A share `part` of `parts` of `floats` floats, pixels of c channels, will be read, or written.  Many pixels would push
+ * one another out of the first cache. */
+#define MANY_PIXELS 24
+INLINE void soon_read(const __global float *p, int floats, int part, int parts, int c) {
+    const int begin = floats / parts * part, end = floats / parts * (part + 1);
+    if (floats >= MANY_PIXELS * c)
+        for (int i = begin; i < end; i += LINE) LATER_READ(p + i);
+    else
+        for (int i = begin; i < end; i += LINE) SOON_READ(p + i);
 }
 INLINE void soon_written(__global float *p, int floats, int part, int parts) {
     for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_WRITTEN(p + i);
@@ -104,10 +110,10 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
             if (next_to) {                                                                                   \
-                soon_read(next, l.next *l.pitch, i / VEC, parts);                                            \
+                soon_read(next, l.next *l.pitch, i / VEC, parts, l.c);                                       \
                 soon_written(next_to, next_floats, i / VEC, parts);                                          \
                 if (SUMS == GRADIENT_SUMS)                                                                   \
-                    soon_read(l.sums.x + (next_to - l.out), next_floats, i / VEC, parts);                    \
+                    soon_read(l.sums.x + (next_to - l.out), next_floats, i / VEC, parts, l.c);               \
             }                                                                                                \
             tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
             for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
@@ -234,8 +240,8 @@ typedef struct {
             floatv sum[A][B];                                                                                \
             EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
             if (next.x) {                                                                                    \
-                soon_read(next.x, next.x_floats, i / VEC, c / VEC);                                          \
-                soon_read(next.dy, next.dy_floats, i / VEC, c / VEC);                                        \
+                soon_read(next.x, next.x_floats, i / VEC, c / VEC, c);                                       \
+                soon_read(next.dy, next.dy_floats, i / VEC, c / VEC, c);                                     \
             }                                                                                                \
             for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
                 floatv dv = LOAD(d);                                                                         \
