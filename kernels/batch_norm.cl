@@ -35,9 +35,9 @@ INLINE void few_rows(const __global float *from, row_sums s, int which, int firs
     tally t = tally_begin(s, which, c, left);
     EACH(row, FEW) {
         const int at = (first + row) * s.C + c, next = at + FEW * s.C;
-        SOON_READ(from + next);
-        if (which == GRADIENT_SUMS) SOON_READ(s.x + next);
-        if (which == GRADIENT_SUMS && s.y) SOON_READ(s.y + next);
+        LATER_READ(from + next);
+        if (which == GRADIENT_SUMS) LATER_READ(s.x + next);
+        if (which == GRADIENT_SUMS && s.y) LATER_READ(s.y + next);
         if (row < n) tally_add(&t, s, which, fetch(from + at, left), at, row == 0, left);
     }
     tally_end(t, s, which, n, before, c, left);
@@ -168,7 +168,7 @@ KERNEL void running(const __global float *running_mean, const __global float *ru
 INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y,
                      const __global float *saved, int C, float low, float high, int row, int c, int left) {
     const int at = row * C + c;
-    SOON_READ(x + at + AHEAD);
+    LATER_READ(x + at + AHEAD);
     SOON_WRITTEN(y + at + AHEAD);
     floatv z = normed(fetch(x + at, left), channels_at(saved, C, c, left));
     if (residual) z += fetch(residual + at, left);
@@ -202,9 +202,9 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
                         float low, float high, int accumulate, int accumulate_residual, float inverse,
                         int row, int c, int left) {
     const int at = row * C + c;
-    SOON_READ(x + at + AHEAD);
-    SOON_READ(dy + at + AHEAD);
-    if (y) SOON_READ(y + at + AHEAD);
+    LATER_READ(x + at + AHEAD);
+    LATER_READ(dy + at + AHEAD);
+    if (y) LATER_READ(y + at + AHEAD);
     if (dx) SOON_WRITTEN(dx + at + AHEAD);
     const channels v = channels_at(saved, C, c, left);
     const floatv value = fetch(x + at, left),

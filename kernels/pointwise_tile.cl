@@ -41,12 +41,12 @@ INLINE size_t vector_at(int u, size_t panel_size) {
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
         if (u == 0)                                                                                          \
-            for (int l = 0; l < PIXELS * c; l += LINE) SOON_READ(x + 2 * PIXELS * c + l);                    \
+            for (int l = 0; l < PIXELS * c; l += LINE) LATER_READ(x + 2 * PIXELS * c + l);                    \
         EACH(q, PIXELS)                                                                                      \
         EACH(v, (N * VEC + LINE - 1) / LINE) {                                                               \
             const int next = (q + 2 * PIXELS) * k + u * VEC + v * LINE;                                      \
             SOON_WRITTEN(y + next);                                                                          \
-            if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + row * k + next);                                      \
+            if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                                      \
         }                                                                                                    \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
