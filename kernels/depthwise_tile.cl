@@ -2,8 +2,8 @@
  * taps of x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c),
  * w [r][s][c].
  *
- * All three are bound by memory; each walks its output (or dy) row by row, and while it is at a row asks for
- * the lines of the next.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
+ * All three are bound by memory; each walks its output (or dy) row by row, and at each pixel asks for the lines that the
+ * pixel of the next row adds: in one go they would hold up what is at work.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
  * with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes through registers: for each
  * vector of channels the weights are loaded once for the whole run. Everything else takes the plain path.
  * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
@@ -50,23 +50,10 @@ typedef struct {
     const __global float *w, *bias;
     int c, taps_x, act, accumulate;
     int pitch, next; /* of the map that is read: floats in a row; how many rows the next row adds */
+    int out_pitch;   /* floats in a row of the map that is written */
     __global float *out;
     row_sums sums;
 } layer;
-
-/* A share `part` of `parts` of `floats` floats, pixels of c channels, will be read, or written.  Many pixels would push
- * one another out of the first cache. */
-#define MANY_PIXELS 24
-INLINE void soon_read(const __global float *p, int floats, int part, int parts, int c) {
-    const int begin = floats / parts * part, end = floats / parts * (part + 1);
-    if (floats >= MANY_PIXELS * c)
-        for (int i = begin; i < end; i += LINE) LATER_READ(p + i);
-    else
-        for (int i = begin; i < end; i += LINE) SOON_READ(p + i);
-}
-INLINE void soon_written(__global float *p, int floats, int part, int parts) {
-    for (int i = floats / parts * part; i < floats / parts * (part + 1); i += LINE) SOON_WRITTEN(p + i);
-}
 
 /* One pixel, from channel `begin` on, any number of taps; the sums have `before`. */
 INLINE void pixel(const __global float *from, __global float *to, layer l, reach y, reach x, int begin,
@@ -93,14 +80,12 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
 }
 
 /* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A
- * x B taps each, for whole vectors of channels.  next_to: the next row of the output, in the longest run of a
- * row. */
+ * x B taps each, for whole vectors of channels.  At each pixel those lines are asked for that the same pixel of the next
+ * row will add. */
 #define RUN(A, B)                                                                                            \
     INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
-                           int count, int advance, int gap, __global float *next_to, int next_floats,        \
-                           int before) {                                                                     \
-        int step_y = y.step * l.pitch, step_x = x.step * l.c, parts = l.c / VEC;                             \
-        const __global float *next = from + (y.at + y.step * (A - 1) + 1) * l.pitch;                         \
+                           int count, int advance, int gap, int before) {                                    \
+        int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
         from += y.at * l.pitch + x.at * l.c;                                                                 \
         for (int i = 0; i + VEC <= l.c; i += VEC) {                                                          \
             const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c + i, *f = from + i;             \
@@ -109,14 +94,13 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             EACH(a, A)                                                                                       \
             EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
-            if (next_to) {                                                                                   \
-                soon_read(next, l.next *l.pitch, i / VEC, parts, l.c);                                       \
-                soon_written(next_to, next_floats, i / VEC, parts);                                          \
-                if (SUMS == GRADIENT_SUMS)                                                                   \
-                    soon_read(l.sums.x + (next_to - l.out), next_floats, i / VEC, parts, l.c);               \
-            }                                                                                                \
             tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
             for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
+                for (int r = 1; r <= l.next; ++r)                                                            \
+                    for (int q = 0; q < advance; q += l.c)                                                   \
+                        SOON_READ(f + (A - 1) * step_y + r * l.pitch + q);                                   \
+                SOON_WRITTEN(t + l.out_pitch);                                                               \
+                if (SUMS == GRADIENT_SUMS) SOON_READ(l.sums.x + (t - l.out) + l.out_pitch);                  \
                 floatv row[A];                                                                               \
                 EACH(a, A) {                                                                                 \
                     row[a] = a ? (floatv)0.0f : bias;                                                        \
@@ -154,12 +138,11 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
                    columns[j + count * period].at == x.at + count * advance)
                 ++count;
             __global float *t = to + j * l.c;
-            __global float *next = phase == 0 && count * period * 2 >= width ? to + width * l.c : 0;
             int begin = whole;
             switch (SHAPE(y.count, x.count)) {
 #define CASE(A, B)                                                                                           \
     case SHAPE(A, B):                                                                                        \
-        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, next, width *l.c, before);            \
+        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, before);                              \
         break;
                 CASE(3, 3)
                 CASE(3, 2)
@@ -186,7 +169,7 @@ forward(const __global float *x, const __global float *w, const __global float *
         int n, int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation, int act,
         SUMS_PARAMS) {
     const row_sums s = sums_begin(SUMS_ARGS, c, (int)get_global_id(0));
-    layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride), y, s};
+    layer l = {w, bias, c, X_OF(taps), act, 0, width * c, Y_OF(stride), ow * c, y, s};
     int before = 0;
     for (int first = 0; first < ow; first += COLUMNS) {
         int count = min(COLUMNS, ow - first);
@@ -207,7 +190,7 @@ backward_data(const __global float *dy, const __global float *w, __global float 
               int width, int oh, int ow, int taps, int stride, int pad, int dilation, int accumulate,
               SUMS_PARAMS) {
     const row_sums s = sums_begin(SUMS_ARGS, c, (int)get_global_id(0));
-    layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1, dx, s};
+    layer l = {w, 0, c, X_OF(taps), 0, accumulate, ow * c, 1, width * c, dx, s};
     int before = 0;
     for (int first = 0; first < width; first += COLUMNS) {
         int count = min(COLUMNS, width - first);
@@ -224,26 +207,21 @@ backward_data(const __global float *dy, const __global float *w, __global float 
     if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
-/* The rows that the next row of dy will need, asked for in the longest run of a row; NULL: another run. */
-typedef struct {
-    const __global float *x, *dy;
-    int x_floats, dy_floats;
-} ahead;
-
 /* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B
- * taps; x and out begin at the first tap. */
+ * taps; x and out begin at the first tap.  dy has dy_pitch floats in a row; the next row needs `next` new ones of x, of
+ * which x_pitch floats are one. */
 #define SUM(A, B)                                                                                            \
     INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c,    \
-                           int step_y, int step_x, int taps_x, int count, int advance, ahead next) {         \
+                           int step_y, int step_x, int taps_x, int count, int advance, int dy_pitch,         \
+                           int next, int x_pitch) {                                                          \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
             const __global float *f = x + i, *d = dy + i;                                                    \
             floatv sum[A][B];                                                                                \
             EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
-            if (next.x) {                                                                                    \
-                soon_read(next.x, next.x_floats, i / VEC, c / VEC, c);                                       \
-                soon_read(next.dy, next.dy_floats, i / VEC, c / VEC, c);                                     \
-            }                                                                                                \
             for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
+                for (int r = 1; r <= next; ++r)                                                              \
+                    for (int q = 0; q < advance; q += c) LATER_READ(f + (A - 1) * step_y + r * x_pitch + q); \
+                LATER_READ(d + dy_pitch);                                                                    \
                 floatv dv = LOAD(d);                                                                         \
                 EACH(a, A) EACH(b, B) sum[a][b] += LOAD(f + a * step_y + b * step_x) * dv;                   \
             }                                                                                                \
@@ -278,25 +256,24 @@ backward_params(const __global float *x, const __global float *dy, __global floa
             const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
                                  *d = dy + (row * ow + j) * c;
             __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
-            int next_row = row / oh * h + ry.at + Y_OF(dilation) * (ry.count - 1) + 1;
-            const ahead nothing = {0, 0, 0, 0},
-                        row_ahead = {x + next_row * width * c, dy + (row + 1) * ow * c,
-                                     Y_OF(stride) * width * c, ow * c},
-                        next = (last - j) * 2 >= ow ? row_ahead : nothing;
             int shape = SHAPE(ry.count, rx.count), count = last - j, advance = X_OF(stride) * c;
             if (shape == SHAPE(3, 3))
-                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
+                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
+                       width * c);
             else if (shape == SHAPE(3, 2))
-                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
+                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
+                       width * c);
             else if (shape == SHAPE(2, 3))
-                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
+                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
+                       width * c);
             else if (shape == SHAPE(2, 2))
-                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, next);
+                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
+                       width * c);
             else
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;
                     sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0,
-                           X_OF(taps), count, advance, nothing);
+                           X_OF(taps), count, advance, 0, 0, 0);
                 }
             for (int i = whole; i < c; ++i) /* what is left of a vector */
                 for (int t = 0; t < ry.count * rx.count; ++t) {
