@@ -42,14 +42,13 @@ INLINE size_t vector_at(int u, size_t panel_size) {
         }                                                                                                    \
         if (u == 0)                                                                                          \
             for (int l = 0; l < PIXELS * c; l += LINE) LATER_READ(x + 2 * PIXELS * c + l);                    \
-        EACH(q, PIXELS)                                                                                      \
-        EACH(v, (N * VEC + LINE - 1) / LINE) {                                                               \
-            const int next = (q + 2 * PIXELS) * k + u * VEC + v * LINE;                                      \
-            SOON_WRITTEN(y + next);                                                                          \
-            if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                                      \
-        }                                                                                                    \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
+            if (l < PIXELS) EACH(v, (N * VEC + LINE - 1) / LINE) {                                           \
+                const int next = (l + 2 * PIXELS) * k + u * VEC + v * LINE;                                  \
+                SOON_WRITTEN(y + next);                                                                      \
+                if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                                 \
+            }                                                                                                \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
             EACH(q, PIXELS) {                                                                                \
                 floatv in = from[q][l];                                                                      \
