@@ -269,6 +269,7 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
         const int to = from + (i * ow + j) * k;
         if (whole) {
             if (accumulate) out[i][j] += LOAD(y + to);
+            SOON_WRITTEN(y + to + OUT * k);
             STORE(out[i][j], y + to);
             if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + to + OUT * k);
             if (SUMS) tally_add(&t, s, SUMS, out[i][j], to, i + j == 0, VEC);
