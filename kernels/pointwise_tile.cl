@@ -11,11 +11,14 @@
  * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
  * rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for WIDTH
  * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
- * Between blocks the sums lie in `out`; conv_pack.cl adds the parts. */
+ * Between blocks the sums lie in `out`; conv_pack.cl adds the parts.
+ *
+ * WHOLE is 1 where k is a multiple of VEC: no code for vectors that are cut off then, which halves a compiler's time. */
 #include "common.clh"
 #include "sums.clh"
 
-#define WIDE (16 / VEC) /* vectors in a panel */
+#define WIDE    (16 / VEC) /* vectors in a panel */
+#define LEFT(o) (WHOLE ? VEC : k - (o))
 
 /* Where vector u of the outputs lies in a row of weights, or of their gradient. */
 INLINE size_t vector_at(int u, size_t panel_size) {
@@ -36,19 +39,19 @@ INLINE size_t vector_at(int u, size_t panel_size) {
         EACH(q, PIXELS) from[q] = x + min(q, count - 1) * c;                                                 \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
-            if (bias) start = fetch(bias + (u + v) * VEC, k - (u + v) * VEC);                                \
+            if (bias) start = fetch(bias + (u + v) * VEC, LEFT((u + v) * VEC));                              \
             EACH(q, PIXELS) sum[q][v] = start;                                                               \
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
         if (u == 0)                                                                                          \
-            for (int l = 0; l < PIXELS * c; l += LINE) LATER_READ(x + 2 * PIXELS * c + l);                    \
+            for (int l = 0; l < PIXELS * c; l += LINE) LATER_READ(x + 2 * PIXELS * c + l);                   \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
             if (l < PIXELS) EACH(v, (N * VEC + LINE - 1) / LINE) {                                           \
-                const int next = (l + 2 * PIXELS) * k + u * VEC + v * LINE;                                  \
-                SOON_WRITTEN(y + next);                                                                      \
-                if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                                 \
-            }                                                                                                \
+                    const int next = (l + 2 * PIXELS) * k + u * VEC + v * LINE;                              \
+                    SOON_WRITTEN(y + next);                                                                  \
+                    if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                             \
+                }                                                                                            \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
             EACH(q, PIXELS) {                                                                                \
                 floatv in = from[q][l];                                                                      \
@@ -56,7 +59,7 @@ INLINE size_t vector_at(int u, size_t panel_size) {
             }                                                                                                \
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
-            int o = (u + v) * VEC, left = k - o;                                                             \
+            int o = (u + v) * VEC, left = LEFT(o);                                                           \
             tally t = tally_begin(s, SUMS, o, left);                                                         \
             if (count == PIXELS && left >= VEC) {                                                            \
                 __global float *to = y + o;                                                                  \
@@ -123,12 +126,12 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
     EACH(v, WIDTH) bias[v] = 0.0f;
     for (int p = 0; p < count; ++p, packed += WIDTH) EACH(v, WIDTH) {
             int o = (u + v) * VEC;
-            packed[v] = before_act(dy + p * k + o, y + p * k + o, k - o, act);
+            packed[v] = before_act(dy + p * k + o, y + p * k + o, o < k ? LEFT(o) : 0, act);
             bias[v] += packed[v];
         }
     if (bias_out) EACH(v, WIDTH) {
-            int o = (u + v) * VEC, left = k - o;
-            if (left > 0) put(fresh ? bias[v] : bias[v] + fetch(bias_out + o, left), bias_out + o, left);
+            int o = (u + v) * VEC, left = LEFT(o);
+            if (o < k) put(fresh ? bias[v] : bias[v] + fetch(bias_out + o, left), bias_out + o, left);
         }
 }
 

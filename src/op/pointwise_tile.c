@@ -15,6 +15,10 @@ static size_t vector(const rf_device_info *info) {
     return (size_t)rf_family_vector(RF_TILE, info);
 }
 
+static bool whole_vectors(int outputs, const rf_device_info *info) {
+    return (size_t)outputs % vector(info) == 0;
+}
+
 /* Tiles of sums in registers, 12 vectors of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
  * `width` vectors of outputs. */
 enum { LINES, WIDTH };
@@ -76,8 +80,9 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
-        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DSUMS=%d",
-                                     pixels, width, vectors % width, rf_sums_which(problem, direction)),
+        .options = rf_family_options(
+            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSUMS=%d", pixels, width,
+            vectors % width, whole_vectors(g->k, info), rf_sums_which(problem, direction)),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
                  RF_I32(g->rows), RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate),
                  RF_I32(cut.share), RF_I32(block)},
@@ -189,9 +194,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     const double rows = (double)v.n * v.h * v.w;
     rf_launch_desc desc = {.program = "pointwise_tile",
                            .kernel = "filter",
-                           .options = rf_family_options(options, RF_TILE, info,
-                                                        "-DCHANNELS=%d -DWIDTH=%d -DBLOCK=%d",
-                                                        config->value[LINES], config->value[WIDTH], BLOCK),
+                           .options = rf_family_options(
+                               options, RF_TILE, info, "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d",
+                               config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info), BLOCK),
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
                                     RF_BUF(whole ? t->grad[0] : t->work),
                                     RF_BUF(!v.bias ? NULL
