@@ -10,12 +10,15 @@ enum { POINTS = 36, GAP = 16, WINDOW = 6 };
  * outputs at a time (filter). */
 enum { ROWS, PANELS, BLOCK, SPAN, SHARE = SPAN };
 
+/* Not for kernels larger than the map: the gradient of a tap that meets no pixel is 0, and would be what is lost in
+ * rounding. */
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     return v.groups == 1 && v.r == v.s && (v.r == 3 || v.r == 5) && v.stride.y == 1 && v.stride.x == 1 &&
            v.dilation.y == 1 && v.dilation.x == 1 && v.pad.y < v.r && v.pad.x < v.r &&
-           RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) && RF_MIN(v.oh, v.ow) >= WINDOW - v.r &&
-           rf_family_rounds(info) == HUGE_VAL && rf_indexable(problem, info);
+           RF_MIN(v.h, v.w) >= v.r && RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) &&
+           RF_MIN(v.oh, v.ow) >= WINDOW - v.r && rf_family_rounds(info) == HUGE_VAL &&
+           rf_indexable(problem, info);
 }
 
 /* What one direction reads and writes: maps of (n,h,w,c) as windows, results (n,oh,ow,k) in tiles. */
