@@ -3,9 +3,10 @@
  * w [r][s][c].
  *
  * All three are bound by memory; each walks its output (or dy) row by row, and at each pixel asks for the lines that the
- * pixel of the next row adds: in one go they would hold up what is at work.  A row falls into runs of pixels, one or the stride apart, that the same taps reach;
- * with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes through registers: for each
- * vector of channels the weights are loaded once for the whole run. Everything else takes the plain path.
+ * pixel of the next row adds: in one go they would hold up what is at work.  A row falls into runs of pixels, one or the
+ * stride apart, that the same taps reach; with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes
+ * through registers: for each vector of channels the weights are loaded once for the whole run.  Everything else takes
+ * the plain path.
  * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
  *
  * With -DSUMS, forward and backward_data sum what they write for batch norm (sums.clh); a block is what a work-item
@@ -79,6 +80,11 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
     }
 }
 
+/* Asks for the pixels, `advance` floats in all, of the `rows` rows below `last`. */
+#define NEXT_ROWS(READ, last, rows, pitch, advance, c)                                                       \
+    for (int r = 1; r <= (rows); ++r)                                                                        \
+        for (int q = 0; q < (advance); q += (c)) READ((last) + r * (pitch) + q)
+
 /* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A
  * x B taps each, for whole vectors of channels.  At each pixel those lines are asked for that the same pixel of the next
  * row will add. */
@@ -96,9 +102,7 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
             tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
             for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
-                for (int r = 1; r <= l.next; ++r)                                                            \
-                    for (int q = 0; q < advance; q += l.c)                                                   \
-                        SOON_READ(f + (A - 1) * step_y + r * l.pitch + q);                                   \
+                NEXT_ROWS(SOON_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                   \
                 SOON_WRITTEN(t + l.out_pitch);                                                               \
                 if (SUMS == GRADIENT_SUMS) SOON_READ(l.sums.x + (t - l.out) + l.out_pitch);                  \
                 floatv row[A];                                                                               \
@@ -219,8 +223,7 @@ backward_data(const __global float *dy, const __global float *w, __global float 
             floatv sum[A][B];                                                                                \
             EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
             for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
-                for (int r = 1; r <= next; ++r)                                                              \
-                    for (int q = 0; q < advance; q += c) LATER_READ(f + (A - 1) * step_y + r * x_pitch + q); \
+                NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, next, x_pitch, advance, c);                      \
                 LATER_READ(d + dy_pitch);                                                                    \
                 floatv dv = LOAD(d);                                                                         \
                 EACH(a, A) EACH(b, B) sum[a][b] += LOAD(f + a * step_y + b * step_x) * dv;                   \
@@ -256,25 +259,24 @@ backward_params(const __global float *x, const __global float *dy, __global floa
             const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
                                  *d = dy + (row * ow + j) * c;
             __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
-            int shape = SHAPE(ry.count, rx.count), count = last - j, advance = X_OF(stride) * c;
-            if (shape == SHAPE(3, 3))
-                sum_33(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
-                       width * c);
-            else if (shape == SHAPE(3, 2))
-                sum_32(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
-                       width * c);
-            else if (shape == SHAPE(2, 3))
-                sum_23(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
-                       width * c);
-            else if (shape == SHAPE(2, 2))
-                sum_22(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow * c, Y_OF(stride),
-                       width * c);
-            else
+            int count = last - j, advance = X_OF(stride) * c;
+            switch (SHAPE(ry.count, rx.count)) {
+#define SUM_CASE(A, B)                                                                                       \
+    case SHAPE(A, B):                                                                                        \
+        sum_##A##B(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow *c, Y_OF(stride),          \
+                   width *c);                                                                                \
+        break;
+                SUM_CASE(3, 3)
+                SUM_CASE(3, 2)
+                SUM_CASE(2, 3)
+                SUM_CASE(2, 2)
+            default:
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;
                     sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0,
                            X_OF(taps), count, advance, 0, 0, 0);
                 }
+            }
             for (int i = whole; i < c; ++i) /* what is left of a vector */
                 for (int t = 0; t < ry.count * rx.count; ++t) {
                     int a = t / rx.count, b = t % rx.count;

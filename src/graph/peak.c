@@ -2,6 +2,7 @@
 #include "graph/peak.h"
 
 #include "graph/sequence.h"
+#include "op/family.h"
 
 enum { RUNS = 12, STREAM_BYTES = 64 << 20 };
 
@@ -19,7 +20,7 @@ static rf_status best_ms(double *best, rf_device *device, rf_sequence *sequence)
 static rf_status measure_flops(rf_peak *out, rf_device *device, rf_buffer *buffer) {
     const rf_device_info *info = rf_device_describe(device);
     bool cpu = info->kind == RF_DEVICE_CPU;
-    int vec = cpu ? (info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4) : 4;
+    int vec = cpu ? rf_family_vector(RF_TILE, info) : 4;
     size_t local = cpu ? 1 : RF_MIN(256, info->max_work_group);
     size_t items = (size_t)info->compute_units * (cpu ? 1 : 16 * local);
     int rounds = cpu ? 1 << 20 : 1 << 12;
