@@ -49,19 +49,19 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     const row_sums s = sums_begin(SUMS_ARGS, C, block);
     int first = begin;
     for (; first + FEW <= end; first += FEW)
-        FOR_COLUMNS(C, few_rows, from, s, which, first, first - begin, FEW);
-    if (first < end) FOR_COLUMNS(C, few_rows, from, s, which, first, first - begin, end - first);
+        FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, FEW, c, left));
+    if (first < end) FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, end - first, c, left));
     sums_count(partial, C, block, blocks, end - begin);
 }
-#define SUM_ROWS(...) block_of_rows(__VA_ARGS__, rows, C)
+#define SUM_ROWS(from, sums, which) block_of_rows(from, sums, which, rows, C)
 
-/* Calls f(..., row, c, left) for each vector of each row. */
-/* The last work-items have the first rows: the kernel before has left the last ones in the cache. */
-#define FOR_ROWS(f, ...)                                                                                     \
-    {                                                                                                        \
+/* Makes `call`, which names row, c and left, for each vector of each row.  The last work-items have the first rows: the
+ * kernel before has left the last ones in the cache. */
+#define FOR_ROWS(row, c, left, call)                                                                         \
+    do {                                                                                                     \
         int share = (int)(get_global_size(0) - 1 - get_global_id(0)), end = share_begin(rows, share + 1);    \
-        for (int row = share_begin(rows, share); row < end; ++row) FOR_COLUMNS(C, f, __VA_ARGS__, row);      \
-    }
+        for (int row = share_begin(rows, share); row < end; ++row) FOR_COLUMNS(C, c, left, call);            \
+    } while (0)
 
 #else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
 
@@ -106,15 +106,21 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     if (item == 0 && get_group_id(1) == 0) sums_count(partial, C, block, blocks, end - begin);
 }
 
-#define SUM_ROWS(...)                                                                                        \
+#define SUM_ROWS(from, sums, which)                                                                          \
     __local float counts[ITEMS], firsts[ITEMS], seconds[ITEMS];                                              \
-    block_of_rows(__VA_ARGS__, rows, C, counts, firsts, seconds)
+    block_of_rows(from, sums, which, rows, C, counts, firsts, seconds)
 
-#define FOR_ROWS(f, ...) FOR_TASKS(task, rows *C) f(__VA_ARGS__, task / C, task % C, VEC)
+#define FOR_ROWS(row, c, left, call)                                                                         \
+    FOR_TASKS(task, rows *C) {                                                                               \
+        const int row = task / C, c = task % C, left = VEC;                                                  \
+        call;                                                                                                \
+    }
 #endif
 
+#define NO_SUMS partial, 0, 0, 0, 0.0f, 0.0f /* but where to put them */
+
 KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C) {
-    SUM_ROWS(x, partial, 0, 0, 0, 0.0f, 0.0f, STATISTICS);
+    SUM_ROWS(x, NO_SUMS, STATISTICS);
 }
 
 KERNEL void gradient_sums(const __global float *dy, int rows, int C, SUMS_PARAMS) {
@@ -177,7 +183,7 @@ INLINE void apply_at(const __global float *x, const __global float *residual, __
 
 KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
                   const __global float *saved, int rows, int C, float low, float high) {
-    FOR_ROWS(apply_at, x, residual, y, saved, C, low, high);
+    FOR_ROWS(row, c, left, apply_at(x, residual, y, saved, C, low, high, row, c, left));
 }
 
 KERNEL void fold(const __global float *partial, __global float *saved, __global float *dweight,
@@ -223,6 +229,7 @@ KERNEL void gradient(const __global float *x, const __global float *y, const __g
                      __global float *dx, __global float *dresidual, const __global float *saved, int rows,
                      int C, float low, float high, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
-    FOR_ROWS(gradient_at, x, y, dy, dx, dresidual, saved, C, low, high, accumulate, accumulate_residual,
-             inverse);
+    FOR_ROWS(row, c, left,
+             gradient_at(x, y, dy, dx, dresidual, saved, C, low, high, accumulate, accumulate_residual, inverse, row,
+                         c, left));
 }

@@ -14,9 +14,13 @@
 #include "common.clh"
 
 #ifdef GROUP
-#define FOR_ELEMENTS(f, ...) FOR_TASKS(task, N *C) f(__VA_ARGS__, task / C, task % C, VEC)
+#define FOR_ELEMENTS(r, c, left, call)                                                                       \
+    FOR_TASKS(task, N *C) {                                                                                  \
+        const int r = task / C, c = task % C, left = VEC;                                                    \
+        call;                                                                                                \
+    }
 #else
-#define FOR_ELEMENTS(f, ...) FOR_TASKS(row, N) FOR_COLUMNS(C, f, __VA_ARGS__, row)
+#define FOR_ELEMENTS(r, c, left, call) FOR_TASKS(r, N) FOR_COLUMNS(C, c, left, call)
 #endif
 
 /* c, c + 1, ... */
@@ -178,7 +182,8 @@ KERNEL void cross_gradient(const __global float *x, const __global int *labels,
                            const __global float *dy, __global float *dx, int N, int C, float smoothing,
                            int accumulate) {
     const float scale = dy[0] / saved[2 * N];
-    FOR_ELEMENTS(cross_gradient_at, x, labels, class_weights, saved, dx, N, C, scale, smoothing, accumulate);
+    FOR_ELEMENTS(r, c, left,
+                 cross_gradient_at(x, labels, class_weights, saved, dx, N, C, scale, smoothing, accumulate, r, c, left));
 }
 
 INLINE void square_gradient_at(const __global float *x, const __global int *labels, __global float *dx, int C,
@@ -192,5 +197,6 @@ INLINE void square_gradient_at(const __global float *x, const __global int *labe
 
 KERNEL void square_gradient(const __global float *x, const __global int *labels, const __global float *dy,
                             __global float *dx, int N, int C, int accumulate) {
-    FOR_ELEMENTS(square_gradient_at, x, labels, dx, C, 2.0f * dy[0] / ((float)N * (float)C), accumulate);
+    const float scale = 2.0f * dy[0] / ((float)N * (float)C);
+    FOR_ELEMENTS(r, c, left, square_gradient_at(x, labels, dx, C, scale, accumulate, r, c, left));
 }

@@ -18,18 +18,19 @@
     int N, int H, int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int DH,      \
         int DW, int count_pad
 
-/* Calls f(..., n, y, x, c, left) for each element of a map of (N, height, width, C). */
+/* Makes `call`, which names image, row, column, c and left, for each vector of a map of (N, height, width, C). */
 #ifdef GROUP
-#define FOR_MAP(height, width, f, ...)                                                                       \
+#define FOR_MAP(height, width, call)                                                                         \
     FOR_TASKS(task, N *(height) * (width)*C) {                                                               \
-        const int pixel = task / C, line = pixel / (width);                                                  \
-        f(__VA_ARGS__, line / (height), line % (height), pixel % (width), task % C, VEC);                    \
+        const int pixel = task / C, line = pixel / (width), image = line / (height), row = line % (height),  \
+                  column = pixel % (width), c = task % C, left = VEC;                                        \
+        call;                                                                                                \
     }
 #else
-#define FOR_MAP(height, width, f, ...)                                                                       \
+#define FOR_MAP(height, width, call)                                                                         \
     FOR_TASKS(task, N *(height))                                                                             \
-    for (int image = task / (height), line = task % (height), place = 0; place < (width); ++place)           \
-    FOR_COLUMNS(C, f, __VA_ARGS__, image, line, place)
+    for (int image = task / (height), row = task % (height), column = 0; column < (width); ++column)         \
+    FOR_COLUMNS(C, c, left, call)
 #endif
 
 /* Divisions are dear, and strides and dilations mostly 1. */
@@ -146,16 +147,17 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
 }
 
 #ifndef GROUP
-/* Calls f(..., c, left) for each vector of C channels; the last one begins early enough to be whole, and does some
- * channels a second time, where there are enough of them and that is allowed. */
-#define FOR_CHANNELS(again, f, ...)                                                                          \
+/* Makes `call`, which names c and left, for each vector of C channels; the last one begins early enough to be whole, and
+ * does some channels a second time, where there are enough of them and that is allowed. */
+#define FOR_CHANNELS(again, call)                                                                            \
     do {                                                                                                     \
-        int c_ = 0;                                                                                          \
-        for (; c_ + VEC <= C; c_ += VEC) f(__VA_ARGS__, c_, VEC);                                            \
-        if (c_ < C && C > VEC && (again))                                                                    \
-            f(__VA_ARGS__, C - VEC, VEC);                                                                    \
-        else if (c_ < C)                                                                                     \
-            f(__VA_ARGS__, c_, C - c_);                                                                      \
+        if (C > VEC && (again))                                                                              \
+            for (int first = 0; first < C; first += VEC) {                                                   \
+                const int c = min(first, C - VEC), left = VEC;                                               \
+                call;                                                                                        \
+            }                                                                                                \
+        else                                                                                                 \
+            FOR_COLUMNS(C, c, left, call);                                                                   \
     } while (0)
 
 /* The window whose pixels begin at x, the lower ones `row` floats behind. */
@@ -194,7 +196,7 @@ KERNEL void max_forward_2x2(const __global float *x, __global float *y, __global
     FOR_TASKS(task, N * OH) {
         const __global float *from = x + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, from += 2 * C)
-            FOR_CHANNELS(true, max_window_2x2, from, row, y + at, index ? index + at : 0, C);
+            FOR_CHANNELS(true, max_window_2x2(from, row, y + at, index ? index + at : 0, C, c, left));
     }
 }
 
@@ -204,7 +206,7 @@ KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *inde
     FOR_TASKS(task, N * OH) {
         __global float *to = dx + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, to += 2 * C)
-            FOR_CHANNELS(!accumulate, max_spread_window_2x2, dy + at, index + at, to, row, accumulate, C);
+            FOR_CHANNELS(!accumulate, max_spread_window_2x2(dy + at, index + at, to, row, accumulate, C, c, left));
     }
 }
 #endif
@@ -246,27 +248,27 @@ INLINE void average_gather_pixel(const __global float *dy, __global float *dx, i
 #define SHAPE N, H, W, C, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, count_pad
 
 KERNEL void max_forward(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
-    FOR_MAP(OH, OW, max_window, x, y, index, SHAPE);
+    FOR_MAP(OH, OW, max_window(x, y, index, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void max_spread(const __global float *dy, const __global ushort *index, __global float *dx,
                        int accumulate, GEOMETRY) {
-    FOR_MAP(OH, OW, max_spread_window, dy, index, dx, accumulate, SHAPE);
+    FOR_MAP(OH, OW, max_spread_window(dy, index, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void max_gather(const __global float *dy, const __global ushort *index, __global float *dx,
                        int accumulate, GEOMETRY) {
-    FOR_MAP(H, W, max_gather_pixel, dy, index, dx, accumulate, SHAPE);
+    FOR_MAP(H, W, max_gather_pixel(dy, index, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void average_forward(const __global float *x, __global float *y, GEOMETRY) {
-    FOR_MAP(OH, OW, average_window, x, y, SHAPE);
+    FOR_MAP(OH, OW, average_window(x, y, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void average_spread(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
-    FOR_MAP(OH, OW, average_spread_window, dy, dx, accumulate, SHAPE);
+    FOR_MAP(OH, OW, average_spread_window(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void average_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
-    FOR_MAP(H, W, average_gather_pixel, dy, dx, accumulate, SHAPE);
+    FOR_MAP(H, W, average_gather_pixel(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }

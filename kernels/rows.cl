@@ -28,7 +28,7 @@ KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global
     FOR_TASKS(r, rows) {
         __global float *row = to + to_offset + r * to_stride;
         const __global float *from = a + a_offset + r * a_stride, *more = b ? b + b_offset + r * b_stride : 0;
-        FOR_COLUMNS(columns, sum_at, row, from, more);
+        FOR_COLUMNS(columns, c, left, sum_at(row, from, more, c, left));
     }
 #endif
 }

@@ -21,8 +21,8 @@ size_t rf_family_group(rf_family family, const rf_device_info *info) {
 }
 
 bool rf_family_is_processor(const rf_device_info *info) {
-    return !strstr(info->name, "llvmpipe") && !strstr(info->name, "Oclgrind") &&
-           !strstr(info->platform, "Oclgrind");
+    return info->kind == RF_DEVICE_CPU && !strstr(info->name, "llvmpipe") &&
+           !strstr(info->name, "Oclgrind") && !strstr(info->platform, "Oclgrind");
 }
 
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
