@@ -251,9 +251,10 @@ static void ask_for_large_pages(rf_buffer *buffer) {
 static rf_status alloc(rf_buffer *buffer) {
     const rf_device_info *info = &buffer->device->info;
     cl_mem_flags flags = CL_MEM_READ_WRITE | (info->host_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
-    cl_int error;
-    buffer->handle =
-        clCreateBuffer(rf_opencl_of(buffer->device)->context, flags, RF_MAX(buffer->bytes, 4), NULL, &error);
+    cl_int error = CL_INVALID_BUFFER_SIZE;
+    if (info->memory_bytes == 0 || buffer->bytes <= info->memory_bytes) /* NVIDIA's driver grants any size */
+        buffer->handle = clCreateBuffer(rf_opencl_of(buffer->device)->context, flags,
+                                        RF_MAX(buffer->bytes, 4), NULL, &error);
     if (buffer->handle != NULL) {
         ask_for_large_pages(buffer);
         return RF_OK;

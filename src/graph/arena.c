@@ -105,9 +105,11 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
     return status;
 }
 
+/* The last region first: NVIDIA's driver (580) crashes in clReleaseMemObject where regions that overlap, as those of tensors
+ * with different lifetimes do, are released in the order in which they were made. */
 void rf_arena_free(rf_arena *arena) {
     if (arena == NULL) return;
-    for (size_t i = 0; i < arena->count; i++) rf_buffer_free(arena->tensors[i].buffer);
+    for (size_t i = arena->count; i > 0; i--) rf_buffer_free(arena->tensors[i - 1].buffer);
     for (size_t i = 0; arena->memory != NULL && i < arena->chunks; i++) rf_buffer_free(arena->memory[i]);
     free(arena->memory);
     free(arena);
