@@ -1,160 +1,343 @@
-/* Convolution as an implicit matrix product for GPUs: 256 work-items as 16x16, tiles in local memory, 16
- * deep.
+/* Convolution as an implicit matrix product for GPUs: 256 work-items, tiles of both factors in local memory, 16 deep.
  *
- * gather (forward, backward data; the same form and arguments as in conv_tile.cl): y[p][k] = act(bias[k] +
- * sum over taps and l of x[pixel(p,tap)][l] * w[tap][l][k]).  A work-group owns 16*TM positions by 16*TN
- * outputs, a work-item TM by TN of them: positions item/16*TM .., outputs item%16 + 16j, so that neighbours
- * store neighbouring channels. filter (the form of conv_filter.cl): grad[tap][l][k] = sum over p of
- * x[pixel(p,tap)][l] * dy[p][k].  A work-group owns 16*TM channels of one tap by 16*TN outputs, for one part
- * of the positions; conv_pack.cl adds the parts. x is (n, ih, iw, c), weights [panel][tap][length][16]; no
- * atomics, every output has one owner. */
+ * gather: y[p][k] = act(bias[k] + sum over taps and l of x[pixel(p,tap)][l] * w[tap][l][k]): rows are positions p, columns
+ * outputs k, the depth taps and l.  Forward has the form and arguments of conv_tile.cl.  Backward data (-DTRANSPOSED) reads
+ * dy as x and writes dx as y, (n, grid_h, grid_w, k); stride, pad, dilation and taps are the layer's, and so is w, whose
+ * inputs are the columns here and whose outputs the depth; the pixels of dx that the same taps reach, one of stride.y *
+ * stride.x phases, are a product of their own.  With parts > 1 a work-group sums one part of the depth into `partial`,
+ * (parts, y), and combine adds the parts.  The third number of a work-group is phase + phases * part.
+ *
+ * filter (the form of conv_filter.cl): grad[m][k] = sum over p of x[pixel(p,tap)][l] * dy[p][k]: rows are m = tap*length
+ * + l, columns outputs, the depth positions, of which a work-group takes one of `parts`; conv_pack.cl adds the parts.
+ *
+ * A work-group owns BM rows by BN columns of the product, a work-item TM by TN of them, in squares of 4x4, the squares of
+ * neighbours side by side: so that everything that moves moves in vectors of four.  While the tiles are multiplied, the
+ * next ones are on their way into registers.  WIDE_X, WIDE_Y: 4 where the channels of x (of y) are a multiple of four,
+ * else 1.  x is (n, ih, iw, c), weights [panel][tap][length][16]; no atomics, every output has one owner. */
 #include "common.clh"
 
-#define DEPTH      16
-#define BM         (16 * TM)
-#define BN         (16 * TN)
+#define DEPTH     16
+#define ROW_ITEMS (ITEMS / COLUMN_ITEMS)
+#define BM        (ROW_ITEMS * TM)
+#define BN        (COLUMN_ITEMS * TN)
 
-/* sum[i][j] += a[depth][row*TM+i] * b[depth][column+16j], over the tiles' depth. */
-#define MULTIPLY(sum, a, b, row, column)                                                                     \
-    _Pragma("unroll 8") for (int d = 0; d < DEPTH; ++d) {                                                    \
-        float left[TM], right[TN];                                                                           \
-        _Pragma("unroll") for (int i = 0; i < TM; ++i) left[i] = a[d][(row)*TM + i];                         \
-        _Pragma("unroll") for (int j = 0; j < TN; ++j) right[j] = b[d][(column) + 16 * j];                   \
-        _Pragma("unroll") for (int i = 0; i < TM; ++i) _Pragma("unroll") for (int j = 0; j < TN; ++j)        \
-            sum[i][j] += left[i] * right[j];                                                                 \
-    }
+/* A row of each tile: a square's rows (columns) are one vector; one more keeps the transposing stores apart. */
+#define XS (BM / 4 + 1)
+#define WS (BN / 4 + 1)
 
-__attribute__((reqd_work_group_size(256, 1, 1))) __kernel void
-gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-       int x_at, int w_at, int bias_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
-       int stride, int offset, int step, int taps, int first, int next, int all_taps, int k, int y_image,
-       int y_row, int y_column, int y_first, int act, int accumulate) {
-    __local float xs[DEPTH][BM + 1], ws[DEPTH][BN];
-    int item = get_local_id(0), row = item / 16, column = item % 16;
-    int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN, positions = images * grid_h * grid_w;
-    x += x_at;
-    w += w_at;
-    int base[TM],
-        at[TM]; /* of the TM positions that this item loads: where tap (0,0) lies, and its row and column */
-#pragma unroll
-    for (int i = 0; i < TM; ++i) {
-        int p = min(m0 + row + 16 * i, positions - 1);
-        int iy = p / grid_w % grid_h * Y_OF(stride) + Y_OF(offset),
-            ix = p % grid_w * X_OF(stride) + X_OF(offset);
-        base[i] = (p / grid_w / grid_h * ih + iy) * iw + ix;
-        at[i] = (int)((uint)iy << 16 | (ix & 0xffff));
-        if (iw > 32767) at[i] = 0; /* one long row: always inside */
-    }
-    float sum[TM][TN];
-#pragma unroll
-    for (int i = 0; i < TM; ++i)
-#pragma unroll
-        for (int j = 0; j < TN; ++j) sum[i][j] = 0.0f;
-    for (int tap = 0; tap < Y_OF(taps) * X_OF(taps); ++tap) {
-        int ty = tap / X_OF(taps), tx = tap % X_OF(taps), dy = ty * Y_OF(step), dx = tx * X_OF(step);
-        int weight_tap = first + ty * Y_OF(next) + tx * X_OF(next);
-        for (int l0 = 0; l0 < length; l0 += DEPTH) {
-            int l = l0 + column;
-#pragma unroll
-            for (int i = 0; i < TM; ++i) {
-                int inside = ((uint)(Y_OF(at[i]) + dy) < (uint)ih) & ((uint)(X_OF(at[i]) + dx) < (uint)iw) &
-                             (l < length);
-                xs[column][row + 16 * i] = inside ? x[(base[i] + dy * iw + dx) * c + l] : 0.0f;
-            }
-#pragma unroll
-            for (int j = 0; j < TN; ++j) { /* here `row` is the depth */
-                int panel = n0 / 16 + j;
-                ws[row][column + 16 * j] =
-                    panel * 16 < k && l0 + row < length
-                        ? w[((panel * all_taps + weight_tap) * length + l0 + row) * 16 + column]
-                        : 0.0f;
-            }
-            barrier(CLK_LOCAL_MEM_FENCE);
-            MULTIPLY(sum, xs, ws, row, column)
-            barrier(CLK_LOCAL_MEM_FENCE);
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < TM; ++i) {
-        int p = m0 + row * TM + i;
-        if (p >= positions) continue;
-        __global float *to = y + (p / grid_w / grid_h * y_image + p / grid_w % grid_h * y_row +
-                                  p % grid_w * y_column + y_first);
-#pragma unroll
-        for (int j = 0; j < TN; ++j) {
-            int o = n0 + column + 16 * j;
-            if (o >= k) continue;
-            float value = sum[i][j] + (bias ? bias[bias_at + o] : 0.0f);
-            if (act) value = value <= 0.0f ? 0.0f : value;
-            if (act == 2) value = value >= 6.0f ? 6.0f : value;
-            to[o] = accumulate ? to[o] + value : value;
+#if WIDE_X == 4
+typedef float4 floatx;
+#else
+typedef float floatx;
+#endif
+#if WIDE_Y == 4
+typedef float4 floaty;
+#else
+typedef float floaty;
+#endif
+
+/* Whole vectors where they lie at multiples of four floats. */
+#define AT4(p) (*(const __global float4 *)(p))
+#define ATX(p) (*(const __global floatx *)(p))
+#define ATY(p) (*(const __global floaty *)(p))
+
+/* The item's place in the grid of squares: a warp of 32 is four rows by eight columns. */
+INLINE int column_of(int item) {
+    return COLUMN_ITEMS == 16 ? item % 8 + item / 32 % 2 * 8 : item % COLUMN_ITEMS;
+}
+INLINE int row_of(int item) {
+    return COLUMN_ITEMS == 16 ? item / 8 % 4 + item / 64 * 4 : item / COLUMN_ITEMS;
+}
+
+/* Of the item's TM (TN): which row (column) of the tile. */
+#define ROW(i)     (((i) / 4 * ROW_ITEMS + row) * 4 + (i) % 4)
+#define COLUMN4(j) (((j)*COLUMN_ITEMS + column) * 4)
+
+INLINE void multiply(float4 sum[TM][TN / 4], const __local float4 *xs, const __local float4 *ws, int row,
+                     int column) {
+    _Pragma("unroll 8") for (int d = 0; d < DEPTH; ++d) {
+        float4 left[TM / 4], right[TN / 4];
+        EACH(i, TM / 4) left[i] = xs[d * XS + i * ROW_ITEMS + row];
+        EACH(j, TN / 4) right[j] = ws[d * WS + j * COLUMN_ITEMS + column];
+        EACH(i, TM / 4) EACH(j, TN / 4) {
+            sum[4 * i][j] += left[i].x * right[j];
+            sum[4 * i + 1][j] += left[i].y * right[j];
+            sum[4 * i + 2][j] += left[i].z * right[j];
+            sum[4 * i + 3][j] += left[i].w * right[j];
         }
     }
 }
 
-__attribute__((reqd_work_group_size(256, 1, 1))) __kernel void
-filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-       __global float *out_bias, int out_at, int bias_at, int positions, int grid_h, int grid_w, int ih,
-       int iw, int c, int length, int stride, int pad, int dilation, int taps_y, int taps_x, int k, int act,
-       int parts, int part_size) {
-    __local float xs[DEPTH][BM], ds[DEPTH][BN];
-    int item = get_local_id(0), row = item / 16, column = item % 16;
-    int l_tiles = (length + BM - 1) / BM, part = get_group_id(2);
-    int tap = (int)get_group_id(0) / l_tiles, l0 = (int)get_group_id(0) % l_tiles * BM,
-        n0 = (int)get_group_id(1) * BN;
-    int chunks = (positions + DEPTH - 1) / DEPTH;
-    int begin = (int)((long)chunks * part / parts) * DEPTH;
-    int end = min((int)((long)chunks * (part + 1) / parts) * DEPTH, positions);
-    int shift_y = tap / taps_x * Y_OF(dilation) - Y_OF(pad),
-        shift_x = tap % taps_x * X_OF(dilation) - X_OF(pad);
-    float sum[TM][TN], bias[TN];
-#pragma unroll
-    for (int j = 0; j < TN; ++j) {
-        bias[j] = 0.0f;
-#pragma unroll
-        for (int i = 0; i < TM; ++i) sum[i][j] = 0.0f;
+/* Stores what lies along the depth in memory: row `m` of a tile whose rows are `stride` vectors, from depth d on. */
+INLINE void put_column1(float value, __local float4 *tile, int stride, int d, int m) {
+    ((__local float *)tile)[d * stride * 4 + m] = value;
+}
+INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, int m) {
+    put_column1(value.x, tile, stride, d, m);
+    put_column1(value.y, tile, stride, d + 1, m);
+    put_column1(value.z, tile, stride, d + 2, m);
+    put_column1(value.w, tile, stride, d + 3, m);
+}
+
+/* The result of four columns, from the o-th of k on. */
+INLINE float4 finished(float4 value, const __global float *bias, int o, int k, int act) {
+    if (bias) value += fetch4(bias + o, k - o);
+    if (act) value = value <= 0.0f ? (float4)0.0f : value;
+    return act == 2 ? (value >= 6.0f ? (float4)6.0f : value) : value;
+}
+INLINE void put_result(float4 value, __global float *to, int left, int accumulate) {
+#if WIDE_Y == 4
+    if (left > 0) *(__global float4 *)to = accumulate ? AT4(to) + value : value;
+#else
+    put4(accumulate ? fetch4(to, left) + value : value, to, left);
+#endif
+}
+
+/* ---- gather ---- */
+
+#define X_LANES (DEPTH / WIDE_X)  /* items that load a row of x's tile side by side */
+#define X_STEP  (ITEMS / X_LANES) /* rows loaded at once */
+#define X_LOADS (BM / X_STEP)     /* loads an item */
+#define W_COUNT (DEPTH * BN / 4)  /* vectors in the tile of weights */
+#define W_LOADS ((W_COUNT + ITEMS - 1) / ITEMS)
+
+/* The i-th vector of the weights' tile that an item loads: of tap `tap`, at depth l0 of `length`. */
+INLINE float4 load_weights(const __global float *w, int index, int tap, int all_taps, int l0, int length,
+                           int n0, int k) {
+#ifdef TRANSPOSED
+    const int n = n0 + index / 4, q = index % 4;
+    return n < k ? AT4(w + ((l0 / 16 * all_taps + tap) * k + n) * 16 + q * 4) : (float4)0.0f;
+#else
+    const int l = l0 + index / (BN / 4), n = n0 + index % (BN / 4) * 4, panel = n / 16;
+    return l < length && panel * 16 < k ? AT4(w + ((panel * all_taps + tap) * length + l) * 16 + n % 16)
+                                        : (float4)0.0f;
+#endif
+}
+INLINE void put_weights(float4 value, __local float4 *ws, int index) {
+#ifdef TRANSPOSED
+    put_column4(value, ws, WS, index % 4 * 4, index / 4);
+#else
+    ws[index / (BN / 4) * WS + index % (BN / 4)] = value;
+#endif
+}
+
+/* What a product is made of along one axis: position g reads, by its tap u < taps, place g*stride + offset + u*step of x
+ * and tap first + u*next of the weights, and is place g*apart + from of y. */
+typedef struct {
+    int grid, stride, offset, step, taps, first, next, apart, from;
+} axis;
+
+#ifdef TRANSPOSED
+/* Of dx, the places from, from + stride, ..: `from` is read by tap t of dy's place (from + pad - t*dilation) / stride where
+ * that is whole. */
+INLINE axis axis_of(int from, int in, int kernel_taps, int stride, int pad, int dilation) {
+    axis a = {(in - from + stride - 1) / stride, 1, 0, 0, 0, 0, 1, stride, from};
+    for (int t = 0; t < kernel_taps; ++t) {
+        if ((from + pad - t * dilation) % stride != 0) continue;
+        if (a.taps == 0) a.first = t;
+        if (a.taps == 1) a.next = t - a.first;
+        ++a.taps;
     }
-    for (int p0 = begin; p0 < end; p0 += DEPTH) {
-        int p = p0 + row, iy = p / grid_w % grid_h * Y_OF(stride) + shift_y,
-            ix = p % grid_w * X_OF(stride) + shift_x;
-        int inside = ((uint)iy < (uint)ih) & ((uint)ix < (uint)iw) & (p < end);
-        int from = ((p / grid_w / grid_h * ih + iy) * iw + ix) * c + l0;
-#pragma unroll
-        for (int i = 0; i < TM; ++i)
-            xs[row][column + 16 * i] =
-                inside && l0 + column + 16 * i < length ? x[from + column + 16 * i] : 0.0f;
-#pragma unroll
-        for (int j = 0; j < TN; ++j) {
-            int o = n0 + column + 16 * j;
-            float d = p < end && o < k ? dy[p * k + o] : 0.0f;
-            if (act && p < end && o < k) {
-                float seen = y[p * k + o];
-                d = seen <= 0.0f ? 0.0f : d;
-                if (act == 2) d = seen >= 6.0f ? 0.0f : d;
+    a.offset = (from + pad - a.first * dilation) / stride;
+    a.step = -(a.next * dilation / stride);
+    return a;
+}
+#else
+INLINE axis axis_of(int grid, int taps, int stride, int pad, int dilation) {
+    axis a = {grid, stride, -pad, dilation, taps, 0, 1, 1, 0};
+    return a;
+}
+#endif
+
+KERNEL void gather(const __global float *x, const __global float *w, const __global float *bias,
+                   __global float *y, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
+                   int stride, int pad, int dilation, int taps, int k, int act, int accumulate,
+                   __global float *partial, int partial_at, int parts) {
+    __local float4 xs[DEPTH * XS], ws[DEPTH * WS];
+    const int item = get_local_id(0), row = row_of(item), column = column_of(item);
+    const int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN, lane = item % X_LANES * WIDE_X;
+#ifdef TRANSPOSED
+    const int phases = Y_OF(stride) * X_OF(stride), phase = (int)get_group_id(2) % phases,
+              part = (int)get_group_id(2) / phases;
+    const axis v = axis_of(phase / X_OF(stride), grid_h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation)),
+               h = axis_of(phase % X_OF(stride), grid_w, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+#else
+    const int part = get_group_id(2);
+    const axis v = axis_of(grid_h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation)),
+               h = axis_of(grid_w, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+#endif
+    const int positions = images * v.grid * h.grid, all_taps = Y_OF(taps) * X_OF(taps);
+    int base[X_LOADS],
+        at[X_LOADS]; /* of the positions that the item loads: where tap (0,0) lies; row and column */
+    EACH(i, X_LOADS) {
+        const int p = max(min(m0 + item / X_LANES + i * X_STEP, positions - 1), 0),
+                  line = p / max(h.grid, 1);
+        const int iy = line % max(v.grid, 1) * v.stride + v.offset,
+                  ix = (p - line * h.grid) * h.stride + h.offset;
+        base[i] = ((line / max(v.grid, 1) * ih + iy) * iw + ix) * c + lane;
+        at[i] = iw > 32767 ? 0 : (int)((uint)iy << 16 | (ix & 0xffff)); /* one long row: always inside */
+    }
+    float4 sum[TM][TN / 4];
+    EACH(i, TM) EACH(j, TN / 4) sum[i][j] = 0.0f;
+
+    const int runs = (length + DEPTH - 1) / DEPTH, chunks = m0 < positions ? v.taps * h.taps * runs : 0;
+    const int begin = (int)((long)chunks * part / parts), end = (int)((long)chunks * (part + 1) / parts);
+    int l0 = begin % runs * DEPTH, tx = begin / runs % max(h.taps, 1), ty = begin / runs / max(h.taps, 1);
+    floatx next_x[X_LOADS];
+    float4 next_w[W_LOADS];
+    for (int chunk = begin; chunk <= end; ++chunk) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (chunk > begin) {
+            EACH(i, X_LOADS)
+            PASTE(put_column, WIDE_X)(next_x[i], xs, XS, lane, item / X_LANES + i * X_STEP);
+            EACH(i, W_LOADS)
+            if (W_COUNT % ITEMS == 0 || item + i * ITEMS < W_COUNT)
+                put_weights(next_w[i], ws, item + i * ITEMS);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (chunk < end) { /* on its way while the one before is multiplied */
+            const int dy = ty * v.step, dx = tx * h.step, move = (dy * iw + dx) * c + l0;
+            const int tap = (v.first + ty * v.next) * X_OF(taps) + h.first + tx * h.next;
+            EACH(i, X_LOADS) {
+                const int inside = ((uint)(Y_OF(at[i]) + dy) < (uint)ih) &
+                                   ((uint)(X_OF(at[i]) + dx) < (uint)iw) & (l0 + lane < length);
+                next_x[i] = inside ? ATX(x + base[i] + move) : (floatx)0.0f;
             }
-            ds[row][column + 16 * j] = d;
+            EACH(i, W_LOADS)
+            if (W_COUNT % ITEMS == 0 || item + i * ITEMS < W_COUNT)
+                next_w[i] = load_weights(w, item + i * ITEMS, tap, all_taps, l0, length, n0, k);
+            l0 += DEPTH;
+            if (l0 >= length) {
+                l0 = 0;
+                if (++tx == h.taps) tx = 0, ++ty;
+            }
         }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        MULTIPLY(sum, xs, ds, row, column)
-        if (out_bias && get_group_id(0) == 0 && row == 0)
-            for (int d = 0; d < DEPTH; ++d)
-#pragma unroll
-                for (int j = 0; j < TN; ++j) bias[j] += ds[d][column + 16 * j];
-        barrier(CLK_LOCAL_MEM_FENCE);
+        if (chunk > begin) multiply(sum, xs, ws, row, column);
     }
-    out += out_at + (long)part * part_size;
-#pragma unroll
-    for (int i = 0; i < TM; ++i)
-#pragma unroll
-        for (int j = 0; j < TN; ++j) {
-            int l = l0 + row * TM + i, panel = n0 / 16 + j;
-            if (l < length && panel * 16 < k)
-                out[((panel * taps_y * taps_x + tap) * length + l) * 16 + column] = sum[i][j];
+    if (parts > 1) y = partial + partial_at + (size_t)part * images * grid_h * grid_w * k;
+    EACH(i, TM) {
+        const int p = m0 + ROW(i), line = p / max(h.grid, 1);
+        if (p >= positions) continue;
+        __global float *to = y + ((line / v.grid * grid_h + line % v.grid * v.apart + v.from) * grid_w +
+                                  (p - line * h.grid) * h.apart + h.from) *
+                                     k;
+        EACH(j, TN / 4) {
+            const int o = n0 + COLUMN4(j);
+            if (o >= k) continue;
+            if (parts > 1)
+                put_result(sum[i][j], to + o, k - o, 0);
+            else
+                put_result(finished(sum[i][j], bias, o, k, act), to + o, k - o, accumulate);
         }
-    if (out_bias && get_group_id(0) == 0 && row == 0)
-#pragma unroll
-        for (int j = 0; j < TN; ++j) {
-            int o = n0 + column + 16 * j;
-            if (o < k) out_bias[bias_at + (long)part * part_size + o] = bias[j];
+    }
+}
+
+/* y = act(bias + the sum of the parts), in their order; a task is up to four outputs of a position. */
+KERNEL void combine(const __global float *partial, const __global float *bias, __global float *y,
+                    int partial_at, int positions, int k, int parts, int act, int accumulate) {
+    const int runs = (k + 3) / 4;
+    partial += partial_at;
+    FOR_TASKS(task, positions * runs) {
+        const int p = task / runs, o = task % runs * 4, at = p * k + o;
+        float4 sum = 0.0f;
+        for (int part = 0; part < parts; ++part) {
+            const __global float *from = partial + (size_t)part * positions * k + at;
+            sum += WIDE_Y == 4 ? AT4(from) : fetch4(from, k - o);
         }
+        put_result(finished(sum, bias, o, k, act), y + at, k - o, accumulate);
+    }
+}
+
+/* ---- filter ---- */
+
+#define A_ROW   (BM / WIDE_X) /* items that load a line of x's tile, all of one position */
+#define A_LOADS (DEPTH * A_ROW / ITEMS)
+#define D_ROW   (BN / WIDE_Y)
+#define D_COUNT (DEPTH * D_ROW)
+#define D_LOADS ((D_COUNT + ITEMS - 1) / ITEMS)
+
+/* Where the chunk's positions lie in x: {the image's first row, row, column} before the tap moves them. */
+INLINE void find_places(__local int4 *places, int item, int p0, int grid_h, int grid_w, int ih, int stride) {
+    if (item >= DEPTH) return;
+    const int p = p0 + item;
+    places[item] =
+        (int4)(p / grid_w / grid_h * ih, p / grid_w % grid_h * Y_OF(stride), p % grid_w * X_OF(stride), 0);
+}
+
+INLINE floaty load_dy(const __global float *dy, const __global float *y, int at, int act) {
+    floaty d = ATY(dy + at);
+    if (act) {
+        const floaty seen = ATY(y + at);
+        d = seen <= 0.0f ? (floaty)0.0f : d;
+        if (act == 2) d = seen >= 6.0f ? (floaty)0.0f : d;
+    }
+    return d;
+}
+
+KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
+                   __global float *out, __global float *out_bias, int out_at, int bias_at, int positions,
+                   int grid_h, int grid_w, int ih, int iw, int c, int length, int stride, int pad,
+                   int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {
+    __local float4 xs[DEPTH * XS], ds[DEPTH * WS];
+    __local int4 places[2 * DEPTH];
+    const int item = get_local_id(0), row = row_of(item), column = column_of(item);
+    const int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN, part = get_group_id(2);
+    const int rows = taps_y * taps_x * length, chunks = (positions + DEPTH - 1) / DEPTH;
+    const int begin = (int)((long)chunks * part / parts) * DEPTH,
+              end = min((int)((long)chunks * (part + 1) / parts) * DEPTH, positions);
+    /* The item loads the same row m of each chunk, one tap and one channel. */
+    const int m = m0 + item % A_ROW * WIDE_X, tap = m / length, l = m % length;
+    const int tap_y = tap / taps_x * Y_OF(dilation) - Y_OF(pad),
+              tap_x = tap % taps_x * X_OF(dilation) - X_OF(pad);
+    float4 sum[TM][TN / 4];
+    float bias = 0.0f;
+    EACH(i, TM) EACH(j, TN / 4) sum[i][j] = 0.0f;
+
+    floatx next_x[A_LOADS];
+    floaty next_d[D_LOADS];
+    int turn = 0; /* which half of places the chunk to be loaded has */
+    find_places(places, item, begin, grid_h, grid_w, ih, stride);
+    for (int p0 = begin; p0 < end + DEPTH; p0 += DEPTH, turn = DEPTH - turn) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (p0 > begin) {
+            EACH(i, A_LOADS)
+            ((__local floatx *)xs)[(item / A_ROW + i * (ITEMS / A_ROW)) * (XS * 4 / WIDE_X) + item % A_ROW] =
+                next_x[i];
+            EACH(i, D_LOADS)
+            if (D_COUNT % ITEMS == 0 || item + i * ITEMS < D_COUNT)
+                ((__local floaty *)
+                     ds)[(item + i * ITEMS) / D_ROW * (WS * 4 / WIDE_Y) + (item + i * ITEMS) % D_ROW] =
+                    next_d[i];
+        }
+        find_places(places + (DEPTH - turn), item, p0 + DEPTH, grid_h, grid_w, ih, stride);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (p0 < end) { /* on its way while the one before is multiplied */
+            EACH(i, A_LOADS) {
+                const int d = item / A_ROW + i * (ITEMS / A_ROW);
+                const int4 place = places[turn + d];
+                const int iy = place.y + tap_y, ix = place.z + tap_x;
+                const int inside =
+                    ((uint)iy < (uint)ih) & ((uint)ix < (uint)iw) & (p0 + d < end) & (m < rows);
+                next_x[i] = inside ? ATX(x + ((place.x + iy) * iw + ix) * c + l) : (floatx)0.0f;
+            }
+            EACH(i, D_LOADS) {
+                const int index = item + i * ITEMS, p = p0 + index / D_ROW, o = n0 + index % D_ROW * WIDE_Y;
+                next_d[i] =
+                    index < D_COUNT && p < end && o < k ? load_dy(dy, y, p * k + o, act) : (floaty)0.0f;
+            }
+        }
+        if (p0 > begin) {
+            multiply(sum, xs, ds, row, column);
+            if (out_bias && get_group_id(0) == 0 && item < BN)
+                for (int d = 0; d < DEPTH; ++d) bias += ((__local float *)ds)[d * WS * 4 + item];
+        }
+    }
+    out += out_at + (size_t)part * part_size;
+    EACH(i, TM) EACH(j, TN / 4) {
+        const int r = m0 + ROW(i), o = n0 + COLUMN4(j);
+        if (r < rows && o / 16 * 16 < k)
+            *(__global float4 *)(out + ((size_t)(o / 16) * rows + r) * 16 + o % 16) = sum[i][j];
+    }
+    if (out_bias && get_group_id(0) == 0 && item < BN && n0 + item < k)
+        out_bias[bias_at + (size_t)part * part_size + n0 + item] = bias;
 }

@@ -43,9 +43,9 @@ size_t rf_view_floats(const rf_view *view) {
 
 /* ---- forward and backward data ---- */
 
-int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g, const char *program) {
+int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g) {
     *desc = (rf_launch_desc){
-        .program = program,
+        .program = "conv_tile",
         .kernel = "gather",
         .args = {RF_BUF(g->x),         RF_BUF(g->w),         RF_BUF(g->bias),        RF_BUF(g->y),
                  RF_I32(g->x_at),      RF_I32(g->w_at),      RF_I32(g->bias_at),     RF_I32(g->n),
@@ -62,6 +62,12 @@ int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g, const char *program
     return count;
 }
 
+size_t rf_padded_floats(const rf_problem *problem) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
+    return o.copied ? rf_round_up(rf_view_floats(&o), 4) : 0;
+}
+
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info,
                               const rf_config *config) {
     (void)info, (void)config;
@@ -71,13 +77,12 @@ size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *i
 }
 
 rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                            const rf_tensors *t, const rf_config *config, rf_family family,
-                            rf_gather_emit *emit) {
+                            const rf_tensors *t, const rf_config *config, rf_gather_emit *emit) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
-    bool zeros = (o.pad.y || o.pad.x) && family == RF_TILE;
-    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, family, &v, t->x[0], t->work));
-    if (zeros) RF_TRY(rf_emit_clear(sequence, info, family, t->work, (size_t)o.length));
+    bool zeros = o.pad.y || o.pad.x;
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_TILE, &v, t->x[0], t->work));
+    if (zeros) RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)o.length));
     rf_gather g = {
         .x = o.copied ? t->work : t->x[0],
         .w = t->param[0],
@@ -149,14 +154,13 @@ static phase phase_of(int index, int in, int kernel, int stride, int pad, int di
 }
 
 rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             const rf_tensors *t, const rf_config *config, rf_family family,
-                             rf_gather_emit *emit) {
+                             const rf_tensors *t, const rf_config *config, rf_gather_emit *emit) {
     rf_conv v = rf_conv_of(problem);
     backward_work work = backward_layout(&v);
     if (!problem->need_dx[0]) return RF_OK;
-    if (family == RF_TILE) RF_TRY(rf_emit_clear(sequence, info, family, t->work, (size_t)v.k));
-    RF_TRY(rf_emit_transpose(sequence, info, family, &v, t->param[0], t->work, work.weights_at));
-    if (v.act) RF_TRY(rf_emit_mask(sequence, info, family, &v, t, work.dy_at));
+    RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)v.k));
+    RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, work.weights_at));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
         int py = index / v.stride.x, px = index % v.stride.x;
         phase y = phase_of(py, v.h, v.r, v.stride.y, v.pad.y, v.dilation.y);

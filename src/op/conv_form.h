@@ -1,5 +1,5 @@
-/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl,
- * conv_filter.cl and conv_group.cl have the same arguments and differ in how the work is cut. */
+/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl, conv_filter.cl and
+ * conv_group.cl. */
 #ifndef RF_OP_CONV_FORM_H
 #define RF_OP_CONV_FORM_H
 
@@ -13,8 +13,9 @@ typedef struct rf_view {
 } rf_view;
 rf_view rf_view_of(const rf_conv *v);
 size_t rf_view_floats(const rf_view *view);
+size_t rf_padded_floats(const rf_problem *problem); /* of the copy; 0 where there is none */
 
-/* Forward, or one phase of backward data: kernels/conv_tile.cl explains the arguments. */
+/* Of the tile family: forward, or one phase of backward data; kernels/conv_tile.cl explains the arguments. */
 typedef struct rf_gather {
     rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
     size_t x_at, w_at, bias_at;
@@ -24,21 +25,20 @@ typedef struct rf_gather {
     double flops, bytes;
 } rf_gather;
 
-/* What a family does with one. */
+/* What becomes of one. */
 typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather, const rf_config *config,
                                  const rf_device_info *info);
-/* Fills the program, the kernel and the arguments that both families have; returns how many. */
-int rf_gather_desc(rf_launch_desc *desc, const rf_gather *gather, const char *program);
+/* Fills the program, the kernel and the arguments; returns how many. */
+int rf_gather_desc(rf_launch_desc *desc, const rf_gather *gather);
 
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info,
                                const rf_config *config);
 rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                            const rf_tensors *t, const rf_config *config, rf_family family,
-                            rf_gather_emit *emit);
+                            const rf_tensors *t, const rf_config *config, rf_gather_emit *emit);
+/* A launch for each phase of the stride. */
 rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             const rf_tensors *t, const rf_config *config, rf_family family,
-                             rf_gather_emit *emit);
+                             const rf_tensors *t, const rf_config *config, rf_gather_emit *emit);
 
 /* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy
  * of x if there is one, or straight into the gradients if there is one part.  partials: parts is set by the

@@ -1,9 +1,8 @@
-/* Convolution and linear on GPUs: implicit matrix products in local memory, kernels/conv_group.cl, for every
- * direction. A work-group is 16x16 items; the tunables say how many rows and columns of the product each
- * takes. */
+/* Convolution and linear on GPUs: implicit matrix products in local memory, kernels/conv_group.cl, for every direction. The
+ * tunables are the tile: how many rows of the product each work-item takes, and how many columns a work-group. */
 #include "op/conv_form.h"
 
-enum { ITEMS = 256, SIDE = 16 };
+enum { ITEMS = 256, DEPTH = 16, MIN_CHUNKS = 4 };
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
@@ -13,77 +12,249 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
            (one_row || (o.h < 30000 && o.w < 30000));
 }
 
-static const rf_tunable tunables[] = {{"rows", {8, 4, 1}}, {"columns", {4, 2, 1}}, {NULL}};
+static const rf_tunable tunables[] = {{"rows", {8, 4}}, {"columns", {64, 128, 32, 16}}, {NULL}};
 enum { ROWS, COLUMNS };
 
-static void config_of(rf_config *config, size_t rows, int outputs) {
-    config->value[COLUMNS] = outputs > 2 * SIDE ? 4 : outputs > SIDE ? 2 : 1;
-    config->value[ROWS] = rows > 4096 ? 8 : rows > SIDE ? 4 : 1;
+/* The product that a launch computes, and the tile that its work-groups take. */
+typedef struct product {
+    size_t rows, columns, chunks; /* chunks of the depth */
+    int item_rows, item_columns, column_items;
+    size_t row_groups, column_groups;
+} product;
+
+static product product_of(size_t rows, size_t columns, size_t chunks, const rf_config *config) {
+    product p = {.rows = rows, .columns = columns, .chunks = chunks};
+    const int wide = config->value[COLUMNS];
+    p.column_items = RF_MIN(wide / 4, 16);
+    p.item_columns = wide / p.column_items;
+    p.item_rows = wide == 16 ? 4 : config->value[ROWS]; /* eight would not fit local memory */
+    p.row_groups = rf_ceil_div(rows, (size_t)(ITEMS / p.column_items * p.item_rows));
+    p.column_groups = rf_ceil_div(columns, (size_t)wide);
+    return p;
 }
 
-static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    config_of(config, rf_shape_pixels(problem->y), problem->y.c);
+/* All columns, up to 128, and as many rows as leave a tile for every compute unit.  Where x moves float by float, an item has
+ * many rows to load: fewer leave it registers. */
+static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x, const rf_device_info *info) {
+    config->value[ROWS] = wide_x ? 8 : 4;
+    config->value[COLUMNS] = columns <= 16 && wide_x ? 16 : columns <= 32 ? 32 : columns <= 64 ? 64 : 128;
+    const product p = product_of(rows, columns, 1, config);
+    if (p.row_groups * p.column_groups < (size_t)RF_MAX(info->compute_units, 1)) config->value[ROWS] = 4;
 }
 
-static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    rf_conv v = rf_conv_of(problem);
-    config_of(config, (size_t)v.n * v.h * v.w, v.c);
+/* Into how many parts the depth is cut where there are too few tiles: of two for each compute unit, and so that each part
+ * is worth the way of its sums through memory. */
+static int parts_of(const product *p, int phases, const rf_device_info *info) {
+    const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 2,
+                 groups = p->row_groups * p->column_groups * (size_t)phases;
+    if (groups * 4 > wanted * 3) return 1;
+    return (int)RF_MAX(RF_MIN(rf_ceil_div(wanted, groups), p->chunks / MIN_CHUNKS), 1);
 }
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    rf_conv v = rf_conv_of(problem);
-    config_of(config, (size_t)rf_view_of(&v).length, v.k);
+static const char *options_of(char options[RF_OPTIONS], const product *p, bool wide_x, bool wide_y,
+                              const char *more, const rf_device_info *info) {
+    return rf_family_options(options, RF_GROUP, info,
+                             "-DTM=%d -DTN=%d -DCOLUMN_ITEMS=%d -DWIDE_X=%d -DWIDE_Y=%d%s", p->item_rows,
+                             p->item_columns, p->column_items, wide_x ? 4 : 1, wide_y ? 4 : 1, more);
 }
 
-static void set_groups(rf_launch_desc *desc, size_t x, size_t y, size_t z) {
-    desc->global[0] = x * ITEMS;
-    desc->global[1] = y;
-    desc->global[2] = z;
+static void set_groups(rf_launch_desc *desc, const product *p, int parts) {
+    desc->global[0] = p->row_groups * ITEMS;
+    desc->global[1] = p->column_groups;
+    desc->global[2] = (size_t)parts;
     desc->local[0] = ITEMS;
 }
 
-static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
-                             const rf_device_info *info) {
+/* ---- forward and backward data ---- */
+
+static product forward_product(const rf_problem *problem, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
+    return product_of((size_t)o.n * o.grid_h * o.grid_w, (size_t)v.k,
+                      (size_t)o.taps_y * o.taps_x * rf_ceil_div(o.length, DEPTH), config);
+}
+
+/* Of dx, the largest phase of the stride. */
+static product data_product(const rf_problem *problem, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    return product_of((size_t)v.n * rf_ceil_div(v.h, v.stride.y) * rf_ceil_div(v.w, v.stride.x), (size_t)v.c,
+                      rf_ceil_div(v.r, v.stride.y) * rf_ceil_div(v.s, v.stride.x) * rf_ceil_div(v.k, DEPTH),
+                      config);
+}
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose_tile(config, rf_shape_pixels(problem->y), (size_t)problem->y.c, problem->x[0].c % 4 == 0, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    choose_tile(config, (size_t)v.n * v.h * v.w / ((size_t)v.stride.y * v.stride.x), (size_t)v.c,
+                v.k % 4 == 0, info);
+}
+
+/* What a launch of `gather` is told, forward or backward data; y is (n, grid_h, grid_w, k). */
+typedef struct gather {
+    rf_buffer *x, *w, *bias, *y, *work;
+    size_t partial_at; /* where the parts lie in work */
+    int n, grid_h, grid_w, ih, iw, c, length, k, phases, parts;
+    rf_pair stride, pad, dilation, taps;
+    bool transposed, accumulate;
+    rf_act act;
+    double bytes;
+} gather;
+
+static rf_status emit_gather(rf_sequence *sequence, const rf_problem *problem, const gather *g,
+                             const product *p, const rf_device_info *info) {
     char options[RF_OPTIONS];
-    rf_launch_desc desc;
-    rf_gather_desc(&desc, g, "conv_group");
-    set_groups(&desc, rf_ceil_div((size_t)g->n * g->grid_h * g->grid_w, (size_t)SIDE * config->value[ROWS]),
-               rf_ceil_div((size_t)g->k, (size_t)SIDE * config->value[COLUMNS]), 1);
-    desc.options = rf_family_options(options, RF_GROUP, info, "-DTM=%d -DTN=%d", config->value[ROWS],
-                                     config->value[COLUMNS]);
-    return rf_emit(sequence, &desc);
+    const size_t positions = (size_t)g->n * g->grid_h * g->grid_w;
+    rf_launch_desc desc = {.program = "conv_group",
+                           .kernel = "gather",
+                           .args = {RF_BUF(g->x),
+                                    RF_BUF(g->w),
+                                    RF_BUF(g->bias),
+                                    RF_BUF(g->y),
+                                    RF_I32(g->n),
+                                    RF_I32(g->grid_h),
+                                    RF_I32(g->grid_w),
+                                    RF_I32(g->ih),
+                                    RF_I32(g->iw),
+                                    RF_I32(g->c),
+                                    RF_I32(g->length),
+                                    RF_PAIR_ARG(g->stride),
+                                    RF_PAIR_ARG(g->pad),
+                                    RF_PAIR_ARG(g->dilation),
+                                    RF_PAIR_ARG(g->taps),
+                                    RF_I32(g->k),
+                                    RF_I32(g->act),
+                                    RF_I32(g->accumulate),
+                                    RF_BUF(g->parts > 1 ? g->work : NULL),
+                                    RF_I32(g->partial_at),
+                                    RF_I32(g->parts)},
+                           .flops = rf_conv_flops(problem),
+                           .bytes = g->bytes};
+    desc.options = options_of(options, p, g->c % 4 == 0 && g->length % 4 == 0, g->k % 4 == 0,
+                              g->transposed ? " -DTRANSPOSED" : "", info);
+    set_groups(&desc, p, g->phases * g->parts);
+    RF_TRY(rf_emit(sequence, &desc));
+    if (g->parts == 1) return RF_OK;
+    rf_launch_desc combine = {.program = "conv_group",
+                              .kernel = "combine",
+                              .options = options,
+                              .args = {RF_BUF(g->work), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->partial_at),
+                                       RF_I32(positions), RF_I32(g->k), RF_I32(g->parts), RF_I32(g->act),
+                                       RF_I32(g->accumulate)},
+                              .bytes = 4.0 * (g->parts + 1 + g->accumulate) * (double)positions * g->k};
+    rf_family_spread(&combine, RF_GROUP, info, positions * rf_ceil_div(g->k, 4), 4);
+    return rf_emit(sequence, &combine);
+}
+
+static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    const product p = forward_product(problem, config);
+    const int parts = parts_of(&p, 1, info);
+    return (rf_padded_floats(problem) + (parts > 1 ? rf_shape_count(problem->y) * parts : 0)) * sizeof(float);
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
-    return rf_gather_forward(sequence, problem, info, t, config, RF_GROUP, emit_gather);
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
+    const product p = forward_product(problem, config);
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_GROUP, &v, t->x[0], t->work));
+    const gather g = {.x = o.copied ? t->work : t->x[0],
+                      .w = t->param[0],
+                      .bias = v.bias ? t->param[1] : NULL,
+                      .y = t->y,
+                      .work = t->work,
+                      .partial_at = rf_padded_floats(problem),
+                      .n = o.n,
+                      .grid_h = o.grid_h,
+                      .grid_w = o.grid_w,
+                      .ih = o.h,
+                      .iw = o.w,
+                      .c = o.c,
+                      .length = o.length,
+                      .k = v.k,
+                      .phases = 1,
+                      .parts = parts_of(&p, 1, info),
+                      .stride = o.stride,
+                      .pad = o.pad,
+                      .dilation = o.dilation,
+                      .taps = {o.taps_y, o.taps_x},
+                      .act = v.act,
+                      .bytes = 4.0 * (rf_view_floats(&o) + (double)rf_shape_count(problem->y) +
+                                      (double)v.k * v.c * v.r * v.s)};
+    return emit_gather(sequence, problem, &g, &p, info);
+}
+
+static size_t data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    const product p = data_product(problem, config);
+    const int parts = parts_of(&p, v.stride.y * v.stride.x, info);
+    return (rf_round_up(rf_masked_floats(&v), 4) + (parts > 1 ? rf_shape_count(problem->x[0]) * parts : 0)) *
+           sizeof(float);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    return rf_gather_backward(sequence, problem, info, t, config, RF_GROUP, emit_gather);
+    rf_conv v = rf_conv_of(problem);
+    const product p = data_product(problem, config);
+    const int phases = v.stride.y * v.stride.x;
+    if (!problem->need_dx[0]) return RF_OK;
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_GROUP, &v, t, 0));
+    const gather g = {.x = v.act ? t->work : t->dy,
+                      .w = t->param[0],
+                      .y = t->dx[0],
+                      .work = t->work,
+                      .partial_at = rf_round_up(rf_masked_floats(&v), 4),
+                      .n = v.n,
+                      .grid_h = v.h,
+                      .grid_w = v.w,
+                      .ih = v.oh,
+                      .iw = v.ow,
+                      .c = v.k,
+                      .length = v.k,
+                      .k = v.c,
+                      .phases = phases,
+                      .parts = parts_of(&p, phases, info),
+                      .stride = v.stride,
+                      .pad = v.pad,
+                      .dilation = v.dilation,
+                      .taps = {v.r, v.s},
+                      .transposed = true,
+                      .accumulate = problem->accumulate[0],
+                      .bytes = 4.0 * ((double)rf_shape_count(problem->x[0]) +
+                                      (double)rf_shape_count(problem->y) + (double)v.k * v.c * v.r * v.s)};
+    return emit_gather(sequence, problem, &g, &p, info);
 }
 
+/* ---- the gradients of weights and bias ---- */
+
+/* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some groups. */
 typedef struct filter_cut {
-    size_t rows, columns;
+    product product;
     rf_partials partials;
 } filter_cut;
 
-/* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some
- * groups. */
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v);
-    filter_cut c = {.rows = (size_t)o.taps_y * o.taps_x *
-                            rf_ceil_div(o.length, (size_t)SIDE * config->value[ROWS]),
-                    .columns = rf_ceil_div(v.k, (size_t)SIDE * config->value[COLUMNS])};
-    size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 8, positions = (size_t)o.n * o.grid_h * o.grid_w;
-    size_t parts = RF_MIN(rf_ceil_div(wanted, c.rows * c.columns), rf_ceil_div(positions, 256));
+    const size_t positions = (size_t)o.n * o.grid_h * o.grid_w;
+    filter_cut c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
+                                          rf_ceil_div(positions, DEPTH), config)};
+    const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 2,
+                 groups = c.product.row_groups * c.product.column_groups;
+    const size_t parts = RF_MIN(rf_ceil_div(wanted, groups), rf_ceil_div(c.product.chunks, MIN_CHUNKS * 2));
     c.partials = rf_filter_partials(&v, &o, (int)parts);
     return c;
+}
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
+    const size_t rows = (size_t)o.taps_y * o.taps_x * o.length;
+    (void)info;
+    config->value[COLUMNS] = v.k <= 16 ? 16 : v.k <= 32 ? 32 : v.k <= 64 || rows < 1024 ? 64 : 128;
+    config->value[ROWS] = rows > 64 ? 8 : 4;
 }
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
@@ -97,11 +268,11 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     char options[RF_OPTIONS];
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v);
     filter_cut c = cut_filter(problem, config, info);
     RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
-    set_groups(&desc, c.rows, c.columns, (size_t)c.partials.parts);
-    desc.options = rf_family_options(options, RF_GROUP, info, "-DTM=%d -DTN=%d", config->value[ROWS],
-                                     config->value[COLUMNS]);
+    desc.options = options_of(options, &c.product, o.c % 4 == 0 && o.length % 4 == 0, v.k % 4 == 0, "", info);
+    set_groups(&desc, &c.product, c.partials.parts);
     RF_TRY(rf_emit(sequence, &desc));
     return c.partials.parts == 1 ? RF_OK : rf_emit_reduce(sequence, info, RF_GROUP, &v, t, &c.partials);
 }
@@ -115,9 +286,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .tunables = tunables,                                                                    \
                     __VA_ARGS__}
 const rf_solver rf_conv_group[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .choose = choose_forward, .workspace = rf_gather_forward_work, .prepare = forward),
+    SOLVER(RF_FORWARD, .choose = choose_forward, .workspace = forward_work, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .choose = choose_filter, .workspace = backward_params_work,
            .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = rf_gather_backward_work,
-           .prepare = backward_data),
+    SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = data_work, .prepare = backward_data),
 };

@@ -72,7 +72,7 @@ static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixel
     char options[RF_OPTIONS];
     rf_launch_desc desc;
     cut c = cut_gather(g, pixels, panels, info);
-    int count = rf_gather_desc(&desc, g, "conv_tile");
+    int count = rf_gather_desc(&desc, g);
     desc.args[count] = (rf_arg)RF_BUF(g->zeros);
     desc.args[count + 1] = (rf_arg)RF_I32(g->zeros ? pixels : 1);
     desc.args[count + 2] = (rf_arg)RF_I32(c.tiles);
@@ -111,12 +111,12 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
-    return rf_gather_forward(sequence, problem, info, t, config, RF_TILE, emit_gather);
+    return rf_gather_forward(sequence, problem, info, t, config, emit_gather);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    return rf_gather_backward(sequence, problem, info, t, config, RF_TILE, emit_gather);
+    return rf_gather_backward(sequence, problem, info, t, config, emit_gather);
 }
 
 /* ---- filter: the gradients of weights and bias ---- */
