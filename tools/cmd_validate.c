@@ -10,7 +10,7 @@
 
 typedef struct validate_args {
     rf_common common;
-    bool json, quick;
+    bool json, quick, all;
     const char *device, *op;
 } validate_args;
 
@@ -26,6 +26,7 @@ static const rf_option options[] = {
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
     {"op", "NAME", "only this op", .parse = rf_opt_choice, AT(op), .choices = op_names},
     {"quick", NULL, "only the small cases: no large ones, no networks", .parse = rf_opt_flag, AT(quick)},
+    {"all", NULL, "the kernels made for other kinds of device too", .parse = rf_opt_flag, AT(all)},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
     RF_OPT_END,
 };
@@ -95,14 +96,24 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
     return RF_OK;
 }
 
-/* Every direction and every solver of one problem. */
+/* The solvers that this kind of device has, or all; the first is what it would run, whoever it is made for. */
+static rf_status check_choices(validation *all, const rf_problem *problem, const rf_choice *choices,
+                               int count, const char *label) {
+    const rf_device_kind kind = rf_device_describe(all->device)->kind;
+    for (int i = 0; i < count; i++)
+        if (i == 0 || all->args->all || (choices[i].solver->devices & kind) != 0)
+            RF_TRY(check_one(all, problem, &choices[i], label));
+    return RF_OK;
+}
+
+/* Every direction of one problem. */
 static rf_status check_problem(validation *all, const rf_problem *problem, const char *label) {
     const int directions = problem->training ? RF_DIRECTIONS : 1; /* inference has no backward pass */
     for (int d = RF_FORWARD; d < directions; d++) {
         rf_choice choices[RF_MAX_CHOICES];
         if (problem->op->reference[d] == NULL) continue;
         int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);
-        for (int i = 0; i < count; i++) RF_TRY(check_one(all, problem, &choices[i], label));
+        RF_TRY(check_choices(all, problem, choices, count, label));
     }
     return RF_OK;
 }
@@ -174,8 +185,7 @@ static rf_status check_steps(validation *all, const rf_steps *steps, const rf_lo
         if (!wanted(all, step->problem.op)) continue;
         RF_TRY(is_new(&fresh, all, step));
         snprintf(label, sizeof label, "%s %s", network, layer != NULL ? layer : "loss");
-        for (int c = 0; fresh && c < step->choice_count; c++)
-            RF_TRY(check_one(all, &step->problem, &step->choices[c], label));
+        if (fresh) RF_TRY(check_choices(all, &step->problem, step->choices, step->choice_count, label));
     }
     return RF_OK;
 }
@@ -283,9 +293,10 @@ static rf_status validate_main(void *given, char **operands) {
 const rf_command rf_command_validate = {
     .name = "validate",
     .summary = "Check every kernel of a device against the reference",
-    .details = "Runs every solver of every op, forward and backward, on sample cases and on the shapes of "
-               "all built-in "
-               "networks. The error is told in units of the tolerance that the length of its sums allows: up "
+    .details = "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
+               "and on the "
+               "shapes of all built-in networks. The error is told in units of the tolerance that the length "
+               "of its sums allows: up "
                "to 1 is "
                "right. Exit code 1 where one disagrees.",
     .options = options,

@@ -1,7 +1,7 @@
 # `rangefinder validate`: the kernels of the device against the reference.
 
 validate_is_clean_and_prints_a_table() {
-    succeeds validate --quick
+    succeeds validate --quick --all
     prints conv
     prints forward
 }
