@@ -101,18 +101,21 @@ INLINE void put_result(float4 value, __global float *to, int left, int accumulat
 #define W_COUNT (DEPTH * BN / 4)  /* vectors in the tile of weights */
 #define W_LOADS ((W_COUNT + ITEMS - 1) / ITEMS)
 
-/* The i-th vector of the weights' tile that an item loads: of tap `tap`, at depth l0 of `length`. */
-INLINE float4 load_weights(const __global float *w, int index, int tap, int all_taps, int l0, int length,
-                           int n0, int k) {
+/* The depth is tap by tap, `length` numbers each; of dx each tap begins with a panel of the weights, and is filled up with
+ * zeros to whole ones.  load_weights: the index-th vector of a chunk: of panel*all_taps + tap; of the depth from d0 on. */
 #ifdef TRANSPOSED
-    const int n = n0 + index / 4, q = index % 4;
-    return n < k ? AT4(w + ((l0 / 16 * all_taps + tap) * k + n) * 16 + q * 4) : (float4)0.0f;
-#else
-    const int l = l0 + index / (BN / 4), n = n0 + index % (BN / 4) * 4, panel = n / 16;
-    return l < length && panel * 16 < k ? AT4(w + ((panel * all_taps + tap) * length + l) * 16 + n % 16)
-                                        : (float4)0.0f;
-#endif
+#define RUN(length) (((length) + 15) / 16 * 16)
+INLINE float4 load_weights(const __global float *w, int index, int panel_tap, int n0, int k) {
+    const int n = n0 + index / 4;
+    return n < k ? AT4(w + (panel_tap * k + n) * 16 + index % 4 * 4) : (float4)0.0f;
 }
+#else
+#define RUN(length) (length)
+INLINE float4 load_weights(const __global float *w, int index, int d0, int depth, int n0, int k) {
+    const int d = d0 + index / (BN / 4), n = n0 + index % (BN / 4) * 4, panel = n / 16;
+    return d < depth && panel * 16 < k ? AT4(w + (panel * depth + d) * 16 + n % 16) : (float4)0.0f;
+}
+#endif
 INLINE void put_weights(float4 value, __local float4 *ws, int index) {
 #ifdef TRANSPOSED
     put_column4(value, ws, WS, index % 4 * 4, index / 4);
@@ -170,19 +173,20 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
     int base[X_LOADS],
         at[X_LOADS]; /* of the positions that the item loads: where tap (0,0) lies; row and column */
     EACH(i, X_LOADS) {
-        const int p = max(min(m0 + item / X_LANES + i * X_STEP, positions - 1), 0),
-                  line = p / max(h.grid, 1);
+        const int p = max(min(m0 + item / X_LANES + i * X_STEP, positions - 1), 0), line = p / max(h.grid, 1);
         const int iy = line % max(v.grid, 1) * v.stride + v.offset,
                   ix = (p - line * h.grid) * h.stride + h.offset;
-        base[i] = ((line / max(v.grid, 1) * ih + iy) * iw + ix) * c + lane;
+        base[i] = ((line / max(v.grid, 1) * ih + iy) * iw + ix) * c;
         at[i] = iw > 32767 ? 0 : (int)((uint)iy << 16 | (ix & 0xffff)); /* one long row: always inside */
     }
     float4 sum[TM][TN / 4];
     EACH(i, TM) EACH(j, TN / 4) sum[i][j] = 0.0f;
 
-    const int runs = (length + DEPTH - 1) / DEPTH, chunks = m0 < positions ? v.taps * h.taps * runs : 0;
+    const int run = RUN(length), depth = v.taps * h.taps * run;
+    const int chunks = m0 < positions ? (depth + DEPTH - 1) / DEPTH : 0;
     const int begin = (int)((long)chunks * part / parts), end = (int)((long)chunks * (part + 1) / parts);
-    int l0 = begin % runs * DEPTH, tx = begin / runs % max(h.taps, 1), ty = begin / runs / max(h.taps, 1);
+    int l = (begin * DEPTH + lane) % run, tx = (begin * DEPTH + lane) / run, ty = tx / max(h.taps, 1);
+    tx -= ty * h.taps;
     floatx next_x[X_LOADS];
     float4 next_w[W_LOADS];
     for (int chunk = begin; chunk <= end; ++chunk) {
@@ -196,21 +200,23 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (chunk < end) { /* on its way while the one before is multiplied */
-            const int dy = ty * v.step, dx = tx * h.step, move = (dy * iw + dx) * c + l0;
-            const int tap = (v.first + ty * v.next) * X_OF(taps) + h.first + tx * h.next;
+            const int dy = ty * v.step, dx = tx * h.step, move = (dy * iw + dx) * c + l;
             EACH(i, X_LOADS) {
                 const int inside = ((uint)(Y_OF(at[i]) + dy) < (uint)ih) &
-                                   ((uint)(X_OF(at[i]) + dx) < (uint)iw) & (l0 + lane < length);
+                                   ((uint)(X_OF(at[i]) + dx) < (uint)iw) & (l < length) & (ty < v.taps);
                 next_x[i] = inside ? ATX(x + base[i] + move) : (floatx)0.0f;
             }
             EACH(i, W_LOADS)
-            if (W_COUNT % ITEMS == 0 || item + i * ITEMS < W_COUNT)
-                next_w[i] = load_weights(w, item + i * ITEMS, tap, all_taps, l0, length, n0, k);
-            l0 += DEPTH;
-            if (l0 >= length) {
-                l0 = 0;
-                if (++tx == h.taps) tx = 0, ++ty;
+            if (W_COUNT % ITEMS == 0 || item + i * ITEMS < W_COUNT) {
+#ifdef TRANSPOSED
+                const int tap = (v.first + ty * v.next) * X_OF(taps) + h.first + tx * h.next;
+                next_w[i] = load_weights(w, item + i * ITEMS, (l - lane) / 16 * all_taps + tap, n0, k);
+#else
+                next_w[i] = load_weights(w, item + i * ITEMS, chunk * DEPTH, depth, n0, k);
+#endif
             }
+            for (l += DEPTH; l >= run; l -= run)
+                if (++tx == h.taps) tx = 0, ++ty;
         }
         if (chunk > begin) multiply(sum, xs, ws, row, column);
     }

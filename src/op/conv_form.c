@@ -6,7 +6,7 @@ enum {
     FEW_CHANNELS = 4
 }; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
 
-rf_view rf_view_of(const rf_conv *v) {
+rf_view rf_view_of(const rf_conv *v, rf_family family) {
     rf_view o = {.n = v->n,
                  .h = v->h,
                  .w = v->w,
@@ -24,7 +24,7 @@ rf_view rf_view_of(const rf_conv *v) {
         o.w = o.grid_w = v->n * v->h * v->w;
         o.n = o.h = o.grid_h = 1;
     }
-    if (padded && v->c <= FEW_CHANNELS && v->s > 1 && v->dilation.x == 1) {
+    if (family == RF_TILE && padded && v->c <= FEW_CHANNELS && v->s > 1 && v->dilation.x == 1) {
         o.copied = true;
         o.h += 2 * v->pad.y;
         o.w += 2 * v->pad.x;
@@ -62,24 +62,18 @@ int rf_gather_desc(rf_launch_desc *desc, const rf_gather *g) {
     return count;
 }
 
-size_t rf_padded_floats(const rf_problem *problem) {
-    rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
-    return o.copied ? rf_round_up(rf_view_floats(&o), 4) : 0;
-}
-
 size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info,
                               const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_TILE);
     return sizeof(float) * (o.copied ? rf_view_floats(&o) : o.pad.y || o.pad.x ? (size_t)o.length : 0);
 }
 
 rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                             const rf_tensors *t, const rf_config *config, rf_gather_emit *emit) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_TILE);
     bool zeros = o.pad.y || o.pad.x;
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_TILE, &v, t->x[0], t->work));
     if (zeros) RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)o.length));
@@ -218,7 +212,7 @@ size_t rf_filter_work(const rf_partials *p) {
 rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                           const rf_tensors *t, rf_family family, const rf_partials *p, rf_launch_desc *desc) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, family);
     bool whole = p->parts == 1;
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, family, &v, t->x[0], t->work));
     *desc = (rf_launch_desc){

@@ -9,11 +9,10 @@
 typedef struct rf_view {
     int n, h, w, c, length, taps_y, taps_x, grid_h, grid_w;
     rf_pair stride, pad, dilation;
-    bool copied; /* x is a copy in work with the padding written out */
+    bool copied; /* tile family: x is a copy in work with the padding written out */
 } rf_view;
-rf_view rf_view_of(const rf_conv *v);
+rf_view rf_view_of(const rf_conv *v, rf_family family);
 size_t rf_view_floats(const rf_view *view);
-size_t rf_padded_floats(const rf_problem *problem); /* of the copy; 0 where there is none */
 
 /* Of the tile family: forward, or one phase of backward data; kernels/conv_tile.cl explains the arguments. */
 typedef struct rf_gather {

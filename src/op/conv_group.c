@@ -6,7 +6,7 @@ enum { ITEMS = 256, DEPTH = 16, MIN_CHUNKS = 4 };
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     bool one_row = o.h == 1 && o.taps_y * o.taps_x == 1 && !v.pad.y; /* else rows and columns have 16 bits */
     return v.groups == 1 && info->max_work_group >= ITEMS && rf_indexable(problem, info) &&
            (one_row || (o.h < 30000 && o.w < 30000));
@@ -35,7 +35,8 @@ static product product_of(size_t rows, size_t columns, size_t chunks, const rf_c
 
 /* All columns, up to 128, and as many rows as leave a tile for every compute unit.  Where x moves float by float, an item has
  * many rows to load: fewer leave it registers. */
-static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x, const rf_device_info *info) {
+static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x,
+                        const rf_device_info *info) {
     config->value[ROWS] = wide_x ? 8 : 4;
     config->value[COLUMNS] = columns <= 16 && wide_x ? 16 : columns <= 32 ? 32 : columns <= 64 ? 64 : 128;
     const product p = product_of(rows, columns, 1, config);
@@ -69,9 +70,9 @@ static void set_groups(rf_launch_desc *desc, const product *p, int parts) {
 
 static product forward_product(const rf_problem *problem, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     return product_of((size_t)o.n * o.grid_h * o.grid_w, (size_t)v.k,
-                      (size_t)o.taps_y * o.taps_x * rf_ceil_div(o.length, DEPTH), config);
+                      rf_ceil_div((size_t)o.taps_y * o.taps_x * o.length, DEPTH), config);
 }
 
 /* Of dx, the largest phase of the stride. */
@@ -151,21 +152,19 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_problem *problem, c
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     const product p = forward_product(problem, config);
     const int parts = parts_of(&p, 1, info);
-    return (rf_padded_floats(problem) + (parts > 1 ? rf_shape_count(problem->y) * parts : 0)) * sizeof(float);
+    return parts > 1 ? rf_shape_count(problem->y) * parts * sizeof(float) : 0;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     const product p = forward_product(problem, config);
-    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_GROUP, &v, t->x[0], t->work));
-    const gather g = {.x = o.copied ? t->work : t->x[0],
+    const gather g = {.x = t->x[0],
                       .w = t->param[0],
                       .bias = v.bias ? t->param[1] : NULL,
                       .y = t->y,
                       .work = t->work,
-                      .partial_at = rf_padded_floats(problem),
                       .n = o.n,
                       .grid_h = o.grid_h,
                       .grid_w = o.grid_w,
@@ -237,7 +236,7 @@ typedef struct filter_cut {
 
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t positions = (size_t)o.n * o.grid_h * o.grid_w;
     filter_cut c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
                                           rf_ceil_div(positions, DEPTH), config)};
@@ -250,7 +249,7 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
 
 static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t rows = (size_t)o.taps_y * o.taps_x * o.length;
     (void)info;
     config->value[COLUMNS] = v.k <= 16 ? 16 : v.k <= 32 ? 32 : v.k <= 64 || rows < 1024 ? 64 : 128;
@@ -268,7 +267,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     char options[RF_OPTIONS];
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_GROUP);
     filter_cut c = cut_filter(problem, config, info);
     RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
     desc.options = options_of(options, &c.product, o.c % 4 == 0 && o.length % 4 == 0, v.k % 4 == 0, "", info);

@@ -143,7 +143,7 @@ typedef struct filter_cut {
 static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
     const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v);
+    rf_view o = rf_view_of(&v, RF_TILE);
     filter_cut c = {.partials = rf_filter_partials(&v, &o, 1)};
     double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])),
            size = (double)c.partials.size;
