@@ -111,17 +111,22 @@ KERNEL void backward_data(const __global float *dy, const __global float *seen, 
         ROW_OF(v, DY_AT, i / STRIDE_Y + LOW_Y + e, oh, ow * c, at, open, DY_COLUMNS)
         EACH(a, DX_ROWS) {
             const int r = a + PAD_Y - (LOW_Y + e) * STRIDE_Y;
-            if (r >= 0 && r < R) EACH(b, DX_COLUMNS)
-            EACH(s, S)
-            if ((b + PAD_X - s) % STRIDE_X == 0)
-                sum[a][b] += v[(b + PAD_X - s) / STRIDE_X - LOW_X] * weight[r][s];
+            if (r < 0 || r >= R) continue;
+            EACH(b, DX_COLUMNS) {
+                EACH(s, S) { /* that reach b are those for which `from_first` is a multiple of the stride */
+                    const int from_first = b + PAD_X - s;
+                    if (from_first % STRIDE_X == 0)
+                        sum[a][b] += v[from_first / STRIDE_X - LOW_X] * weight[r][s];
+                }
+            }
         }
     }
     __global float *to = dx + ((p.image * h + i) * width + j) * c + p.channel;
-    EACH(a, DX_ROWS)
-    EACH(b, DX_COLUMNS) if (i + a < h && j + b < width) {
-        __global float *one = to + (a * width + b) * c;
-        *one = accumulate ? *one + sum[a][b] : sum[a][b];
+    EACH(a, DX_ROWS) {
+        EACH(b, DX_COLUMNS) {
+            __global float *one = to + (a * width + b) * c;
+            if (i + a < h && j + b < width) *one = accumulate ? *one + sum[a][b] : sum[a][b];
+        }
     }
 }
 
