@@ -28,7 +28,8 @@ bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
 /* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
-    rf_depthwise_tile[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS], rf_winograd_tile[RF_DIRECTIONS];
+    rf_depthwise_tile[RF_DIRECTIONS], rf_depthwise_group[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS],
+    rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
 extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
 extern const rf_solver rf_linear_tile[RF_DIRECTIONS];         /* of linear */
