@@ -30,20 +30,39 @@ __kernel void transpose(const __global float *w, __global float *out, int out_at
     }
 }
 
-/* x (n,h,w,c) with `pad` zeros around each map: a task is one row of out. */
+/* x (n,h,w,c) with `pad` zeros around each map.  Row `at` of out, of which the floats begin .. end-1 are a row of x. */
+typedef struct {
+    const __global float *from;
+    int begin, end;
+} padded_row;
+
+INLINE padded_row padded_row_at(const __global float *x, int at, int h, int w, int c, int pad_y, int pad_x) {
+    const int rows = h + 2 * pad_y, width = (w + 2 * pad_x) * c, row = at % rows - pad_y;
+    const bool inside = row >= 0 && row < h;
+    const int begin = inside ? pad_x * c : width;
+    const padded_row r = {x + ((long)(at / rows) * h + row) * w * c, begin, inside ? begin + w * c : width};
+    return r;
+}
+
+/* A task is a row of out; group: a float. */
 __kernel void pad(const __global float *x, __global float *out, int n, int h, int w, int c, int pad_y,
                   int pad_x) {
-    int rows = h + 2 * pad_y, width = (w + 2 * pad_x) * c;
-    FOR_TASKS(task, n * rows) {
-        int row = task % rows - pad_y;
-        const __global float *from = x + ((long)(task / rows) * h + row) * w * c;
-        __global float *to = out + (long)task * width;
-        int begin = row >= 0 && row < h ? pad_x * c : width,
-            end = row >= 0 && row < h ? begin + w * c : width;
-        for (int i = 0; i < begin; ++i) to[i] = 0.0f;
-        for (int i = begin; i < end; ++i) to[i] = from[i - begin];
-        for (int i = end; i < width; ++i) to[i] = 0.0f;
+    const int rows = n * (h + 2 * pad_y), width = (w + 2 * pad_x) * c;
+#ifdef GROUP
+    FOR_TASKS(task, rows * width) {
+        const int i = task % width;
+        const padded_row r = padded_row_at(x, task / width, h, w, c, pad_y, pad_x);
+        out[task] = i >= r.begin && i < r.end ? r.from[i - r.begin] : 0.0f;
     }
+#else
+    FOR_TASKS(task, rows) {
+        const padded_row r = padded_row_at(x, task, h, w, c, pad_y, pad_x);
+        __global float *to = out + (long)task * width;
+        for (int i = 0; i < r.begin; ++i) to[i] = 0.0f;
+        for (int i = r.begin; i < r.end; ++i) to[i] = r.from[i - r.begin];
+        for (int i = r.end; i < width; ++i) to[i] = 0.0f;
+    }
+#endif
 }
 
 __kernel void clear(__global float *out, int count) {

@@ -19,12 +19,13 @@ rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_fa
 
 rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                       rf_buffer *x, rf_buffer *out) {
-    int rows = v->n * (v->h + 2 * v->pad.y), width = (v->w + 2 * v->pad.x) * v->c;
+    size_t rows = (size_t)v->n * (v->h + 2 * v->pad.y), width = (size_t)(v->w + 2 * v->pad.x) * v->c;
     rf_launch_desc desc = {.kernel = "pad",
                            .args = {RF_BUF(x), RF_BUF(out), RF_I32(v->n), RF_I32(v->h), RF_I32(v->w),
                                     RF_I32(v->c), RF_I32(v->pad.y), RF_I32(v->pad.x)},
                            .bytes = 4.0 * v->n * v->h * v->w * v->c + 4.0 * rows * width};
-    return emit(sequence, info, family, &desc, (size_t)rows, (size_t)width * 2);
+    return family == RF_TILE ? emit(sequence, info, family, &desc, rows, width * 2)
+                             : emit(sequence, info, family, &desc, rows * width, 2);
 }
 
 rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, rf_family family,
