@@ -12,18 +12,56 @@
  *
  * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
  *
- * Ownership: statistics and gradient_sums, tile: a work-item has a block; group: a work-group has a block of
- * COLUMNS channels.  merge and fold: a work-item has VEC channels.  apply and gradient, tile: a run of rows;
- * group: single elements. */
+ * Ownership, tile: statistics and gradient_sums: a work-item has a block; merge and fold: VEC channels; apply and
+ * gradient: a run of rows.  group: a work-group has a block of COLUMNS channels; merge and fold: MERGED channels;
+ * apply and gradient: a work-item has every so many-th row of one channel, which takes a number of work-items that C
+ * divides. */
 #include "common.clh"
 #include "sums.clh"
 
 #define AHEAD 256 /* floats */
 
+enum { MEAN, INVSTD, SUM_G, SUM_G_XHAT, SCALE, SHIFT, NUMBERS }; /* of a channel: the rows of saved */
+
 #pragma OPENCL FP_CONTRACT OFF
 
 INLINE int block_begin(int rows, int block, int blocks) {
     return (int)((long)rows * block / blocks);
+}
+
+/* The sums of some rows, of the channels c..: mean and M2, or two sums. */
+typedef struct {
+    float rows;
+    floatv first, second;
+} part;
+
+/* Puts b to a. */
+INLINE void join(part *a, part b, int which) {
+    if (which == STATISTICS) {
+        const float share = b.rows / (a->rows + b.rows);
+        const floatv step = b.first - a->first;
+        a->first += step * share;
+        a->second += b.second + step * step * (a->rows * share);
+        a->rows += b.rows;
+    } else {
+        a->first += b.first;
+        a->second += b.second;
+    }
+}
+
+INLINE part part_at(const __global float *partial, int C, int block, int blocks, int c, int left) {
+    const part p = {partial[blocks * 2 * C + block], fetch(partial + block * 2 * C + c, left),
+                    fetch(partial + block * 2 * C + C + c, left)};
+    return p;
+}
+
+/* The blocks first, first + step, ..., in their order. */
+INLINE part fold_blocks(const __global float *partial, int which, int C, int first, int step, int blocks,
+                        int c, int left) {
+    part all = part_at(partial, C, first, blocks, c, left);
+    for (int block = first + step; block < blocks; block += step)
+        join(&all, part_at(partial, C, block, blocks, c, left), which);
+    return all;
 }
 
 #ifndef GROUP
@@ -55,66 +93,119 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
 }
 #define SUM_ROWS(from, sums, which) block_of_rows(from, sums, which, rows, C)
 
-/* Makes `call`, which names row, c and left, for each vector of each row.  The last work-items have the first rows: the
- * kernel before has left the last ones in the cache. */
-#define FOR_ROWS(row, c, left, call)                                                                         \
+/* Makes `call`, which names all, the sums of all blocks, c and left, for each vector of channels. */
+#define FOR_FOLDED(all, which, c, left, call)                                                                \
+    FOR_TASKS(task, (C + VEC - 1) / VEC) {                                                                   \
+        const int c = task * VEC, left = C - c;                                                              \
+        const part all = fold_blocks(partial, which, C, 0, 1, blocks, c, left);                              \
+        call;                                                                                                \
+    }
+
+/* A vector of channels: where its numbers lie; to be read when they are wanted. */
+typedef struct {
+    const __global float *saved;
+    int C, c, left;
+} numbers;
+
+INLINE numbers numbers_at(const __global float *saved, int C, int c, int left) {
+    const numbers n = {saved, C, c, left};
+    return n;
+}
+INLINE floatv number(numbers n, int which) {
+    return fetch(n.saved + which * n.C + n.c, n.left);
+}
+
+/* Makes `call`, which names row, c, left and n, the channels' numbers, for each vector of each row.  The last work-items
+ * have the first rows: the kernel before has left the last ones in the cache. */
+#define FOR_ROWS(row, c, left, n, call)                                                                      \
     do {                                                                                                     \
         int share = (int)(get_global_size(0) - 1 - get_global_id(0)), end = share_begin(rows, share + 1);    \
-        for (int row = share_begin(rows, share); row < end; ++row) FOR_COLUMNS(C, c, left, call);            \
+        for (int row = share_begin(rows, share); row < end; ++row)                                           \
+            FOR_COLUMNS(C, c, left, {                                                                        \
+                const numbers n = numbers_at(saved, C, c, left);                                             \
+                call;                                                                                        \
+            });                                                                                              \
     } while (0)
 
-#else /* GROUP: ITEMS work-items in a group, COLUMNS channels wide and ITEMS / COLUMNS rows high */
+#else /* GROUP: ITEMS work-items in a group, COLUMNS (or MERGED) channels wide and ITEMS / COLUMNS lines high */
 
-#define LINES (ITEMS / COLUMNS)
+/* Joins what the work-items of a channel have, `columns` apart, by halves; those of the first line get the whole. */
+INLINE part by_halves(part mine, int which, int columns, __local part *parts) {
+    const int item = (int)get_local_id(0);
+    parts[item] = mine;
+    for (int stride = ITEMS / 2; stride >= columns; stride /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (item >= stride) continue;
+        if (which == GRADIENT_SUMS || parts[item + stride].rows > 0.0f)
+            join(&mine, parts[item + stride], which);
+        parts[item] = mine;
+    }
+    return mine;
+}
 
-/* Sums a block of rows, COLUMNS channels: each item some of them, then all items by halves. */
+/* Sums a block of rows, COLUMNS channels: each item some of them, then all items. */
 INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, int rows, int C,
-                          __local float *counts, __local float *firsts, __local float *seconds) {
-    const int item = (int)get_local_id(0), line = item / COLUMNS,
-              c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
+                          __local part *parts) {
+    const int item = (int)get_local_id(0), c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     const row_sums s = sums_begin(SUMS_ARGS, C, block);
     tally t = tally_begin(s, which, min(c, C - 1), VEC);
     int n = 0;
     if (c < C)
-        for (int row = begin + line; row < end; row += LINES, ++n)
+        for (int row = begin + item / COLUMNS; row < end; row += ITEMS / COLUMNS, ++n)
             tally_add(&t, s, which, from[row * C + c], row * C + c, n == 0, VEC);
     if (n > 0) tally_finish(&t, which, n);
-    counts[item] = (float)n;
-    firsts[item] = t.sum;
-    seconds[item] = t.other;
-    for (int stride = LINES / 2; stride > 0; stride /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (line >= stride) continue;
-        const int other = item + stride * COLUMNS;
-        if (which == STATISTICS && counts[other] > 0.0f) {
-            const float all = counts[item] + counts[other], share = counts[other] / all;
-            const float step = firsts[other] - firsts[item];
-            firsts[item] += step * share;
-            seconds[item] += seconds[other] + step * step * (counts[item] * share);
-            counts[item] = all;
-        } else if (which == GRADIENT_SUMS) {
-            firsts[item] += firsts[other];
-            seconds[item] += seconds[other];
-        }
-    }
-    if (line == 0 && c < C) {
-        s.block[c] = firsts[item];
-        s.block[C + c] = seconds[item];
+    const part mine = {(float)n, t.sum, t.other}, all = by_halves(mine, which, COLUMNS, parts);
+    if (item < COLUMNS && c < C) {
+        s.block[c] = all.first;
+        s.block[C + c] = all.second;
     }
     if (item == 0 && get_group_id(1) == 0) sums_count(partial, C, block, blocks, end - begin);
 }
 
 #define SUM_ROWS(from, sums, which)                                                                          \
-    __local float counts[ITEMS], firsts[ITEMS], seconds[ITEMS];                                              \
-    block_of_rows(from, sums, which, rows, C, counts, firsts, seconds)
+    __local part parts[ITEMS];                                                                               \
+    block_of_rows(from, sums, which, rows, C, parts)
 
-#define FOR_ROWS(row, c, left, call)                                                                         \
-    FOR_TASKS(task, rows *C) {                                                                               \
-        const int row = task / C, c = task % C, left = VEC;                                                  \
-        call;                                                                                                \
-    }
+/* Folds all blocks, MERGED channels: each item every so many-th block, then all items. */
+INLINE part fold_by_group(const __global float *partial, int which, int C, int blocks, int c,
+                          __local part *parts) {
+    const int line = (int)get_local_id(0) / MERGED;
+    part mine = {0.0f, 0.0f, 0.0f};
+    if (c < C && line < blocks) mine = fold_blocks(partial, which, C, line, ITEMS / MERGED, blocks, c, VEC);
+    return by_halves(mine, which, MERGED, parts);
+}
+
+#define FOR_FOLDED(all, which, c, left, call)                                                                \
+    __local part parts[ITEMS];                                                                               \
+    const int item = (int)get_local_id(0), left = VEC, c = (int)get_group_id(0) * MERGED + item % MERGED;    \
+    const part all = fold_by_group(partial, which, C, blocks, c, parts);                                     \
+    if (item < MERGED && c < C) call
+
+/* A channel's numbers themselves. */
+typedef struct {
+    float of[NUMBERS];
+} numbers;
+
+INLINE numbers numbers_at(const __global float *saved, int C, int c, int left) {
+    numbers n;
+    (void)left;
+    EACH(which, NUMBERS) n.of[which] = saved[which * C + c];
+    return n;
+}
+INLINE float number(numbers n, int which) {
+    return n.of[which];
+}
+
+/* A work-item keeps its channel: no division an element, and the numbers stay in registers. */
+#define FOR_ROWS(row, c, left, n, call)                                                                      \
+    do {                                                                                                     \
+        const uint id = (uint)get_global_id(0);                                                              \
+        const int c = (int)(id % (uint)C), left = VEC, step = (int)((uint)get_global_size(0) / (uint)C);     \
+        const numbers n = numbers_at(saved, C, c, left);                                                     \
+        for (int row = (int)(id / (uint)C); row < rows; row += step) call;                                   \
+    } while (0)
 #endif
 
 #define NO_SUMS partial, 0, 0, 0, 0.0f, 0.0f /* but where to put them */
@@ -137,27 +228,21 @@ INLINE void save(__global float *saved, floatv mean, floatv variance, const __gl
     put(fetch(bias + c, left), saved + 5 * C + c, left);
 }
 
+INLINE void merge_at(part all, __global float *saved, const __global float *weight,
+                     const __global float *bias, __global float *running_mean, __global float *running_var,
+                     float eps, float momentum, int C, int c, int left) {
+    const floatv unbiased = all.second / max(all.rows - 1.0f, 1.0f);
+    save(saved, all.first, all.second / all.rows, weight, bias, eps, C, c, left);
+    const floatv old_mean = fetch(running_mean + c, left), old_var = fetch(running_var + c, left);
+    put(old_mean + momentum * (all.first - old_mean), running_mean + c, left);
+    put(old_var + momentum * (unbiased - old_var), running_var + c, left);
+}
+
 KERNEL void merge(const __global float *partial, __global float *saved, const __global float *weight,
                   const __global float *bias, __global float *running_mean, __global float *running_var,
                   int C, int blocks, float eps, float momentum) {
-    const __global float *rows = partial + blocks * 2 * C;
-    FOR_TASKS(task, (C + VEC - 1) / VEC) {
-        const int c = task * VEC, left = C - c;
-        floatv mean = fetch(partial + c, left), square = fetch(partial + C + c, left);
-        float before = rows[0];
-        for (int block = 1; block < blocks; ++block) {
-            const float share = rows[block] / (before + rows[block]);
-            const floatv step = fetch(partial + block * 2 * C + c, left) - mean;
-            mean += step * share;
-            square += fetch(partial + block * 2 * C + C + c, left) + step * step * (before * share);
-            before += rows[block];
-        }
-        const floatv unbiased = square / max(before - 1.0f, 1.0f);
-        save(saved, mean, square / before, weight, bias, eps, C, c, left);
-        const floatv old_mean = fetch(running_mean + c, left), old_var = fetch(running_var + c, left);
-        put(old_mean + momentum * (mean - old_mean), running_mean + c, left);
-        put(old_var + momentum * (unbiased - old_var), running_var + c, left);
-    }
+    FOR_FOLDED(all, STATISTICS, c, left,
+               merge_at(all, saved, weight, bias, running_mean, running_var, eps, momentum, C, c, left));
 }
 
 /* Inference: what `apply` needs, from the running statistics. */
@@ -171,55 +256,53 @@ KERNEL void running(const __global float *running_mean, const __global float *ru
     }
 }
 
-INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y,
-                     const __global float *saved, int C, float low, float high, int row, int c, int left) {
-    const int at = row * C + c;
+INLINE channels channels_of(numbers n) {
+    const channels v = {number(n, MEAN), number(n, SCALE), number(n, SHIFT)};
+    return v;
+}
+
+INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y, numbers n,
+                     float low, float high, int at, int left) {
     LATER_READ(x + at + AHEAD);
     SOON_WRITTEN(y + at + AHEAD);
-    floatv z = normed(fetch(x + at, left), channels_at(saved, C, c, left));
+    floatv z = normed(fetch(x + at, left), channels_of(n));
     if (residual) z += fetch(residual + at, left);
     put(limit(z, low, high), y + at, left);
 }
 
 KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
                   const __global float *saved, int rows, int C, float low, float high) {
-    FOR_ROWS(row, c, left, apply_at(x, residual, y, saved, C, low, high, row, c, left));
+    FOR_ROWS(row, c, left, n, apply_at(x, residual, y, n, low, high, row * C + c, left));
+}
+
+INLINE void fold_at(part all, __global float *saved, __global float *dweight, __global float *dbias, int C,
+                    int c, int left) {
+    const floatv sum = all.first, product = all.second * fetch(saved + C + c, left);
+    put(sum, saved + 2 * C + c, left);
+    put(product, saved + 3 * C + c, left);
+    put(product, dweight + c, left);
+    put(sum, dbias + c, left);
 }
 
 KERNEL void fold(const __global float *partial, __global float *saved, __global float *dweight,
                  __global float *dbias, int C, int blocks) {
-    FOR_TASKS(task, (C + VEC - 1) / VEC) {
-        const int c = task * VEC, left = C - c;
-        floatv sum = fetch(partial + c, left), product = fetch(partial + C + c, left);
-        for (int block = 1; block < blocks; ++block) {
-            sum += fetch(partial + block * 2 * C + c, left);
-            product += fetch(partial + block * 2 * C + C + c, left);
-        }
-        product *= fetch(saved + C + c, left);
-        put(sum, saved + 2 * C + c, left);
-        put(product, saved + 3 * C + c, left);
-        put(product, dweight + c, left);
-        put(sum, dbias + c, left);
-    }
+    FOR_FOLDED(all, GRADIENT_SUMS, c, left, fold_at(all, saved, dweight, dbias, C, c, left));
 }
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
-                        __global float *dx, __global float *dresidual, const __global float *saved, int C,
-                        float low, float high, int accumulate, int accumulate_residual, float inverse,
-                        int row, int c, int left) {
-    const int at = row * C + c;
+                        __global float *dx, __global float *dresidual, numbers n, float low, float high,
+                        int accumulate, int accumulate_residual, float inverse, int at, int left) {
     LATER_READ(x + at + AHEAD);
     LATER_READ(dy + at + AHEAD);
     if (y) LATER_READ(y + at + AHEAD);
     if (dx) SOON_WRITTEN(dx + at + AHEAD);
-    const channels v = channels_at(saved, C, c, left);
+    const channels v = channels_of(n);
     const floatv value = fetch(x + at, left),
                  g = passed(fetch(dy + at, left), y ? fetch(y + at, left) : normed(value, v), low, high);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
-        const floatv xhat = (value - v.mean) * fetch(saved + C + c, left);
-        const floatv mean_g = fetch(saved + 2 * C + c, left) * inverse,
-                     slope = fetch(saved + 3 * C + c, left) * inverse;
+        const floatv xhat = (value - v.mean) * number(n, INVSTD);
+        const floatv mean_g = number(n, SUM_G) * inverse, slope = number(n, SUM_G_XHAT) * inverse;
         const floatv d = v.scale * (g - mean_g - xhat * slope);
         put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
     }
@@ -229,7 +312,7 @@ KERNEL void gradient(const __global float *x, const __global float *y, const __g
                      __global float *dx, __global float *dresidual, const __global float *saved, int rows,
                      int C, float low, float high, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
-    FOR_ROWS(row, c, left,
-             gradient_at(x, y, dy, dx, dresidual, saved, C, low, high, accumulate, accumulate_residual, inverse, row,
-                         c, left));
+    FOR_ROWS(row, c, left, n,
+             gradient_at(x, y, dy, dx, dresidual, n, low, high, accumulate, accumulate_residual, inverse,
+                         row * C + c, left));
 }

@@ -3,7 +3,7 @@
  * cross_rows: of row r, with logp = x - max - log sum exp(x - max), class weights w and label smoothing s,
  *     the term is -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], and the weight w[label].
  * square_rows: of row r, the term is sum_c (x[c] - [c == label])^2, and the weight C.
- * reduce: y = sum of terms / sum of weights, in a fixed order; a single work-item of the two above does it, too.
+ * reduce: y = sum of terms / sum of weights, in a fixed order; a single work-group of the two above does it, too.
  * cross_gradient, square_gradient: dx, element by element; both scale with dy, one number on the device.
  *
  * rows is (2,N): terms, weights.  saved is (2,N), max and log sum of each row, then the sum of the rows' weights
@@ -85,26 +85,29 @@ INLINE float group_sum(float value, __local float *scratch) {
 #define STEP         ITEMS
 #define TOTAL(value) group_sum(value, scratch)
 #define SCRATCH      __local float scratch[ITEMS];
+#define ROWS_DONE    barrier(CLK_GLOBAL_MEM_FENCE)
 #else
 #define FIRST        0
 #define STEP         1
 #define TOTAL(value) (value)
 #define SCRATCH      __local float *scratch = 0;
+#define ROWS_DONE
 #endif
 
+/* Does nothing where y is NULL; but all barriers are met, since PoCL 3.1 never leaves one that stands under a condition. */
 INLINE void reduce_rows(const __global float *rows, const __global float *class_weights, __global float *y,
                         __global float *totals, int N, int C, __local float *scratch) {
+    const int all_rows = y ? N : 0, all_classes = y && totals ? C : 0;
     float terms = 0.0f, weights = 0.0f, classes = 0.0f;
-    for (int r = FIRST; r < N; r += STEP) {
+    for (int r = FIRST; r < all_rows; r += STEP) {
         terms += rows[r];
         weights += rows[N + r];
     }
-    if (totals)
-        for (int c = FIRST; c < C; c += STEP) classes += class_weights[c];
+    for (int c = FIRST; c < all_classes; c += STEP) classes += class_weights[c];
     terms = TOTAL(terms);
     weights = TOTAL(weights);
     classes = TOTAL(classes);
-    if (get_local_id(0) != 0) return;
+    if (!y || get_local_id(0) != 0) return;
     y[0] = terms / weights;
     if (totals) {
         totals[2 * N] = weights;
@@ -118,18 +121,15 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
     reduce_rows(rows, class_weights, y, totals, N, C, scratch);
 }
 
-/* A work-item that has all the rows is given y, and adds them up as well: a launch less. */
-#ifdef GROUP
-#define REDUCE_ALONE(class_weights, totals)
-#else
+/* A work-group that has all the rows is given y, and adds them up as well: a launch less. */
 #define REDUCE_ALONE(class_weights, totals)                                                                  \
-    if (y) reduce_rows(rows, class_weights, y, totals, N, C, 0)
-#endif
+    ROWS_DONE;                                                                                               \
+    reduce_rows(rows, class_weights, y, totals, N, C, scratch)
 
 KERNEL void cross_rows(const __global float *x, const __global int *labels,
                        const __global float *class_weights, __global float *rows, __global float *saved,
                        __global float *y, int N, int C, float smoothing) {
-    FOR_TASKS(r, N) {
+    SCRATCH FOR_TASKS(r, N) {
         const __global float *row = x + r * C;
         const int label = labels[r];
         const float top = row_top(row, C), log_total = log(row_total(row, C, top));
@@ -151,7 +151,7 @@ KERNEL void cross_rows(const __global float *x, const __global int *labels,
 
 KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows,
                         __global float *y, int N, int C) {
-    FOR_TASKS(r, N) {
+    SCRATCH FOR_TASKS(r, N) {
         const int label = labels[r];
         float total = 0.0f;
         for (int c = 0; c < C; ++c) {

@@ -18,6 +18,11 @@ static bool listed(const char *list, const char *name) {
     return false;
 }
 
+bool rf_is_forced(const char *solver) {
+    const char *forced = getenv("RANGEFINDER_SOLVER");
+    return forced != NULL && listed(forced, solver);
+}
+
 /* config NULL: the solver's defaults. */
 static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *config,
                  const rf_problem *problem, const rf_device_info *info) {
@@ -33,12 +38,11 @@ static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *co
 int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,
               rf_device *device, const rf_tuning *tuning) {
     const rf_device_info *info = rf_device_describe(device);
-    const char *forced = getenv("RANGEFINDER_SOLVER");
     const rf_solver *tuned = NULL;
     rf_config tuned_config;
     int count = 0;
     long rank[RF_MAX_CHOICES];
-    if (info->kind == RF_DEVICE_REFERENCE || (forced != NULL && listed(forced, "reference")) ||
+    if (info->kind == RF_DEVICE_REFERENCE || rf_is_forced("reference") ||
         rf_device_is_quarantined(device, problem->op->name, rf_direction_names[direction]))
         return 0;
     limit = RF_MIN(limit, (int)RF_MAX_CHOICES);
@@ -50,7 +54,7 @@ int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direc
         bool suits = ((*s)->devices & info->kind) != 0 && ((*s)->wins == NULL || (*s)->wins(problem, info));
         long own = (*s)->rank + (suits ? 1000000L : 0);
         if (*s == tuned) own += 10000000L;
-        if (forced != NULL && listed(forced, (*s)->name)) own += 1000000000L;
+        if (rf_is_forced((*s)->name)) own += 1000000000L;
         if (count == limit && rank[limit - 1] >= own) continue;
         int at = count < limit ? count++ : limit - 1;
         for (; at > 0 && rank[at - 1] < own; at--) choices[at] = choices[at - 1], rank[at] = rank[at - 1];

@@ -18,4 +18,7 @@ int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direc
               rf_device *device, const rf_tuning *tuning);
 enum { RF_MAX_CHOICES = 8 };
 
+/* Whether that variable names the solver, or its family. */
+bool rf_is_forced(const char *solver);
+
 #endif

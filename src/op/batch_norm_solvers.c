@@ -4,7 +4,8 @@
 #include "op/family.h"
 #include "op/sums.h"
 
-enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_ROWS = 8, MAX_COLUMNS = 64 };
+enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_ROWS = 8, MAX_COLUMNS = 64, MAX_MERGED = 4 };
+enum { FEW_UNITS = 16, GROUPS_PER_UNIT = 8 };
 
 static size_t channels(const rf_problem *problem) {
     return (size_t)problem->x[0].c;
@@ -21,6 +22,17 @@ static size_t columns(const rf_problem *problem, const rf_device_info *info) {
     return wide;
 }
 
+/* Channels of a work-group that folds blocks: few, for many lines, since a line waits for each of its blocks in turn. */
+static size_t merged(const rf_device_info *info) {
+    return RF_MIN((size_t)MAX_MERGED, rf_family_group(RF_GROUP, info));
+}
+
+/* Work-groups of the group family that fill the device.  One of few units gets as many as a larger one, so that what is
+ * tested there is what runs here. */
+static size_t full(const rf_device_info *info) {
+    return (size_t)RF_MAX(info->compute_units, FEW_UNITS) * GROUPS_PER_UNIT;
+}
+
 /* Into how many blocks of rows the sums are cut: by the device and the shape alone. */
 static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_family family) {
     const size_t units = (size_t)RF_MAX(info->compute_units, 1), count = rows(problem) * channels(problem);
@@ -29,7 +41,7 @@ static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_f
             RF_MIN(RF_MAX(RF_MIN(count / RUN_FLOATS, units * 2), count / BLOCK_FLOATS), rows(problem)), 1);
     const size_t wide = columns(problem, info), lines = rf_family_group(RF_GROUP, info) / wide;
     const size_t most = rf_ceil_div(rows(problem), lines * GROUP_ROWS);
-    return RF_MAX(RF_MIN(most, units * 8 / rf_ceil_div(channels(problem), wide)), 1);
+    return RF_MAX(RF_MIN(most, full(info) / rf_ceil_div(channels(problem), wide)), 1);
 }
 
 /* The partial sums; at inference what `apply` needs of the channels. */
@@ -45,9 +57,9 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
                       rf_family family, rf_launch_desc *desc, double passes) {
     char options[RF_OPTIONS];
     desc->program = "batch_norm";
-    desc->options = family == RF_TILE
-                        ? rf_family_options(options, family, info, "%s", "")
-                        : rf_family_options(options, family, info, "-DCOLUMNS=%zu", columns(problem, info));
+    desc->options = family == RF_TILE ? rf_family_options(options, family, info, "%s", "")
+                                      : rf_family_options(options, family, info, "-DCOLUMNS=%zu -DMERGED=%zu",
+                                                          columns(problem, info), merged(info));
     desc->bytes = passes * (double)(rows(problem) * channels(problem) * sizeof(float));
     return rf_emit(sequence, desc);
 }
@@ -69,13 +81,29 @@ static rf_status emit_channels(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, family, desc, 0);
 }
 
-/* A launch over all elements. */
+/* A launch over the channels, which folds the blocks. */
+static rf_status emit_folding(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                              rf_family family, rf_launch_desc *desc) {
+    if (family == RF_TILE) return emit_channels(sequence, problem, info, family, desc);
+    desc->local[0] = rf_family_group(family, info);
+    desc->global[0] = rf_ceil_div(channels(problem), merged(info)) * desc->local[0];
+    return emit(sequence, problem, info, family, desc, 0);
+}
+
+/* A launch over all elements.  group: as many work-items as the device holds, since each begins with what it needs of its
+ * channel, and a multiple of the channels. */
 static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                rf_family family, rf_launch_desc *desc, double passes) {
     if (family == RF_TILE)
         rf_family_spread(desc, family, info, rows(problem), channels(problem));
-    else
-        rf_family_spread(desc, family, info, rows(problem) * channels(problem), 1);
+    else {
+        const size_t local = rf_family_group(family, info);
+        const size_t most = rf_ceil_div(rows(problem) * channels(problem), local);
+        size_t whole = channels(problem); /* groups of which the work-items are a multiple of the channels */
+        for (size_t items = local; items > 1 && whole % 2 == 0; items /= 2) whole /= 2;
+        desc->local[0] = local;
+        desc->global[0] = rf_round_up(RF_MIN(most, full(info)), whole) * local;
+    }
     return emit(sequence, problem, info, family, desc, passes);
 }
 
@@ -104,7 +132,7 @@ static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *probl
                                      RF_I32(p.blocks), RF_F32(problem->attrs.eps),
                                      RF_F32(problem->attrs.momentum)}};
     if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
-    return emit_channels(sequence, problem, info, family, &merge);
+    return emit_folding(sequence, problem, info, family, &merge);
 }
 
 static rf_status running_statistics(rf_sequence *sequence, const rf_problem *problem,
@@ -150,7 +178,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                     RF_I32(p.blocks)}};
     if (problem->sums.blocks == 0)
         RF_TRY(emit_sums(sequence, problem, info, family, &sums, seen(problem, t) ? 3 : 2));
-    return emit_channels(sequence, problem, info, family, &fold);
+    return emit_folding(sequence, problem, info, family, &fold);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,

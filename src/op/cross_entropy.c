@@ -120,6 +120,7 @@ static const rf_case cases[] = {
      .x = {{7, 13, 1, 1, true}, {7, 1, 1, 1}},
      .accumulate = true},
     {.label = "5x10 far from zero", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .offset = 200},
+    {.label = "300x3", .x = {{300, 3, 1, 1}, {300, 1, 1, 1}}},
     {.label = "5x10 inference", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .inference = true},
     {.label = "512x1000 smoothing",
      .attrs = {.smoothing = 0.2},

@@ -29,7 +29,7 @@ rf_buffer *rf_loss_y_of_rows(const rf_problem *problem, const rf_device_info *in
                              const rf_tensors *t) {
     rf_launch_desc rows = {0};
     rf_family_spread(&rows, family, info, (size_t)problem->x[0].n, row_cost(problem->x[0].c));
-    return family == RF_TILE && rows.global[0] == 1 ? t->y : NULL;
+    return rows.global[0] == rows.local[0] ? t->y : NULL;
 }
 
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,

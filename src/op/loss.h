@@ -11,7 +11,7 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
  * emits; 0 tasks: one work-group. */
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
                        rf_launch_desc *desc, size_t tasks, int classes);
-/* y, for the launch over the rows, where a single work-item takes them all: it adds them up, too.  Else NULL. */
+/* y, for the launch over the rows, where a single work-group takes them all: it adds them up, too.  Else NULL. */
 rf_buffer *rf_loss_y_of_rows(const rf_problem *problem, const rf_device_info *info, rf_family family,
                              const rf_tensors *t);
 /* y = sum of the rows' terms / sum of their weights, unless the launch over the rows was given y.  class_weights

@@ -57,6 +57,7 @@ static const rf_solver *const solvers[] = {&mse_f_tile, &mse_f_group, &mse_b_til
 static const rf_case cases[] = {
     {.label = "1x1", .x = {{1, 1, 1, 1}, {1, 1, 1, 1}}},
     {.label = "5x10", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}},
+    {.label = "300x3", .x = {{300, 3, 1, 1}, {300, 1, 1, 1}}},
     {.label = "7x13 accumulate", .x = {{7, 13, 1, 1, true}, {7, 1, 1, 1}}, .accumulate = true},
     {.label = "512x1000", .x = {{512, 1000, 1, 1}, {512, 1, 1, 1}}, .large = true},
     {NULL},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../kernels/control.clh"
+#include "graph/choose.h"
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {
     int channels = f->dataset->channels;
@@ -115,6 +116,17 @@ static void gather_reference(const void *context, void *const *data) {
     }
 }
 
+rf_family rf_train_family(const rf_device *device) {
+    return rf_device_describe(device)->kind == RF_DEVICE_CPU && !rf_is_forced("train_group") ? RF_TILE
+                                                                                             : RF_GROUP;
+}
+
+rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launch_desc *desc) {
+    desc->program = "train";
+    desc->options = rf_train_family(device) == RF_GROUP ? "-DGROUP" : NULL;
+    return rf_emit(sequence, desc);
+}
+
 rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g) {
     const rf_device_info *info = rf_device_describe(f->device);
     gather_context context = {g->batch, f->per_image, f->dataset->channels, g->word, g->base};
@@ -130,9 +142,8 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
     if (info->kind == RF_DEVICE_REFERENCE)
         return rf_emit_host(sequence, gather_reference, &context, sizeof context, buffers, RF_COUNT(buffers),
                             0, bytes);
-    bool images = info->kind == RF_DEVICE_CPU;
-    rf_launch_desc desc = {.program = "train",
-                           .kernel = images ? "gather_images" : "gather_elements",
+    bool images = rf_train_family(f->device) == RF_TILE;
+    rf_launch_desc desc = {.kernel = images ? "gather_images" : "gather_elements",
                            .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
                                     RF_BUF(buffers[3]), RF_BUF(buffers[4]), RF_BUF(buffers[5]),
                                     RF_BUF(buffers[6]), RF_I32(g->batch), RF_I32(f->per_image),
@@ -146,7 +157,7 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
         desc.global[0] = rf_round_up((size_t)f->per_image, desc.local[0]);
         desc.global[1] = batch;
     }
-    return rf_emit(sequence, &desc);
+    return rf_train_emit(sequence, f->device, &desc);
 }
 
 rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {

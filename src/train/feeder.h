@@ -3,7 +3,13 @@
 #define RF_TRAIN_FEEDER_H
 
 #include "graph/sequence.h"
+#include "op/family.h"
 #include "rangefinder/dataset.h"
+
+/* Of the kernels of kernels/train.cl on this device: group, but for CPUs where $RANGEFINDER_SOLVER does not force it. */
+rf_family rf_train_family(const rf_device *device);
+/* Emits a launch of one of them: fills in program and options. */
+rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launch_desc *desc);
 
 typedef struct rf_feeder {
     rf_device *device; /* borrowed, as is dataset */

@@ -87,10 +87,17 @@ static bool on_reference(const rf_trainer *t) {
     return rf_device_describe(t->desc.device)->kind == RF_DEVICE_REFERENCE;
 }
 
-static size_t work_items(const rf_trainer *t, size_t most) {
+static bool is_group(const rf_trainer *t) {
+    return rf_train_family(t->desc.device) == RF_GROUP;
+}
+
+/* Sets the work-items for as many vectors. */
+static void spread(rf_launch_desc *desc, const rf_trainer *t, size_t vectors) {
     const rf_device_info *info = rf_device_describe(t->desc.device);
-    size_t wanted = (size_t)info->compute_units * (info->kind == RF_DEVICE_CPU ? 4 : 1024);
-    return RF_MAX(RF_MIN(wanted, most), 1);
+    if (is_group(t))
+        rf_family_spread(desc, RF_GROUP, info, vectors, 1);
+    else
+        desc->global[0] = RF_MAX(RF_MIN((size_t)info->compute_units * 4, vectors), 1);
 }
 
 static rf_status emit_sum(rf_trainer *t, rf_sequence *sequence) {
@@ -101,12 +108,12 @@ static rf_status emit_sum(rf_trainer *t, rf_sequence *sequence) {
     if (on_reference(t))
         return rf_emit_host(sequence, sum_reference, &floats, sizeof floats, buffers, RF_COUNT(buffers), 0,
                             bytes);
-    return rf_emit(sequence, &(rf_launch_desc){.program = "train",
-                                               .kernel = "sum_gradients",
-                                               .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]),
-                                                        RF_BUF(buffers[2]), RF_I32(floats / 4)},
-                                               .global = {work_items(t, floats / 4)},
-                                               .bytes = bytes});
+    rf_launch_desc desc = {
+        .kernel = "sum_gradients",
+        .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]), RF_I32(floats / 4)},
+        .bytes = bytes};
+    spread(&desc, t, floats / 4);
+    return rf_train_emit(sequence, t->desc.device, &desc);
 }
 
 static rf_status emit_record(rf_trainer *t, rf_sequence *sequence, rf_buffer *loss,
@@ -116,12 +123,12 @@ static rf_status emit_record(rf_trainer *t, rf_sequence *sequence, rf_buffer *lo
     if (on_reference(t))
         return rf_emit_host(sequence, record_reference, record, sizeof *record, buffers, RF_COUNT(buffers), 0,
                             0);
-    return rf_emit(sequence,
-                   &(rf_launch_desc){.program = "train",
-                                     .kernel = "record",
-                                     .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
-                                              RF_BUF(buffers[3]), RF_F32(record->share),
-                                              RF_I32(record->micro), RF_I32(record->judge)}});
+    return rf_train_emit(
+        sequence, t->desc.device,
+        &(rf_launch_desc){.kernel = "record",
+                          .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
+                                   RF_BUF(buffers[3]), RF_F32(record->share), RF_I32(record->micro),
+                                   RF_I32(record->judge)}});
 }
 
 static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
@@ -135,17 +142,15 @@ static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
     if (on_reference(t))
         return rf_emit_host(sequence, update_reference, &context, sizeof context, buffers, RF_COUNT(buffers),
                             0, bytes);
-    bool cpu = rf_device_describe(t->desc.device)->kind == RF_DEVICE_CPU;
-    size_t vectors = w->trained_floats / 8, items = work_items(t, vectors);
-    rf_launch_desc desc = {
-        .program = "train", .kernel = t->optimizer->kernel, .bytes = bytes, .global = {items}};
+    size_t vectors = w->trained_floats / (is_group(t) ? 4 : 8);
+    rf_launch_desc desc = {.kernel = t->optimizer->kernel, .bytes = bytes};
     int n = 0;
+    spread(&desc, t, vectors);
     for (size_t i = 0; i < RF_COUNT(buffers); i++) desc.args[n++] = (rf_arg)RF_BUF(buffers[i]);
     desc.args[n++] = (rf_arg)RF_I32(vectors);
-    desc.args[n++] = (rf_arg)RF_I32(cpu ? rf_ceil_div(vectors, items) : 0);
     desc.args[n++] = (rf_arg)RF_I32(w->grain);
     t->optimizer->args(desc.args + n, &t->desc.optimizer);
-    return rf_emit(sequence, &desc);
+    return rf_train_emit(sequence, t->desc.device, &desc);
 }
 
 static rf_gather micro_gather(const rf_trainer *t) {
