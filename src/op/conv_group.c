@@ -33,14 +33,17 @@ static product product_of(size_t rows, size_t columns, size_t chunks, const rf_c
     return p;
 }
 
-/* All columns, up to 128, and as many rows as leave a tile for every compute unit.  Where x moves float by float, an item has
- * many rows to load: fewer leave it registers. */
+/* The largest tile of which there are enough for every compute unit.  Where x moves float by float, an item has many rows
+ * to load: fewer leave it registers. */
 static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x,
                         const rf_device_info *info) {
+    const size_t units = (size_t)RF_MAX(info->compute_units, 1);
     config->value[ROWS] = wide_x ? 8 : 4;
     config->value[COLUMNS] = columns <= 16 && wide_x ? 16 : columns <= 32 ? 32 : columns <= 64 ? 64 : 128;
-    const product p = product_of(rows, columns, 1, config);
-    if (p.row_groups * p.column_groups < (size_t)RF_MAX(info->compute_units, 1)) config->value[ROWS] = 4;
+    product p = product_of(rows, columns, 1, config);
+    if (config->value[COLUMNS] == 128 && p.row_groups * p.column_groups < units) config->value[COLUMNS] = 64;
+    p = product_of(rows, columns, 1, config);
+    if (p.row_groups * p.column_groups < units) config->value[ROWS] = 4;
 }
 
 /* Into how many parts the depth is cut where there are too few tiles: of two for each compute unit, and so that each part
@@ -240,7 +243,7 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
     const size_t positions = (size_t)o.n * o.grid_h * o.grid_w;
     filter_cut c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
                                           rf_ceil_div(positions, DEPTH), config)};
-    const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 2,
+    const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 4,
                  groups = c.product.row_groups * c.product.column_groups;
     const size_t parts = RF_MIN(rf_ceil_div(wanted, groups), rf_ceil_div(c.product.chunks, MIN_CHUNKS * 2));
     c.partials = rf_filter_partials(&v, &o, (int)parts);
