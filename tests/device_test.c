@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device/device.h"
+#include "device/backend.h"
 
 static char folder[] = "/tmp/rangefinder-device-test-XXXXXX";
 static rf_device *device;
@@ -189,6 +189,39 @@ static void more_memory_than_there_is_is_an_error(void **state) {
     assert_int_equal(rf_buffer_create(&buffer, device, SIZE_MAX / 4), RF_E_MEMORY);
     assert_null(buffer);
     assert_message("MB");
+}
+
+/* A GPU whose maker has no platform is told of, with what to install; one that a platform shows is not. */
+static void a_gpu_without_its_driver_is_told_of(void **state) {
+    (void)state;
+    rf_found_list list = {0};
+    char path[PATH_MAX], root[sizeof folder + 8];
+    snprintf(root, sizeof root, "%s/root", folder);
+    snprintf(path, sizeof path, "mkdir -p %s/dev %s/sys/class/drm/renderD128/device", root, root);
+    assert_int_equal(system(path), 0);
+    assert_null(rf_missing_driver(&list, root));
+    snprintf(path, sizeof path, "%s/sys/class/drm/renderD128/device/vendor", root);
+    assert_int_equal(rf_file_write(path, "0x1002\n", 7),
+                     RF_OK); /* AMD's number, where Intel's is looked for */
+    assert_null(rf_missing_driver(&list, root));
+    assert_int_equal(rf_file_write(path, "0x8086\n", 7), RF_OK);
+    char *intel = rf_missing_driver(&list, root);
+    assert_non_null(strstr(intel, "intel-opencl-icd"));
+    snprintf(path, sizeof path, "%s/dev/nvidiactl", root);
+    assert_int_equal(rf_file_write(path, "", 0), RF_OK);
+    char *nvidia = rf_missing_driver(&list, root);
+    assert_non_null(strstr(nvidia, "nvidia-opencl-icd"));
+    rf_found found = {.info = {.kind = RF_DEVICE_GPU, .vendor = "NVIDIA Corporation"}};
+    assert_ok(rf_found_add(&list, &found));
+    char *other = rf_missing_driver(&list, root);
+    assert_non_null(strstr(other, "intel-opencl-icd"));
+    strcpy(found.info.vendor, "Intel(R) Corporation");
+    assert_ok(rf_found_add(&list, &found));
+    assert_null(rf_missing_driver(&list, root));
+    free(list.items);
+    free(intel);
+    free(nvidia);
+    free(other);
 }
 
 static void fill_and_copy_follow_one_another(void **state) {
@@ -539,6 +572,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(an_access_outside_a_buffer_is_refused),
         cmocka_unit_test(an_empty_buffer_is_a_buffer),
         cmocka_unit_test(more_memory_than_there_is_is_an_error),
+        cmocka_unit_test(a_gpu_without_its_driver_is_told_of),
         cmocka_unit_test(fill_and_copy_follow_one_another),
         cmocka_unit_test(regions_are_the_memory_of_their_whole),
         cmocka_unit_test(a_map_sees_and_changes_the_memory),

@@ -20,12 +20,15 @@ typedef struct rf_found_list {
     size_t count;
 } rf_found_list;
 rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* select.c */
+/* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
+ * for /.  The caller owns it. */
+char *rf_missing_driver(const rf_found_list *list, const char *root); /* drivers.c */
 
 struct rf_device {
     const rf_backend *backend;
     void *handle;
     rf_device_info info;
-    char reason[320];
+    char reason[512];
     rf_quarantine *quarantined; /* owned */
     size_t quarantined_count;
     void (*on_compile)(void *context); /* NULL: not asked for, or done */

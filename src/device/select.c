@@ -102,7 +102,7 @@ static bool of_maker(const rf_device_info *info, const char *text) {
 }
 
 /* One sentence on what `auto` took. */
-static void explain(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
+static void explain_choice(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
     const rf_device_info *info = &taken->info;
     size_t rank = kind_rank(info->kind), alike = 0, measured = 0;
     const char *slow = NULL;
@@ -126,6 +126,14 @@ static void explain(char *out, size_t size, const rf_found_list *list, const rf_
         snprintf(out, size, "%.60s (%.40s) is the first choice of %zu %ss%s%s%.60s", info->name,
                  info->platform, alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",
                  slow != NULL ? "; slower is " : "", slow != NULL ? slow : "");
+}
+
+static void explain(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
+    explain_choice(out, size, list, taken);
+    char *missing = taken->info.kind != RF_DEVICE_GPU ? rf_missing_driver(list, "") : NULL;
+    size_t used = strlen(out);
+    if (missing != NULL) snprintf(out + used, size - used, "; %s", missing);
+    free(missing);
 }
 
 /* ---- finding ---- */
@@ -172,9 +180,11 @@ static rf_status fail_missing(const rf_found_list *list, const char *selector) {
         rf_str_addf(&present, "%s%s%s%s", i > 0 ? ", " : "", info->selector, reference ? "" : " ",
                     reference ? "" : info->name);
     }
-    rf_fail(RF_E_DEVICE, "device '%s' is not present%s%s%s; present: %s", selector,
+    char *missing = near == NULL ? rf_missing_driver(list, "") : NULL;
+    rf_fail(RF_E_DEVICE, "device '%s' is not present%s%s%s; present: %s%s%s", selector,
             near != NULL ? " (did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?)" : "",
-            rf_str_text(&present));
+            rf_str_text(&present), missing != NULL ? "; " : "", missing != NULL ? missing : "");
+    free(missing);
     rf_str_free(&present);
     return RF_E_DEVICE;
 }
