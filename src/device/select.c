@@ -117,14 +117,14 @@ static void explain_choice(char *out, size_t size, const rf_found_list *list, co
         snprintf(out, size, "no OpenCL device is present, so that the slower reference runs on the host");
     else if (alike == 0)
         snprintf(out, size, "%s is the only %s%s", info->name, kinds[rank].text,
-                 rank > 0 ? ", and no GPU is present" : " present");
+                 rank > 0 ? ", and OpenCL shows no GPU" : " present");
     else if (measured > 0 && rf_device_speed(info) > 0)
         snprintf(out, size, "%.100s (%.60s) is the fastest of %zu %ss measured, at %.0f images/s%s",
                  info->name, info->platform, measured + 1, kinds[rank].text, rf_device_speed(info),
-                 rank > 0 ? ", and no GPU is present" : "");
+                 rank > 0 ? ", and OpenCL shows no GPU" : "");
     else
         snprintf(out, size, "%.60s (%.40s) is the first choice of %zu %ss%s%s%.60s", info->name,
-                 info->platform, alike + 1, kinds[rank].text, rank > 0 ? ", and no GPU is present" : "",
+                 info->platform, alike + 1, kinds[rank].text, rank > 0 ? ", and OpenCL shows no GPU" : "",
                  slow != NULL ? "; slower is " : "", slow != NULL ? slow : "");
 }
 
