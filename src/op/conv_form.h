@@ -14,31 +14,6 @@ typedef struct rf_view {
 rf_view rf_view_of(const rf_conv *v, rf_family family);
 size_t rf_view_floats(const rf_view *view);
 
-/* Of the tile family: forward, or one phase of backward data; kernels/conv_tile.cl explains the arguments. */
-typedef struct rf_gather {
-    rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
-    size_t x_at, w_at, bias_at;
-    int n, grid_h, grid_w, ih, iw, c, length;
-    rf_pair stride, offset, step, taps, next;
-    int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
-    double flops, bytes;
-} rf_gather;
-
-/* What becomes of one. */
-typedef rf_status rf_gather_emit(rf_sequence *sequence, const rf_gather *gather, const rf_config *config,
-                                 const rf_device_info *info);
-/* Fills the program, the kernel and the arguments; returns how many. */
-int rf_gather_desc(rf_launch_desc *desc, const rf_gather *gather);
-
-size_t rf_gather_forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
-size_t rf_gather_backward_work(const rf_problem *problem, const rf_device_info *info,
-                               const rf_config *config);
-rf_status rf_gather_forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                            const rf_tensors *t, const rf_config *config, rf_gather_emit *emit);
-/* A launch for each phase of the stride. */
-rf_status rf_gather_backward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             const rf_tensors *t, const rf_config *config, rf_gather_emit *emit);
-
 /* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy
  * of x if there is one, or straight into the gradients if there is one part.  partials: parts is set by the
  * caller. */

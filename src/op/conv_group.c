@@ -6,10 +6,8 @@ enum { ITEMS = 256, DEPTH = 16, MIN_CHUNKS = 4 };
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v, RF_GROUP);
-    bool one_row = o.h == 1 && o.taps_y * o.taps_x == 1 && !v.pad.y; /* else rows and columns have 16 bits */
     return v.groups == 1 && info->max_work_group >= ITEMS && rf_indexable(problem, info) &&
-           (one_row || (o.h < 30000 && o.w < 30000));
+           RF_MAX(v.h, v.w) < 30000; /* a row and a column have 16 bits each */
 }
 
 static const rf_tunable tunables[] = {{"rows", {8, 4}}, {"columns", {64, 128, 32, 16}}, {NULL}};

@@ -1,7 +1,7 @@
 /* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.
- * kernels/conv_tile.cl runs forward and backward data, kernels/conv_filter.cl the weight gradient,
- * kernels/conv_pack.cl what they need beside. Here: how the work is cut into items, and the tiles' sizes;
- * conv_form.c brings a problem into the kernels' form. */
+ * kernels/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride, backward
+ * data; kernels/conv_filter.cl the weight gradient, kernels/conv_pack.cl what they need beside. Here: how the work is cut
+ * into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
 #include <math.h>
 
 #include "op/conv_form.h"
@@ -37,6 +37,16 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
     gather_config(config, rf_conv_of(problem).c, info);
 }
 
+/* Forward, or one phase of backward data: kernels/conv_tile.cl explains the arguments. */
+typedef struct gather {
+    rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
+    size_t x_at, w_at, bias_at;
+    int n, grid_h, grid_w, ih, iw, c, length;
+    rf_pair stride, offset, step, taps, next;
+    int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
+    double flops, bytes;
+} gather;
+
 /* How the positions (in blocks of `tiles` tiles) and the panels (in groups) are cut into work-items. */
 typedef struct cut {
     int tiles;
@@ -45,7 +55,7 @@ typedef struct cut {
 
 /* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is
  * little, and the weights of a group stay in a core's cache while it walks its block. */
-static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_device_info *info) {
+static cut cut_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
     const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
     double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
            all = ceil((double)g->k / (RF_PANEL * panels));
@@ -67,25 +77,36 @@ static cut cut_gather(const rf_gather *g, int pixels, int panels, const rf_devic
 enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no more */
 
 /* The outputs of `g` as whole panels, `lanes` of each panel in use. */
-static rf_status emit_lanes(rf_sequence *sequence, const rf_gather *g, int pixels, int panels, int lanes,
+static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, int panels, int lanes,
                             const rf_device_info *info) {
     char options[RF_OPTIONS];
-    rf_launch_desc desc;
-    cut c = cut_gather(g, pixels, panels, info);
-    int count = rf_gather_desc(&desc, g);
-    desc.args[count] = (rf_arg)RF_BUF(g->zeros);
-    desc.args[count + 1] = (rf_arg)RF_I32(g->zeros ? pixels : 1);
-    desc.args[count + 2] = (rf_arg)RF_I32(c.tiles);
-    desc.global[0] = c.blocks;
-    desc.global[1] = c.groups;
-    desc.options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels,
-                                     panels, lanes);
+    const cut c = cut_gather(g, pixels, panels, info);
+    const rf_launch_desc desc = {
+        .program = "conv_tile",
+        .kernel = "gather",
+        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels,
+                                     panels, lanes),
+        .args = {RF_BUF(g->x),           RF_BUF(g->w),         RF_BUF(g->bias),
+                 RF_BUF(g->y),           RF_I32(g->x_at),      RF_I32(g->w_at),
+                 RF_I32(g->bias_at),     RF_I32(g->n),         RF_I32(g->grid_h),
+                 RF_I32(g->grid_w),      RF_I32(g->ih),        RF_I32(g->iw),
+                 RF_I32(g->c),           RF_I32(g->length),    RF_PAIR_ARG(g->stride),
+                 RF_PAIR_ARG(g->offset), RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps),
+                 RF_I32(g->first),       RF_PAIR_ARG(g->next), RF_I32(g->all_taps),
+                 RF_I32(g->k),           RF_I32(g->y_image),   RF_I32(g->y_row),
+                 RF_I32(g->y_column),    RF_I32(g->y_first),   RF_I32(g->act),
+                 RF_I32(g->accumulate),  RF_BUF(g->zeros),     RF_I32(g->zeros ? pixels : 1),
+                 RF_I32(c.tiles)},
+        .global = {c.blocks, c.groups},
+        .flops = g->flops,
+        .bytes = g->bytes,
+    };
     return rf_emit(sequence, &desc);
 }
 
 /* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels
  * and fewer vectors a tile. */
-static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf_config *config,
+static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info) {
     int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
@@ -94,7 +115,7 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf
     bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* less than a launch */
     if (rest == 0 || lanes == RF_PANEL || streams || slight)
         return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
-    rf_gather whole = *g, end = *g;
+    gather whole = *g, end = *g;
     double share = (double)rest / g->k;
     whole.k = g->k - rest;
     whole.flops = g->flops * (1 - share);
@@ -109,14 +130,136 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_gather *g, const rf
     return emit_lanes(sequence, &end, pixels * RF_PANEL / lanes, 1, lanes, info);
 }
 
+static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, RF_TILE);
+    return sizeof(float) * (o.copied ? rf_view_floats(&o) : o.pad.y || o.pad.x ? (size_t)o.length : 0);
+}
+
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
-    return rf_gather_forward(sequence, problem, info, t, config, emit_gather);
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, RF_TILE);
+    bool zeros = o.pad.y || o.pad.x;
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_TILE, &v, t->x[0], t->work));
+    if (zeros) RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)o.length));
+    gather g = {
+        .x = o.copied ? t->work : t->x[0],
+        .w = t->param[0],
+        .bias = v.bias ? t->param[1] : NULL,
+        .zeros = zeros ? t->work : NULL,
+        .y = t->y,
+        .n = o.n,
+        .grid_h = o.grid_h,
+        .grid_w = o.grid_w,
+        .ih = o.h,
+        .iw = o.w,
+        .c = o.c,
+        .length = o.length,
+        .stride = o.stride,
+        .offset = {-o.pad.y, -o.pad.x},
+        .step = o.dilation,
+        .taps = {o.taps_y, o.taps_x},
+        .next = {o.taps_x, 1},
+        .all_taps = o.taps_y * o.taps_x,
+        .k = v.k,
+        .y_image = o.grid_h * o.grid_w * v.k,
+        .y_row = o.grid_w * v.k,
+        .y_column = v.k,
+        .act = v.act,
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k + (double)v.k * v.c * v.r * v.s),
+    };
+    return emit_gather(sequence, &g, config, info);
+}
+
+/* Work of backward data, in floats: zeros [k], transposed weights, and dy before a fused activation. */
+typedef struct backward_layout {
+    size_t weights_at, dy_at, floats;
+} backward_layout;
+
+static backward_layout layout_of(const rf_conv *v) {
+    backward_layout w = {.weights_at = rf_round_up((size_t)v->k, 16)};
+    w.dy_at = w.weights_at + rf_round_up((size_t)v->c, RF_PANEL) * v->r * v->s * v->k;
+    w.floats = w.dy_at + rf_masked_floats(v);
+    return w;
+}
+
+static size_t backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    return layout_of(&v).floats * sizeof(float);
+}
+
+/* Along one axis: input i = index + stride*g is read by the taps t = first + u*next, u = 0 .. taps-1, of the
+ * outputs g + offset + u*step. */
+typedef struct phase {
+    int grid, offset, step, taps, first, next;
+} phase;
+
+static phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
+    phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
+    int second = 0;
+    for (int t = 0; t < kernel; t++) {
+        if ((index + pad - t * dilation) % stride) continue;
+        if (p.taps == 0) p.first = t;
+        if (p.taps == 1) second = t;
+        p.taps++;
+    }
+    if (p.taps > 0) p.offset = (index + pad - p.first * dilation) / stride;
+    if (p.taps > 1) p.next = second - p.first;
+    if (p.taps > 1) p.step = -(p.next * dilation / stride);
+    return p;
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    return rf_gather_backward(sequence, problem, info, t, config, emit_gather);
+    rf_conv v = rf_conv_of(problem);
+    backward_layout work = layout_of(&v);
+    if (!problem->need_dx[0]) return RF_OK;
+    RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)v.k));
+    RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, work.weights_at));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
+    for (int index = 0; index < v.stride.y * v.stride.x; index++) {
+        int py = index / v.stride.x, px = index % v.stride.x;
+        phase y = phase_of(py, v.h, v.r, v.stride.y, v.pad.y, v.dilation.y);
+        phase x = phase_of(px, v.w, v.s, v.stride.x, v.pad.x, v.dilation.x);
+        double positions = (double)v.n * y.grid * x.grid, taps = (double)y.taps * x.taps;
+        if (positions == 0 || (taps == 0 && problem->accumulate[0])) continue;
+        gather g = {
+            .x = v.act ? t->work : t->dy,
+            .x_at = v.act ? work.dy_at : 0,
+            .w = t->work,
+            .w_at = work.weights_at,
+            .zeros = t->work,
+            .y = t->dx[0],
+            .n = v.n,
+            .grid_h = y.grid,
+            .grid_w = x.grid,
+            .ih = v.oh,
+            .iw = v.ow,
+            .c = v.k,
+            .length = v.k,
+            .stride = {1, 1},
+            .offset = {y.offset, x.offset},
+            .step = {y.step, x.step},
+            .taps = {taps > 0 ? y.taps : 0, taps > 0 ? x.taps : 1},
+            .next = {y.next * v.s, x.next},
+            .first = y.first * v.s + x.first,
+            .all_taps = v.r * v.s,
+            .k = v.c,
+            .y_image = v.h * v.w * v.c,
+            .y_row = v.stride.y * v.w * v.c,
+            .y_column = v.stride.x * v.c,
+            .y_first = (py * v.w + px) * v.c,
+            .accumulate = problem->accumulate[0],
+            .flops = 2.0 * positions * taps * v.k * v.c,
+            .bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k),
+        };
+        RF_TRY(emit_gather(sequence, &g, config, info));
+    }
+    return RF_OK;
 }
 
 /* ---- filter: the gradients of weights and bias ---- */
@@ -216,10 +359,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .applicable = applicable,                                                                \
                     __VA_ARGS__}
 const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward,
-           .workspace = rf_gather_forward_work, .prepare = forward),
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
+           .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
-           .workspace = rf_gather_backward_work, .prepare = backward_data),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = backward_work,
+           .prepare = backward_data),
 };
