@@ -25,7 +25,8 @@ typedef struct rf_device_info {
     char name[128], vendor[96], platform[96], version[128], driver[96];
     rf_device_kind kind;
     int compute_units;
-    int vector_width; /* floats in a vector: the native ones; of an open device that gains nothing by 16: 8 */
+    int native_vector_width; /* floats in the device's longest vectors */
+    int vector_width;        /* the same; of an open CPU that takes those of 16 by halves: 8 */
     size_t memory_bytes, max_alloc_bytes, local_memory_bytes, max_work_group;
     size_t alignment_bytes; /* of a buffer region */
     bool host_memory;       /* the device computes in the host's memory: mapping costs nothing */

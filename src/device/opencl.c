@@ -126,7 +126,8 @@ static void describe(rf_device_info *info, cl_device_id id) {
     device_text(info->driver, sizeof info->driver, id, CL_DRIVER_VERSION);
     info->kind = kind_of(id, info->name);
     info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
-    info->vector_width = RF_MAX((int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1);
+    info->native_vector_width = info->vector_width =
+        RF_MAX((int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1);
     info->memory_bytes = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc_bytes = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->local_memory_bytes = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);

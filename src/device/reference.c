@@ -16,6 +16,7 @@ static rf_status find(rf_found_list *list, int platform) {
                                .vendor = "Rangefinder",
                                .platform = "plain C on the host",
                                .kind = RF_DEVICE_REFERENCE,
+                               .native_vector_width = 1,
                                .vector_width = 1,
                                .max_work_group = 1,
                                .alignment_bytes = ALIGNMENT,

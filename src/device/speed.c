@@ -98,7 +98,7 @@ void rf_device_choose_vectors(rf_device *device) {
     rf_device_info *info = &device->info;
     if (info->kind != RF_DEVICE_CPU) return;
     if (forced == 4 || forced == 8 || forced == 16)
-        info->vector_width = forced;
+        info->native_vector_width = info->vector_width = forced;
     else if (info->vector_width >= 16) {
         const double width = recorded(info, "vectors");
         info->vector_width = width == 8 || width == 16 ? (int)width : measured_width();

@@ -254,7 +254,7 @@ static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
         rf_step *maker = maker_of(s, taker, forward ? taker->x[0] : taker->dy);
         if (maker == NULL || maker->problem.sums.blocks > 0) continue; /* it makes one set */
         const rf_choice *choice = &maker->choices[0];
-        const int blocks = choice->solver->sums(&maker->problem, maker->direction, info, &choice->config);
+        const int blocks = rf_solver_sums(choice->solver, &maker->problem, info, &choice->config);
         if (blocks == 0) continue;
         const int partial = new_tensor(s, rf_sums_floats(blocks, taker->problem.x[0].c) * sizeof(float));
         if (partial < 0) return RF_E_MEMORY;

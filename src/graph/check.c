@@ -50,8 +50,7 @@ static void choose_config(check *c, const rf_config *config) {
     const rf_device_info *info = rf_device_describe(c->device);
     rf_solver_defaults(&c->config, c->solver, &c->sample->problem, info);
     if (config != NULL) c->config = *config;
-    if (c->solver->workspace != NULL)
-        c->work_bytes = c->solver->workspace(&c->sample->problem, info, &c->config);
+    c->work_bytes = rf_solver_workspace(c->solver, &c->sample->problem, info, &c->config);
 }
 
 static void release(check *c) {
@@ -78,7 +77,7 @@ static rf_status run_solver(check *c) {
         RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float))));
     RF_TRY(rf_sequence_create(&c->sequence, c->device));
     rf_sequence_label(c->sequence, "%s %s", problem->op->name, c->solver->name);
-    RF_TRY(c->solver->prepare(c->sequence, problem, info, &c->tensors, &c->config));
+    RF_TRY(rf_solver_prepare(c->solver, c->sequence, problem, info, &c->tensors, &c->config));
     RF_TRY(rf_sequence_run(c->sequence));
     return rf_device_sync(c->device);
 }

@@ -23,9 +23,7 @@ static rf_status make(rf_sample *sample, int which, size_t count, rf_random *ran
 rf_status rf_check_sums_ask(rf_sample *sample, const rf_solver *solver, const rf_device_info *info,
                             const rf_config *config) {
     rf_problem *problem = &sample->problem;
-    const int blocks = solver->sums != NULL && problem->training
-                           ? solver->sums(problem, solver->direction, info, config)
-                           : 0;
+    const int blocks = problem->training ? rf_solver_sums(solver, problem, info, config) : 0;
     if (blocks == 0) return RF_OK;
     const rf_shape map = map_of(problem, solver->direction);
     rf_random random;

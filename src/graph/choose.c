@@ -31,8 +31,7 @@ static void fill(rf_choice *choice, const rf_solver *solver, const rf_config *co
         choice->config = *config;
     else
         rf_solver_defaults(&choice->config, solver, problem, info);
-    if (solver->workspace != NULL)
-        choice->workspace_bytes = solver->workspace(problem, info, &choice->config);
+    choice->workspace_bytes = rf_solver_workspace(solver, problem, info, &choice->config);
 }
 
 int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,

@@ -183,7 +183,7 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_problem problem = step->problem;
     if (!sums_hold(plan, step, choice)) problem.sums = (rf_sums){0};
-    rf_status status = choice->solver->prepare(sequence, &problem, info, tensors, &choice->config);
+    rf_status status = rf_solver_prepare(choice->solver, sequence, &problem, info, tensors, &choice->config);
     if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
         status = check_new(plan, step, choice);
         if (status != RF_OK) rf_sequence_distrust(sequence, first);
@@ -238,8 +238,8 @@ rf_status rf_plan_compile(rf_plan *plan, int first, int end) {
         const rf_step *step = &plan->steps->steps[i];
         const rf_choice *choice = step->choices;
         rf_tensors tensors = bind(plan, step);
-        if (step->choice_count > 0 &&
-            choice->solver->prepare(scratch, &step->problem, info, &tensors, &choice->config) == RF_OK)
+        if (step->choice_count > 0 && rf_solver_prepare(choice->solver, scratch, &step->problem, info,
+                                                        &tensors, &choice->config) == RF_OK)
             rf_sequence_run(scratch);
         rf_device_sync(plan->desc.device);
         rf_sequence_truncate(scratch, 0);

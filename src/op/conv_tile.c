@@ -361,7 +361,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
            .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+    SOLVER(RF_BACKWARD_PARAMS, .native_vectors = true, .tunables = filter_tunables, .choose = choose_filter,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = backward_work,
            .prepare = backward_data),

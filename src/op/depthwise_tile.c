@@ -115,6 +115,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     __VA_ARGS__}
 const rf_solver rf_depthwise_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .sums = sums, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_PARAMS, .native_vectors = true, .workspace = backward_params_work,
+           .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .workspace = rf_masked_work, .sums = sums, .prepare = backward_data),
 };

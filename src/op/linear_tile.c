@@ -111,6 +111,7 @@ const rf_solver rf_linear_tile[RF_DIRECTIONS] = {
      .devices = RF_DEVICE_CPU,
      .rank = 20,
      .applicable = applicable_few,
+     .native_vectors = true,
      .workspace = rf_masked_work,
      .prepare = backward_params},
     {.name = "linear_tile",

@@ -180,6 +180,8 @@ typedef struct rf_solver {
     bool (*wins)(const rf_problem *problem,
                  const rf_device_info *info); /* likely fast here; else it comes after
                                                                             those that are.  NULL: always */
+    bool native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
+                            where the outputs (backward data: inputs), along which they lie, fill both alike */
     const rf_tunable *tunables;               /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
@@ -194,6 +196,13 @@ typedef struct rf_solver {
 /* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
                         const rf_device_info *info);
+/* What its functions say; 0 where it has none. */
+size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
+                           const rf_config *config);
+int rf_solver_sums(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
+                   const rf_config *config);
+rf_status rf_solver_prepare(const rf_solver *solver, rf_sequence *sequence, const rf_problem *problem,
+                            const rf_device_info *info, const rf_tensors *tensors, const rf_config *config);
 
 /* ---- the op ---- */
 typedef struct rf_case { /* a sample for op_conformance and validate */

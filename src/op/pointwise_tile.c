@@ -218,6 +218,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .devices = RF_DEVICE_CPU,                                                                \
                     .rank = 20,                                                                              \
                     .applicable = applicable,                                                                \
+                    .native_vectors = true,                                                                  \
                     __VA_ARGS__}
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = sums,

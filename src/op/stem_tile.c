@@ -238,6 +238,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
          .devices = RF_DEVICE_CPU,                                                                           \
          .rank = 20,                                                                                         \
          .applicable = applicable_forward,                                                                   \
+         .native_vectors = true,                                                                             \
          .tunables = tunables_,                                                                              \
          .choose = choose_forward,                                                                           \
          .prepare = forward},                                                                                \
@@ -246,6 +247,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
              .devices = RF_DEVICE_CPU,                                                                       \
              .rank = 20,                                                                                     \
              .applicable = applicable_params,                                                                \
+             .native_vectors = true,                                                                         \
              .workspace = backward_params_work,                                                              \
              .prepare = backward_params},                                                                    \
     }

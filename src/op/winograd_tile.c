@@ -374,6 +374,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
                     .rank = 20,                                                                              \
                     .applicable = applicable,                                                                \
                     .wins = direction_ == RF_BACKWARD_DATA ? wins_turned : wins_straight,                    \
+                    .native_vectors = direction_ != RF_FORWARD,                                              \
                     __VA_ARGS__}
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
