@@ -85,14 +85,35 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
     for (int r = 1; r <= (rows); ++r)                                                                        \
         for (int q = 0; q < (advance); q += (c)) READ((last) + r * (pitch) + q)
 
-/* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A
- * x B taps each, for whole vectors of channels.  At each pixel those lines are asked for that the same pixel of the next
- * row will add. */
+/* A pixel at t of the taps b0 .. b1-1 of each row; asks for the lines that the same pixel of the next row will add. */
+#define ONE_PIXEL(A, B, b0, b1, is_first)                                                                    \
+    {                                                                                                        \
+        NEXT_ROWS(SOON_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                           \
+        SOON_WRITTEN(t + l.out_pitch);                                                                       \
+        if (SUMS == GRADIENT_SUMS) SOON_READ(l.sums.x + (t - l.out) + l.out_pitch);                          \
+        floatv row[A];                                                                                       \
+        EACH(a, A) {                                                                                         \
+            row[a] = a ? (floatv)0.0f : bias;                                                                \
+            EACH(b, B)                                                                                       \
+            if (b >= (b0) && b < (b1)) row[a] += LOAD(f + a * step_y + b * step_x) * weight[a][b];           \
+        }                                                                                                    \
+        EACH(a, A - 1) row[0] += row[a + 1];                                                                 \
+        floatv sum = activate(row[0], l.act);                                                                \
+        if (l.accumulate) sum += LOAD(t);                                                                    \
+        STORE(sum, t);                                                                                       \
+        if (SUMS) tally_add(&sums, l.sums, SUMS, sum, (int)(t - l.out), is_first, VEC);                      \
+        f += advance;                                                                                        \
+        t += gap;                                                                                            \
+    }
+
+/* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A x B taps
+ * each, for whole vectors of channels.  With B == 3, a pixel before them that lacks the first tap (`left` is 1), and one
+ * behind that lacks the last, come along: small maps are half edges. */
 #define RUN(A, B)                                                                                            \
     INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
-                           int count, int advance, int gap, int before) {                                    \
+                           int left, int count, int right, int advance, int gap, int before) {               \
         int step_y = y.step * l.pitch, step_x = x.step * l.c;                                                \
-        from += y.at * l.pitch + x.at * l.c;                                                                 \
+        from += y.at * l.pitch + x.at * l.c - left * advance;                                                \
         for (int i = 0; i + VEC <= l.c; i += VEC) {                                                          \
             const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c + i, *f = from + i;             \
             __global float *t = to + i;                                                                      \
@@ -101,22 +122,10 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
             tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
-            for (int j = 0; j < count; ++j, f += advance, t += gap) {                                        \
-                NEXT_ROWS(SOON_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                   \
-                SOON_WRITTEN(t + l.out_pitch);                                                               \
-                if (SUMS == GRADIENT_SUMS) SOON_READ(l.sums.x + (t - l.out) + l.out_pitch);                  \
-                floatv row[A];                                                                               \
-                EACH(a, A) {                                                                                 \
-                    row[a] = a ? (floatv)0.0f : bias;                                                        \
-                    EACH(b, B) row[a] += LOAD(f + a * step_y + b * step_x) * weight[a][b];                   \
-                }                                                                                            \
-                EACH(a, A - 1) row[0] += row[a + 1];                                                         \
-                floatv sum = activate(row[0], l.act);                                                        \
-                if (l.accumulate) sum += LOAD(t);                                                            \
-                STORE(sum, t);                                                                               \
-                if (SUMS) tally_add(&sums, l.sums, SUMS, sum, (int)(t - l.out), j == 0, VEC);                \
-            }                                                                                                \
-            if (SUMS) tally_end(sums, l.sums, SUMS, count, before, i, VEC);                                  \
+            if (B == 3 && left) ONE_PIXEL(A, B, 1, B, true)                                                  \
+            for (int j = 0; j < count; ++j) ONE_PIXEL(A, B, 0, B, j + left == 0)                             \
+            if (B == 3 && right) ONE_PIXEL(A, B, 0, B - 1, false)                                            \
+            if (SUMS) tally_end(sums, l.sums, SUMS, left + count + right, before, i, VEC);                   \
         }                                                                                                    \
     }
 RUN(3, 3)
@@ -129,24 +138,42 @@ RUN(2, 1)
 RUN(1, 2)
 RUN(1, 1)
 
+/* Whether the pixel with the reach `edge` lacks but the first (the last) of the three taps that one with `x` has, whose
+ * window begins `away` pixels from its own. */
+INLINE int lacks_first(reach edge, reach x, int away) {
+    return x.count == 3 && edge.count == 2 && edge.tap == x.tap + x.tap_step &&
+           edge.at == x.at + away + x.step;
+}
+INLINE int lacks_last(reach edge, reach x, int away) {
+    return x.count == 3 && edge.count == 2 && edge.tap == x.tap && edge.at == x.at + away;
+}
+
 /* One row of `width` pixels: run by run, of pixels `period` apart; the sums have `before`. */
 INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns,
                    int width, int period, int before) {
     int whole = l.c / VEC * VEC;
     for (int phase = 0; phase < period; ++phase)
         for (int j = phase; j < width;) {
-            reach x = columns[j];
-            int count = 1, advance = j + period < width ? columns[j + period].at - x.at : 0;
-            while (j + count * period < width && columns[j + count * period].count == x.count &&
-                   columns[j + count * period].tap == x.tap &&
-                   columns[j + count * period].at == x.at + count * advance)
+            int left = 0;
+            if (j + 2 * period < width)
+                left = lacks_first(columns[j], columns[j + period],
+                                   columns[j + period].at - columns[j + 2 * period].at);
+            const int first = j + left * period;
+            reach x = columns[first];
+            int count = 1, advance = first + period < width ? columns[first + period].at - x.at : 0;
+            while (first + count * period < width && columns[first + count * period].count == x.count &&
+                   columns[first + count * period].tap == x.tap &&
+                   columns[first + count * period].at == x.at + count * advance)
                 ++count;
+            const int next = first + count * period,
+                      right = next < width && lacks_last(columns[next], x, count * advance),
+                      all = left + count + right;
             __global float *t = to + j * l.c;
             int begin = whole;
             switch (SHAPE(y.count, x.count)) {
 #define CASE(A, B)                                                                                           \
     case SHAPE(A, B):                                                                                        \
-        run_##A##B(from, t, l, y, x, count, advance *l.c, period *l.c, before);                              \
+        run_##A##B(from, t, l, y, x, left, count, right, advance *l.c, period *l.c, before);                 \
         break;
                 CASE(3, 3)
                 CASE(3, 2)
@@ -161,10 +188,10 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
                 begin = 0;
             }
             if (begin < l.c)
-                for (int e = 0; e < count; ++e)
+                for (int e = 0; e < all; ++e)
                     pixel(from, t + e * period * l.c, l, y, columns[j + e * period], begin, before + e);
-            j += count * period;
-            before += count;
+            j += all * period;
+            before += all;
         }
 }
 
