@@ -21,8 +21,6 @@
 
 #define AHEAD 256 /* floats */
 
-enum { MEAN, INVSTD, SUM_G, SUM_G_XHAT, SCALE, SHIFT, NUMBERS }; /* of a channel: the rows of saved */
-
 #pragma OPENCL FP_CONTRACT OFF
 
 INLINE int block_begin(int rows, int block, int blocks) {
@@ -222,10 +220,10 @@ KERNEL void gradient_sums(const __global float *dy, int rows, int C, SUMS_PARAMS
 INLINE void save(__global float *saved, floatv mean, floatv variance, const __global float *weight,
                  const __global float *bias, float eps, int C, int c, int left) {
     const floatv invstd = 1.0f / sqrt(variance + eps);
-    put(mean, saved + c, left);
-    put(invstd, saved + C + c, left);
-    put(invstd * fetch(weight + c, left), saved + 4 * C + c, left);
-    put(fetch(bias + c, left), saved + 5 * C + c, left);
+    put(mean, saved + MEAN * C + c, left);
+    put(invstd, saved + INVSTD * C + c, left);
+    put(invstd * fetch(weight + c, left), saved + SCALE * C + c, left);
+    put(fetch(bias + c, left), saved + SHIFT * C + c, left);
 }
 
 INLINE void merge_at(part all, __global float *saved, const __global float *weight,
@@ -277,9 +275,9 @@ KERNEL void apply(const __global float *x, const __global float *residual, __glo
 
 INLINE void fold_at(part all, __global float *saved, __global float *dweight, __global float *dbias, int C,
                     int c, int left) {
-    const floatv sum = all.first, product = all.second * fetch(saved + C + c, left);
-    put(sum, saved + 2 * C + c, left);
-    put(product, saved + 3 * C + c, left);
+    const floatv sum = all.first, product = all.second * fetch(saved + INVSTD * C + c, left);
+    put(sum, saved + SUM_G * C + c, left);
+    put(product, saved + SUM_G_XHAT * C + c, left);
     put(product, dweight + c, left);
     put(sum, dbias + c, left);
 }

@@ -84,13 +84,13 @@ INLINE float group_sum(float value, __local float *scratch) {
 #define FIRST        (int)get_local_id(0)
 #define STEP         ITEMS
 #define TOTAL(value) group_sum(value, scratch)
-#define SCRATCH      __local float scratch[ITEMS];
+#define SCRATCH      __local float scratch[ITEMS]
 #define ROWS_DONE    barrier(CLK_GLOBAL_MEM_FENCE)
 #else
 #define FIRST        0
 #define STEP         1
 #define TOTAL(value) (value)
-#define SCRATCH      __local float *scratch = 0;
+#define SCRATCH      __local float *scratch = 0
 #define ROWS_DONE
 #endif
 
@@ -117,7 +117,7 @@ INLINE void reduce_rows(const __global float *rows, const __global float *class_
 
 KERNEL void reduce(const __global float *rows, const __global float *class_weights, __global float *y,
                    __global float *totals, int N, int C) {
-    SCRATCH
+    SCRATCH;
     reduce_rows(rows, class_weights, y, totals, N, C, scratch);
 }
 
@@ -129,7 +129,8 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
 KERNEL void cross_rows(const __global float *x, const __global int *labels,
                        const __global float *class_weights, __global float *rows, __global float *saved,
                        __global float *y, int N, int C, float smoothing) {
-    SCRATCH FOR_TASKS(r, N) {
+    SCRATCH;
+    FOR_TASKS(r, N) {
         const __global float *row = x + r * C;
         const int label = labels[r];
         const float top = row_top(row, C), log_total = log(row_total(row, C, top));
@@ -151,7 +152,8 @@ KERNEL void cross_rows(const __global float *x, const __global int *labels,
 
 KERNEL void square_rows(const __global float *x, const __global int *labels, __global float *rows,
                         __global float *y, int N, int C) {
-    SCRATCH FOR_TASKS(r, N) {
+    SCRATCH;
+    FOR_TASKS(r, N) {
         const int label = labels[r];
         float total = 0.0f;
         for (int c = 0; c < C; ++c) {

@@ -59,7 +59,7 @@ rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, cons
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, family);
     bool whole = p->parts == 1;
-    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, family, &v, t->x[0], t->work));
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
     *desc = (rf_launch_desc){
         .program = family == RF_TILE ? "conv_filter" : "conv_group",
         .kernel = "filter",

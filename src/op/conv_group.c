@@ -15,13 +15,12 @@ enum { ROWS, COLUMNS };
 
 /* The product that a launch computes, and the tile that its work-groups take. */
 typedef struct product {
-    size_t rows, columns, chunks; /* chunks of the depth */
     int item_rows, item_columns, column_items;
-    size_t row_groups, column_groups;
+    size_t row_groups, column_groups, chunks; /* chunks of the depth */
 } product;
 
 static product product_of(size_t rows, size_t columns, size_t chunks, const rf_config *config) {
-    product p = {.rows = rows, .columns = columns, .chunks = chunks};
+    product p = {.chunks = chunks};
     const int wide = config->value[COLUMNS];
     p.column_items = RF_MIN(wide / 4, 16);
     p.item_columns = wide / p.column_items;
@@ -98,44 +97,46 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 typedef struct gather {
     rf_buffer *x, *w, *bias, *y, *work;
     size_t partial_at; /* where the parts lie in work */
-    int n, grid_h, grid_w, ih, iw, c, length, k, phases, parts;
-    rf_pair stride, pad, dilation, taps;
+    rf_view view;      /* of x */
+    int k, phases, parts;
     bool transposed, accumulate;
     rf_act act;
-    double bytes;
 } gather;
 
 static rf_status emit_gather(rf_sequence *sequence, const rf_problem *problem, const gather *g,
                              const product *p, const rf_device_info *info) {
     char options[RF_OPTIONS];
-    const size_t positions = (size_t)g->n * g->grid_h * g->grid_w;
-    rf_launch_desc desc = {.program = "conv_group",
-                           .kernel = "gather",
-                           .args = {RF_BUF(g->x),
-                                    RF_BUF(g->w),
-                                    RF_BUF(g->bias),
-                                    RF_BUF(g->y),
-                                    RF_I32(g->n),
-                                    RF_I32(g->grid_h),
-                                    RF_I32(g->grid_w),
-                                    RF_I32(g->ih),
-                                    RF_I32(g->iw),
-                                    RF_I32(g->c),
-                                    RF_I32(g->length),
-                                    RF_PAIR_ARG(g->stride),
-                                    RF_PAIR_ARG(g->pad),
-                                    RF_PAIR_ARG(g->dilation),
-                                    RF_PAIR_ARG(g->taps),
-                                    RF_I32(g->k),
-                                    RF_I32(g->act),
-                                    RF_I32(g->accumulate),
-                                    RF_BUF(g->parts > 1 ? g->work : NULL),
-                                    RF_I32(g->partial_at),
-                                    RF_I32(g->parts)},
-                           .flops = rf_conv_flops(problem),
-                           .bytes = g->bytes};
-    desc.options = options_of(options, p, g->c % 4 == 0 && g->length % 4 == 0, g->k % 4 == 0,
-                              g->transposed ? " -DTRANSPOSED" : "", info);
+    rf_conv v = rf_conv_of(problem);
+    const rf_view *o = &g->view;
+    const size_t positions = (size_t)o->n * o->grid_h * o->grid_w;
+    rf_launch_desc desc = {
+        .program = "conv_group",
+        .kernel = "gather",
+        .options = options_of(options, p, o->c % 4 == 0 && o->length % 4 == 0, g->k % 4 == 0,
+                              g->transposed ? " -DTRANSPOSED" : "", info),
+        .args = {RF_BUF(g->x),
+                 RF_BUF(g->w),
+                 RF_BUF(g->bias),
+                 RF_BUF(g->y),
+                 RF_I32(o->n),
+                 RF_I32(o->grid_h),
+                 RF_I32(o->grid_w),
+                 RF_I32(o->h),
+                 RF_I32(o->w),
+                 RF_I32(o->c),
+                 RF_I32(o->length),
+                 RF_PAIR_ARG(o->stride),
+                 RF_PAIR_ARG(o->pad),
+                 RF_PAIR_ARG(o->dilation),
+                 RF_I32(rf_pair_pack(o->taps_y, o->taps_x)),
+                 RF_I32(g->k),
+                 RF_I32(g->act),
+                 RF_I32(g->accumulate),
+                 RF_BUF(g->parts > 1 ? g->work : NULL),
+                 RF_I32(g->partial_at),
+                 RF_I32(g->parts)},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rf_view_floats(o) + (double)positions * g->k + (double)v.k * v.c * v.r * v.s)};
     set_groups(&desc, p, g->phases * g->parts);
     RF_TRY(rf_emit(sequence, &desc));
     if (g->parts == 1) return RF_OK;
@@ -159,30 +160,17 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    rf_view o = rf_view_of(&v, RF_GROUP);
     const product p = forward_product(problem, config);
     const gather g = {.x = t->x[0],
                       .w = t->param[0],
                       .bias = v.bias ? t->param[1] : NULL,
                       .y = t->y,
                       .work = t->work,
-                      .n = o.n,
-                      .grid_h = o.grid_h,
-                      .grid_w = o.grid_w,
-                      .ih = o.h,
-                      .iw = o.w,
-                      .c = o.c,
-                      .length = o.length,
+                      .view = rf_view_of(&v, RF_GROUP),
                       .k = v.k,
                       .phases = 1,
                       .parts = parts_of(&p, 1, info),
-                      .stride = o.stride,
-                      .pad = o.pad,
-                      .dilation = o.dilation,
-                      .taps = {o.taps_y, o.taps_x},
-                      .act = v.act,
-                      .bytes = 4.0 * (rf_view_floats(&o) + (double)rf_shape_count(problem->y) +
-                                      (double)v.k * v.c * v.r * v.s)};
+                      .act = v.act};
     return emit_gather(sequence, problem, &g, &p, info);
 }
 
@@ -206,24 +194,23 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                       .y = t->dx[0],
                       .work = t->work,
                       .partial_at = rf_round_up(rf_masked_floats(&v), 4),
-                      .n = v.n,
-                      .grid_h = v.h,
-                      .grid_w = v.w,
-                      .ih = v.oh,
-                      .iw = v.ow,
-                      .c = v.k,
-                      .length = v.k,
+                      .view = {.n = v.n,
+                               .h = v.oh,
+                               .w = v.ow,
+                               .c = v.k,
+                               .length = v.k,
+                               .taps_y = v.r,
+                               .taps_x = v.s,
+                               .grid_h = v.h,
+                               .grid_w = v.w,
+                               .stride = v.stride,
+                               .pad = v.pad,
+                               .dilation = v.dilation},
                       .k = v.c,
                       .phases = phases,
                       .parts = parts_of(&p, phases, info),
-                      .stride = v.stride,
-                      .pad = v.pad,
-                      .dilation = v.dilation,
-                      .taps = {v.r, v.s},
                       .transposed = true,
-                      .accumulate = problem->accumulate[0],
-                      .bytes = 4.0 * ((double)rf_shape_count(problem->x[0]) +
-                                      (double)rf_shape_count(problem->y) + (double)v.k * v.c * v.r * v.s)};
+                      .accumulate = problem->accumulate[0]};
     return emit_gather(sequence, problem, &g, &p, info);
 }
 

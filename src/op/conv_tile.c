@@ -142,8 +142,8 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_TILE);
     bool zeros = o.pad.y || o.pad.x;
-    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, RF_TILE, &v, t->x[0], t->work));
-    if (zeros) RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)o.length));
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
+    if (zeros) RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)o.length));
     gather g = {
         .x = o.copied ? t->work : t->x[0],
         .w = t->param[0],
@@ -218,8 +218,8 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_conv v = rf_conv_of(problem);
     backward_layout work = layout_of(&v);
     if (!problem->need_dx[0]) return RF_OK;
-    RF_TRY(rf_emit_clear(sequence, info, RF_TILE, t->work, (size_t)v.k));
-    RF_TRY(rf_emit_transpose(sequence, info, RF_TILE, &v, t->param[0], t->work, work.weights_at));
+    RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)v.k));
+    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, work.weights_at));
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
         int py = index / v.stride.x, px = index % v.stride.x;
