@@ -5,12 +5,13 @@
 
 #include <limits.h>
 
-extern const rf_op rf_op_conv;
+extern const rf_op rf_op_linear, rf_op_conv_pool;
 
 rf_conv rf_conv_of(const rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;
     rf_shape x = problem->x[0], y = problem->y;
-    if (problem->op != &rf_op_conv)
+    const int pooled = problem->op == &rf_op_conv_pool ? 2 : 1;
+    if (problem->op == &rf_op_linear)
         return (rf_conv){.n = x.n,
                          .c = x.c * x.h * x.w,
                          .h = 1,
@@ -30,8 +31,8 @@ rf_conv rf_conv_of(const rf_problem *problem) {
                      .h = x.h,
                      .w = x.w,
                      .k = y.c,
-                     .oh = y.h,
-                     .ow = y.w,
+                     .oh = y.h * pooled,
+                     .ow = y.w * pooled,
                      .r = a->kernel.y,
                      .s = a->kernel.x,
                      .stride = a->stride,

@@ -15,9 +15,9 @@ typedef struct rf_conv {
     rf_act act;
 } rf_conv;
 
-rf_conv rf_conv_of(const rf_problem *problem); /* of a conv or a linear problem */
-/* Of a conv_pool problem: the convolution, of whose outputs an odd last row or column is left out. */
-rf_conv rf_conv_of_pooled(const rf_problem *problem);
+/* Of a conv or a linear problem, or the convolution of a conv_pool, of whose outputs an odd last row or column is left
+ * out. */
+rf_conv rf_conv_of(const rf_problem *problem);
 
 /* The directions in plain C (conv_reference.c). */
 void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);

@@ -21,16 +21,6 @@ static rf_status conv_problem(rf_problem *conv, const rf_problem *problem) {
     return rf_op_conv.infer(conv);
 }
 
-rf_conv rf_conv_of_pooled(const rf_problem *problem) {
-    rf_problem conv;
-    if (conv_problem(&conv, problem) != RF_OK) return (rf_conv){0};
-    rf_conv v = rf_conv_of(&conv);
-    v.act = problem->act;
-    v.oh = problem->y.h * 2;
-    v.ow = problem->y.w * 2;
-    return v;
-}
-
 static const rf_attr_spec attrs[] = {
     RF_ATTR_REQUIRED(out, INT, 1, 1 << 20),
     RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
@@ -141,7 +131,7 @@ static void add_place(double *sums, const rf_conv *v, const float *x, int n, int
 
 /* Only the places of the maxima count: nothing is multiplied by the zeros between. */
 static void backward_params(const rf_problem *problem, const rf_arrays *a) {
-    rf_conv v = rf_conv_of_pooled(problem);
+    rf_conv v = rf_conv_of(problem);
     rf_shape y = problem->y;
     const uint8_t *places = (const uint8_t *)a->saved;
     size_t weights = rf_round_up((size_t)v.k, RF_PANEL) * v.r * v.s * v.c;
