@@ -2,10 +2,8 @@
  * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so what is read,
  * written and set up counts as much as they do.
  *
- * A task is a band: `rows` rows of outputs of one image.  The rows of x that it reads are copied, with the
- * zeros of the padding, into private memory (`band`, in the first level of the cache), so that nothing inside
- * asks for borders.  x is (n,h,width,C), y and dy are (n,oh,ow,K), w is [panel of 16 outputs][tap][16], a tap
- * being (r, s, c).
+ * A task is a band (band.clh), in the first level of the cache: `rows` rows of outputs of one image.  y and dy
+ * are (n,oh,ow,K), w is [panel of 16 outputs][tap][16], a tap being (r, s, c).
  *
  * forward   PIXELS neighbouring outputs by SUMS vectors of VEC output channels in registers, all taps
  * unrolled; the last tile of a row begins early enough to be whole, and computes some results a second time.
@@ -14,13 +12,16 @@
  * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
  * takes a part of the bands and writes sums of its own; conv_pack.cl adds the parts in order.
  *
- * With SPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
+ * With -DPOOL y and dy are of the 2x2 max pooled map, of whose windows one place has a gradient (pooled.clh).  With
+ * -DSPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
  * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
  * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
  *
  * Options: C channels of x, K of y, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
  * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
+#include "band.clh"
 #include "common.clh"
+#include "pooled.clh"
 
 #define TAPS (R * S * C)
 #define WIDE (16 / VEC) /* vectors in a panel */
@@ -45,43 +46,6 @@
 #define HALF(count)  (count)
 #define TWICE(count) (count)
 #endif
-
-/* Where the rows of x lie in a band. */
-typedef struct {
-    int pitch, begin, end; /* floats from row to row; the first from x, and the first behind it */
-} layout;
-
-/* `places` outputs a row. */
-INLINE layout layout_of(int places, int width, int pad_x) {
-    layout at;
-    int columns = (places - 1) * SX + (S - 1) * DX + 1;
-    at.pitch = columns * C;
-    at.begin = min(pad_x, columns) * C;
-    at.end = min(pad_x + width, columns) * C;
-    return at;
-}
-
-/* The rows first .. first+rows-1 of an image; the columns of the padding hold zeros already. */
-INLINE void fill(float *band, const __global float *image, layout at, int first, int rows, int h, int width) {
-    for (int i = 0; i < rows; ++i) {
-        float *to = band + i * at.pitch;
-        const __global float *from = image + (first + i) * width * C - at.begin;
-        int inside = first + i >= 0 && first + i < h, u = at.begin;
-        for (; u + VEC <= at.end; u += VEC) STORE(inside ? LOAD(from + u) : (floatv)0.0f, to + u);
-        for (; u < at.end; ++u) to[u] = inside ? from[u] : 0.0f;
-    }
-}
-
-INLINE void clear(float *band, int count) {
-    for (int i = 0; i < count; ++i) band[i] = 0.0f;
-}
-
-/* Bytes of a vector, at any address. */
-typedef struct __attribute__((packed)) {
-    PASTE(uchar, VEC) v;
-} bytesv;
-#define PUT_BYTES(from, p) (((__global bytesv *)(p))->v = PASTE(convert_uchar, VEC)(from))
-#define FETCH_BYTES(p)     PASTE(convert_int, VEC)(((const __global bytesv *)(p))->v)
 
 #ifdef PIXELS
 /* The taps of a row are unrolled where registers are left for numbers that pixels share. */
@@ -112,28 +76,6 @@ INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below,
     }
 }
 
-#ifdef POOL
-INLINE void put_window(const floatv sum[PIXELS][SUMS], int first, int v, __global float *y,
-                       __global uchar *index, int left) {
-    floatv best = sum[first][v], place = 0.0f; /* no int: see rf_family_is_processor */
-    EACH(q, 3) {
-        const floatv value = sum[first + q + 1][v];
-        const intv wins = (value > best) | (value != value);
-        best = wins ? value : best;
-        place = wins ? (floatv)(q + 1) : place;
-    }
-    put(activate(best, ACT), y, left);
-    if (!index) return;
-    if (left >= VEC)
-        PUT_BYTES(place, index);
-    else {
-        int part[VEC];
-        PASTE(vstore, VEC)(PASTE(convert_int, VEC)(place), 0, part);
-        for (int i = 0; i < left; ++i) index[i] = (uchar)part[i];
-    }
-}
-#endif
-
 /* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
  * `below` from one row of outputs to the next. */
 INLINE void tile(__global float *to, __global uchar *index, const float *from,
@@ -150,7 +92,11 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
 #endif
 #ifdef POOL
 #define PUT(q, left)                                                                                         \
-    put_window(sum, (q)*4, v, to + (q)*K + v * VEC, index ? index + (q)*K + v * VEC : 0, left)
+    do {                                                                                                     \
+        floatv window[4];                                                                                    \
+        EACH(p, 4) window[p] = sum[(q)*4 + p][v];                                                            \
+        put_window(window, ACT, to + (q)*K + v * VEC, index ? index + (q)*K + v * VEC : 0, left);            \
+    } while (0)
 #else
 #define PUT(q, left) put(activate(sum[q][v], ACT), to + (q)*K + v * VEC, left)
 #endif
@@ -198,22 +144,6 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
     }
 }
 #else
-
-#ifdef POOL
-/* The places of VEC windows' maxima, of which `left` exist; as `fetch` does it. */
-INLINE int4 places4(const __global uchar *p, int left) {
-    return (int4)(left > 0 ? p[0] : 0, left > 1 ? p[1] : 0, left > 2 ? p[2] : 0, left > 3 ? p[3] : 0);
-}
-INLINE int8 places8(const __global uchar *p, int left) {
-    return (int8)(places4(p, left), left > 4 ? places4(p + 4, left - 4) : (int4)0);
-}
-INLINE int16 places16(const __global uchar *p, int left) {
-    return (int16)(places8(p, left), left > 8 ? places8(p + 8, left - 8) : (int8)0);
-}
-INLINE intv places_of(const __global uchar *index, int left) {
-    return left >= VEC ? FETCH_BYTES(index) : PASTE(places, VEC)(index, left);
-}
-#endif
 
 #ifdef SPARSE
 /* Floats of x that a row of the kernel reads, in vectors. */

@@ -11,7 +11,7 @@
  * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A work-item takes
  * blocks of `block` tiles: it brings their inputs to the points, in a scratch of its own that fits a core's cache,
  * multiplies panel by panel, and transforms back; only x, y and the weights cross memory.  With -DSUMS, gather sums
- * what it writes for batch norm (sums.clh).
+ * what it writes for batch norm (sums.clh); with -DPOOL it writes it 2x2 max pooled.
  *
  *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
  *     weights u    [panel][36][c][16], a GAP behind each point
@@ -20,6 +20,7 @@
  *
  * The GAP keeps 36 pieces from falling on the same lines of the cache. */
 #include "common.clh"
+#include "pooled.clh"
 #include "sums.clh"
 
 #define WIDE    (16 / VEC)      /* vectors in a panel */
@@ -244,23 +245,43 @@ INLINE void multiply_points(__global float *sums, int m_step, const __global flo
         }
 }
 
-/* One tile's VEC outputs from o on, of which `left` exist: from the points `step` apart to y.  Returns how many pixels
- * it has; s has `before` of them. */
-INLINE int output_tile(const __global float *sums, int step, __global float *y, const __global float *bias,
-                       place at, int oh, int ow, int k, int o, int left, int act, int accumulate,
-                       __global float *copy, row_sums s, int before) {
-    floatv half_way[OUT][6], out[OUT][OUT], shift = 0.0f;
-    if (bias) shift = fetch(bias + o, left);
+/* VEC outputs of a tile: from the points `step` apart, without the bias. */
+INLINE void outputs_of(floatv out[OUT][OUT], const __global float *sums, int step) {
+    floatv half_way[OUT][6];
     EACH(j, 6) {
         floatv column[6], powers[OUT];
         EACH(i, 6) column[i] = LOAD(sums + (i * 6 + j) * step);
         gather_powers(powers, column, OUT);
         EACH(i, OUT) half_way[i][j] = powers[i];
     }
-    EACH(i, OUT) {
-        gather_powers(out[i], half_way[i], OUT);
-        EACH(j, OUT) out[i][j] = activate(out[i][j] + shift, act);
+    EACH(i, OUT) gather_powers(out[i], half_way[i], OUT);
+}
+
+#ifdef POOL
+/* One tile's VEC outputs from o on, of which `left` exist, to y and index, which are of the pooled map. */
+INLINE void pool_tile(const __global float *sums, int step, __global float *y, __global uchar *index,
+                      floatv shift, place at, int oh, int ow, int k, int o, int left, int act) {
+    floatv out[OUT][OUT];
+    outputs_of(out, sums, step);
+    EACH(i, OUT / 2) EACH(j, OUT / 2) {
+        const int line = at.y * (OUT / 2) + i, column = at.x * (OUT / 2) + j;
+        if (line >= oh / 2 || column >= ow / 2) continue;
+        floatv window[4];
+        EACH(q, 4) window[q] = out[i * 2 + q / 2][j * 2 + q % 2] + shift;
+        const int to = ((at.n * (oh / 2) + line) * (ow / 2) + column) * k + o;
+        put_window(window, act, y + to, index ? index + to : 0, left);
     }
+}
+#endif
+
+/* One tile's VEC outputs from o on, of which `left` exist, to y.  Returns how many pixels it has; s has `before` of
+ * them. */
+INLINE int output_tile(const __global float *sums, int step, __global float *y, floatv shift, place at,
+                       int oh, int ow, int k, int o, int left, int act, int accumulate, __global float *copy,
+                       row_sums s, int before) {
+    floatv out[OUT][OUT];
+    outputs_of(out, sums, step);
+    EACH(i, OUT) EACH(j, OUT) out[i][j] = activate(out[i][j] + shift, act);
     const int rows = min(OUT, oh - at.y * OUT), columns = min(OUT, ow - at.x * OUT);
     const int from = ((at.n * oh + at.y * OUT) * ow + at.x * OUT) * k + o;
     const int whole = rows == OUT && columns == OUT && left >= VEC;
@@ -288,12 +309,12 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
     return rows * columns;
 }
 
-/* `seen` and `seen_act` belong to x, `act` to y.  The weights at the points lie first in the workspace; if w is
+/* `seen` and `seen_act` belong to x, `act` to y, and index too, if y is pooled and it is wanted.  The weights at the points lie first in the workspace; if w is
  * given, a work-item makes those of a span behind its scratch's window instead. */
 KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
-                   __global float *work, const __global float *bias, __global float *y, int at, int scratch,
-                   int n, int h, int w_in, int c, int oh, int ow, int k, int pad, int block, int span,
-                   int turn, int seen_act, int act, int accumulate, SUMS_PARAMS) {
+                   __global float *work, const __global float *bias, __global float *y, __global uchar *index,
+                   int at, int scratch, int n, int h, int w_in, int c, int oh, int ow, int k, int pad,
+                   int block, int span, int turn, int seen_act, int act, int accumulate, SUMS_PARAMS) {
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     int pixels = 0; /* whose sums s has */
     maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
@@ -327,9 +348,16 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
                 int o = (group + g) * 16 * PANELS, before = pixels, more = 0;
                 for (int t = 0; t < count; ++t, before += more) {
                     place to = place_of(first + t, tall, wide);
-                    for (int i = 0; i < 16 * PANELS && o + i < k; i += VEC)
-                        more = output_tile(sums + g * 36 * m_step + t * 16 * PANELS + i, m_step, y, bias, to,
-                                           oh, ow, k, o + i, k - o - i, act, accumulate, copy, s, before);
+                    for (int i = 0; i < 16 * PANELS && o + i < k; i += VEC) {
+                        const __global float *points = sums + g * 36 * m_step + t * 16 * PANELS + i;
+                        floatv shift = bias ? fetch(bias + o + i, k - o - i) : (floatv)0.0f;
+#ifdef POOL
+                        pool_tile(points, m_step, y, index, shift, to, oh, ow, k, o + i, k - o - i, act);
+#else
+                        more = output_tile(points, m_step, y, shift, to, oh, ow, k, o + i, k - o - i, act,
+                                           accumulate, copy, s, before);
+#endif
+                    }
                 }
                 if (group + g == group_end - 1) pixels = before;
             }

@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations, residual additions and a pooling behind the first
- * convolution are fused into the node before them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and poolings behind
+ * convolutions are fused into the node before them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
@@ -26,25 +26,33 @@ static rf_act act_of(const rf_op *op) {
     return RF_ACT_NONE;
 }
 
-static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction) {
+/* Whether the device has a solver; `fast`: one that is meant for it and likely to win. */
+static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction,
+                       bool fast) {
     const rf_device_info *info = rf_device_describe(device);
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
         if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
+            (!fast ||
+             (((*s)->devices & info->kind) != 0 && ((*s)->wins == NULL || (*s)->wins(problem, info)))) &&
             !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
             return true;
     return false;
 }
 
-/* Whether the device has a solver for each direction of the problem that training needs. */
-static bool has_solvers(const rf_problem *problem, const rf_device *device, bool training) {
-    for (int d = 0; d < (training ? RF_DIRECTIONS : 1); d++)
-        if (problem->op->reference[d] != NULL && !has_solver(problem, device, (rf_direction)d)) return false;
+/* Whether the device has a solver for each direction that is needed, if slot k's problem were this one. */
+static bool has_solvers(const lowering *l, int k, const rf_problem *fused, bool fast) {
+    const int directions = !l->desc->training                       ? RF_FORWARD + 1
+                           : l->slots[k].input[0] == RF_FROM_IMAGES ? RF_BACKWARD_PARAMS + 1
+                                                                    : RF_DIRECTIONS;
+    for (int d = 0; d < directions; d++)
+        if (fused->op->reference[d] != NULL && !has_solver(fused, l->desc->device, (rf_direction)d, fast))
+            return false;
     return true;
 }
 
-static bool fusible(const lowering *l, const rf_problem *fused, rf_act act, bool residual) {
+static bool fusible(const lowering *l, int k, const rf_problem *fused, rf_act act, bool residual) {
     return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(fused, l->desc->device, l->desc->training);
+           has_solvers(l, k, fused, false);
 }
 
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
@@ -65,7 +73,8 @@ static void fuse_activation(lowering *l, int k) {
     rf_problem fused = l->slots[before].problem;
     if (fused.act != RF_ACT_NONE) return;
     fused.act = act;
-    if (fusible(l, &fused, act, fused.inputs > 1)) replace(l, before, k, &fused, l->slots[before].input);
+    if (fusible(l, before, &fused, act, fused.inputs > 1))
+        replace(l, before, k, &fused, l->slots[before].input);
 }
 
 static bool is_2x2(const rf_attrs *pool) {
@@ -74,23 +83,21 @@ static bool is_2x2(const rf_attrs *pool) {
            pool->dilation.y <= 1 && pool->dilation.x <= 1;
 }
 
-/* maxpool(act(conv(images))): the 2x2 pooling in slot k swallows the network's first convolution, which needs
- * no gradient of its input. */
+/* maxpool(act(conv(x))): the 2x2 pooling in slot k swallows the convolution where there are solvers that make it
+ * faster; the network's first needs no gradient of its input. */
 static void fuse_pool(lowering *l, int k) {
     const rf_problem *pool = &l->slots[k].problem;
-    int before = l->slots[k].input[0];
+    const int before = l->slots[k].input[0];
     if (strcmp(pool->op->name, "max_pool") != 0 || !is_2x2(&pool->attrs) || before < 0 ||
         l->uses[before] != 1)
         return;
     rf_problem fused = l->slots[before].problem;
-    if (strcmp(fused.op->name, "conv") != 0 || l->slots[before].input[0] != RF_FROM_IMAGES) return;
+    if (strcmp(fused.op->name, "conv") != 0) return;
     const rf_op *parts[] = {fused.op, pool->op, fused.op = rf_op_find("conv_pool")};
-    if (fused.op->infer(&fused) != RF_OK) return;
-    for (int d = RF_FORWARD; d <= (l->desc->training ? RF_BACKWARD_PARAMS : RF_FORWARD); d++) {
+    if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, true)) return;
+    for (int d = 0; d < RF_DIRECTIONS; d++)
         for (size_t i = 0; i < RF_COUNT(parts); i++)
             if (rf_device_is_quarantined(l->desc->device, parts[i]->name, rf_direction_names[d])) return;
-        if (!has_solver(&fused, l->desc->device, (rf_direction)d)) return;
-    }
     replace(l, before, k, &fused, l->slots[before].input);
 }
 
@@ -108,7 +115,7 @@ static void fuse_residual(lowering *l, int k) {
         int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
         fused.inputs = 2;
         fused.x[1] = fused.y;
-        if (!fusible(l, &fused, RF_ACT_NONE, true)) continue;
+        if (!fusible(l, before, &fused, RF_ACT_NONE, true)) continue;
         replace(l, before, k, &fused, input);
         return;
     }

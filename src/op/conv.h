@@ -26,13 +26,18 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 double rf_conv_flops(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
+/* Products at Winograd's points for each pair of channels, the transforms counted as such; turned: of backward data. */
+double rf_winograd_products(const rf_problem *problem, bool turned);
+
 /* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
     rf_depthwise_tile[RF_DIRECTIONS], rf_depthwise_group[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS],
     rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
 extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
-extern const rf_solver rf_linear_tile[RF_DIRECTIONS];         /* of linear */
+extern const rf_solver rf_winograd_pool_tile;                 /* forward of conv_pool */
+extern const rf_solver rf_pooled_tile[2];             /* backward_params, backward_data of conv_pool */
+extern const rf_solver rf_linear_tile[RF_DIRECTIONS]; /* of linear */
 #define RF_EACH_DIRECTION(solvers)                                                                           \
     &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
 
@@ -41,12 +46,11 @@ static inline int rf_pair_pack(int y, int x) {
     return (int)((unsigned)y << 16 | (x & 0xffff));
 }
 #define RF_PAIR_ARG(p) RF_I32(rf_pair_pack((p).y, (p).x))
-rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_buffer *out,
-                        size_t count);
-rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
-                      rf_buffer *x, rf_buffer *out);
-rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info,
-                            const rf_conv *v, rf_buffer *w, rf_buffer *out, size_t at);
+rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_buffer *out, size_t count);
+rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *x,
+                      rf_buffer *out);
+rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *w,
+                            rf_buffer *out, size_t at);
 /* dy before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);

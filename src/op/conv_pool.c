@@ -151,7 +151,9 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- the op ---- */
 
-static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0], &rf_stem_pool_tile[1], NULL};
+static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0],  &rf_stem_pool_tile[1],
+                                           &rf_winograd_pool_tile, &rf_pooled_tile[0],
+                                           &rf_pooled_tile[1],     NULL};
 
 #define CONV(K, RS, PAD, ...)                                                                                \
     .attrs = {.out = K,                                                                                      \
@@ -173,6 +175,17 @@ static const rf_case cases[] = {
      X(3, 2, 4, 5)},
     {.label = "simplecnn conv1", CONV(16, 3, 1), .act = RF_ACT_RELU, X(8, 1, 28, 28), .large = true},
     {.label = "lenet conv1", CONV(20, 5, 0), X(8, 1, 28, 28), .large = true},
+    {.label = "many channels", CONV(50, 5, 0), X(5, 20, 12, 12)},
+    {.label = "many channels, fused relu, odd map", CONV(21, 3, 1), .act = RF_ACT_RELU, X(3, 13, 9, 11)},
+    {.label = "many channels, fused relu6, accumulate",
+     CONV(130, 3, 1),
+     .act = RF_ACT_RELU6,
+     X(2, 40, 6, 8),
+     .accumulate = true},
+    {.label = "five channels", CONV(6, 3, 1), .act = RF_ACT_RELU, X(1, 5, 7, 6)},
+    {.label = "many channels, 5x3 stride 2",
+     .attrs = {.out = 9, .kernel = {5, 3}, .stride = {2, 2}, .pad = {2, 0}, .dilation = {2, 1}, .groups = 1},
+     X(2, 6, 16, 13)},
     {.label = NULL},
 };
 
@@ -191,6 +204,7 @@ const rf_op rf_op_conv_pool = {
     .saved = saved,
     .saved_bits = true,
     .near_ties = true,
+    .fuses = rf_conv_fuses,
     .flops = flops,
     .reference = {forward, backward_params, backward_data},
     .solvers = solvers,

@@ -238,8 +238,8 @@ struct rf_op {
     int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
     size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
-    bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, a check
-                       allows either */
+    bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
+                       may have spread, a check allows either */
     bool internal;  /* made by lowering only; the model language does not have it */
     bool (*fuses)(const rf_problem *problem, rf_act act,
                   bool residual);               /* can take act / a residual x[1]; NULL: no */

@@ -1,9 +1,12 @@
-/* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1: kernels/winograd_tile.cl.  Here: how
+/* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, forward with the 2x2 max pooling behind it too
+ * (conv_pool): kernels/winograd_tile.cl.  Here: how
  * the tiles are cut into blocks and the blocks into work-items, and what each needs of the workspace. */
 #include <math.h>
 
 #include "op/conv.h"
 #include "op/sums.h"
+
+extern const rf_op rf_op_conv_pool;
 
 enum { POINTS = 36, GAP = 16, WINDOW = 6 };
 /* Tunables: a register tile's rows and panels; tiles in a block; groups of panels at a time (gather), channels and
@@ -52,14 +55,18 @@ static int products(int out, int taps, int in, int pad) {
     return count;
 }
 
-/* Whether it is likely to win: products saved, against transforms that weigh as much as some 16 channels, and weights
- * at 36 points that weigh as much as some 32 tiles (measured on AVX2). */
-static bool wins(const rf_problem *problem, bool turned) {
+/* Transforms weigh as much as some 16 channels, and weights at 36 points as much as some 32 tiles (measured on AVX2). */
+double rf_winograd_products(const rf_problem *problem, bool turned) {
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
+    return POINTS * (s.tiles + 32.0) * (1 + 16.0 / v.c + 16.0 / v.k);
+}
+
+/* Whether it is likely to win. */
+static bool wins(const rf_problem *problem, bool turned) {
+    rf_conv v = rf_conv_of(problem);
     double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
-    double ours = POINTS * (s.tiles + 32.0) * (1 + 16.0 / v.c + 16.0 / v.k);
-    return direct > 1.15 * ours;
+    return direct > 1.15 * rf_winograd_products(problem, turned);
 }
 
 static bool wins_straight(const rf_problem *problem, const rf_device_info *info) {
@@ -92,10 +99,12 @@ static int rows_of(const rf_config *config, int outputs) {
 }
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
-static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const rf_config *config,
+static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const rf_config *config,
                               const rf_device_info *info, int which) {
-    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d -DSUMS=%d",
-                             v->r, WINDOW + 1 - v->r, config->value[ROWS], config->value[PANELS], which);
+    int taps = rf_conv_of(problem).r;
+    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d -DSUMS=%d%s",
+                             taps, WINDOW + 1 - taps, config->value[ROWS], config->value[PANELS], which,
+                             problem->op == &rf_op_conv_pool ? " -DPOOL" : "");
 }
 
 /* ---- forward and backward data ---- */
@@ -187,7 +196,8 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, turned);
     gather_cut g = cut_gather(&s, config, info);
-    options_of(options, &v, config, info, rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
+    options_of(options, problem, config, info,
+               rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
                             options));
@@ -198,12 +208,13 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .args = {RF_BUF(turned ? t->dy : t->x[0]), RF_BUF(turned && v.act ? t->y : NULL),
                  RF_BUF(g.own ? t->param[0] : NULL), RF_BUF(t->work),
                  RF_BUF(turned || !v.bias ? NULL : t->param[1]), RF_BUF(turned ? t->dx[0] : t->y),
-                 RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s), RF_I32(g.block), RF_I32(g.span),
-                 RF_I32(turned ? TURNED : STRAIGHT), RF_I32(v.act), RF_I32(turned ? RF_ACT_NONE : v.act),
+                 RF_BUF(problem->op == &rf_op_conv_pool ? t->saved : NULL), RF_I32(g.at), RF_I32(g.scratch),
+                 GEOMETRY(v, s), RF_I32(g.block), RF_I32(g.span), RF_I32(turned ? TURNED : STRAIGHT),
+                 RF_I32(v.act), RF_I32(turned ? RF_ACT_NONE : v.act),
                  RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k),
+        .bytes = 4.0 * (v.n * (double)s.h * s.w * s.c + rf_shape_count(turned ? problem->x[0] : problem->y)),
     };
     rf_sums_args(&desc, t, problem->sums.act);
     return rf_emit(sequence, &desc);
@@ -227,7 +238,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
     rf_conv v = rf_conv_of(problem);
     side straight = side_of(&v, false), turned = side_of(&v, true);
     gather_cut g = cut_scatter(&v, config, info);
-    options_of(options, &v, config, info, 0);
+    options_of(options, problem, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
@@ -330,7 +341,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, false);
     filter_cut f = cut_filter(&v, &s, config, info);
-    options_of(options, &v, config, info, 0);
+    options_of(options, problem, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc filter = {
         .program = "winograd_tile",
@@ -368,19 +379,19 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 /* ---- the solvers ---- */
 
 #define SOLVER(direction_, ...)                                                                              \
-    [direction_] = {.name = "winograd_tile",                                                                 \
-                    .direction = direction_,                                                                 \
-                    .devices = RF_DEVICE_CPU,                                                                \
-                    .rank = 20,                                                                              \
-                    .applicable = applicable,                                                                \
-                    .wins = direction_ == RF_BACKWARD_DATA ? wins_turned : wins_straight,                    \
-                    .native_vectors = direction_ != RF_FORWARD,                                              \
-                    __VA_ARGS__}
+    {                                                                                                        \
+        .name = "winograd_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,              \
+        .applicable = applicable, .wins = direction_ == RF_BACKWARD_DATA ? wins_turned : wins_straight,      \
+        .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__                                              \
+    }
+#define FORWARD(...)                                                                                         \
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,     \
+           .prepare = forward, __VA_ARGS__)
+const rf_solver rf_winograd_pool_tile = FORWARD(.sums = NULL);
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
-           .sums = sums, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
-           .workspace = backward_params_work, .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
-           .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
+    [RF_FORWARD] = FORWARD(.sums = sums),
+    [RF_BACKWARD_PARAMS] = SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+                                  .workspace = backward_params_work, .prepare = backward_params),
+    [RF_BACKWARD_DATA] = SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
+                                .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
 };

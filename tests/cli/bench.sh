@@ -14,6 +14,14 @@ bench_prints_steps_limits_and_json() {
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }
 
+bench_shows_poolings_in_their_convolutions() {
+    succeeds bench --model lenet --data synthetic:1x28x28,10,64 --batch 16 --steps 2
+    prints forward.stem_pool_tile
+    prints backward_params.pooled_tile
+    prints backward_data.pooled_tile
+    ! grep -q max_pool "$logs/out" || fail "a pooling of its own"
+}
+
 bench_times_the_way_of_streamed_images() {
     export RANGEFINDER_STREAM=1
     succeeds bench --data synthetic:1x12x12,4,64 --batch 8 --steps 3
