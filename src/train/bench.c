@@ -11,31 +11,34 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-enum { CHUNK = 5 }; /* steps a timed run: enough that setting up the run does not show */
+/* Steps are timed together, so many that setting up a run and waiting for its end do not show. */
+enum { TOGETHER = 5, TOGETHER_MS = 10 };
 
-static rf_status run_steps(rf_trainer *t, size_t steps) {
-    double rate[CHUNK] = {0}, loss[CHUNK];
+/* The mean time of `steps` steps. */
+static rf_status run_steps(double *ms, rf_trainer *t, int steps) {
+    double *rate = rf_alloc((size_t)steps * 2, sizeof *rate), start = rf_time_ms();
     rf_run_result result;
-    return rf_trainer_execute(&result, loss, t, &(rf_run_desc){.lr = rate, .steps = steps});
+    if (rate == NULL) return RF_E_MEMORY;
+    rf_status status =
+        rf_trainer_execute(&result, rate + steps, t, &(rf_run_desc){.lr = rate, .steps = (size_t)steps});
+    *ms = (rf_time_ms() - start) / steps;
+    free(rate);
+    return status;
 }
 
 static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
-    int chunks = (int)rf_ceil_div((size_t)steps, CHUNK);
-    double *times = rf_alloc((size_t)chunks, sizeof *times);
+    int runs = (int)rf_ceil_div((size_t)steps, TOGETHER);
+    double *times = rf_alloc((size_t)runs, sizeof *times), warm = 0;
     if (times == NULL) return RF_E_MEMORY;
-    double start = rf_time_ms();
-    rf_status status = run_steps(t, 1);
-    out->first_ms = rf_time_ms() - start;
-    for (int i = 0; i < chunks && status == RF_OK; i++) {
-        start = rf_time_ms();
-        status = run_steps(t, CHUNK);
-        times[i] = (rf_time_ms() - start) / CHUNK;
-    }
-    out->early_ms = (times[0] + times[chunks > 1]) / 2;
-    out->late_ms = (times[chunks - 1] + times[chunks - 1 - (chunks > 1)]) / 2;
-    qsort(times, (size_t)chunks, sizeof *times, ascending);
+    rf_status status = run_steps(&out->first_ms, t, 1);
+    if (status == RF_OK) status = run_steps(&warm, t, TOGETHER);
+    const int together = (int)RF_MAX(TOGETHER, RF_MIN(TOGETHER_MS / RF_MAX(warm, 1e-3), RF_SEGMENT));
+    for (int i = 0; i < runs && status == RF_OK; i++) status = run_steps(&times[i], t, together);
+    out->early_ms = (times[0] + times[runs > 1]) / 2;
+    out->late_ms = (times[runs - 1] + times[runs - 1 - (runs > 1)]) / 2;
+    qsort(times, (size_t)runs, sizeof *times, ascending);
     out->step_ms = times[0];
-    out->step_median_ms = times[chunks / 2];
+    out->step_median_ms = times[runs / 2];
     free(times);
     return status;
 }
