@@ -2,8 +2,8 @@
  * badly: the gradient of x, and all of a layer of few outputs.  x is (n,c), dy is (n,k), w is
  * [panel of 16 k][c][16].
  *
- * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of COLUMNS columns are transposed into private
- *          memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
+ * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of DEPTH outputs and COLUMNS columns are
+ *          transposed into private memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
  * forward  y[n][k] = act(bias[k] + sum over c of x[n][c] * w[c][k]), k <= 16: ROWS rows in registers, whose sums are
  *          those of the whole panel.
  * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
@@ -37,13 +37,15 @@ INLINE void gather_weights(float *to, const __global float *w, int k, int c, int
     }
 }
 
+/* ROWS rows of dx, 2 vectors of columns, from `some` of the k outputs; added to dx if `add`. */
 INLINE void data_tile(const __global float *dy, const float *w, __global float *dx, int row, int n, int c,
-                      int k, int left, int accumulate) {
+                      int k, int some, int left, int add) {
     const __global float *from[ROWS];
+    const int whole = row + ROWS <= n && left >= 2 * VEC;
     floatv sum[ROWS][2];
     EACH(q, ROWS) from[q] = dy + min(row + q, n - 1) * k;
-    EACH(q, ROWS) sum[q][0] = sum[q][1] = 0.0f;
-    for (int l = 0; l < k; ++l, w += COLUMNS) {
+    EACH(q, ROWS) EACH(v, 2) sum[q][v] = whole && add ? LOAD(dx + (row + q) * c + v * VEC) : (floatv)0.0f;
+    for (int l = 0; l < some; ++l, w += COLUMNS) {
         const floatv first = LOAD(w), second = LOAD(w + VEC);
         EACH(q, ROWS) {
             const floatv in = from[q][l];
@@ -51,28 +53,31 @@ INLINE void data_tile(const __global float *dy, const float *w, __global float *
             sum[q][1] += in * second;
         }
     }
-    if (row + ROWS <= n && left >= 2 * VEC && !accumulate) {
+    if (whole) {
         EACH(q, ROWS) EACH(v, 2) STORE(sum[q][v], dx + (row + q) * c + v * VEC);
         return;
     }
     for (int i = 0; i < 2 * ROWS; ++i) { /* not unrolled: little code for what is rare */
         const int q = i / 2, v = i % 2, rest = WHOLE ? VEC : left - v * VEC;
         __global float *to = dx + (row + q) * c + v * VEC;
-        if (rest > 0 && row + q < n) put(accumulate ? sum[q][v] + fetch(to, rest) : sum[q][v], to, rest);
+        if (rest > 0 && row + q < n) put(add ? sum[q][v] + fetch(to, rest) : sum[q][v], to, rest);
     }
 }
 
-/* A task is COLUMNS columns. */
+/* A task is COLUMNS columns, DEPTH outputs at a time. */
 KERNEL void data(const __global float *dy, const __global float *w, __global float *dx, int n, int c, int k,
                  int accumulate) {
-    float weights[MOST_K * COLUMNS];
+    float weights[DEPTH * COLUMNS];
     FOR_TASKS(task, (c + COLUMNS - 1) / COLUMNS) {
         const int at = task * COLUMNS, count = WHOLE ? COLUMNS : min(COLUMNS, c - at);
-        gather_weights(weights, w + at * 16, k, c, count);
-        for (int row = 0; row < n; row += ROWS)
-            for (int i = 0; i < count; i += 2 * VEC)
-                data_tile(dy, weights + i, dx + at + i, row, n, c, k, WHOLE ? 2 * VEC : count - i,
-                          accumulate);
+        for (int l = 0; l < k; l += DEPTH) {
+            const int some = min(DEPTH, k - l);
+            gather_weights(weights, w + (l * c + at * 16), some, c, count);
+            for (int row = 0; row < n; row += ROWS)
+                for (int i = 0; i < count; i += 2 * VEC)
+                    data_tile(dy + l, weights + i, dx + at + i, row, n, c, k, some,
+                              WHOLE ? 2 * VEC : count - i, accumulate || l > 0);
+        }
     }
 }
 #else

@@ -5,8 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 
-/* The weights of COLUMNS columns lie in private memory, or of as many as there are registers for. */
-enum { FEW_OUTPUTS = 32, MOST_OUTPUTS = 1024, COLUMNS = 64 };
+/* Of few outputs the weights of COLUMNS columns lie in private memory; else those of DEPTH outputs and of as many columns as
+ * there are registers for, in the first level of the cache. */
+enum { FEW_OUTPUTS = 32, DEPTH = 256, COLUMNS = 64 };
 enum {
     PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
     BLOCK = 128,        /* rows of x in the first level of the cache */
@@ -38,10 +39,6 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
 
 /* ---- the gradient of x ---- */
 
-static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
-    return applicable(problem, info) && rf_conv_of(problem).k <= MOST_OUTPUTS;
-}
-
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     (void)config;
@@ -54,8 +51,8 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     rf_launch_desc desc = {.kernel = "data",
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
-    snprintf(more, sizeof more, "-DCOLUMNS=%d -DMOST_K=%d -DROWS=%d -DWHOLE=%d", columns,
-             few ? FEW_OUTPUTS : MOST_OUTPUTS, vector(info) == 16 ? 12 : 6, v.c % columns == 0);
+    snprintf(more, sizeof more, "-DCOLUMNS=%d -DDEPTH=%d -DROWS=%d -DWHOLE=%d", columns,
+             few ? FEW_OUTPUTS : DEPTH, vector(info) == 16 ? 12 : 6, v.c % columns == 0);
     return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
 }
 
@@ -118,7 +115,7 @@ const rf_solver rf_linear_tile[RF_DIRECTIONS] = {
      .direction = RF_BACKWARD_DATA,
      .devices = RF_DEVICE_CPU,
      .rank = 20,
-     .applicable = applicable_data,
+     .applicable = applicable,
      .workspace = rf_masked_work,
      .prepare = backward_data},
 };
