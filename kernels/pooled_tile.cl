@@ -11,14 +11,15 @@
  * where d is a window's gradient of output k.  Weights and their gradients lie there as runs, [R][CHUNKS][K][SUMS * VEC];
  * `weights` and `collapse` bring them to that form and back from it.
  *
- * filter    a task is a band (band.clh): `rows` rows of outputs of one image, or `images` whole ones, small enough for the
- * first cache.  Its windows' gradients are listed by output, [k][WINDOWS].  A work-item takes a part of the bands, and
- * has sums of its own in the workspace.
- * data      a task is an image, whose padded dx is made in scratch; `rows` rows of outputs at a time, whose gradients are
- * listed by window, block of DEPTH outputs, and place.  A block's weights stay in the first cache for these windows.
+ * filter    a task is `together` bands (band.clh) of `rows` rows of outputs, small enough for the first cache, whose windows'
+ *           gradients are listed by output, [k][WINDOWS].  A work-item takes a part of the bands, which has sums of its
+ *           own in the workspace, and a range of the outputs.
+ * data      a task is an image, whose padded dx is made in scratch, `rows` rows of outputs at a time, whose gradients are
+ *           listed by window, block of DEPTH outputs, and place.  A block's weights stay in the first cache meanwhile.
  *
  * y and dy are (n,oh/2,ow/2,K) and index tells the places (pooled.clh).  Options beside band.clh's: K outputs, R rows of
- * the kernel, ACT the fused activation, ROOM floats of all bands, WINDOWS in them.  pad is a pair: y << 16 | x. */
+ * the kernel, ACT the fused activation, ROOM floats of the bands, WINDOWS in them or in the rows of data.  pad is a pair:
+ * y << 16 | x. */
 #include "band.clh"
 #include "common.clh"
 #include "pooled.clh"
@@ -135,12 +136,16 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     floatv bias[K_PADDED / VEC];
     const shape b = shape_of(rows, ow, width, stride_y, dilation_y, pad);
     const int size = b.height * b.at.pitch, bands = (oh + rows - 1) / rows, all = n * bands;
+    const int begin = K_PADDED / VEC * get_global_id(1) / get_global_size(1) * VEC,
+              end = K_PADDED / VEC * (get_global_id(1) + 1) / get_global_size(1) * VEC;
     __global float *sums = parts + get_global_id(0) * (RUNS + K_PADDED);
     clear(band, ROOM + CHUNK);
-    for (int i = 0; i < RUNS; i += VEC) STORE((floatv)0.0f, sums + i);
-    for (int v = 0; v < K_PADDED / VEC; ++v) bias[v] = 0.0f;
+    for (int i = 0; i < R * CHUNKS; ++i)
+        for (int u = begin * CHUNK; u < min(end, K) * CHUNK; u += VEC)
+            STORE((floatv)0.0f, sums + i * K * CHUNK + u);
+    for (int o = begin; o < end; o += VEC) bias[o / VEC] = 0.0f;
     FOR_TASKS(task, (all + together - 1) / together) {
-        for (int k = 0; k < K_PADDED; ++k) count[k] = 0;
+        for (int k = begin; k < end; ++k) count[k] = 0;
         for (int e = 0; e < min(together, all - task * together); ++e) {
             const int image = (task * together + e) / bands, oy = (task * together + e) % bands * rows;
             fill(band + e * size, x + image * h * width * C, b.at, oy * stride_y - Y_OF(pad), b.height, h,
@@ -148,7 +153,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             for (int i = 0; i < min(rows, oh - oy) / 2; ++i)
                 for (int j = 0; j < ow / 2; ++j) {
                     const int from = ((image * (oh / 2) + oy / 2 + i) * (ow / 2) + j) * K;
-                    for (int o = 0; o < K; o += VEC) {
+                    for (int o = begin; o < end; o += VEC) {
                         float d[VEC];
                         ushort at[VEC];
                         const floatv passed = before_act(dy + from + o, y + from + o, K - o, ACT);
@@ -167,7 +172,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                     }
                 }
         }
-        for (int k = 0; k < K; ++k) {
+        for (int k = begin; k < min(end, K); ++k) {
             for (; count[k] % COPIES; ++count[k])
                 value[k * WINDOWS + count[k]] = 0.0f, place[k * WINDOWS + count[k]] = 0;
             for (int r = 0; r < R; ++r)
@@ -176,7 +181,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                                 value + k * WINDOWS, place + k * WINDOWS, count[k]);
         }
     }
-    for (int v = 0; v < K_PADDED / VEC; ++v) STORE(bias[v], sums + RUNS + v * VEC);
+    for (int o = begin; o < end; o += VEC) STORE(bias[o / VEC], sums + RUNS + o);
 }
 
 /* ---- backward data ---- */

@@ -10,7 +10,8 @@ enum {
     WINDOWS = 64,     /* at most, at a time; where they are whole images or bands, some 32 */
     LISTED = 1 << 16, /* gradients in the lists of these */
     CACHED = 1 << 19, /* floats */
-    PARTS_PER_UNIT = 2,
+    ITEMS_PER_UNIT = 2,
+    SUMMED = 1 << 21, /* floats of all parts' sums */
 };
 
 static const rf_tunable tunables[] = {{"windows", {32, 16, 64}}, {NULL}};
@@ -86,19 +87,21 @@ static rf_status emit_runs(rf_sequence *sequence, const rf_conv *v, const runs *
 /* ---- the gradients of weights and bias ---- */
 
 typedef struct filter_cut {
-    int rows, together; /* of outputs in a band; bands at a time */
-    size_t parts, part; /* of the workspace, and floats of each */
+    int rows, together;         /* of outputs in a band; bands at a time */
+    size_t parts, part, ranges; /* of the workspace, and floats of each; of the outputs */
 } filter_cut;
 
 static filter_cut cut_filter(const rf_conv *v, const runs *r, int windows, const rf_device_info *info) {
     filter_cut f = {.rows = rows_of(v, WINDOWS, ROOM)};
     if (f.rows == 0) return f;
     size_t bands = v->n * rf_ceil_div(v->oh, f.rows),
-           wanted = PARTS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1);
+           wanted = ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1),
+           vectors = rf_ceil_div(v->k, rf_family_vector(RF_TILE, info));
     size_t together = RF_MIN((size_t)windows / windows_of(v, f.rows), ROOM / band_floats(v, f.rows));
     f.together = (int)RF_MAX(RF_MIN(together, bands / wanted), 1);
-    f.parts = RF_MIN(wanted, rf_ceil_div(bands, f.together));
     f.part = r->floats + rf_round_up(v->k, rf_family_vector(RF_TILE, info));
+    f.parts = RF_MIN(RF_MIN(wanted, rf_ceil_div(bands, f.together)), RF_MAX(SUMMED / f.part, 1));
+    f.ranges = RF_MIN(rf_ceil_div(wanted, f.parts), vectors);
     return f;
 }
 
@@ -128,7 +131,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .options = options_of(options, &v, &r, info, more),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->saved),
                  RF_BUF(t->work), GEOMETRY(v), RF_I32(f.rows), RF_I32(f.together)},
-        .global = {f.parts},
+        .global = {f.parts, f.ranges},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rf_shape_count(problem->x[0]) + rf_shape_count(problem->y) * (v.act ? 2.25 : 1.25)),
     };
@@ -153,7 +156,7 @@ static data_cut cut_data(const rf_conv *v, const runs *r, int windows, const rf_
            most = RF_MAX(ROOM / r->chunk / width * width, width);
     data_cut d = {.rows = rows_of(v, RF_MAX(windows, v->ow / 2), SIZE_MAX)};
     d.depth = (int)rf_round_up(rf_ceil_div(v->k, rf_ceil_div(v->k, most)), width);
-    d.items = RF_MIN((size_t)v->n, 2 * (size_t)RF_MAX(info->compute_units, 1));
+    d.items = RF_MIN((size_t)v->n, ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1));
     d.map = rf_round_up(band_floats(v, v->oh) + r->chunk, RF_PANEL);
     return d;
 }
