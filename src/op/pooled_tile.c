@@ -7,14 +7,13 @@
 
 enum {
     ROOM = 6144,      /* floats of the bands, and of a block's weights: what the first cache has room for */
-    WINDOWS = 64,     /* at most, at a time; where they are whole images or bands, some 32 */
+    WINDOWS = 64,     /* of a band, at most */
+    AT_ONCE = 32,     /* windows of several bands, or of some rows of data */
     LISTED = 1 << 16, /* gradients in the lists of these */
     CACHED = 1 << 19, /* floats */
     ITEMS_PER_UNIT = 2,
     SUMMED = 1 << 21, /* floats of all parts' sums */
 };
-
-static const rf_tunable tunables[] = {{"windows", {32, 16, 64}}, {NULL}};
 
 /* Runs of S x C floats in vectors: as many in registers as leave two for what is multiplied. */
 typedef struct runs {
@@ -91,13 +90,13 @@ typedef struct filter_cut {
     size_t parts, part, ranges; /* of the workspace, and floats of each; of the outputs */
 } filter_cut;
 
-static filter_cut cut_filter(const rf_conv *v, const runs *r, int windows, const rf_device_info *info) {
+static filter_cut cut_filter(const rf_conv *v, const runs *r, const rf_device_info *info) {
     filter_cut f = {.rows = rows_of(v, WINDOWS, ROOM)};
     if (f.rows == 0) return f;
     size_t bands = v->n * rf_ceil_div(v->oh, f.rows),
            wanted = ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1),
            vectors = rf_ceil_div(v->k, rf_family_vector(RF_TILE, info));
-    size_t together = RF_MIN((size_t)windows / windows_of(v, f.rows), ROOM / band_floats(v, f.rows));
+    size_t together = RF_MIN((size_t)AT_ONCE / windows_of(v, f.rows), ROOM / band_floats(v, f.rows));
     f.together = (int)RF_MAX(RF_MIN(together, bands / wanted), 1);
     f.part = r->floats + rf_round_up(v->k, rf_family_vector(RF_TILE, info));
     f.parts = RF_MIN(RF_MIN(wanted, rf_ceil_div(bands, f.together)), RF_MAX(SUMMED / f.part, 1));
@@ -111,18 +110,20 @@ static bool applicable_params(const rf_problem *problem, const rf_device_info *i
 }
 
 static size_t params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)config;
     rf_conv v = rf_conv_of(problem);
     runs r = runs_of(&v, info);
-    filter_cut f = cut_filter(&v, &r, config->value[0], info);
+    filter_cut f = cut_filter(&v, &r, info);
     return f.parts * f.part * sizeof(float);
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
+    (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
     runs r = runs_of(&v, info);
-    filter_cut f = cut_filter(&v, &r, config->value[0], info);
+    filter_cut f = cut_filter(&v, &r, info);
     snprintf(more, sizeof more, "-DROOM=%zu -DWINDOWS=%zu", f.together * band_floats(&v, f.rows),
              rf_round_up((size_t)f.together * windows_of(&v, f.rows), 4));
     rf_launch_desc filter = {
@@ -151,10 +152,10 @@ typedef struct data_cut {
     size_t items, map;
 } data_cut;
 
-static data_cut cut_data(const rf_conv *v, const runs *r, int windows, const rf_device_info *info) {
+static data_cut cut_data(const rf_conv *v, const runs *r, const rf_device_info *info) {
     size_t width = (size_t)rf_family_vector(RF_TILE, info),
            most = RF_MAX(ROOM / r->chunk / width * width, width);
-    data_cut d = {.rows = rows_of(v, RF_MAX(windows, v->ow / 2), SIZE_MAX)};
+    data_cut d = {.rows = rows_of(v, RF_MAX(AT_ONCE, v->ow / 2), SIZE_MAX)};
     d.depth = (int)rf_round_up(rf_ceil_div(v->k, rf_ceil_div(v->k, most)), width);
     d.items = RF_MIN((size_t)v->n, ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1));
     d.map = rf_round_up(band_floats(v, v->oh) + r->chunk, RF_PANEL);
@@ -169,23 +170,25 @@ static size_t listed(const rf_conv *v, const data_cut *d) {
 static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, WINDOWS, info);
+    data_cut d = cut_data(&v, &r, info);
     return suits(&v, problem, info) && listed(&v, &d) <= LISTED;
 }
 
 static size_t data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)config;
     rf_conv v = rf_conv_of(problem);
     runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, config->value[0], info);
+    data_cut d = cut_data(&v, &r, info);
     return (r.floats + d.items * d.map) * sizeof(float);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
+    (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
     runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, config->value[0], info);
+    data_cut d = cut_data(&v, &r, info);
     if (!problem->need_dx[0]) return RF_OK;
     snprintf(more, sizeof more, "-DROOM=1 -DWINDOWS=%d -DDEPTH=%d", windows_of(&v, d.rows), d.depth);
     rf_launch_desc weights = {.kernel = "weights",
@@ -211,8 +214,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 #define SOLVER(direction_, applicable_, workspace_, prepare_)                                                \
     {                                                                                                        \
         .name = "pooled_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 10,                \
-        .applicable = applicable_, .wins = wins, .tunables = tunables, .workspace = workspace_,              \
-        .prepare = prepare_                                                                                  \
+        .applicable = applicable_, .wins = wins, .workspace = workspace_, .prepare = prepare_                \
     }
 const rf_solver rf_pooled_tile[2] = {
     SOLVER(RF_BACKWARD_PARAMS, applicable_params, params_work, backward_params),
