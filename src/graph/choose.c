@@ -50,8 +50,7 @@ int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direc
         if ((*s)->direction != direction || ((*s)->applicable != NULL && !(*s)->applicable(problem, info)) ||
             rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
             continue;
-        bool suits = ((*s)->devices & info->kind) != 0 && ((*s)->wins == NULL || (*s)->wins(problem, info));
-        long own = (*s)->rank + (suits ? 1000000L : 0);
+        long own = (*s)->rank + (rf_solver_suits(*s, problem, info) ? 1000000L : 0);
         if (*s == tuned) own += 10000000L;
         if (rf_is_forced((*s)->name)) own += 1000000000L;
         if (count == limit && rank[limit - 1] >= own) continue;

@@ -32,8 +32,7 @@ static bool has_solver(const rf_problem *problem, const rf_device *device, rf_di
     const rf_device_info *info = rf_device_describe(device);
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
         if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
-            (!fast ||
-             (((*s)->devices & info->kind) != 0 && ((*s)->wins == NULL || (*s)->wins(problem, info)))) &&
+            (!fast || rf_solver_suits(*s, problem, info)) &&
             !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
             return true;
     return false;

@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-extern const rf_op rf_op_linear, rf_op_conv_pool;
+extern const rf_op rf_op_linear;
 
 rf_conv rf_conv_of(const rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;

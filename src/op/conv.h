@@ -5,6 +5,8 @@
 
 #include "op/family.h"
 
+extern const rf_op rf_op_conv_pool;
+
 typedef struct rf_conv {
     int n, c, h, w; /* x */
     int k, oh, ow;  /* y is (n,oh,ow,k) */

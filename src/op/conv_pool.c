@@ -1,6 +1,5 @@
 /* conv_pool: y = maxpool2x2(act(conv(x))), one op, so that the map between never goes through memory.  No
- * model names it: lowering puts it where a network's first convolution is pooled and the device has a solver
- * for that.
+ * model names it: lowering puts it where a convolution is pooled and the device has solvers that make it faster.
  *
  * saved holds, a byte an output, the place (0..3, row by row) of the window's first maximum before the
  * activation; a NaN wins.  An activation that does not rise has no gradient there either, so that places

@@ -42,6 +42,10 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
     return solver->applicable == NULL || solver->applicable(problem, &seen) ? seen : *info;
 }
 
+bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
+    return (solver->devices & info->kind) != 0 && (solver->wins == NULL || solver->wins(problem, info));
+}
+
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
                            const rf_config *config) {
     const rf_device_info seen = seen_by(solver, problem, info);

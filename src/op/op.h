@@ -196,6 +196,8 @@ typedef struct rf_solver {
 /* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
                         const rf_device_info *info);
+/* Whether it is meant for the device's kind and likely to be fast: such solvers come before those that are only right. */
+bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
 /* What its functions say; 0 where it has none. */
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
                            const rf_config *config);

@@ -68,6 +68,11 @@ static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const 
                              v->r, v->s, v->stride.x, (int)v->act, r->vectors, more);
 }
 
+/* x or dx; dy, the places, and y where an activation is fused. */
+static double bytes_of(const rf_problem *problem) {
+    return 4.0 * (rf_shape_count(problem->x[0]) + rf_shape_count(problem->y) * (problem->act ? 2.25 : 1.25));
+}
+
 #define GEOMETRY(v)                                                                                          \
     RF_I32((v).n), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((v).stride.y),       \
         RF_I32((v).dilation.y), RF_PAIR_ARG((v).pad)
@@ -86,19 +91,20 @@ static rf_status emit_runs(rf_sequence *sequence, const rf_conv *v, const runs *
 /* ---- the gradients of weights and bias ---- */
 
 typedef struct filter_cut {
+    runs runs;
     int rows, together;         /* of outputs in a band; bands at a time */
     size_t parts, part, ranges; /* of the workspace, and floats of each; of the outputs */
 } filter_cut;
 
-static filter_cut cut_filter(const rf_conv *v, const runs *r, const rf_device_info *info) {
-    filter_cut f = {.rows = rows_of(v, WINDOWS, ROOM)};
+static filter_cut cut_filter(const rf_conv *v, const rf_device_info *info) {
+    filter_cut f = {.runs = runs_of(v, info), .rows = rows_of(v, WINDOWS, ROOM)};
     if (f.rows == 0) return f;
     size_t bands = v->n * rf_ceil_div(v->oh, f.rows),
            wanted = ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1),
            vectors = rf_ceil_div(v->k, rf_family_vector(RF_TILE, info));
     size_t together = RF_MIN((size_t)AT_ONCE / windows_of(v, f.rows), ROOM / band_floats(v, f.rows));
     f.together = (int)RF_MAX(RF_MIN(together, bands / wanted), 1);
-    f.part = r->floats + rf_round_up(v->k, rf_family_vector(RF_TILE, info));
+    f.part = f.runs.floats + rf_round_up(v->k, rf_family_vector(RF_TILE, info));
     f.parts = RF_MIN(RF_MIN(wanted, rf_ceil_div(bands, f.together)), RF_MAX(SUMMED / f.part, 1));
     f.ranges = RF_MIN(rf_ceil_div(wanted, f.parts), vectors);
     return f;
@@ -112,8 +118,7 @@ static bool applicable_params(const rf_problem *problem, const rf_device_info *i
 static size_t params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
-    runs r = runs_of(&v, info);
-    filter_cut f = cut_filter(&v, &r, info);
+    filter_cut f = cut_filter(&v, info);
     return f.parts * f.part * sizeof(float);
 }
 
@@ -122,43 +127,44 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
-    runs r = runs_of(&v, info);
-    filter_cut f = cut_filter(&v, &r, info);
+    filter_cut f = cut_filter(&v, info);
     snprintf(more, sizeof more, "-DROOM=%zu -DWINDOWS=%zu", f.together * band_floats(&v, f.rows),
              rf_round_up((size_t)f.together * windows_of(&v, f.rows), 4));
     rf_launch_desc filter = {
         .program = "pooled_tile",
         .kernel = "filter",
-        .options = options_of(options, &v, &r, info, more),
+        .options = options_of(options, &v, &f.runs, info, more),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->saved),
                  RF_BUF(t->work), GEOMETRY(v), RF_I32(f.rows), RF_I32(f.together)},
         .global = {f.parts, f.ranges},
         .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * (rf_shape_count(problem->x[0]) + rf_shape_count(problem->y) * (v.act ? 2.25 : 1.25)),
+        .bytes = bytes_of(problem),
     };
     RF_TRY(rf_emit(sequence, &filter));
     rf_launch_desc collapse = {
         .kernel = "collapse",
         .options = options,
         .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(f.parts)}};
-    return emit_runs(sequence, &v, &r, info, &collapse, (int)f.parts);
+    return emit_runs(sequence, &v, &f.runs, info, &collapse, (int)f.parts);
 }
 
 /* ---- backward data ---- */
 
 /* The workspace: weights as runs, then each item's map. */
 typedef struct data_cut {
+    runs runs;
     int rows, depth; /* of outputs at a time; outputs whose weights stay in the first cache */
     size_t items, map;
 } data_cut;
 
-static data_cut cut_data(const rf_conv *v, const runs *r, const rf_device_info *info) {
+static data_cut cut_data(const rf_conv *v, const rf_device_info *info) {
+    const runs r = runs_of(v, info);
     size_t width = (size_t)rf_family_vector(RF_TILE, info),
-           most = RF_MAX(ROOM / r->chunk / width * width, width);
-    data_cut d = {.rows = rows_of(v, RF_MAX(AT_ONCE, v->ow / 2), SIZE_MAX)};
+           most = RF_MAX(ROOM / r.chunk / width * width, width);
+    data_cut d = {.runs = r, .rows = rows_of(v, RF_MAX(AT_ONCE, v->ow / 2), SIZE_MAX)};
     d.depth = (int)rf_round_up(rf_ceil_div(v->k, rf_ceil_div(v->k, most)), width);
     d.items = RF_MIN((size_t)v->n, ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1));
-    d.map = rf_round_up(band_floats(v, v->oh) + r->chunk, RF_PANEL);
+    d.map = rf_round_up(band_floats(v, v->oh) + r.chunk, RF_PANEL);
     return d;
 }
 
@@ -169,17 +175,15 @@ static size_t listed(const rf_conv *v, const data_cut *d) {
 
 static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, info);
+    data_cut d = cut_data(&v, info);
     return suits(&v, problem, info) && listed(&v, &d) <= LISTED;
 }
 
 static size_t data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
-    runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, info);
-    return (r.floats + d.items * d.map) * sizeof(float);
+    data_cut d = cut_data(&v, info);
+    return (d.runs.floats + d.items * d.map) * sizeof(float);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -187,14 +191,13 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
-    runs r = runs_of(&v, info);
-    data_cut d = cut_data(&v, &r, info);
+    data_cut d = cut_data(&v, info);
     if (!problem->need_dx[0]) return RF_OK;
     snprintf(more, sizeof more, "-DROOM=1 -DWINDOWS=%d -DDEPTH=%d", windows_of(&v, d.rows), d.depth);
     rf_launch_desc weights = {.kernel = "weights",
-                              .options = options_of(options, &v, &r, info, more),
+                              .options = options_of(options, &v, &d.runs, info, more),
                               .args = {RF_BUF(t->param[0]), RF_BUF(t->work)}};
-    RF_TRY(emit_runs(sequence, &v, &r, info, &weights, 1));
+    RF_TRY(emit_runs(sequence, &v, &d.runs, info, &weights, 1));
     rf_launch_desc desc = {
         .program = "pooled_tile",
         .kernel = "data",
@@ -204,7 +207,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                  RF_I32(problem->accumulate[0])},
         .global = {d.items},
         .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * (rf_shape_count(problem->x[0]) + rf_shape_count(problem->y) * (v.act ? 2.25 : 1.25)),
+        .bytes = bytes_of(problem),
     };
     return rf_emit(sequence, &desc);
 }

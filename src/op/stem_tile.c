@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-extern const rf_op rf_op_conv_pool;
-
 enum {
     MOST_CHANNELS = 4,
     MOST_TAPS = 256,

@@ -1,12 +1,10 @@
 /* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, forward with the 2x2 max pooling behind it too
- * (conv_pool): kernels/winograd_tile.cl.  Here: how
- * the tiles are cut into blocks and the blocks into work-items, and what each needs of the workspace. */
+ * (conv_pool): kernels/winograd_tile.cl.  Here: how the tiles are cut into blocks and the blocks into work-items, and what
+ * each needs of the workspace. */
 #include <math.h>
 
 #include "op/conv.h"
 #include "op/sums.h"
-
-extern const rf_op rf_op_conv_pool;
 
 enum { POINTS = 36, GAP = 16, WINDOW = 6 };
 /* Tunables: a register tile's rows and panels; tiles in a block; groups of panels at a time (gather), channels and
