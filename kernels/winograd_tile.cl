@@ -1,11 +1,6 @@
-/* Winograd convolution for CPUs: kernels of TAPS x TAPS (3 or 5) with stride 1, as F(OUT x OUT, TAPS x TAPS) with
- * OUT + TAPS = 7: OUT x OUT results come from 6x6 inputs by products at the 36 points {0, p, -p, q, -q, infinity}^2,
- * where the direct form takes OUT*OUT*TAPS*TAPS: a quarter of them for 3x3, 36 of 100 for 5x5.
- *
- *     y = A^T [(G g G^T) . (B^T d B)] A        Lavin and Gray 2015, arXiv:1509.09308
- *
- * A evaluates a polynomial of OUT coefficients at the points, G does so with TAPS and scales, B^T makes a convolution
- * of it (Toom-Cook).  p = sqrt(1/2) and q = sqrt(2) keep the constants near one and the rounding errors small.
+/* Winograd convolution for CPUs: kernels of TAPS x TAPS (3 or 5) with stride 1.  OUT_Y x OUT_X results come from
+ * IN_Y x IN_X inputs by products at as many points: F(4x4,3x3) and F(2x2,5x5) take 36 for the direct form's 144 and 100,
+ * F(4x2,5x5) 48 for 200.  The transforms are in winograd.clh; in two dimensions y = A^T [(G g G^T) . (B^T d B)] A.
  * The weights' gradient is the same with the parts changed: A takes dy to the points, and G^T gathers the sums.
  *
  * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A work-item takes
@@ -14,79 +9,25 @@
  * what it writes for batch norm (sums.clh); with -DPOOL it writes it 2x2 max pooled.
  *
  *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
- *     weights u    [panel][36][c][16], a GAP behind each point
- *     scratch      points of x [36][block][c], of dy or of the sums [36][block][16*PANELS] a group of panels, a GAP
- *                  behind each point; then a window [6][6][c]
+ *     weights u    [panel][point][c][16]
+ *     scratch      points of x [point][block][c], of dy or of the sums [point][block][16*PANELS] a group of panels;
+ *                  then columns at the points [IN_X][IN_Y][c] and a window [IN_Y][IN_X][c]
  *
- * The GAP keeps 36 pieces from falling on the same lines of the cache. */
+ * The points' pieces are an odd number of the cache's lines apart (STEP), so that they do not fall on the same few. */
 #include "common.clh"
 #include "pooled.clh"
 #include "sums.clh"
+#include "winograd.clh"
 
-#define WIDE    (16 / VEC)      /* vectors in a panel */
-#define VECTORS (PANELS * WIDE) /* vectors of sums a tile */
-#define HALF    (VECTORS > 1 ? VECTORS / 2 : 1)
-#define TALL    (ROWS * VECTORS / HALF)
-#define FEW     (HALF * VEC) /* outputs left over that take register tiles of twice the rows and half the width */
-#define GAP     16
-
-#define P  0.70710678118654752f
-#define P2 0.5f
-#define Q  1.41421356237309505f
-#define Q2 2.0f
-
-/* B^T: six inputs as points. */
-INLINE void to_points(floatv o[6], const floatv d[6]) {
-    floatv even_p = d[4] - Q2 * d[2], odd_p = d[3] - Q2 * d[1], even_q = d[4] - P2 * d[2],
-           odd_q = d[3] - P2 * d[1];
-    o[0] = d[0] + d[4] - (P2 + Q2) * d[2];
-    o[1] = even_p + P * odd_p;
-    o[2] = even_p - P * odd_p;
-    o[3] = even_q + Q * odd_q;
-    o[4] = even_q - Q * odd_q;
-    o[5] = d[1] + d[5] - (P2 + Q2) * d[3];
-}
-
-/* B, where the inputs' gradients are gathered from those at the points. */
-INLINE void from_points(floatv d[6], const floatv o[6]) {
-    floatv even_p = o[1] + o[2], odd_p = P * (o[1] - o[2]), even_q = o[3] + o[4], odd_q = Q * (o[3] - o[4]);
-    d[0] = o[0];
-    d[1] = o[5] - Q2 * odd_p - P2 * odd_q;
-    d[2] = -(P2 + Q2) * o[0] - Q2 * even_p - P2 * even_q;
-    d[3] = odd_p + odd_q - (P2 + Q2) * o[5];
-    d[4] = o[0] + even_p + even_q;
-    d[5] = o[5];
-}
-
-/* A (and G but for `scaled`): the polynomial with `count` coefficients at the points. */
-INLINE void evaluate(floatv o[6], const floatv *g, int count) {
-    floatv even_p = g[0], even_q = g[0], odd_p = g[1], odd_q = g[1];
-    if (count > 2) even_p += P2 * g[2], even_q += Q2 * g[2];
-    if (count > 3) odd_p += P2 * g[3], odd_q += Q2 * g[3];
-    if (count > 4) even_p += P2 * P2 * g[4], even_q += Q2 * Q2 * g[4];
-    o[0] = g[0];
-    o[1] = even_p + P * odd_p;
-    o[2] = even_p - P * odd_p;
-    o[3] = even_q + Q * odd_q;
-    o[4] = even_q - Q * odd_q;
-    o[5] = g[count - 1];
-}
-
-/* A^T (and G^T but for `scaled`): `count` sums of the points' powers. */
-INLINE void gather_powers(floatv *o, const floatv m[6], int count) {
-    floatv even_p = m[1] + m[2], odd_p = m[1] - m[2], even_q = m[3] + m[4], odd_q = m[3] - m[4];
-    o[0] = m[0] + even_p + even_q;
-    o[1] = P * odd_p + Q * odd_q;
-    if (count > 2) o[2] = P2 * even_p + Q2 * even_q;
-    if (count > 3) o[3] = P2 * P * odd_p + Q2 * Q * odd_q;
-    if (count > 4) o[4] = P2 * P2 * even_p + Q2 * Q2 * even_q;
-    o[count - 1] += m[5];
-}
-
-/* The scale of G at a point: one over the product of its distances to the other finite points. */
-INLINE float scaled(int point) {
-    return point == 0 || point == 5 ? 1.0f : point < 3 ? -2.0f / 3.0f : 1.0f / 6.0f;
-}
+#define WIDE         (16 / VEC)      /* vectors in a panel */
+#define VECTORS      (PANELS * WIDE) /* vectors of sums a tile */
+#define HALF         (VECTORS > 1 ? VECTORS / 2 : 1)
+#define TALL         (ROWS * VECTORS / HALF)
+#define FEW          (HALF * VEC) /* outputs left over that take register tiles of twice the rows and half the width */
+#define IN_Y         (OUT_Y + TAPS - 1)
+#define IN_X         (OUT_X + TAPS - 1)
+#define POINTS       (IN_Y * IN_X)
+#define STEP(floats) ((((floats) + LINE - 1) / LINE | 1) * LINE)
 
 /* ---- weights ---- */
 
@@ -109,30 +50,30 @@ INLINE floatv weight_of(kernels m, int tap, int l, int o) {
     return LOAD(lane);
 }
 
-/* The weights of one input channel and one panel at the points: to is [36] x [16], `step` apart. */
+/* The weights of one input channel and one panel at the points: to is [point] x [16], `step` apart. */
 INLINE void weight_points(__global float *to, int step, kernels m, int panel, int l) {
     for (int v = 0; v < 16; v += VEC) {
-        floatv half_way[TAPS][6], points[6];
+        floatv half_way[TAPS][IN_Y], points[IN_X];
         EACH(j, TAPS) {
             floatv column[TAPS];
             EACH(i, TAPS) column[i] = weight_of(m, i * TAPS + j, l, panel * 16 + v);
-            evaluate(half_way[j], column, TAPS);
+            evaluate(half_way[j], column, TAPS, IN_Y);
         }
-        EACH(i, 6) {
+        EACH(i, IN_Y) {
             floatv row[TAPS];
-            EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i);
-            evaluate(points, row, TAPS);
-            EACH(j, 6) STORE(points[j] * scaled(j), to + (i * 6 + j) * step + v);
+            EACH(j, TAPS) row[j] = half_way[j][i] * scaled(i, IN_Y);
+            evaluate(points, row, TAPS, IN_X);
+            EACH(j, IN_X) STORE(points[j] * scaled(j, IN_X), to + (i * IN_X + j) * step + v);
         }
     }
 }
 
-/* u [panel][36][c][16].  A task is one c of one panel. */
+/* u [panel][point][c][16].  A task is one c of one panel. */
 KERNEL void weights(const __global float *w, __global float *u, int c, int k, int turn) {
     kernels m = {w, c, k, turn};
     FOR_TASKS(task, (k + 15) / 16 * c) {
-        int step = c * 16 + GAP;
-        weight_points(u + (size_t)(task / c) * 36 * step + task % c * 16, step, m, task / c, task % c);
+        int step = STEP(c * 16);
+        weight_points(u + (size_t)(task / c) * POINTS * step + task % c * 16, step, m, task / c, task % c);
     }
 }
 
@@ -144,18 +85,17 @@ typedef struct {
     int h, w, c, act;
 } maps;
 
-/* Asks for the rows y .. y+size-1 of the pixels that the window after x does not share with it. */
-INLINE void fetch_ahead(maps m, int size, int n, int y, int x, int c, int channels) {
-    if (x + size >= m.w) return;
-    int end = min(x + size + OUT, m.w);
-    for (int i = max(y, 0); i < min(y + size, m.h); ++i)
-        for (int j = x + size; j < end; ++j) {
+/* Asks for the pixels of the results right of x, y. */
+INLINE void fetch_ahead(maps m, int n, int y, int x, int c, int channels) {
+    int end = min(x + 2 * OUT_X, m.w);
+    for (int i = y; i < min(y + OUT_Y, m.h); ++i)
+        for (int j = x + OUT_X; j < end; ++j) {
             const __global float *at = m.x + ((n * m.h + i) * m.w + j) * m.c + c;
             for (int l = 0; l < channels; l += LINE) SOON_READ(at + l);
         }
 }
 
-/* size x size pixels as the transforms read them, without a branch: `row` and `pixel` floats apart. */
+/* high x wide pixels as the transforms read them, without a branch: `row` and `pixel` floats apart. */
 typedef struct {
     const __global float *at;
     int row, pixel;
@@ -163,19 +103,20 @@ typedef struct {
 
 /* The pixels from row y and column x of image n on, `channels` numbers from c on: where they lie, if that is as they
  * are; else as a copy, with zeros outside of the map and behind its last channel. */
-INLINE window window_of(maps m, int size, int n, int y, int x, int c, int channels, __global float *copy) {
+INLINE window window_of(maps m, int high, int wide, int n, int y, int x, int c, int channels,
+                        __global float *copy) {
     window there = {m.x + ((n * m.h + y) * m.w + x) * m.c + c, m.w * m.c, m.c};
-    if (y >= 0 && x >= 0 && y + size <= m.h && x + size <= m.w && c + channels <= m.c && !m.act) return there;
-    window copied = {copy, size * channels, channels};
-    for (int i = 0; i < size; ++i)
-        for (int j = 0; j < size; ++j) {
+    if (y >= 0 && x >= 0 && y + high <= m.h && x + wide <= m.w && c + channels <= m.c && !m.act) return there;
+    window copied = {copy, wide * channels, channels};
+    for (int i = 0; i < high; ++i)
+        for (int j = 0; j < wide; ++j) {
             int inside = ((uint)(y + i) < (uint)m.h) & ((uint)(x + j) < (uint)m.w);
             int from = ((n * m.h + y + i) * m.w + x + j) * m.c + c;
             for (int l = 0; l < channels; l += VEC) {
                 int start = min(l, channels - VEC); /* the last VEC may meet those before */
                 STORE(inside ? before_act(m.x + from + start, m.seen + from + start, m.c - c - start, m.act)
                              : (floatv)0.0f,
-                      copy + (i * size + j) * channels + start);
+                      copy + (i * wide + j) * channels + start);
             }
         }
     return copied;
@@ -190,24 +131,38 @@ INLINE place place_of(int tile, int high, int wide) {
     return at;
 }
 
-/* The 6x6 inputs of a tile as points, `channels` from c on: to is [36] x [channels], `step` apart. */
-INLINE void input_points(__global float *to, int step, maps m, place at, int pad, int c, int channels,
-                         __global float *copy) {
-    window from = window_of(m, 6, at.n, at.y * OUT - Y_OF(pad), at.x * OUT - X_OF(pad), c, channels, copy);
-    for (int l = 0; l < channels; l += VEC) {
-        int start = min(l, channels - VEC); /* the last VEC may meet those before */
-        floatv half_way[6][6], points[6];
-        EACH(j, 6) {
-            floatv column[6];
-            EACH(i, 6) column[i] = LOAD(from.at + i * from.row + j * from.pixel + start);
-            to_points(points, column);
-            EACH(i, 6) half_way[i][j] = points[i];
-        }
-        EACH(i, 6) {
-            to_points(points, half_way[i]);
-            EACH(j, 6) STORE(points[j], to + (i * 6 + j) * step + start);
+/* Columns of a tile's inputs that the tile before it, if it is its neighbour in `columns`, does not share. */
+INLINE int new_columns(place at, int neighbour) {
+    return neighbour && at.x > 0 ? OUT_X : IN_X;
+}
+
+/* The inputs of a tile as points, `channels` from c on: to is [point] x [channels], `step` apart.  Columns are brought to
+ * the points once for all tiles of a row: `columns` is [x % IN_X][IN_Y][channels], and the last `fresh` of this tile's are
+ * not yet there. */
+INLINE void input_points(__global float *to, int step, maps m, place at, int fresh, int pad, int c,
+                         int channels, __global float *columns, __global float *copy) {
+    const __global float *column[IN_X];
+    window from = window_of(m, IN_Y, fresh, at.n, at.y * OUT_Y - Y_OF(pad),
+                            at.x * OUT_X - X_OF(pad) + IN_X - fresh, c, channels, copy);
+    EACH(j, IN_X) column[j] = columns + (at.x * OUT_X + j) % IN_X * IN_Y * channels;
+    for (int j = 0; j < fresh; ++j) {
+        __global float *out = columns + (at.x * OUT_X + IN_X - fresh + j) % IN_X * IN_Y * channels;
+        for (int l = 0; l < channels; l += VEC) {
+            int start = min(l, channels - VEC); /* the last VEC may meet those before */
+            floatv in[IN_Y], points[IN_Y];
+            EACH(i, IN_Y) in[i] = LOAD(from.at + i * from.row + j * from.pixel + start);
+            to_points(points, in, IN_Y);
+            EACH(i, IN_Y) STORE(points[i], out + i * channels + start);
         }
     }
+    for (int i = 0; i < IN_Y; ++i, to += IN_X * step)
+        for (int l = 0; l < channels; l += VEC) {
+            int start = min(l, channels - VEC);
+            floatv in[IN_X], points[IN_X];
+            EACH(j, IN_X) in[j] = LOAD(column[j] + i * channels + start);
+            to_points(points, in, IN_X);
+            EACH(j, IN_X) STORE(points[j], to + j * step + start);
+        }
 }
 
 /* ---- forward and backward data ---- */
@@ -230,12 +185,12 @@ INLINE void multiply(__global float *to, const __global float *v, const __global
 /* At all points: sums of `count` tiles for `groups` groups of panels, with `left` outputs from the first on. */
 INLINE void multiply_points(__global float *sums, int m_step, const __global float *v, int v_step,
                             const __global float *u, int c, int left, int groups, int count) {
-    size_t panel_size = (size_t)36 * (c * 16 + GAP);
-    for (int point = 0; point < 36; ++point)
+    size_t panel_size = (size_t)POINTS * STEP(c * 16);
+    for (int point = 0; point < POINTS; ++point)
         for (int g = 0; g < groups; ++g) {
-            const __global float *weight = u + g * PANELS * panel_size + point * (c * 16 + GAP),
+            const __global float *weight = u + g * PANELS * panel_size + point * STEP(c * 16),
                                  *in = v + point * v_step;
-            __global float *to = sums + (g * 36 + point) * m_step;
+            __global float *to = sums + (g * POINTS + point) * m_step;
             if (left - g * 16 * PANELS > FEW)
                 for (int t = 0; t < count; t += ROWS)
                     multiply(to + t * 16 * PANELS, in + t * c, weight, panel_size, c, VECTORS);
@@ -246,25 +201,25 @@ INLINE void multiply_points(__global float *sums, int m_step, const __global flo
 }
 
 /* VEC outputs of a tile: from the points `step` apart, without the bias. */
-INLINE void outputs_of(floatv out[OUT][OUT], const __global float *sums, int step) {
-    floatv half_way[OUT][6];
-    EACH(j, 6) {
-        floatv column[6], powers[OUT];
-        EACH(i, 6) column[i] = LOAD(sums + (i * 6 + j) * step);
-        gather_powers(powers, column, OUT);
-        EACH(i, OUT) half_way[i][j] = powers[i];
+INLINE void outputs_of(floatv out[OUT_Y][OUT_X], const __global float *sums, int step) {
+    floatv half_way[OUT_Y][IN_X];
+    EACH(j, IN_X) {
+        floatv column[IN_Y], powers[OUT_Y];
+        EACH(i, IN_Y) column[i] = LOAD(sums + (i * IN_X + j) * step);
+        gather_powers(powers, column, OUT_Y, IN_Y);
+        EACH(i, OUT_Y) half_way[i][j] = powers[i];
     }
-    EACH(i, OUT) gather_powers(out[i], half_way[i], OUT);
+    EACH(i, OUT_Y) gather_powers(out[i], half_way[i], OUT_X, IN_X);
 }
 
 #ifdef POOL
 /* One tile's VEC outputs from o on, of which `left` exist, to y and index, which are of the pooled map. */
 INLINE void pool_tile(const __global float *sums, int step, __global float *y, __global uchar *index,
                       floatv shift, place at, int oh, int ow, int k, int o, int left, int act) {
-    floatv out[OUT][OUT];
+    floatv out[OUT_Y][OUT_X];
     outputs_of(out, sums, step);
-    EACH(i, OUT / 2) EACH(j, OUT / 2) {
-        const int line = at.y * (OUT / 2) + i, column = at.x * (OUT / 2) + j;
+    EACH(i, OUT_Y / 2) EACH(j, OUT_X / 2) {
+        const int line = at.y * (OUT_Y / 2) + i, column = at.x * (OUT_X / 2) + j;
         if (line >= oh / 2 || column >= ow / 2) continue;
         floatv window[4];
         EACH(q, 4) window[q] = out[i * 2 + q / 2][j * 2 + q % 2] + shift;
@@ -279,28 +234,28 @@ INLINE void pool_tile(const __global float *sums, int step, __global float *y, _
 INLINE int output_tile(const __global float *sums, int step, __global float *y, floatv shift, place at,
                        int oh, int ow, int k, int o, int left, int act, int accumulate, __global float *copy,
                        row_sums s, int before) {
-    floatv out[OUT][OUT];
+    floatv out[OUT_Y][OUT_X];
     outputs_of(out, sums, step);
-    EACH(i, OUT) EACH(j, OUT) out[i][j] = activate(out[i][j] + shift, act);
-    const int rows = min(OUT, oh - at.y * OUT), columns = min(OUT, ow - at.x * OUT);
-    const int from = ((at.n * oh + at.y * OUT) * ow + at.x * OUT) * k + o;
-    const int whole = rows == OUT && columns == OUT && left >= VEC;
+    EACH(i, OUT_Y) EACH(j, OUT_X) out[i][j] = activate(out[i][j] + shift, act);
+    const int rows = min(OUT_Y, oh - at.y * OUT_Y), columns = min(OUT_X, ow - at.x * OUT_X);
+    const int from = ((at.n * oh + at.y * OUT_Y) * ow + at.x * OUT_X) * k + o;
+    const int whole = rows == OUT_Y && columns == OUT_X && left >= VEC;
     tally t = tally_begin(s, SUMS, o, left);
-    EACH(i, OUT) EACH(j, OUT) {
+    EACH(i, OUT_Y) EACH(j, OUT_X) {
         const int to = from + (i * ow + j) * k;
         if (whole) {
             if (accumulate) out[i][j] += LOAD(y + to);
-            SOON_WRITTEN(y + to + OUT * k);
+            SOON_WRITTEN(y + to + OUT_X * k);
             STORE(out[i][j], y + to);
-            if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + to + OUT * k);
+            if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + to + OUT_X * k);
             if (SUMS) tally_add(&t, s, SUMS, out[i][j], to, i + j == 0, VEC);
         } else
-            STORE(out[i][j], copy + (i * OUT + j) * VEC);
+            STORE(out[i][j], copy + (i * OUT_X + j) * VEC);
     }
     for (int i = 0; i < rows && !whole; ++i)
         for (int j = 0; j < columns; ++j) {
             const int to = from + (i * ow + j) * k;
-            floatv value = LOAD(copy + (i * OUT + j) * VEC);
+            floatv value = LOAD(copy + (i * OUT_X + j) * VEC);
             if (accumulate) value += fetch(y + to, left);
             put(value, y + to, left);
             if (SUMS) tally_add(&t, s, SUMS, value, to, i + j == 0, left);
@@ -319,22 +274,25 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
     int pixels = 0; /* whose sums s has */
     maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
     kernels own = {w, c, k, turn};
-    int tall = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * tall * wide;
+    int tall = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * tall * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
     int block_begin = blocks * get_global_id(0) / get_global_size(0);
     int block_end = blocks * (get_global_id(0) + 1) / get_global_size(0);
     int group_begin = groups * get_global_id(1) / get_global_size(1);
     int group_end = groups * (get_global_id(1) + 1) / get_global_size(1);
-    int u_step = c * 16 + GAP, v_step = block * c + GAP, m_step = block * 16 * PANELS + GAP;
-    size_t panel_size = (size_t)36 * u_step;
+    int u_step = STEP(c * 16), v_step = STEP(block * c), m_step = STEP(block * 16 * PANELS);
+    size_t panel_size = (size_t)POINTS * u_step;
     __global float *v = work + at + (get_global_id(1) * get_global_size(0) + get_global_id(0)) * scratch;
-    __global float *sums = v + 36 * v_step, *copy = sums + span * 36 * m_step, *u = copy + 36 * c;
+    __global float *sums = v + POINTS * v_step, *columns = sums + span * POINTS * m_step,
+                   *copy = columns + POINTS * c, *u = copy + POINTS * c;
     for (int b = block_begin; b < block_end; ++b) {
         int first = b * block, count = min(block, tiles - first),
             padded = (count + ROWS - 1) / ROWS * ROWS; /* past the end: the last tile again */
-        for (int t = 0; t < padded; ++t)
-            input_points(v + t * c, v_step, from, place_of(first + min(t, count - 1), tall, wide), pad, 0, c,
-                         copy);
+        for (int t = 0; t < padded; ++t) {
+            place to = place_of(first + min(t, count - 1), tall, wide);
+            input_points(v + t * c, v_step, from, to, t < count ? new_columns(to, t > 0) : 0, pad, 0, c,
+                         columns, copy);
+        }
         for (int group = group_begin; group < group_end; group += span) {
             int some = min(span, group_end - group);
             if (w) {
@@ -349,7 +307,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
                 for (int t = 0; t < count; ++t, before += more) {
                     place to = place_of(first + t, tall, wide);
                     for (int i = 0; i < 16 * PANELS && o + i < k; i += VEC) {
-                        const __global float *points = sums + g * 36 * m_step + t * 16 * PANELS + i;
+                        const __global float *points = sums + g * POINTS * m_step + t * 16 * PANELS + i;
                         floatv shift = bias ? fetch(bias + o + i, k - o - i) : (floatv)0.0f;
 #ifdef POOL
                         pool_tile(points, m_step, y, index, shift, to, oh, ow, k, o + i, k - o - i, act);
@@ -369,77 +327,77 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
 
 /* ---- the gradient of y at the points ---- */
 
-/* The OUT x OUT gradients of a tile, `lanes` outputs from o on, as points: to is [36] x [lanes], `step` apart.  Adds
+/* The gradients of a tile's results, `lanes` outputs from o on, as points: to is [point] x [lanes], `step` apart.  Adds
  * them up into bias, if there is one. */
 INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, int lanes,
                             __global float *bias, __global float *copy) {
-    window from = window_of(m, OUT, at.n, at.y * OUT, at.x * OUT, o, lanes, copy);
-    fetch_ahead(m, OUT, at.n, at.y * OUT, at.x * OUT, o, lanes);
+    window from = window_of(m, OUT_Y, OUT_X, at.n, at.y * OUT_Y, at.x * OUT_X, o, lanes, copy);
+    fetch_ahead(m, at.n, at.y * OUT_Y, at.x * OUT_X, o, lanes);
     for (int s = 0; s < lanes; s += VEC) {
-        floatv half_way[6][OUT], points[6], sum = 0.0f;
-        EACH(j, OUT) {
-            floatv column[OUT];
-            EACH(i, OUT) {
+        floatv half_way[IN_Y][OUT_X], points[IN_Y > IN_X ? IN_Y : IN_X], sum = 0.0f;
+        EACH(j, OUT_X) {
+            floatv column[OUT_Y];
+            EACH(i, OUT_Y) {
                 column[i] = LOAD(from.at + i * from.row + j * from.pixel + s);
                 sum += column[i];
             }
-            evaluate(points, column, OUT);
-            EACH(i, 6) half_way[i][j] = points[i];
+            evaluate(points, column, OUT_Y, IN_Y);
+            EACH(i, IN_Y) half_way[i][j] = points[i];
         }
         if (bias) STORE(LOAD(bias + s) + sum, bias + s);
-        EACH(i, 6) {
-            evaluate(points, half_way[i], OUT);
-            EACH(j, 6) STORE(points[j], to + (i * 6 + j) * step + s);
+        EACH(i, IN_Y) {
+            evaluate(points, half_way[i], OUT_X, IN_X);
+            EACH(j, IN_X) STORE(points[j], to + (i * IN_X + j) * step + s);
         }
     }
 }
 
 /* ---- backward data, where the map of dy is the smaller one ---- */
 
-/* Adds the gradients of a tile's 6x6 inputs to dx, VEC channels of which `left` exist. */
+/* Adds the gradients of a tile's inputs to dx, VEC channels of which `left` exist. */
 INLINE void spread_tile(const __global float *sums, int step, __global float *dx, place at, int pad, int h,
                         int w, int c, int left, __global float *copy) {
-    int y = at.y * OUT - Y_OF(pad), x = at.x * OUT - X_OF(pad);
-    int whole = left >= VEC && y >= 0 && x >= 0 && y + 6 <= h && x + 6 <= w;
-    floatv half_way[6][6], inputs[6];
-    EACH(j, 6) {
-        floatv column[6];
-        EACH(i, 6) column[i] = LOAD(sums + (i * 6 + j) * step);
-        from_points(inputs, column);
-        EACH(i, 6) half_way[i][j] = inputs[i];
+    int y = at.y * OUT_Y - Y_OF(pad), x = at.x * OUT_X - X_OF(pad);
+    int whole = left >= VEC && y >= 0 && x >= 0 && y + IN_Y <= h && x + IN_X <= w;
+    floatv half_way[IN_Y][IN_X], inputs[IN_Y > IN_X ? IN_Y : IN_X];
+    EACH(j, IN_X) {
+        floatv column[IN_Y];
+        EACH(i, IN_Y) column[i] = LOAD(sums + (i * IN_X + j) * step);
+        from_points(inputs, column, IN_Y);
+        EACH(i, IN_Y) half_way[i][j] = inputs[i];
     }
     dx += ((at.n * h + y) * w + x) * c;
-    EACH(i, 6) {
-        from_points(inputs, half_way[i]);
-        EACH(j, 6) {
+    EACH(i, IN_Y) {
+        from_points(inputs, half_way[i], IN_X);
+        EACH(j, IN_X) {
             __global float *to = dx + (i * w + j) * c;
             if (whole)
                 STORE(LOAD(to) + inputs[j], to);
             else
-                STORE(inputs[j], copy + (i * 6 + j) * VEC);
+                STORE(inputs[j], copy + (i * IN_X + j) * VEC);
         }
     }
     if (whole) return;
-    for (int i = max(0, -y); i < min(6, h - y); ++i)
-        for (int j = max(0, -x); j < min(6, w - x); ++j) {
+    for (int i = max(0, -y); i < min(IN_Y, h - y); ++i)
+        for (int j = max(0, -x); j < min(IN_X, w - x); ++j) {
             __global float *to = dx + (i * w + j) * c;
-            put(fetch(to, left) + LOAD(copy + (i * 6 + j) * VEC), to, left);
+            put(fetch(to, left) + LOAD(copy + (i * IN_X + j) * VEC), to, left);
         }
 }
 
-/* The transpose of the forward pass: dy's tiles at the points, products, and 6x6 gradients of x that overlap and are
+/* The transpose of the forward pass: dy's tiles at the points, products, and gradients of x that overlap and are
  * added up.  A work-item owns whole images; c is the number of dx's channels, k of dy's. */
 KERNEL void scatter(const __global float *dy, const __global float *seen, __global float *work,
                     __global float *dx, int at, int scratch, int n, int h, int w, int c, int oh, int ow,
                     int k, int pad, int block, int act, int accumulate) {
     maps gradient = {dy, seen, oh, ow, k, seen ? act : 0};
-    int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT;
+    int high = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X;
     int image = n * get_global_id(0) / get_global_size(0),
         last = n * (get_global_id(0) + 1) / get_global_size(0);
-    int v_step = block * k + GAP, m_step = block * 16 * PANELS + GAP, end = last * high * wide;
-    size_t panel_size = (size_t)36 * (k * 16 + GAP);
-    __global float *v = work + at + get_global_id(0) * scratch, *sums = v + 36 * v_step,
-                   *copy = sums + 36 * m_step;
+    int v_step = STEP(block * k), m_step = STEP(block * 16 * PANELS), end = last * high * wide;
+    size_t panel_size = (size_t)POINTS * STEP(k * 16);
+    __global float *v = work + at + get_global_id(0) * scratch, *sums = v + POINTS * v_step,
+                   *copy = sums + POINTS * m_step;
     for (int i = image * h * w * c; !accumulate && i < last * h * w * c; ++i) dx[i] = 0.0f;
     for (int first = image * high * wide; first < end; first += block) {
         int count = min(block, end - first), padded = (count + ROWS - 1) / ROWS * ROWS;
@@ -490,20 +448,20 @@ INLINE void gather_weights(__global float *to, int step, const __global float *f
             EACH(i, TAPS * TAPS) STORE((floatv)0.0f, to + i * step + v);
             continue;
         }
-        floatv half_way[TAPS][6], powers[TAPS];
-        EACH(j, 6) {
-            floatv column[6];
-            EACH(i, 6) {
-                const __global float *at = from + (i * 6 + j) * point_step + v;
+        floatv half_way[TAPS][IN_X], powers[TAPS];
+        EACH(j, IN_X) {
+            floatv column[IN_Y];
+            EACH(i, IN_Y) {
+                const __global float *at = from + (i * IN_X + j) * point_step + v;
                 floatv sum = LOAD(at);
                 for (int part = 1; part < parts; ++part) sum += LOAD(at + part * part_size);
-                column[i] = sum * (scaled(i) * scaled(j));
+                column[i] = sum * (scaled(i, IN_Y) * scaled(j, IN_X));
             }
-            gather_powers(powers, column, TAPS);
+            gather_powers(powers, column, TAPS, IN_Y);
             EACH(i, TAPS) half_way[i][j] = powers[i];
         }
         EACH(i, TAPS) {
-            gather_powers(powers, half_way[i], TAPS);
+            gather_powers(powers, half_way[i], TAPS, IN_X);
             EACH(j, TAPS) STORE(powers[j], to + (i * TAPS + j) * step + v);
         }
     }
@@ -511,29 +469,30 @@ INLINE void gather_weights(__global float *to, int step, const __global float *f
 
 /* A task is `share` channels by `span` groups of panels; this work-item takes some tasks for part get_global_id(1) of
  * the blocks.  A share has room for `pitch` channels, of which the register tiles need all.
- * With several parts the sums are left at sums_at, [part][task][panel][36][pitch][16], and, if there is a bias,
+ * With several parts the sums are left at sums_at, [part][task][panel][point][pitch][16], and, if there is a bias,
  * [part][panels * 16] at bias_at; with one the gradients are made of them at once. */
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *seen,
                    __global float *work, __global float *grad, __global float *grad_bias, int bias_at, int at,
                    int scratch, int n, int h, int w, int c, int oh, int ow, int k, int pad, int block,
                    int share, int pitch, int span, int act) {
     maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, seen ? act : 0};
-    int high = (oh + OUT - 1) / OUT, wide = (ow + OUT - 1) / OUT, tiles = n * high * wide;
+    int high = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
     int part = get_global_id(1), parts = get_global_size(1), shares = (c + share - 1) / share;
     int tasks = (all_panels + span * PANELS - 1) / (span * PANELS) * shares;
-    int v_step = block * pitch + GAP, d_step = block * 16 * PANELS + GAP;
-    size_t panel_size = (size_t)36 * pitch * 16, task_size = span * PANELS * panel_size;
+    int v_step = STEP(block * pitch), d_step = STEP(block * 16 * PANELS);
+    size_t panel_size = (size_t)POINTS * pitch * 16, task_size = span * PANELS * panel_size;
     __global float *v = work + at + (part * get_global_size(0) + get_global_id(0)) * scratch;
-    __global float *d = v + 36 * v_step, *copy = d + span * 36 * d_step;
-    for (int i = 0; i < 36 * v_step; ++i) v[i] = 0.0f; /* the room that no channel fills */
+    __global float *d = v + POINTS * v_step, *columns = d + span * POINTS * d_step,
+                   *copy = columns + POINTS * share;
+    for (int i = 0; i < POINTS * v_step; ++i) v[i] = 0.0f; /* the room that no channel fills */
     for (int task = tasks * get_global_id(0) / get_global_size(0);
          task < tasks * (get_global_id(0) + 1) / get_global_size(0); ++task) {
         int begin = task % shares * share, channels = min(share, c - begin);
         int first_panel = task / shares * span * PANELS,
             panels = min(span * PANELS, all_panels - first_panel);
         __global float *sums =
-            parts > 1 ? work + (part * tasks + task) * task_size : copy + 36 * max(share, 16);
+            parts > 1 ? work + (part * tasks + task) * task_size : copy + POINTS * max(share, 16);
         __global float *bias = 0;
         if (grad_bias && begin == 0) {
             bias = work + bias_at + (part * all_panels + first_panel) * 16;
@@ -543,18 +502,19 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             int first = b * block, count = min(block, tiles - first);
             for (int t = 0; t < count; ++t) {
                 place to = place_of(first + t, high, wide);
-                input_points(v + t * pitch, v_step, from, to, pad, begin, channels, copy);
+                input_points(v + t * pitch, v_step, from, to, new_columns(to, t > 0), pad, begin, channels,
+                             columns, copy);
                 for (int p = 0; p < panels; ++p)
-                    gradient_points(d + p / PANELS * 36 * d_step + t * 16 * PANELS + p % PANELS * 16, d_step,
-                                    gradient, to, (first_panel + p) * 16,
+                    gradient_points(d + p / PANELS * POINTS * d_step + t * 16 * PANELS + p % PANELS * 16,
+                                    d_step, gradient, to, (first_panel + p) * 16,
                                     k - (first_panel + p) * 16 > FEW ? 16 : FEW, bias ? bias + p * 16 : 0,
                                     copy);
             }
-            for (int point = 0; point < 36; ++point)
+            for (int point = 0; point < POINTS; ++point)
                 for (int p = 0; p < panels; p += PANELS) {
                     __global float *to = sums + p * panel_size + point * pitch * 16;
                     const __global float *in = v + point * v_step,
-                                         *out = d + (p / PANELS * 36 + point) * d_step;
+                                         *out = d + (p / PANELS * POINTS + point) * d_step;
                     if (k - (first_panel + p) * 16 > FEW)
                         for (int l = 0; l < channels; l += ROWS)
                             accumulate_tiles(to + l * 16, in + l, out, pitch, count, fresh, panel_size,
@@ -579,7 +539,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
 KERNEL void collapse(const __global float *work, __global float *grad, __global float *grad_bias, int bias_at,
                      int parts, int c, int k, int share, int pitch, int span) {
     int panels = (k + 15) / 16, shares = (c + share - 1) / share, together = span * PANELS;
-    size_t panel_size = (size_t)36 * pitch * 16,
+    size_t panel_size = (size_t)POINTS * pitch * 16,
            part_size = (panels + together - 1) / together * shares * together * panel_size;
     FOR_TASKS(task, panels * c + (grad_bias ? panels : 0)) {
         int panel = task / c, l = task % c;

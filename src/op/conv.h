@@ -28,8 +28,8 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 double rf_conv_flops(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
-/* Products at Winograd's points for each pair of channels, the transforms counted as such; turned: of backward data. */
-double rf_winograd_products(const rf_problem *problem, bool turned);
+/* Products at Winograd's points for each pair of channels, the transforms counted as such, of the weights' gradient. */
+double rf_winograd_products(const rf_problem *problem);
 
 /* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],

@@ -58,7 +58,7 @@ static bool wins(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * (v.act ? 1 : 1.4);
     return v.n >= info->compute_units && runs_of(&v, info).floats <= CACHED &&
-           products < rf_winograd_products(problem, false);
+           products < rf_winograd_products(problem);
 }
 
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const runs *r,

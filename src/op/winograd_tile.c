@@ -6,9 +6,9 @@
 #include "op/conv.h"
 #include "op/sums.h"
 
-enum { POINTS = 36, GAP = 16, WINDOW = 6 };
-/* Tunables: a register tile's rows and panels; tiles in a block; groups of panels at a time (gather), channels and
- * outputs at a time (filter). */
+enum { LINE = 16, WINDOW = 6, HIGH = 8 };
+/* Tunables: a register tile's rows and panels; tiles in a block (of 36 points, or as many numbers); groups of panels at a
+ * time (gather), channels and outputs at a time (filter). */
 enum { ROWS, PANELS, BLOCK, SPAN, SHARE = SPAN };
 
 /* Not for kernels larger than the map: the gradient of a tap that meets no pixel is 0, and would be what is lost in
@@ -22,22 +22,41 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
            rf_indexable(problem, info);
 }
 
-/* What one direction reads and writes: maps of (n,h,w,c) as windows, results (n,oh,ow,k) in tiles. */
+/* Floats from one point's piece to the next: as STEP in the kernels. */
+static size_t step_of(size_t floats) {
+    return (rf_ceil_div(floats, LINE) | 1) * LINE;
+}
+
+/* What one direction reads and writes: maps of (n,h,w,c) as windows, results (n,oh,ow,k) in tiles of `out`. */
 typedef struct side {
-    int h, w, c, oh, ow, k, out;
-    rf_pair pad;
-    size_t tiles;
+    int h, w, c, oh, ow, k;
+    rf_pair pad, out;
+    size_t points, tiles;
 } side;
 
+/* `s` with windows of `high` rows. */
+static side with_windows(side s, const rf_conv *v, int high) {
+    s.out = (rf_pair){high + 1 - v->r, WINDOW + 1 - v->s};
+    s.points = (size_t)high * WINDOW;
+    s.tiles = (size_t)v->n * rf_ceil_div(s.oh, s.out.y) * rf_ceil_div(s.ow, s.out.x);
+    return s;
+}
+
 static side side_of(const rf_conv *v, bool turned) {
-    side s = {.out = WINDOW + 1 - v->r};
+    side s = {0};
     if (turned)
         s.h = v->oh, s.w = v->ow, s.c = v->k, s.oh = v->h, s.ow = v->w, s.k = v->c,
         s.pad = (rf_pair){v->r - 1 - v->pad.y, v->s - 1 - v->pad.x};
     else
         s.h = v->h, s.w = v->w, s.c = v->c, s.oh = v->oh, s.ow = v->ow, s.k = v->k, s.pad = v->pad;
-    s.tiles = (size_t)v->n * rf_ceil_div(s.oh, s.out) * rf_ceil_div(s.ow, s.out);
-    return s;
+    return with_windows(s, v, WINDOW);
+}
+
+/* What `gather` takes: 5x5 kernels have windows of 8x6 where these are fewer products.  (3x3 would save a ninth, and so
+ * high a tile fills few maps.) */
+static side gather_side(const rf_conv *v, bool turned) {
+    side s = side_of(v, turned), high = with_windows(s, v, HIGH);
+    return v->r == 5 && high.points * high.tiles < s.points * s.tiles ? high : s;
 }
 
 /* What a kernel is told of them. */
@@ -53,35 +72,50 @@ static int products(int out, int taps, int in, int pad) {
     return count;
 }
 
-/* Transforms weigh as much as some 16 channels, and weights at 36 points as much as some 32 tiles (measured on AVX2). */
-double rf_winograd_products(const rf_problem *problem, bool turned) {
+/* Products for each pair of channels, the transforms counted as such: they weigh as much as some 16 channels, and weights
+ * at the points as much as some 32 tiles (measured on AVX2). */
+static double products_of(const rf_conv *v, const side *s) {
+    return s->points * (s->tiles + 32.0) * (1 + 16.0 / v->c + 16.0 / v->k);
+}
+
+double rf_winograd_products(const rf_problem *problem) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned);
-    return POINTS * (s.tiles + 32.0) * (1 + 16.0 / v.c + 16.0 / v.k);
+    side s = side_of(&v, false);
+    return products_of(&v, &s);
 }
 
 /* Whether it is likely to win. */
-static bool wins(const rf_problem *problem, bool turned) {
-    rf_conv v = rf_conv_of(problem);
-    double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
-    return direct > 1.15 * rf_winograd_products(problem, turned);
+static bool wins(const rf_conv *v, const side *s) {
+    double direct =
+        (double)v->n * products(v->oh, v->r, v->h, v->pad.y) * products(v->ow, v->s, v->w, v->pad.x);
+    return direct > 1.15 * products_of(v, s);
 }
 
-static bool wins_straight(const rf_problem *problem, const rf_device_info *info) {
+static bool wins_forward(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    return wins(problem, false);
+    rf_conv v = rf_conv_of(problem);
+    side s = gather_side(&v, false);
+    return wins(&v, &s);
+}
+
+static bool wins_backward_params(const rf_problem *problem, const rf_device_info *info) {
+    (void)info;
+    rf_conv v = rf_conv_of(problem);
+    side s = side_of(&v, false);
+    return wins(&v, &s);
 }
 
 /* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
  * shrinks. */
-static bool spreads(const rf_problem *problem) {
-    rf_conv v = rf_conv_of(problem);
-    return side_of(&v, false).tiles * 1.5 < side_of(&v, true).tiles;
+static bool spreads(const rf_conv *v) {
+    return side_of(v, false).tiles * 1.5 < side_of(v, true).tiles;
 }
 
-static bool wins_turned(const rf_problem *problem, const rf_device_info *info) {
+static bool wins_backward_data(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    return wins(problem, !spreads(problem));
+    rf_conv v = rf_conv_of(problem);
+    side s = spreads(&v) ? side_of(&v, false) : gather_side(&v, true);
+    return wins(&v, &s);
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
@@ -97,12 +131,12 @@ static int rows_of(const rf_config *config, int outputs) {
 }
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
-static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const rf_config *config,
-                              const rf_device_info *info, int which) {
-    int taps = rf_conv_of(problem).r;
-    return rf_family_options(options, RF_TILE, info, "-DTAPS=%d -DOUT=%d -DROWS=%d -DPANELS=%d -DSUMS=%d%s",
-                             taps, WINDOW + 1 - taps, config->value[ROWS], config->value[PANELS], which,
-                             problem->op == &rf_op_conv_pool ? " -DPOOL" : "");
+static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const side *s,
+                              const rf_config *config, const rf_device_info *info, int which) {
+    return rf_family_options(options, RF_TILE, info,
+                             "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DSUMS=%d%s",
+                             WINDOW + 1 - s->out.x, s->out.y, s->out.x, config->value[ROWS],
+                             config->value[PANELS], which, problem->op == &rf_op_conv_pool ? " -DPOOL" : "");
 }
 
 /* ---- forward and backward data ---- */
@@ -154,13 +188,14 @@ static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config 
                              const rf_device_info *info) {
     const size_t cores = (size_t)RF_MAX(info->compute_units, 1), wanted = own ? cores : 2 * cores;
     size_t outputs = RF_PANEL * (size_t)config->value[PANELS], groups = rf_ceil_div(s->k, outputs);
-    size_t panel = POINTS * (RF_PANEL * (size_t)s->c + GAP), panels = rf_ceil_div(s->k, RF_PANEL);
+    size_t panel = s->points * step_of(RF_PANEL * (size_t)s->c), panels = rf_ceil_div(s->k, RF_PANEL);
     gather_cut g = {.block = block_of(s->tiles, most, rows_of(config, s->k)), .own = own};
     g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), 4 * wanted);
     g.groups = RF_MIN(groups, rf_ceil_div(wanted, g.blocks));
     g.span = (int)RF_MIN(rf_ceil_div(groups, g.groups), own ? 2 : (size_t)config->value[SPAN]);
     g.at = own ? 0 : panels * panel;
-    g.scratch = POINTS * ((size_t)g.block * s->c + GAP + g.span * (g.block * outputs + GAP) + s->c);
+    g.scratch =
+        s->points * (step_of((size_t)g.block * s->c) + g.span * step_of(g.block * outputs) + 2 * s->c);
     if (own) g.scratch += g.span * config->value[PANELS] * panel;
     g.floats = g.at + g.blocks * g.groups * g.scratch;
     return g;
@@ -169,7 +204,8 @@ static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config 
 /* All tiles in one block, and each item with its own weights, if that takes less memory than all weights at the points:
  * they are many then, and would cross memory twice. */
 static gather_cut cut_gather(const side *s, const rf_config *config, const rf_device_info *info) {
-    gather_cut blocks = cut_blocks(s, config->value[BLOCK], false, config, info),
+    gather_cut blocks = cut_blocks(s, config->value[BLOCK] * WINDOW * WINDOW / (int)s->points, false, config,
+                                   info),
                one = cut_blocks(s, (int)s->tiles, true, config, info);
     return one.floats < blocks.at ? one : blocks;
 }
@@ -183,8 +219,8 @@ static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info,
                            .kernel = "weights",
                            .options = options,
                            .args = {RF_BUF(w), RF_BUF(work), RF_I32(s->c), RF_I32(s->k), RF_I32(turn)},
-                           .bytes = 4.0 * tasks * RF_PANEL * (POINTS + taps)};
-    rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * POINTS);
+                           .bytes = 4.0 * tasks * RF_PANEL * (s->points + (double)taps)};
+    rf_family_spread(&desc, RF_TILE, info, tasks, RF_PANEL * s->points);
     return rf_emit(sequence, &desc);
 }
 
@@ -192,9 +228,9 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                         const rf_tensors *t, const rf_config *config, bool turned) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned);
+    side s = gather_side(&v, turned);
     gather_cut g = cut_gather(&s, config, info);
-    options_of(options, problem, config, info,
+    options_of(options, problem, &s, config, info,
                rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
@@ -219,13 +255,13 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
 }
 
 /* As cut_blocks, of whole images: weights at the points, the items' scratch. */
-static gather_cut cut_scatter(const rf_conv *v, const rf_config *config, const rf_device_info *info) {
-    size_t per_image = side_of(v, false).tiles / (size_t)v->n,
-           outputs = RF_PANEL * (size_t)config->value[PANELS];
+static gather_cut cut_scatter(const rf_conv *v, const side *s, const rf_config *config,
+                              const rf_device_info *info) {
+    size_t per_image = s->tiles / (size_t)v->n, outputs = RF_PANEL * (size_t)config->value[PANELS];
     gather_cut g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
     g.block = block_of(rf_ceil_div(v->n, g.blocks) * per_image, config->value[BLOCK], rows_of(config, v->c));
-    g.at = rf_ceil_div(v->c, RF_PANEL) * POINTS * (RF_PANEL * (size_t)v->k + GAP);
-    g.scratch = POINTS * ((size_t)g.block * v->k + GAP + g.block * outputs + GAP + RF_PANEL);
+    g.at = rf_ceil_div(v->c, RF_PANEL) * s->points * step_of(RF_PANEL * (size_t)v->k);
+    g.scratch = s->points * (step_of((size_t)g.block * v->k) + step_of(g.block * outputs) + RF_PANEL);
     g.floats = g.at + g.blocks * g.scratch;
     return g;
 }
@@ -235,8 +271,8 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     side straight = side_of(&v, false), turned = side_of(&v, true);
-    gather_cut g = cut_scatter(&v, config, info);
-    options_of(options, problem, config, info, 0);
+    gather_cut g = cut_scatter(&v, &straight, config, info);
+    options_of(options, problem, &straight, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
@@ -260,14 +296,15 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     if (!problem->need_dx[0]) return RF_OK;
-    return spreads(problem) ? scatter(sequence, problem, info, t, config)
-                            : gather(sequence, problem, info, t, config, true);
+    rf_conv v = rf_conv_of(problem);
+    return spreads(&v) ? scatter(sequence, problem, info, t, config)
+                       : gather(sequence, problem, info, t, config, true);
 }
 
 static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
                           bool turned) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned);
+    side s = gather_side(&v, turned);
     return cut_gather(&s, config, info).floats * sizeof(float);
 }
 
@@ -276,8 +313,8 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
                 const rf_config *config) {
     const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned);
-    return turned && spreads(problem) ? 0 : (int)cut_gather(&s, config, info).blocks;
+    side s = gather_side(&v, turned);
+    return turned && spreads(&v) ? 0 : (int)cut_gather(&s, config, info).blocks;
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
@@ -287,8 +324,9 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    return spreads(problem) ? cut_scatter(&v, config, info).floats * sizeof(float)
-                            : gather_work(problem, info, config, true);
+    side s = side_of(&v, false);
+    return spreads(&v) ? cut_scatter(&v, &s, config, info).floats * sizeof(float)
+                       : gather_work(problem, info, config, true);
 }
 
 /* ---- the gradients of weights and bias ---- */
@@ -321,13 +359,13 @@ static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *c
     f.pitch = (int)rf_round_up(f.share, rows);
     f.span = (int)rf_ceil_div(rf_ceil_div(v->k, spans), outputs);
     size_t tasks = rf_ceil_div(v->c, f.share) * rf_ceil_div(v->k, f.span * outputs);
-    size_t task = f.span * outputs * POINTS * f.pitch, biases = v->bias ? rf_round_up(v->k, RF_PANEL) : 0;
+    size_t task = f.span * outputs * s->points * f.pitch, biases = v->bias ? rf_round_up(v->k, RF_PANEL) : 0;
     f.items = RF_MIN(tasks, wanted);
     f.parts = RF_MIN(rf_ceil_div(wanted, tasks), rf_ceil_div(s->tiles, f.block));
     f.bias_at = f.parts > 1 ? f.parts * tasks * task : 0;
     f.at = f.bias_at + f.parts * biases;
-    f.scratch = POINTS * ((size_t)f.block * f.pitch + GAP + f.span * (f.block * outputs + GAP) +
-                          RF_MAX(f.share, RF_PANEL));
+    f.scratch = s->points * (step_of((size_t)f.block * f.pitch) + f.span * step_of(f.block * outputs) +
+                             f.share + RF_MAX(f.share, RF_PANEL));
     if (f.parts == 1) f.scratch += task;
     f.floats = f.at + f.items * f.parts * f.scratch;
     return f;
@@ -339,7 +377,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     side s = side_of(&v, false);
     filter_cut f = cut_filter(&v, &s, config, info);
-    options_of(options, problem, config, info, 0);
+    options_of(options, problem, &s, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc filter = {
         .program = "winograd_tile",
@@ -362,8 +400,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias),
                                         RF_I32(f.bias_at), RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k),
                                         RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span)},
-                               .bytes = 4.0 * tasks * RF_PANEL * (f.parts * POINTS + v.r * v.s)};
-    rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * POINTS * f.parts);
+                               .bytes = 4.0 * tasks * RF_PANEL * ((double)f.parts * s.points + v.r * v.s)};
+    rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * s.points * f.parts);
     return rf_emit(sequence, &collapse);
 }
 
@@ -379,17 +417,18 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 #define SOLVER(direction_, ...)                                                                              \
     {                                                                                                        \
         .name = "winograd_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,              \
-        .applicable = applicable, .wins = direction_ == RF_BACKWARD_DATA ? wins_turned : wins_straight,      \
-        .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__                                              \
+        .applicable = applicable, .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__                    \
     }
 #define FORWARD(...)                                                                                         \
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,     \
-           .prepare = forward, __VA_ARGS__)
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .wins = wins_forward, .choose = choose_forward,          \
+           .workspace = forward_work, .prepare = forward, __VA_ARGS__)
 const rf_solver rf_winograd_pool_tile = FORWARD(.sums = NULL);
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
     [RF_FORWARD] = FORWARD(.sums = sums),
-    [RF_BACKWARD_PARAMS] = SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
-                                  .workspace = backward_params_work, .prepare = backward_params),
-    [RF_BACKWARD_DATA] = SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,
-                                .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
+    [RF_BACKWARD_PARAMS] =
+        SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .wins = wins_backward_params,
+               .choose = choose_filter, .workspace = backward_params_work, .prepare = backward_params),
+    [RF_BACKWARD_DATA] = SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .wins = wins_backward_data,
+                                .choose = choose_backward_data, .workspace = backward_data_work, .sums = sums,
+                                .prepare = backward_data),
 };
