@@ -1,12 +1,13 @@
 /* Winograd convolution for CPUs: kernels of TAPS x TAPS (3 or 5) with stride 1.  OUT_Y x OUT_X results come from
- * IN_Y x IN_X inputs by products at as many points: F(4x4,3x3) and F(2x2,5x5) take 36 for the direct form's 144 and 100,
- * F(4x2,5x5) 48 for 200.  The transforms are in winograd.clh; in two dimensions y = A^T [(G g G^T) . (B^T d B)] A.
+ * IN_Y x IN_X inputs by products at as many points: F(4x4,3x3) takes 36 where the direct form takes 144, F(2x2,5x5) 36
+ * for 100, F(4x4,5x5) 64 for 400.  The transforms are in winograd.clh; with both axes y = A^T [(G g G^T) . (B^T d B)] A.
  * The weights' gradient is the same with the parts changed: A takes dy to the points, and G^T gathers the sums.
  *
  * At a point it is a matrix product, [tiles][c] by [c][k], in register tiles of explicit vectors.  A work-item takes
  * blocks of `block` tiles: it brings their inputs to the points, in a scratch of its own that fits a core's cache,
  * multiplies panel by panel, and transforms back; only x, y and the weights cross memory.  With -DSUMS, gather sums
- * what it writes for batch norm (sums.clh); with -DPOOL it writes it 2x2 max pooled.
+ * what it writes for batch norm (sums.clh).  With -DPOOL y is 2x2 max pooled (conv_pool): gather pools what it writes, and
+ * dy is spread over the windows where it is read.
  *
  *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
  *     weights u    [panel][point][c][16]
@@ -79,11 +80,23 @@ KERNEL void weights(const __global float *w, __global float *u, int c, int k, in
 
 /* ---- windows of maps ---- */
 
-/* Maps (n,h,w,c); `seen`, if there is one, is the y of a fused activation that a gradient has yet to pass. */
+/* Maps (n,h,w,c); `seen`, if there is one, is the y of a fused activation that a gradient has yet to pass, index the
+ * places of the maxima in their windows, where a gradient is that of a pooled map. */
 typedef struct {
     const __global float *x, *seen;
     int h, w, c, act;
+    const __global uchar *index;
 } maps;
+
+/* The gradient of y, (n,oh,ow,k) or, pooled, of half its size. */
+INLINE maps gradient_of(const __global float *dy, const __global float *seen, const __global uchar *index,
+                        int oh, int ow, int k, int act) {
+#ifdef POOL
+    oh /= 2, ow /= 2;
+#endif
+    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0, index};
+    return gradient;
+}
 
 /* Asks for the pixels of the results right of x, y. */
 INLINE void fetch_ahead(maps m, int n, int y, int x, int c, int channels) {
@@ -272,7 +285,7 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
                    int block, int span, int turn, int seen_act, int act, int accumulate, SUMS_PARAMS) {
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     int pixels = 0; /* whose sums s has */
-    maps from = {x, seen, h, w_in, c, seen ? seen_act : 0};
+    maps from = {x, seen, h, w_in, c, seen ? seen_act : 0, 0};
     kernels own = {w, c, k, turn};
     int tall = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * tall * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
@@ -327,18 +340,38 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
 
 /* ---- the gradient of y at the points ---- */
 
+#ifdef POOL
+/* VEC outputs' gradients of a tile's results from those of its windows' maxima, and the places of these. */
+INLINE void spread_windows(floatv tile[OUT_Y][OUT_X], maps m, place at, int o) {
+    EACH(i, OUT_Y / 2) EACH(j, OUT_X / 2) {
+        const int y = at.y * (OUT_Y / 2) + i, x = at.x * (OUT_X / 2) + j;
+        const int from = ((at.n * m.h + y) * m.w + x) * m.c + o, left = y < m.h && x < m.w ? m.c - o : 0;
+        const floatv value = before_act(m.x + from, m.seen + from, left, m.act);
+        const intv where = places_of(m.index + from, left);
+        EACH(q, 4) tile[i * 2 + q / 2][j * 2 + q % 2] = where == q ? value : (floatv)0.0f;
+    }
+}
+#endif
+
 /* The gradients of a tile's results, `lanes` outputs from o on, as points: to is [point] x [lanes], `step` apart.  Adds
  * them up into bias, if there is one. */
 INLINE void gradient_points(__global float *to, int step, maps m, place at, int o, int lanes,
                             __global float *bias, __global float *copy) {
+#ifndef POOL
     window from = window_of(m, OUT_Y, OUT_X, at.n, at.y * OUT_Y, at.x * OUT_X, o, lanes, copy);
     fetch_ahead(m, at.n, at.y * OUT_Y, at.x * OUT_X, o, lanes);
+#endif
     for (int s = 0; s < lanes; s += VEC) {
-        floatv half_way[IN_Y][OUT_X], points[IN_Y > IN_X ? IN_Y : IN_X], sum = 0.0f;
+        floatv tile[OUT_Y][OUT_X], half_way[IN_Y][OUT_X], points[IN_Y > IN_X ? IN_Y : IN_X], sum = 0.0f;
+#ifdef POOL
+        spread_windows(tile, m, at, o + s);
+#else
+        EACH(i, OUT_Y) EACH(j, OUT_X) tile[i][j] = LOAD(from.at + i * from.row + j * from.pixel + s);
+#endif
         EACH(j, OUT_X) {
             floatv column[OUT_Y];
             EACH(i, OUT_Y) {
-                column[i] = LOAD(from.at + i * from.row + j * from.pixel + s);
+                column[i] = tile[i][j];
                 sum += column[i];
             }
             evaluate(points, column, OUT_Y, IN_Y);
@@ -387,10 +420,10 @@ INLINE void spread_tile(const __global float *sums, int step, __global float *dx
 
 /* The transpose of the forward pass: dy's tiles at the points, products, and gradients of x that overlap and are
  * added up.  A work-item owns whole images; c is the number of dx's channels, k of dy's. */
-KERNEL void scatter(const __global float *dy, const __global float *seen, __global float *work,
-                    __global float *dx, int at, int scratch, int n, int h, int w, int c, int oh, int ow,
-                    int k, int pad, int block, int act, int accumulate) {
-    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0};
+KERNEL void scatter(const __global float *dy, const __global float *seen, const __global uchar *index,
+                    __global float *work, __global float *dx, int at, int scratch, int n, int h, int w, int c,
+                    int oh, int ow, int k, int pad, int block, int act, int accumulate) {
+    maps gradient = gradient_of(dy, seen, index, oh, ow, k, act);
     int high = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X;
     int image = n * get_global_id(0) / get_global_size(0),
         last = n * (get_global_id(0) + 1) / get_global_size(0);
@@ -472,10 +505,10 @@ INLINE void gather_weights(__global float *to, int step, const __global float *f
  * With several parts the sums are left at sums_at, [part][task][panel][point][pitch][16], and, if there is a bias,
  * [part][panels * 16] at bias_at; with one the gradients are made of them at once. */
 KERNEL void filter(const __global float *x, const __global float *dy, const __global float *seen,
-                   __global float *work, __global float *grad, __global float *grad_bias, int bias_at, int at,
-                   int scratch, int n, int h, int w, int c, int oh, int ow, int k, int pad, int block,
-                   int share, int pitch, int span, int act) {
-    maps from = {x, 0, h, w, c, 0}, gradient = {dy, seen, oh, ow, k, seen ? act : 0};
+                   const __global uchar *index, __global float *work, __global float *grad,
+                   __global float *grad_bias, int bias_at, int at, int scratch, int n, int h, int w, int c,
+                   int oh, int ow, int k, int pad, int block, int share, int pitch, int span, int act) {
+    maps from = {x, 0, h, w, c, 0, 0}, gradient = gradient_of(dy, seen, index, oh, ow, k, act);
     int high = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
     int part = get_global_id(1), parts = get_global_size(1), shares = (c + share - 1) / share;

@@ -28,8 +28,8 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 double rf_conv_flops(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
-/* Products at Winograd's points for each pair of channels, the transforms counted as such, of the weights' gradient. */
-double rf_winograd_products(const rf_problem *problem);
+/* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction. */
+double rf_winograd_products(const rf_problem *problem, rf_direction direction);
 
 /* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
 extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
@@ -37,7 +37,7 @@ extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS]
     rf_winograd_tile[RF_DIRECTIONS];
 extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
 extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
-extern const rf_solver rf_winograd_pool_tile;                 /* forward of conv_pool */
+extern const rf_solver rf_winograd_pool_tile[RF_DIRECTIONS];  /* of conv_pool */
 extern const rf_solver rf_pooled_tile[2];             /* backward_params, backward_data of conv_pool */
 extern const rf_solver rf_linear_tile[RF_DIRECTIONS]; /* of linear */
 #define RF_EACH_DIRECTION(solvers)                                                                           \

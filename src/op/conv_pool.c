@@ -150,9 +150,13 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- the op ---- */
 
-static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0],  &rf_stem_pool_tile[1],
-                                           &rf_winograd_pool_tile, &rf_pooled_tile[0],
-                                           &rf_pooled_tile[1],     NULL};
+/* The first of equal rank that is likely to win is taken. */
+static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0],
+                                           &rf_stem_pool_tile[1],
+                                           &rf_pooled_tile[0],
+                                           &rf_pooled_tile[1],
+                                           RF_EACH_DIRECTION(rf_winograd_pool_tile),
+                                           NULL};
 
 #define CONV(K, RS, PAD, ...)                                                                                \
     .attrs = {.out = K,                                                                                      \
@@ -186,6 +190,10 @@ static const rf_case cases[] = {
      .act = RF_ACT_RELU,
      X(2, 24, 9, 8),
      .inference = true},
+    {.label = "many channels, 5x5, fused relu, odd map",
+     CONV(17, 5, 2),
+     .act = RF_ACT_RELU,
+     X(2, 19, 11, 13)},
     {.label = "five channels", CONV(6, 3, 1), .act = RF_ACT_RELU, X(1, 5, 7, 6)},
     {.label = "many channels, 5x3 stride 2",
      .attrs = {.out = 9, .kernel = {5, 3}, .stride = {2, 2}, .pad = {2, 0}, .dilation = {2, 1}, .groups = 1},

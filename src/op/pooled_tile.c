@@ -10,7 +10,7 @@ enum {
     WINDOWS = 64,     /* of a band, at most */
     AT_ONCE = 32,     /* windows of several bands, or of some rows of data */
     LISTED = 1 << 16, /* gradients in the lists of these */
-    CACHED = 1 << 19, /* floats */
+    CACHED = 1 << 18, /* floats */
     ITEMS_PER_UNIT = 2,
     SUMMED = 1 << 21, /* floats of all parts' sums */
 };
@@ -52,13 +52,23 @@ static bool suits(const rf_conv *v, const rf_problem *problem, const rf_device_i
            rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
 }
 
-/* Whether it is likely to win (measured on AVX2): a quarter of the direct form's products, which weigh as much as 1.4 of
- * Winograd's each; of those behind an activation some third is left out.  A part's sums should stay in a cache. */
-static bool wins(const rf_problem *problem, const rf_device_info *info) {
+/* Whether it is likely to win (measured on AVX2 and AVX-512): a quarter of the direct form's products, which weigh as much
+ * as 1.4 of Winograd's each, 2 in backward data; of those behind an activation some third is left out.  A part's
+ * sums should stay in a cache. */
+static bool wins(const rf_problem *problem, const rf_device_info *info, rf_direction direction) {
     rf_conv v = rf_conv_of(problem);
-    double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * (v.act ? 1 : 1.4);
+    double weight = (v.act ? 1 : 1.4) * (direction == RF_BACKWARD_DATA ? 1.4 : 1);
+    double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * weight;
     return v.n >= info->compute_units && runs_of(&v, info).floats <= CACHED &&
-           products < rf_winograd_products(problem);
+           products < rf_winograd_products(problem, direction);
+}
+
+static bool wins_params(const rf_problem *problem, const rf_device_info *info) {
+    return wins(problem, info, RF_BACKWARD_PARAMS);
+}
+
+static bool wins_data(const rf_problem *problem, const rf_device_info *info) {
+    return wins(problem, info, RF_BACKWARD_DATA);
 }
 
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const runs *r,
@@ -214,12 +224,12 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* ---- the solvers ---- */
 
-#define SOLVER(direction_, applicable_, workspace_, prepare_)                                                \
+#define SOLVER(direction_, applicable_, wins_, workspace_, prepare_)                                         \
     {                                                                                                        \
-        .name = "pooled_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 10,                \
-        .applicable = applicable_, .wins = wins, .workspace = workspace_, .prepare = prepare_                \
+        .name = "pooled_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,                \
+        .applicable = applicable_, .wins = wins_, .workspace = workspace_, .prepare = prepare_               \
     }
 const rf_solver rf_pooled_tile[2] = {
-    SOLVER(RF_BACKWARD_PARAMS, applicable_params, params_work, backward_params),
-    SOLVER(RF_BACKWARD_DATA, applicable_data, data_work, backward_data),
+    SOLVER(RF_BACKWARD_PARAMS, applicable_params, wins_params, params_work, backward_params),
+    SOLVER(RF_BACKWARD_DATA, applicable_data, wins_data, data_work, backward_data),
 };

@@ -1,12 +1,12 @@
-/* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, forward with the 2x2 max pooling behind it too
- * (conv_pool): kernels/winograd_tile.cl.  Here: how the tiles are cut into blocks and the blocks into work-items, and what
- * each needs of the workspace. */
+/* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, with a 2x2 max pooling behind it too (conv_pool):
+ * kernels/winograd_tile.cl.  Here: how the tiles are cut into blocks and the blocks into work-items, and what each needs of
+ * the workspace. */
 #include <math.h>
 
 #include "op/conv.h"
 #include "op/sums.h"
 
-enum { LINE = 16, WINDOW = 6, HIGH = 8 };
+enum { LINE = 16, WINDOW = 6, LARGE = 8 };
 /* Tunables: a register tile's rows and panels; tiles in a block (of 36 points, or as many numbers); groups of panels at a
  * time (gather), channels and outputs at a time (filter). */
 enum { ROWS, PANELS, BLOCK, SPAN, SHARE = SPAN };
@@ -34,10 +34,10 @@ typedef struct side {
     size_t points, tiles;
 } side;
 
-/* `s` with windows of `high` rows. */
-static side with_windows(side s, const rf_conv *v, int high) {
-    s.out = (rf_pair){high + 1 - v->r, WINDOW + 1 - v->s};
-    s.points = (size_t)high * WINDOW;
+/* `s` with windows of `high` x `wide`. */
+static side with_windows(side s, const rf_conv *v, int high, int wide) {
+    s.out = (rf_pair){high + 1 - v->r, wide + 1 - v->s};
+    s.points = (size_t)high * wide;
     s.tiles = (size_t)v->n * rf_ceil_div(s.oh, s.out.y) * rf_ceil_div(s.ow, s.out.x);
     return s;
 }
@@ -49,14 +49,19 @@ static side side_of(const rf_conv *v, bool turned) {
         s.pad = (rf_pair){v->r - 1 - v->pad.y, v->s - 1 - v->pad.x};
     else
         s.h = v->h, s.w = v->w, s.c = v->c, s.oh = v->oh, s.ow = v->ow, s.k = v->k, s.pad = v->pad;
-    return with_windows(s, v, WINDOW);
+    return with_windows(s, v, WINDOW, WINDOW);
 }
 
-/* What `gather` takes: 5x5 kernels have windows of 8x6 where these are fewer products.  (3x3 would save a ninth, and so
- * high a tile fills few maps.) */
-static side gather_side(const rf_conv *v, bool turned) {
-    side s = side_of(v, turned), high = with_windows(s, v, HIGH);
-    return v->r == 5 && high.points * high.tiles < s.points * s.tiles ? high : s;
+/* For `gather` and `scatter`: 5x5 kernels have windows of 6 or 8 each way, whatever takes fewer products.  (3x3 would save a
+ * ninth each way, and such tiles fill few maps; of the weights' gradient, a sum over all tiles, the errors come near the
+ * tolerance.) */
+static side best_side_of(const rf_conv *v, bool turned) {
+    side best = side_of(v, turned);
+    for (int i = 1; i < 4 && v->r == 5; i++) {
+        side other = with_windows(best, v, i & 1 ? LARGE : WINDOW, i & 2 ? LARGE : WINDOW);
+        if (other.points * other.tiles < best.points * best.tiles) best = other;
+    }
+    return best;
 }
 
 /* What a kernel is told of them. */
@@ -78,44 +83,49 @@ static double products_of(const rf_conv *v, const side *s) {
     return s->points * (s->tiles + 32.0) * (1 + 16.0 / v->c + 16.0 / v->k);
 }
 
-double rf_winograd_products(const rf_problem *problem) {
+static bool pools(const rf_problem *problem) {
+    return problem->op == &rf_op_conv_pool;
+}
+
+/* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
+ * shrinks, and quickly made where it is pooled. */
+static bool spreads(const rf_problem *problem, const rf_conv *v) {
+    side straight = best_side_of(v, false), turned = best_side_of(v, true);
+    return pools(problem) || straight.points * straight.tiles * 1.5 < turned.points * turned.tiles;
+}
+
+/* What each direction reads and writes. */
+static side side_in(const rf_problem *problem, const rf_conv *v, rf_direction direction) {
+    if (direction == RF_BACKWARD_PARAMS) return side_of(v, false);
+    return best_side_of(v, direction == RF_BACKWARD_DATA && !spreads(problem, v));
+}
+
+double rf_winograd_products(const rf_problem *problem, rf_direction direction) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
+    side s = side_in(problem, &v, direction);
     return products_of(&v, &s);
 }
 
 /* Whether it is likely to win. */
-static bool wins(const rf_conv *v, const side *s) {
-    double direct =
-        (double)v->n * products(v->oh, v->r, v->h, v->pad.y) * products(v->ow, v->s, v->w, v->pad.x);
-    return direct > 1.15 * products_of(v, s);
+static bool wins(const rf_problem *problem, rf_direction direction) {
+    rf_conv v = rf_conv_of(problem);
+    double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
+    return direct > 1.15 * rf_winograd_products(problem, direction);
 }
 
 static bool wins_forward(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    rf_conv v = rf_conv_of(problem);
-    side s = gather_side(&v, false);
-    return wins(&v, &s);
+    return wins(problem, RF_FORWARD);
 }
 
-static bool wins_backward_params(const rf_problem *problem, const rf_device_info *info) {
+static bool wins_params(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
-    return wins(&v, &s);
+    return wins(problem, RF_BACKWARD_PARAMS);
 }
 
-/* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
- * shrinks. */
-static bool spreads(const rf_conv *v) {
-    return side_of(v, false).tiles * 1.5 < side_of(v, true).tiles;
-}
-
-static bool wins_backward_data(const rf_problem *problem, const rf_device_info *info) {
+static bool wins_data(const rf_problem *problem, const rf_device_info *info) {
     (void)info;
-    rf_conv v = rf_conv_of(problem);
-    side s = spreads(&v) ? side_of(&v, false) : gather_side(&v, true);
-    return wins(&v, &s);
+    return wins(problem, RF_BACKWARD_DATA);
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
@@ -124,10 +134,20 @@ static int block_of(size_t tiles, int most, int step) {
     return (int)rf_round_up(rf_ceil_div(tiles, blocks), step);
 }
 
+/* The tunable is of windows of 36 points. */
+static int scaled_block(const side *s, const rf_config *config) {
+    return RF_MAX(1, config->value[BLOCK] * WINDOW * WINDOW / (int)s->points);
+}
+
 /* Rows of a block or share: register tiles for few outputs at the end of `outputs` have twice the rows. */
 static int rows_of(const rf_config *config, int outputs) {
     int group = RF_PANEL * config->value[PANELS], rest = (outputs - 1) % group + 1;
     return config->value[ROWS] * (rest <= group / 2 ? 2 : 1);
+}
+
+/* The places of the windows' maxima, where y is pooled. */
+static rf_buffer *places_of(const rf_problem *problem, const rf_tensors *t) {
+    return pools(problem) ? t->saved : NULL;
 }
 
 /* A register tile's rows are tiles or channels: where both are of one size there is one program. */
@@ -135,8 +155,8 @@ static const char *options_of(char options[RF_OPTIONS], const rf_problem *proble
                               const rf_config *config, const rf_device_info *info, int which) {
     return rf_family_options(options, RF_TILE, info,
                              "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DSUMS=%d%s",
-                             WINDOW + 1 - s->out.x, s->out.y, s->out.x, config->value[ROWS],
-                             config->value[PANELS], which, problem->op == &rf_op_conv_pool ? " -DPOOL" : "");
+                             rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS],
+                             config->value[PANELS], which, pools(problem) ? " -DPOOL" : "");
 }
 
 /* ---- forward and backward data ---- */
@@ -172,8 +192,11 @@ static void choose_forward(rf_config *config, const rf_problem *problem, const r
     choose_gather(config, problem, rf_conv_of(problem).c, info);
 }
 
+/* An item of `scatter` has few tiles: rows that fit most numbers of them. */
 static void choose_backward_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose_gather(config, problem, rf_conv_of(problem).k, info);
+    rf_conv v = rf_conv_of(problem);
+    choose_gather(config, problem, v.k, info);
+    if (spreads(problem, &v)) config->value[ROWS] = RF_MIN(config->value[ROWS], 4);
 }
 
 /* The workspace, in floats: weights at the points, the items' scratch. */
@@ -204,8 +227,7 @@ static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config 
 /* All tiles in one block, and each item with its own weights, if that takes less memory than all weights at the points:
  * they are many then, and would cross memory twice. */
 static gather_cut cut_gather(const side *s, const rf_config *config, const rf_device_info *info) {
-    gather_cut blocks = cut_blocks(s, config->value[BLOCK] * WINDOW * WINDOW / (int)s->points, false, config,
-                                   info),
+    gather_cut blocks = cut_blocks(s, scaled_block(s, config), false, config, info),
                one = cut_blocks(s, (int)s->tiles, true, config, info);
     return one.floats < blocks.at ? one : blocks;
 }
@@ -228,7 +250,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                         const rf_tensors *t, const rf_config *config, bool turned) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side s = gather_side(&v, turned);
+    side s = best_side_of(&v, turned);
     gather_cut g = cut_gather(&s, config, info);
     options_of(options, problem, &s, config, info,
                rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
@@ -242,10 +264,9 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .args = {RF_BUF(turned ? t->dy : t->x[0]), RF_BUF(turned && v.act ? t->y : NULL),
                  RF_BUF(g.own ? t->param[0] : NULL), RF_BUF(t->work),
                  RF_BUF(turned || !v.bias ? NULL : t->param[1]), RF_BUF(turned ? t->dx[0] : t->y),
-                 RF_BUF(problem->op == &rf_op_conv_pool ? t->saved : NULL), RF_I32(g.at), RF_I32(g.scratch),
-                 GEOMETRY(v, s), RF_I32(g.block), RF_I32(g.span), RF_I32(turned ? TURNED : STRAIGHT),
-                 RF_I32(v.act), RF_I32(turned ? RF_ACT_NONE : v.act),
-                 RF_I32(turned && problem->accumulate[0])},
+                 RF_BUF(places_of(problem, t)), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s),
+                 RF_I32(g.block), RF_I32(g.span), RF_I32(turned ? TURNED : STRAIGHT), RF_I32(v.act),
+                 RF_I32(turned ? RF_ACT_NONE : v.act), RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (v.n * (double)s.h * s.w * s.c + rf_shape_count(turned ? problem->x[0] : problem->y)),
@@ -259,7 +280,8 @@ static gather_cut cut_scatter(const rf_conv *v, const side *s, const rf_config *
                               const rf_device_info *info) {
     size_t per_image = s->tiles / (size_t)v->n, outputs = RF_PANEL * (size_t)config->value[PANELS];
     gather_cut g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
-    g.block = block_of(rf_ceil_div(v->n, g.blocks) * per_image, config->value[BLOCK], rows_of(config, v->c));
+    g.block =
+        block_of(rf_ceil_div(v->n, g.blocks) * per_image, scaled_block(s, config), rows_of(config, v->c));
     g.at = rf_ceil_div(v->c, RF_PANEL) * s->points * step_of(RF_PANEL * (size_t)v->k);
     g.scratch = s->points * (step_of((size_t)g.block * v->k) + step_of(g.block * outputs) + RF_PANEL);
     g.floats = g.at + g.blocks * g.scratch;
@@ -270,7 +292,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
                          const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side straight = side_of(&v, false), turned = side_of(&v, true);
+    side straight = best_side_of(&v, false), turned = {.c = v.k, .k = v.c, .points = straight.points};
     gather_cut g = cut_scatter(&v, &straight, config, info);
     options_of(options, problem, &straight, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
@@ -278,9 +300,9 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
         .program = "winograd_tile",
         .kernel = "scatter",
         .options = options,
-        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work), RF_BUF(t->dx[0]), RF_I32(g.at),
-                 RF_I32(g.scratch), GEOMETRY(v, straight), RF_I32(g.block), RF_I32(v.act),
-                 RF_I32(problem->accumulate[0])},
+        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(places_of(problem, t)), RF_BUF(t->work),
+                 RF_BUF(t->dx[0]), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, straight), RF_I32(g.block),
+                 RF_I32(v.act), RF_I32(problem->accumulate[0])},
         .global = {g.blocks},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)v.h * v.w * v.c + (double)v.oh * v.ow * v.k * (v.act ? 2 : 1)),
@@ -297,14 +319,14 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                                const rf_tensors *t, const rf_config *config) {
     if (!problem->need_dx[0]) return RF_OK;
     rf_conv v = rf_conv_of(problem);
-    return spreads(&v) ? scatter(sequence, problem, info, t, config)
-                       : gather(sequence, problem, info, t, config, true);
+    return spreads(problem, &v) ? scatter(sequence, problem, info, t, config)
+                                : gather(sequence, problem, info, t, config, true);
 }
 
 static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
                           bool turned) {
     rf_conv v = rf_conv_of(problem);
-    side s = gather_side(&v, turned);
+    side s = best_side_of(&v, turned);
     return cut_gather(&s, config, info).floats * sizeof(float);
 }
 
@@ -313,8 +335,8 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
                 const rf_config *config) {
     const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
-    side s = gather_side(&v, turned);
-    return turned && spreads(&v) ? 0 : (int)cut_gather(&s, config, info).blocks;
+    side s = side_in(problem, &v, direction);
+    return turned && spreads(problem, &v) ? 0 : (int)cut_gather(&s, config, info).blocks;
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
@@ -324,9 +346,9 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
-    return spreads(&v) ? cut_scatter(&v, &s, config, info).floats * sizeof(float)
-                       : gather_work(problem, info, config, true);
+    side s = side_in(problem, &v, RF_BACKWARD_DATA);
+    return spreads(problem, &v) ? cut_scatter(&v, &s, config, info).floats * sizeof(float)
+                                : gather_work(problem, info, config, true);
 }
 
 /* ---- the gradients of weights and bias ---- */
@@ -383,10 +405,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .program = "winograd_tile",
         .kernel = "filter",
         .options = options,
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->work),
-                 RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.at), RF_I32(f.scratch),
-                 GEOMETRY(v, s), RF_I32(f.block), RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span),
-                 RF_I32(v.act)},
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(places_of(problem, t)),
+                 RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.at),
+                 RF_I32(f.scratch), GEOMETRY(v, s), RF_I32(f.block), RF_I32(f.share), RF_I32(f.pitch),
+                 RF_I32(f.span), RF_I32(v.act)},
         .global = {f.items, f.parts},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k * (v.act ? 2 : 1)),
@@ -419,16 +441,15 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
         .name = "winograd_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,              \
         .applicable = applicable, .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__                    \
     }
-#define FORWARD(...)                                                                                         \
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .wins = wins_forward, .choose = choose_forward,          \
-           .workspace = forward_work, .prepare = forward, __VA_ARGS__)
-const rf_solver rf_winograd_pool_tile = FORWARD(.sums = NULL);
-const rf_solver rf_winograd_tile[RF_DIRECTIONS] = {
-    [RF_FORWARD] = FORWARD(.sums = sums),
-    [RF_BACKWARD_PARAMS] =
-        SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .wins = wins_backward_params,
-               .choose = choose_filter, .workspace = backward_params_work, .prepare = backward_params),
-    [RF_BACKWARD_DATA] = SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .wins = wins_backward_data,
-                                .choose = choose_backward_data, .workspace = backward_data_work, .sums = sums,
-                                .prepare = backward_data),
-};
+#define SOLVERS(...)                                                                                         \
+    {                                                                                                        \
+        SOLVER(RF_FORWARD, .tunables = gather_tunables, .wins = wins_forward, .choose = choose_forward,      \
+               .workspace = forward_work, .prepare = forward, __VA_ARGS__),                                  \
+            SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .wins = wins_params,                     \
+                   .choose = choose_filter, .workspace = backward_params_work, .prepare = backward_params),  \
+            SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .wins = wins_data,                         \
+                   .choose = choose_backward_data, .workspace = backward_data_work,                          \
+                   .prepare = backward_data, __VA_ARGS__),                                                   \
+    }
+const rf_solver rf_winograd_tile[RF_DIRECTIONS] = SOLVERS(.sums = sums);
+const rf_solver rf_winograd_pool_tile[RF_DIRECTIONS] = SOLVERS(.sums = NULL);
