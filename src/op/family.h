@@ -55,6 +55,7 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
                                      .devices = devices_,                                                    \
                                      .rank = 10,                                                             \
                                      .applicable = applicable_,                                              \
+                                     .native_vectors = true,                                                 \
                                      .workspace = workspace_,                                                \
                                      .prepare = symbol##_prepare};
 
