@@ -88,9 +88,9 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
 /* A pixel at t of the taps b0 .. b1-1 of each row; asks for the lines that the same pixel of the next row will add. */
 #define ONE_PIXEL(A, B, b0, b1, is_first)                                                                    \
     {                                                                                                        \
-        NEXT_ROWS(SOON_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                           \
+        NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                          \
         SOON_WRITTEN(t + l.out_pitch);                                                                       \
-        if (SUMS == GRADIENT_SUMS) SOON_READ(l.sums.x + (t - l.out) + l.out_pitch);                          \
+        if (SUMS == GRADIENT_SUMS) LATER_READ(l.sums.x + (t - l.out) + l.out_pitch);                         \
         floatv row[A];                                                                                       \
         EACH(a, A) {                                                                                         \
             row[a] = a ? (floatv)0.0f : bias;                                                                \
