@@ -43,8 +43,6 @@ INLINE size_t vector_at(int u, size_t panel_size) {
             EACH(q, PIXELS) sum[q][v] = start;                                                               \
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
-        if (u == 0)                                                                                          \
-            for (int l = 0; l < PIXELS * c; l += LINE) LATER_READ(x + 2 * PIXELS * c + l);                   \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
             if (l < PIXELS) EACH(v, (N * VEC + LINE - 1) / LINE) {                                           \
@@ -52,6 +50,8 @@ INLINE size_t vector_at(int u, size_t panel_size) {
                     SOON_WRITTEN(y + next);                                                                  \
                     if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                             \
                 }                                                                                            \
+            if (u == 0 && l % LINE < PIXELS)                                                                 \
+                LATER_READ(x + 2 * PIXELS * c + (l / LINE * PIXELS + l % LINE) * LINE);                      \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
             EACH(q, PIXELS) {                                                                                \
                 floatv in = from[q][l];                                                                      \
