@@ -12,11 +12,19 @@ enum {
     PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
     BLOCK = 128,        /* rows of x in the first level of the cache */
     ITEMS_PER_UNIT = 8,
-    ROWS = 4, /* of a tile, forward: 16 outputs each */
 };
 
 static int vector(const rf_device_info *info) {
     return rf_family_vector(RF_TILE, info);
+}
+
+/* Rows of a tile by 2 vectors, as the registers allow; of few outputs, they divide most batches. */
+static int most_rows(const rf_device_info *info) {
+    return vector(info) == 16 ? 12 : 6;
+}
+
+static int few_rows(const rf_device_info *info) {
+    return vector(info) == 16 ? 8 : 4;
 }
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
@@ -52,7 +60,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     RF_I32(v.n), RF_I32(v.c), RF_I32(v.k), RF_I32(problem->accumulate[0])}};
     snprintf(more, sizeof more, "-DCOLUMNS=%d -DDEPTH=%d -DROWS=%d -DWHOLE=%d", columns,
-             few ? FEW_OUTPUTS : DEPTH, vector(info) == 16 ? 12 : 6, v.c % columns == 0);
+             few ? FEW_OUTPUTS : DEPTH, few ? few_rows(info) : most_rows(info), v.c % columns == 0);
     return emit(sequence, problem, info, &desc, rf_ceil_div(v.c, columns), more);
 }
 
@@ -66,9 +74,9 @@ static rf_status emit_few(rf_sequence *sequence, const rf_problem *problem, cons
                           rf_launch_desc *desc, size_t tasks) {
     char more[64];
     rf_conv v = rf_conv_of(problem);
-    int most = vector(info) == 16 ? 12 : 6;
+    int most = most_rows(info);
     snprintf(more, sizeof more, "-DK=%d -DOUTPUTS=%d -DROWS=%d -DWHOLE=%d", v.k,
-             (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)), ROWS, v.c % (2 * vector(info)) == 0);
+             (int)rf_ceil_div(v.k, rf_ceil_div(v.k, most)), few_rows(info), v.c % (2 * vector(info)) == 0);
     return emit(sequence, problem, info, desc, tasks, more);
 }
 
@@ -79,7 +87,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), RF_I32(v.n), RF_I32(v.c), RF_I32(v.act)}};
-    return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.n, ROWS));
+    return emit_few(sequence, problem, info, &desc, rf_ceil_div(v.n, few_rows(info)));
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -102,6 +110,7 @@ const rf_solver rf_linear_tile[RF_DIRECTIONS] = {
      .devices = RF_DEVICE_CPU,
      .rank = 20,
      .applicable = applicable_few,
+     .native_vectors = true,
      .prepare = forward},
     {.name = "linear_tile",
      .direction = RF_BACKWARD_PARAMS,
