@@ -91,22 +91,26 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
             add_tap(sum, from + s * DX * C + c, below, w, tap);
 #endif
 #ifdef POOL
-#define PUT(q, left)                                                                                         \
+#define PUT(all, q, left)                                                                                    \
     do {                                                                                                     \
         floatv window[4];                                                                                    \
-        EACH(p, 4) window[p] = sum[(q)*4 + p][v];                                                            \
+        EACH(p, 4) window[p] = all[(q)*4 + p];                                                               \
         put_window(window, ACT, to + (q)*K + v * VEC, index ? index + (q)*K + v * VEC : 0, left);            \
     } while (0)
 #else
-#define PUT(q, left) put(activate(sum[q][v], ACT), to + (q)*K + v * VEC, left)
+#define PUT(all, q, left) put(activate(all[q], ACT), to + (q)*K + v * VEC, left)
 #endif
     EACH(v, SUMS) {
         int left = LEFT(o + v * VEC);
+        floatv all[PIXELS];
+        EACH(q, PIXELS) all[q] = sum[q][v];
         if (left >= VEC && count >= STEP)
-            EACH(q, STEP) PUT(q, VEC);
-        else if (left > 0)
-            for (int q = 0; q < min(count, STEP); ++q)
-                PUT(q, left); /* not unrolled: little code for what is rare */
+            EACH(q, STEP) PUT(all, q, VEC);
+        else if (left > 0) { /* not unrolled: little code for what is rare */
+            floatv rest[PIXELS];
+            EACH(q, PIXELS) rest[q] = all[q];
+            for (int q = 0; q < min(count, STEP); ++q) PUT(rest, q, left);
+        }
     }
 #undef PUT
 }
