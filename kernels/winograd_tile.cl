@@ -144,9 +144,10 @@ INLINE place place_of(int tile, int high, int wide) {
     return at;
 }
 
-/* Columns of a tile's inputs that the tile before it, if it is its neighbour in `columns`, does not share. */
-INLINE int new_columns(place at, int neighbour) {
-    return neighbour && at.x > 0 ? OUT_X : IN_X;
+/* How many columns of a tile's inputs are new: all, or where the tile before is done (`follows`) and its neighbour, those
+ * that the two do not share. */
+INLINE int new_columns(place at, int follows) {
+    return follows && at.x > 0 ? OUT_X : IN_X;
 }
 
 /* The inputs of a tile as points, `channels` from c on: to is [point] x [channels], `step` apart.  Columns are brought to
@@ -277,8 +278,9 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
     return rows * columns;
 }
 
-/* `seen` and `seen_act` belong to x, `act` to y, and index too, if y is pooled and it is wanted.  The weights at the points lie first in the workspace; if w is
- * given, a work-item makes those of a span behind its scratch's window instead. */
+/* `seen` and `seen_act` belong to x, `act` to y, and index too, if y is pooled and it is wanted.  The weights at the
+ * points lie first in the workspace; if w is given, a work-item makes those of a span behind its scratch's window
+ * instead. */
 KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
                    __global float *work, const __global float *bias, __global float *y, __global uchar *index,
                    int at, int scratch, int n, int h, int w_in, int c, int oh, int ow, int k, int pad,
