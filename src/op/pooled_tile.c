@@ -52,12 +52,12 @@ static bool suits(const rf_conv *v, const rf_problem *problem, const rf_device_i
            rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
 }
 
-/* Whether it is likely to win (measured on AVX2 and AVX-512): a quarter of the direct form's products, which weigh as much
- * as 1.4 of Winograd's each, 2 in backward data; of those behind an activation some third is left out.  A part's
- * sums should stay in a cache. */
+/* Whether it is likely to win (measured on AVX2 and AVX-512): of a quarter of the direct form's products each weighs as much
+ * as 1.75 of Winograd's, in backward data as 2; behind an activation some third is left out.  A part's sums should stay in
+ * a cache. */
 static bool wins(const rf_problem *problem, const rf_device_info *info, rf_direction direction) {
     rf_conv v = rf_conv_of(problem);
-    double weight = (v.act ? 1 : 1.4) * (direction == RF_BACKWARD_DATA ? 1.4 : 1);
+    double weight = (direction == RF_BACKWARD_DATA ? 2 : 1.75) / (v.act ? 1.4 : 1);
     double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * weight;
     return v.n >= info->compute_units && runs_of(&v, info).floats <= CACHED &&
            products < rf_winograd_products(problem, direction);

@@ -42,23 +42,18 @@ static side with_windows(side s, const rf_conv *v, int high, int wide) {
     return s;
 }
 
-static side side_of(const rf_conv *v, bool turned) {
+/* 5x5 kernels have windows of 6 or 8 each way, whatever takes fewer products; with `thrifty` they are 6 wide.  (3x3 would
+ * save a ninth each way, and such tiles fill few maps.) */
+static side side_of(const rf_conv *v, bool turned, bool thrifty) {
     side s = {0};
     if (turned)
         s.h = v->oh, s.w = v->ow, s.c = v->k, s.oh = v->h, s.ow = v->w, s.k = v->c,
         s.pad = (rf_pair){v->r - 1 - v->pad.y, v->s - 1 - v->pad.x};
     else
         s.h = v->h, s.w = v->w, s.c = v->c, s.oh = v->oh, s.ow = v->ow, s.k = v->k, s.pad = v->pad;
-    return with_windows(s, v, WINDOW, WINDOW);
-}
-
-/* For `gather` and `scatter`: 5x5 kernels have windows of 6 or 8 each way, whatever takes fewer products.  (3x3 would save a
- * ninth each way, and such tiles fill few maps; of the weights' gradient, a sum over all tiles, the errors come near the
- * tolerance.) */
-static side best_side_of(const rf_conv *v, bool turned) {
-    side best = side_of(v, turned);
-    for (int i = 1; i < 4 && v->r == 5; i++) {
-        side other = with_windows(best, v, i & 1 ? LARGE : WINDOW, i & 2 ? LARGE : WINDOW);
+    side best = with_windows(s, v, WINDOW, WINDOW);
+    for (int i = 1; i < (thrifty ? 2 : 4) && v->r == 5; i++) {
+        side other = with_windows(s, v, i & 1 ? LARGE : WINDOW, i & 2 ? LARGE : WINDOW);
         if (other.points * other.tiles < best.points * best.tiles) best = other;
     }
     return best;
@@ -90,14 +85,14 @@ static bool pools(const rf_problem *problem) {
 /* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
  * shrinks, and quickly made where it is pooled. */
 static bool spreads(const rf_problem *problem, const rf_conv *v) {
-    side straight = best_side_of(v, false), turned = best_side_of(v, true);
+    side straight = side_of(v, false, false), turned = side_of(v, true, false);
     return pools(problem) || straight.points * straight.tiles * 1.5 < turned.points * turned.tiles;
 }
 
-/* What each direction reads and writes. */
+/* What each direction reads and writes.  With 8x8 points the errors of the weights' gradient, a sum over all tiles, come near
+ * the tolerance. */
 static side side_in(const rf_problem *problem, const rf_conv *v, rf_direction direction) {
-    if (direction == RF_BACKWARD_PARAMS) return side_of(v, false);
-    return best_side_of(v, direction == RF_BACKWARD_DATA && !spreads(problem, v));
+    return side_of(v, direction == RF_BACKWARD_DATA && !spreads(problem, v), direction == RF_BACKWARD_PARAMS);
 }
 
 double rf_winograd_products(const rf_problem *problem, rf_direction direction) {
@@ -250,7 +245,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                         const rf_tensors *t, const rf_config *config, bool turned) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side s = best_side_of(&v, turned);
+    side s = side_of(&v, turned, false);
     gather_cut g = cut_gather(&s, config, info);
     options_of(options, problem, &s, config, info,
                rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
@@ -292,7 +287,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
                          const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side straight = best_side_of(&v, false), turned = {.c = v.k, .k = v.c, .points = straight.points};
+    side straight = side_of(&v, false, false), turned = {.c = v.k, .k = v.c, .points = straight.points};
     gather_cut g = cut_scatter(&v, &straight, config, info);
     options_of(options, problem, &straight, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
@@ -326,7 +321,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
                           bool turned) {
     rf_conv v = rf_conv_of(problem);
-    side s = best_side_of(&v, turned);
+    side s = side_of(&v, turned, false);
     return cut_gather(&s, config, info).floats * sizeof(float);
 }
 
@@ -372,8 +367,8 @@ typedef struct filter_cut {
 
 static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *config,
                              const rf_device_info *info) {
-    const size_t wanted = 4 * (size_t)RF_MAX(info->compute_units, 1);
-    filter_cut f = {.block = block_of(s->tiles, config->value[BLOCK], 1)};
+    const size_t wanted = 2 * (size_t)RF_MAX(info->compute_units, 1); /* more have more sums to add up */
+    filter_cut f = {.block = block_of(s->tiles, scaled_block(s, config), 1)};
     size_t outputs = RF_PANEL * (size_t)config->value[PANELS], rows = rows_of(config, v->k);
     size_t shares = rf_ceil_div(v->c, config->value[SHARE]), spans = rf_ceil_div(v->k, config->value[SHARE]);
     f.share = (int)rf_ceil_div(v->c, shares);
@@ -397,7 +392,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                  const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
+    side s = side_in(problem, &v, RF_BACKWARD_PARAMS);
     filter_cut f = cut_filter(&v, &s, config, info);
     options_of(options, problem, &s, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
@@ -430,7 +425,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, false);
+    side s = side_in(problem, &v, RF_BACKWARD_PARAMS);
     return cut_filter(&v, &s, config, info).floats * sizeof(float);
 }
 
