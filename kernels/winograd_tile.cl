@@ -343,14 +343,14 @@ KERNEL void gather(const __global float *x, const __global float *seen, const __
 /* ---- the gradient of y at the points ---- */
 
 #ifdef POOL
-/* VEC outputs' gradients of a tile's results from those of its windows' maxima, and the places of these. */
-INLINE void spread_windows(floatv tile[OUT_Y][OUT_X], maps m, place at, int o) {
+/* VEC outputs' gradients of a tile's results, by column, from those of its windows' maxima, and the places of these. */
+INLINE void spread_windows(floatv tile[OUT_X][OUT_Y], maps m, place at, int o) {
     EACH(i, OUT_Y / 2) EACH(j, OUT_X / 2) {
         const int y = at.y * (OUT_Y / 2) + i, x = at.x * (OUT_X / 2) + j;
         const int from = ((at.n * m.h + y) * m.w + x) * m.c + o, left = y < m.h && x < m.w ? m.c - o : 0;
         const floatv value = before_act(m.x + from, m.seen + from, left, m.act);
         const intv where = places_of(m.index + from, left);
-        EACH(q, 4) tile[i * 2 + q / 2][j * 2 + q % 2] = where == q ? value : (floatv)0.0f;
+        EACH(q, 4) tile[j * 2 + q % 2][i * 2 + q / 2] = where == q ? value : (floatv)0.0f;
     }
 }
 #endif
@@ -364,19 +364,15 @@ INLINE void gradient_points(__global float *to, int step, maps m, place at, int 
     fetch_ahead(m, at.n, at.y * OUT_Y, at.x * OUT_X, o, lanes);
 #endif
     for (int s = 0; s < lanes; s += VEC) {
-        floatv tile[OUT_Y][OUT_X], half_way[IN_Y][OUT_X], points[IN_Y > IN_X ? IN_Y : IN_X], sum = 0.0f;
+        floatv tile[OUT_X][OUT_Y], half_way[IN_Y][OUT_X], points[IN_Y > IN_X ? IN_Y : IN_X], sum = 0.0f;
 #ifdef POOL
         spread_windows(tile, m, at, o + s);
 #else
-        EACH(i, OUT_Y) EACH(j, OUT_X) tile[i][j] = LOAD(from.at + i * from.row + j * from.pixel + s);
+        EACH(j, OUT_X) EACH(i, OUT_Y) tile[j][i] = LOAD(from.at + i * from.row + j * from.pixel + s);
 #endif
         EACH(j, OUT_X) {
-            floatv column[OUT_Y];
-            EACH(i, OUT_Y) {
-                column[i] = tile[i][j];
-                sum += column[i];
-            }
-            evaluate(points, column, OUT_Y, IN_Y);
+            EACH(i, OUT_Y) sum += tile[j][i];
+            evaluate(points, tile[j], OUT_Y, IN_Y);
             EACH(i, IN_Y) half_way[i][j] = points[i];
         }
         if (bias) STORE(LOAD(bias + s) + sum, bias + s);

@@ -43,7 +43,7 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
 }
 
 bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
-    return (solver->devices & info->kind) != 0 && (solver->wins == NULL || solver->wins(problem, info));
+    return (solver->devices & info->kind) != 0 && (solver->wins == NULL || solver->wins(problem, solver->direction, info));
 }
 
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,

@@ -177,12 +177,12 @@ typedef struct rf_solver {
     unsigned devices; /* rf_device_kind bits that it suits; it must be right on every kind */
     int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
-    bool (*wins)(const rf_problem *problem,
-                 const rf_device_info *info); /* likely fast here; else it comes after
-                                                                            those that are.  NULL: always */
-    bool native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
+    /* Likely fast here; else it comes after those that are.  NULL: always. */
+    bool (*wins)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
+    bool
+        native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
                             where the outputs (backward data: inputs), along which they lie, fill both alike */
-    const rf_tunable *tunables;               /* ended by name NULL; or NULL */
+    const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
     size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,

@@ -55,7 +55,7 @@ static bool suits(const rf_conv *v, const rf_problem *problem, const rf_device_i
 /* Whether it is likely to win (measured on AVX2 and AVX-512): of a quarter of the direct form's products each weighs as much
  * as 1.75 of Winograd's, in backward data as 2; behind an activation some third is left out.  A part's sums should stay in
  * a cache. */
-static bool wins(const rf_problem *problem, const rf_device_info *info, rf_direction direction) {
+static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     double weight = (direction == RF_BACKWARD_DATA ? 2 : 1.75) / (v.act ? 1.4 : 1);
     double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * weight;
@@ -63,24 +63,11 @@ static bool wins(const rf_problem *problem, const rf_device_info *info, rf_direc
            products < rf_winograd_products(problem, direction);
 }
 
-static bool wins_params(const rf_problem *problem, const rf_device_info *info) {
-    return wins(problem, info, RF_BACKWARD_PARAMS);
-}
-
-static bool wins_data(const rf_problem *problem, const rf_device_info *info) {
-    return wins(problem, info, RF_BACKWARD_DATA);
-}
-
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const runs *r,
                               const rf_device_info *info, const char *more) {
     return rf_family_options(options, RF_TILE, info,
                              "-DC=%d -DK=%d -DR=%d -DS=%d -DSX=%d -DDX=1 -DACT=%d -DSUMS=%d %s", v->c, v->k,
                              v->r, v->s, v->stride.x, (int)v->act, r->vectors, more);
-}
-
-/* x or dx; dy, the places, and y where an activation is fused. */
-static double bytes_of(const rf_problem *problem) {
-    return 4.0 * (rf_shape_count(problem->x[0]) + rf_shape_count(problem->y) * (problem->act ? 2.25 : 1.25));
 }
 
 #define GEOMETRY(v)                                                                                          \
@@ -148,7 +135,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                  RF_BUF(t->work), GEOMETRY(v), RF_I32(f.rows), RF_I32(f.together)},
         .global = {f.parts, f.ranges},
         .flops = rf_conv_flops(problem),
-        .bytes = bytes_of(problem),
+        .bytes = rf_conv_gradient_bytes(problem),
     };
     RF_TRY(rf_emit(sequence, &filter));
     rf_launch_desc collapse = {
@@ -217,19 +204,19 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                  RF_I32(problem->accumulate[0])},
         .global = {d.items},
         .flops = rf_conv_flops(problem),
-        .bytes = bytes_of(problem),
+        .bytes = rf_conv_gradient_bytes(problem),
     };
     return rf_emit(sequence, &desc);
 }
 
 /* ---- the solvers ---- */
 
-#define SOLVER(direction_, applicable_, wins_, workspace_, prepare_)                                         \
+#define SOLVER(direction_, applicable_, workspace_, prepare_)                                                \
     {                                                                                                        \
         .name = "pooled_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,                \
-        .applicable = applicable_, .wins = wins_, .workspace = workspace_, .prepare = prepare_               \
+        .applicable = applicable_, .wins = wins, .workspace = workspace_, .prepare = prepare_                \
     }
 const rf_solver rf_pooled_tile[2] = {
-    SOLVER(RF_BACKWARD_PARAMS, applicable_params, wins_params, params_work, backward_params),
-    SOLVER(RF_BACKWARD_DATA, applicable_data, wins_data, data_work, backward_data),
+    SOLVER(RF_BACKWARD_PARAMS, applicable_params, params_work, backward_params),
+    SOLVER(RF_BACKWARD_DATA, applicable_data, data_work, backward_data),
 };

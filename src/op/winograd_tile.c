@@ -101,26 +101,11 @@ double rf_winograd_products(const rf_problem *problem, rf_direction direction) {
     return products_of(&v, &s);
 }
 
-/* Whether it is likely to win. */
-static bool wins(const rf_problem *problem, rf_direction direction) {
+static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
+    (void)info;
     rf_conv v = rf_conv_of(problem);
     double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
     return direct > 1.15 * rf_winograd_products(problem, direction);
-}
-
-static bool wins_forward(const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    return wins(problem, RF_FORWARD);
-}
-
-static bool wins_params(const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    return wins(problem, RF_BACKWARD_PARAMS);
-}
-
-static bool wins_data(const rf_problem *problem, const rf_device_info *info) {
-    (void)info;
-    return wins(problem, RF_BACKWARD_DATA);
 }
 
 /* Blocks of nearly one size, multiples of `step` tiles, at most about `most`. */
@@ -242,13 +227,13 @@ static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info,
 }
 
 static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                        const rf_tensors *t, const rf_config *config, bool turned) {
+                        const rf_tensors *t, const rf_config *config, rf_direction direction) {
     char options[RF_OPTIONS];
+    const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned, false);
+    side s = side_in(problem, &v, direction);
     gather_cut g = cut_gather(&s, config, info);
-    options_of(options, problem, &s, config, info,
-               rf_sums_which(problem, turned ? RF_BACKWARD_DATA : RF_FORWARD));
+    options_of(options, problem, &s, config, info, rf_sums_which(problem, direction));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
                             options));
@@ -287,7 +272,8 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
                          const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    side straight = side_of(&v, false, false), turned = {.c = v.k, .k = v.c, .points = straight.points};
+    side straight = side_in(problem, &v, RF_BACKWARD_DATA),
+         turned = {.c = v.k, .k = v.c, .points = straight.points};
     gather_cut g = cut_scatter(&v, &straight, config, info);
     options_of(options, problem, &straight, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
@@ -300,14 +286,14 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
                  RF_I32(v.act), RF_I32(problem->accumulate[0])},
         .global = {g.blocks},
         .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * v.n * ((double)v.h * v.w * v.c + (double)v.oh * v.ow * v.k * (v.act ? 2 : 1)),
+        .bytes = rf_conv_gradient_bytes(problem),
     };
     return rf_emit(sequence, &desc);
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
-    return gather(sequence, problem, info, t, config, false);
+    return gather(sequence, problem, info, t, config, RF_FORWARD);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -315,14 +301,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     if (!problem->need_dx[0]) return RF_OK;
     rf_conv v = rf_conv_of(problem);
     return spreads(problem, &v) ? scatter(sequence, problem, info, t, config)
-                                : gather(sequence, problem, info, t, config, true);
-}
-
-static size_t gather_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config,
-                          bool turned) {
-    rf_conv v = rf_conv_of(problem);
-    side s = side_of(&v, turned, false);
-    return cut_gather(&s, config, info).floats * sizeof(float);
+                                : gather(sequence, problem, info, t, config, RF_BACKWARD_DATA);
 }
 
 /* A block of sums is what the work-items of a range of tiles write. */
@@ -335,15 +314,17 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    return gather_work(problem, info, config, false);
+    rf_conv v = rf_conv_of(problem);
+    side s = side_in(problem, &v, RF_FORWARD);
+    return cut_gather(&s, config, info).floats * sizeof(float);
 }
 
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_BACKWARD_DATA);
-    return spreads(problem, &v) ? cut_scatter(&v, &s, config, info).floats * sizeof(float)
-                                : gather_work(problem, info, config, true);
+    gather_cut g = spreads(problem, &v) ? cut_scatter(&v, &s, config, info) : cut_gather(&s, config, info);
+    return g.floats * sizeof(float);
 }
 
 /* ---- the gradients of weights and bias ---- */
@@ -406,7 +387,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                  RF_I32(f.span), RF_I32(v.act)},
         .global = {f.items, f.parts},
         .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * v.n * ((double)s.h * s.w * s.c + (double)s.oh * s.ow * s.k * (v.act ? 2 : 1)),
+        .bytes = rf_conv_gradient_bytes(problem),
     };
     RF_TRY(rf_emit(sequence, &filter));
     if (f.parts == 1) return RF_OK;
@@ -434,17 +415,16 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 #define SOLVER(direction_, ...)                                                                              \
     {                                                                                                        \
         .name = "winograd_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,              \
-        .applicable = applicable, .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__                    \
+        .applicable = applicable, .wins = wins, .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__      \
     }
 #define SOLVERS(...)                                                                                         \
     {                                                                                                        \
-        SOLVER(RF_FORWARD, .tunables = gather_tunables, .wins = wins_forward, .choose = choose_forward,      \
-               .workspace = forward_work, .prepare = forward, __VA_ARGS__),                                  \
-            SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .wins = wins_params,                     \
-                   .choose = choose_filter, .workspace = backward_params_work, .prepare = backward_params),  \
-            SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .wins = wins_data,                         \
-                   .choose = choose_backward_data, .workspace = backward_data_work,                          \
-                   .prepare = backward_data, __VA_ARGS__),                                                   \
+        SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work, \
+               .prepare = forward, __VA_ARGS__),                                                             \
+            SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,                 \
+                   .workspace = backward_params_work, .prepare = backward_params),                           \
+            SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,            \
+                   .workspace = backward_data_work, .prepare = backward_data, __VA_ARGS__),                  \
     }
 const rf_solver rf_winograd_tile[RF_DIRECTIONS] = SOLVERS(.sums = sums);
 const rf_solver rf_winograd_pool_tile[RF_DIRECTIONS] = SOLVERS(.sums = NULL);
