@@ -140,6 +140,9 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
                 }
                 for (int j = 0; j < columns; j += STEP) {
                     int begin = max(min(j, columns - STEP), 0), to = line + begin * K + o;
+                    for (int q = 0; q < STEP; ++q) /* of the line to come */
+                        for (int v = 0; v < SUMS * VEC; v += LINE)
+                            SOON_WRITTEN(y + to + (columns + q) * K + v);
                     tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
                          dilation_y * at.pitch, below, o, columns - begin);
                 }
@@ -299,10 +302,16 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             __global float *panel = out + o * TAPS;
             floatv bias[WIDE];
             EACH(v, WIDE) bias[v] = 0.0f;
+            /* From here to the next panel, or the next band's first. */
+            const int next = o + 16 < K ? 16 : HALF(count) * HALF(ow) * K - o;
             for (int i = 0; i < HALF(count); ++i) {
                 int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * K + o;
                 for (int j = 0; j < HALF(ow); ++j, from += K) EACH(v, WIDE) {
                         int at = from + v * VEC, left = LEFT(o + v * VEC);
+                        if (v * VEC % LINE == 0) {
+                            LATER_READ(dy + at + next);
+                            if (ACT) LATER_READ(y + at + next);
+                        }
                         floatv value = before_act(dy + at, y + at, left, ACT);
                         spread(d + v, value, index + at, i, j, places, left);
                         bias[v] += value;
