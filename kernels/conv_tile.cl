@@ -1,19 +1,23 @@
 /* Convolution forward and backward data for CPUs: y[p][k] = act(bias[k] + sum over taps and c of
  * x[pixel(p,tap)][c] * w[tap][c][k]).
  *
- * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels`
- * panels of 16 output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC
- * vectors.  LANES is how many outputs of a panel are used: less than 16 for what is left over at the end.
- * Positions are numbered image by image within groups of `together` images, then along j, then i, then group
- * by group: so a tile is one place of a map in several images, small maps fill their tiles, and a tap that
- * falls into the padding does so for the whole tile, which leaves it out. x is (n, ih, iw, c); w is
- * [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row i*stride.y +
- * offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads `zeros`
- * instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y +
- * tx*next_x of the panel.  The result goes to y + n*y_image + i*y_row + j*y_column + y_first. forward the
- * grid is y; stride, -pad and dilation backward data  x is dy, y is dx; one launch for each of the
- * stride.y*stride.x phases of dx, with the taps that reach it; weights transposed by conv_pack.cl stride,
- * offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x, w and bias begin at x_at, w_at, bias_at.
+ * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels` panels
+ * of 16 output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC vectors.
+ * LANES is how many outputs of a panel are used: less than 16 for what is left over at the end.  Positions are
+ * numbered image by image within groups of `together` images, then along j, then i, then group by group: so a
+ * tile is one place of a map in several images, small maps fill their tiles, and a tap that falls into the padding
+ * does so for the whole tile, which leaves it out.
+ *
+ * x is (n, ih, iw, c); w is [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row
+ * i*stride.y + offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads
+ * `zeros` instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y +
+ * tx*next_x of the panel.  The result goes to y + n*y_image + i*y_row + j*y_column + y_first.
+ *
+ * Forward, the grid is y's; stride, -pad and dilation are the convolution's.  In backward data x is dy and y is dx:
+ * one launch for each of the stride.y*stride.x phases of dx, with the taps that reach it, and weights transposed by
+ * conv_pack.cl.
+ *
+ * stride, offset, step, taps and next are pairs: y << 16 | x & 0xffff.  x, w and bias begin at x_at, w_at, bias_at.
  */
 #include "common.clh"
 
