@@ -1,4 +1,4 @@
-/* 1x1 convolutions with stride 1 and no padding, for CPUs: products of matrices over all pixels of the batch.
+/* 1x1 convolutions without padding, for CPUs: products of matrices over all pixels of the batch.
  *
  * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]), forward; backward data is the same with
  * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
@@ -13,9 +13,15 @@
  * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
  * Between blocks the sums lie in `out`; conv_pack.cl adds the parts.
  *
+ * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN (backward
+ * data), and zeros go to the pixels between unless y accumulates.  stride is a pair: y << 16 | x.
+ *
  * WHOLE is 1 where k is a multiple of VEC: no code for vectors that are cut off then, which halves a compiler's time. */
 #include "common.clh"
 #include "sums.clh"
+
+#define READ    1
+#define WRITTEN 2
 
 #define WIDE    (16 / VEC) /* vectors in a panel */
 #define LEFT(o) (WHOLE ? VEC : k - (o))
@@ -25,18 +31,59 @@ INLINE size_t vector_at(int u, size_t panel_size) {
     return u / WIDE * panel_size + u % WIDE * VEC;
 }
 
+/* Where the rows lie, in pixels: one after the other; or strided, h by w of them in a map of map_h by map_w. */
+typedef struct {
+    int strided, h, w, map_h, map_w, stride_y, stride_x;
+} grid;
+
+INLINE grid grid_of(int strided, int map_h, int map_w, int stride) {
+    const int stride_y = Y_OF(stride), stride_x = X_OF(stride);
+    const grid g = {strided, (map_h - 1) / stride_y + 1, (map_w - 1) / stride_x + 1, map_h, map_w, stride_y,
+                    stride_x};
+    return g;
+}
+
+typedef struct {
+    int pixel, i, j;
+} place;
+
+INLINE place place_at(grid g, int row) {
+    place at = {row, 0, 0};
+    if (!g.strided) return at;
+    at.i = row / g.w % g.h;
+    at.j = row % g.w;
+    at.pixel = (row / g.w / g.h * g.map_h + at.i * g.stride_y) * g.map_w + at.j * g.stride_x;
+    return at;
+}
+
+INLINE place place_after(grid g, place at) {
+    at.pixel += g.strided ? g.stride_x : 1;
+    if (!g.strided || ++at.j < g.w) return at;
+    at.j = 0;
+    at.pixel += g.stride_y * g.map_w - g.w * g.stride_x;
+    if (++at.i < g.h) return at;
+    at.i = 0;
+    at.pixel += (g.map_h - g.h * g.stride_y) * g.map_w;
+    return at;
+}
+
 #ifdef PIXELS
 /* `count` rows of y, up to PIXELS, from `row` on, for N vectors of outputs from u on; s has
  * the sums of `before` rows. */
 #define TILE(N)                                                                                              \
     INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
-                         __global float *y, int c, int k, int u, int act, int accumulate, int row,           \
-                         int count, row_sums s, int before) {                                                \
+                         __global float *y, grid of_x, grid of_y, int c, int k, int u, int act,              \
+                         int accumulate, int row, int count, row_sums s, int before) {                       \
         const __global float *from[PIXELS], *weights[N];                                                     \
+        __global float *to[PIXELS];                                                                          \
         floatv sum[PIXELS][N];                                                                               \
-        x += row * c;                                                                                        \
-        y += row * k;                                                                                        \
-        EACH(q, PIXELS) from[q] = x + min(q, count - 1) * c;                                                 \
+        const __global float *next_x = x + place_at(of_x, row + 2 * PIXELS).pixel * c;                       \
+        const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
+        place at = place_at(of_x, row);                                                                      \
+        EACH(q, PIXELS) {                                                                                    \
+            from[q] = x + at.pixel * c;                                                                      \
+            if (q + 1 < count) at = place_after(of_x, at);                                                   \
+        }                                                                                                    \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
             if (bias) start = fetch(bias + (u + v) * VEC, LEFT((u + v) * VEC));                              \
@@ -45,35 +92,40 @@ INLINE size_t vector_at(int u, size_t panel_size) {
         }                                                                                                    \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
-            if (l < PIXELS) EACH(v, (N * VEC + LINE - 1) / LINE) {                                           \
-                    const int next = (l + 2 * PIXELS) * k + u * VEC + v * LINE;                              \
+            if (l < PIXELS && STRIDED != WRITTEN) EACH(v, (N * VEC + LINE - 1) / LINE) {                     \
+                    const int next = (row + l + 2 * PIXELS) * k + u * VEC + v * LINE;                        \
                     SOON_WRITTEN(y + next);                                                                  \
-                    if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + row * k + next);                             \
+                    if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + next);                                       \
                 }                                                                                            \
-            if (u == 0 && l % LINE < PIXELS)                                                                 \
-                LATER_READ(x + 2 * PIXELS * c + (l / LINE * PIXELS + l % LINE) * LINE);                      \
+            if (u == 0 && l % LINE < PIXELS) LATER_READ(next_x + l % LINE * pitch + l / LINE * LINE);        \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
             EACH(q, PIXELS) {                                                                                \
                 floatv in = from[q][l];                                                                      \
                 EACH(v, N) sum[q][v] += in * weight[v];                                                      \
             }                                                                                                \
         }                                                                                                    \
+        at = place_at(of_y, row);                                                                            \
+        EACH(q, PIXELS) {                                                                                    \
+            to[q] = y + at.pixel * k + u * VEC;                                                              \
+            at = place_after(of_y, at);                                                                      \
+        }                                                                                                    \
         EACH(v, N) {                                                                                         \
             int o = (u + v) * VEC, left = LEFT(o);                                                           \
             tally t = tally_begin(s, SUMS, o, left);                                                         \
             if (count == PIXELS && left >= VEC) {                                                            \
-                __global float *to = y + o;                                                                  \
                 if (act) EACH(q, PIXELS) sum[q][v] = activate(sum[q][v], act);                               \
-                if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to + q * k);                               \
-                EACH(q, PIXELS) STORE(sum[q][v], to + q * k);                                                \
+                if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to[q] + v * VEC);                          \
+                EACH(q, PIXELS) STORE(sum[q][v], to[q] + v * VEC);                                           \
                 if (SUMS) EACH(q, PIXELS) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, VEC); \
             } else {                                                                                         \
                 floatv rest[PIXELS];                                                                         \
                 EACH(q, PIXELS) rest[q] = sum[q][v];                                                         \
-                for (int q = 0; q < count; ++q) {                                                            \
+                at = place_at(of_y, row);                                                                    \
+                for (int q = 0; q < count; ++q, at = place_after(of_y, at)) {                                \
+                    __global float *to_q = y + at.pixel * k + o;                                             \
                     floatv value = activate(rest[q], act);                                                   \
-                    if (accumulate) value += fetch(y + q * k + o, left);                                     \
-                    put(value, y + q * k + o, left);                                                         \
+                    if (accumulate) value += fetch(to_q, left);                                              \
+                    put(value, to_q, left);                                                                  \
                     if (SUMS) tally_add(&t, s, SUMS, value, (row + q) * k + o, q == 0, left);                \
                 }                                                                                            \
             }                                                                                                \
@@ -87,12 +139,26 @@ TILE(3)
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
     for (int p = begin; p < end; p += PIXELS)                                                                \
-        PASTE(tile_, N)(x, w, bias, y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+        PASTE(tile_, N)                                                                                      \
+        (x, w, bias, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+
+/* Zeros for what a stride leaves out behind and below each of `count` pixels, and for these too, so that all is
+ * written as it lies: the channels o_begin .. o_end-1 of k. */
+INLINE void clear_blocks(__global float *y, grid g, int row, int count, int k, int o_begin, int o_end) {
+    place at = place_at(g, row);
+    for (; count > 0; --count, at = place_after(g, at))
+        for (int down = 0; down < min(g.stride_y, g.map_h - at.i * g.stride_y); ++down)
+            for (int right = 0; right < min(g.stride_x, g.map_w - at.j * g.stride_x); ++right)
+                for (int o = o_begin; o < o_end; o += VEC)
+                    put((floatv)0.0f, y + (at.pixel + down * g.map_w + right) * k + o, o_end - o);
+}
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-       int x_at, int w_at, int rows, int c, int k, int act, int accumulate, int tiles, int block,
-       SUMS_PARAMS) {
+       int x_at, int w_at, int rows, int map_h, int map_w, int stride, int c, int k, int act, int accumulate,
+       int tiles, int block, SUMS_PARAMS) {
+    const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride);
+    const grid of_y = grid_of(STRIDED == WRITTEN, map_h, map_w, stride);
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH;
     int u_begin = all * get_global_id(1) / get_global_size(1) * WIDTH;
     int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
@@ -104,6 +170,8 @@ gather(const __global float *x, const __global float *w, const __global float *b
         sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), last - first);
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
+        if (STRIDED == WRITTEN && !accumulate)
+            clear_blocks(y, of_y, begin, end - begin, k, u_begin * VEC, min(u_end * VEC, k));
         for (; u + WIDTH <= u_end; u += WIDTH) ROWS(WIDTH)
 #if REST
         if (u < u_end) ROWS(REST)
@@ -113,10 +181,12 @@ gather(const __global float *x, const __global float *w, const __global float *b
 #endif
 
 #ifdef CHANNELS
-/* The floats begin .. end-1 of rows of `pitch`, from row `first` up to `last`. */
-INLINE void later_read_rows(const __global float *p, int first, int last, int pitch, int begin, int end) {
-    for (int row = first; row < last; ++row)
-        for (int l = begin; l < end; l += LINE) LATER_READ(p + row * pitch + l);
+/* The floats begin .. end-1 of pixels of `pitch`, those of the rows from `first` up to `last`. */
+INLINE void later_read_rows(const __global float *p, grid g, int first, int last, int pitch, int begin,
+                            int end) {
+    place at = place_at(g, first);
+    for (int row = first; row < last; ++row, at = place_after(g, at))
+        for (int l = begin; l < end; l += LINE) LATER_READ(p + at.pixel * pitch + l);
 }
 
 /* Packs vectors u .. u+WIDTH-1 of `count` rows of dy, and puts their sums to the bias gradient. */
@@ -138,19 +208,19 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
 /* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a
  * fresh out holds nothing yet.  The rows of dy are `packed`, or are taken from `rows` of k, and packed meanwhile. */
 INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const __global float *x, int c, int count, int u, int channels, int vectors,
-                     int fresh) {
+                     int k, const __global float *x, grid of_x, place at, int c, int count, int u,
+                     int channels, int vectors, int fresh) {
     floatv sum[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
     sum[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, x += c) {
+    for (int p = 0; p < count; ++p, packed += WIDTH, at = place_after(of_x, at)) {
         floatv d[WIDTH];
         EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
         if (rows) EACH(v, WIDTH) packed[v] = d[v];
         EACH(i, CHANNELS) {
-            floatv in = x[min(i, channels - 1)];
+            floatv in = x[at.pixel * c + min(i, channels - 1)];
             EACH(v, WIDTH) sum[i][v] += in * d[v];
         }
     }
@@ -160,13 +230,15 @@ INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, con
 }
 
 #define ADD_TILE(i, n, rows)                                                                                 \
-    add_tile(out + (i)*16, panel_size, d, rows, k, x + begin * c + c_begin + (i), c, count, u, n,            \
-             vectors - u, fresh)
+    add_tile(out + (i)*16, panel_size, d, rows, k, x + c_begin + (i), of_x, at, c, count, u, n, vectors - u, \
+             fresh)
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-       __global float *out_bias, int out_at, int bias_at, int rows, int c, int k, int act, int parts,
-       int part_size, int block, int share) {
+       __global float *out_bias, int out_at, int bias_at, int rows, int map_h, int map_w, int stride, int c,
+       int k, int act, int parts, int part_size, int block, int share) {
+    const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride),
+               of_dy = grid_of(0, map_h, map_w, stride);
     floatv d[BLOCK * WIDTH];
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
     int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
@@ -181,7 +253,8 @@ filter(const __global float *x, const __global float *dy, const __global float *
     for (int begin = first; begin < last; begin += block) {
         int count = min(block, last - begin), fresh = begin == first;
         int ahead = begin + count, ahead_end = min(ahead + block, last); /* rows, some at each tile */
-        if (fresh && u_end == vectors)                                   /* what is left of the last panel */
+        const place at = place_at(of_x, begin);
+        if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
                 for (int i = 0; i < channels; ++i)
                     STORE((floatv)0.0f, out + vector_at(u, panel_size) + i * 16);
@@ -190,8 +263,8 @@ filter(const __global float *x, const __global float *dy, const __global float *
             if (!as_it_lies) pack(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
             for (int i = 0; i < channels; i += CHANNELS) {
                 int stop = min(ahead + ahead_step, ahead_end);
-                later_read_rows(x, ahead, stop, c, c_begin, c_begin + channels);
-                later_read_rows(dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
+                later_read_rows(x, of_x, ahead, stop, c, c_begin, c_begin + channels);
+                later_read_rows(dy, of_dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
                 ahead = stop;
                 if (i == 0 && as_it_lies)
                     ADD_TILE(i, CHANNELS, dy + begin * k + u * VEC);

@@ -1,4 +1,4 @@
-/* 1x1 convolutions with stride 1 and no padding on CPUs: kernels/pointwise_tile.cl. */
+/* 1x1 convolutions without padding on CPUs: kernels/pointwise_tile.cl. */
 #include "op/conv.h"
 
 #include <math.h>
@@ -7,9 +7,16 @@
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    return v.groups == 1 && v.r * v.s == 1 && v.stride.y == 1 && v.stride.x == 1 && !v.pad.y && !v.pad.x &&
-           rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
+    return v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x && rf_indexable(problem, info) &&
+           rf_family_rounds(info) == HUGE_VAL;
 }
+
+static bool strided(const rf_conv *v) {
+    return v->stride.y * v->stride.x > 1;
+}
+
+/* Of the kernels: -DSTRIDED. */
+enum { READ = 1, WRITTEN };
 
 static size_t vector(const rf_device_info *info) {
     return (size_t)rf_family_vector(RF_TILE, info);
@@ -45,7 +52,7 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 typedef struct gather {
     rf_buffer *x, *w, *bias, *y;
     size_t x_at;
-    int rows, c, k, act, accumulate;
+    int c, k, act, accumulate;
 } gather;
 
 /* Caches of a core, in floats, of which a part is left to what streams by. */
@@ -75,20 +82,28 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     const int pixels = config->value[LINES], width = config->value[WIDTH];
     const int vectors = (int)rf_ceil_div((size_t)g->k, vector(info));
     const double w_floats = (double)g->c * g->k;
-    const row_cut cut = cut_of(g->rows, g->k, config, info);
+    const rf_conv v = rf_conv_of(problem);
+    const int rows = v.n * v.oh * v.ow;
+    const double touched = g->accumulate             ? 2.0 * rows
+                           : direction == RF_FORWARD ? rows
+                                                     : (double)v.n * v.h * v.w;
+    const row_cut cut = cut_of(rows, g->k, config, info);
     const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
         .options = rf_family_options(
-            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSUMS=%d", pixels, width,
-            vectors % width, whole_vectors(g->k, info), rf_sums_which(problem, direction)),
+            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSUMS=%d -DSTRIDED=%d",
+            pixels, width, vectors % width, whole_vectors(g->k, info), rf_sums_which(problem, direction),
+            !strided(&v)              ? 0
+            : direction == RF_FORWARD ? READ
+                                      : WRITTEN),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
-                 RF_I32(g->rows), RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate),
-                 RF_I32(cut.share), RF_I32(block)},
+                 RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride), RF_I32(g->c), RF_I32(g->k),
+                 RF_I32(g->act), RF_I32(g->accumulate), RF_I32(cut.share), RF_I32(block)},
         .global = {cut.rows, cut.outputs},
-        .flops = 2.0 * g->rows * g->c * g->k,
-        .bytes = 4.0 * ((double)g->rows * (g->c + (double)g->k * (1 + g->accumulate)) + w_floats)};
+        .flops = 2.0 * rows * g->c * g->k,
+        .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
     rf_sums_args(&desc, t, problem->sums.act);
     return rf_emit(sequence, &desc);
 }
@@ -96,7 +111,8 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
 static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
                 const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    return (int)cut_of(v.n * v.h * v.w, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
+    if (direction == RF_BACKWARD_DATA && strided(&v)) return 0;
+    return (int)cut_of(v.n * v.oh * v.ow, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -106,7 +122,6 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                 .w = t->param[0],
                 .bias = v.bias ? t->param[1] : NULL,
                 .y = t->y,
-                .rows = v.n * v.h * v.w,
                 .c = v.c,
                 .k = v.k,
                 .act = v.act};
@@ -135,7 +150,6 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                 .x_at = v.act ? transposed_floats(&v) : 0,
                 .w = t->work,
                 .y = t->dx[0],
-                .rows = v.n * v.h * v.w,
                 .c = v.k,
                 .k = v.c,
                 .accumulate = problem->accumulate[0]};
@@ -164,7 +178,7 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
     rf_conv v = rf_conv_of(problem);
     filter_cut c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
                                  .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
-    double rows = (double)v.n * v.h * v.w, size = (double)c.partials.size;
+    double rows = (double)v.n * v.oh * v.ow, size = (double)c.partials.size;
     double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
     c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
     c.share = (int)rf_round_up((size_t)((v.c + c.shares - 1) / c.shares), (size_t)lines);
@@ -191,23 +205,25 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     filter_cut c = cut_filter(problem, config, info);
     const rf_partials *p = &c.partials;
     const bool whole = p->parts == 1;
-    const double rows = (double)v.n * v.h * v.w;
-    rf_launch_desc desc = {.program = "pointwise_tile",
-                           .kernel = "filter",
-                           .options = rf_family_options(
-                               options, RF_TILE, info, "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d",
-                               config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info), BLOCK),
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
-                                    RF_BUF(whole ? t->grad[0] : t->work),
-                                    RF_BUF(!v.bias ? NULL
-                                           : whole ? t->grad[1]
-                                                   : t->work),
-                                    RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(v.n * v.h * v.w),
-                                    RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
-                                    RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
-                           .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
-                           .flops = rf_conv_flops(problem),
-                           .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
+    const double rows = (double)v.n * v.oh * v.ow;
+    rf_launch_desc desc = {
+        .program = "pointwise_tile",
+        .kernel = "filter",
+        .options = rf_family_options(options, RF_TILE, info,
+                                     "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DSTRIDED=%d",
+                                     config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info),
+                                     BLOCK, strided(&v) ? READ : 0),
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(whole ? t->grad[0] : t->work),
+                 RF_BUF(!v.bias ? NULL
+                        : whole ? t->grad[1]
+                                : t->work),
+                 RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(rows), RF_I32(v.h), RF_I32(v.w),
+                 RF_PAIR_ARG(v.stride), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
+                 RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
+        .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
     RF_TRY(rf_emit(sequence, &desc));
     return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, p);
 }
