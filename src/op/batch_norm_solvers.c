@@ -60,7 +60,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     desc->options = family == RF_TILE ? rf_family_options(options, family, info, "%s", "")
                                       : rf_family_options(options, family, info, "-DCOLUMNS=%zu -DMERGED=%zu",
                                                           columns(problem, info), merged(info));
-    desc->bytes = passes * (double)(rows(problem) * channels(problem) * sizeof(float));
+    desc->bytes += passes * (double)(rows(problem) * channels(problem) * sizeof(float));
     return rf_emit(sequence, desc);
 }
 
@@ -171,13 +171,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                      [RF_SUMS_SAVED] = t->saved}};
     rf_launch_desc sums = {.kernel = "gradient_sums",
                            .args = {RF_BUF(t->dy), RF_I32(rows(problem)), RF_I32(channels(problem))}};
-    rf_sums_args(&sums, &own, problem->act);
+    rf_sums_args(&sums, &own, problem->act, rf_shape_count(problem->x[0]));
     rf_launch_desc fold = {.kernel = "fold",
                            .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
                                     RF_I32(p.blocks)}};
-    if (problem->sums.blocks == 0)
-        RF_TRY(emit_sums(sequence, problem, info, family, &sums, seen(problem, t) ? 3 : 2));
+    if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
     return emit_folding(sequence, problem, info, family, &fold);
 }
 

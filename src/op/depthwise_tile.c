@@ -44,7 +44,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     desc->program = "depthwise_tile";
     desc->options = rf_family_options(options, RF_TILE, info, "-DSUMS=%d", which);
     desc->flops = rf_conv_flops(problem);
-    desc->bytes = 4.0 * floats_moved(&v);
+    desc->bytes += 4.0 * floats_moved(&v);
     return rf_emit(sequence, desc);
 }
 
@@ -56,7 +56,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), GEOMETRY(v), RF_I32(v.act)}};
     spread(&desc, &v, info, RF_FORWARD);
-    rf_sums_args(&desc, t, problem->sums.act);
+    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_FORWARD));
 }
 
@@ -70,7 +70,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     GEOMETRY(v), RF_I32(problem->accumulate[0])}};
     spread(&desc, &v, info, RF_BACKWARD_DATA);
-    rf_sums_args(&desc, t, problem->sums.act);
+    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_BACKWARD_DATA));
 }
 

@@ -104,7 +104,7 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
         .global = {cut.rows, cut.outputs},
         .flops = 2.0 * rows * g->c * g->k,
         .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
-    rf_sums_args(&desc, t, problem->sums.act);
+    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return rf_emit(sequence, &desc);
 }
 

@@ -19,10 +19,11 @@ float rf_act_high(rf_act act) {
     return act == RF_ACT_RELU6 ? 6 : NAN;
 }
 
-void rf_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act) {
+void rf_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {
     rf_arg *arg = desc->args;
     while (arg->kind != RF_ARG_END) arg++;
     for (int i = 0; i < RF_MAX_SUMS; i++) *arg++ = (rf_arg)RF_BUF(t->sums[i]);
     *arg++ = (rf_arg)RF_F32(rf_act_low(act));
     *arg++ = (rf_arg)RF_F32(rf_act_high(act));
+    desc->bytes += 4.0 * (double)floats * ((t->sums[RF_SUMS_X] != NULL) + (t->sums[RF_SUMS_Y] != NULL));
 }

@@ -251,7 +251,7 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (v.n * (double)s.h * s.w * s.c + rf_shape_count(turned ? problem->x[0] : problem->y)),
     };
-    rf_sums_args(&desc, t, problem->sums.act);
+    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return rf_emit(sequence, &desc);
 }
 
