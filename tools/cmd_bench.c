@@ -63,6 +63,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
+    RF_TRY(rf_peak_measure(&run->peak, run->device));
     for (size_t i = 0; i < run->result.row_count; i++) run->kernels_ms += run->result.rows[i].time_ms;
     return RF_OK;
 }
@@ -228,9 +229,9 @@ const rf_command rf_command_bench = {
     .name = "bench",
     .summary = "Time of a training step and of each kernel, with the share of the device's limit",
     .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
-               "clock. The limit "
-               "of a kernel is what the measured peak of multiply-adds or of memory allows, whichever is "
-               "reached first. The table adds up the launches of a kernel; --verbose shows each.",
+               "clock. The limit of a kernel is what the measured peak of multiply-adds or of memory allows, "
+               "whichever is reached first. Times are the least of all runs, limits the best of before and "
+               "after. The table adds up the launches of a kernel; --verbose shows each.",
     .options = options,
     .args_size = sizeof(bench_args),
     .run = bench_main,

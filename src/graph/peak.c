@@ -17,7 +17,7 @@ static rf_status best_ms(double *best, rf_device *device, rf_sequence *sequence)
     return RF_OK;
 }
 
-static rf_status measure_flops(rf_peak *out, rf_device *device, rf_buffer *buffer) {
+static rf_status measure_flops(rf_peak *peak, rf_device *device, rf_buffer *buffer) {
     const rf_device_info *info = rf_device_describe(device);
     bool cpu = info->kind == RF_DEVICE_CPU;
     int vec = cpu ? rf_family_vector(RF_TILE, info) : 4;
@@ -37,12 +37,13 @@ static rf_status measure_flops(rf_peak *out, rf_device *device, rf_buffer *buffe
                                     .global = {items},
                                     .local = {local}});
     if (status == RF_OK) status = best_ms(&ms, device, sequence);
-    if (status == RF_OK) out->gflops = 2.0 * 10 * vec * rounds * (double)items / ms * 1e-6;
+    if (status == RF_OK)
+        peak->gflops = RF_MAX(peak->gflops, 2.0 * 10 * vec * rounds * (double)items / ms * 1e-6);
     rf_sequence_free(sequence);
     return status;
 }
 
-static rf_status measure_bandwidth(rf_peak *out, rf_device *device, rf_buffer *from, rf_buffer *to) {
+static rf_status measure_bandwidth(rf_peak *peak, rf_device *device, rf_buffer *from, rf_buffer *to) {
     const rf_device_info *info = rf_device_describe(device);
     bool cpu = info->kind == RF_DEVICE_CPU;
     int count = STREAM_BYTES / 16;
@@ -59,21 +60,20 @@ static rf_status measure_bandwidth(rf_peak *out, rf_device *device, rf_buffer *f
                                             .global = {items},
                                             .local = {local}});
     if (status == RF_OK) status = best_ms(&ms, device, sequence);
-    if (status == RF_OK) out->gbs = 2.0 * STREAM_BYTES / ms * 1e-6;
+    if (status == RF_OK) peak->gbs = RF_MAX(peak->gbs, 2.0 * STREAM_BYTES / ms * 1e-6);
     rf_sequence_free(sequence);
     return status;
 }
 
-rf_status rf_peak_measure(rf_peak *out, rf_device *device) {
+rf_status rf_peak_measure(rf_peak *peak, rf_device *device) {
     rf_buffer *from = NULL, *to = NULL;
-    *out = (rf_peak){0};
     if (rf_device_describe(device)->kind == RF_DEVICE_REFERENCE) return RF_OK;
     rf_status status = rf_buffer_create(&from, device, STREAM_BYTES);
     if (status == RF_OK) status = rf_buffer_create(&to, device, STREAM_BYTES);
     if (status == RF_OK) status = rf_buffer_fill(from, 0);
     if (status == RF_OK) status = rf_buffer_fill(to, 0);
-    if (status == RF_OK) status = measure_flops(out, device, to);
-    if (status == RF_OK) status = measure_bandwidth(out, device, from, to);
+    if (status == RF_OK) status = measure_flops(peak, device, to);
+    if (status == RF_OK) status = measure_bandwidth(peak, device, from, to);
     rf_buffer_free(from);
     rf_buffer_free(to);
     return status;

@@ -9,7 +9,8 @@ typedef struct rf_peak {
     double gbs;    /* memory read plus written */
 } rf_peak;
 
-/* Takes about 0.3 s.  The reference has no limits of its own: both are 0. */
-rf_status rf_peak_measure(rf_peak *out, rf_device *device);
+/* Raises what `peak` has, zeros at first, to what is measured now, in about 0.3 s: on a device that others use too, one
+ * moment's limits may be half of another's.  The reference has no limits of its own: both stay 0. */
+rf_status rf_peak_measure(rf_peak *peak, rf_device *device);
 
 #endif

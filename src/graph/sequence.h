@@ -26,15 +26,13 @@ rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf
 /* Enqueues everything once. */
 rf_status rf_sequence_run(rf_sequence *sequence);
 
-/* Where the time goes: per launch, accumulated by rf_sequence_run_profiled (which waits; the device must have
- * profiling on). */
+/* Where the time goes: per launch, kept by rf_sequence_run_profiled (which waits; the device must have profiling on). */
 typedef struct rf_launch_profile {
     const char *label, *kernel;
     double flops, bytes; /* of one run */
-    double time_ms;      /* sum over `runs` */
+    double least_ms;     /* duration of the shortest run; 0: none */
     double start_ms;     /* of the last run, on the device's clock */
     double last_ms;      /* duration of the last run */
-    int runs;
 } rf_launch_profile;
 rf_status rf_sequence_run_profiled(rf_sequence *sequence);
 size_t rf_sequence_count(const rf_sequence *sequence);

@@ -49,7 +49,7 @@ static rf_status profile_streaming(rf_bench_row *row, rf_trainer *t) {
     RF_TRY(rf_feeder_stage(t->feeder, t->order_host, t->desc.batch));
     RF_TRY(rf_device_sync(t->desc.device));
     row->last_ms = rf_time_ms() - start;
-    row->time_ms += row->last_ms;
+    row->time_ms = row->time_ms > 0 ? RF_MIN(row->time_ms, row->last_ms) : row->last_ms;
     return RF_OK;
 }
 
@@ -70,14 +70,13 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
     size_t total = rf_sequence_count(t->micro) + rf_sequence_count(t->update);
     out->rows = rf_alloc(total + 1, sizeof *out->rows);
     if (out->rows == NULL) return RF_E_MEMORY;
-    stream.time_ms /= runs;
     stream.start_ms = rf_sequence_profile(t->micro, 0)->start_ms - stream.last_ms; /* on the device's clock */
     if (t->feeder->streaming) out->rows[out->row_count++] = stream;
     for (size_t p = 0; p < RF_COUNT(parts); p++) {
         for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
             const rf_launch_profile *from = rf_sequence_profile(parts[p], i);
             rf_bench_row *row = &out->rows[out->row_count++];
-            *row = (rf_bench_row){.time_ms = from->time_ms / from->runs,
+            *row = (rf_bench_row){.time_ms = from->least_ms,
                                   .flops = from->flops,
                                   .bytes = from->bytes,
                                   .start_ms = from->start_ms,
