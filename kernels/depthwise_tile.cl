@@ -148,32 +148,45 @@ INLINE int lacks_last(reach edge, reach x, int away) {
     return x.count == 3 && edge.count == 2 && edge.tap == x.tap && edge.at == x.at + away;
 }
 
+/* Pixels of a row, a period apart: `count` that the same taps reach, the first of them with `x`, and `advance` pixels apart
+ * in the map that is read; and those before and behind them that lack a tap. */
+typedef struct {
+    reach x;
+    int left, count, right, all, advance;
+} run;
+
+/* The run that begins at pixel j. */
+INLINE run run_at(const reach *columns, int j, int width, int period) {
+    run r = {{0, 0, 0, 0, 0}, 0, 1, 0, 1, 0};
+    if (j + 2 * period < width)
+        r.left =
+            lacks_first(columns[j], columns[j + period], columns[j + period].at - columns[j + 2 * period].at);
+    const int first = j + r.left * period;
+    r.x = columns[first];
+    if (first + period < width) r.advance = columns[first + period].at - r.x.at;
+    int next = first + period;
+    for (; next < width && columns[next].count == r.x.count && columns[next].tap == r.x.tap &&
+           columns[next].at == r.x.at + r.count * r.advance;
+         next += period)
+        ++r.count;
+    r.right = next < width && lacks_last(columns[next], r.x, r.count * r.advance);
+    r.all = r.left + r.count + r.right;
+    return r;
+}
+
 /* One row of `width` pixels: run by run, of pixels `period` apart; the sums have `before`. */
 INLINE void row_of(const __global float *from, __global float *to, layer l, reach y, const reach *columns,
                    int width, int period, int before) {
     int whole = l.c / VEC * VEC;
     for (int phase = 0; phase < period; ++phase)
         for (int j = phase; j < width;) {
-            int left = 0;
-            if (j + 2 * period < width)
-                left = lacks_first(columns[j], columns[j + period],
-                                   columns[j + period].at - columns[j + 2 * period].at);
-            const int first = j + left * period;
-            reach x = columns[first];
-            int count = 1, advance = first + period < width ? columns[first + period].at - x.at : 0;
-            while (first + count * period < width && columns[first + count * period].count == x.count &&
-                   columns[first + count * period].tap == x.tap &&
-                   columns[first + count * period].at == x.at + count * advance)
-                ++count;
-            const int next = first + count * period,
-                      right = next < width && lacks_last(columns[next], x, count * advance),
-                      all = left + count + right;
+            const run r = run_at(columns, j, width, period);
             __global float *t = to + j * l.c;
             int begin = whole;
-            switch (SHAPE(y.count, x.count)) {
+            switch (SHAPE(y.count, r.x.count)) {
 #define CASE(A, B)                                                                                           \
     case SHAPE(A, B):                                                                                        \
-        run_##A##B(from, t, l, y, x, left, count, right, advance *l.c, period *l.c, before);                 \
+        run_##A##B(from, t, l, y, r.x, r.left, r.count, r.right, r.advance *l.c, period *l.c, before);       \
         break;
                 CASE(3, 3)
                 CASE(3, 2)
@@ -188,10 +201,10 @@ INLINE void row_of(const __global float *from, __global float *to, layer l, reac
                 begin = 0;
             }
             if (begin < l.c)
-                for (int e = 0; e < all; ++e)
+                for (int e = 0; e < r.all; ++e)
                     pixel(from, t + e * period * l.c, l, y, columns[j + e * period], begin, before + e);
-            j += all * period;
-            before += all;
+            j += r.all * period;
+            before += r.all;
         }
 }
 
@@ -238,23 +251,31 @@ backward_data(const __global float *dy, const __global float *w, __global float 
     if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
-/* The weights' gradient: out[tap][c] += sum over `count` pixels of dy, `advance` floats apart in x, for A x B
- * taps; x and out begin at the first tap.  dy has dy_pitch floats in a row; the next row needs `next` new ones of x, of
- * which x_pitch floats are one. */
+/* A pixel of the weights' gradient, of the taps b0 .. b1-1 of each row; asks for what the next row adds. */
+#define ONE_SUM(A, b0, b1)                                                                                   \
+    {                                                                                                        \
+        NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, next, x_pitch, advance, c);                              \
+        LATER_READ(d + dy_pitch);                                                                            \
+        const floatv dv = LOAD(d);                                                                           \
+        EACH(a, A) EACH(b, (b1) - (b0)) sum[a][b + (b0)] += LOAD(f + a * step_y + (b + (b0)) * step_x) * dv; \
+        f += advance;                                                                                        \
+        d += c;                                                                                              \
+    }
+
+/* The weights' gradient: out[tap][c] += sum over the pixels of a run of dy, `advance` floats apart in x, for A x B taps; x
+ * and out begin at the first tap of the first pixel that has them all.  dy has dy_pitch floats in a row; the next row needs
+ * `next` new ones of x, of which x_pitch floats are one. */
 #define SUM(A, B)                                                                                            \
     INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c,    \
-                           int step_y, int step_x, int taps_x, int count, int advance, int dy_pitch,         \
-                           int next, int x_pitch) {                                                          \
+                           int step_y, int step_x, int taps_x, int left, int count, int right, int advance,  \
+                           int dy_pitch, int next, int x_pitch) {                                            \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
-            const __global float *f = x + i, *d = dy + i;                                                    \
+            const __global float *f = x + i - left * advance, *d = dy + i;                                   \
             floatv sum[A][B];                                                                                \
             EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
-            for (int j = 0; j < count; ++j, f += advance, d += c) {                                          \
-                NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, next, x_pitch, advance, c);                      \
-                LATER_READ(d + dy_pitch);                                                                    \
-                floatv dv = LOAD(d);                                                                         \
-                EACH(a, A) EACH(b, B) sum[a][b] += LOAD(f + a * step_y + b * step_x) * dv;                   \
-            }                                                                                                \
+            if (B == 3 && left) ONE_SUM(A, 1, B)                                                             \
+            for (int j = 0; j < count; ++j) ONE_SUM(A, 0, B)                                                 \
+            if (B == 3 && right) ONE_SUM(A, 0, B - 1)                                                        \
             EACH(a, A) EACH(b, B) STORE(sum[a][b], out + i + (a * taps_x + b) * c);                          \
         }                                                                                                    \
     }
@@ -274,51 +295,55 @@ backward_params(const __global float *x, const __global float *dy, __global floa
         step_x = X_OF(dilation) * c;
     out += out_at + get_global_id(0) * part_size;
     for (int i = 0; i < part_size; ++i) out[i] = 0.0f;
-    FOR_TASKS(row, n * oh) {
-        reach ry = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
-        for (int j = 0; j < ow;) {
-            reach rx = reach_forward(j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
-            int last = j + 1;
-            if (rx.tap == 0 &&
-                rx.count == X_OF(taps)) /* all taps: until the first that reads behind the row */
-                last =
-                    min(ow, (width - 1 - (X_OF(taps) - 1) * X_OF(dilation) + X_OF(pad)) / X_OF(stride) + 1);
-            const __global float *from = x + ((row / oh * h + ry.at) * width + rx.at) * c,
-                                 *d = dy + (row * ow + j) * c;
-            __global float *to = out + (ry.tap * X_OF(taps) + rx.tap) * c;
-            int count = last - j, advance = X_OF(stride) * c;
-            switch (SHAPE(ry.count, rx.count)) {
+    for (int first = 0; first < ow; first += COLUMNS) {
+        int columns_here = min(COLUMNS, ow - first);
+        reach columns[COLUMNS];
+        for (int j = 0; j < columns_here; ++j)
+            columns[j] = reach_forward(first + j, width, X_OF(taps), X_OF(stride), X_OF(pad), X_OF(dilation));
+        FOR_TASKS(row, n * oh) {
+            const reach y = reach_forward(row % oh, h, Y_OF(taps), Y_OF(stride), Y_OF(pad), Y_OF(dilation));
+            for (int j = 0; j < columns_here;) {
+                const run r = run_at(columns, j, columns_here, 1);
+                const __global float *from = x + ((row / oh * h + y.at) * width + r.x.at) * c,
+                                     *d = dy + (row * ow + first + j) * c;
+                __global float *to = out + (y.tap * X_OF(taps) + r.x.tap) * c;
+                int begin = whole, advance = r.advance * c;
+                switch (SHAPE(y.count, r.x.count)) {
 #define SUM_CASE(A, B)                                                                                       \
     case SHAPE(A, B):                                                                                        \
-        sum_##A##B(from, d, to, c, step_y, step_x, X_OF(taps), count, advance, ow *c, Y_OF(stride),          \
-                   width *c);                                                                                \
+        sum_##A##B(from, d, to, c, step_y, step_x, X_OF(taps), r.left, r.count, r.right, advance, ow *c,     \
+                   Y_OF(stride), width *c);                                                                  \
         break;
-                SUM_CASE(3, 3)
-                SUM_CASE(3, 2)
-                SUM_CASE(2, 3)
-                SUM_CASE(2, 2)
-            default:
-                for (int t = 0; t < ry.count * rx.count; ++t) {
-                    int a = t / rx.count, b = t % rx.count;
-                    sum_11(from + a * step_y + b * step_x, d, to + (a * X_OF(taps) + b) * c, c, 0, 0,
-                           X_OF(taps), count, advance, 0, 0, 0);
+                    SUM_CASE(3, 3)
+                    SUM_CASE(3, 2)
+                    SUM_CASE(2, 3)
+                    SUM_CASE(2, 2)
+                default:
+                    begin = 0;
                 }
+                if (begin < c) /* tap by tap; and what is left of a vector number by number */
+                    for (int t = 0; t < y.count * r.x.count; ++t) {
+                        const int a = t / r.x.count, b = t % r.x.count, low = b == 0 ? r.left : 0,
+                                  count = r.all - (b == r.x.count - 1 ? r.right : 0) - low;
+                        const __global float *f = from + a * step_y + b * step_x + (low - r.left) * advance;
+                        __global float *sums = to + (a * X_OF(taps) + b) * c;
+                        if (begin == 0)
+                            sum_11(f, d + low * c, sums, c, 0, 0, 0, 0, count, 0, advance, 0, 0, 0);
+                        for (int i = whole; i < c; ++i) {
+                            float sum = 0.0f;
+                            for (int e = 0; e < count; ++e) sum += f[e * advance + i] * d[(low + e) * c + i];
+                            sums[i] += sum;
+                        }
+                    }
+                j += r.all;
             }
-            for (int i = whole; i < c; ++i) /* what is left of a vector */
-                for (int t = 0; t < ry.count * rx.count; ++t) {
-                    int a = t / rx.count, b = t % rx.count;
-                    float sum = 0.0f;
-                    for (int e = 0; e < count; ++e)
-                        sum += from[a * step_y + b * step_x + e * advance + i] * d[e * c + i];
-                    to[(a * X_OF(taps) + b) * c + i] += sum;
+            if (has_bias)
+                for (int i = 0; i < c; i += VEC) {
+                    floatv sum = fetch(out + all * c + i, c - i);
+                    for (int j = first; j < first + columns_here; ++j)
+                        sum += fetch(dy + (row * ow + j) * c + i, c - i);
+                    put(sum, out + all * c + i, c - i);
                 }
-            j = last;
         }
-        if (has_bias)
-            for (int i = 0; i < c; i += VEC) {
-                floatv sum = fetch(out + all * c + i, c - i);
-                for (int j = 0; j < ow; ++j) sum += fetch(dy + (row * ow + j) * c + i, c - i);
-                put(sum, out + all * c + i, c - i);
-            }
     }
 }
