@@ -21,8 +21,8 @@
  */
 #include "common.clh"
 
-#define WIDE           (LANES / VEC)   /* vectors in a panel */
-#define SUMS           (PANELS * WIDE) /* vectors of sums a pixel */
+#define WIDE (LANES / VEC)   /* vectors in a panel */
+#define SUMS (PANELS * WIDE) /* vectors of sums a pixel */
 
 /* A position: (i, j) of image n, in the group of images low .. high-1. */
 typedef struct {
@@ -139,9 +139,12 @@ gather(const __global float *x, const __global float *w, const __global float *b
                 if (bias && o < k) shift = fetch(bias + bias_at + o, k - o);
                 EACH(q, PIXELS) sum[q][v] = activate(sum[q][v] + shift, act);
             }
-            if (even && (panel + PANELS) * 16 - (16 - LANES) <= k && !accumulate) {
-                EACH(q, PIXELS)
-                EACH(v, SUMS) STORE(sum[q][v], to[q] + panel * 16 + v / WIDE * 16 + v % WIDE * VEC);
+            if (even && (panel + PANELS) * 16 - (16 - LANES) <= k) {
+                EACH(v, SUMS) {
+                    const int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC;
+                    if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to[q] + o);
+                    EACH(q, PIXELS) STORE(sum[q][v], to[q] + o);
+                }
                 continue;
             }
             for (int i = 0; i < PIXELS * SUMS; ++i) { /* not unrolled: little code for what is rare */
