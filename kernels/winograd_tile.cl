@@ -262,6 +262,7 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
             SOON_WRITTEN(y + to + OUT_X * k);
             STORE(out[i][j], y + to);
             if (SUMS == GRADIENT_SUMS) SOON_READ(s.x + to + OUT_X * k);
+            if (SUMS == GRADIENT_SUMS && s.y) SOON_READ(s.y + to + OUT_X * k);
             if (SUMS) tally_add(&t, s, SUMS, out[i][j], to, i + j == 0, VEC);
         } else
             STORE(out[i][j], copy + (i * OUT_X + j) * VEC);
