@@ -63,6 +63,8 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
+    rf_trainer_free(run->trainer); /* or its memory and the peak's would be there at once */
+    run->trainer = NULL;
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     for (size_t i = 0; i < run->result.row_count; i++) run->kernels_ms += run->result.rows[i].time_ms;
     return RF_OK;
