@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "data/format.h"
 #include "files.h"
 
 /* ---- digits, synthetic, memory, statistics ---- */
@@ -96,6 +97,17 @@ static void statistics_are_exact_for_any_number_of_channels(void **state) {
         }
         rf_dataset_free(d);
     }
+}
+
+static void notes_are_kept_in_their_order(void **state) {
+    (void)state;
+    rf_dataset *d = opened("digits", NULL);
+    size_t before = d->note_count;
+    for (int i = 0; i < 3; i++) assert_int_equal(rf_dataset_note(d, "%d of '%s'", i, "a"), RF_OK);
+    assert_int_equal(d->note_count, before + 3);
+    assert_string_equal(d->notes[before], "0 of 'a'");
+    assert_string_equal(d->notes[before + 2], "2 of 'a'");
+    rf_dataset_free(d);
 }
 
 static void limit_spreads_over_the_classes(void **state) {
@@ -323,6 +335,7 @@ int main(void) {
         TEST(synthetic_refuses_bad_numbers),
         TEST(memory_comes_as_planes),
         TEST(statistics_are_exact_for_any_number_of_channels),
+        TEST(notes_are_kept_in_their_order),
         TEST(limit_spreads_over_the_classes),
         TEST(any_format_can_be_resized),
         TEST(idx_pairs_are_read),

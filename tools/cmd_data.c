@@ -55,7 +55,8 @@ static json_t *any_text(const char *text) {
 }
 
 static rf_status print_as_json(const rf_dataset *data, const data_facts *facts) {
-    json_t *classes = json_array(), *mean = json_array(), *std = json_array(), *bad = json_array();
+    json_t *classes = json_array(), *mean = json_array(), *std = json_array(), *bad = json_array(),
+           *notes = json_array();
     for (int i = 0; i < data->classes; i++) {
         char name[64];
         class_name(name, data, i);
@@ -69,10 +70,11 @@ static rf_status print_as_json(const rf_dataset *data, const data_facts *facts) 
     for (size_t i = 0; i < data->bad_count; i++)
         json_array_append_new(bad, json_pack("{s:o, s:o}", "path", any_text(data->bad[i].path), "reason",
                                              any_text(data->bad[i].reason)));
-    return rf_print_json(json_pack("{s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "data",
+    for (size_t i = 0; i < data->note_count; i++) json_array_append_new(notes, any_text(data->notes[i]));
+    return rf_print_json(json_pack("{s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "data",
                                    any_text(data->name), "images", data->count, "channels", data->channels,
                                    "height", data->height, "width", data->width, "classes", classes, "mean",
-                                   mean, "std", std, "bad", bad));
+                                   mean, "std", std, "bad", bad, "notes", notes));
 }
 
 static void print_channels(const char *name, const double *values, int channels) {
@@ -89,6 +91,7 @@ static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) 
            data->channels == 1 ? "" : "s", data->height, data->width, data->classes);
     print_channels("mean", facts->mean, data->channels);
     print_channels("std", facts->std, data->channels);
+    for (size_t i = 0; i < data->note_count; i++) printf("note     %s\n", data->notes[i]);
     putchar('\n');
     rf_table_begin(&table, "lr");
     rf_table_cell(&table, "class");
@@ -132,7 +135,8 @@ const rf_command rf_command_data = {
     .name = "data",
     .operands = "SPEC",
     .operand_count = 1,
-    .summary = "What a data set holds: images, classes, shape, mean and deviation, bad files",
+    .summary =
+        "What a data set holds: images, classes, shape, mean and deviation, what was left out or changed",
     .details =
         "SPEC is what 'find' takes as --data: digits, a folder of IDX files, of CIFAR .bin files, or of one "
         "folder of images a class; IMAGES,LABELS (two IDX files); a CIFAR .bin file; "

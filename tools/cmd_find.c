@@ -197,12 +197,14 @@ typedef struct find_run {
     rf_verdict verdict;
     double *mean, *std;
     float *class_weights;
-    char *data_text, *notes[RF_MAX_REPEATS + 1]; /* notes end with NULL */
+    char *data_text, **notes; /* notes end with NULL; NULL: there are none */
+    size_t note_count;
     double started_ms;
 } find_run;
 
 static void release_run(find_run *run) {
-    for (size_t i = 0; i < RF_COUNT(run->notes); i++) free(run->notes[i]);
+    for (size_t i = 0; i < run->note_count; i++) free(run->notes[i]);
+    free(run->notes);
     free(run->data_text);
     free(run->suggestions);
     rf_curve_free(run->curve);
@@ -213,6 +215,39 @@ static void release_run(find_run *run) {
     free(run->mean);
     free(run->std);
     free(run->class_weights);
+}
+
+/* What the user has to know of: said once on stderr, and kept for the reports.  Takes the note over. */
+static rf_status add_note(find_run *run, char *note) {
+    char **notes = note != NULL ? rf_resize(run->notes, run->note_count + 2, sizeof *notes) : NULL;
+    if (notes == NULL) {
+        free(note);
+        return RF_E_MEMORY;
+    }
+    run->notes = notes;
+    notes[run->note_count++] = note;
+    notes[run->note_count] = NULL;
+    rf_say("%s", note);
+    return RF_OK;
+}
+
+static rf_status note_data(find_run *run) {
+    const rf_dataset *data = run->dataset;
+    for (size_t i = 0; i < data->note_count; i++) RF_TRY(add_note(run, rf_format("%s", data->notes[i])));
+    if (data->bad_count == 0) return RF_OK;
+    return add_note(run, rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
+                                   data->bad_count == 1 ? "" : "s"));
+}
+
+static rf_status note_device(find_run *run) {
+    const rf_quarantine *list = NULL;
+    size_t quarantined = rf_device_quarantined(run->device, &list);
+    const char *reason = rf_device_reason(run->device);
+    bool reference = rf_device_describe(run->device)->kind == RF_DEVICE_REFERENCE;
+    if (reason[0] != '\0' && reference) RF_TRY(add_note(run, rf_format("%s", reason)));
+    for (size_t i = 0; i < quarantined; i++)
+        RF_TRY(add_note(run, rf_format("%s runs on the reference: %s", list[i].op, list[i].reason)));
+    return RF_OK;
 }
 
 static void verbose(const find_args *args, const find_run *run, const char *what) {
@@ -230,6 +265,7 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
         RF_TRY(rf_dataset_open(&run->dataset, rf_ahead_data(), NULL));
     else
         RF_TRY(rf_dataset_open(&run->dataset, args->data, &reading));
+    RF_TRY(note_data(run));
     const rf_dataset *data = run->dataset;
     verbose(args, run, "images read");
     RF_TRY(per_channel(&run->mean, &args->mean, "mean", data->channels));
@@ -320,31 +356,6 @@ static void print_heading(const find_run *run, const find_args *args) {
     fflush(stdout);
 }
 
-/* What the user has to know of: said once on stderr, and kept for the reports. */
-static void add_note(find_run *run, size_t *count, char *note) {
-    if (note == NULL || *count == RF_COUNT(run->notes) - 1) {
-        free(note);
-        return;
-    }
-    run->notes[(*count)++] = note;
-    rf_say("%s", note);
-}
-
-static void take_notes(find_run *run) {
-    const rf_quarantine *list = NULL;
-    size_t count = 0, quarantined = rf_device_quarantined(run->device, &list);
-    const char *reason = rf_device_reason(run->device);
-    bool reference = rf_device_describe(run->device)->kind == RF_DEVICE_REFERENCE;
-    if (reason[0] != '\0' && reference) add_note(run, &count, rf_format("%s", reason));
-    for (size_t i = 0; i < quarantined; i++)
-        add_note(run, &count, rf_format("%s runs on the reference: %s", list[i].op, list[i].reason));
-    const rf_dataset *data = run->dataset;
-    if (data->bad_count > 0)
-        add_note(run, &count,
-                 rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
-                           data->bad_count == 1 ? "" : "s"));
-}
-
 static rf_status report(const find_run *run, const find_args *args) {
     const rf_report all = {
         .curve = run->curve,
@@ -380,7 +391,7 @@ static rf_status find_main(void *given, char **operands) {
     }
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common)) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
-    if (status == RF_OK) take_notes(&run);
+    if (status == RF_OK) status = note_device(&run);
     if (status == RF_OK) status = report(&run, args);
     release_run(&run);
     return status;

@@ -27,6 +27,8 @@ typedef struct rf_dataset {
     char **class_names; /* `classes` of them, or NULL */
     rf_bad_file *bad;
     size_t bad_count;
+    char **notes; /* what was left out, converted, cut or guessed: a sentence each, without a final dot */
+    size_t note_count;
 } rf_dataset;
 
 typedef struct rf_dataset_options {

@@ -75,12 +75,27 @@ void rf_dataset_free(rf_dataset *dataset) {
         free(dataset->bad[i].path);
         free(dataset->bad[i].reason);
     }
+    for (size_t i = 0; i < dataset->note_count; i++) free(dataset->notes[i]);
     free(dataset->class_names);
+    free(dataset->notes);
     free(dataset->bad);
     free(dataset->name);
     free(dataset->pixels);
     free(dataset->labels);
     free(dataset);
+}
+
+rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) {
+    char **notes = rf_resize(dataset->notes, dataset->note_count + 1, sizeof *notes), *text = NULL;
+    if (notes == NULL) return RF_E_MEMORY;
+    dataset->notes = notes;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&text, format, args);
+    va_end(args);
+    if (length < 0) return rf_fail(RF_E_MEMORY, "%s: out of memory", dataset->name);
+    notes[dataset->note_count++] = text;
+    return RF_OK;
 }
 
 void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane) {

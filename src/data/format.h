@@ -28,6 +28,9 @@ typedef struct rf_data_shape {
 uint64_t rf_dataset_budget(void);
 /* Checks the numbers and the budget, then allocates pixels and labels, zeroed.  Errors: RF_E_INPUT. */
 rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape shape);
+/* Adds a note for the user: what of the data was left out, converted, cut or guessed, with counts, and which
+ * option changes it: "3 files left out: .webp is not read".  No final dot. */
+rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) RF_PRINTF(2, 3);
 /* Chooses at most `limit` of `count` images: as evenly over the classes as they allow, the first ones of each
  * class, in their order.  chosen receives indices (room for `count`). Limit 0 chooses all. */
 rf_status rf_dataset_choose(int32_t *chosen, size_t *chosen_count, const int32_t *labels, size_t count,
