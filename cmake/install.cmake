@@ -27,3 +27,17 @@ if(NOT CMAKE_CROSSCOMPILING)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder.completion
           DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME rangefinder)
 endif()
+
+# The manual page of the model language is its documentation, where there is a program to convert it.
+find_program(RF_LOWDOWN lowdown)
+if(RF_LOWDOWN)
+  set(RF_LANGUAGE ${CMAKE_CURRENT_SOURCE_DIR}/docs/model-language.md)
+  add_custom_command(
+    OUTPUT rangefinder-model.man DEPENDS ${RF_LANGUAGE}
+    COMMAND ${RF_LOWDOWN} -s -Tman -m title=RANGEFINDER-MODEL -m section=5 -o rangefinder-model.man ${RF_LANGUAGE}
+    COMMAND sed -i "/^.TH/a .SH NAME\\nrangefinder-model \\\\- the language that networks are written in"
+            rangefinder-model.man VERBATIM)
+  add_custom_target(rangefinder_language ALL DEPENDS rangefinder-model.man)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-model.man DESTINATION ${CMAKE_INSTALL_MANDIR}/man5
+          RENAME rangefinder-model.5)
+endif()

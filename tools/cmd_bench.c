@@ -18,11 +18,12 @@ typedef struct bench_args {
 #define AT(field) .offset = offsetof(bench_args, field)
 static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
-     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
+     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"data", "SPEC", "images, as 'find' takes them", "synthetic:3x32x32,10,4096", .parse = rf_opt_text,
-     AT(data), .files = true},
-    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
-    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536},
+     AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
+    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
+    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
+     .letter = 'b'},
     {"steps", "N", "steps to time", "20", .parse = rf_opt_int, AT(steps), .min = 1, .max = 100000},
     {"trace", "FILE", "write the kernels of one step as a trace for Chrome or Perfetto; - is stdout",
      .parse = rf_opt_text, AT(trace), .files = true},
@@ -227,8 +228,14 @@ static rf_status bench_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder bench -m resnet20 -b 128", "the time of a step of ResNet-20, and where it goes"},
+    {NULL},
+};
+
 const rf_command rf_command_bench = {
     .name = "bench",
+    .examples = examples,
     .summary = "Time of a training step and of each kernel, with the share of the device's limit",
     .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
                "clock. The limit of a kernel is what the measured peak of multiply-adds or of memory allows, "

@@ -131,8 +131,15 @@ static rf_status data_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder data photos/", "classes, sizes, mean and deviation, files that cannot be read"},
+    {NULL},
+};
+
 const rf_command rf_command_data = {
     .name = "data",
+    .examples = examples,
+    .operand_choices = rf_data_choices,
     .operands = "SPEC",
     .operand_count = 1,
     .summary =

@@ -138,8 +138,14 @@ static rf_status devices_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder devices", "the devices, and which one 'auto' takes"},
+    {NULL},
+};
+
 const rf_command rf_command_devices = {
     .name = "devices",
+    .examples = examples,
     .summary = "List the devices present, and which one would be taken",
     .options = options,
     .args_size = sizeof(devices_args),

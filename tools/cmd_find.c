@@ -5,6 +5,7 @@
 #include "ahead.h"
 #include "device/device.h"
 #include "outputs.h"
+#include "train/optimizer.h"
 #include "train/trainer.h"
 
 typedef struct find_args {
@@ -32,11 +33,6 @@ static const char *const *loss_names(void) {
     static const char *const names[] = {"cross_entropy", "mse", NULL};
     return names;
 }
-static const char *const *device_names(void) {
-    static const char *const names[] = {"auto", "cpu", "gpu", "reference", NULL};
-    return names;
-}
-
 /* A number, or "never", which the library writes as a negative one. */
 static rf_status parse_diverge(void *target, const rf_option *option, const char *text) {
     if (strcmp(text, "never") != 0) return rf_opt_number(target, option, text);
@@ -63,14 +59,16 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
 static const rf_option options[] = {
     {"data", "SPEC",
      "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
-     "digits", .parse = rf_opt_text, AT(data), .files = true},
+     "digits", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
-     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
+     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"device", "WHICH",
      "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
-     .parse = rf_opt_text, AT(device), .choices = device_names},
-    INT("batch", batch, 1, 65536, "64", "images a step"),
-    CHOICE("optimizer", "NAME", optimizer, rf_optimizer_names, "sgd", "sgd, adam, adamw or rmsprop"),
+     .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
+    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
+     .letter = 'b'},
+    {"optimizer", "NAME", "sgd, adam, adamw or rmsprop", "sgd", .parse = rf_opt_choice, AT(optimizer),
+     .choices = rf_optimizer_names, .letter = 'o'},
     NUMBER("start-lr", start_lr, 1e-12, 1e6, "1e-6", "learning rate of the first step"),
     NUMBER("end-lr", end_lr, 1e-12, 1e6, "10", "learning rate of the last step"),
     INT("iterations", iterations, 2, 100000, "100", "steps"),
@@ -124,18 +122,6 @@ static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *te
     return RF_OK;
 }
 
-static rf_status check_together(const find_args *args) {
-    if (args->start_lr >= args->end_lr)
-        return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
-                       args->start_lr, args->end_lr);
-    if (args->betas.values != NULL && args->betas.count != 2)
-        return rf_fail(RF_E_USAGE, "--betas: %zu numbers given, 2 expected, like 0.9,0.999",
-                       args->betas.count);
-    if (args->nesterov && (!(args->momentum > 0) || args->dampening > 0))
-        return rf_fail(RF_E_USAGE, "--nesterov: needs --momentum above 0 and no --dampening");
-    return RF_OK;
-}
-
 static rf_optimizer_options optimizer_options(const find_args *args) {
     bool betas = args->betas.values != NULL;
     return (rf_optimizer_options){
@@ -154,6 +140,24 @@ static rf_optimizer_options optimizer_options(const find_args *args) {
         .alpha = args->alpha.value,
         .alpha_given = args->alpha.given,
     };
+}
+
+static rf_status check_together(const find_args *args) {
+    if (args->start_lr >= args->end_lr)
+        return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
+                       args->start_lr, args->end_lr);
+    if (args->betas.values != NULL && args->betas.count != 2)
+        return rf_fail(RF_E_USAGE, "--betas: %zu numbers given, 2 expected, like 0.9,0.999",
+                       args->betas.count);
+    if (args->nesterov && (!(args->momentum > 0) || args->dampening > 0))
+        return rf_fail(RF_E_USAGE, "--nesterov: needs --momentum above 0 and no --dampening");
+    bool cross_entropy = strcmp(args->loss, "cross_entropy") == 0;
+    if (!cross_entropy && (args->label_smoothing > 0 || args->class_weights.values != NULL))
+        return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
+                       args->label_smoothing > 0 ? "label-smoothing" : "class-weights", args->loss);
+    rf_optimizer_options checked = optimizer_options(args);
+    const rf_optimizer *optimizer;
+    return rf_optimizer_find(&optimizer, &checked);
 }
 
 /* One number a channel; a single one is repeated.  *out is owned; NULL where nothing was given. */
@@ -405,8 +409,20 @@ static void release(void *given) {
     free(args->std.values);
 }
 
+static const rf_example examples[] = {
+    {"rangefinder find", "a small network on handwritten digits that are built in"},
+    {"rangefinder find -d photos/ -m resnet18 --image-size 64 --plot lr.png",
+     "ResNet-18 on a folder with one sub-folder of images a class; the curve as a picture"},
+    {"rangefinder find -d train-images.gz,train-labels.gz -m mynet.net -o adamw -b 128 --json lr.json",
+     "a network in the model language on MNIST's files; everything as JSON"},
+    {"rangefinder find -d photos/ -q --print suggestion",
+     "one number for scripts; exit status 1 if there is none"},
+    {NULL},
+};
+
 const rf_command rf_command_find = {
     .name = "find",
+    .examples = examples,
     .summary = "Find the learning rate of a network on images",
     .details =
         "Raises the learning rate from one step to the next, records the loss, and says which range to train "

@@ -139,8 +139,16 @@ static rf_status model_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder model resnet18 --input 3x224x224 --classes 1000",
+     "ResNet-18 as it would be for ImageNet's images"},
+    {NULL},
+};
+
 const rf_command rf_command_model = {
     .name = "model",
+    .examples = examples,
+    .operand_choices = rf_model_names,
     .operands = "NAME|FILE",
     .operand_count = 1,
     .summary = "A network's layers, shapes, parameters, FLOPs and memory",

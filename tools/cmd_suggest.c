@@ -49,8 +49,14 @@ static rf_status suggest_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder suggest lr.csv", "what every library says of a curve that was recorded elsewhere"},
+    {NULL},
+};
+
 const rf_command rf_command_suggest = {
     .name = "suggest",
+    .examples = examples,
     .operands = "FILE",
     .operand_count = 1,
     .summary = "What each known method says of a curve that was recorded elsewhere",

@@ -15,13 +15,14 @@ typedef struct tune_args {
 #define AT(field) .offset = offsetof(tune_args, field)
 static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
-     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true},
+     .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_maps, AT(input), .min = 1,
      .max = 16384},
     {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 2,
      .max = 1000000},
-    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536},
-    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
+    {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
+     .letter = 'b'},
+    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
     {"limit", "SECONDS", "begin nothing new after that", "120", .parse = rf_opt_number, AT(limit_s), .min = 1,
      .max = 86400},
     RF_OPT_END,
@@ -83,8 +84,14 @@ static rf_status tune_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder tune -m resnet20 -b 128", "keeps the fastest kernels for this network on this device"},
+    {NULL},
+};
+
 const rf_command rf_command_tune = {
     .name = "tune",
+    .examples = examples,
     .summary = "Find the fastest kernels for a network on this device, and keep them",
     .details =
         "Tries every applicable solver with every value of its tunables on the layers of the network, checks "

@@ -23,7 +23,7 @@ static const char *const *op_names(void) {
 
 #define AT(field) .offset = offsetof(validate_args, field)
 static const rf_option options[] = {
-    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device)},
+    {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
     {"op", "NAME", "only this op", .parse = rf_opt_choice, AT(op), .choices = op_names},
     {"quick", NULL, "only the small cases: no large ones, no networks", .parse = rf_opt_flag, AT(quick)},
     {"all", NULL, "the kernels made for other kinds of device too", .parse = rf_opt_flag, AT(all)},
@@ -290,8 +290,15 @@ static rf_status validate_main(void *given, char **operands) {
     return status;
 }
 
+static const rf_example examples[] = {
+    {"rangefinder validate --device gpu", "every kernel of the GPU against the reference"},
+    {"rangefinder validate --op conv --quick", "the small cases of one op"},
+    {NULL},
+};
+
 const rf_command rf_command_validate = {
     .name = "validate",
+    .examples = examples,
     .summary = "Check every kernel of a device against the reference",
     .details = "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
                "and on the "

@@ -12,10 +12,17 @@ typedef struct rf_common {
 } rf_common;
 extern const rf_option rf_common_options[];
 
+/* A line that can be typed, and what it does. */
+typedef struct rf_example {
+    const char *line, *text;
+} rf_example;
+
 typedef struct rf_command {
     const char *name;
     const char *operands; /* "FILE", or NULL where there are none */
     int operand_count;
+    const char *const *(*operand_choices)(void); /* what an operand may be besides a file, or NULL */
+    const rf_example *examples;                  /* ended by a row without a line; may be NULL */
     const char *summary; /* one line */
     const char *details; /* a paragraph for --help and the manual page; may be NULL */
     const rf_option *options;
@@ -29,6 +36,11 @@ RF_COMMAND_LIST(RF_COMMAND_DECLARE)
 #undef RF_COMMAND_DECLARE
 
 extern const rf_command *const rf_commands[]; /* ended by NULL */
+
+/* What --device takes besides numbers and parts of names; ended by NULL. */
+const char *const *rf_device_choices(void);
+/* What --data takes besides files and folders; ended by NULL. */
+const char *const *rf_data_choices(void);
 
 /* ---- help.c: texts made from the tables ---- */
 void rf_help_program(FILE *stream);

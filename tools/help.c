@@ -25,10 +25,16 @@ static void print_wrapped(FILE *stream, const char *text, int column, int indent
     fputc('\n', stream);
 }
 
+/* "-b, --batch N"; options without a letter stand below the names of those with one. */
+static int print_names(FILE *stream, const rf_option *row) {
+    int column = row->letter != 0 ? fprintf(stream, "  -%c, ", row->letter) : fprintf(stream, "      ");
+    return column + fprintf(stream, "--%s%s%s", row->name, row->metavar != NULL ? " " : "",
+                            row->metavar != NULL ? row->metavar : "");
+}
+
 static void print_option(FILE *stream, const rf_option *row) {
     char text[512];
-    int column = fprintf(stream, "  --%s%s%s", row->name, row->metavar != NULL ? " " : "",
-                         row->metavar != NULL ? row->metavar : "");
+    int column = print_names(stream, row);
     if (column + 2 > HELP_COLUMN)
         fprintf(stream, "\n%*s", HELP_COLUMN, "");
     else
@@ -66,6 +72,10 @@ void rf_help_command(FILE *stream, const rf_command *command) {
     print_options(stream, command->options);
     fputs("\neverywhere:\n", stream);
     print_options(stream, rf_common_options);
+    if (command->examples == NULL) return;
+    fputs("\nexamples:\n", stream);
+    for (const rf_example *e = command->examples; e->line != NULL; e++)
+        fprintf(stream, "  %s\n      %s\n", e->line, e->text);
 }
 
 /* ---- the manual page ---- */
@@ -85,7 +95,9 @@ static void roff_text(FILE *stream, const char *text) {
 
 static void roff_options(FILE *stream, const rf_option *rows) {
     for (; rows->name != NULL; rows++) {
-        fputs(".TP\n\\fB\\-\\-", stream);
+        fputs(".TP\n\\fB", stream);
+        if (rows->letter != 0) fprintf(stream, "\\-%c\\fR, \\fB", rows->letter);
+        fputs("\\-\\-", stream);
         roff_text(stream, rows->name);
         fputs("\\fR", stream);
         if (rows->metavar != NULL) {
@@ -116,6 +128,14 @@ static void roff_command(FILE *stream, const rf_command *command) {
         fputc('\n', stream);
     }
     roff_options(stream, command->options);
+}
+
+static void roff_example(FILE *stream, const rf_example *example) {
+    fputs(".TP\n\\fB", stream);
+    roff_text(stream, example->line);
+    fputs("\\fR\n", stream);
+    roff_text(stream, example->text);
+    fputc('\n', stream);
 }
 
 #define EXIT_ROW(name, text, code) {text, code},
@@ -151,43 +171,83 @@ void rf_help_manual(FILE *stream) {
     fputs(".SH ENVIRONMENT\n", stream);
     for (size_t i = 0; i < RF_COUNT(environment); i++)
         fprintf(stream, ".TP\n.B %s\n%s\n", environment[i].name, environment[i].text);
+    fputs(".SH EXAMPLES\n", stream);
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++)
+        for (const rf_example *e = (*c)->examples; e != NULL && e->line != NULL; e++) roff_example(stream, e);
+    fputs(".SH SEE ALSO\n.BR rangefinder\\-model (5)\n", stream);
 }
 
 /* ---- bash ---- */
 
+/* What every command's arm uses.  Bash breaks words at '=', so that --model=re is three of them. */
+static const char completion_helpers[] =
+    "# bash completion of rangefinder; made by `rangefinder --completion`\n"
+    "_rangefinder_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$word\"); }\n"
+    "_rangefinder_files() {\n"
+    "    local found\n"
+    "    mapfile -t found < <(compgen -f -- \"$word\")\n"
+    "    [ \"${#found[@]}\" -eq 0 ] || compopt -o filenames 2>/dev/null\n"
+    "    COMPREPLY+=(\"${found[@]}\")\n"
+    "}\n"
+    "_rangefinder() {\n"
+    "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+    "    COMPREPLY=()\n"
+    "    if [ \"$word\" = = ]; then\n"
+    "        word=\n"
+    "    elif [ \"$before\" = = ]; then\n"
+    "        before=${COMP_WORDS[COMP_CWORD-2]}\n"
+    "    fi\n";
+
+static void completion_list(FILE *stream, const char *const *words) {
+    for (; words != NULL && *words != NULL; words++) fprintf(stream, "%s ", *words);
+}
+
+static void completion_commands(FILE *stream) {
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) fprintf(stream, "%s ", (*c)->name);
+}
+
+/* The shell's words that offer a list of words, or files, or both. */
+static void completion_offer(FILE *stream, const char *const *words, bool files) {
+    fputs("_rangefinder_words '", stream);
+    completion_list(stream, words);
+    fprintf(stream, "'%s", files ? "; _rangefinder_files" : "");
+}
+
 /* One arm of the shell's `case`: what completes a value of this option. */
 static void completion_values(FILE *stream, const rf_option *row) {
-    if (row->choices == NULL && !row->files) return;
-    fprintf(stream, "        --%s) COMPREPLY=($(compgen %s", row->name, row->files ? "-f " : "");
-    if (row->choices != NULL) {
-        fputs("-W '", stream);
-        for (const char *const *c = row->choices(); *c != NULL; c++) fprintf(stream, "%s ", *c);
-        fputs("' ", stream);
-    }
-    fputs("-- \"$word\")); return ;;\n", stream);
+    if (row->metavar == NULL) return;
+    fputs("        ", stream);
+    if (row->letter != 0) fprintf(stream, "-%c|", row->letter);
+    fprintf(stream, "--%s) ", row->name);
+    completion_offer(stream, row->choices != NULL ? row->choices() : NULL, row->files);
+    fputs("; return ;;\n", stream);
 }
 
 static void completion_names(FILE *stream, const rf_option *rows) {
     for (; rows->name != NULL; rows++) fprintf(stream, " --%s", rows->name);
 }
 
+static void completion_command(FILE *stream, const rf_command *command) {
+    fprintf(stream, "    %s)\n        case $before in\n", command->name);
+    for (const rf_option *row = command->options; row->name != NULL; row++) completion_values(stream, row);
+    fputs("        esac\n        if [[ $word == -* ]]; then\n            _rangefinder_words '", stream);
+    completion_names(stream, command->options);
+    completion_names(stream, rf_common_options);
+    fputs("'\n        else\n            ", stream);
+    completion_offer(stream, command->operand_choices != NULL ? command->operand_choices() : NULL,
+                     command->operands != NULL);
+    fputs("\n        fi ;;\n", stream);
+}
+
 void rf_help_completion(FILE *stream) {
-    fputs("# bash completion of rangefinder; made by `rangefinder --completion`\n_rangefinder() {\n"
-          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n"
-          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '",
+    fputs(completion_helpers, stream);
+    fputs("    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        _rangefinder_words '", stream);
+    completion_commands(stream);
+    fputs("help --help --version'\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n    help)\n        "
+          "_rangefinder_words '",
           stream);
-    for (const rf_command *const *c = rf_commands; *c != NULL; c++) fprintf(stream, "%s ", (*c)->name);
-    fputs("--help --version' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n", stream);
-    for (const rf_command *const *c = rf_commands; *c != NULL; c++) {
-        fprintf(stream, "    %s)\n        case $before in\n", (*c)->name);
-        for (const rf_option *row = (*c)->options; row->name != NULL; row++) completion_values(stream, row);
-        fputs("        esac\n        if [[ $word == -* ]]; then\n            COMPREPLY=($(compgen -W '",
-              stream);
-        completion_names(stream, (*c)->options);
-        completion_names(stream, rf_common_options);
-        fputs("' -- \"$word\"))\n        else\n            COMPREPLY=($(compgen -f -- \"$word\"))\n        "
-              "fi ;;\n",
-              stream);
-    }
-    fputs("    esac\n}\ncomplete -o filenames -F _rangefinder rangefinder\n", stream);
+    completion_commands(stream);
+    fputs("' ;;\n", stream);
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) completion_command(stream, *c);
+    fputs("    esac\n}\ncomplete -F _rangefinder rangefinder\n", stream);
 }

@@ -14,18 +14,30 @@ const rf_command *const rf_commands[] = {RF_COMMAND_LIST(COMMAND_ROW) NULL};
 #undef COMMAND_ROW
 
 const rf_option rf_common_options[] = {
-    {"help", NULL, "print this help", .parse = rf_opt_flag, .offset = offsetof(rf_common, help)},
-    {"version", NULL, "print the version", .parse = rf_opt_flag, .offset = offsetof(rf_common, version)},
+    {"help", NULL, "print this help", .parse = rf_opt_flag, .offset = offsetof(rf_common, help),
+     .letter = 'h'},
+    {"version", NULL, "print the version", .parse = rf_opt_flag, .offset = offsetof(rf_common, version),
+     .letter = 'V'},
     {"quiet", NULL, "print only what was asked for by an option, and errors", .parse = rf_opt_flag,
-     .offset = offsetof(rf_common, quiet)},
+     .offset = offsetof(rf_common, quiet), .letter = 'q'},
     {"no-progress", NULL, "no progress line", .parse = rf_opt_flag,
      .offset = offsetof(rf_common, no_progress)},
     {"no-color", NULL, "no colours; NO_COLOR in the environment does the same", .parse = rf_opt_flag,
      .offset = offsetof(rf_common, no_color)},
     {"verbose", NULL, "say on stderr what is being done", .parse = rf_opt_flag,
-     .offset = offsetof(rf_common, verbose)},
+     .offset = offsetof(rf_common, verbose), .letter = 'v'},
     RF_OPT_END,
 };
+
+const char *const *rf_device_choices(void) {
+    static const char *const names[] = {"auto", "cpu", "gpu", "reference", NULL};
+    return names;
+}
+
+const char *const *rf_data_choices(void) {
+    static const char *const names[] = {"digits", NULL};
+    return names;
+}
 
 /* ---- signals ---- */
 
@@ -97,8 +109,8 @@ static rf_status check_operands(const rf_command *command, int given, char **ope
     return RF_OK;
 }
 
-static void print_version(void) {
-    printf("rangefinder %s\n", rf_version());
+static void print_version(FILE *stream) {
+    fprintf(stream, "rangefinder %s\n", rf_version());
 }
 
 static rf_status run_command(const rf_command *command, int argc, char **argv) {
@@ -111,7 +123,7 @@ static rf_status run_command(const rf_command *command, int argc, char **argv) {
     if (status == RF_OK && common->help)
         rf_help_command(stdout, command);
     else if (status == RF_OK && common->version)
-        print_version();
+        print_version(stdout);
     else {
         if (status == RF_OK) status = check_operands(command, argc - operands, argv + operands);
         if (status == RF_OK) status = command->run(args, argv + operands);
@@ -125,11 +137,38 @@ static rf_status run_command(const rf_command *command, int argc, char **argv) {
 static const struct {
     const char *name;
     void (*print)(FILE *stream);
-} texts[] = {{"--help", rf_help_program},
-             {"help", rf_help_program},
-             {"-h", rf_help_program},
-             {"--man", rf_help_manual},
+} texts[] = {{"--help", rf_help_program},         {"help", rf_help_program}, {"-h", rf_help_program},
+             {"--version", print_version},        {"-V", print_version},     {"--man", rf_help_manual},
              {"--completion", rf_help_completion}};
+
+/* Does the word after this option belong to it, in any command?  `word` starts with a dash. */
+static bool takes_next_word(const char *word, bool command_follows) {
+    if (strchr(word, '=') != NULL) return false;
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++)
+        for (const rf_option *row = (*c)->options; row->name != NULL; row++) {
+            bool same = word[1] == '-' ? strcmp(word + 2, row->name) == 0
+                                       : row->letter != 0 && word[1] == row->letter && word[2] == '\0';
+            if (same && row->metavar != NULL) return row->missing == NULL || !command_follows;
+        }
+    return false;
+}
+
+/* `rangefinder --model lenet find`: options may stand before the command, which moves to the front. */
+static rf_status bring_command_forward(int argc, char **argv) {
+    const rf_command *command = NULL;
+    int at = 1;
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        bool command_follows = at + 1 < argc && find_command(&command, argv[at + 1]) == RF_OK;
+        if (takes_next_word(argv[at], command_follows)) at++;
+    }
+    if (at >= argc)
+        return rf_fail(RF_E_USAGE, "%s: a command is missing, like 'rangefinder find %s'; --help lists them",
+                       argv[1], argv[1]);
+    char *word = argv[at];
+    for (; at > 1; at--) argv[at] = argv[at - 1];
+    argv[1] = word;
+    return RF_OK;
+}
 
 static rf_status run_program(int argc, char **argv) {
     const rf_command *command = NULL;
@@ -140,15 +179,12 @@ static rf_status run_program(int argc, char **argv) {
             texts[i].print(stdout);
             return RF_OK;
         }
-    if (strcmp(argv[1], "--version") == 0) {
-        print_version();
-        return RF_OK;
-    }
     if (strcmp(argv[1], "help") == 0) {
         RF_TRY(find_command(&command, argv[2]));
         rf_help_command(stdout, command);
         return RF_OK;
     }
+    RF_TRY(bring_command_forward(argc, argv));
     RF_TRY(find_command(&command, argv[1]));
     return run_command(command, argc - 1, argv + 1);
 }

@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "peers.h"
 
 enum { FIRST_CODE = 256, MAX_OPTIONS = 64 };
 
@@ -46,7 +49,7 @@ rf_status rf_opt_choice(void *target, const rf_option *option, const char *text)
     rf_str list = {0};
     size_t count = 0;
     for (; choices[count] != NULL; count++) {
-        if (strcmp(choices[count], text) == 0) {
+        if (strcasecmp(choices[count], text) == 0) {
             *(const char **)target = choices[count];
             goto done;
         }
@@ -167,11 +170,13 @@ rf_status rf_opt_maps(void *target, const rf_option *option, const char *text) {
 typedef struct option_set {
     const rf_option *rows[MAX_OPTIONS];
     struct option longs[MAX_OPTIONS + 1]; /* getopt_long's view of the same rows */
+    char shorts[2 * MAX_OPTIONS + 2];     /* getopt's: ":" and "b:" for each letter */
     int count;
 } option_set;
 
 static void collect(option_set *set, const rf_option *const tables[2]) {
-    *set = (option_set){0};
+    *set = (option_set){.shorts = ":"};
+    size_t used = 1;
     for (int t = 0; t < 2; t++)
         for (const rf_option *row = tables[t]; row != NULL && row->name != NULL && set->count < MAX_OPTIONS;
              row++) {
@@ -182,7 +187,24 @@ static void collect(option_set *set, const rf_option *const tables[2]) {
                 .val = FIRST_CODE + set->count,
             };
             set->count++;
+            if (row->letter == 0) continue;
+            set->shorts[used++] = row->letter;
+            if (row->metavar != NULL) set->shorts[used++] = ':';
         }
+}
+
+/* The row that getopt's code or letter stands for, or NULL. */
+static const rf_option *row_of(const option_set *set, int code) {
+    if (code >= FIRST_CODE) return set->rows[code - FIRST_CODE];
+    for (int i = 0; i < set->count; i++)
+        if (set->rows[i]->letter != 0 && set->rows[i]->letter == code) return set->rows[i];
+    return NULL;
+}
+
+const rf_option *rf_option_find(const rf_option *table, const char *name) {
+    for (; table != NULL && table->name != NULL; table++)
+        if (strcmp(table->name, name) == 0) return table;
+    return NULL;
 }
 
 static rf_status unknown_option(const option_set *set, const char *word) {
@@ -190,10 +212,26 @@ static rf_status unknown_option(const option_set *set, const char *word) {
     char typed[64];
     const char *dashes = word + strspn(word, "-");
     snprintf(typed, sizeof typed, "%.*s", (int)strcspn(dashes, "="), dashes);
+    for (char *p = typed; *p != '\0'; p++) *p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
     for (int i = 0; i < set->count; i++) names[i] = set->rows[i]->name;
+    const char *hint = rf_peer_hint(typed, names, (size_t)set->count);
+    if (hint != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; %s", word, hint);
     const char *near = rf_nearest(typed, names, (size_t)set->count);
     if (near != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; did you mean '--%s'?", word, near);
     return rf_fail(RF_E_USAGE, "%s: no such option; --help lists them", word);
+}
+
+/* "-batch" would be -b with the value "atch". */
+static rf_status refuse_single_dash(const option_set *set, int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        for (int k = 0; k < set->count && argv[i][0] == '-' && argv[i][1] != '-'; k++) {
+            size_t length = strcspn(argv[i] + 1, "=");
+            if (length > 1 && strlen(set->rows[k]->name) == length &&
+                strncmp(argv[i] + 1, set->rows[k]->name, length) == 0)
+                return rf_fail(RF_E_USAGE, "%s: a long option has two dashes: '--%s'", argv[i],
+                               set->rows[k]->name);
+        }
+    return RF_OK;
 }
 
 /* An option that wants a value but is followed by none, or by another option. */
@@ -202,8 +240,7 @@ static rf_status without_value(void *target, const rf_option *row) {
     return rf_fail(RF_E_USAGE, "--%s: the value is missing; give %s", row->name, row->metavar);
 }
 
-static rf_status apply(void *target, const option_set *set, int code, const char *word) {
-    const rf_option *row = set->rows[code - FIRST_CODE];
+static rf_status apply(void *target, const rf_option *row, const char *word) {
     bool separate = row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
     if (separate && strncmp(optarg, "--", 2) == 0) {
         optind--;
@@ -219,20 +256,22 @@ rf_status rf_options_parse(int *operands, void *target, const rf_option *const t
     for (int i = 0; i < set.count; i++)
         if (set.rows[i]->def != NULL)
             RF_TRY(set.rows[i]->parse((char *)target + set.rows[i]->offset, set.rows[i], set.rows[i]->def));
+    RF_TRY(refuse_single_dash(&set, argc, argv));
     opterr = 0;
     optind = 0; /* glibc: start afresh */
     for (;;) {
-        int code = getopt_long(argc, argv, ":", set.longs, NULL);
+        int code = getopt_long(argc, argv, set.shorts, set.longs, NULL);
         if (code == -1) break;
         const char *word = argv[optind - 1];
-        if (code == ':' && optopt >= FIRST_CODE)
-            RF_TRY(without_value(target, set.rows[optopt - FIRST_CODE]));
+        const rf_option *asked = row_of(&set, optopt);
+        if (code == ':' && asked != NULL)
+            RF_TRY(without_value(target, asked));
         else if (code == '?' && optopt >= FIRST_CODE)
-            return rf_fail(RF_E_USAGE, "--%s takes no value", set.rows[optopt - FIRST_CODE]->name);
-        else if (code < FIRST_CODE)
+            return rf_fail(RF_E_USAGE, "--%s takes no value", asked->name);
+        else if (code == '?')
             return unknown_option(&set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
         else
-            RF_TRY(apply(target, &set, code, word));
+            RF_TRY(apply(target, row_of(&set, code), word));
     }
     *operands = optind;
     return RF_OK;

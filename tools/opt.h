@@ -20,7 +20,8 @@ struct rf_option {
     double min, max; /* of numbers, both included */
     const char *const *(*choices)(
         void);  /* what a value may be, or (for completion) begins with; ended by NULL */
-    bool files; /* the value is a path: for completion */
+    bool files;  /* the value is a path: for completion */
+    char letter; /* of the short form, -b; 0: there is none */
 };
 #define RF_OPT_END                                                                                           \
     { .name = NULL }
@@ -68,6 +69,9 @@ rf_option_parse rf_opt_maps;    /* rf_maps, all within [min, max] */
 
 /* Reads a finite number with nothing behind it. */
 bool rf_parse_number(double *out, const char *text);
+
+/* The row with that name (without dashes), or NULL. */
+const rf_option *rf_option_find(const rf_option *table, const char *name);
 
 /* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
  * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no

@@ -18,8 +18,8 @@ typedef struct rf_images {
     int channels, height, width, classes;
 } rf_images;
 
-/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...) or from a file in the model
- * language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
+/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...; "ResNet-20" is taken too) or
+ * from a file in the model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
  * column and what was expected; RF_E_SHAPE where the images do not fit. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed);
 /* The same from text; origin is what messages call it. */

@@ -1,5 +1,6 @@
 /* The zoo: the networks of models/ (each a file NAME.net in the model language), embedded, and networks from
  * files. */
+#include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +54,31 @@ static rf_status fail_unknown(const char *name) {
     return RF_E_INPUT;
 }
 
+/* "ResNet-18" and "resnet_18" are resnet18. */
+static bool same_name(const char *a, const char *b) {
+    for (;; a++, b++) {
+        a += strspn(a, "-_");
+        b += strspn(b, "-_");
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) return false;
+        if (*a == 0) return true;
+    }
+}
+
+/* The index of a network by exactly this name, or by one that is spelt a little differently; -1: none. */
+static int find_in_zoo(const char *name, bool exactly) {
+    const char *const *zoo = rf_model_names();
+    for (int i = 0; zoo[i]; i++)
+        if (exactly ? strcmp(zoo[i], name) == 0 : same_name(zoo[i], name)) return i;
+    return -1;
+}
+
 rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed) {
     *out = NULL;
-    const char *const *zoo = rf_model_names();
-    for (size_t i = 0; zoo[i]; i++)
-        if (!strcmp(zoo[i], name_or_file))
-            return rf_model_parse(out, (const char *)rf_embedded_models[i].data, name_or_file, images, seed);
-    if (strpbrk(name_or_file, "/.") || access(name_or_file, F_OK) == 0)
-        return create_from_file(out, name_or_file, images, seed);
-    return fail_unknown(name_or_file);
+    int known = find_in_zoo(name_or_file, true);
+    bool file = known < 0 && (strpbrk(name_or_file, "/.") != NULL || access(name_or_file, F_OK) == 0);
+    if (file) return create_from_file(out, name_or_file, images, seed);
+    if (known < 0) known = find_in_zoo(name_or_file, false);
+    if (known < 0) return fail_unknown(name_or_file);
+    return rf_model_parse(out, (const char *)rf_embedded_models[known].data, rf_model_names()[known], images,
+                          seed);
 }

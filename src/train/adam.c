@@ -48,6 +48,7 @@ static int args(rf_arg out[8], const rf_optimizer_options *o) {
 #define RF_ADAM(name_, decay_, summary_)                                                                     \
     const rf_optimizer rf_optimizer_##name_ = {.name = #name_,                                               \
                                                .summary = summary_,                                          \
+                                               .takes = "betas, eps",                                        \
                                                .weight_decay = decay_,                                       \
                                                .eps = 1e-8,                                                  \
                                                .slots = slots,                                               \

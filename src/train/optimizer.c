@@ -46,6 +46,26 @@ static rf_status check(const rf_optimizer_options *o) {
     return RF_OK;
 }
 
+/* An option that this optimizer does not read is a mistake, and would be one that nobody notices. */
+static rf_status check_effect(const rf_optimizer *optimizer, const rf_optimizer_options *o) {
+    const struct {
+        const char *name;
+        bool given;
+    } options[] = {{"momentum", o->momentum != 0},
+                   {"dampening", o->dampening != 0},
+                   {"nesterov", o->nesterov},
+                   {"betas", o->beta1_given || o->beta2_given || o->beta1 != 0 || o->beta2 != 0},
+                   {"eps", o->eps_given || o->eps != 0},
+                   {"alpha", o->alpha_given || o->alpha != 0}};
+    for (size_t i = 0; i < RF_COUNT(options); i++)
+        if (options[i].given && strstr(optimizer->takes, options[i].name) == NULL)
+            return rf_fail(RF_E_USAGE, "%s has no effect with %s, which takes %s and weight decay",
+                           options[i].name, optimizer->name, optimizer->takes);
+    if (o->dampening != 0 && o->momentum == 0)
+        return rf_fail(RF_E_USAGE, "dampening has no effect without a momentum");
+    return RF_OK;
+}
+
 rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *o) {
     const char *names[RF_COUNT(optimizers)];
     *out = NULL;
@@ -60,6 +80,7 @@ rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *o) {
                        near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
                        near != NULL ? "'?" : "");
     }
+    RF_TRY(check_effect(*out, o));
     if (!o->weight_decay_given && o->weight_decay == 0) o->weight_decay = (*out)->weight_decay;
     if (!o->beta1_given && o->beta1 == 0) o->beta1 = 0.9;
     if (!o->beta2_given && o->beta2 == 0) o->beta2 = 0.999;

@@ -19,7 +19,8 @@ typedef struct rf_update {
 
 typedef struct rf_optimizer {
     const char *name, *summary;
-    double weight_decay, eps;                          /* PyTorch's defaults */
+    const char *takes;        /* the options that have an effect, besides weight decay: "momentum, alpha" */
+    double weight_decay, eps; /* PyTorch's defaults */
     int (*slots)(const rf_optimizer_options *options); /* 0..2 float a parameter */
     /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole
      * life. */
@@ -45,7 +46,8 @@ RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
 void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
 
 const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
-/* Finds it and fills in the defaults; errors RF_E_USAGE name the option and its range. */
+/* Finds it and fills in the defaults; errors RF_E_USAGE name the option and its range, or that it has no
+ * effect. */
 rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *options);
 
 #endif

@@ -30,6 +30,7 @@ static int args(rf_arg out[8], const rf_optimizer_options *o) {
 
 const rf_optimizer rf_optimizer_rmsprop = {.name = "rmsprop",
                                            .summary = "gradient over the root of its mean square",
+                                           .takes = "momentum, alpha, eps",
                                            .eps = 1e-8,
                                            .slots = slots,
                                            .factors = rf_plain_factors,

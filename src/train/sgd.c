@@ -31,6 +31,7 @@ static int args(rf_arg out[8], const rf_optimizer_options *o) {
 
 const rf_optimizer rf_optimizer_sgd = {.name = "sgd",
                                        .summary = "gradient descent, with momentum if asked for",
+                                       .takes = "momentum, dampening, nesterov",
                                        .eps = 1e-8,
                                        .slots = slots,
                                        .factors = rf_plain_factors,

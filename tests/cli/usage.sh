@@ -26,7 +26,7 @@ help_and_version_work_everywhere() {
 every_option_in_the_help_has_a_help_text() {
     for command in $(commands); do
         succeeds $command --help
-        ! grep -E '^  --[a-z-]+( [^ ]+)?$' -A 1 "$logs/out" | grep -A 1 -E '^  --' | grep -q '^$' ||
+        ! grep -E '^  ....--[a-z-]+( [^ ]+)?$' -A 1 "$logs/out" | grep -A 1 -E '^  ....--' | grep -q '^$' ||
             fail "$command: an option without a text"
     done
 }
@@ -40,7 +40,7 @@ manual_and_completion_name_every_command_and_option() {
     for command in $(commands); do
         grep -q "^.SS rangefinder $command" page || fail "the manual leaves out $command"
         succeeds $command --help
-        for option in $(sed -n 's/^  --\([a-z-]*\).*/\1/p' "$logs/out"); do
+        for option in $(sed -n 's/^  ....--\([a-z-]*\).*/\1/p' "$logs/out"); do
             grep -qF -e "--$option" completion || fail "the completion leaves out --$option"
             grep -qF -e "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" page || fail "the manual leaves out --$option"
         done
@@ -50,11 +50,116 @@ manual_and_completion_name_every_command_and_option() {
 completion_completes_words() {
     succeeds --completion
     cp "$logs/out" completion
-    bash -c '. ./completion
-        COMP_WORDS=(rangefinder su) COMP_CWORD=1; _rangefinder; [ "${COMPREPLY[*]}" = suggest ] || exit 1
-        COMP_WORDS=(rangefinder find --optimizer ad) COMP_CWORD=3; _rangefinder; [ "${COMPREPLY[*]}" = "adam adamw" ] || exit 1
-        COMP_WORDS=(rangefinder find --start) COMP_CWORD=2; _rangefinder; [ "${COMPREPLY[*]}" = --start-lr ]' ||
-        fail "the completion does not complete"
+    mkdir 'my photos'
+    cat >check <<'END'
+. ./completion
+bad=0
+# offers EXPECTED WORD...: the last word is the one that is being typed; bash breaks words at '='.
+offers() {
+    local expected=$1
+    shift
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _rangefinder
+    [ "${COMPREPLY[*]}" = "$expected" ] || { echo "$*: '${COMPREPLY[*]}', not '$expected'"; bad=1; }
+}
+offers suggest rangefinder su
+offers find rangefinder help fi
+offers 'adam adamw' rangefinder find --optimizer ad
+offers 'adam adamw' rangefinder find -o ad
+offers --start-lr rangefinder find --start
+offers 'resnet18 resnet20' rangefinder find --model = re
+offers 'sgd adam adamw rmsprop' rangefinder find --optimizer =
+offers lenet rangefinder model le
+offers 'my photos' rangefinder find --data my
+offers 'my photos' rangefinder data my
+for command in find bench tune validate; do offers gpu rangefinder $command --device g; done
+offers '' rangefinder find --batch 6
+exit $bad
+END
+    bash check >"$logs/out" || fail "the completion does not complete"
+}
+
+short_options_are_the_long_ones() {
+    succeeds find -h
+    cp "$logs/out" long
+    succeeds find --help
+    cmp -s long "$logs/out" || fail "-h and --help differ"
+    succeeds -V
+    prints 'rangefinder '
+    refuses 2 "--batch: '0'" find -b 0
+    refuses 2 "--batch: '0'" find -qb0
+    refuses 2 "--batch: the value is missing" find -b
+    refuses 3 "no network 'xyzzy'" find -m xyzzy
+    refuses 2 "did you mean 'sgd'" find -o sdg
+    refuses 2 "'--batch'" find -batch 3
+    refuses 2 "'--batch'" find -batch=3
+    refuses 2 "-z: no such option" find -qz
+}
+
+options_may_stand_before_the_command() {
+    refuses 2 "--batch: '0'" --batch 0 find
+    refuses 2 "--batch: '0'" -q -b 0 find
+    refuses 3 "no network 'tune'" --model tune find
+    refuses 2 "--input: 'x'" -q --input=x model lenet
+    refuses 2 "a command is missing" --batch 32
+    refuses 2 "no such command" --quiet xyzzy
+    refuses 2 "did you mean 'find'" -q fnid
+    succeeds --json model lenet
+    prints '"layers"'
+}
+
+names_are_taken_in_any_case() {
+    for name in LeNet LENET Le-Net le_net; do
+        succeeds model $name
+        prints 'lenet for images'
+    done
+    rf find --data synthetic:1x8x8,4,64 --batch 16 --iterations 5 --optimizer ADAMW --loss MSE --json -
+    prints '"optimizer": "adamw"'
+    echo 'flatten
+linear classes' >LeNet
+    succeeds model LeNet
+    prints 'LeNet for images' # a file that is there wins over a name that is only like it
+}
+
+options_of_other_programs_get_a_hint() {
+    refuses 2 "'--batch'" find --batch-size 32
+    refuses 2 "'--batch'" find --batch_size=32
+    refuses 2 "'--weight-decay'" find --wd 1e-4
+    refuses 2 "'--iterations'" find --num-iter 100
+    refuses 2 "'--iterations'" find --num_it 100
+    refuses 2 "counts steps" find --epochs 3
+    refuses 2 "is what is looked for" find --lr 0.1
+    refuses 2 "'--start-lr'" find --lr-min 1e-5
+    refuses 2 "'--end-lr'" find --max_lr 1
+    refuses 2 "'--model'" find --arch resnet18
+    refuses 2 "'--device gpu'" find --cuda
+    refuses 2 "no such option; --help lists them" model --cuda # has no --device
+}
+
+options_without_effect_are_refused() {
+    refuses 2 "momentum has no effect with adam" find --optimizer adam --momentum 0.9
+    refuses 2 "betas has no effect with sgd, which takes momentum" find --betas 0.9,0.999
+    refuses 2 "betas has no effect with rmsprop" find --optimizer rmsprop --betas 0.9,0.999
+    refuses 2 "eps has no effect with sgd" find --eps 0
+    refuses 2 "alpha has no effect with adamw" find --optimizer adamw --alpha 0.9
+    refuses 2 "has no effect with adam" find --optimizer adam --nesterov --momentum 0.9
+    refuses 2 "dampening has no effect without" find --dampening 0.1
+    refuses 2 "--label-smoothing has no effect with --loss mse" find --loss mse --label-smoothing 0.1
+    refuses 2 "--class-weights has no effect with --loss mse" find --loss mse --class-weights 1,2
+}
+
+manual_pages_have_examples_and_the_language() {
+    succeeds --man
+    prints '.SH EXAMPLES'
+    for command in $(commands); do
+        succeeds $command --help
+        prints "examples:"
+        prints "  rangefinder $command"
+    done
+    page=$(dirname "$RANGEFINDER")/rangefinder-model.man
+    grep -q '^\.TH "RANGEFINDER-MODEL" "5"' "$page" || fail "no manual page of the model language"
+    grep -q '^rangefinder-model \\- ' "$page" || fail "its NAME section"
+    grep -q 'adaptive_avg_pool' "$page" || fail "its ops"
 }
 
 unknown_command_is_refused_with_the_nearest() {
