@@ -53,14 +53,15 @@ void rf_progress_draw(rf_progress *progress, const char *format, ...) {
     double now = rf_time_ms();
     char line[400];
     va_list args;
-    if (!progress->on || (progress->shown_ms > 0 && now - progress->shown_ms < 50)) return;
+    if (!progress->on || rf_interrupted() || (progress->shown_ms > 0 && now - progress->shown_ms < 50))
+        return;
     progress->shown_ms = now;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    line_shown = true;
     fprintf(stderr, "%s%.*s", erase, progress->columns - 1, line); /* a full line would wrap */
     fflush(stderr);
+    line_shown = true; /* only now: the thread that waits for signals may have erased the line before */
 }
 
 void rf_progress_end(rf_progress *progress) {
