@@ -107,17 +107,17 @@ static const rf_option options[] = {
 
 /* ---- what the options mean together ---- */
 
-/* "fc*=10": splits in place; patterns point into argv. */
+/* "fc*=10": the patterns are owned by the caller. */
 static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
-        char *text = (char *)texts->values[i], *equals = strrchr(text, '=');
+        const char *text = texts->values[i], *equals = strrchr(text, '=');
         double ratio;
         if (equals == NULL || equals == text || !rf_parse_number(&ratio, equals + 1) || ratio < 1e-9 ||
             ratio > 1e9)
             return rf_fail(RF_E_USAGE,
                            "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
-        *equals = '\0';
-        groups[i] = (rf_group){.pattern = text, .ratio = ratio};
+        groups[i] = (rf_group){.pattern = rf_format("%.*s", (int)(equals - text), text), .ratio = ratio};
+        if (groups[i].pattern == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
 }
@@ -360,6 +360,32 @@ static void print_heading(const find_run *run, const find_args *args) {
     fflush(stdout);
 }
 
+static rf_status set_number(rf_settings *settings, const char *name, double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", value);
+    return rf_settings_set(settings, name, text);
+}
+
+/* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
+static rf_status complete_settings(find_args *args, const find_run *run) {
+    rf_settings *settings = &args->common.settings;
+    const rf_optimizer *optimizer;
+    rf_optimizer_options o = optimizer_options(args);
+    char betas[64];
+    RF_TRY(rf_optimizer_find(&optimizer, &o));
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"momentum", o.momentum}, {"dampening", o.dampening}, {"eps", o.eps}, {"alpha", o.alpha}};
+    for (size_t i = 0; i < RF_COUNT(numbers); i++)
+        if (strstr(optimizer->takes, numbers[i].name) != NULL)
+            RF_TRY(set_number(settings, numbers[i].name, numbers[i].value));
+    snprintf(betas, sizeof betas, "%.9g,%.9g", o.beta1, o.beta2);
+    if (strstr(optimizer->takes, "betas") != NULL) RF_TRY(rf_settings_set(settings, "betas", betas));
+    RF_TRY(set_number(settings, "weight-decay", o.weight_decay));
+    return rf_settings_set(settings, "device", rf_device_describe(run->device)->selector);
+}
+
 static rf_status report(const find_run *run, const find_args *args) {
     const rf_report all = {
         .curve = run->curve,
@@ -375,6 +401,12 @@ static rf_status report(const find_run *run, const find_args *args) {
         .seed = args->seed,
         .time_ms = rf_time_ms() - run->started_ms,
         .notes = (const char *const *)run->notes,
+        .command = args->common.command,
+        .settings = args->common.settings.rows,
+        .setting_count = args->common.settings.count,
+        .mean = run->trainer->mean,
+        .std = run->trainer->std,
+        .channels = run->dataset->channels,
     };
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
@@ -382,22 +414,22 @@ static rf_status report(const find_run *run, const find_args *args) {
 static rf_status find_main(void *given, char **operands) {
     (void)operands;
     const find_args *args = given;
-    rf_group groups[RF_MAX_REPEATS];
+    rf_group groups[RF_MAX_REPEATS] = {0};
     find_run run = {.started_ms = rf_time_ms()};
     rf_status status = check_together(args);
     if (status == RF_OK) status = read_groups(groups, &args->groups);
     if (status == RF_OK) status = rf_outputs_check(&args->outputs);
     if (status == RF_OK) status = open_inputs(&run, args);
     if (status == RF_OK) status = make_trainer(&run, args, groups);
-    if (rf_ahead_data() != NULL) {
-        release_run(&run);
-        return status;
-    }
+    if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common)) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
     if (status == RF_OK) status = note_device(&run);
+    if (status == RF_OK) status = complete_settings(given, &run);
     if (status == RF_OK) status = report(&run, args);
+done:
     release_run(&run);
+    for (size_t i = 0; i < RF_MAX_REPEATS; i++) free((char *)groups[i].pattern);
     return status;
 }
 

@@ -41,6 +41,9 @@ static rf_status suggest_main(void *given, char **operands) {
             .suggestion_count = count,
             .verdict = &verdict,
             .data = slash != NULL ? slash + 1 : operands[0],
+            .command = args->common.command,
+            .settings = args->common.settings.rows,
+            .setting_count = args->common.settings.count,
         };
         status = rf_outputs_finish(&args->outputs, &args->common, &report);
     }

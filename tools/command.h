@@ -9,6 +9,8 @@
 /* Options that every command has.  Each command's arguments begin with one of these. */
 typedef struct rf_common {
     bool help, version, quiet, no_progress, no_color, verbose;
+    char *command;        /* the line that was typed, as a shell takes it; owned by main.c */
+    rf_settings settings; /* owned by main.c */
 } rf_common;
 extern const rf_option rf_common_options[];
 
@@ -23,8 +25,8 @@ typedef struct rf_command {
     int operand_count;
     const char *const *(*operand_choices)(void); /* what an operand may be besides a file, or NULL */
     const rf_example *examples;                  /* ended by a row without a line; may be NULL */
-    const char *summary; /* one line */
-    const char *details; /* a paragraph for --help and the manual page; may be NULL */
+    const char *summary;                         /* one line */
+    const char *details;                         /* a paragraph for --help and the manual page; may be NULL */
     const rf_option *options;
     size_t args_size;
     rf_status (*run)(void *args, char **operands);

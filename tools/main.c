@@ -113,13 +113,37 @@ static void print_version(FILE *stream) {
     fprintf(stream, "rangefinder %s\n", rf_version());
 }
 
+/* The words as a shell would have to be given them; NULL: out of memory. */
+static char *quote_words(int count, char **words) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+    rf_str line = {0};
+    rf_str_add(&line, "rangefinder");
+    for (int i = 0; i < count; i++) {
+        bool quote = words[i][0] == '\0' || words[i][strspn(words[i], plain)] != '\0';
+        rf_str_add(&line, quote ? " '" : " ");
+        for (const char *c = words[i]; *c != '\0'; c++) {
+            if (*c == '\'')
+                rf_str_add(&line, "'\\''");
+            else
+                rf_str_add_bytes(&line, c, 1);
+        }
+        if (quote) rf_str_add(&line, "'");
+    }
+    if (!line.failed) return line.data;
+    rf_str_free(&line);
+    return NULL;
+}
+
 static rf_status run_command(const rf_command *command, int argc, char **argv) {
     int operands = 0;
     void *args = rf_alloc(1, command->args_size);
     if (args == NULL) return RF_E_MEMORY;
-    const rf_common *common = args;
-    rf_status status = rf_options_parse(
-        &operands, args, (const rf_option *const[]){command->options, rf_common_options}, argc, argv);
+    rf_common *common = args;
+    rf_status status = (common->command = quote_words(argc, argv)) != NULL ? RF_OK : RF_E_MEMORY;
+    if (status == RF_OK)
+        status =
+            rf_options_parse(&operands, args, &common->settings,
+                             (const rf_option *const[]){command->options, rf_common_options}, argc, argv);
     if (status == RF_OK && common->help)
         rf_help_command(stdout, command);
     else if (status == RF_OK && common->version)
@@ -129,6 +153,8 @@ static rf_status run_command(const rf_command *command, int argc, char **argv) {
         if (status == RF_OK) status = command->run(args, argv + operands);
     }
     if (command->release != NULL) command->release(args);
+    rf_settings_free(&common->settings);
+    free(common->command);
     free(args);
     return status;
 }

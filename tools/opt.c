@@ -234,44 +234,89 @@ static rf_status refuse_single_dash(const option_set *set, int argc, char **argv
     return RF_OK;
 }
 
+/* ---- settings ---- */
+
+rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value) {
+    rf_setting *rows = rf_resize(settings->rows, settings->count + 1, sizeof *rows);
+    if (rows == NULL) return RF_E_MEMORY;
+    settings->rows = rows;
+    rows[settings->count] = (rf_setting){name, rf_strdup(value)};
+    return rows[settings->count++].value != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+rf_status rf_settings_set(rf_settings *settings, const char *name, const char *value) {
+    for (size_t i = 0; i < settings->count; i++) {
+        rf_setting *row = &settings->rows[i];
+        if (strcmp(row->name, name) != 0) continue;
+        char *copy = rf_strdup(value);
+        if (copy == NULL) return RF_E_MEMORY;
+        free((char *)row->value);
+        row->value = copy;
+        return RF_OK;
+    }
+    return rf_settings_add(settings, name, value);
+}
+
+void rf_settings_free(rf_settings *settings) {
+    for (size_t i = 0; i < settings->count; i++) free((char *)settings->rows[i].value);
+    free(settings->rows);
+    *settings = (rf_settings){0};
+}
+
+/* ---- parsing ---- */
+
+/* What is being filled: the command's arguments, and what is known of them afterwards. */
+typedef struct parse {
+    option_set set;
+    void *target;
+    rf_settings *settings;
+} parse;
+
+static rf_status take(parse *parsing, const rf_option *row, const char *text) {
+    RF_TRY(row->parse((char *)parsing->target + row->offset, row, text));
+    const char *value = row->metavar != NULL ? text : "yes";
+    return (row->parse == rf_opt_texts ? rf_settings_add : rf_settings_set)(parsing->settings, row->name,
+                                                                            value);
+}
+
 /* An option that wants a value but is followed by none, or by another option. */
-static rf_status without_value(void *target, const rf_option *row) {
-    if (row->missing != NULL) return row->parse((char *)target + row->offset, row, row->missing);
+static rf_status without_value(parse *parsing, const rf_option *row) {
+    if (row->missing != NULL) return take(parsing, row, row->missing);
     return rf_fail(RF_E_USAGE, "--%s: the value is missing; give %s", row->name, row->metavar);
 }
 
-static rf_status apply(void *target, const rf_option *row, const char *word) {
+static rf_status apply(parse *parsing, const rf_option *row, const char *word) {
     bool separate = row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
     if (separate && strncmp(optarg, "--", 2) == 0) {
         optind--;
-        return without_value(target, row);
+        return without_value(parsing, row);
     }
-    return row->parse((char *)target + row->offset, row, optarg != NULL ? optarg : "");
+    return take(parsing, row, optarg != NULL ? optarg : "");
 }
 
-rf_status rf_options_parse(int *operands, void *target, const rf_option *const tables[2], int argc,
-                           char **argv) {
-    option_set set;
-    collect(&set, tables);
-    for (int i = 0; i < set.count; i++)
-        if (set.rows[i]->def != NULL)
-            RF_TRY(set.rows[i]->parse((char *)target + set.rows[i]->offset, set.rows[i], set.rows[i]->def));
-    RF_TRY(refuse_single_dash(&set, argc, argv));
+rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
+                           const rf_option *const tables[2], int argc, char **argv) {
+    parse parsing = {.target = target, .settings = settings};
+    option_set *set = &parsing.set;
+    collect(set, tables);
+    for (int i = 0; i < set->count; i++)
+        if (set->rows[i]->def != NULL) RF_TRY(take(&parsing, set->rows[i], set->rows[i]->def));
+    RF_TRY(refuse_single_dash(set, argc, argv));
     opterr = 0;
     optind = 0; /* glibc: start afresh */
     for (;;) {
-        int code = getopt_long(argc, argv, set.shorts, set.longs, NULL);
+        int code = getopt_long(argc, argv, set->shorts, set->longs, NULL);
         if (code == -1) break;
         const char *word = argv[optind - 1];
-        const rf_option *asked = row_of(&set, optopt);
+        const rf_option *asked = row_of(set, optopt);
         if (code == ':' && asked != NULL)
-            RF_TRY(without_value(target, asked));
+            RF_TRY(without_value(&parsing, asked));
         else if (code == '?' && optopt >= FIRST_CODE)
             return rf_fail(RF_E_USAGE, "--%s takes no value", asked->name);
         else if (code == '?')
-            return unknown_option(&set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
+            return unknown_option(set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
         else
-            RF_TRY(apply(target, row_of(&set, code), word));
+            RF_TRY(apply(&parsing, row_of(set, code), word));
     }
     *operands = optind;
     return RF_OK;

@@ -4,6 +4,7 @@
 #define RF_TOOLS_OPT_H
 
 #include "base/base.h"
+#include "rangefinder/finder.h"
 
 typedef struct rf_option rf_option;
 
@@ -19,7 +20,7 @@ struct rf_option {
     size_t offset;   /* of the target within the command's arguments */
     double min, max; /* of numbers, both included */
     const char *const *(*choices)(
-        void);  /* what a value may be, or (for completion) begins with; ended by NULL */
+        void);   /* what a value may be, or (for completion) begins with; ended by NULL */
     bool files;  /* the value is a path: for completion */
     char letter; /* of the short form, -b; 0: there is none */
 };
@@ -70,13 +71,24 @@ rf_option_parse rf_opt_maps;    /* rf_maps, all within [min, max] */
 /* Reads a finite number with nothing behind it. */
 bool rf_parse_number(double *out, const char *text);
 
+/* Every option in effect, what was given, else its default. */
+typedef struct rf_settings {
+    rf_setting *rows; /* owned, with their values */
+    size_t count;
+} rf_settings;
+/* Replaces the value of that name, or adds a row. */
+rf_status rf_settings_set(rf_settings *settings, const char *name, const char *value);
+rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value);
+void rf_settings_free(rf_settings *settings);
+
 /* The row with that name (without dashes), or NULL. */
 const rf_option *rf_option_find(const rf_option *table, const char *name);
 
 /* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
  * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no
- * option; all such words stand at argv's end then. */
-rf_status rf_options_parse(int *operands, void *target, const rf_option *const tables[2], int argc,
-                           char **argv);
+ * option; all such words stand at argv's end then.  The
+ * settings receive every option in effect. */
+rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
+                           const rf_option *const tables[2], int argc, char **argv);
 
 #endif

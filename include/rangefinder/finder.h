@@ -78,7 +78,12 @@ RF_API rf_status rf_judge(rf_verdict *out, const rf_curve *curve);
 
 /* ---- reports ---- */
 
-/* What a report says besides the curve; any text may be NULL, any number 0: left out. */
+/* An option as the command line takes it: "batch", "64". */
+typedef struct rf_setting {
+    const char *name, *value;
+} rf_setting;
+
+/* What a report says besides the curve; any text may be NULL, any number 0: left out.  Borrows everything. */
 typedef struct rf_report {
     const rf_curve *curve;
     const rf_suggestion *suggestions;
@@ -90,6 +95,12 @@ typedef struct rf_report {
     unsigned long long seed;
     double time_ms;
     const char *const *notes; /* quarantined ops and the like; ended by NULL; may be NULL */
+    /* What reproduces the run. */
+    const char *command;        /* the line that was typed */
+    const rf_setting *settings; /* every option in effect; an option that repeats has a row for each value */
+    size_t setting_count;
+    const double *mean, *std; /* of pixels scaled to 0..1, as the network saw them; `channels` of each */
+    int channels;
 } rf_report;
 
 /* Each writes to a path, "-" is stdout; written aside and renamed. Errors: RF_E_IO; for a plot also

@@ -66,6 +66,29 @@ static json_t *verdict_json(const rf_verdict *verdict) {
                      text(*verdict->advice ? verdict->advice : NULL));
 }
 
+/* An option that repeats is an array of its values. */
+static json_t *settings_json(const rf_report *report) {
+    json_t *const object = json_object();
+    for (size_t i = 0; i < report->setting_count; i++) {
+        const rf_setting *const setting = &report->settings[i];
+        json_t *const before = json_object_get(object, setting->name);
+        if (json_is_array(before))
+            json_array_append_new(before, text(setting->value));
+        else if (before)
+            json_object_set_new(object, setting->name, json_pack("[O, o]", before, text(setting->value)));
+        else
+            json_object_set_new(object, setting->name, text(setting->value));
+    }
+    return object;
+}
+
+static json_t *normalisation_json(const rf_report *report) {
+    if (!report->mean || !report->std) return json_null();
+    const size_t channels = (size_t)report->channels;
+    return json_pack("{s:o, s:o}", "mean", numbers(report->mean, channels), "std",
+                     numbers(report->std, channels));
+}
+
 static json_t *notes_json(const char *const *notes) {
     json_t *const array = json_array();
     for (; notes && *notes; notes++) json_array_append_new(array, text(*notes));
@@ -86,6 +109,10 @@ static void add(rf_str *out, const char *key, json_t *value) {
 rf_status rf_report_json(const rf_report *report, const char *path) {
     const rf_curve *const curve = report->curve;
     rf_str out = {0};
+    add(&out, "version", text(rf_version()));
+    add(&out, "command", text(report->command));
+    add(&out, "options", settings_json(report));
+    add(&out, "normalisation", normalisation_json(report));
     add(&out, "device", text(report->device));
     add(&out, "model", text(report->model));
     add(&out, "parameters", report->parameters ? json_integer((json_int_t)report->parameters) : json_null());

@@ -21,6 +21,20 @@ find_writes_json_csv_and_plot() {
     xmllint --noout out.svg || fail "the SVG is not well-formed"
 }
 
+json_holds_what_reproduces_the_run() {
+    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2' --group 'conv*=0.5'
+    for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2'" \
+        '"batch": "16"' '"seed": "3"' '"weight-decay": "0.01"' '"betas": "0.9,0.999"' '"eps": "1e-08"' '"loss": "cross_entropy"' \
+        '"group": ["*bias=2", "conv*=0.5"]' '"normalisation": {"mean": [' '"device": "'; do
+        grep -qF -e "$text" out.json || fail "the JSON lacks $text"
+    done
+    ! grep -q '"momentum"' out.json || fail "adamw has no momentum"
+    # The command, typed again, gives the same curve.
+    command=$(sed -n 's/^  "command": "\(.*\)",$/\1/p' out.json)
+    (eval "\"\$RANGEFINDER\" ${command#rangefinder } --csv second.csv") || [ $? -eq 1 ]
+    cmp first.csv second.csv || fail "the command in the JSON gave another curve"
+}
+
 same_seed_gives_the_same_bits() {
     rf find $quick --quiet --seed 7 --csv a.csv
     rf find $quick --quiet --seed 7 --csv b.csv
