@@ -192,6 +192,12 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     return status;
 }
 
+/* Is it the solver that failed, so that another one may do better?  Memory, files and an interruption are not its fault,
+ * nor is anything that fails after one. */
+static bool blames_solver(rf_status status) {
+    return (status == RF_E_DEVICE || status == RF_E_SHAPE) && !rf_interrupted();
+}
+
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const rf_problem *problem = &step->problem;
@@ -206,7 +212,7 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
         rf_status status = try_choice(plan, sequence, step, &tensors, choice);
         plan->taken[index] = choice->solver;
         if (status == RF_OK) return RF_OK;
-        if (status == RF_E_MEMORY) return status;
+        if (!blames_solver(status)) return rf_interrupted() ? RF_E_INTERRUPTED : status;
         char what[96];
         snprintf(what, sizeof what, "%s.%s", choice->solver->name, direction);
         rf_device_quarantine(plan->desc.device, what, rf_error_message());

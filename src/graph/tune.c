@@ -28,31 +28,39 @@ static void config_text(char *out, size_t size, const rf_solver *solver, const r
 }
 
 /* Right on few images first, then fast on all of them. */
-static void try_config(search *s, const rf_solver *solver, const rf_config *config, bool is_default) {
+static rf_status measure(double *ms, search *s, const rf_solver *solver, const rf_config *config) {
     rf_check_result result;
     rf_problem small = *s->problem;
-    double ms;
     for (int i = 0; i < small.inputs; i++) small.x[i].n = RF_MIN(small.x[i].n, CHECK_BATCH);
+    RF_TRY(small.op->infer(&small));
+    RF_TRY(rf_check_solver(&result, s->desc->device, &small, solver, config));
+    if (!rf_check_passed(&result)) return RF_E_DEVICE;
+    return rf_check_time(ms, s->desc->device, s->sample, solver, config, TIMED_RUNS);
+}
+
+/* A variant that fails is counted; out of memory or interrupted is no fault of the variant. */
+static rf_status try_config(search *s, const rf_solver *solver, const rf_config *config, bool is_default) {
+    double ms;
+    const rf_status status = measure(&ms, s, solver, config);
+    if (rf_interrupted() || status == RF_E_INTERRUPTED || status == RF_E_MEMORY)
+        return rf_interrupted() ? RF_E_INTERRUPTED : status;
     s->row->tried++;
-    bool right = small.op->infer(&small) == RF_OK &&
-                 rf_check_solver(&result, s->desc->device, &small, solver, config) == RF_OK &&
-                 rf_check_passed(&result) &&
-                 rf_check_time(&ms, s->desc->device, s->sample, solver, config, TIMED_RUNS) == RF_OK;
-    if (!right) {
+    if (status != RF_OK) {
         s->row->wrong++;
-        return;
+        return RF_OK;
     }
     if (is_default) s->row->default_ms = ms;
-    if (s->best != NULL && ms >= s->row->best_ms) return;
+    if (s->best != NULL && ms >= s->row->best_ms) return RF_OK;
     s->best = solver;
     s->best_config = *config;
     s->row->best_ms = ms;
     s->row->solver = solver->name;
     config_text(s->row->config, sizeof s->row->config, solver, config);
+    return RF_OK;
 }
 
 /* Every combination of the tunables' values, counted like an odometer; a solver without tunables has one. */
-static void try_solver(search *s, const rf_solver *solver, const rf_config *skip) {
+static rf_status try_solver(search *s, const rf_solver *solver, const rf_config *skip) {
     int at[RF_MAX_TUNABLES] = {0};
     for (;;) {
         rf_config config = {{0}};
@@ -60,8 +68,8 @@ static void try_solver(search *s, const rf_solver *solver, const rf_config *skip
         for (int i = 0; solver->tunables != NULL && i < RF_MAX_TUNABLES && solver->tunables[i].name != NULL;
              i++)
             config.value[i] = solver->tunables[i].values[at[i]];
-        if (rf_time_ms() > s->deadline_ms || rf_interrupted()) return;
-        if (memcmp(&config, skip, sizeof config) != 0) try_config(s, solver, &config, false);
+        if (rf_time_ms() > s->deadline_ms) return RF_OK;
+        if (memcmp(&config, skip, sizeof config) != 0) RF_TRY(try_config(s, solver, &config, false));
         for (; solver->tunables != NULL && wheel < RF_MAX_TUNABLES && solver->tunables[wheel].name != NULL;
              wheel++) {
             const rf_tunable *t = &solver->tunables[wheel];
@@ -69,7 +77,7 @@ static void try_solver(search *s, const rf_solver *solver, const rf_config *skip
             at[wheel] = 0;
         }
         if (solver->tunables == NULL || wheel == RF_MAX_TUNABLES || solver->tunables[wheel].name == NULL)
-            return;
+            return RF_OK;
     }
 }
 
@@ -78,17 +86,17 @@ static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step
                            double deadline) {
     search s = {.desc = desc, .problem = &step->problem, .row = row, .deadline_ms = deadline};
     const rf_device_info *info = rf_device_describe(desc->device);
-    RF_TRY(rf_sample_create(&s.sample, s.problem, NULL));
-    for (int i = 0; i < step->choice_count; i++) {
+    rf_status status = rf_sample_create(&s.sample, s.problem, NULL);
+    for (int i = 0; i < step->choice_count && status == RF_OK; i++) {
         rf_config normal;
         const rf_solver *solver = step->choices[i].solver;
         if (i > 0 && (solver->devices & info->kind) == 0) continue; /* of another kind of device */
         rf_solver_defaults(&normal, solver, s.problem, info);
-        try_config(&s, solver, &normal, i == 0);
-        try_solver(&s, solver, &normal);
+        status = try_config(&s, solver, &normal, i == 0);
+        if (status == RF_OK) status = try_solver(&s, solver, &normal);
     }
     rf_sample_free(s.sample);
-    if (s.best == NULL) return RF_OK;
+    if (status != RF_OK || s.best == NULL) return status;
     json_t *config = json_array();
     for (int i = 0; s.best->tunables != NULL && s.best->tunables[i].name != NULL; i++)
         json_array_append_new(config, json_integer(s.best_config.value[i]));
@@ -155,7 +163,7 @@ rf_status rf_tune(const rf_tune_desc *desc) {
                               .loss_gradient = 1};
     if (status == RF_OK) status = rf_plan_create(&plan, &plan_desc);
     if (status == RF_OK) status = tune_steps(root, desc, plan);
-    if (status == RF_OK) status = store(root, info);
+    if (status == RF_OK || status == RF_E_INTERRUPTED) status = store(root, info);
     if (status == RF_OK && rf_interrupted())
         status = rf_fail(RF_E_INTERRUPTED, "interrupted; what was tuned is kept");
     rf_plan_free(plan);

@@ -1,0 +1,82 @@
+/* What an interruption may not be taken for.  The flag stays set, so that these tests have a program of their own; it ends
+ * without the clean-up of drivers whose compiler is still busy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "device/device.h"
+#include "graph/tuning.h"
+#include "rangefinder/rangefinder.h"
+
+static rf_device *device;
+static rf_dataset *images;
+static rf_model *model;
+
+static bool runs_kernels(void) {
+    return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE;
+}
+
+static void a_solver_is_not_blamed_for_an_interrupted_build(void **state) {
+    (void)state;
+    const rf_quarantine *list;
+    rf_trainer *trainer = NULL;
+    const rf_trainer_desc desc = {.device = device, .model = model, .dataset = images, .batch = 8};
+    if (runs_kernels())
+        assert_int_equal(rf_trainer_create(&trainer, &desc), RF_E_INTERRUPTED);
+    else
+        assert_int_equal(rf_trainer_create(&trainer, &desc), RF_OK); /* nothing is built */
+    assert_int_equal(rf_device_quarantined(device, &list), 0);
+    rf_trainer_free(trainer);
+}
+
+static bool count_wrong(void *context, const rf_tune_row *row, int done, int total) {
+    (void)done, (void)total;
+    *(int *)context += row->wrong;
+    return true;
+}
+
+static void tuning_does_not_call_an_interrupted_variant_wrong(void **state) {
+    (void)state;
+    int wrong = 0;
+    if (!runs_kernels()) return; /* has nothing to tune */
+    const rf_tune_desc desc = {.device = device,
+                               .model = model,
+                               .batch = 8,
+                               .limit_ms = 1e6,
+                               .progress = count_wrong,
+                               .context = &wrong};
+    assert_int_equal(rf_tune(&desc), RF_E_INTERRUPTED);
+    assert_int_equal(wrong, 0);
+}
+
+/* A cold cache, so that there is something to build. */
+static int open_all(void **state) {
+    static char cache[] = "/tmp/rangefinder-interrupt-test-XXXXXX";
+    (void)state;
+    if (mkdtemp(cache) == NULL || setenv("XDG_CACHE_HOME", cache, 1) != 0) return -1;
+    if (rf_device_open(&device, NULL) != RF_OK ||
+        rf_dataset_open(&images, "synthetic:1x8x8,4,64", NULL) != RF_OK ||
+        rf_model_create(&model, "simplecnn", (rf_images){1, 8, 8, 4}, 0) != RF_OK)
+        return -1;
+    rf_interrupt();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_solver_is_not_blamed_for_an_interrupted_build),
+        cmocka_unit_test(tuning_does_not_call_an_interrupted_variant_wrong),
+    };
+    int failed = cmocka_run_group_tests_name("interrupt", tests, open_all, NULL);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", getenv("XDG_CACHE_HOME"));
+    failed += system(command) != 0;
+    fflush(NULL);
+    _exit(failed);
+}
