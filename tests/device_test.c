@@ -300,7 +300,6 @@ static void transfers_can_be_begun_and_waited_for(void **state) {
     assert_ok(rf_buffer_read_begin(&reading, buffer, 0, out, sizeof out));
     assert_ok(rf_device_flush(device));
     assert_ok(rf_event_wait(reading));
-    assert_true(rf_event_done(reading) && rf_event_done(writing));
     assert_memory_equal(in, out, sizeof in);
     rf_event_free(writing);
     rf_event_free(reading);

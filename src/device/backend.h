@@ -18,6 +18,8 @@ typedef struct rf_found {
 typedef struct rf_found_list {
     rf_found *items; /* owned */
     size_t count;
+    char trouble[160]; /* the first failure that left something out; "" */
+    bool idle_rusticl; /* Mesa's rusticl is there and shows no device */
 } rf_found_list;
 rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* select.c */
 /* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
@@ -66,6 +68,7 @@ struct rf_backend {
     rf_status (*open)(rf_device *device, void *id); /* info is filled; on failure nothing is left open */
     void (*close)(rf_device *device);
     rf_status (*sync)(rf_device *device);
+    bool (*drain)(rf_device *device); /* as rf_device_drain */
     rf_status (*flush)(rf_device *device);
     rf_status (*profile)(rf_device *device, bool on);
 
@@ -82,11 +85,10 @@ struct rf_backend {
     rf_status (*kernel_create)(rf_kernel *kernel, const char *program, const char *options);
     void (*kernel_free)(rf_kernel *kernel);
     void (*kernel_distrust)(rf_kernel *kernel);
-    size_t (*kernel_max_group)(const rf_kernel *kernel);
+    size_t (*kernel_max_group)(const rf_kernel *kernel); /* 0: failed */
     rf_status (*set_args)(rf_kernel *kernel, const rf_arg *args);
     rf_status (*launch)(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
 
-    bool (*event_done)(rf_event *event);
     rf_status (*event_wait)(rf_event *event);
     rf_status (*event_times)(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
     void (*event_free)(rf_event *event);

@@ -23,6 +23,12 @@ const char *rf_device_reason(const rf_device *device) {
 rf_status rf_device_sync(rf_device *device) {
     return device->backend->sync(device);
 }
+bool rf_device_drain(rf_device *device) {
+    return device->backend->drain(device);
+}
+void rf_device_free_host(rf_device *device, void *memory) {
+    if (memory != NULL && rf_device_drain(device)) free(memory);
+}
 rf_status rf_device_flush(rf_device *device) {
     return device->backend->flush(device);
 }
@@ -186,10 +192,6 @@ rf_status rf_buffer_write_begin(rf_event **out, rf_buffer *buffer, size_t offset
         out, event, bytes == 0 ? RF_OK : buffer->device->backend->write(buffer, offset, data, bytes, event));
 }
 
-bool rf_event_done(rf_event *event) {
-    return event == NULL || event->handle == NULL || event->device->backend->event_done(event);
-}
-
 rf_status rf_event_wait(rf_event *event) {
     return event == NULL || event->handle == NULL ? RF_OK : event->device->backend->event_wait(event);
 }
@@ -251,7 +253,7 @@ static rf_status check_group(rf_kernel *kernel, const size_t global[3], const si
             return rf_fail(RF_E_SHAPE, "kernel %s: %zu work-items do not divide into groups of %zu",
                            kernel->name, global[i], local[i]);
     if (items == 1) return RF_OK;
-    if (kernel->max_group == 0) kernel->max_group = rf_kernel_max_group(kernel);
+    if (kernel->max_group == 0 && (kernel->max_group = rf_kernel_max_group(kernel)) == 0) return RF_E_DEVICE;
     if (items <= kernel->max_group) return RF_OK;
     return rf_fail(RF_E_DEVICE, "kernel %s: a group of %zu work-items is more than the %zu that %s allows it",
                    kernel->name, items, kernel->max_group, kernel->device->info.name);

@@ -15,8 +15,8 @@ rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset,
 void rf_buffer_free(rf_buffer *buffer);
 size_t rf_buffer_bytes(const rf_buffer *buffer);
 
-/* Transfers are in queue order.  write and read return when the host memory may be reused / holds the data.
- */
+/* Transfers are in queue order.  write and read return when the host memory may be reused / holds the data, also on
+ * failure. */
 rf_status rf_buffer_write(rf_buffer *buffer, size_t offset, const void *data, size_t bytes);
 rf_status rf_buffer_read(rf_buffer *buffer, size_t offset, void *data, size_t bytes);
 rf_status rf_buffer_copy(rf_buffer *to, size_t to_offset, rf_buffer *from, size_t from_offset, size_t bytes);
@@ -28,10 +28,10 @@ rf_status rf_buffer_unmap(rf_buffer *buffer, void *data);
 
 /* A marker in the queue; non-blocking transfers hand one out so that the host can ask or wait later. */
 typedef struct rf_event rf_event;
+/* `data` lives until the event was waited for; free it by rf_device_free_host, since a wait may fail. */
 rf_status rf_buffer_read_begin(rf_event **out, rf_buffer *buffer, size_t offset, void *data, size_t bytes);
 rf_status rf_buffer_write_begin(rf_event **out, rf_buffer *buffer, size_t offset, const void *data,
                                 size_t bytes);
-bool rf_event_done(rf_event *event);
 rf_status rf_event_wait(rf_event *event); /* does not free */
 void rf_event_free(rf_event *event);      /* does not wait */
 
@@ -93,10 +93,16 @@ rf_status rf_kernel_set_args(rf_kernel *kernel, const rf_arg *args);
 /* Enqueues.  global must be multiples of local.  *event (may be NULL: none) times it when profiling is on. */
 rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
                            rf_event **event);
-size_t rf_kernel_max_group(const rf_kernel *kernel);
+size_t rf_kernel_max_group(const rf_kernel *kernel); /* 0: the driver does not say, and the message is set */
 
 rf_status rf_device_sync(rf_device *device);  /* waits for everything enqueued */
 rf_status rf_device_flush(rf_device *device); /* starts it without waiting */
+/* For clean-up: waits by whatever call of the driver succeeds, and leaves the error message as it is.  False: none did, and
+ * what was enqueued may still be running. */
+bool rf_device_drain(rf_device *device);
+/* free() for memory of the host that transfers may be using: waits for them first.  Where no wait succeeds the memory stays
+ * allocated, since the device may still write it. */
+void rf_device_free_host(rf_device *device, void *memory);
 /* Turns profiling events on or off (waits; off at first); rf_event_times gives ns on the device's clock. */
 rf_status rf_device_profile(rf_device *device, bool on);
 rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);

@@ -94,71 +94,100 @@ static void tidy(char *out, size_t size, char *text) {
     snprintf(out, size, "%s", text);
 }
 
-static void device_text(char *out, size_t size, cl_device_id id, cl_device_info what) {
+/* Questions to a device, and the first error among the answers: what it does not know (CL_INVALID_VALUE) is 0 or "". */
+typedef struct query {
+    cl_device_id id;
+    cl_int error;
+} query;
+
+static bool ask(query *q, cl_device_info what, size_t bytes, void *value, size_t *size) {
+    cl_int error = clGetDeviceInfo(q->id, what, bytes, value, size);
+    if (error != CL_SUCCESS && error != CL_INVALID_VALUE && q->error == CL_SUCCESS) q->error = error;
+    return error == CL_SUCCESS;
+}
+
+static void device_text(char *out, size_t size, query *q, cl_device_info what) {
     char text[2048] = "";
-    if (clGetDeviceInfo(id, what, sizeof text, text, NULL) != CL_SUCCESS) text[0] = '\0';
+    if (!ask(q, what, sizeof text, text, NULL)) text[0] = '\0';
     text[sizeof text - 1] = '\0';
     tidy(out, size, text);
 }
 
 /* A number of the width that `what` has: 4 or 8 bytes; a size_t is 8 or 4. */
-static uint64_t device_number(cl_device_id id, cl_device_info what) {
+static uint64_t device_number(query *q, cl_device_info what) {
     union {
         uint64_t wide;
         uint32_t narrow;
     } value = {0};
     size_t size = 0;
-    if (clGetDeviceInfo(id, what, sizeof value, &value, &size) != CL_SUCCESS) return 0;
+    if (!ask(q, what, sizeof value, &value, &size)) return 0;
     return size == sizeof value.narrow ? value.narrow : value.wide;
 }
 
-static rf_device_kind kind_of(cl_device_id id, const char *name) {
-    cl_device_type type = device_number(id, CL_DEVICE_TYPE);
+static rf_device_kind kind_of(query *q, const char *name) {
+    cl_device_type type = device_number(q, CL_DEVICE_TYPE);
     if (strstr(name, "llvmpipe") != NULL || (type & CL_DEVICE_TYPE_CPU) != 0) return RF_DEVICE_CPU;
     return (type & CL_DEVICE_TYPE_GPU) != 0 ? RF_DEVICE_GPU : RF_DEVICE_ACCELERATOR;
 }
 
-static void describe(rf_device_info *info, cl_device_id id) {
+static void describe(rf_device_info *info, query *q) {
     char extensions[8192] = "";
-    device_text(info->name, sizeof info->name, id, CL_DEVICE_NAME);
-    device_text(info->vendor, sizeof info->vendor, id, CL_DEVICE_VENDOR);
-    device_text(info->version, sizeof info->version, id, CL_DEVICE_VERSION);
-    device_text(info->driver, sizeof info->driver, id, CL_DRIVER_VERSION);
-    info->kind = kind_of(id, info->name);
-    info->compute_units = (int)device_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    device_text(info->name, sizeof info->name, q, CL_DEVICE_NAME);
+    device_text(info->vendor, sizeof info->vendor, q, CL_DEVICE_VENDOR);
+    device_text(info->version, sizeof info->version, q, CL_DEVICE_VERSION);
+    device_text(info->driver, sizeof info->driver, q, CL_DRIVER_VERSION);
+    info->kind = kind_of(q, info->name);
+    info->compute_units = (int)device_number(q, CL_DEVICE_MAX_COMPUTE_UNITS);
     info->native_vector_width = info->vector_width =
-        RF_MAX((int)device_number(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1);
-    info->memory_bytes = device_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
-    info->max_alloc_bytes = device_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
-    info->local_memory_bytes = device_number(id, CL_DEVICE_LOCAL_MEM_SIZE);
-    info->max_work_group = device_number(id, CL_DEVICE_MAX_WORK_GROUP_SIZE);
-    info->alignment_bytes = RF_MAX(device_number(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8, 4);
-    info->host_memory = device_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
-    clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
+        RF_MAX((int)device_number(q, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1);
+    info->memory_bytes = device_number(q, CL_DEVICE_GLOBAL_MEM_SIZE);
+    info->max_alloc_bytes = device_number(q, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    info->local_memory_bytes = device_number(q, CL_DEVICE_LOCAL_MEM_SIZE);
+    info->max_work_group = device_number(q, CL_DEVICE_MAX_WORK_GROUP_SIZE);
+    info->alignment_bytes = RF_MAX(device_number(q, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8, 4);
+    info->host_memory = device_number(q, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    ask(q, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
     info->fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
     info->fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
 }
 
 /* OpenCL 1.2 or later, with a compiler. */
-static bool usable(cl_device_id id, const rf_device_info *info) {
+static bool usable(query *q, const rf_device_info *info) {
     int major = 0, minor = 0;
     sscanf(info->version, "OpenCL %d.%d", &major, &minor);
-    return (major > 1 || (major == 1 && minor >= 2)) && device_number(id, CL_DEVICE_AVAILABLE) != 0 &&
-           device_number(id, CL_DEVICE_COMPILER_AVAILABLE) != 0;
+    return (major > 1 || (major == 1 && minor >= 2)) && device_number(q, CL_DEVICE_AVAILABLE) != 0 &&
+           device_number(q, CL_DEVICE_COMPILER_AVAILABLE) != 0;
 }
 
 enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
 
+/* Keeps the first of the failures that leave a platform or device out. */
+static void note_trouble(rf_found_list *list, cl_int error, const char *what, int platform) {
+    if (list->trouble[0] == '\0')
+        snprintf(list->trouble, sizeof list->trouble, "%s %d of OpenCL's does not answer: %s (%d)", what,
+                 platform, error_name(error), (int)error);
+}
+
 static rf_status find_on(rf_found_list *list, cl_platform_id platform, int index) {
     cl_device_id ids[MAX_DEVICES];
     cl_uint count = 0;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count) != CL_SUCCESS) return RF_OK;
     char name[1024] = "";
-    if (count > 0) clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    cl_int error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count);
+    if (error == CL_DEVICE_NOT_FOUND) count = 0, error = CL_SUCCESS;
+    if (error == CL_SUCCESS)
+        error = clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    if (error != CL_SUCCESS) {
+        note_trouble(list, error, "platform", index);
+        return RF_OK;
+    }
+    if (count == 0 && strcmp(name, "rusticl") == 0) list->idle_rusticl = true;
     for (cl_uint i = 0; i < RF_MIN(count, MAX_DEVICES); i++) {
         rf_found found = {.backend = &rf_backend_opencl, .id = ids[i]};
-        describe(&found.info, ids[i]);
-        if (!usable(ids[i], &found.info)) continue;
+        query q = {.id = ids[i]};
+        describe(&found.info, &q);
+        bool good = usable(&q, &found.info);
+        if (q.error != CL_SUCCESS) note_trouble(list, q.error, "a device of platform", index);
+        if (q.error != CL_SUCCESS || !good) continue;
         tidy(found.info.platform, sizeof found.info.platform, name);
         snprintf(found.info.selector, sizeof found.info.selector, "%d:%u", index, (unsigned)i);
         RF_TRY(rf_found_add(list, &found));
@@ -168,10 +197,13 @@ static rf_status find_on(rf_found_list *list, cl_platform_id platform, int index
 
 /* A machine without any OpenCL, and a platform without a device, are no errors. */
 static rf_status find(rf_found_list *list, int platform) {
+    enum { NO_PLATFORM = -1001 }; /* of cl_khr_icd */
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint count = 0;
-    if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS) return RF_OK;
-    for (cl_uint i = 0; i < RF_MIN(count, MAX_PLATFORMS); i++)
+    cl_int error = clGetPlatformIDs(MAX_PLATFORMS, platforms, &count);
+    if (error == NO_PLATFORM) return RF_OK;
+    if (error != CL_SUCCESS) note_trouble(list, error, "platform", 0);
+    for (cl_uint i = 0; error == CL_SUCCESS && i < RF_MIN(count, MAX_PLATFORMS); i++)
         if (platform < 0 || platform == (int)i) RF_TRY(find_on(list, platforms[i], (int)i));
     return RF_OK;
 }
@@ -189,10 +221,21 @@ static rf_status make_queue(rf_device *device, bool profiling) {
     return RF_OK;
 }
 
+/* The queue is in order, so that what was enqueued is done when a marker behind it is. */
+static bool drain(rf_device *device) {
+    cl_command_queue queue = rf_opencl_of(device)->queue;
+    cl_event marker = NULL;
+    if (clFinish(queue) == CL_SUCCESS) return true;
+    if (clEnqueueMarkerWithWaitList(queue, 0, NULL, &marker) != CL_SUCCESS) return false;
+    bool done = clWaitForEvents(1, &marker) == CL_SUCCESS;
+    clReleaseEvent(marker);
+    return done;
+}
+
 static void close_opencl(rf_device *device) {
     rf_opencl *cl = rf_opencl_of(device);
     if (cl->queue != NULL) {
-        clFinish(cl->queue);
+        drain(device);
         clReleaseCommandQueue(cl->queue);
     }
     rf_program_free_all(cl);
@@ -206,9 +249,11 @@ static rf_status open_opencl(rf_device *device, void *id) {
     if (cl == NULL) return RF_E_MEMORY;
     cl_int error;
     cl->id = id;
-    cl->has_fma = (device_number(id, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) != 0;
+    query q = {.id = id};
+    cl->has_fma = (device_number(&q, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) != 0;
     cl->own_builtins = device->info.kind == RF_DEVICE_CPU && rf_opencl_is_pocl(&device->info);
-    cl->context = clCreateContext(NULL, 1, &cl->id, NULL, NULL, &error);
+    error = q.error;
+    if (error == CL_SUCCESS) cl->context = clCreateContext(NULL, 1, &cl->id, NULL, NULL, &error);
     rf_status status = cl->context != NULL ? make_queue(device, false)
                                            : rf_opencl_fail(error, "%s: cannot be opened", device->info.name);
     if (status != RF_OK) close_opencl(device);
@@ -234,18 +279,20 @@ static rf_status profile(rf_device *device, bool on) {
 /* ---- memory ---- */
 
 /* Large pages for a large buffer of a processor: kernels walk many maps at once, and the pages of 4 KiB that they would
- * touch are more than a core can keep the addresses of.  A hint: nothing fails without it. */
-static void ask_for_large_pages(rf_buffer *buffer) {
+ * touch are more than a core can keep the addresses of.  A hint: nothing fails without it but a buffer that stays mapped. */
+static cl_int ask_for_large_pages(rf_buffer *buffer) {
 #ifdef MADV_HUGEPAGE
     enum { LARGE_PAGE = 2 << 20 };
     cl_command_queue queue = rf_opencl_of(buffer->device)->queue;
-    if (buffer->device->info.kind != RF_DEVICE_CPU || buffer->bytes < 2 * LARGE_PAGE) return;
+    if (buffer->device->info.kind != RF_DEVICE_CPU || buffer->bytes < 2 * LARGE_PAGE) return CL_SUCCESS;
     char *memory = clEnqueueMapBuffer(queue, buffer->handle, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0,
                                       buffer->bytes, 0, NULL, NULL, NULL);
-    if (memory == NULL) return;
+    if (memory == NULL) return CL_SUCCESS;
     const size_t skip = rf_round_up((uintptr_t)memory, LARGE_PAGE) - (uintptr_t)memory;
     madvise(memory + skip, (buffer->bytes - skip) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-    clEnqueueUnmapMemObject(queue, buffer->handle, memory, 0, NULL, NULL);
+    return clEnqueueUnmapMemObject(queue, buffer->handle, memory, 0, NULL, NULL);
+#else
+    return (void)buffer, CL_SUCCESS;
 #endif
 }
 
@@ -257,8 +304,8 @@ static rf_status alloc(rf_buffer *buffer) {
         buffer->handle = clCreateBuffer(rf_opencl_of(buffer->device)->context, flags,
                                         RF_MAX(buffer->bytes, 4), NULL, &error);
     if (buffer->handle != NULL) {
-        ask_for_large_pages(buffer);
-        return RF_OK;
+        if ((error = ask_for_large_pages(buffer)) == CL_SUCCESS) return RF_OK;
+        clReleaseMemObject(buffer->handle);
     }
     rf_status status = rf_opencl_fail(
         error,
@@ -286,8 +333,10 @@ static cl_command_queue queue_of(const rf_buffer *buffer) {
     return rf_opencl_of(buffer->device)->queue;
 }
 
+/* A transfer that failed may have begun, and the caller's memory may go when we return. */
 static rf_status transferred(const rf_buffer *buffer, cl_int error, const char *what, size_t bytes) {
     if (error == CL_SUCCESS) return RF_OK;
+    drain(buffer->device);
     return rf_opencl_fail(error, "%s: %s %zu bytes", buffer->device->info.name, what, bytes);
 }
 
@@ -332,13 +381,6 @@ static rf_status unmap(rf_buffer *buffer, void *data) {
 
 /* ---- events ---- */
 
-static bool event_done(rf_event *event) {
-    cl_int state = CL_COMPLETE;
-    cl_int error =
-        clGetEventInfo(event->handle, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
-    return error != CL_SUCCESS || state <= CL_COMPLETE; /* below: it failed, which the wait reports */
-}
-
 static rf_status event_wait(rf_event *event) {
     cl_event handle = event->handle;
     cl_int error = clWaitForEvents(1, &handle);
@@ -366,6 +408,7 @@ const rf_backend rf_backend_opencl = {
     .open = open_opencl,
     .close = close_opencl,
     .sync = sync_queue,
+    .drain = drain,
     .flush = flush_queue,
     .profile = profile,
     .alloc = alloc,
@@ -383,7 +426,6 @@ const rf_backend rf_backend_opencl = {
     .kernel_max_group = rf_opencl_kernel_max_group,
     .set_args = rf_opencl_set_args,
     .launch = rf_opencl_launch,
-    .event_done = event_done,
     .event_wait = event_wait,
     .event_times = event_times,
     .event_free = event_free,

@@ -18,8 +18,8 @@ void rf_opencl_kernel_free(rf_kernel *kernel) {
 
 void rf_opencl_kernel_distrust(rf_kernel *kernel) {
     cl_program program = NULL;
-    clGetKernelInfo(kernel->handle, CL_KERNEL_PROGRAM, sizeof program, &program, NULL);
-    rf_program_distrust(rf_opencl_of(kernel->device), program);
+    if (clGetKernelInfo(kernel->handle, CL_KERNEL_PROGRAM, sizeof program, &program, NULL) == CL_SUCCESS)
+        rf_program_distrust(rf_opencl_of(kernel->device), program);
 }
 
 size_t rf_opencl_kernel_max_group(const rf_kernel *kernel) {
@@ -29,7 +29,9 @@ size_t rf_opencl_kernel_max_group(const rf_kernel *kernel) {
     if (strcmp(device->info.platform, "rusticl") == 0) return device->info.max_work_group;
     cl_int error = clGetKernelWorkGroupInfo(kernel->handle, rf_opencl_of(device)->id,
                                             CL_KERNEL_WORK_GROUP_SIZE, sizeof size, &size, NULL);
-    return error == CL_SUCCESS && size > 0 ? size : 1;
+    if (error == CL_SUCCESS) return RF_MAX(size, 1);
+    rf_opencl_fail(error, "kernel %s: asking how large its groups may be", kernel->name);
+    return 0;
 }
 
 static cl_int set_arg(cl_kernel kernel, cl_uint index, const rf_arg *arg) {

@@ -44,6 +44,9 @@ static void close_reference(rf_device *device) {
 static rf_status done_already(rf_device *device) {
     return (void)device, RF_OK;
 }
+static bool drained_already(rf_device *device) {
+    return (void)device, true;
+}
 static rf_status profile(rf_device *device, bool on) {
     return (void)device, (void)on, RF_OK;
 }
@@ -110,6 +113,7 @@ const rf_backend rf_backend_reference = {
     .open = open_reference,
     .close = close_reference,
     .sync = done_already,
+    .drain = drained_already,
     .flush = done_already,
     .profile = profile,
     .alloc = alloc,

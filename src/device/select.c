@@ -131,8 +131,11 @@ static void explain_choice(char *out, size_t size, const rf_found_list *list, co
 static void explain(char *out, size_t size, const rf_found_list *list, const rf_found *taken) {
     explain_choice(out, size, list, taken);
     char *missing = taken->info.kind != RF_DEVICE_GPU ? rf_missing_driver(list, "") : NULL;
-    size_t used = strlen(out);
-    if (missing != NULL) snprintf(out + used, size - used, "; %s", missing);
+    const char *more[] = {list->trouble, missing != NULL ? missing : ""};
+    for (size_t i = 0; i < RF_COUNT(more); i++) {
+        size_t used = strlen(out);
+        snprintf(out + used, size - used, "%s%s", more[i][0] != '\0' ? "; " : "", more[i]);
+    }
     free(missing);
 }
 
@@ -181,9 +184,10 @@ static rf_status fail_missing(const rf_found_list *list, const char *selector) {
                     reference ? "" : info->name);
     }
     char *missing = near == NULL ? rf_missing_driver(list, "") : NULL;
-    rf_fail(RF_E_DEVICE, "device '%s' is not present%s%s%s; present: %s%s%s", selector,
-            near != NULL ? " (did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?)" : "",
-            rf_str_text(&present), missing != NULL ? "; " : "", missing != NULL ? missing : "");
+    rf_fail(RF_E_DEVICE, "device '%s' is not present%s%s%s%s%s; present: %s%s%s", selector,
+            list->trouble[0] != '\0' ? ": " : "", list->trouble, near != NULL ? " (did you mean '" : "",
+            near != NULL ? near : "", near != NULL ? "'?)" : "", rf_str_text(&present),
+            missing != NULL ? "; " : "", missing != NULL ? missing : "");
     free(missing);
     rf_str_free(&present);
     return RF_E_DEVICE;
@@ -202,6 +206,7 @@ static rf_status find(rf_found_list *list, const rf_found **taken, const char *s
     if (*taken != NULL) return RF_OK;
     if (platform >= 0) { /* the message wants the list of them all */
         list->count = 0;
+        list->trouble[0] = '\0';
         RF_TRY(find_all(list));
     }
     return fail_missing(list, selector);

@@ -77,13 +77,9 @@ rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset 
 void rf_feeder_free(rf_feeder *f) {
     if (f == NULL) return;
     for (int i = 0; i < 2; i++) {
-        for (int j = 0; j < 2; j++) {
-            if (f->staging_event[i][j] == NULL) continue;
-            rf_event_wait(f->staging_event[i][j]); /* the device may still read the staging memory */
-            rf_event_free(f->staging_event[i][j]);
-        }
-        free(f->staging[i]);
-        free(f->staging_labels[i]);
+        for (int j = 0; j < 2; j++) rf_event_free(f->staging_event[i][j]);
+        rf_device_free_host(f->device, f->staging[i]);
+        rf_device_free_host(f->device, f->staging_labels[i]);
     }
     rf_buffer_free(f->identity);
     rf_buffer_free(f->pixels);

@@ -12,7 +12,7 @@ typedef struct run {
     rf_trainer *trainer;
     const rf_run_desc *desc;
     double *loss, start_ms;
-    uint32_t words[LAG][RF_CONTROL_WORDS];
+    uint32_t (*words)[RF_CONTROL_WORDS]; /* LAG of them, which the device writes */
     rf_event *event[LAG];
     size_t begun, heard; /* steps enqueued, and steps whose control words arrived */
     size_t kept;         /* losses copied out of earlier segments */
@@ -68,7 +68,7 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
     RF_TRY(rf_sequence_run(t->update));
     if (t->desc.validation > 0) RF_TRY(validate(r));
     size_t slot = r->begun++ % LAG;
-    RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof r->words[slot]));
+    RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof *r->words));
     return rf_device_flush(t->desc.device);
 }
 
@@ -122,15 +122,14 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer,
                              const rf_run_desc *desc) {
     run r = {.trainer = trainer, .desc = desc, .loss = loss, .start_ms = rf_time_ms()};
+    *result = (rf_run_result){0};
+    if ((r.words = rf_alloc(LAG, sizeof *r.words)) == NULL) return RF_E_MEMORY;
     rf_status status = start_control(&r);
     for (size_t first = 0; first < desc->steps && status == RF_OK && r.stop == 0 && !r.cancelled;
          first += RF_SEGMENT)
         status = run_segment(&r, first, RF_MIN(desc->steps - first, (size_t)RF_SEGMENT));
-    for (int i = 0; i < LAG; i++) { /* after a failure: the device may still write into r.words */
-        if (r.event[i] == NULL) continue;
-        rf_event_wait(r.event[i]);
-        rf_event_free(r.event[i]);
-    }
+    for (int i = 0; i < LAG; i++) rf_event_free(r.event[i]);
+    rf_device_free_host(trainer->desc.device, r.words); /* after a failure reads may still be in flight */
     *result = (rf_run_result){.steps = r.kept,
                               .stop = r.stop == RF_RUN_DIVERGED     ? RF_STOP_DIVERGED
                                       : r.stop == RF_RUN_NOT_FINITE ? RF_STOP_NOT_FINITE

@@ -203,7 +203,7 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
-    rf_device_sync(t->desc.device); /* whatever is still running uses the memory below */
+    rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
     rf_buffer *buffers[] = {t->slot[0], t->slot[1],     t->sum,     t->ratio,  t->rng,
                             t->control, t->order_table, t->factors, t->losses, t->validation_order};
     rf_sequence_free(t->micro);
