@@ -31,8 +31,9 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     *out = NULL;
     RF_TRY(check(&d));
     size_t steps = (size_t)d.iterations;
-    double *lr = rf_alloc(steps * 2, sizeof *lr), *loss = lr + steps;
+    double *lr = rf_alloc(steps * 2, sizeof *lr);
     if (lr == NULL) return RF_E_MEMORY;
+    double *loss = lr + steps;
     for (int i = 0; i < d.iterations; i++) lr[i] = rate(&d, i);
     rf_run_desc run = {.lr = lr,
                        .steps = steps,

@@ -92,7 +92,8 @@ static void fuse_pool(lowering *l, int k) {
         return;
     rf_problem fused = l->slots[before].problem;
     if (strcmp(fused.op->name, "conv") != 0) return;
-    const rf_op *parts[] = {fused.op, pool->op, fused.op = rf_op_find("conv_pool")};
+    const rf_op *parts[] = {fused.op, pool->op, rf_op_find("conv_pool")};
+    fused.op = parts[2];
     if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, true)) return;
     for (int d = 0; d < RF_DIRECTIONS; d++)
         for (size_t i = 0; i < RF_COUNT(parts); i++)

@@ -134,8 +134,9 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
     rf_shape y = problem->y;
     const uint8_t *places = (const uint8_t *)a->saved;
     size_t weights = rf_round_up((size_t)v.k, RF_PANEL) * v.r * v.s * v.c;
-    double *sums = rf_alloc(weights + (size_t)v.k, sizeof *sums), *bias = sums + weights;
+    double *sums = rf_alloc(weights + (size_t)v.k, sizeof *sums);
     if (sums == NULL) return;
+    double *bias = sums + weights;
     for (size_t i = 0; i < rf_shape_count(y); i++) {
         int k = (int)(i % y.c), px = (int)(i / y.c % y.w), py = (int)(i / y.c / y.w % y.h);
         double d = rf_act_gradient(problem->act, a->dy[i], problem->act ? a->y[i] : 0);

@@ -141,8 +141,9 @@ rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *tr
 rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss) {
     if (steps < 0 || !(lr >= 0) || isinf(lr))
         return rf_fail(RF_E_USAGE, "%d steps at rate %g: steps and rate must be 0 or above", steps, lr);
-    double *rates = rf_alloc((size_t)steps * 2, sizeof *rates), *losses = rates + steps;
+    double *rates = rf_alloc((size_t)steps * 2, sizeof *rates);
     if (rates == NULL) return RF_E_MEMORY;
+    double *losses = rates + steps;
     for (int i = 0; i < steps; i++) rates[i] = lr;
     rf_run_result result;
     rf_run_desc desc = {.lr = rates, .steps = (size_t)steps};
