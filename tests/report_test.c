@@ -1,5 +1,6 @@
 /* Reports: each format is read back, on curves of every shape. */
 #include <cairo.h>
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 
 #include "base/base.h"
 #include "rangefinder/finder.h"
+#include "report/axis.h"
 
 /* A report and everything that it points to. */
 typedef struct sample {
@@ -66,6 +68,12 @@ static double enormous(double place) {
 static double negative(double place) {
     return valley(place) - 100;
 }
+static double denormal(double place) {
+    return place < 0.5 ? 5e-324 : 0;
+}
+static double nearly_equal(double place) {
+    return place < 0.5 ? 1e300 : nextafter(1e300, 0);
+}
 static double ending_in_nan(double place) {
     return place < 0.999 ? valley(place) : NAN;
 }
@@ -87,6 +95,10 @@ static const struct {
     {zero, 50, 1e-6, 10, false},         {enormous, 50, 1e-6, 10, false},
     {negative, 100, 1e-6, 10, false},    {ending_in_nan, 100, 1e-6, 10, false},
     {only_nan, 1, 1e-6, 10, false},      {valley, 20000, 1e-6, 10, false},
+    {valley, 1, 5e-324, 1, false},       {valley, 1, 1e308, 1, false},
+    {valley, 3, 5e-324, 2e-323, true},   {valley, 100, 1e-323, 1.7e308, false},
+    {valley, 50, 1e300, 1.7e308, true},  {denormal, 50, 1e-6, 10, false},
+    {nearly_equal, 50, 1e-6, 10, false},
 };
 
 static sample shaped(size_t i) {
@@ -118,6 +130,41 @@ static char *read_back(size_t *length) {
     assert_int_equal(rf_file_read(&data, length ? length : &ignored, path, 64 << 20), RF_OK);
     unlink(path);
     return data;
+}
+
+/* ---- axes ---- */
+
+/* Whatever the ends are: a bounded number of ticks, within the axis and rising. */
+static void ticks_are_few_and_within_any_axis(void **state) {
+    static const rf_axis axes[] = {{1e-6, 10, true},
+                                   {5e-324, 1.5e-323, true},
+                                   {5e-324, DBL_MAX, true},
+                                   {1e308, DBL_MAX, true},
+                                   {0, 10, true},
+                                   {0, INFINITY, true},
+                                   {1, 1, true},
+                                   {2, 1, true},
+                                   {1, 1 + 1e-15, true},
+                                   {0, 5e-324, false},
+                                   {-DBL_MAX, DBL_MAX, false},
+                                   {1e300, 1e300, false},
+                                   {1, NAN, false},
+                                   {-1e-300, 1e300, false},
+                                   {1e16, 1e16 + 2, false},
+                                   {1e-310, 1e-308, true}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(axes); i++) {
+        for (int wanted = 1; wanted < 20; wanted++) {
+            rf_tick ticks[RF_TICKS_MAX];
+            const int count = rf_axis_ticks(ticks, &axes[i], wanted);
+            assert_in_range(count, 0, RF_TICKS_MAX);
+            for (int k = 0; k < count; k++) {
+                const double place = rf_axis_place(&axes[i], ticks[k].at);
+                assert_true(place >= -0.01 && place <= 1.01);
+                if (k > 0) assert_true(ticks[k].at >= ticks[k - 1].at);
+            }
+        }
+    }
 }
 
 /* ---- CSV and JSON ---- */
@@ -397,6 +444,7 @@ static void the_verdict_begins_with_the_number(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ticks_are_few_and_within_any_axis),
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
         cmocka_unit_test(json_keeps_the_planned_steps),

@@ -1,6 +1,7 @@
 /* Axes: their ends chosen from the curve, their ticks at round numbers. */
 #include "report/axis.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "finder/curve.h"
@@ -21,7 +22,9 @@ static bool raised_linearly(const rf_curve *curve) {
 rf_axis rf_axis_of_rates(const rf_curve *curve) {
     const double low = curve->lr[0], high = curve->lr[curve->count - 1];
     if (curve->count > 2 && raised_linearly(curve)) return (rf_axis){.low = 0, .high = high};
-    if (high <= low) return (rf_axis){.low = low / 3, .high = high * 3, .logarithmic = true};
+    if (high <= low) /* one rate: some room on both sides, but no further than a logarithm can go */
+        return (rf_axis){
+            .low = fmax(low / 3, DBL_TRUE_MIN), .high = fmin(high * 3, DBL_MAX), .logarithmic = true};
     return (rf_axis){.low = low, .high = high, .logarithmic = true};
 }
 
@@ -86,8 +89,9 @@ static int linear_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wa
     const double step = round_step((axis->high - axis->low) / wanted);
     const double size = fmax(fabs(axis->low), fabs(axis->high));
     int count = 0;
+    if (!(step > 1e-12 * size)) return 0; /* too narrow: multiples of the step cannot be told apart */
     for (double i = ceil(axis->low / step - 1e-9);
-         i * step <= axis->high + 1e-9 * step && count < RF_TICKS_MAX; i++) {
+         i * step <= axis->high + 1e-9 * step && isfinite(i * step) && count < RF_TICKS_MAX; i++) {
         rf_tick *const tick = &ticks[count++];
         *tick = (rf_tick){.at = i == 0 ? 0 : i * step, .labelled = true};
         label_number(tick, step, size);
@@ -115,7 +119,7 @@ static int logarithmic_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, i
         if (decades > 60 && e % stride != 0) continue;
         for (int digit = 1; digit < 10 && count < RF_TICKS_MAX; digit += digit_step) {
             const double at = digit * pow(10, e);
-            if (at < axis->low * (1 - 1e-9) || at > axis->high * (1 + 1e-9)) continue;
+            if (at < axis->low * (1 - 1e-9) || at > axis->high * (1 + 1e-9) || isinf(at)) continue;
             rf_tick *const tick = &ticks[count++];
             *tick = (rf_tick){.at = at};
             if (digit == 1 && e % stride == 0) label_decade(tick, e);
@@ -130,7 +134,9 @@ static int logarithmic_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, i
 }
 
 int rf_axis_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) {
+    if (!(axis->high > axis->low) || !isfinite(axis->high - axis->low)) return 0;
     if (!axis->logarithmic) return linear_ticks(ticks, axis, wanted);
+    if (!(axis->low > 0)) return 0;
     if (axis->high / axis->low < 2) { /* too narrow for 1, 2, 5 */
         const rf_axis linear = {.low = axis->low, .high = axis->high};
         return linear_ticks(ticks, &linear, wanted / 2 + 1);
