@@ -168,6 +168,112 @@ static void a_million_points_take_no_time(void **state) {
     free(loss);
 }
 
+/* ---- files of other libraries ---- */
+
+static rf_status read_text(rf_curve **curve, const char *text) {
+    char path[] = "/tmp/rangefinder-curve-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+    const rf_status status = rf_curve_read(curve, path);
+    unlink(path);
+    return status;
+}
+
+/* Writes a curve as JSON, in the form that `format` gives with the rates and the losses in it; reads it back. */
+static rf_curve *read_written(const char *format, const double *lr, const double *loss, size_t count) {
+    rf_str rates = {0}, losses = {0};
+    rf_curve *curve;
+    for (size_t i = 0; i < count; i++) {
+        rf_str_addf(&rates, "%s%.17g", i ? ", " : "", lr[i]);
+        rf_str_addf(&losses, "%s%.17g", i ? ", " : "", loss[i]);
+    }
+    char *const text = rf_format(format, rf_str_text(&rates), rf_str_text(&losses));
+    if (read_text(&curve, text) != RF_OK) fail_msg("%s", rf_error_message());
+    free(text);
+    rf_str_free(&rates);
+    rf_str_free(&losses);
+    return curve;
+}
+
+/* A file that a library wrote after its own run on the golden losses: the library's row is what it says there
+ * (the golden numbers again), and so are all others, since the raw losses come back. */
+static void a_librarys_own_file_is_smoothed_already(void **state) {
+    static const struct {
+        const char *format, *method, *lr;
+        ladder *ladder;
+        rf_smooth *smooth;
+        rf_smoothing smoothing;
+    } files[] = {
+        {"{\"lr\": [%s], \"loss\": [%s]}", "steepest", "1.873817e-02", pytorch_ladder, rf_smooth_pytorch,
+         RF_SMOOTHING_PYTORCH},
+        {"{\"lr\": [%s], \"loss\": [%s]}", "ignite", "1.873817e-02", pytorch_ladder, rf_smooth_pytorch,
+         RF_SMOOTHING_PYTORCH},
+        {"{\"lr\": [%s], \"loss\": [%s]}", "lightning", "1.905461e-03", lightning_ladder, rf_smooth_lightning,
+         RF_SMOOTHING_LIGHTNING},
+        {"{\"lrs\": [%s], \"losses\": [%s]}", "valley", "5.248075e-03", fastai_ladder, rf_smooth_fastai,
+         RF_SMOOTHING_FASTAI},
+        {"{\"lrs\": [%s], \"losses\": [%s]}", "slide", "1.584893e-02", fastai_ladder, rf_smooth_fastai,
+         RF_SMOOTHING_FASTAI},
+        {"{\"lrs\": [%s], \"losses\": [%s]}", "steep", "2.754229e-02", fastai_ladder, rf_smooth_fastai,
+         RF_SMOOTHING_FASTAI},
+    };
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(files); i++) {
+        const double tolerance =
+            files[i].smoothing == RF_SMOOTHING_FASTAI ? 1e-3 : 1e-12; /* fastai: float32 */
+        double smoothed[STEPS];
+        char text[32];
+        rf_curve *const raw = golden_curve(files[i].ladder, STEPS);
+        const size_t count = files[i].smooth(smoothed, raw->loss, STEPS);
+        rf_curve *const curve = read_written(files[i].format, raw->lr, smoothed, count);
+        assert_int_equal(curve->smoothing, files[i].smoothing);
+        snprintf(text, sizeof text, "%.6e", answer(curve, files[i].method, false).lr);
+        assert_string_equal(text, files[i].lr);
+        for (size_t k = 0; k < count; k++) {
+            assert_true(curve->recorded[k] == smoothed[k]);
+            assert_true(fabs(curve->loss[k] - raw->loss[k]) < tolerance);
+        }
+        rf_curve_free(curve);
+        rf_curve_free(raw);
+    }
+}
+
+/* pytorch-lr-finder with smooth_f 0 and diverge_th 1e9, or a file in its form that someone else wrote: its row
+ * is still np.gradient's minimum over what stands there, and the losses are what stands there. */
+static void losses_that_nobody_smoothed_are_not_undone(void **state) {
+    (void)state;
+    rf_curve *const raw = golden_curve(pytorch_ladder, 93);
+    rf_curve *const curve = read_written("{\"lr\": [%s], \"loss\": [%s]}", raw->lr, raw->loss, raw->count);
+    assert_null(curve->recorded);
+    assert_int_equal(curve->smoothing, RF_SMOOTHING_PYTORCH);
+    for (size_t i = 0; i < curve->count; i++) assert_true(curve->loss[i] == raw->loss[i]);
+    assert_true(answer(curve, "steepest", false).lr == raw->lr[46]);
+    assert_true(answer(curve, "valley", false).lr == answer(raw, "valley", false).lr);
+    rf_curve_free(curve);
+    rf_curve_free(raw);
+}
+
+static void smoothing_can_be_said(void **state) {
+    (void)state;
+    double smoothed[STEPS];
+    rf_curve *const raw = golden_curve(pytorch_ladder, STEPS);
+    rf_smooth_pytorch(smoothed, raw->loss, STEPS);
+    rf_curve *const curve =
+        read_written("{\"lr\": [%s], \"loss\": [%s], \"seed\": [1]}", raw->lr, smoothed, STEPS);
+    assert_int_equal(curve->smoothing, RF_SMOOTHING_NONE);
+    assert_true(answer(curve, "steepest", false).lr > 2 * raw->lr[54]); /* smoothed twice: late */
+    assert_int_equal(rf_curve_set_smoothing(curve, RF_SMOOTHING_PYTORCH), RF_OK);
+    assert_true(answer(curve, "steepest", false).lr == raw->lr[54]);
+    for (int i = 0; i < STEPS; i++) assert_true(fabs(curve->smoothed[i] - raw->smoothed[i]) < 1e-9);
+    assert_int_equal(rf_curve_set_smoothing(curve, RF_SMOOTHING_NONE), RF_OK);
+    for (int i = 0; i < STEPS; i++) assert_true(curve->loss[i] == smoothed[i]);
+    assert_null(curve->recorded);
+    rf_curve_free(curve);
+    rf_curve_free(raw);
+}
+
 /* ---- curves ---- */
 
 static void smoothed_is_a_centred_gaussian_of_capped_losses(void **state) {
@@ -188,17 +294,6 @@ static void smoothed_is_a_centred_gaussian_of_capped_losses(void **state) {
     rf_curve_free(curve);
 }
 
-static rf_status read_text(rf_curve **curve, const char *text) {
-    char path[] = "/tmp/rangefinder-curve-XXXXXX";
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
-    assert_int_equal(write(file, text, strlen(text)), strlen(text));
-    close(file);
-    const rf_status status = rf_curve_read(curve, path);
-    unlink(path);
-    return status;
-}
-
 static void csv_and_json_are_read_in_all_their_forms(void **state) {
     static const char *const same[] = {
         "1e-3,2\n1e-2,1\n",
@@ -210,6 +305,35 @@ static void csv_and_json_are_read_in_all_their_forms(void **state) {
         "  1e-3   2\n  1e-2   1  \n",
         "\xEF\xBB\xBFlr,loss\n1e-3,2\n1e-2,1\n",
         "{\"lr\": [1e-3, 0.01], \"loss\": [2, 1]}",
+        /* pandas: to_csv, and to_json in every orientation and a line an object */
+        ",lr,loss\n0,0.001,2.0\n1,0.01,1.0\n",
+        "Unnamed: 0,loss,lr\n0,2.0,0.001\n1,1.0,0.01\n",
+        "{\"lr\":{\"0\":0.001,\"1\":0.01},\"loss\":{\"0\":2.0,\"1\":1.0}}",
+        "[{\"lr\":0.001,\"loss\":2.0},{\"lr\":0.01,\"loss\":1.0}]",
+        "{\"columns\":[\"epoch\",\"loss\",\"lr\"],\"index\":[0,1],\"data\":[[0,2.0,0.001],[1,1.0,0.01]]}",
+        "{\"0\":{\"lr\":0.001,\"loss\":2.0},\"1\":{\"lr\":0.01,\"loss\":1.0}}",
+        "[[0.001,2.0],[0.01,1.0]]",
+        "{\"schema\":{\"fields\":[{\"name\":\"lr\",\"type\":\"number\"}],\"pandas_version\":\"1.4.0\"},"
+        "\"data\":[{\"index\":0,\"lr\":0.001,\"loss\":2.0},{\"index\":1,\"lr\":0.01,\"loss\":1.0}]}",
+        "{\"lr\":0.001,\"loss\":2.0}\n{\"lr\":0.01,\"loss\":1.0}\n",
+        "{\"learning_rate\":[0.001,0.01],\"train_loss\":[2,1],\"epoch\":[0,1]}",
+        "{\"loss\":[2,1],\"val_loss\":[9,8],\"accuracy\":[0,0],\"lr\":[0.001,0.01]}",
+        "{\"lr\":0.5,\"optimizer\":\"sgd\",\"history\":{\"lr\":[0.001,0.01],\"loss\":[2,1]}}",
+        /* Keras' CSVLogger, old and new; Lightning's, whose rows hold a rate or a loss */
+        "epoch,loss,lr\n0,2.0,0.001\n1,1.0,0.01\n",
+        "epoch,accuracy,learning_rate,loss\n0,0.1,0.001,2.0\n1,0.2,0.01,1.0\n",
+        "epoch,lr-Adam,step,train_loss\n0,0.001,0,\n0,,0,2.0\n0,0.01,1,\n0,,1,1.0\n",
+        "epoch,lr-SGD/"
+        "pg1,step,train_loss_epoch,train_loss_step,val_loss\n0,1e-4,0,,,\n0,0.001,0,,,\n0,,0,,2.0,\n"
+        "0,,,,,3\n0,0.01,1,,,\n0,,1,,1.0,\n0,,1,1.5,,\n",
+        "[{\"lr-Adam\":0.001,\"step\":0},{\"loss\":2.0,\"step\":0},{\"lr-Adam\":0.01},{\"loss\":1.0}]",
+        /* decimal commas */
+        "lr;loss\n0,001;2,0\n0,01;1,0\n",
+        "lr\tloss\n0,001\t2,0\n0,01\t1,0\n",
+        "0,001 2,0\n0,01 1,0\n",
+        "\"lr\";\"loss\"\r\n\"1,0E-03\";\"2,0\"\r\n\"1,0E-02\";\"1,0\"\r\n",
+        /* NumPy's savetxt with a header */
+        "# loss lr\n2.0 0.001\n1.0 0.01\n",
         "{\"device\": \"x\", \"curve\": {\"lr\": [1e-3, 0.01], \"loss\": [2.0, 1.0], \"smoothed\": [2, 1]}}",
     };
     (void)state;
@@ -255,7 +379,9 @@ static void bad_curves_are_refused_with_the_place(void **state) {
         {"1,2\nx,2\n", "line 2: 'x' is no learning rate"},
         {"1,2\n2,bad\n", "line 2: 'bad' is no loss"},
         {"1,2\n2,3 4\n", "line 2: '3 4' is no loss"},
-        {"1,2\n\n1,3\n", "line 3: the learning rate 1 is not above the one before, 1"},
+        {"1,2\n\n1,3\n", "line 3: the learning rate 1 is the same as the one before"},
+        {"0.000001,2\n0.000001,3\n", "rounded when it was written; write rates with more digits"},
+        {"{\"lr\": [1, 1], \"loss\": [1, 2]}", "index 1: the learning rate 1 is the same"},
         {"2,2\n1,3\n", "line 2: the learning rate 1 is not above"},
         {"0,2\n1,3\n", "line 1: the learning rate is 0, expected a positive number"},
         {"-1,2\n1,3\n", "line 1: the learning rate is -1"},
@@ -293,7 +419,7 @@ static void a_depth_of_100000_is_an_error(void **state) {
     rf_curve *curve;
     memset(text, '[', DEPTH);
     assert_int_equal(read_text(&curve, text), RF_E_INPUT);
-    strcpy(text, "{\"lr\":");
+    strcpy(text, "{\"no\":");
     memset(text + 6, '[', DEPTH);
     memset(text + 6 + DEPTH, ']', DEPTH);
     strcpy(text + 6 + 2 * DEPTH, "}");
@@ -320,6 +446,9 @@ int main(void) {
         cmocka_unit_test(too_few_points_give_a_reason),
         cmocka_unit_test(a_nan_does_to_each_rule_what_it_does_there),
         cmocka_unit_test(a_million_points_take_no_time),
+        cmocka_unit_test(a_librarys_own_file_is_smoothed_already),
+        cmocka_unit_test(losses_that_nobody_smoothed_are_not_undone),
+        cmocka_unit_test(smoothing_can_be_said),
         cmocka_unit_test(smoothed_is_a_centred_gaussian_of_capped_losses),
         cmocka_unit_test(csv_and_json_are_read_in_all_their_forms),
         cmocka_unit_test(a_loss_may_be_not_finite_at_the_end_only),

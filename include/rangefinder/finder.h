@@ -23,23 +23,44 @@ typedef enum rf_stop_reason {
 #undef RF_STOP_ENUM
 } rf_stop_reason;
 
+/* Who had smoothed the losses before they were written down, and the word that --smooth uses. */
+#define RF_SMOOTHING_MAP(X)                                                                                  \
+    X(NONE, "own")                                                                                           \
+    X(PYTORCH, "pytorch-lr-finder") /* s += 0.05 (loss - s) */                                               \
+    X(FASTAI, "fastai")             /* the same with 0.02, over 1 - 0.98^n */                                \
+    X(LIGHTNING, "lightning")       /* the same, over 1 - 0.98^(n + 1) */
+typedef enum rf_smoothing {
+#define RF_SMOOTHING_ENUM(name, text) RF_SMOOTHING_##name,
+    RF_SMOOTHING_MAP(RF_SMOOTHING_ENUM)
+#undef RF_SMOOTHING_ENUM
+} rf_smoothing;
+
 /* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not
  * finite only at the last point.  smoothed is a centred Gaussian (zero lag) of the losses, each capped at 3 x
- * the mean of the first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.
+ * the median of the first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.
  * Owns its arrays. */
 typedef struct rf_curve {
     size_t count;
     double *lr, *loss, *smoothed;
     rf_stop_reason stop;
-    size_t planned; /* steps asked for: >= count */
+    size_t planned;         /* steps asked for: >= count */
+    double chance;          /* the loss of guessing, ln(classes) with cross-entropy; 0: not known */
+    rf_smoothing smoothing; /* of a file that was read */
+    double *recorded;       /* the losses in that file, where loss was computed back from them; else NULL */
 } rf_curve;
 
 /* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not
  * ascending. */
 RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count);
-/* Reads CSV (lr,loss; header or not) or JSON ({"lr": [], "loss": []}: pytorch-lr-finder's history,
- * Lightning's results, or our own).  Errors name the line and what was expected. */
+/* Reads CSV or JSON: columns named lr and loss (or learning_rate, train_loss and the like), in any of the forms
+ * that pandas, Keras and Lightning write; without names, the first two.  JSON with the arrays "lr" and "loss"
+ * alone is pytorch-lr-finder's history or Lightning's results, with "lrs" and "losses" fastai's recorder: the
+ * losses in it are smoothed, and loss is computed back from them, unless that gives losses below zero (then they
+ * were not).  All else is raw.  Memory: a small multiple of the file.  Errors name the line and what was
+ * expected. */
 RF_API rf_status rf_curve_read(rf_curve **out, const char *path);
+/* Takes the losses of a curve that was read as smoothed by another, or as raw. Errors: RF_E_MEMORY. */
+RF_API rf_status rf_curve_set_smoothing(rf_curve *curve, rf_smoothing smoothing);
 RF_API void rf_curve_free(rf_curve *curve);
 
 /* One method's answer.  lr is NAN when the method has none, and reason then says why. */
@@ -55,8 +76,8 @@ typedef struct rf_suggest_options {
         raw; /* take the losses as they are, rather than smooth and stop as each library would (--smooth 0) */
 } rf_suggest_options;
 
-/* Every method's answer, in the order of the list. *out is owned by the caller: free(). options may be NULL.
- */
+/* Every method's answer, in the order of the list: each sees the losses as its library would have recorded
+ * them, or has recorded them (curve->smoothing). *out is owned by the caller: free(). options may be NULL. */
 RF_API rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
                             const rf_suggest_options *options);
 

@@ -1,8 +1,6 @@
-/* Reads a curve that someone recorded: CSV with or without a header, or JSON. Nothing in a file may crash or
- * hang us: its size and its nesting are limited, and every refusal names the place. */
+/* Reads a curve that someone recorded: CSV with or without a header; JSON is curve_json.c's. Nothing in a file
+ * may crash or hang us: its size is limited, and every refusal names the place. */
 #include <ctype.h>
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +8,7 @@
 
 #include "finder/curve.h"
 
-enum { FILE_LIMIT_BYTES = 64 << 20, FIELDS_MAX = 64, PLANNED_MAX = 1000000 };
+enum { FILE_LIMIT_BYTES = 64 << 20, FIELDS_MAX = 512, NAME_BYTES = 64 };
 
 static char *skip_blanks(char *text) {
     while (*text && isspace((unsigned char)*text)) text++;
@@ -24,6 +22,32 @@ static char *trim(char *text) {
     while (length > 0 && strchr(" \t\r\"'", text[length - 1])) length--;
     text[length] = '\0';
     return text;
+}
+
+/* ---- names ---- */
+
+rf_curve_role rf_curve_role_of(const char *name) {
+    static const struct {
+        const char *name;
+        rf_curve_role role;
+    } names[] = {{"lr", RF_ROLE_RATE},
+                 {"lrs", RF_ROLE_RATE},
+                 {"rate", RF_ROLE_RATE},
+                 {"learning rate", RF_ROLE_RATE},
+                 {"learning rates", RF_ROLE_RATE},
+                 {"loss", RF_ROLE_LOSS},
+                 {"losses", RF_ROLE_LOSS},
+                 {"loss step", RF_ROLE_LOSS},
+                 {"train loss", RF_ROLE_LOSS},
+                 {"training loss", RF_ROLE_LOSS},
+                 {"train loss step", RF_ROLE_LOSS}};
+    char plain[NAME_BYTES];
+    snprintf(plain, sizeof plain, "%s", name);
+    for (char *at = plain; *at; at++)
+        if (strchr("_-/.", *at)) *at = ' ';
+    for (size_t i = 0; i < RF_COUNT(names); i++)
+        if (strcasecmp(plain, names[i].name) == 0) return names[i].role;
+    return strncasecmp(plain, "lr ", 3) == 0 ? RF_ROLE_RATE : RF_ROLE_NONE; /* Lightning's lr-Adam */
 }
 
 /* ---- CSV ---- */
@@ -45,7 +69,7 @@ static size_t split(char **fields, char *line, char separator) {
     return count;
 }
 
-/* Words that writers of CSV use for a loss that is not a number. */
+/* Words that writers of CSV use for a number that is not there. */
 static bool is_missing(const char *text) {
     static const char *const words[] = {"", "null", "none", "na", "n/a"};
     for (size_t i = 0; i < RF_COUNT(words); i++)
@@ -53,39 +77,47 @@ static bool is_missing(const char *text) {
     return false;
 }
 
-static bool parse_number(double *out, char *text, char separator) {
-    char *comma = separator == ';' ? strchr(text, ',') : NULL; /* "0,001;2,3" as spreadsheets write it */
+/* A comma that separates no columns is a decimal one: "0,001;2,3" as spreadsheets write it. Missing: NaN. */
+static bool parse_number(double *out, const char *text, char separator) {
+    char copy[NAME_BYTES], *end;
+    *out = NAN;
+    if (is_missing(text)) return true;
+    if (strlen(text) >= sizeof copy) return false;
+    strcpy(copy, text);
+    char *const comma = separator != ',' ? strchr(copy, ',') : NULL;
     if (comma) *comma = '.';
-    char *end;
-    *out = strtod(text, &end);
-    return end != text && *end == '\0';
+    *out = strtod(copy, &end);
+    return *end == '\0';
 }
 
-static bool is_named(const char *field, const char *const *names) {
-    for (; *names; names++)
-        if (strcasecmp(field, *names) == 0) return true;
+/* Which of the fields are named; the first of several counts. */
+static csv_layout find_columns(char **fields, size_t count, char separator) {
+    size_t found[] = {[RF_ROLE_RATE] = SIZE_MAX, [RF_ROLE_LOSS] = SIZE_MAX, [RF_ROLE_NONE] = 0};
+    for (size_t i = count; i-- > 0;) found[rf_curve_role_of(fields[i])] = i;
+    return (csv_layout){separator, found[RF_ROLE_RATE], found[RF_ROLE_LOSS]};
+}
+
+/* A first line with a word in it names the columns. */
+static bool is_header(char **fields, size_t count, char separator) {
+    double ignored;
+    for (size_t i = 0; i < count; i++)
+        if (isalpha((unsigned char)*fields[i]) && !parse_number(&ignored, fields[i], separator)) return true;
     return false;
 }
 
-/* A first line whose first field is no number names the columns. */
-static rf_status read_header(csv_layout *layout, char **fields, size_t count, const char *where) {
-    static const char *const rates[] = {"lr", "learning_rate", "learning rate", "rate", "lrs", NULL};
-    static const char *const losses[] = {"loss", "train_loss", "training loss", "losses", NULL};
-    layout->lr = layout->loss = SIZE_MAX;
-    for (size_t i = count; i-- > 0;) {
-        if (is_named(fields[i], rates)) layout->lr = i;
-        if (is_named(fields[i], losses)) layout->loss = i;
-    }
-    if (layout->lr == SIZE_MAX || layout->loss == SIZE_MAX)
-        return rf_fail(RF_E_INPUT, "%s: the header names no column '%s'; expected lr,loss", where,
-                       layout->lr == SIZE_MAX ? "lr" : "loss");
-    return RF_OK;
+/* Blanks separate numbers with decimal commas, "0,001 2,3", if every comma lies between two digits. */
+static bool has_decimal_commas(const char *line) {
+    if (!strpbrk(line + strspn(line, " "), " ")) return false;
+    for (const char *comma = strchr(line, ','); comma; comma = strchr(comma + 1, ','))
+        if (comma == line || !isdigit((unsigned char)comma[-1]) || !isdigit((unsigned char)comma[1]))
+            return false;
+    return true;
 }
 
 static char find_separator(const char *line) {
-    for (const char *candidate = ";,\t"; *candidate; candidate++)
+    for (const char *candidate = ";\t"; *candidate; candidate++)
         if (strchr(line, *candidate)) return *candidate;
-    return ' ';
+    return strchr(line, ',') && !has_decimal_commas(line) ? ',' : ' ';
 }
 
 static rf_status read_row(rf_curve_builder *builder, const csv_layout *layout, char **fields, size_t count,
@@ -97,111 +129,47 @@ static rf_status read_row(rf_curve_builder *builder, const csv_layout *layout, c
     if (!parse_number(&lr, rate, layout->separator))
         return rf_fail(RF_E_INPUT, "%s: '%.40s' is no learning rate, expected a positive number", where,
                        rate);
-    if (is_missing(value))
-        loss = NAN;
-    else if (!parse_number(&loss, value, layout->separator))
+    if (!parse_number(&loss, value, layout->separator))
         return rf_fail(RF_E_INPUT, "%s: '%.40s' is no loss, expected a number", where, value);
-    return rf_curve_add(builder, lr, loss, where);
+    return rf_curve_add_row(builder, lr, loss, where);
+}
+
+/* The first line decides how columns are separated and, if it names them, which they are; also behind a '#',
+ * as NumPy's savetxt has it. */
+static rf_status read_first(csv_layout *layout, bool *header, char **fields, char *line, const char *where) {
+    const char separator = find_separator(line);
+    char *const copy = rf_strdup(line);
+    if (!copy) return RF_E_MEMORY;
+    const size_t count = split(fields, copy, separator);
+    *header = is_header(fields, count, separator);
+    *layout = *header ? find_columns(fields, count, separator) : (csv_layout){separator, 0, 1};
+    free(copy);
+    if (!*header || (layout->lr != SIZE_MAX && layout->loss != SIZE_MAX)) return RF_OK;
+    return rf_fail(RF_E_INPUT, "%s: the header names no column '%s'; expected lr,loss", where,
+                   layout->lr == SIZE_MAX ? "lr" : "loss");
 }
 
 static rf_status read_csv(rf_curve_builder *builder, char *text, const char *name) {
     csv_layout layout = {0};
     char *fields[FIELDS_MAX];
     for (size_t number = 1; text; number++) {
-        char *const line = strsep(&text, "\n"), *const content = skip_blanks(line);
-        if (*content == '\0' || *content == '#') continue;
+        char *line = strsep(&text, "\n");
+        const char first = *skip_blanks(line);
         char where[320];
         snprintf(where, sizeof where, "%.280s, line %zu", name, number);
-        const bool first = layout.separator == '\0';
-        if (first) layout = (csv_layout){.separator = find_separator(line), .lr = 0, .loss = 1};
-        const size_t count = split(fields, line, layout.separator);
-        if (first) {
-            double ignored;
-            char copy[64];
-            snprintf(copy, sizeof copy, "%s", fields[0]);
-            if (!parse_number(&ignored, copy, layout.separator) && isalpha((unsigned char)*copy)) {
-                RF_TRY(read_header(&layout, fields, count, where));
-                continue;
-            }
-        }
-        RF_TRY(read_row(builder, &layout, fields, count, where));
-    }
-    return RF_OK;
-}
-
-/* ---- JSON ---- */
-
-/* Python writes NaN and Infinity, which JSON does not know: they become null. */
-static rf_status replace_nonfinite(rf_str *out, const char *text) {
-    static const char *const words[] = {"NaN", "-Infinity", "Infinity"};
-    const char *copied = text, *at = text;
-    for (bool quoted = false; *at; at++) {
-        if (quoted && *at == '\\' && at[1]) {
-            at++;
+        if (first == '\0') continue;
+        bool header = false;
+        if (first == '#') {
+            csv_layout named;
+            line = skip_blanks(line) + 1;
+            if (!layout.separator && read_first(&named, &header, fields, line, where) == RF_OK && header)
+                layout = named;
             continue;
         }
-        if (*at == '"') quoted = !quoted;
-        for (size_t i = 0; i < RF_COUNT(words) && !quoted; i++) {
-            const size_t length = strlen(words[i]);
-            if (strncmp(at, words[i], length) != 0) continue;
-            rf_str_add_bytes(out, copied, (size_t)(at - copied));
-            rf_str_add(out, "null");
-            copied = at + length;
-            at = copied - 1;
-            break;
-        }
+        if (!layout.separator) RF_TRY(read_first(&layout, &header, fields, line, where));
+        if (!header) RF_TRY(read_row(builder, &layout, fields, split(fields, line, layout.separator), where));
     }
-    rf_str_add(out, copied);
-    return out->failed ? RF_E_MEMORY : RF_OK;
-}
-
-static rf_status read_point(rf_curve_builder *builder, const json_t *lr, const json_t *loss, size_t i,
-                            const char *name) {
-    char where[320];
-    snprintf(where, sizeof where, "%.280s, lr[%zu]", name, i);
-    if (!json_is_number(lr)) return rf_fail(RF_E_INPUT, "%s: not a number, expected a learning rate", where);
-    snprintf(where, sizeof where, "%.280s, loss[%zu]", name, i);
-    if (!json_is_number(loss) && !json_is_null(loss))
-        return rf_fail(RF_E_INPUT, "%s: neither a number nor null, expected a loss", where);
-    snprintf(where, sizeof where, "%.280s, index %zu", name, i);
-    return rf_curve_add(builder, json_number_value(lr), json_is_null(loss) ? NAN : json_number_value(loss),
-                        where);
-}
-
-static rf_status read_json(rf_curve_builder *builder, const char *text, const char *name) {
-    rf_str clean = {0};
-    json_t *root = NULL;
-    json_error_t error;
-    rf_status status = replace_nonfinite(&clean, text);
-    if (status != RF_OK) goto done;
-    root = json_loads(rf_str_text(&clean), JSON_REJECT_DUPLICATES, &error);
-    if (!root) {
-        status = rf_fail(RF_E_INPUT, "%s, line %d, column %d: %s; expected {\"lr\": [...], \"loss\": [...]}",
-                         name, error.line, error.column, error.text);
-        goto done;
-    }
-    const json_t *const curve = json_object_get(root, "curve"), *const holder = curve ? curve : root;
-    const json_t *const lr = json_object_get(holder, "lr"), *const loss = json_object_get(holder, "loss");
-    if (!json_is_array(lr) || !json_is_array(loss)) {
-        status = rf_fail(RF_E_INPUT, "%s: no array \"%s\"; expected {\"lr\": [...], \"loss\": [...]}", name,
-                         json_is_array(lr) ? "loss" : "lr");
-        goto done;
-    }
-    if (json_array_size(lr) != json_array_size(loss)) {
-        status = rf_fail(RF_E_INPUT, "%s: %zu learning rates but %zu losses; expected as many of each", name,
-                         json_array_size(lr), json_array_size(loss));
-        goto done;
-    }
-    for (size_t i = 0; i < json_array_size(lr) && status == RF_OK; i++)
-        status = read_point(builder, json_array_get(lr, i), json_array_get(loss, i), i, name);
-    /* Our own files also tell how many steps were planned. */
-    const json_int_t planned = json_integer_value(json_object_get(root, "iterations"));
-    if (planned > (json_int_t)builder->count && planned <= PLANNED_MAX)
-        builder->ended = (size_t)planned - builder->count;
-done:
-    json_decref(root);
-    rf_str_free(&clean);
-    return status;
+    return RF_OK;
 }
 
 rf_status rf_curve_read(rf_curve **out, const char *path) {
@@ -214,13 +182,17 @@ rf_status rf_curve_read(rf_curve **out, const char *path) {
         rf_file_read(&data, &length, strcmp(path, "-") == 0 ? "/dev/stdin" : path, FILE_LIMIT_BYTES);
     if (status != RF_OK) goto done;
     if (memchr(data, '\0', length)) {
-        status = rf_fail(RF_E_INPUT, "%s: not a text file; expected CSV (lr,loss) or JSON", name);
+        const char *const start = data;
+        const bool utf16 = strncmp(start, "\xFF\xFE", 2) == 0 || strncmp(start, "\xFE\xFF", 2) == 0;
+        status = rf_fail(RF_E_INPUT, "%s: %s; expected CSV (lr,loss) or JSON", name,
+                         utf16 ? "text in UTF-16, save it as UTF-8" : "not a text file");
         goto done;
     }
     char *text = data;
     if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3;
     const char first = *skip_blanks(text);
-    status = first == '{' || first == '[' ? read_json(&builder, text, name) : read_csv(&builder, text, name);
+    status = first == '{' || first == '[' ? rf_curve_read_json(&builder, text, name)
+                                          : read_csv(&builder, text, name);
     if (status == RF_OK) status = rf_curve_finish(out, &builder, name);
 done:
     rf_curve_builder_free(&builder);

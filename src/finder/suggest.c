@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "finder/curve.h"
 #include "finder/method.h"
 #include "rangefinder/finder.h"
 
@@ -16,6 +17,11 @@ static const method methods[] = {
     RF_METHOD_LIST(METHOD)
 #undef METHOD
 };
+
+static rf_smooth *const smoothed_by[] = {[RF_SMOOTHING_NONE] = NULL,
+                                         [RF_SMOOTHING_PYTORCH] = rf_smooth_pytorch,
+                                         [RF_SMOOTHING_FASTAI] = rf_smooth_fastai,
+                                         [RF_SMOOTHING_LIGHTNING] = rf_smooth_lightning};
 
 static size_t take_as_is(double *out, const double *loss, size_t count) {
     memcpy(out, loss, count * sizeof *out);
@@ -50,8 +56,10 @@ rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
                               .y = scratch + room,
                               .g = scratch + 2 * room,
                               .reason = answer->reason};
-        rf_smooth *const smooth = options && options->raw ? take_as_is : methods[i].smooth;
-        history.count = run_on(loss, smooth(loss, curve->loss, curve->count), curve);
+        const bool as_is = (options && options->raw) || methods[i].smooth == smoothed_by[curve->smoothing];
+        const size_t seen = as_is ? take_as_is(loss, rf_curve_recorded(curve), curve->count)
+                                  : methods[i].smooth(loss, curve->loss, curve->count);
+        history.count = run_on(loss, seen, curve);
         answer->method = methods[i].key;
         answer->library = methods[i].library;
         answer->lr = methods[i].rule(&history);
