@@ -1,9 +1,12 @@
 /* Curves and what the known libraries' rules say on them. The golden numbers come from the libraries
  * themselves: pytorch-lr-finder 0.2.2, fastai 2.8.12, Lightning 2.6.6, Ignite 0.5.5. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -347,6 +350,85 @@ static void csv_and_json_are_read_in_all_their_forms(void **state) {
     }
 }
 
+/* ---- memory ---- */
+
+typedef void row(rf_str *out, int i);
+static void csv_row(rf_str *out, int i) {
+    rf_str_addf(out, "%d,1\n", i + 1);
+}
+static void record(rf_str *out, int i) {
+    rf_str_addf(out, "%s{\"lr\":%d,\"loss\":1}", i ? "," : "[", i + 1);
+}
+static void json_line(rf_str *out, int i) {
+    rf_str_addf(out, "{\"lr\":%d,\"loss\":1}\n", i + 1);
+}
+static void cell(rf_str *out, int i) {
+    rf_str_addf(out, "%s[%d,1]", i ? "," : "[", i + 1);
+}
+static void rate(rf_str *out, int i) {
+    rf_str_addf(out, "%s%d", i ? "," : "{\"lr\":[", i + 1);
+}
+static void one(rf_str *out, int i) {
+    rf_str_add(out, i ? ",1" : "],\"loss\":[1");
+}
+static void other(rf_str *out, int i) {
+    rf_str_addf(out, "%s[[],{},\"\"]", i ? "," : "{\"x\":[");
+}
+
+/* Bytes that reading takes at its peak, beyond what the process has. */
+static size_t peak_of_reading(const char *path, rf_status *status) {
+    int ends[2];
+    size_t result[2] = {0};
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct rusage before, after;
+        rf_curve *curve;
+        getrusage(RUSAGE_SELF, &before);
+        result[0] = (size_t)rf_curve_read(&curve, path);
+        getrusage(RUSAGE_SELF, &after);
+        result[1] = (size_t)(after.ru_maxrss - before.ru_maxrss) << 10;
+        _exit(write(ends[1], result, sizeof result) != sizeof result);
+    }
+    assert_int_equal(read(ends[0], result, sizeof result), sizeof result);
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    close(ends[1]);
+    *status = (rf_status)result[0];
+    return result[1];
+}
+
+static void reading_takes_a_small_multiple_of_the_file(void **state) {
+    static const struct {
+        row *rows[2];
+        const char *end;
+        rf_status status;
+    } files[] = {{{csv_row}, "", RF_OK},  {{record}, "]", RF_OK},     {{json_line}, "", RF_OK},
+                 {{cell}, "]", RF_OK},    {{rate, one}, "]}", RF_OK}, {{other}, "]}", RF_E_INPUT},
+                 {{rate}, "", RF_E_INPUT}};
+    enum { ROWS = 400000, TIMES = 8, SLACK = 4 << 20 };
+    (void)state;
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what is freed here goes back, and is not at hand there */
+    for (size_t i = 0; i < RF_COUNT(files); i++) {
+        char path[] = "/tmp/rangefinder-curve-XXXXXX";
+        rf_str text = {0};
+        rf_status status;
+        close(mkstemp(path));
+        for (int k = 0; k < 2; k++)
+            for (int r = 0; r < ROWS && files[i].rows[k]; r++) files[i].rows[k](&text, r);
+        rf_str_add(&text, files[i].end);
+        assert_int_equal(rf_file_write(path, text.data, text.length), RF_OK);
+        const size_t size = text.length;
+        rf_str_free(&text);
+        const size_t peak = peak_of_reading(path, &status);
+        unlink(path);
+        assert_int_equal(status, files[i].status);
+        if (peak > TIMES * size + SLACK) fail_msg("file %zu: %zu bytes for one of %zu", i, peak, size);
+        print_message("%.1f times its size\n", (double)peak / (double)size);
+    }
+}
+
 static void a_loss_may_be_not_finite_at_the_end_only(void **state) {
     static const char *const ends[] = {"1,2\n2,nan\n",
                                        "1,2\n2,\n3,NaN\n",
@@ -451,6 +533,7 @@ int main(void) {
         cmocka_unit_test(smoothing_can_be_said),
         cmocka_unit_test(smoothed_is_a_centred_gaussian_of_capped_losses),
         cmocka_unit_test(csv_and_json_are_read_in_all_their_forms),
+        cmocka_unit_test(reading_takes_a_small_multiple_of_the_file),
         cmocka_unit_test(a_loss_may_be_not_finite_at_the_end_only),
         cmocka_unit_test(bad_curves_are_refused_with_the_place),
         cmocka_unit_test(a_depth_of_100000_is_an_error),

@@ -10,21 +10,46 @@ typedef struct suggest_args {
     const char *smooth;
 } suggest_args;
 
+/* What the losses in the file are: the words of rf_smoothing, or 0 for losses that every rule takes as they are. */
+static const char *const smooth_words[] = {
+#define WORD(name, text) text,
+    RF_SMOOTHING_MAP(WORD)
+#undef WORD
+        "0",
+    NULL};
+
 static const char *const *smooth_choices(void) {
-    static const char *const choices[] = {"own", "0", NULL};
-    return choices;
+    return smooth_words;
 }
 
 static const rf_option options[] = {
-    {"smooth", "own|0", "smooth as each library does, or take the losses as they are", "own",
+    {"smooth", "WHOSE",
+     "who smoothed the losses in FILE: pytorch-lr-finder, fastai, lightning; own: nobody, so that each "
+     "library's "
+     "own follows; 0: take them as they are (as the kind of file says)",
      .parse = rf_opt_choice, .offset = offsetof(suggest_args, smooth), .choices = smooth_choices},
     RF_OUTPUT_OPTIONS(suggest_args),
     RF_OPT_END,
 };
 
+/* The given word overrides what the kind of file says. */
+static rf_status set_smoothing(rf_curve *curve, const char *word) {
+    size_t i = 0;
+    if (word == NULL) return RF_OK;
+    while (smooth_words[i] != NULL && strcmp(smooth_words[i], word) != 0) i++;
+    return rf_curve_set_smoothing(curve, strcmp(word, "0") == 0 ? RF_SMOOTHING_NONE : (rf_smoothing)i);
+}
+
+static void print_heading(const rf_curve *curve, const char *path) {
+    printf("curve    %s: %zu points", path, curve->count);
+    if (curve->recorded != NULL)
+        printf(", smoothed by %s; raw losses computed back", smooth_words[curve->smoothing]);
+    printf("\n\n");
+}
+
 static rf_status suggest_main(void *given, char **operands) {
     const suggest_args *args = given;
-    const rf_suggest_options how = {.raw = strcmp(args->smooth, "0") == 0};
+    const rf_suggest_options how = {.raw = args->smooth != NULL && strcmp(args->smooth, "0") == 0};
     const char *slash = strrchr(operands[0], '/');
     rf_curve *curve = NULL;
     rf_suggestion *suggestions = NULL;
@@ -32,6 +57,9 @@ static rf_status suggest_main(void *given, char **operands) {
     size_t count = 0;
     RF_TRY(rf_outputs_check(&args->outputs));
     rf_status status = rf_curve_read(&curve, operands[0]);
+    if (status == RF_OK) status = set_smoothing(curve, args->smooth);
+    if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common))
+        print_heading(curve, operands[0]);
     if (status == RF_OK) status = rf_suggest(&suggestions, &count, curve, &how);
     if (status == RF_OK) status = rf_judge(&verdict, curve);
     if (status == RF_OK) {
@@ -63,9 +91,12 @@ const rf_command rf_command_suggest = {
     .operands = "FILE",
     .operand_count = 1,
     .summary = "What each known method says of a curve that was recorded elsewhere",
-    .details = "FILE is CSV (lr,loss; with or without a heading) or JSON ({\"lr\": [], \"loss\": []}: the "
-               "history of "
-               "pytorch-lr-finder, the results of Lightning, or our own --json).",
+    .details =
+        "FILE is CSV or JSON with columns named lr and loss (or learning_rate, train_loss and the like), as "
+        "pandas, Keras and Lightning write them, or our own. JSON of the arrays lr and loss alone is the "
+        "history of pytorch-lr-finder or the results of Lightning, of lrs and losses fastai's recorder: "
+        "their "
+        "losses are smoothed, and the raw ones are computed back from them.",
     .options = options,
     .args_size = sizeof(suggest_args),
     .run = suggest_main,

@@ -31,6 +31,36 @@ suggest_answers_like_the_known_libraries() {
     awk -v v="$value" 'BEGIN { exit !(v > 6.1359e-3 && v < 6.1360e-3) }' || fail "steepest is $value, not 6.135907e-3"
 }
 
+# golden FORM: the curve of the test above as that library's own file holds it, smoothed.
+golden() {
+    awk -v form="$1" 'BEGIN { for (i = 0; i < 100; i++) { x = -5 + 6 * i / 99; s = 1 / (1 + exp(-3 * (x + 2.2)));
+        loss = 2.3 - 1.6 * s + exp(4 * (x - 0.3)) + 0.05 * sin(1.7 * i)
+        mean = i ? 0.05 * loss + 0.95 * mean : loss
+        l = l c sprintf("%.17g", exp(x * log(10))); y = y c sprintf("%.17g", mean); c = ", " }
+        printf form, l, y }'
+}
+
+steepest_is() {
+    value=$(tr -d ' \n' <"$logs/out" | sed 's/.*"steepest":\([0-9.e-]*\).*/\1/')
+    awk -v v="$value" -v w="$1" 'BEGIN { exit !(v > 0.99999 * w && v < 1.00001 * w) }' || fail "steepest is $value, not $1"
+}
+
+a_history_is_smoothed_already() {
+    golden '{"lr": [%s], "loss": [%s]}' >history.json
+    succeeds suggest history.json --json -
+    steepest_is 1.873817e-2
+    succeeds suggest history.json
+    prints "history.json: 100 points, smoothed by pytorch-lr-finder; raw losses computed back"
+    succeeds suggest history.json --smooth own --json -
+    tr -d ' \n' <"$logs/out" | grep -q '"steepest":0.0187' && fail "--smooth own: smoothed twice is another curve"
+    golden '{"lr": [%s], "loss": [%s], "epoch": []}' >table.json
+    for smooth in pytorch-lr-finder 0; do
+        succeeds suggest table.json --smooth $smooth --json -
+        steepest_is 1.873817e-2
+    done
+    refuses 2 "--smooth" suggest table.json --smooth twice
+}
+
 suggest_print_gives_one_number_or_two_and_nothing_else() {
     good_curve >curve.csv
     succeeds suggest curve.csv --print suggestion
