@@ -289,6 +289,29 @@ static void wrong_requests_are_refused(void **unused) {
     rf_model_free(model);
 }
 
+/* Without numbers: 300 steps from 1e-6 to 10. The curve knows the loss of guessing among the ten digits. */
+static void a_range_test_has_its_defaults(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *loss;
+        double chance;
+    } losses[] = {{NULL, 2.302585093}, {"cross_entropy", 2.302585093}, {"mse", 0.09}};
+    rf_model *model = model_of(small);
+    for (size_t i = 0; i < RF_COUNT(losses); i++) {
+        char *const name = losses[i].loss ? rf_strdup(losses[i].loss) : NULL;
+        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5, .loss = name});
+        free(name); /* it is not read any more */
+        rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){0});
+        assert_int_equal(curve->planned, 300);
+        assert_true(curve->lr[0] == 1e-6);
+        assert_true(fabs(curve->lr[1] / 1e-6 - pow(1e7, 1 / 299.)) < 1e-9);
+        assert_true(fabs(curve->chance - losses[i].chance) < 1e-9);
+        rf_curve_free(curve);
+        rf_trainer_free(trainer);
+    }
+    rf_model_free(model);
+}
+
 /* ---- what training means ---- */
 
 static void micro_batches_add_up(void **unused) {
@@ -467,6 +490,7 @@ int main(void) {
         cmocka_unit_test(long_runs_are_as_many_short_ones),
         cmocka_unit_test(range_test_stops_where_it_should),
         cmocka_unit_test(wrong_requests_are_refused),
+        cmocka_unit_test(a_range_test_has_its_defaults),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(ratio_zero_freezes_parameters),
         cmocka_unit_test(validation_losses_are_those_after_the_step),

@@ -40,8 +40,8 @@ static rf_curve *draw(const corner *corners, size_t count, double noise, int ste
     return curve;
 }
 
-static rf_verdict judge(const corner *corners, size_t count, double noise, int steps) {
-    rf_curve *const curve = draw(corners, count, noise, steps);
+/* Frees the curve. */
+static rf_verdict judged(rf_curve *curve) {
     rf_verdict verdict;
     assert_int_equal(rf_judge(&verdict, curve), RF_OK);
     rf_curve_free(curve);
@@ -54,6 +54,10 @@ static rf_verdict judge(const corner *corners, size_t count, double noise, int s
         assert_string_not_equal(verdict.advice, "");
     }
     return verdict;
+}
+
+static rf_verdict judge(const corner *corners, size_t count, double noise, int steps) {
+    return judged(draw(corners, count, noise, steps));
 }
 
 static const corner valley[] = {{0, 2}, {50, 2}, {80, 0.5}, {99, 1.45}};
@@ -101,7 +105,137 @@ static void a_flat_curve_gives_none(void **state) {
     assert_non_null(strstr(flat.advice, "--end-lr 1e4"));
     assert_string_equal(rising.cause, "flat");
     assert_non_null(strstr(rising.reason, "before it diverges at "));
-    assert_non_null(strstr(rising.advice, "labels"));
+    /* Labels are suspected where the loss stays that of guessing (ln 10), and only there. */
+    assert_null(strstr(rising.advice, "labels"));
+    rf_curve *const guessing = draw(late, 3, 0, STEPS);
+    guessing->chance = log(10);
+    assert_non_null(strstr(judged(guessing).advice, "labels"));
+}
+
+/* A network that was trained before: its loss is low at once, against that of guessing between two, or as many
+ * classes as there are. */
+static void a_loss_that_is_low_from_the_start_is_said_to_be(void **state) {
+    static const corner harmed[] = {{0, 0.05}, {70, 0.05}, {85, 0.6}}, still[] = {{0, 0.05}, {99, 0.05}},
+                        fair[] = {{0, 1}, {70, 1}, {85, 4}};
+    (void)state;
+    const rf_verdict rising = judge(harmed, 3, 0.01, 86);
+    assert_string_equal(rising.cause, "low_from_start");
+    assert_non_null(strstr(rising.reason, "low from the start, 0.05"));
+    const char *const from = strstr(rising.reason, "Rates from ");
+    assert_non_null(from);
+    const double harm = strtod(from + strlen("Rates from "), NULL);
+    assert_true(harm >= lr_of(66) && harm <= lr_of(74));
+    assert_null(strstr(rising.advice, "labels"));
+    assert_string_equal(judge(still, 2, 0.01, STEPS).cause, "low_from_start");
+
+    assert_string_equal(judge(fair, 3, 0, 86).cause, "flat");
+    rf_curve *const thousand = draw(fair, 3, 0, 86);
+    thousand->chance = log(1000);
+    assert_string_equal(judged(thousand).cause, "low_from_start");
+}
+
+/* ---- one loss decides nothing ---- */
+
+/* No single loss, however wrong, moves the suggestion or an end of the range by more than a few steps of 18 %. */
+static void one_noisy_loss_decides_nothing(void **state) {
+    static const double factors[] = {0.1, 0.7, 1.3, 3, 10, 1000};
+    (void)state;
+    rf_curve *const curve = draw(valley, RF_COUNT(valley), 0.02, STEPS);
+    rf_verdict before;
+    assert_int_equal(rf_judge(&before, curve), RF_OK);
+    for (size_t f = 0; f < RF_COUNT(factors); f++) {
+        for (int i = 0; i < STEPS - 2; i++) {
+            double loss[STEPS];
+            rf_curve *changed;
+            memcpy(loss, curve->loss, sizeof loss);
+            loss[i] *= factors[f];
+            assert_int_equal(rf_curve_create(&changed, curve->lr, loss, STEPS), RF_OK);
+            const rf_verdict after = judged(changed);
+            assert_int_equal(after.kind, RF_VERDICT_RANGE);
+            const double apart[] = {after.lr_min / before.lr_min, after.lr / before.lr,
+                                    after.lr_max / before.lr_max};
+            for (int k = 0; k < 3; k++)
+                if (fabs(log(apart[k])) > log(1.7))
+                    fail_msg("loss %d times %g moves rate %d by a factor of %g", i, factors[f], k, apart[k]);
+        }
+    }
+    rf_curve_free(curve);
+}
+
+/* Two bad losses at the start, as a first step from a bad place leaves them. */
+static void a_bad_start_is_not_the_level(void **state) {
+    (void)state;
+    rf_curve *const curve = draw(valley, RF_COUNT(valley), 0.02, STEPS);
+    double loss[STEPS];
+    rf_curve *changed;
+    const rf_verdict before = judge(valley, RF_COUNT(valley), 0.02, STEPS);
+    memcpy(loss, curve->loss, sizeof loss);
+    loss[0] = 9, loss[1] = 5;
+    assert_int_equal(rf_curve_create(&changed, curve->lr, loss, STEPS), RF_OK);
+    rf_curve_free(curve);
+    const rf_verdict after = judged(changed);
+    assert_true(fabs(log(after.lr_min / before.lr_min)) < 0.4);
+    assert_true(fabs(log(after.lr_max / before.lr_max)) < 0.4);
+}
+
+/* If the minimum lies before a bump, the range ends after it; if it lies after it, the range begins there. */
+static void a_bump_that_recovers_is_not_the_end(void **state) {
+    static const corner before[] = {{0, 2}, {30, 2}, {45, 0.5}, {55, 1.5}, {65, 0.55}, {80, 0.55}, {99, 2}},
+                        after[] = {{0, 2}, {20, 2}, {40, 1}, {50, 2}, {55, 2}, {75, 0.5}, {99, 2}};
+    (void)state;
+    const rf_verdict recovered = judge(before, RF_COUNT(before), 0, STEPS);
+    assert_true(recovered.lr_max > lr_of(80) / 2 && recovered.lr_max < lr_of(92) / 2);
+    const rf_verdict fallen = judge(after, RF_COUNT(after), 0, STEPS);
+    assert_true(fallen.lr_min >= fmin(lr_of(55), fallen.lr));
+}
+
+/* A single early dip, larger than a tenth of the drop, is no fall yet. */
+static void an_early_dip_is_no_fall(void **state) {
+    static const corner dipped[] = {{0, 2}, {15, 2}, {20, 1.7}, {25, 2}, {50, 2}, {80, 0.5}, {99, 1.45}};
+    (void)state;
+    const rf_verdict verdict = judge(dipped, RF_COUNT(dipped), 0, STEPS);
+    assert_float_equal(verdict.lr_min / lr_of(53), 1, 1e-3);
+}
+
+/* ---- what is said of the run ---- */
+
+static void a_test_that_stopped_early_says_when_and_why(void **state) {
+    static const struct {
+        rf_stop_reason stop;
+        const char *words;
+    } stops[] = {{RF_STOP_DIVERGED, "The test stopped at step 95 of 300: the loss had diverged."},
+                 {RF_STOP_INTERRUPTED, "The test stopped at step 95 of 300: it was interrupted."}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(stops); i++) {
+        rf_curve *const curve = draw(valley, RF_COUNT(valley), 0, 95);
+        curve->planned = 300;
+        curve->stop = stops[i].stop;
+        assert_non_null(strstr(judged(curve).reason, stops[i].words));
+    }
+    assert_null(strstr(judge(valley, RF_COUNT(valley), 0, STEPS).reason, "stopped"));
+}
+
+/* What is advised can be typed: --start-lr and --end-lr take 1e-12 to 1e6. */
+static void advice_stays_within_what_the_options_take(void **state) {
+    static const double rates[] = {5e-324, 1e-12, 1e-3, 1e6, 1e308};
+    static const corner shapes[][2] = {{{0, 2}, {99, 2}}, {{0, 2}, {99, 0.5}}, {{0, 2}, {99, 400}}};
+    (void)state;
+    for (size_t r = 0; r < RF_COUNT(rates); r++) {
+        for (size_t k = 0; k < RF_COUNT(shapes); k++) {
+            double lr[40], loss[40];
+            rf_curve *curve;
+            for (int i = 0; i < 40; i++) {
+                lr[i] = rates[r] * (1 + i * 0.01) + i * 5e-324;
+                loss[i] = shapes[k][0].loss + (shapes[k][1].loss - shapes[k][0].loss) * i / 39;
+            }
+            assert_int_equal(rf_curve_create(&curve, lr, loss, 40), RF_OK);
+            const rf_verdict verdict = judged(curve);
+            for (const char *at = verdict.advice; (at = strstr(at, "-lr ")); at++) {
+                const double rate = strtod(at + 4, NULL);
+                assert_true(rate >= 1e-12 && rate <= 1e6);
+            }
+        }
+    }
 }
 
 static void a_curve_without_divergence_asks_for_higher_rates(void **state) {
@@ -201,6 +335,13 @@ int main(void) {
         cmocka_unit_test(noise_lowers_the_confidence),
         cmocka_unit_test(noise_larger_than_the_drop_gives_none),
         cmocka_unit_test(a_flat_curve_gives_none),
+        cmocka_unit_test(a_loss_that_is_low_from_the_start_is_said_to_be),
+        cmocka_unit_test(one_noisy_loss_decides_nothing),
+        cmocka_unit_test(a_bad_start_is_not_the_level),
+        cmocka_unit_test(a_bump_that_recovers_is_not_the_end),
+        cmocka_unit_test(an_early_dip_is_no_fall),
+        cmocka_unit_test(a_test_that_stopped_early_says_when_and_why),
+        cmocka_unit_test(advice_stays_within_what_the_options_take),
         cmocka_unit_test(a_curve_without_divergence_asks_for_higher_rates),
         cmocka_unit_test(a_plateau_at_the_end_is_less_sure),
         cmocka_unit_test(divergence_at_once_asks_for_lower_rates),

@@ -71,7 +71,7 @@ static const rf_option options[] = {
      .choices = rf_optimizer_names, .letter = 'o'},
     NUMBER("start-lr", start_lr, 1e-12, 1e6, "1e-6", "learning rate of the first step"),
     NUMBER("end-lr", end_lr, 1e-12, 1e6, "10", "learning rate of the last step"),
-    INT("iterations", iterations, 2, 100000, "100", "steps"),
+    INT("iterations", iterations, 2, 100000, "300", "steps"),
     CHOICE("mode", "HOW", mode, mode_names, "exp", "how the rate rises: exp or linear"),
     RF_OUTPUT_OPTIONS(find_args),
     NUMBER("momentum", momentum, 0, 1, NULL, "of sgd and rmsprop (0)"),

@@ -89,9 +89,9 @@ typedef struct rf_verdict {
     rf_verdict_kind kind;
     double lr_min, lr, lr_max;
     rf_confidence confidence;
-    const char *cause; /* one word for programs: "ok", "flat", "no_divergence", "diverged_at_once", "edge",
-                          "noise", ... */
-    char reason[512];  /* one or two sentences for people */
+    const char *cause; /* one word for programs: "ok", "flat", "low_from_start", "no_divergence",
+                          "diverged_at_once", "edge", "noise", ... */
+    char reason[512];  /* a few sentences for people; the last says when and why a test stopped early */
     char advice[256];  /* what to try instead, or "" */
 } rf_verdict;
 

@@ -72,7 +72,7 @@ typedef struct rf_range_test_progress {
 
 typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
-    int iterations;          /* 100 */
+    int iterations;          /* 300 */
     bool linear;             /* rate rises linearly rather than exponentially */
     double diverge; /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
     bool (*progress)(void *context,

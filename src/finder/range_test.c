@@ -3,13 +3,14 @@
  * the way, in the logarithm or linearly, so that the first is start_lr and the last end_lr. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "train/trainer.h"
 
 static rf_status check(rf_range_test_desc *d) {
     if (d->start_lr == 0) d->start_lr = 1e-6;
     if (d->end_lr == 0) d->end_lr = 10;
-    if (d->iterations == 0) d->iterations = 100;
+    if (d->iterations == 0) d->iterations = 300;
     if (d->diverge == 0) d->diverge = 4;
     if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
         return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last",
@@ -22,6 +23,12 @@ static double rate(const rf_range_test_desc *d, int i) {
     double r = (double)i / (d->iterations - 1);
     return d->linear ? d->start_lr + r * (d->end_lr - d->start_lr)
                      : d->start_lr * pow(d->end_lr / d->start_lr, r);
+}
+
+/* Of the best answer that looks at no image: every class as likely, or for mse the mean of the one-hot targets. */
+static double loss_of_guessing(const rf_trainer_desc *desc) {
+    const double classes = desc->model->images.classes;
+    return strcmp(desc->loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
 rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
@@ -52,6 +59,7 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     if (status == RF_OK) {
         (*out)->stop = result.stop;
         (*out)->planned = steps;
+        (*out)->chance = loss_of_guessing(&trainer->desc);
     }
 done:
     free(lr);

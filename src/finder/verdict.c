@@ -1,72 +1,28 @@
 /* Our own rule, and how far to trust it.
  *
  * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian of
- * sigma 3), k = argmin s, drop = s[0] - s[k]: suggest lr[k] / 5. The range goes from the first rate at which
- * a tenth of the drop is made to half of the first rate after k where s has risen by a fifth of the drop.
+ * sigma 3), k = argmin s, drop = the loss at the start - s[k]: suggest lr[k] / 5. The range goes from the rate
+ * from which on a tenth of the drop is made to half of the rate from which on a fifth of the drop is lost again
+ * (signs.c).
  *
  * Source: measured by us against training at constant rates. Regret (0: nothing lost, 1: nothing learned) was
- * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others;
- * pytorch-lr-finder's rule had 0.163 and 0.301, fastai's default 0.064 and 0.144. The thresholds below which
- * there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps lies
- * less than two standard deviations below its start. */
+ * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others, with
+ * PyTorch's losses; 0.045 and 0.21 on those nine with the program's own range tests of 300 steps. The thresholds
+ * below which there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps
+ * lies less than two standard deviations below its start. */
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "finder/curve.h"
+#include "finder/signs.h"
 
-enum { POINTS_MIN = 10, POINTS_FEW = 40 };
-static const double suggest_below_minimum = 5, made = 0.1, risen = 0.2, keep_below_rise = 2;
+enum { POINTS_MIN = 10, POINTS_FEW = 40, ITERATIONS_MAX = 100000 };
+static const double suggest_below_minimum = 5, keep_below_rise = 2;
 static const double noise_min = 2,
                     share_min = 0.02;    /* a drop smaller than these times noise or level is none */
+static const double harmed = 0.2;        /* a rise by this share of the level is harm */
 static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
-
-/* What the curve shows. Indices are steps from 0. */
-typedef struct curve_signs {
-    const rf_curve *curve;
-    size_t n;                  /* finite points */
-    size_t lowest, rise;       /* k, and d: n if the loss never rose by enough */
-    double level, drop, noise; /* noise: standard deviation of a loss; less where more is smoothed */
-    bool not_finite;
-} curve_signs;
-
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* From second differences of the losses up to the minimum, of which a straight line has none and independent
- * noise has sqrt(6) times its own deviation; their median, since a divergence may be among them. Wider
- * smoothing leaves less of it. */
-static rf_status measure_noise(curve_signs *signs) {
-    const double *const loss = signs->curve->loss;
-    const size_t points = RF_MIN(signs->n, RF_MAX(signs->lowest + 1, POINTS_MIN));
-    if (points < 3) return RF_OK;
-    double *const bends = rf_alloc(points - 2, sizeof *bends);
-    if (!bends) return RF_E_MEMORY;
-    for (size_t i = 0; i < points - 2; i++) bends[i] = fabs(loss[i] - 2 * loss[i + 1] + loss[i + 2]);
-    qsort(bends, points - 2, sizeof *bends, compare);
-    const double deviation = 1.4826 / sqrt(6) * bends[(points - 2) / 2];
-    signs->noise = deviation * sqrt(3 / rf_curve_sigma(signs->curve));
-    free(bends);
-    return RF_OK;
-}
-
-static rf_status measure(curve_signs *signs, const rf_curve *curve) {
-    const double *const s = curve->smoothed;
-    const size_t n = rf_curve_finite(curve);
-    size_t lowest = 0;
-    for (size_t i = 1; i < n; i++)
-        if (s[i] < s[lowest]) lowest = i;
-    *signs = (curve_signs){.curve = curve, .n = n, .lowest = lowest, .not_finite = n < curve->count};
-    if (n == 0) return RF_OK;
-    signs->level = fabs(rf_curve_level(curve));
-    signs->drop = s[0] - s[lowest];
-    signs->rise = lowest;
-    while (signs->rise < n && s[signs->rise] <= s[lowest] + risen * signs->drop) signs->rise++;
-    return measure_noise(signs);
-}
+static const double rate_min = 1e-12, rate_max = 1e6; /* what --start-lr and --end-lr take */
 
 /* ---- no suggestion, and why ---- */
 
@@ -87,12 +43,25 @@ static void advise(rf_verdict *out, const char *format, ...) {
     va_end(arguments);
 }
 
-/* Three times the steps, in hundreds. */
-static size_t more_steps(const rf_curve *curve) {
-    return RF_MAX((3 * curve->planned + 50) / 100, 1) * 100;
+/* Rates to try instead, within what the options take. */
+static rf_number_text within(double rate) {
+    return rf_rate(fmin(fmax(rate, rate_min), rate_max));
 }
 
-static bool too_few(rf_verdict *out, const curve_signs *signs) {
+static rf_number_text lower_start(const rf_curve *curve) {
+    return within(curve->lr[0] / 1000);
+}
+
+static rf_number_text higher_end(const rf_signs *signs, double factor) {
+    return within(signs->curve->lr[signs->n - 1] * factor);
+}
+
+/* Three times the steps, in hundreds, and no more than the option takes. */
+static size_t more_steps(const rf_curve *curve) {
+    return RF_MIN(RF_MAX((3 * curve->planned + 50) / 100, 1) * 100, ITERATIONS_MAX);
+}
+
+static bool too_few(rf_verdict *out, const rf_signs *signs) {
     const rf_curve *const curve = signs->curve;
     const size_t n = signs->n;
     if (n >= POINTS_MIN) return false;
@@ -101,47 +70,79 @@ static bool too_few(rf_verdict *out, const curve_signs *signs) {
                "The loss is not finite at step %zu, at a rate of %s, before there is a curve to judge.",
                curve->count, rf_rate(curve->lr[curve->count - 1]).text);
         advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
-               rf_rate(curve->lr[0] / 1000).text);
+               lower_start(curve).text);
     } else if (n > 1 && curve->loss[n - 1] > 2 * fabs(curve->loss[0])) {
         refuse(out, "diverged_at_once", "The loss diverges at once, from %s at %s to %s at %s, in %zu steps.",
                rf_loss(curve->loss[0]).text, rf_rate(curve->lr[0]).text, rf_loss(curve->loss[n - 1]).text,
                rf_rate(curve->lr[n - 1]).text, n);
-        advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
+        advise(out, "Start lower: --start-lr %s.", lower_start(curve).text);
     } else {
-        refuse(out, "too_few", "The curve has %zu point%s; %d is the least that can be judged, 100 are good.",
-               n, n == 1 ? "" : "s", POINTS_MIN);
-        advise(out, "Try --iterations 100.");
+        refuse(out, "too_few",
+               "The curve has %zu point%s; %d is the fewest that can be judged, 300 are good.", n,
+               n == 1 ? "" : "s", POINTS_MIN);
+        advise(out, "Try --iterations 300.");
     }
     return true;
 }
 
-/* The first step at which s is above its start by a fifth of the level and by more than noise: n if there is
+/* The step from which on s is above its start by a fifth of the level and by more than noise: n if there is
  * none. */
-static size_t first_rise(const curve_signs *signs) {
-    const double *const s = signs->curve->smoothed;
-    const double bound = s[0] + RF_MAX(risen * signs->level, noise_min * signs->noise);
-    size_t i = 0;
-    while (i < signs->n && s[i] <= bound) i++;
-    return i;
+static size_t first_harm(const rf_signs *signs) {
+    return rf_signs_rise_above(signs, signs->start + fmax(harmed * signs->level, noise_min * signs->noise));
 }
 
-static void refuse_flat(rf_verdict *out, const curve_signs *signs, size_t rise) {
+/* Is the loss low at the start, as of a network that was trained before?  Half of that of guessing; where the
+ * number of classes is not known, of guessing between two. */
+static bool begins_low(const rf_signs *signs) {
+    const double chance = signs->curve->chance > 0 ? signs->curve->chance : log(2);
+    return signs->start >= 0 && signs->start < chance / 2;
+}
+
+static void refuse_low(rf_verdict *out, const rf_signs *signs, size_t rise) {
+    const rf_curve *const curve = signs->curve;
+    const rf_number_text start = rf_loss(signs->start);
+    if (rise < signs->n) {
+        const double harm = curve->lr[rise];
+        refuse(
+            out, "low_from_start",
+            "The loss is low from the start, %s, as of a network that was trained before, and no rate lowers "
+            "it. Rates from %s on do harm: it rises.",
+            start.text, rf_rate(harm).text);
+        advise(out, "To train on from here, stay well below that: a tenth, %s, or less.",
+               rf_rate(harm / 10).text);
+    } else {
+        refuse(out, "low_from_start",
+               "The loss is low from the start, %s, as of a network that was trained before; rates up to %s "
+               "neither lower it nor do harm.",
+               start.text, rf_rate(curve->lr[signs->n - 1]).text);
+        advise(out, "To see which rates do harm, go higher: --end-lr %s.", higher_end(signs, 1000).text);
+    }
+}
+
+static bool at_chance(const rf_signs *signs) {
+    return signs->curve->chance > 0 && fabs(signs->start / signs->curve->chance - 1) < 0.1;
+}
+
+static void refuse_flat(rf_verdict *out, const rf_signs *signs, size_t rise) {
     const rf_curve *const curve = signs->curve;
     const double percent = 100 * RF_MAX(signs->drop, 0) / signs->level;
     if (rise < signs->n) {
         refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s before it diverges at %s.", percent,
                rf_loss(signs->level).text, rf_rate(curve->lr[rise]).text);
-        advise(out, "Try more steps: --iterations %zu; and see whether the labels belong to the images.",
-               more_steps(curve));
+        advise(out, "Try more steps: --iterations %zu.%s", more_steps(curve),
+               at_chance(signs)
+                   ? " If it stays at the loss of guessing, look whether the labels belong to the "
+                     "images."
+                   : "");
     } else {
         refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s, up to a rate of %s.", percent,
                rf_loss(signs->level).text, rf_rate(curve->lr[signs->n - 1]).text);
         advise(out, "Try higher rates: --end-lr %s; or more steps: --iterations %zu.",
-               rf_rate(1000 * curve->lr[signs->n - 1]).text, more_steps(curve));
+               higher_end(signs, 1000).text, more_steps(curve));
     }
 }
 
-static void refuse_noise(rf_verdict *out, const curve_signs *signs, size_t rise) {
+static void refuse_noise(rf_verdict *out, const rf_signs *signs, size_t rise) {
     const rf_curve *const curve = signs->curve;
     refuse(out, "noise", "Noise hides the curve: the loss falls by %s, and its noise is %s.",
            rf_loss(signs->drop).text, rf_loss(signs->noise).text);
@@ -150,27 +151,29 @@ static void refuse_noise(rf_verdict *out, const curve_signs *signs, size_t rise)
                more_steps(curve));
     else
         advise(out, "Try higher rates: --end-lr %s; or a batch four times as large (--batch).",
-               rf_rate(1000 * curve->lr[signs->n - 1]).text);
+               higher_end(signs, 1000).text);
 }
 
-static bool nothing_learned(rf_verdict *out, const curve_signs *signs) {
+static bool nothing_learned(rf_verdict *out, const rf_signs *signs) {
     const rf_curve *const curve = signs->curve;
     const double visible = RF_MAX(share_min * signs->level, noise_min * signs->noise);
-    const size_t rise = first_rise(signs);
+    const size_t rise = first_harm(signs);
     if (signs->drop > visible) return false;
 
     if (rise < signs->n / 4) {
         refuse(out, "diverged_at_once",
                "The loss never falls: it rises from the first rates on, from %s at %s to %s at %s.",
-               rf_loss(curve->smoothed[0]).text, rf_rate(curve->lr[0]).text,
-               rf_loss(curve->smoothed[rise]).text, rf_rate(curve->lr[rise]).text);
-        advise(out, "Start lower: --start-lr %s.", rf_rate(curve->lr[0] / 1000).text);
+               rf_loss(signs->start).text, rf_rate(curve->lr[0]).text, rf_loss(signs->smoothed[rise]).text,
+               rf_rate(curve->lr[rise]).text);
+        advise(out, "Start lower: --start-lr %s.", lower_start(curve).text);
     } else if (signs->not_finite && rise == signs->n) {
         refuse(out, "not_finite",
                "The loss is not finite at step %zu, at a rate of %s, and had not fallen before.",
                curve->count, rf_rate(curve->lr[curve->count - 1]).text);
         advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
-               rf_rate(curve->lr[0] / 1000).text);
+               lower_start(curve).text);
+    } else if (begins_low(signs)) {
+        refuse_low(out, signs, rise);
     } else if (signs->drop <= noise_min * signs->noise && signs->noise > share_min * signs->level) {
         refuse_noise(out, signs, rise);
     } else {
@@ -179,18 +182,18 @@ static bool nothing_learned(rf_verdict *out, const curve_signs *signs) {
     return true;
 }
 
-static bool lower_edge(rf_verdict *out, const curve_signs *signs) {
+static bool lower_edge(rf_verdict *out, const rf_signs *signs) {
     const double *const lr = signs->curve->lr;
     if (lr[signs->lowest] / suggest_below_minimum >= lr[0]) return false;
     refuse(
         out, "edge",
         "The loss is lowest at %s, so near to where the test begins that the best rate lies below its range.",
         rf_rate(lr[signs->lowest]).text);
-    advise(out, "Start lower: --start-lr %s.", rf_rate(lr[0] / 1000).text);
+    advise(out, "Start lower: --start-lr %s.", lower_start(signs->curve).text);
     return true;
 }
 
-static bool upper_edge(rf_verdict *out, const curve_signs *signs) {
+static bool upper_edge(rf_verdict *out, const rf_signs *signs) {
     const double *const lr = signs->curve->lr;
     const size_t margin = RF_MAX(2, signs->n / 20);
     if (signs->rise < signs->n || signs->not_finite || signs->lowest + margin < signs->n - 1) return false;
@@ -198,7 +201,7 @@ static bool upper_edge(rf_verdict *out, const curve_signs *signs) {
            "The loss still falls at %s, where the test ends: it never diverged, so the best rate is not in "
            "sight.",
            rf_rate(lr[signs->n - 1]).text);
-    advise(out, "Go higher: --end-lr %s.", rf_rate(10 * lr[signs->n - 1]).text);
+    advise(out, "Go higher: --end-lr %s.", higher_end(signs, 10).text);
     return true;
 }
 
@@ -219,22 +222,22 @@ static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const c
 }
 
 /* The first and the last rate whose smoothed loss is as good as the minimum. */
-static void minimum_span(const curve_signs *signs, double *from, double *to) {
+static void minimum_span(const rf_signs *signs, double *from, double *to) {
     const rf_curve *const curve = signs->curve;
-    const double bound = curve->smoothed[signs->lowest] + near_minimum * signs->drop;
+    const double bound = signs->smoothed[signs->lowest] + near_minimum * signs->drop;
     *from = *to = curve->lr[signs->lowest];
     for (size_t i = 0; i < signs->n; i++) {
-        if (curve->smoothed[i] > bound) continue;
+        if (signs->smoothed[i] > bound) continue;
         *from = fmin(*from, curve->lr[i]);
         *to = fmax(*to, curve->lr[i]);
     }
 }
 
-static void weigh(rf_verdict *out, const curve_signs *signs, char why[160]) {
+static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
     const rf_curve *const curve = signs->curve;
     const double noises = signs->drop / signs->noise, share = signs->drop / signs->level;
     const size_t steps = more_steps(curve), k = signs->lowest;
-    const double last = curve->lr[signs->n - 1], apart = k > 0 ? curve->lr[k] / curve->lr[k - 1] : 1;
+    const double apart = k > 0 ? curve->lr[k] / curve->lr[k - 1] : 1;
     double from, to;
     minimum_span(signs, &from, &to);
     const double decades = log10(to / from);
@@ -245,7 +248,7 @@ static void weigh(rf_verdict *out, const curve_signs *signs, char why[160]) {
         advise(out, "A larger --batch, or --iterations %zu, would make it surer.", steps);
     if (signs->rise == signs->n && !signs->not_finite &&
         doubt(out, why, RF_CONFIDENCE_MEDIUM, "it never diverged, so the upper end is not in sight"))
-        advise(out, "To see the upper end: --end-lr %s.", rf_rate(10 * last).text);
+        advise(out, "To see the upper end: --end-lr %s.", higher_end(signs, 10).text);
     if (decades > 1 &&
         doubt(out, why, decades > 2 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
               "the lowest place could be anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
@@ -257,10 +260,10 @@ static void weigh(rf_verdict *out, const curve_signs *signs, char why[160]) {
         doubt(out, why, RF_CONFIDENCE_MEDIUM, "the rates there are a factor of %.2g apart", apart))
         advise(out, "Take smaller steps: --iterations %zu, or --mode exp.", steps);
     if (signs->n < POINTS_FEW && doubt(out, why, RF_CONFIDENCE_MEDIUM, "%zu steps are few", signs->n))
-        advise(out, "Try --iterations 100.");
+        advise(out, "Try --iterations 300.");
 }
 
-static void describe(rf_verdict *out, const curve_signs *signs, const char *why) {
+static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
     static const char *const words[] = {"low", "medium", "high"};
     const rf_curve *const curve = signs->curve;
     const double *const lr = curve->lr;
@@ -274,35 +277,49 @@ static void describe(rf_verdict *out, const curve_signs *signs, const char *why)
                  signs->drop / signs->noise);
     const size_t k = signs->lowest;
     snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
-             rf_loss(curve->smoothed[0]).text, rf_loss(curve->smoothed[k]).text, *noises ? noises : ",",
+             rf_loss(signs->start).text, rf_loss(signs->smoothed[k]).text, *noises ? noises : ",",
              rf_rate(lr[k]).text, end, *why ? " Confidence is " : "", *why ? words[out->confidence] : "",
              *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
 }
 
-static void suggest_range(rf_verdict *out, const curve_signs *signs) {
-    const double *const s = signs->curve->smoothed, *const lr = signs->curve->lr;
+static void suggest_range(rf_verdict *out, const rf_signs *signs) {
+    const double *const lr = signs->curve->lr;
     const size_t rise = RF_MIN(signs->rise, signs->n - 1);
-    size_t first = 0;
-    while (s[0] - s[first] < made * signs->drop) first++;
     out->kind = RF_VERDICT_RANGE;
     out->cause = "ok";
     out->lr = lr[signs->lowest] / suggest_below_minimum;
-    out->lr_min = fmin(lr[first], out->lr);
+    out->lr_min = fmin(lr[signs->fall], out->lr);
     out->lr_max = fmax(lr[rise] / keep_below_rise, out->lr);
     char why[160] = "";
     weigh(out, signs, why);
     describe(out, signs, why);
 }
 
+/* When and why the test ended early, in words. */
+static void add_stop(rf_verdict *out, const rf_curve *curve) {
+    static const char *const why[] = {[RF_STOP_COMPLETED] = "the curve ends there",
+                                      [RF_STOP_DIVERGED] = "the loss had diverged",
+                                      [RF_STOP_NOT_FINITE] = "the loss was not finite",
+                                      [RF_STOP_INTERRUPTED] = "it was interrupted"};
+    const size_t length = strlen(out->reason);
+    if (curve->count < curve->planned)
+        snprintf(out->reason + length, sizeof out->reason - length,
+                 " The test stopped at step %zu of %zu: %s.", curve->count, curve->planned, why[curve->stop]);
+}
+
 rf_status rf_judge(rf_verdict *out, const rf_curve *curve) {
-    static bool (*const refusals[])(rf_verdict *, const curve_signs *) = {too_few, nothing_learned,
-                                                                          lower_edge, upper_edge};
-    curve_signs signs;
+    static bool (*const refusals[])(rf_verdict *, const rf_signs *) = {too_few, nothing_learned, lower_edge,
+                                                                       upper_edge};
+    rf_signs signs = {0};
+    size_t i = 0;
     *out = (rf_verdict){.kind = RF_VERDICT_NONE, .lr_min = NAN, .lr = NAN, .lr_max = NAN, .cause = "failed"};
-    RF_TRY(measure(&signs, curve));
-    for (size_t i = 0; i < RF_COUNT(refusals); i++)
-        if (refusals[i](out, &signs)) return RF_OK;
-    suggest_range(out, &signs);
-    return RF_OK;
+    const rf_status status = rf_signs_measure(&signs, curve);
+    if (status == RF_OK) {
+        while (i < RF_COUNT(refusals) && !refusals[i](out, &signs)) i++;
+        if (i == RF_COUNT(refusals)) suggest_range(out, &signs);
+        add_stop(out, curve);
+    }
+    rf_signs_release(&signs);
+    return status;
 }

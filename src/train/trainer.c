@@ -14,6 +14,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
+    if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller's string may go */
     if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
         return rf_fail(
             RF_E_USAGE,
