@@ -14,6 +14,8 @@
 #include "base/base.h"
 #include "rangefinder/finder.h"
 #include "report/axis.h"
+#include "report/ink.h"
+#include "report/line.h"
 
 /* A report and everything that it points to. */
 typedef struct sample {
@@ -246,6 +248,49 @@ static void json_keeps_the_planned_steps(void **state) {
     release(&made);
 }
 
+/* ---- the line ---- */
+
+/* 0.77, and from one step to the next 9: the verdict's Gaussian is 2 and more three steps before. */
+static double cliff(double place) {
+    return place < 0.9 ? 2.3 - 1.53 * fmin(place / 0.6, 1) : 9;
+}
+
+static void the_line_runs_through_the_dots_up_to_the_cliff(void **state) {
+    static const int counts[] = {40, 100, 300, 1000};
+    (void)state;
+    for (size_t c = 0; c < RF_COUNT(counts); c++) {
+        rf_curve *const curve = curve_of(cliff, counts[c], 1e-6, 10, false);
+        double *line, farthest = 0, farthest_smoothed = 0;
+        assert_int_equal(rf_line_create(&line, curve), RF_OK);
+        for (size_t i = 0; i < curve->count; i++) {
+            farthest = fmax(farthest, fabs(line[i] - curve->loss[i]));
+            farthest_smoothed = fmax(farthest_smoothed, fabs(curve->smoothed[i] - curve->loss[i]));
+        }
+        assert_true(farthest_smoothed > 1);
+        if (farthest > 0.12) fail_msg("%d points: %g from a dot", counts[c], farthest);
+        free(line);
+        rf_curve_free(curve);
+    }
+}
+
+/* Noise of 0.1 about a level: the line stays within a tenth, where one loss of 9 stands alone too. */
+static void the_line_averages_noise_and_passes_by_lone_losses(void **state) {
+    double lr[100], loss[100], *line;
+    rf_curve *curve;
+    rf_random random;
+    (void)state;
+    rf_random_init(&random, 3, 0);
+    for (int i = 0; i < 100; i++) {
+        lr[i] = pow(10, -6 + 0.07 * i);
+        loss[i] = i == 50 ? 9 : 2 + 0.1 * (double)rf_random_normal(&random);
+    }
+    assert_int_equal(rf_curve_create(&curve, lr, loss, 100), RF_OK);
+    assert_int_equal(rf_line_create(&line, curve), RF_OK);
+    for (int i = 5; i < 95; i++) assert_true(fabs(line[i] - 2) < 0.1);
+    free(line);
+    rf_curve_free(curve);
+}
+
 /* ---- pictures ---- */
 
 /* Are tags closed in the order in which they were opened? */
@@ -333,6 +378,44 @@ static void names_may_be_long_or_no_utf8(void **state) {
     assert_int_equal(rf_report_plot(&made.report, file_named("a.svg")), RF_OK);
     check_svg();
     release(&made);
+}
+
+/* In every picture's title: the network, and of a long name of the data the end, behind an ellipsis. */
+static void a_long_name_of_data_keeps_its_end(void **state) {
+    static const struct {
+        const char *model, *data, *begin, *end;
+    } names[] = {
+        {"resnet20",
+         "/home/someone/photographs/2026/november/butterflies-and-moths-of-europe/seen-in-june/train-32",
+         "resnet20 on \u2026", "/train-32"},
+        {NULL,
+         "range-test-of-the-large-network-with-all-the-options-that-we-tried-in-the-evening-batch-128.csv",
+         "\u2026", "-batch-128.csv"},
+        {"resnet20", "photos", "resnet20 on photos", "resnet20 on photos"},
+        {"\u00fcbernetz",
+         "\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc"
+         "\u00fc\u00fc\u00fc\u00fc\u00fc"
+         "\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc"
+         "\u00fc\u00fc\u00fc\u00fc\u00fc",
+         "\u00fcbernetz on \u2026\u00fc", "\u00fc"},
+    };
+    cairo_surface_t *const surface = cairo_image_surface_create(CAIRO_FORMAT_A8, 8, 8);
+    cairo_t *const cr = cairo_create(surface);
+    const rf_font font = {22, true, RF_INK(0, 1)};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(names); i++) {
+        char *const whole = rf_format("%s%s%s", names[i].model ? names[i].model : "",
+                                      names[i].model ? " on " : "", names[i].data);
+        char *const cut = rf_text_cut(cr, font, 420, strlen(whole) - strlen(names[i].data), whole);
+        assert_non_null(cut);
+        assert_true(rf_text_width(cr, font, cut) <= 420);
+        assert_memory_equal(cut, names[i].begin, strlen(names[i].begin));
+        assert_string_equal(cut + strlen(cut) - strlen(names[i].end), names[i].end);
+        free(cut);
+        free(whole);
+    }
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
 }
 
 static void other_endings_are_refused(void **state) {
@@ -448,8 +531,11 @@ int main(void) {
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
         cmocka_unit_test(json_keeps_the_planned_steps),
+        cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),
+        cmocka_unit_test(the_line_averages_noise_and_passes_by_lone_losses),
         cmocka_unit_test(pictures_can_be_read),
         cmocka_unit_test(names_may_be_long_or_no_utf8),
+        cmocka_unit_test(a_long_name_of_data_keeps_its_end),
         cmocka_unit_test(other_endings_are_refused),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(text_fits_the_terminal),

@@ -28,18 +28,18 @@ rf_axis rf_axis_of_rates(const rf_curve *curve) {
     return (rf_axis){.low = low, .high = high, .logarithmic = true};
 }
 
-rf_axis rf_axis_of_losses(const rf_curve *curve) {
-    const double *const s = curve->smoothed, *const loss = curve->loss;
+rf_axis rf_axis_of_losses(const rf_curve *curve, const double *line) {
+    const double *const loss = curve->loss;
     const size_t n = rf_curve_finite(curve);
     if (n == 0) return (rf_axis){.low = 0, .high = 1};
     size_t lowest = 0;
-    double highest = s[0];
+    double highest = line[0];
     for (size_t i = 1; i < n; i++) {
-        if (s[i] < s[lowest]) lowest = i;
-        highest = fmax(highest, s[i]);
+        if (line[i] < line[lowest]) lowest = i;
+        highest = fmax(highest, line[i]);
     }
-    double low = s[lowest], high = low;
-    for (size_t i = 0; i <= lowest; i++) high = fmax(high, s[i]);
+    double low = line[lowest], high = low;
+    for (size_t i = 0; i <= lowest; i++) high = fmax(high, line[i]);
     /* A curve that hardly falls: show what it rises to, or at least a tenth of its level. */
     const double level = fmax(fabs(rf_curve_level(curve)), 1e-30), span_min = 0.1 * level;
     if (high - low < span_min && highest > high + span_min) {
@@ -56,7 +56,7 @@ rf_axis rf_axis_of_losses(const rf_curve *curve) {
         lowest_raw = fmin(lowest_raw, loss[i]);
         if (i > lowest) continue;
         highest_raw = fmax(highest_raw, loss[i]);
-        scatter += fabs(loss[i] - s[i]) / (double)(lowest + 1);
+        scatter += fabs(loss[i] - line[i]) / (double)(lowest + 1);
     }
     const double room = fmax(0.3 * span, fmin(2.5 * scatter, 3 * span));
     low = fmax(lowest_raw, low - room);
@@ -142,13 +142,4 @@ int rf_axis_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted) 
         return linear_ticks(ticks, &linear, wanted / 2 + 1);
     }
     return logarithmic_ticks(ticks, axis, wanted);
-}
-
-double rf_curve_at(const rf_curve *curve, double lr) {
-    const size_t n = rf_curve_finite(curve);
-    size_t i = 1;
-    while (i < n && curve->lr[i] < lr) i++;
-    if (i >= n) return curve->smoothed[n - 1];
-    const double share = log(lr / curve->lr[i - 1]) / log(curve->lr[i] / curve->lr[i - 1]);
-    return curve->smoothed[i - 1] + share * (curve->smoothed[i] - curve->smoothed[i - 1]);
 }

@@ -21,15 +21,12 @@ typedef struct rf_tick {
 
 /* The rates run: logarithmic, unless they were raised linearly. */
 rf_axis rf_axis_of_rates(const rf_curve *curve);
-/* The losses worth looking at: those up to the minimum and the first of the rise; a divergence is left to be
- * clipped. */
-rf_axis rf_axis_of_losses(const rf_curve *curve);
+/* The losses worth looking at: those up to the minimum of the line (line.h) and the first of the rise; a
+ * divergence is left to be clipped. */
+rf_axis rf_axis_of_losses(const rf_curve *curve, const double *line);
 /* 0 at low, 1 at high; beyond for what lies outside. */
 double rf_axis_place(const rf_axis *axis, double value);
 /* Writes at most RF_TICKS_MAX ticks of which about `wanted` are labelled; returns how many. */
 int rf_axis_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted);
-
-/* The smoothed loss at a rate within the curve, interpolated. */
-double rf_curve_at(const rf_curve *curve, double lr);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LONGEST = 500 }; /* bytes of what is cut: no picture is wider */
+
 void rf_ink_use(cairo_t *cr, rf_ink ink) {
     cairo_set_source_rgba(cr, ink.red, ink.green, ink.blue, ink.alpha);
 }
@@ -34,22 +36,35 @@ static bool continues(char byte) {
     return (byte & 0xC0) == 0x80;
 }
 
-double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, const char *text) {
-    static const char ellipsis[] = "\u2026";
-    size_t length = strlen(text);
-    if (rf_text_width(cr, font, text) <= width) return rf_text_draw(cr, font, x, y, 0, text);
-    char cut[512];
-    length = RF_MIN(length, sizeof cut - sizeof ellipsis);
-    while (length > 0) {
-        while (length > 0 && continues(text[length])) length--;
-        size_t end = length;
-        while (end > 0 && text[end - 1] == ' ') end--;
-        memcpy(cut, text, end);
-        memcpy(cut + end, ellipsis, sizeof ellipsis);
-        if (rf_text_width(cr, font, cut) <= width) return rf_text_draw(cr, font, x, y, 0, cut);
-        length--;
-    }
-    return 0;
+/* The first `head` bytes, an ellipsis, and the text from `tail` on; false if that is wider than `width`. */
+static bool join(cairo_t *cr, rf_font font, double width, char *out, const char *text, size_t head,
+                 size_t tail) {
+    while (head > 0 && text[head - 1] == ' ' && !text[tail]) head--;
+    sprintf(out, "%.*s\u2026%s", (int)head, text, text + tail);
+    return rf_text_width(cr, font, out) <= width;
+}
+
+char *rf_text_cut(cairo_t *cr, rf_font font, double width, size_t head, const char *text) {
+    const size_t length = strlen(text);
+    char *const out = rf_alloc(length + sizeof "\u2026", 1);
+    if (!out) return NULL;
+    strcpy(out, text);
+    if (rf_text_width(cr, font, out) <= width) return out;
+    for (size_t tail = RF_MAX(head < length ? head + 1 : length, RF_MAX(length, LONGEST) - LONGEST);
+         tail < length && head < LONGEST; tail++)
+        if (!continues(text[tail]) && join(cr, font, width, out, text, head, tail)) return out;
+    for (size_t kept = RF_MIN(length, LONGEST); kept > 0; kept--)
+        if (!continues(text[kept]) && join(cr, font, width, out, text, kept, length)) return out;
+    *out = '\0';
+    return out;
+}
+
+double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, size_t head,
+                   const char *text) {
+    char *const cut = rf_text_cut(cr, font, width, head, text);
+    const double drawn = cut ? rf_text_draw(cr, font, x, y, 0, cut) : 0;
+    free(cut);
+    return drawn;
 }
 
 void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
@@ -71,7 +86,7 @@ void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, d
         rf_text_draw(cr, font, x, y, 0, line);
         text += fits + 1;
     }
-    rf_text_fit(cr, font, x, y, width, text);
+    rf_text_fit(cr, font, x, y, width, SIZE_MAX, text);
 }
 
 void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius) {

@@ -25,8 +25,12 @@ double rf_text_width(cairo_t *cr, rf_font font, const char *text);
 /* Writes text whose left end, centre or right end (align 0, 0.5, 1) is at x, on the baseline y; returns its
  * width. */
 double rf_text_draw(cairo_t *cr, rf_font font, double x, double y, double align, const char *text);
-/* The same, cut with an ellipsis to `width`. */
-double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, const char *text);
+/* A copy cut with an ellipsis to `width`: behind the first `head` bytes, so that the end stays; or at the end, if
+ * head is SIZE_MAX or more than there is room for. NULL: out of memory. */
+char *rf_text_cut(cairo_t *cr, rf_font font, double width, size_t head, const char *text);
+/* Writes the same from x on; returns its width. */
+double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, size_t head,
+                   const char *text);
 /* Breaks text between words into at most `lines` lines of `width`, `leading` apart; the last is cut if need
  * be. */
 void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,

@@ -15,6 +15,7 @@
 #include "finder/curve.h"
 #include "report/axis.h"
 #include "report/ink.h"
+#include "report/line.h"
 
 enum { WIDTH = 960, HEIGHT = 540, PNG_SCALE = 2, POINTS_DRAWN = 4000 };
 static const double left = 84, right = 926, top = 122, bottom = 420, margin = 34;
@@ -34,6 +35,7 @@ typedef struct picture {
     const rf_report *report;
     const rf_curve *curve;
     const rf_verdict *verdict; /* NULL unless there is a range */
+    const double *line;        /* (finite points) */
     rf_axis rates, losses;
 } picture;
 
@@ -138,7 +140,7 @@ static void draw_raw(const picture *plot) {
     cairo_fill(cr);
 }
 
-static void draw_smoothed(const picture *plot) {
+static void draw_curve(const picture *plot) {
     cairo_t *const cr = plot->cr;
     const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
     if (n < 2) return;
@@ -146,7 +148,7 @@ static void draw_smoothed(const picture *plot) {
     cairo_rectangle(cr, left - 4, top, right - left + 8, bottom - top);
     cairo_clip(cr);
     for (size_t i = 0; i < n; i += stride)
-        cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->curve->smoothed[i]));
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->line[i]));
     rf_ink_use(cr, CURVE);
     cairo_set_line_width(cr, 3);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
@@ -172,7 +174,8 @@ static void draw_suggestion(const picture *plot) {
     cairo_t *const cr = plot->cr;
     if (!plot->verdict) return;
     const rf_verdict *const verdict = plot->verdict;
-    const double x = x_of(plot, verdict->lr), y = y_of(plot, rf_curve_at(plot->curve, verdict->lr));
+    const double x = x_of(plot, verdict->lr),
+                 y = y_of(plot, rf_line_at(plot->line, plot->curve, verdict->lr));
     draw_line(cr, SUGGEST, 2, x, top - 4, x, bottom);
     rf_ink_use(cr, CARD);
     cairo_arc(cr, x, fmax(y, top), 7.5, 0, 2 * M_PI);
@@ -271,13 +274,14 @@ static void add_details(rf_str *out, const rf_report *report) {
     if (report->time_ms > 0) rf_str_addf(out, " in %.2g s", report->time_ms / 1000);
 }
 
-static void add_title(rf_str *out, const rf_report *report) {
+/* Returns how much of it stands before the name of the data, of which the end tells most. */
+static size_t add_title(rf_str *out, const rf_report *report) {
     const char *const model = report->model && *report->model ? report->model : NULL;
     const char *const data = report->data && *report->data ? report->data : NULL;
-    if (model && data)
-        rf_str_addf(out, "%s on %s", model, data);
-    else
-        rf_str_add(out, model ? model : data ? data : "Learning-rate range test");
+    if (model) rf_str_addf(out, data ? "%s on " : "%s", model);
+    const size_t before = data ? out->length : SIZE_MAX;
+    rf_str_add(out, data ? data : model ? "" : "Learning-rate range test");
+    return before;
 }
 
 static rf_status draw_title(const picture *plot) {
@@ -288,21 +292,22 @@ static rf_status draw_title(const picture *plot) {
     char *clean = NULL, *device = NULL;
     const double end = draw_headline(plot) - 28;
 
-    add_title(&title, report);
+    const size_t before = add_title(&title, report);
     add_details(&details, report);
     if (title.failed || details.failed) goto done;
 
     if (!(clean = rf_text_clean(title.data))) goto done;
     const double share = report->device ? 0.65 : 1;
-    const double width = rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), clean);
+    const double width =
+        rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), before, clean);
     if (report->device) {
         if (!(device = rf_text_clean(report->device))) goto done;
         const double x = margin + width + 14;
-        if (end - x > 60) rf_text_fit(cr, (rf_font){15, false, MUTED}, x, 48, end - x, device);
+        if (end - x > 60) rf_text_fit(cr, (rf_font){15, false, MUTED}, x, 48, end - x, SIZE_MAX, device);
     }
     free(clean);
     if (!(clean = rf_text_clean(details.data))) goto done;
-    rf_text_fit(cr, (rf_font){13.5, false, MUTED}, margin, 74, end - margin, clean);
+    rf_text_fit(cr, (rf_font){13.5, false, MUTED}, margin, 74, end - margin, SIZE_MAX, clean);
     status = RF_OK;
 done:
     free(device);
@@ -321,14 +326,15 @@ static void draw_caption(const picture *plot) {
                  WIDTH - 2 * margin, 19, 2, text);
 }
 
-static rf_status draw(cairo_t *cr, const rf_report *report) {
+static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) {
     const rf_verdict *const verdict = report->verdict;
     const picture plot = {.cr = cr,
                           .report = report,
                           .curve = report->curve,
+                          .line = line,
                           .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
                           .rates = rf_axis_of_rates(report->curve),
-                          .losses = rf_axis_of_losses(report->curve)};
+                          .losses = rf_axis_of_losses(report->curve, line)};
     rf_ink_use(cr, CARD);
     rf_round_rectangle(cr, 0.5, 0.5, WIDTH - 1, HEIGHT - 1, 12);
     cairo_fill_preserve(cr);
@@ -340,7 +346,7 @@ static rf_status draw(cairo_t *cr, const rf_report *report) {
     draw_rate_axis(&plot);
     draw_loss_axis(&plot);
     draw_raw(&plot);
-    draw_smoothed(&plot);
+    draw_curve(&plot);
     draw_not_finite(&plot);
     draw_suggestion(&plot);
     draw_caption(&plot);
@@ -411,12 +417,14 @@ rf_status rf_report_plot(const rf_report *report, const char *path) {
     rf_outfile *file = NULL;
     cairo_surface_t *surface = NULL;
     cairo_t *cr = NULL;
+    double *line = NULL;
     RF_TRY(find_format(&format, path));
-    rf_status status = rf_outfile_open(&file, path);
+    rf_status status = rf_line_create(&line, report->curve);
+    if (status == RF_OK) status = rf_outfile_open(&file, path);
     if (status != RF_OK) goto done;
     surface = format->open(rf_outfile_stream(file));
     cr = cairo_create(surface);
-    status = draw(cr, report);
+    status = draw(cr, report, line);
     if (status != RF_OK) goto done;
     cairo_status_t written =
         format->finish ? format->finish(surface, rf_outfile_stream(file)) : CAIRO_STATUS_SUCCESS;
@@ -432,5 +440,6 @@ done:
     if (cr) cairo_destroy(cr);
     if (surface) cairo_surface_destroy(surface);
     rf_outfile_abort(file);
+    free(line);
     return status;
 }

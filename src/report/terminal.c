@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "finder/curve.h"
 #include "report/axis.h"
+#include "report/line.h"
 
 enum {
     COLUMNS_MIN = 24,
@@ -131,14 +132,14 @@ static void set_dot(const text_canvas *canvas, uint8_t *dots, double x, double y
     dots[row / DOTS_Y * canvas->width + column / DOTS_X] |= bits[row % DOTS_Y][column % DOTS_X];
 }
 
-static void set_dots(text_canvas *canvas, const rf_curve *curve) {
+static void set_dots(text_canvas *canvas, const rf_curve *curve, const double *line) {
     const size_t n = rf_curve_finite(curve);
     for (size_t i = 0; i < n; i++) {
-        const double x = dot_x(canvas, curve->lr[i]), y = dot_y(canvas, curve->smoothed[i]);
+        const double x = dot_x(canvas, curve->lr[i]), y = dot_y(canvas, line[i]);
         set_dot(canvas, canvas->raw, x, dot_y(canvas, curve->loss[i]));
         set_dot(canvas, canvas->line, x, y);
         if (i + 1 == n) break;
-        const double dx = dot_x(canvas, curve->lr[i + 1]) - x, dy = dot_y(canvas, curve->smoothed[i + 1]) - y;
+        const double dx = dot_x(canvas, curve->lr[i + 1]) - x, dy = dot_y(canvas, line[i + 1]) - y;
         const int steps = (int)ceil(fmax(fabs(dx), fabs(dy)));
         for (int k = 1; k < steps; k++) set_dot(canvas, canvas->line, x + dx * k / steps, y + dy * k / steps);
     }
@@ -226,7 +227,7 @@ static int label_width(const rf_axis *losses, int height) {
     return (int)width;
 }
 
-static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, bool range,
+static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, const double *line, bool range,
                              const rf_terminal_options *options) {
     const int columns = options->columns ? options->columns : 80, rows = options->rows ? options->rows : 20;
     canvas->columns = RF_MIN(RF_MAX(columns, COLUMNS_MIN), COLUMNS_MAX);
@@ -234,7 +235,7 @@ static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, bool ra
     canvas->unicode = options->unicode;
     canvas->colour = options->colour;
     canvas->rates = rf_axis_of_rates(curve);
-    canvas->losses = rf_axis_of_losses(curve);
+    canvas->losses = rf_axis_of_losses(curve, line);
     canvas->top = range ? ROWS_ABOVE : 0;
     canvas->height = canvas->rows - canvas->top - ROWS_BELOW;
     canvas->left = label_width(&canvas->losses, canvas->height) + 3;
@@ -250,13 +251,15 @@ rf_status rf_report_terminal(char **out, const rf_report *report, const rf_termi
     const rf_verdict *const verdict = report->verdict;
     text_canvas canvas = {0};
     rf_str text = {0};
+    double *line = NULL;
     *out = NULL;
     const bool range = verdict && verdict->kind == RF_VERDICT_RANGE;
-    rf_status status = open_canvas(&canvas, curve, range, options);
+    rf_status status = rf_line_create(&line, curve);
+    if (status == RF_OK) status = open_canvas(&canvas, curve, line, range, options);
     if (status != RF_OK) goto done;
     draw_axes(&canvas);
     if (range) draw_range(&canvas, verdict);
-    set_dots(&canvas, curve);
+    set_dots(&canvas, curve, line);
     draw_dots(&canvas);
     if (!isfinite(curve->loss[curve->count - 1]))
         put(&canvas, canvas.top, column_of(&canvas, curve->lr[curve->count - 1]), CROSS, SUGGEST);
@@ -272,5 +275,6 @@ done:
     free(canvas.cells);
     free(canvas.raw);
     free(canvas.line);
+    free(line);
     return status;
 }
