@@ -1,22 +1,18 @@
 /* rangefinder data: what a data set holds, and which of its files are bad. */
 #include <stdlib.h>
 
-#include "command.h"
+#include "reading.h"
 
 typedef struct data_args {
     rf_common common;
     bool json;
-    rf_size image_size;
-    int limit;
+    rf_reading reading;
 } data_args;
 
 #define AT(field) .offset = offsetof(data_args, field)
 static const rf_option options[] = {
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
-    {"image-size", "N|HxW", "resize images to this (the first image's size)", .parse = rf_opt_size,
-     AT(image_size), .min = 1, .max = 16384},
-    {"limit", "N", "read at most so many images", .parse = rf_opt_int, AT(limit), .min = 1,
-     .max = 2147483647},
+    RF_READING_OPTIONS(data_args),
     RF_OPT_END,
 };
 
@@ -36,11 +32,11 @@ static rf_status gather(data_facts *facts, const rf_dataset *data) {
     return RF_OK;
 }
 
-static void class_name(char text[64], const rf_dataset *data, int index) {
-    if (data->class_names != NULL)
-        snprintf(text, 64, "%s", data->class_names[index]);
-    else
-        snprintf(text, 64, "%d", index);
+/* The class's name, or its number, written into `number`. */
+static const char *class_name(char number[16], const rf_dataset *data, int index) {
+    if (data->class_names != NULL) return data->class_names[index];
+    snprintf(number, 16, "%d", index);
+    return number;
 }
 
 /* jansson takes UTF-8 only; the names of files and folders may be anything. */
@@ -58,10 +54,9 @@ static rf_status print_as_json(const rf_dataset *data, const data_facts *facts) 
     json_t *classes = json_array(), *mean = json_array(), *std = json_array(), *bad = json_array(),
            *notes = json_array();
     for (int i = 0; i < data->classes; i++) {
-        char name[64];
-        class_name(name, data, i);
-        json_array_append_new(classes,
-                              json_pack("{s:o, s:i}", "name", any_text(name), "images", facts->counts[i]));
+        char number[16];
+        json_array_append_new(classes, json_pack("{s:o, s:i}", "name", any_text(class_name(number, data, i)),
+                                                 "images", facts->counts[i]));
     }
     for (int c = 0; c < data->channels; c++) {
         json_array_append_new(mean, rf_json_number(facts->mean[c]));
@@ -85,7 +80,7 @@ static void print_channels(const char *name, const double *values, int channels)
 
 static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) {
     rf_table table;
-    char count[32], name[64];
+    char count[32], number[16];
     printf("data     %s\nimages   %s, %d channel%s, %dx%d (height x width), %d classes\n", data->name,
            rf_count_text(count, (unsigned long long)data->count), data->channels,
            data->channels == 1 ? "" : "s", data->height, data->width, data->classes);
@@ -97,8 +92,7 @@ static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) 
     rf_table_cell(&table, "class");
     rf_table_cell(&table, "images");
     for (int i = 0; i < data->classes; i++) {
-        class_name(name, data, i);
-        rf_table_cell(&table, "%s", name);
+        rf_table_cell(&table, "%s", class_name(number, data, i));
         rf_table_cell(&table, "%s", rf_count_text(count, (unsigned long long)facts->counts[i]));
     }
     RF_TRY(rf_table_end(&table, stdout));
@@ -115,10 +109,8 @@ static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) 
 /* Bad files are what one wants to see here, so they are listed rather than end the reading. */
 static rf_status data_main(void *given, char **operands) {
     const data_args *args = given;
-    const rf_dataset_options reading = {.image_height = args->image_size.height,
-                                        .image_width = args->image_size.width,
-                                        .limit = args->limit,
-                                        .skip_bad = true};
+    rf_dataset_options reading = rf_reading_options(&args->reading);
+    reading.skip_bad = true;
     rf_dataset *data = NULL;
     data_facts facts = {0};
     rf_status status = rf_dataset_open(&data, operands[0], &reading);

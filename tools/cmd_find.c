@@ -5,6 +5,7 @@
 #include "ahead.h"
 #include "device/device.h"
 #include "outputs.h"
+#include "reading.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
 
@@ -12,13 +13,13 @@ typedef struct find_args {
     rf_common common;
     rf_outputs outputs;
     const char *data, *model, *device, *optimizer, *mode, *loss, *weights;
-    int batch, iterations, accumulate, validation, limit;
+    int batch, iterations, accumulate, validation;
     double start_lr, end_lr, diverge, label_smoothing;
     double momentum, dampening;
     rf_given weight_decay, eps, alpha;
     rf_numbers betas, class_weights, mean, std;
     rf_texts groups;
-    rf_size image_size;
+    rf_reading reading;
     bool nesterov, no_shuffle, skip_bad;
     uint64_t seed;
 } find_args;
@@ -96,9 +97,7 @@ static const rf_option options[] = {
     NUMBERS("mean", "M,...", mean, -1e6, 1e6,
             "of pixels scaled to 0..1, one a channel or one for all (measured)"),
     NUMBERS("std", "S,...", std, 1e-6, 1e6, "like --mean (measured)"),
-    {"image-size", "N|HxW", "resize images to this (the first image's size)", .parse = rf_opt_size,
-     AT(image_size), .min = 1, .max = 16384},
-    INT("limit", limit, 1, 2147483647, NULL, "read at most so many images"),
+    RF_READING_OPTIONS(find_args),
     FLAG("no-shuffle", no_shuffle, "images in the order of the files, again and again"),
     FLAG("skip-bad", skip_bad, "leave out images that cannot be read"),
     {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
@@ -260,11 +259,9 @@ static void verbose(const find_args *args, const find_run *run, const char *what
 
 /* The cheap things first, so that mistakes are told before anything slow begins. */
 static rf_status open_inputs(find_run *run, const find_args *args) {
-    const rf_dataset_options reading = {.image_height = args->image_size.height,
-                                        .image_width = args->image_size.width,
-                                        .limit = args->limit,
-                                        .skip_bad = args->skip_bad,
-                                        .seed = args->seed};
+    rf_dataset_options reading = rf_reading_options(&args->reading);
+    reading.skip_bad = args->skip_bad;
+    reading.seed = args->seed;
     if (rf_ahead_data() != NULL)
         RF_TRY(rf_dataset_open(&run->dataset, rf_ahead_data(), NULL));
     else

@@ -31,8 +31,18 @@ typedef struct rf_dataset {
     size_t note_count;
 } rf_dataset;
 
+/* What becomes of an image whose proportions are not those that are wanted. */
+typedef enum rf_fit {
+    RF_FIT_CROP,   /* the whole target is covered, and what sticks out is cut off on both sides alike */
+    RF_FIT_SQUASH, /* height and width are resized each by its own */
+    RF_FIT_PAD     /* all of it is kept, with black bars on both sides */
+} rf_fit;
+
 typedef struct rf_dataset_options {
     int image_height, image_width; /* resize to; 0: the first image's */
+    rf_fit fit;                    /* where proportions differ */
+    int channels;                  /* 1 grey, 3 colour; 0: colour if any image has it */
+    bool no_exif;                  /* leave images as they are stored, however the camera was held */
     int limit;                     /* at most so many images, spread over the classes; 0: all */
     bool skip_bad;                 /* leave out files that cannot be read, and list them, rather than fail */
     uint64_t seed;                 /* of synthetic data */
@@ -41,8 +51,8 @@ typedef struct rf_dataset_options {
 /* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-...,
  * t10k-..., or any one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX
  * files, gzipped or not); a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be
- * NULL. Image files: JPEG, PNG, BMP, PNM; transparency is dropped and EXIF's orientation ignored; the first
- * one (in the order of the names' bytes) decides on grey or colour.  IDX images of 4 dimensions are (count,
+ * NULL. Image files: JPEG, PNG, BMP, PNM, also in folders inside a class's; transparency is dropped. The
+ * notes say what was converted or left out.  IDX images of 4 dimensions are (count,
  * channels, height, width), or channels last where only the last number can be channels (1, 3, 4). Range: at
  * most 8 GiB of pixels, and half of the machine's memory. Errors: RF_E_INPUT, RF_E_IO, with the file, what is
  * wrong with it and how to mend it. */

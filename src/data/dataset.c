@@ -46,7 +46,7 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s)
         return rf_fail(
             RF_E_INPUT,
             "%s: %llu images of %llux%llux%llu would take %.1f GB, more than the %.1f GB that a data set "
-            "may have here; use fewer or smaller ones",
+            "may have here; --limit takes fewer of them, and --image-size smaller ones",
             name, (unsigned long long)s.count, (unsigned long long)s.channels, (unsigned long long)s.height,
             (unsigned long long)s.width, (double)s.count * (double)image * 1e-9,
             (double)rf_dataset_budget() * 1e-9);
@@ -191,6 +191,7 @@ static rf_status apply_limit(rf_dataset *dataset, int limit) {
 typedef struct resizing {
     const rf_dataset *from;
     rf_dataset *to;
+    rf_fit fit;
     bool failed[]; /* of each image */
 } resizing;
 
@@ -199,16 +200,29 @@ static void resize_one(void *context, size_t i) {
     const rf_dataset *from = work->from;
     rf_dataset *to = work->to;
     size_t channels = (size_t)from->channels;
-    rf_image in = {from->height, from->width, from->channels,
+    rf_image in = {from->height, from->width, from->channels, 1,
                    from->pixels + i * channels * (size_t)from->height * (size_t)from->width};
-    work->failed[i] = rf_image_resize(to->pixels + i * channels * (size_t)to->height * (size_t)to->width,
-                                      to->height, to->width, &in) != RF_OK;
+    work->failed[i] = rf_image_fit(to->pixels + i * channels * (size_t)to->height * (size_t)to->width,
+                                   to->height, to->width, &in, work->fit) != RF_OK;
 }
 
-/* Makes every image height x width; 0 keeps that side. */
-static rf_status apply_size(rf_dataset *dataset, int height, int width) {
+rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit) {
+    static const char *const done[] = {[RF_FIT_CROP] = "cut to their middle",
+                                       [RF_FIT_SQUASH] = "squashed",
+                                       [RF_FIT_PAD] = "given black bars"};
+    if (count == 0) return RF_OK;
+    return rf_dataset_note(
+        dataset,
+        "%zu of %d images: %s, as their proportions are not those of %dx%d (height x width); "
+        "--resize crop, squash or pad says how",
+        count, dataset->count, done[fit], dataset->height, dataset->width);
+}
+
+/* Makes every image image_height x image_width; 0 keeps that side. */
+static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *options) {
     rf_status status = RF_OK;
     rf_dataset *to = NULL;
+    int height = options->image_height, width = options->image_width;
     if (height == 0) height = dataset->height;
     if (width == 0) width = dataset->width;
     if (height == dataset->height && width == dataset->width) return RF_OK;
@@ -221,6 +235,7 @@ static rf_status apply_size(rf_dataset *dataset, int height, int width) {
     if (status != RF_OK) goto done;
     work->from = dataset;
     work->to = to;
+    work->fit = options->fit;
     rf_parallel_for(count, 0, resize_one, work);
     if (memchr(work->failed, true, count) != NULL) {
         status = rf_fail(RF_E_MEMORY, "%s: out of memory while resizing", dataset->name);
@@ -229,11 +244,67 @@ static rf_status apply_size(rf_dataset *dataset, int height, int width) {
     uint8_t *pixels = dataset->pixels;
     dataset->pixels = to->pixels;
     to->pixels = pixels;
+    bool misfit = rf_image_misfits(dataset->height, dataset->width, height, width);
     dataset->height = height;
     dataset->width = width;
+    status = rf_dataset_note_misfits(dataset, misfit ? count : 0, options->fit);
 done:
     rf_dataset_free(to);
     free(work);
+    return status;
+}
+
+/* Makes grey images colour, or colour ones grey (by the weights of ITU-R 601, as Pillow has them). */
+static rf_status apply_channels(rf_dataset *dataset, int channels) {
+    int from = dataset->channels;
+    if (channels == 0 || channels == from) return RF_OK;
+    if (from != 1 && from != 3)
+        return rf_fail(RF_E_INPUT, "%s: images of %d channels cannot be given %d (--channels)", dataset->name,
+                       from, channels);
+    rf_dataset *to = NULL;
+    RF_TRY(rf_dataset_create(&to, dataset->name,
+                             (rf_data_shape){(uint64_t)dataset->count, (uint64_t)channels,
+                                             (uint64_t)dataset->height, (uint64_t)dataset->width,
+                                             (uint64_t)dataset->classes}));
+    size_t pixels = (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width;
+    for (size_t i = 0; i < pixels; i++) {
+        const uint8_t *in = dataset->pixels + i * (size_t)from;
+        for (size_t c = 0; channels == 3 && c < 3; c++) to->pixels[3 * i + c] = *in;
+        if (channels == 1) to->pixels[i] = rf_luma(in);
+    }
+    uint8_t *old = dataset->pixels;
+    dataset->pixels = to->pixels;
+    dataset->channels = channels;
+    to->pixels = old;
+    rf_dataset_free(to);
+    return rf_dataset_note(dataset, "%d of %d images: %s", dataset->count, dataset->count,
+                           channels == 1 ? "in colour, but read as grey" : "grey, but read as colour");
+}
+
+/* Classes that have lost all their images, or never had one. */
+static rf_status note_empty_classes(rf_dataset *dataset) {
+    enum { NAMED = 10 };
+    rf_status status = RF_OK;
+    rf_str names = {0};
+    int empty = 0;
+    bool *seen = rf_alloc((size_t)dataset->classes, sizeof *seen);
+    if (seen == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < dataset->count; i++) seen[dataset->labels[i]] = true;
+    for (int c = 0; c < dataset->classes; c++) {
+        if (seen[c] || empty++ >= NAMED) continue;
+        rf_str_add(&names, empty > 1 ? ", " : "");
+        if (dataset->class_names != NULL)
+            rf_str_add(&names, dataset->class_names[c]);
+        else
+            rf_str_addf(&names, "%d", c);
+    }
+    if (names.failed)
+        status = RF_E_MEMORY;
+    else if (empty > 0)
+        status = rf_dataset_note(dataset, "%d of %d classes without an image: %s%s", empty, dataset->classes,
+                                 rf_str_text(&names), empty > NAMED ? ", ..." : "");
+    rf_str_free(&names);
+    free(seen);
     return status;
 }
 
@@ -246,6 +317,11 @@ static rf_status check_options(const rf_dataset_options *options) {
         options->image_width > MAX_SIDE)
         return rf_fail(RF_E_USAGE, "image size %dx%d: each side must be 1 to %d", options->image_height,
                        options->image_width, MAX_SIDE);
+    if (options->channels != 0 && options->channels != 1 && options->channels != 3)
+        return rf_fail(RF_E_USAGE, "channels is %d, but must be 1 (grey), 3 (colour) or 0 (as they are)",
+                       options->channels);
+    if ((unsigned)options->fit > RF_FIT_PAD)
+        return rf_fail(RF_E_USAGE, "fit is %d, but must be one of rf_fit's", (int)options->fit);
     return RF_OK;
 }
 
@@ -272,7 +348,9 @@ rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_o
     if (i == RF_COUNT(formats)) return not_a_dataset(spec);
     rf_status status = formats[i]->open(out, spec, options);
     if (status == RF_OK) status = apply_limit(*out, options->limit);
-    if (status == RF_OK) status = apply_size(*out, options->image_height, options->image_width);
+    if (status == RF_OK) status = apply_channels(*out, options->channels);
+    if (status == RF_OK) status = apply_size(*out, options);
+    if (status == RF_OK) status = note_empty_classes(*out);
     if (status != RF_OK) {
         rf_dataset_free(*out);
         *out = NULL;

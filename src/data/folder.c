@@ -1,145 +1,15 @@
-/* A folder with one sub-folder a class, holding the images of the class as files.  Classes and files are
- * taken in the order of the bytes of their names, whatever the file system's; the files are decoded in
- * parallel.  The first image decides on the channels (grey or colour) and, unless told otherwise, on the
- * size; the others are made to fit. Hidden files and those of other kinds are passed over; folders inside a
- * class folder are not read. */
+/* A folder with one sub-folder of images a class (collect.c finds them).  First all headers are read, which
+ * decide on the channels and, unless told otherwise, on the size; then the files are decoded in parallel, as many
+ * at once as memory allows, and made to fit. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/format.h"
-#include "data/image.h"
+#include "data/collect.h"
+#include "data/gate.h"
 
-typedef struct image_file {
-    char *path;
-    char *reason;     /* why it could not be read */
-    rf_status status; /* RF_OK: it was read */
-} image_file;
-
-/* The images found, class by class, and what could not be used. */
-typedef struct collection {
-    const rf_dataset_options *options;
-    image_file *files;
-    int32_t *labels; /* beside files */
-    size_t count, capacity;
-    char **class_names;
-    size_t class_count;
-    rf_bad_file *bad;
-    size_t bad_count;
-} collection;
-
-static void collection_free(collection *all) {
-    for (size_t i = 0; i < all->count; i++) {
-        free(all->files[i].path);
-        free(all->files[i].reason);
-    }
-    for (size_t i = 0; i < all->class_count; i++) free(all->class_names[i]);
-    for (size_t i = 0; i < all->bad_count; i++) {
-        free(all->bad[i].path);
-        free(all->bad[i].reason);
-    }
-    free(all->files);
-    free(all->labels);
-    free(all->class_names);
-    free(all->bad);
-}
-
-/* ---- finding ---- */
-
-/* With skip_bad the failure goes into the list and is forgotten, else it stays one. */
-static rf_status tolerate(collection *all, rf_status status, const char *path, const char *reason) {
-    bool tolerable = status == RF_E_INPUT || status == RF_E_IO;
-    if (!tolerable || !all->options->skip_bad) return rf_fail(status, "%s", reason);
-    size_t known = strlen(path); /* the reason starts with the path */
-    if (strncmp(reason, path, known) == 0 && strncmp(reason + known, ": ", 2) == 0) reason += known + 2;
-    rf_bad_file *bad = rf_resize(all->bad, all->bad_count + 1, sizeof *bad);
-    if (bad == NULL) return RF_E_MEMORY;
-    all->bad = bad;
-    bad += all->bad_count++;
-    *bad = (rf_bad_file){rf_strdup(path), rf_strdup(reason)};
-    return bad->path != NULL && bad->reason != NULL ? RF_OK : RF_E_MEMORY;
-}
-
-static rf_status add_file(collection *all, const char *folder, const char *name) {
-    if (all->count == INT32_MAX) return rf_fail(RF_E_INPUT, "%s: too many images", folder);
-    if (all->count == all->capacity) {
-        size_t capacity = RF_MAX(all->capacity * 2, 256);
-        image_file *files = rf_resize(all->files, capacity, sizeof *files);
-        if (files == NULL) return RF_E_MEMORY;
-        all->files = files;
-        int32_t *labels = rf_resize(all->labels, capacity, sizeof *labels);
-        if (labels == NULL) return RF_E_MEMORY;
-        all->labels = labels;
-        all->capacity = capacity;
-    }
-    char *path = rf_path_join(folder, name);
-    if (path == NULL) return RF_E_MEMORY;
-    all->labels[all->count] = (int32_t)all->class_count;
-    all->files[all->count++] = (image_file){.path = path};
-    return RF_OK;
-}
-
-/* Adds a class and its images.  A link that leads nowhere counts as a file: reading it will tell. */
-static rf_status add_class(collection *all, const char *path, const char *name) {
-    rf_listing list;
-    size_t before = all->count, folders = 0;
-    rf_status status = rf_listing_read(&list, path);
-    for (size_t i = 0; status == RF_OK && i < list.count; i++) {
-        const rf_entry *entry = &list.entries[i];
-        folders += entry->kind == RF_ENTRY_FOLDER;
-        if ((entry->kind == RF_ENTRY_FILE || entry->kind == RF_ENTRY_BROKEN) && rf_image_is_name(entry->name))
-            status = add_file(all, path, entry->name);
-    }
-    if (status == RF_OK && all->count == before)
-        status = rf_fail(
-            RF_E_INPUT, "%s: the class folder holds no image (%s)%s", path, rf_image_kinds,
-            folders > 0 ? ", only folders; if those are the classes, name this folder as the data" : "");
-    rf_listing_free(&list);
-    if (status != RF_OK) return status;
-    char **names = rf_resize(all->class_names, all->class_count + 1, sizeof *names);
-    if (names == NULL) return RF_E_MEMORY;
-    all->class_names = names;
-    if ((names[all->class_count] = rf_strdup(name)) == NULL) return RF_E_MEMORY;
-    all->class_count++;
-    return RF_OK;
-}
-
-static rf_status add_classes(collection *all, const char *root, const rf_listing *list) {
-    rf_status status = RF_OK;
-    for (size_t i = 0; status == RF_OK && i < list->count; i++) {
-        const rf_entry *entry = &list->entries[i];
-        char *path = rf_path_join(root, entry->name);
-        if (path == NULL) return RF_E_MEMORY;
-        if (entry->kind == RF_ENTRY_FOLDER)
-            status = add_class(all, path, entry->name);
-        else if (entry->kind == RF_ENTRY_BROKEN)
-            status = rf_fail(RF_E_IO, "%s: the link leads nowhere, or in a circle", path);
-        if (status != RF_OK) status = tolerate(all, status, path, rf_error_message());
-        free(path);
-    }
-    return status;
-}
-
-static rf_status collect(collection *all, const char *root) {
-    rf_listing list;
-    size_t images = 0;
-    RF_TRY(rf_listing_read(&list, root));
-    rf_status status = add_classes(all, root, &list);
-    for (size_t i = 0; i < list.count; i++)
-        images += list.entries[i].kind == RF_ENTRY_FILE && rf_image_is_name(list.entries[i].name);
-    bool empty = list.count == 0;
-    rf_listing_free(&list);
-    if (status == RF_OK && all->class_count < 2)
-        status = rf_fail(RF_E_INPUT, "%s: %s; it must hold at least two folders of images, one a class", root,
-                         all->class_count == 1 ? "there is only one class"
-                         : images > 0          ? "there are images, but no class folders"
-                         : empty               ? "the folder is empty"
-                                               : "there is no class folder");
-    return status;
-}
-
-/* Keeps at most options->limit files, before any is decoded. */
-static rf_status limit_files(collection *all) {
+/* Keeps at most options->limit files, before any is read. */
+static rf_status limit_files(rf_collection *all) {
     size_t n = 0;
     if (all->options->limit == 0 || (size_t)all->options->limit >= all->count) return RF_OK;
     int32_t *chosen = rf_alloc(all->count, sizeof *chosen);
@@ -159,18 +29,14 @@ static rf_status limit_files(collection *all) {
     return status;
 }
 
-/* ---- decoding ---- */
+/* ---- reading ---- */
 
-typedef struct decoding {
-    collection *all;
+typedef struct reading {
+    rf_collection *all;
     rf_dataset *dataset;
+    rf_gate *gate;
     atomic_size_t first_bad; /* without skip_bad, later files need not be read */
-} decoding;
-
-static void note(image_file *file, rf_status status) {
-    file->status = status;
-    if (status != RF_OK && (file->reason = rf_strdup(rf_error_message())) == NULL) file->status = RF_E_MEMORY;
-}
+} reading;
 
 static void lower(atomic_size_t *value, size_t i) {
     size_t old = atomic_load(value);
@@ -178,55 +44,120 @@ static void lower(atomic_size_t *value, size_t i) {
     }
 }
 
-static void decode(void *context, size_t i) {
-    decoding *work = context;
-    rf_dataset *dataset = work->dataset;
-    image_file *file = &work->all->files[i];
-    size_t bytes = (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels;
-    rf_image image = {0};
-    if (file->status != RF_OK || i > atomic_load(&work->first_bad)) return;
-    rf_status status = rf_interrupted() ? rf_fail(RF_E_INTERRUPTED, "interrupted")
-                                        : rf_image_read(&image, file->path, dataset->channels);
-    if (status == RF_OK)
-        status = rf_image_resize(dataset->pixels + i * bytes, dataset->height, dataset->width, &image);
-    free(image.pixels);
-    note(file, status);
-    if (status != RF_OK && !(work->all->options->skip_bad && (status == RF_E_INPUT || status == RF_E_IO)))
+static void record(reading *work, size_t i, rf_status status) {
+    rf_image_file *file = &work->all->files[i];
+    file->status = status;
+    if (status == RF_OK) return;
+    if ((file->reason = rf_strdup(rf_error_message())) == NULL) file->status = RF_E_MEMORY;
+    if (!(work->all->options->skip_bad && (status == RF_E_INPUT || status == RF_E_IO)))
         lower(&work->first_bad, i);
 }
 
-/* The shape of the first image that can be read; the bad ones before it are noted. */
-static rf_status first_shape(rf_data_shape *shape, collection *all, const char *root) {
-    const rf_dataset_options *options = all->options;
+/* May the file be read?  Not where it is known to be bad, or where one before it ends the reading. */
+static bool wanted(reading *work, size_t i) {
+    if (work->all->files[i].status != RF_OK || i > atomic_load(&work->first_bad)) return false;
+    if (rf_interrupted()) record(work, i, rf_fail(RF_E_INTERRUPTED, "interrupted"));
+    return !rf_interrupted();
+}
+
+static void probe(void *context, size_t i) {
+    reading *work = context;
+    rf_image_file *file = &work->all->files[i];
+    if (!wanted(work, i)) return;
+    rf_status status = rf_image_probe(&file->info, file->path);
+    if (status == RF_OK && work->all->options->no_exif) file->info.orientation = 1;
+    if (status == RF_OK && file->info.need_bytes > work->gate->total)
+        status = rf_fail(RF_E_INPUT,
+                         "%s: decoding its %dx%d pixels takes %.1f GB, more than the %.1f GB that there is "
+                         "room for here; make the image smaller",
+                         file->path, file->info.width, file->info.height,
+                         (double)file->info.need_bytes * 1e-9, (double)work->gate->total * 1e-9);
+    record(work, i, status);
+}
+
+static void decode(void *context, size_t i) {
+    reading *work = context;
+    rf_dataset *dataset = work->dataset;
+    rf_image_file *file = &work->all->files[i];
+    size_t bytes = (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels;
+    rf_image image = {0};
+    if (!wanted(work, i)) return;
+    rf_gate_enter(work->gate, file->info.need_bytes);
+    rf_status status = rf_image_read(&image, file->path, dataset->channels);
+    image.orientation = file->info.orientation;
+    if (status == RF_OK)
+        status = rf_image_fit(dataset->pixels + i * bytes, dataset->height, dataset->width, &image,
+                              work->all->options->fit);
+    free(image.pixels);
+    rf_gate_leave(work->gate, file->info.need_bytes);
+    record(work, i, status);
+}
+
+/* With skip_bad nothing but the end of the program or of memory is a failure here. */
+static rf_status failure(reading *work) {
+    size_t i = atomic_load(&work->first_bad);
+    if (i >= work->all->count) return RF_OK;
+    const rf_image_file *file = &work->all->files[i];
+    return rf_collection_tolerate(work->all, file->status, file->path,
+                                  file->reason != NULL ? file->reason : "out of memory");
+}
+
+/* ---- what the headers decide ---- */
+
+static int upright_height(const rf_image_info *info) {
+    return info->orientation >= 5 ? info->width : info->height;
+}
+
+static int upright_width(const rf_image_info *info) {
+    return info->orientation >= 5 ? info->height : info->width;
+}
+
+/* The first image that can be read, decoded where its size decides. */
+static rf_status first_image(rf_image_info *info, reading *work, const char *root, bool decided) {
+    rf_collection *all = work->all;
     for (size_t i = 0; i < all->count; i++) {
-        rf_image image;
-        rf_status status = rf_image_read(&image, all->files[i].path, 0);
-        if (status == RF_OK) {
-            free(image.pixels);
-            *shape = (rf_data_shape){
-                .count = all->count,
-                .channels = (uint64_t)image.channels,
-                .height = (uint64_t)(options->image_height > 0 ? options->image_height : image.height),
-                .width = (uint64_t)(options->image_width > 0 ? options->image_width : image.width),
-                .classes = all->class_count};
-            return RF_OK;
-        }
-        if (!options->skip_bad || status == RF_E_MEMORY) return status;
-        if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
-        note(&all->files[i], status);
+        rf_image image = {0};
+        if (!wanted(work, i)) continue;
+        rf_status status = decided ? RF_OK : rf_image_read(&image, all->files[i].path, 0);
+        free(image.pixels);
+        record(work, i, status);
+        RF_TRY(failure(work));
+        *info = all->files[i].info;
+        if (status == RF_OK) return RF_OK;
     }
+    RF_TRY(failure(work));
     return rf_fail(RF_E_INPUT, "%s: none of its %zu images can be read; the first is %s", root, all->count,
                    all->files[0].reason != NULL ? all->files[0].reason : "unknown");
 }
 
-/* Moves the good images to the front; the bad ones go into the list, or the first of them is the failure. */
-static rf_status gather(rf_dataset *dataset, collection *all) {
+static rf_status choose_shape(rf_data_shape *shape, reading *work, const char *root) {
+    const rf_collection *all = work->all;
+    const rf_dataset_options *options = all->options;
+    rf_image_info first = {0};
+    int height = options->image_height, width = options->image_width, channels = options->channels;
+    RF_TRY(first_image(&first, work, root, height > 0 && width > 0));
+    if (height == 0) height = upright_height(&first);
+    if (width == 0) width = upright_width(&first);
+    for (size_t i = 0; options->channels == 0 && i < all->count; i++)
+        if (all->files[i].status == RF_OK) channels = RF_MAX(channels, all->files[i].info.channels);
+    *shape = (rf_data_shape){.count = all->count,
+                             .channels = (uint64_t)channels,
+                             .height = (uint64_t)height,
+                             .width = (uint64_t)width,
+                             .classes = all->class_count};
+    return RF_OK;
+}
+
+/* ---- what is made of it ---- */
+
+/* Moves the good images to the front; the bad ones go into the list. */
+static rf_status gather(rf_dataset *dataset, rf_collection *all) {
     size_t bytes = (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels, n = 0;
     for (size_t i = 0; i < all->count; i++) {
-        const image_file *file = &all->files[i];
+        const rf_image_file *file = &all->files[i];
         if (file->status != RF_OK) {
-            RF_TRY(tolerate(all, file->status, file->path,
-                            file->reason != NULL ? file->reason : "out of memory"));
+            RF_TRY(rf_collection_tolerate(all, file->status, file->path,
+                                          file->reason != NULL ? file->reason : "out of memory"));
             continue;
         }
         if (n < i) memmove(dataset->pixels + n * bytes, dataset->pixels + i * bytes, bytes);
@@ -239,7 +170,90 @@ static rf_status gather(rf_dataset *dataset, collection *all) {
     all->class_names = NULL;
     all->bad = NULL;
     all->class_count = all->bad_count = 0;
+    if (n == 0)
+        return rf_fail(RF_E_INPUT, "%s: none of its %zu images can be read", dataset->name, all->count);
     return RF_OK;
+}
+
+/* What was converted, counted over the images that were read. */
+typedef struct conversions {
+    size_t resized, misfits, grey, colour, deep, transparent, cmyk, turned;
+} conversions;
+
+static conversions count_conversions(const rf_dataset *dataset, const rf_collection *all) {
+    conversions n = {0};
+    for (size_t i = 0; i < all->count; i++) {
+        const rf_image_info *info = &all->files[i].info;
+        int height = upright_height(info), width = upright_width(info);
+        if (all->files[i].status != RF_OK) continue;
+        n.resized += height != dataset->height || width != dataset->width;
+        n.misfits += rf_image_misfits(height, width, dataset->height, dataset->width);
+        n.grey += info->channels < dataset->channels;
+        n.colour += info->channels > dataset->channels;
+        n.deep += info->deep;
+        n.transparent += info->transparent;
+        n.cmyk += info->cmyk;
+        n.turned += info->orientation > 1;
+    }
+    return n;
+}
+
+static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all) {
+    const conversions n = count_conversions(dataset, all);
+    char resized[96];
+    bool chosen = all->options->image_height > 0 && all->options->image_width > 0;
+    snprintf(resized, sizeof resized, "resized to %dx%d (height x width), the first image's size",
+             dataset->height, dataset->width);
+    const struct {
+        size_t count;
+        const char *what, *instead;
+    } table[] = {
+        {chosen ? 0 : n.resized, resized, "; --image-size takes another"},
+        {n.grey, "grey, but read as colour", "; --channels 1 makes all grey"},
+        {n.colour, "in colour, but read as grey", "; --channels 3 makes all colour"},
+        {n.turned, "turned upright, as EXIF says", "; --no-exif leaves them as they are stored"},
+        {n.deep, "of more than 8 bits a value, reduced to 8", ""},
+        {n.transparent, "with transparency, which is dropped", ""},
+        {n.cmyk, "CMYK, converted to RGB without a colour profile", ""},
+    };
+    RF_TRY(rf_dataset_note_misfits(dataset, n.misfits, all->options->fit));
+    for (size_t i = 0; i < RF_COUNT(table); i++)
+        if (table[i].count > 0)
+            RF_TRY(rf_dataset_note(dataset, "%zu of %d images: %s%s", table[i].count, dataset->count,
+                                   table[i].what, table[i].instead));
+    return RF_OK;
+}
+
+static rf_status note_passed(rf_dataset *dataset, const rf_collection *all) {
+    rf_str text = {0};
+    rf_status status = RF_OK;
+    rf_endings_text(&text, &all->passed);
+    if (text.failed)
+        status = RF_E_MEMORY;
+    else if (all->passed.count > 0)
+        status = rf_dataset_note(dataset, "files left out, as they are not %s: %s", rf_image_kinds,
+                                 rf_str_text(&text));
+    rf_str_free(&text);
+    if (status == RF_OK && all->again > 0)
+        status = rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu",
+                                 all->again);
+    return status;
+}
+
+static rf_status read_images(rf_dataset **out, const char *spec, reading *work) {
+    rf_data_shape shape;
+    rf_parallel_for(work->all->count, 0, probe, work);
+    RF_TRY(failure(work));
+    RF_TRY(choose_shape(&shape, work, spec));
+    RF_TRY(rf_dataset_create(out, spec, shape));
+    work->dataset = *out;
+    uint64_t pixels = shape.count * shape.channels * shape.height * shape.width;
+    work->gate->total = RF_MAX(rf_dataset_budget() - pixels, work->gate->total);
+    rf_parallel_for(work->all->count, 0, decode, work);
+    RF_TRY(failure(work));
+    RF_TRY(gather(*out, work->all));
+    RF_TRY(note_passed(*out, work->all));
+    return note_conversions(*out, work->all);
 }
 
 static bool claims(const char *spec) {
@@ -247,18 +261,17 @@ static bool claims(const char *spec) {
 }
 
 static rf_status open_images(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
-    rf_status status = RF_OK;
-    rf_data_shape shape;
-    collection all = {.options = options};
-    if ((status = collect(&all, spec)) != RF_OK) goto done;
-    if ((status = limit_files(&all)) != RF_OK) goto done;
-    if ((status = first_shape(&shape, &all, spec)) != RF_OK) goto done;
-    if ((status = rf_dataset_create(out, spec, shape)) != RF_OK) goto done;
-    decoding work = {.all = &all, .dataset = *out, .first_bad = SIZE_MAX};
-    rf_parallel_for(all.count, 0, decode, &work);
-    status = gather(*out, &all);
-done:
-    collection_free(&all);
+    rf_collection all;
+    rf_gate gate;
+    rf_gate_create(&gate, rf_dataset_budget() / 2);
+    rf_status status = rf_collect(&all, spec, options);
+    if (status == RF_OK) status = limit_files(&all);
+    if (status == RF_OK) {
+        reading work = {.all = &all, .gate = &gate, .first_bad = SIZE_MAX};
+        status = read_images(out, spec, &work);
+    }
+    rf_collection_free(&all);
+    rf_gate_destroy(&gate);
     return status;
 }
 

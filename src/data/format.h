@@ -31,6 +31,8 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape sh
 /* Adds a note for the user: what of the data was left out, converted, cut or guessed, with counts, and which
  * option changes it: "3 files left out: .webp is not read".  No final dot. */
 rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) RF_PRINTF(2, 3);
+/* Notes that `count` images have other proportions than the data set's, and what became of them; 0: nothing. */
+rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit);
 /* Chooses at most `limit` of `count` images: as evenly over the classes as they allow, the first ones of each
  * class, in their order.  chosen receives indices (room for `count`). Limit 0 chooses all. */
 rf_status rf_dataset_choose(int32_t *chosen, size_t *chosen_count, const int32_t *labels, size_t count,

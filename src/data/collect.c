@@ -1,0 +1,267 @@
+/* A folder with one sub-folder a class, holding the images of the class: which files there are.  Folders inside
+ * a class's are walked as torchvision does, links included, but each folder once a class, so that links in
+ * circles end.  Hidden files are passed over in silence, those that are no images are counted. */
+#include "data/collect.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+void rf_collection_free(rf_collection *all) {
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->files[i].path);
+        free(all->files[i].reason);
+    }
+    for (size_t i = 0; i < all->class_count; i++) free(all->class_names[i]);
+    for (size_t i = 0; i < all->bad_count; i++) {
+        free(all->bad[i].path);
+        free(all->bad[i].reason);
+    }
+    free(all->files);
+    free(all->labels);
+    free(all->class_names);
+    free(all->bad);
+}
+
+rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason) {
+    bool tolerable = status == RF_E_INPUT || status == RF_E_IO;
+    if (!tolerable) return rf_fail(status, "%s", reason);
+    if (!all->options->skip_bad)
+        return rf_fail(status, "%s; --skip-bad leaves out what cannot be read", reason);
+    size_t known = strlen(path); /* the reason starts with the path */
+    if (strncmp(reason, path, known) == 0 && strncmp(reason + known, ": ", 2) == 0) reason += known + 2;
+    rf_bad_file *bad = rf_resize(all->bad, all->bad_count + 1, sizeof *bad);
+    if (bad == NULL) return RF_E_MEMORY;
+    all->bad = bad;
+    bad += all->bad_count++;
+    *bad = (rf_bad_file){rf_strdup(path), rf_strdup(reason)};
+    return bad->path != NULL && bad->reason != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+/* ---- what is passed over ---- */
+
+static void count_ending(rf_endings *endings, const char *name) {
+    char ending[sizeof endings->kinds[0].name] = "no ending";
+    const char *dot = strrchr(name, '.');
+    size_t length = dot != NULL ? strlen(dot) : 0, i = 0;
+    if (length > 1 && length < sizeof ending)
+        for (size_t c = 0; c <= length; c++) ending[c] = (char)tolower((unsigned char)dot[c]);
+    while (i < endings->count && strcmp(endings->kinds[i].name, ending) != 0) i++;
+    if (i == endings->count && i < RF_MAX_ENDINGS) {
+        strcpy(endings->kinds[i].name, i + 1 < RF_MAX_ENDINGS ? ending : "others");
+        endings->count++;
+    }
+    endings->kinds[RF_MIN(i, (size_t)RF_MAX_ENDINGS - 1)].count++;
+}
+
+void rf_endings_text(rf_str *out, const rf_endings *endings) {
+    for (size_t i = 0; i < endings->count; i++)
+        rf_str_addf(out, "%s%s %zu", i > 0 ? ", " : "", endings->kinds[i].name, endings->kinds[i].count);
+}
+
+/* ---- folders that were read ---- */
+
+/* A hash table with open addresses; never more than half full. */
+typedef struct visited {
+    struct {
+        dev_t device;
+        ino_t inode;
+        bool used;
+    } * slots;
+    size_t count, capacity; /* capacity: a power of 2 */
+} visited;
+
+/* The folder's slot: its own, or the free one where it belongs. */
+static size_t slot_of(const visited *v, dev_t device, ino_t inode) {
+    uint64_t key[] = {(uint64_t)device, (uint64_t)inode};
+    size_t at = (size_t)rf_hash(key, sizeof key, 0) & (v->capacity - 1);
+    while (v->slots[at].used && (v->slots[at].device != device || v->slots[at].inode != inode))
+        at = (at + 1) & (v->capacity - 1);
+    return at;
+}
+
+static rf_status grow(visited *v) {
+    visited larger = {.capacity = RF_MAX(2 * v->capacity, 64), .count = v->count};
+    if ((larger.slots = rf_alloc(larger.capacity, sizeof *larger.slots)) == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < v->capacity; i++)
+        if (v->slots[i].used)
+            larger.slots[slot_of(&larger, v->slots[i].device, v->slots[i].inode)] = v->slots[i];
+    free(v->slots);
+    *v = larger;
+    return RF_OK;
+}
+
+/* *first: the folder was not there yet; now it is. */
+static rf_status visit(bool *first, visited *v, const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", path, strerror(errno));
+    if (2 * (v->count + 1) > v->capacity) RF_TRY(grow(v));
+    size_t at = slot_of(v, info.st_dev, info.st_ino);
+    *first = !v->slots[at].used;
+    v->count += *first;
+    v->slots[at].device = info.st_dev;
+    v->slots[at].inode = info.st_ino;
+    v->slots[at].used = true;
+    return RF_OK;
+}
+
+/* ---- files and classes ---- */
+
+/* Takes the path over. */
+static rf_status add_file(rf_collection *all, char *path) {
+    rf_status status = RF_OK;
+    if (all->count == INT32_MAX)
+        status = rf_fail(RF_E_INPUT, "%s: too many images", path);
+    else if (all->count == all->capacity) {
+        size_t capacity = RF_MAX(all->capacity * 2, 256);
+        rf_image_file *files = rf_resize(all->files, capacity, sizeof *files);
+        if (files != NULL) all->files = files;
+        int32_t *labels = files != NULL ? rf_resize(all->labels, capacity, sizeof *labels) : NULL;
+        if (labels != NULL) {
+            all->labels = labels;
+            all->capacity = capacity;
+        } else
+            status = RF_E_MEMORY;
+    }
+    if (status != RF_OK) {
+        free(path);
+        return status;
+    }
+    all->labels[all->count] = (int32_t)all->class_count;
+    all->files[all->count++] = (rf_image_file){.path = path};
+    return RF_OK;
+}
+
+static rf_status add_folder(rf_collection *all, visited *v, const char *path);
+
+/* A file or a folder of a class, in one of two passes.  An image's link that leads nowhere counts as a file:
+ * reading it will tell. */
+static rf_status add_entry(rf_collection *all, visited *v, const char *folder, const rf_entry *entry,
+                           bool folders) {
+    if ((entry->kind == RF_ENTRY_FOLDER) != folders) return RF_OK;
+    char *path = rf_path_join(folder, entry->name);
+    if (path == NULL) return RF_E_MEMORY;
+    bool file = entry->kind == RF_ENTRY_FILE, link = entry->kind == RF_ENTRY_BROKEN;
+    if (!folders &&
+        (((file || link) && rf_image_is_name(entry->name)) || (file && rf_image_is_content(path))))
+        return add_file(all, path);
+    rf_status status = RF_OK;
+    if (!folders)
+        count_ending(&all->passed, entry->name);
+    else if ((status = add_folder(all, v, path)) != RF_OK)
+        status = rf_collection_tolerate(all, status, path, rf_error_message());
+    free(path);
+    return status;
+}
+
+static rf_status add_folder(rf_collection *all, visited *v, const char *path) {
+    rf_listing list;
+    bool first;
+    if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+    RF_TRY(visit(&first, v, path));
+    all->again += !first;
+    if (!first) return RF_OK;
+    rf_status status = rf_listing_read(&list, path);
+    for (int folders = 0; folders < 2; folders++)
+        for (size_t i = 0; status == RF_OK && i < list.count; i++)
+            status = add_entry(all, v, path, &list.entries[i], folders);
+    rf_listing_free(&list);
+    return status;
+}
+
+static rf_status no_image(const char *path, const rf_endings *before, const rf_endings *after) {
+    rf_str text = {0};
+    rf_endings here = {0};
+    for (size_t i = 0; i < after->count; i++) {
+        size_t more = after->kinds[i].count - (i < before->count ? before->kinds[i].count : 0);
+        if (more == 0) continue;
+        here.kinds[here.count] = after->kinds[i];
+        here.kinds[here.count++].count = more;
+    }
+    rf_endings_text(&text, &here);
+    rf_status status =
+        rf_fail(RF_E_INPUT, "%s: the class folder holds no image (%s)%s%s", path, rf_image_kinds,
+                here.count > 0 ? ", only files of other kinds: " : "", rf_str_text(&text));
+    rf_str_free(&text);
+    return status;
+}
+
+/* Adds a class and its images.  The root counts as read, so that a link to it does not make all images this
+ * class's. */
+static rf_status add_class(rf_collection *all, const char *root, const char *path, const char *name) {
+    visited v = {0};
+    bool first;
+    size_t before = all->count;
+    rf_endings passed = all->passed;
+    rf_status status = visit(&first, &v, root);
+    if (status == RF_OK) status = add_folder(all, &v, path);
+    free(v.slots);
+    if (status == RF_OK && all->count == before) status = no_image(path, &passed, &all->passed);
+    RF_TRY(status);
+    char **names = rf_resize(all->class_names, all->class_count + 1, sizeof *names);
+    if (names == NULL) return RF_E_MEMORY;
+    all->class_names = names;
+    if ((names[all->class_count] = rf_strdup(name)) == NULL) return RF_E_MEMORY;
+    all->class_count++;
+    return RF_OK;
+}
+
+static rf_status add_classes(rf_collection *all, const char *root, const rf_listing *list) {
+    rf_status status = RF_OK;
+    for (size_t i = 0; status == RF_OK && i < list->count; i++) {
+        const rf_entry *entry = &list->entries[i];
+        if (strcmp(entry->name, "__MACOSX") == 0) continue; /* what macOS leaves in zip files */
+        char *path = rf_path_join(root, entry->name);
+        if (path == NULL) return RF_E_MEMORY;
+        if (entry->kind == RF_ENTRY_FOLDER)
+            status = add_class(all, root, path, entry->name);
+        else if (entry->kind == RF_ENTRY_BROKEN)
+            status = rf_fail(RF_E_IO, "%s: the link leads nowhere, or in a circle", path);
+        if (status != RF_OK) status = rf_collection_tolerate(all, status, path, rf_error_message());
+        free(path);
+    }
+    return status;
+}
+
+/* Are the folders train, val, test and the like, with no image of their own: parts of a data set? */
+static rf_status check_parts(const rf_collection *all, const char *root) {
+    static const char *const parts[] = {"train", "training", "val",  "valid",  "validation",
+                                        "test",  "testing",  "eval", "holdout"};
+    for (size_t i = 0; i < all->class_count; i++) {
+        size_t p = 0;
+        while (p < RF_COUNT(parts) && strcasecmp(all->class_names[i], parts[p]) != 0) p++;
+        if (p == RF_COUNT(parts)) return RF_OK;
+    }
+    size_t depth = strlen(root) + (root[strlen(root) - 1] != '/');
+    for (size_t i = 0; i < all->count; i++) {
+        const char *within = all->files[i].path + depth + strlen(all->class_names[all->labels[i]]) + 1;
+        if (strchr(within, '/') == NULL) return RF_OK;
+    }
+    return rf_fail(RF_E_INPUT,
+                   "%s: its folders (%s, %s) look like parts of a data set, not like classes; name "
+                   "one of them as the data",
+                   root, all->class_names[0], all->class_names[1]);
+}
+
+rf_status rf_collect(rf_collection *all, const char *root, const rf_dataset_options *options) {
+    rf_listing list;
+    size_t images = 0;
+    *all = (rf_collection){.options = options};
+    RF_TRY(rf_listing_read(&list, root));
+    rf_status status = add_classes(all, root, &list);
+    for (size_t i = 0; i < list.count; i++)
+        images += list.entries[i].kind == RF_ENTRY_FILE && rf_image_is_name(list.entries[i].name);
+    bool empty = list.count == 0;
+    rf_listing_free(&list);
+    if (status == RF_OK && all->class_count < 2)
+        status = rf_fail(RF_E_INPUT, "%s: %s; it must hold at least two folders of images, one a class", root,
+                         all->class_count == 1 ? "there is only one class"
+                         : images > 0          ? "there are images, but no class folders"
+                         : empty               ? "the folder is empty"
+                                               : "there is no class folder");
+    return status == RF_OK ? check_parts(all, root) : status;
+}

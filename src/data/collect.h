@@ -1,0 +1,49 @@
+/* Finding the image files of a folder that has one sub-folder a class. */
+#ifndef RF_DATA_COLLECT_H
+#define RF_DATA_COLLECT_H
+
+#include "data/format.h"
+#include "data/image.h"
+
+typedef struct rf_image_file {
+    char *path;
+    char *reason;       /* why it could not be read */
+    rf_status status;   /* RF_OK: nothing is known to be wrong with it */
+    rf_image_info info; /* its header, once it was probed */
+} rf_image_file;
+
+/* Files passed over, by the endings of their names; the last one stands for all that found no room. */
+enum { RF_MAX_ENDINGS = 24 };
+typedef struct rf_endings {
+    struct {
+        char name[12];
+        size_t count;
+    } kinds[RF_MAX_ENDINGS];
+    size_t count; /* of kinds */
+} rf_endings;
+
+/* The images found, class by class, and what could not be used.  Owns all its pointers but options. */
+typedef struct rf_collection {
+    const rf_dataset_options *options;
+    rf_image_file *files;
+    int32_t *labels; /* beside files */
+    size_t count, capacity;
+    char **class_names;
+    size_t class_count;
+    rf_bad_file *bad;
+    size_t bad_count;
+    rf_endings passed; /* files that are no images */
+    size_t again;      /* folders met a second time, through links, and not read again */
+} rf_collection;
+
+/* Finds the images of a root folder's classes, in the order of the bytes of their names; of a class's folder
+ * first the files, then its folders.  Free *out also on failure.  Errors: RF_E_INPUT, RF_E_IO, RF_E_MEMORY. */
+rf_status rf_collect(rf_collection *out, const char *root, const rf_dataset_options *options);
+void rf_collection_free(rf_collection *all);
+/* What to do with a file or folder that cannot be used: with skip_bad it goes into the list, else that is the
+ * failure. */
+rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason);
+/* ".tif 3, .webp 12" */
+void rf_endings_text(rf_str *out, const rf_endings *endings);
+
+#endif

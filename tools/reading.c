@@ -1,0 +1,30 @@
+/* What the options of reading a data set mean to the library. */
+#include "reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const *rf_resize_choices(void) {
+    static const char *const names[] = {
+        [RF_FIT_CROP] = "crop", [RF_FIT_SQUASH] = "squash", [RF_FIT_PAD] = "pad", NULL};
+    return names;
+}
+
+const char *const *rf_channels_choices(void) {
+    static const char *const names[] = {"1", "3", NULL};
+    return names;
+}
+
+rf_dataset_options rf_reading_options(const rf_reading *reading) {
+    const char *const *names = rf_resize_choices();
+    rf_fit fit = RF_FIT_CROP;
+    while (strcmp(names[fit], reading->resize) != 0) fit++;
+    return (rf_dataset_options){
+        .image_height = reading->image_size.height,
+        .image_width = reading->image_size.width,
+        .fit = fit,
+        .channels = reading->channels != NULL ? atoi(reading->channels) : 0,
+        .no_exif = reading->no_exif,
+        .limit = reading->limit,
+    };
+}

@@ -1,0 +1,51 @@
+/* Options of the commands that read a data set: what is made of its images. */
+#ifndef RF_TOOLS_READING_H
+#define RF_TOOLS_READING_H
+
+#include "command.h"
+
+typedef struct rf_reading {
+    rf_size image_size;
+    const char *resize, *channels; /* of rf_resize_choices, of rf_channels_choices or NULL */
+    bool no_exif;
+    int limit;
+} rf_reading;
+
+const char *const *rf_resize_choices(void);
+const char *const *rf_channels_choices(void);
+
+/* The rows of the options table; `type` is the command's arguments, with a field `reading`. */
+#define RF_READING_OPTIONS(type)                                                                             \
+    {.name = "image-size",                                                                                   \
+     .metavar = "N|HxW",                                                                                     \
+     .help = "resize images to this (the first image's size)",                                               \
+     .parse = rf_opt_size,                                                                                   \
+     .offset = offsetof(type, reading.image_size),                                                           \
+     .min = 1,                                                                                               \
+     .max = 16384},                                                                                          \
+        {.name = "resize",                                                                                   \
+         .metavar = "HOW",                                                                                   \
+         .help = "images of other proportions: crop (the middle is kept), squash, or pad (black bars)",      \
+         .def = "crop",                                                                                      \
+         .parse = rf_opt_choice,                                                                             \
+         .offset = offsetof(type, reading.resize),                                                           \
+         .choices = rf_resize_choices},                                                                      \
+        {.name = "channels",                                                                                 \
+         .metavar = "1|3",                                                                                   \
+         .help = "read images as grey (1) or colour (3) (colour if any image has it)",                       \
+         .parse = rf_opt_choice,                                                                             \
+         .offset = offsetof(type, reading.channels),                                                         \
+         .choices = rf_channels_choices},                                                                    \
+        {.name = "no-exif",                                                                                  \
+         .help = "do not turn photos upright by their EXIF data, as torchvision does not",                   \
+         .parse = rf_opt_flag,                                                                               \
+         .offset = offsetof(type, reading.no_exif)},                                                         \
+    {                                                                                                        \
+        .name = "limit", .metavar = "N", .help = "read at most so many images", .parse = rf_opt_int,         \
+        .offset = offsetof(type, reading.limit), .min = 1, .max = 2147483647                                 \
+    }
+
+/* What they mean to rf_dataset_open. */
+rf_dataset_options rf_reading_options(const rf_reading *reading);
+
+#endif
