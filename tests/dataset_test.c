@@ -55,7 +55,7 @@ static void synthetic_refuses_bad_numbers(void **state) {
         {"synthetic:3x32x100000", "width is 100000"},
         {"synthetic:3x32x32,1", "classes is 1"},
         {"synthetic:3x32x32,10,0", "images is 0"},
-        {"synthetic:1024x65536x65536,10,2000000000", "GB"},
+        {"synthetic:1024x65536x65536,10,2000000000", "--limit takes fewer of them, and --image-size smaller"},
     };
     for (size_t i = 0; i < RF_COUNT(cases); i++) refused(cases[i][0], NULL, cases[i][1]);
 }
@@ -129,8 +129,36 @@ static void any_format_can_be_resized(void **state) {
     rf_dataset *d =
         opened("digits", &(rf_dataset_options){.image_height = 28, .image_width = 20, .limit = 30});
     has_shape(d, 30, 1, 28, 20, 10);
+    assert_int_equal(d->note_count, 1); /* 8x8 images lose their sides */
+    assert_non_null(strstr(d->notes[0], "30 of 30 images: cut to their middle"));
+    rf_dataset_free(d);
+    d = opened("digits", &(rf_dataset_options){.image_height = 16, .image_width = 16, .limit = 30});
+    assert_int_equal(d->note_count, 0);
     rf_dataset_free(d);
     assert_int_equal(rf_dataset_open(&d, "digits", &(rf_dataset_options){.image_height = -1}), RF_E_USAGE);
+}
+
+static void any_format_can_be_made_colour_or_grey(void **state) {
+    (void)state;
+    rf_dataset *grey = opened("digits", NULL),
+               *colour = opened("digits", &(rf_dataset_options){.channels = 3}), *d;
+    has_shape(colour, grey->count, 3, 8, 8, 10);
+    for (int c = 0; c < 3; c++) assert_int_equal(pixel(colour, 7, 3, 4, c), pixel(grey, 7, 3, 4, 0));
+    assert_non_null(strstr(colour->notes[0], "1797 of 1797 images: grey, but read as colour"));
+    rf_dataset_free(colour);
+    rf_dataset_free(grey);
+    colour = opened("synthetic:3x8x8,2,4", NULL);
+    d = opened("synthetic:3x8x8,2,4", &(rf_dataset_options){.channels = 1});
+    has_shape(d, 4, 1, 8, 8, 2);
+    for (int x = 0; x < 8; x++) { /* L = R * 299/1000 + G * 587/1000 + B * 114/1000, says Pillow */
+        double l = pixel(colour, 1, 5, x, 0) * 0.299 + pixel(colour, 1, 5, x, 1) * 0.587 +
+                   pixel(colour, 1, 5, x, 2) * 0.114;
+        assert_in_range(pixel(d, 1, 5, x, 0), floor(l), ceil(l));
+    }
+    rf_dataset_free(d);
+    rf_dataset_free(colour);
+    assert_int_equal(rf_dataset_open(&d, "synthetic:2x8x8", &(rf_dataset_options){.channels = 3}),
+                     RF_E_INPUT);
 }
 
 /* ---- IDX ---- */
@@ -338,6 +366,7 @@ int main(void) {
         TEST(notes_are_kept_in_their_order),
         TEST(limit_spreads_over_the_classes),
         TEST(any_format_can_be_resized),
+        TEST(any_format_can_be_made_colour_or_grey),
         TEST(idx_pairs_are_read),
         TEST(idx_folders_find_their_pair),
         TEST(idx_damage_is_named),

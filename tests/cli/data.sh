@@ -95,14 +95,52 @@ bad_images_are_refused_by_name() {
     bad_image set/dogs/9.bmp
 }
 
-mixed_sizes_and_channels_become_the_first_images() {
+what_is_converted_or_left_out_is_said() {
     two_classes set
     pnm set/cats/8.pgm 16 24
     { printf 'P6\n4 4\n255\n'; head -c 48 /dev/zero; } >set/cats/9.ppm
+    echo picture >set/dogs/1.webp
+    echo picture >set/dogs/2.tif
     succeeds data set
-    prints 8x8
-    succeeds data set --image-size 6x10
-    prints 6x10
+    prints '8x8 (height x width)'
+    prints '3 channels'
+    prints 'note     2 of 8 images: resized to 8x8'
+    prints 'note     1 of 8 images: cut to their middle'
+    prints 'note     7 of 8 images: grey, but read as colour; --channels 1'
+    prints '.tif 1'
+    prints '.webp 1'
+    succeeds data set --image-size 6x10 --resize pad --channels 1 --json
+    prints '"notes"'
+    prints '1 of 8 images: in colour, but read as grey'
+    prints '8 of 8 images: given black bars'
+    rf find --data set --batch 2 --iterations 10 --json found.json
+    says 'rangefinder: 2 of 8 images: resized to 8x8'
+    says '.tif 1'
+    grep -q '1 of 8 images: cut to their middle' found.json || fail "the notes in the JSON"
+    [ "$(grep -c 'cut to their middle' "$logs/err")" -eq 1 ] || fail "said once"
+    refuses 2 channels data set --channels 2
+    refuses 2 resize data set --resize stretch
+}
+
+long_class_names_keep_their_end() {
+    mkdir set
+    long=$(printf 'x%.0s' $(seq 100))
+    mkdir "set/${long}a" "set/${long}b"
+    pnm "set/${long}a/1.pgm" 4 4
+    pnm "set/${long}b/1.pgm" 4 4
+    succeeds data set
+    prints "${long}b"
+    succeeds data set --json
+    prints "\"${long}b\""
+}
+
+bad_image_in_find_names_the_option() {
+    two_classes set
+    head -c 40 set/cats/1.pgm >set/cats/4.pgm
+    refuses 3 'set/cats/4.pgm: the file is cut off' find --data set --batch 2
+    says '--skip-bad'
+    printf 'P5\n9000 9000\n255\n' >set/cats/4.pgm
+    refuses 3 'cut off' find --data set --batch 2
 }
 
 # bad_idx TEXT: the pair ./i and ./l is refused.
