@@ -92,38 +92,30 @@ static rf_status inspect(rf_image_info *info, const rf_codec **codec, const rf_i
     return rf_fail(RF_E_INPUT, "%s: not a JPEG, PNG, BMP or PNM image, whatever its name says", file->path);
 }
 
-/* Reads and inspects a whole file; *data is the caller's, also on failure. */
-static rf_status read_whole(rf_image_bytes *file, void **data, rf_image_info *info, const rf_codec **codec) {
-    RF_TRY(rf_file_read(data, &file->length, file->path, MAX_FILE));
-    file->data = *data;
-    file->size = file->length;
-    file->whole = true;
-    return inspect(info, codec, file);
-}
-
 rf_status rf_image_probe(rf_image_info *out, const char *path) {
-    const rf_codec *codec = NULL;
-    rf_image_bytes file = {.path = path};
-    void *data = rf_alloc(FIRST_BYTES, 1);
-    if (data == NULL) return RF_E_MEMORY;
-    rf_status status = read_first(&file, data, FIRST_BYTES);
-    if (status == RF_OK) status = inspect(out, &codec, &file);
-    if (status == RF_OK && out->unfinished) {
+    for (size_t limit = FIRST_BYTES; limit <= MAX_FILE; limit *= 16) {
+        const rf_codec *codec = NULL;
+        rf_image_bytes file = {.path = path};
+        uint8_t *data = rf_alloc(limit, 1);
+        if (data == NULL) return RF_E_MEMORY;
+        rf_status status = read_first(&file, data, limit);
+        if (status == RF_OK) status = inspect(out, &codec, &file);
         free(data);
-        data = NULL;
-        status = read_whole(&file, &data, out, &codec);
+        if (status != RF_OK || !out->unfinished) return status;
     }
-    free(data);
-    return status;
+    return rf_fail(RF_E_INPUT, "%s: its header does not end", path);
 }
 
 rf_status rf_image_read(rf_image *out, const char *path, int channels) {
     const rf_codec *codec = NULL;
-    rf_image_bytes file = {.path = path};
+    rf_image_bytes file = {.path = path, .whole = true};
     rf_image_info info;
     void *data = NULL;
     *out = (rf_image){0};
-    rf_status status = read_whole(&file, &data, &info, &codec);
+    rf_status status = rf_file_read(&data, &file.length, path, MAX_FILE);
+    file.data = data;
+    file.size = file.length;
+    if (status == RF_OK) status = inspect(&info, &codec, &file);
     if (status == RF_OK) {
         *out = (rf_image){info.height, info.width, channels > 0 ? channels : info.channels, info.orientation,
                           NULL};
