@@ -234,7 +234,7 @@ static void idx_damage_is_named(void **state) {
         size_t length;
         const char *says;
     } cases[] = {
-        {{0}, 0, "cut off"},
+        {{0}, 0, "is empty"},
         {{0, 0, 8}, 3, "cut off"},
         {{1, 2, 8, 3}, 16, "01 02 08 03"},
         {{0, 0, 13, 3}, 16, "type 0d"},
@@ -329,7 +329,7 @@ static void cifar_damage_is_named(void **state) {
     write_file(at("train.bin"), "short", 5);
     refused(root, NULL, "not a whole number of CIFAR records");
     write_file(at("train.bin"), "", 0);
-    refused(root, NULL, "not a whole number of CIFAR records");
+    refused(root, NULL, "is empty");
     write_cifar(at("train.bin"), 1, 3, 9);
     refused(root, NULL, "record 1 has the label 10");
     write_cifar(at("data_batch_1.bin"), 1, 3, 0);

@@ -451,7 +451,7 @@ static void bad_curves_are_refused_with_the_place(void **state) {
     static const struct {
         const char *text, *message;
     } bad[] = {
-        {"", "no points"},
+        {"", "is empty"},
         {"lr,loss\n", "no points"},
         {"# nothing\n\n", "no points"},
         {"lr,acc\n1,2\n", "line 1: the header names no column 'loss'"},

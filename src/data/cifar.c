@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/kind.h"
 #include "data/format.h"
 
 enum { CHANNELS = 3, SIDE = 32, IMAGE = CHANNELS * SIDE * SIDE };
@@ -125,7 +126,7 @@ static rf_status open_files(rf_dataset **out, const char *spec, const char *fold
     uint64_t records, first = 0;
     rf_data_shape shape = {.channels = CHANNELS, .height = SIDE, .width = SIDE};
     for (size_t i = 0; i < count; i++) {
-        RF_TRY(inspect(&other, &records, paths[i]));
+        RF_TRY(rf_explain_file(inspect(&other, &records, paths[i]), paths[i], RF_READER_CIFAR));
         if (kind != NULL && kind != other)
             return rf_fail(RF_E_INPUT, "%s: CIFAR-%d data among CIFAR-%d data", paths[i], other->classes,
                            kind->classes);

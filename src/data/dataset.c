@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/kind.h"
 #include "data/format.h"
 #include "data/image.h"
 
@@ -334,7 +335,7 @@ static rf_status not_a_dataset(const char *spec) {
         rf_str_addf(&list, "%s%s", i > 0 ? "; " : "", formats[i]->spec);
     rf_status status = rf_fail(RF_E_INPUT, "'%s': %s. A data set is: %s", spec, problem, rf_str_text(&list));
     rf_str_free(&list);
-    return status;
+    return rf_explain_file(status, spec, RF_READER_DATA);
 }
 
 rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "base/kind.h"
 #include "data/format.h"
 #include "data/image.h"
 
@@ -88,7 +89,7 @@ static rf_status open_idx_file(idx_file *file, const char *path) {
     if ((file->stream = gzopen(path, "rbe")) == NULL)
         return rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
     gzbuffer(file->stream, 1 << 17);
-    return read_header(file, (uint64_t)info.st_size);
+    return rf_explain_file(read_header(file, (uint64_t)info.st_size), path, RF_READER_IDX);
 }
 
 static void close_idx_file(idx_file *file) {

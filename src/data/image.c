@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/kind.h"
 #include "data/codec.h"
 
 enum { MAX_PIXELS = 128 << 20, MAX_FILE = 1 << 30, FIRST_BYTES = 1 << 16 };
@@ -89,7 +90,8 @@ static rf_status inspect(rf_image_info *info, const rf_codec **codec, const rf_i
             info->need_bytes += 3 * file->size; /* itself, and copies that decoders make of it */
             return RF_OK;
         }
-    return rf_fail(RF_E_INPUT, "%s: not a JPEG, PNG, BMP or PNM image, whatever its name says", file->path);
+    rf_fail(RF_E_INPUT, "%s: not a JPEG, PNG, BMP or PNM image, whatever its name says", file->path);
+    return rf_explain_bytes(RF_E_INPUT, file->path, RF_READER_IMAGE, file->data, file->length);
 }
 
 rf_status rf_image_probe(rf_image_info *out, const char *path) {

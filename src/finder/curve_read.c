@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/kind.h"
 #include "finder/curve.h"
 
 enum { FILE_LIMIT_BYTES = 64 << 20, FIELDS_MAX = 512, NAME_BYTES = 64 };
@@ -181,11 +182,9 @@ rf_status rf_curve_read(rf_curve **out, const char *path) {
     rf_status status =
         rf_file_read(&data, &length, strcmp(path, "-") == 0 ? "/dev/stdin" : path, FILE_LIMIT_BYTES);
     if (status != RF_OK) goto done;
-    if (memchr(data, '\0', length)) {
-        const char *const start = data;
-        const bool utf16 = strncmp(start, "\xFF\xFE", 2) == 0 || strncmp(start, "\xFE\xFF", 2) == 0;
-        status = rf_fail(RF_E_INPUT, "%s: %s; expected CSV (lr,loss) or JSON", name,
-                         utf16 ? "text in UTF-16, save it as UTF-8" : "not a text file");
+    if (rf_file_kind_of(data, length, RF_READER_CURVE) || memchr(data, '\0', length)) {
+        status = rf_fail(RF_E_INPUT, "%s: not a text file; expected CSV (lr,loss) or JSON", name);
+        status = rf_explain_bytes(status, name, RF_READER_CURVE, data, length);
         goto done;
     }
     char *text = data;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/kind.h"
+
 enum { MAX_HEADER_BYTES = 8 << 20, CHUNK = 16384 };
 
 /* ---- types ---- */
@@ -209,7 +211,7 @@ rf_status rf_tensor_file_open(rf_tensor_file **out, const char *path) {
         status = rf_fail(RF_E_IO, "%s: not a file", path);
         goto done;
     }
-    status = read_header(file);
+    status = rf_explain_file(read_header(file), path, RF_READER_WEIGHTS);
     if (status != RF_OK) goto done;
     *out = file;
     file = NULL;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/embedded.h"
+#include "base/kind.h"
 #include "graph/model.h"
 
 enum { MAX_NAMES = 64, MAX_NAME = 32, MAX_TEXT_BYTES = 16 << 20 };
@@ -32,14 +33,14 @@ const char *const *rf_model_names(void) {
 static rf_status create_from_file(rf_model **out, const char *path, rf_images images, uint64_t seed) {
     void *text;
     size_t length;
-    RF_TRY(rf_file_read(&text, &length, path, MAX_TEXT_BYTES));
-    rf_status status;
+    rf_status status = rf_file_read(&text, &length, path, MAX_TEXT_BYTES);
+    if (status != RF_OK) return rf_explain_file(status, path, RF_READER_MODEL);
     if (memchr(text, 0, length))
         status = rf_fail(RF_E_INPUT, "%s: not a text in the model language: it holds a 0 byte", path);
     else
         status = rf_model_parse(out, text, path, images, seed);
     free(text);
-    return status;
+    return rf_explain_file(status, path, RF_READER_MODEL);
 }
 
 static rf_status fail_unknown(const char *name) {
