@@ -2,6 +2,7 @@
 #include <cairo.h>
 #include <float.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,6 +244,23 @@ static void json_keeps_the_planned_steps(void **state) {
     assert_int_equal(again->planned, 250);
     char *const text = read_back(NULL);
     assert_non_null(strstr(text, "\"stop\": {\"step\": 100, \"reason\": \"diverged\"}"));
+    free(text);
+    rf_curve_free(again);
+    release(&made);
+}
+
+static void json_seed_is_a_whole_number_of_64_bits(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    rf_curve *again;
+    made.report.seed = ULLONG_MAX;
+    made.report.parameters = SIZE_MAX;
+    assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
+    assert_int_equal(rf_curve_read(&again, path), RF_OK);
+    assert_int_equal(again->planned, made.curve->planned);
+    char *const text = read_back(NULL);
+    assert_non_null(strstr(text, "\"seed\": 18446744073709551615,"));
+    assert_non_null(strstr(text, "\"parameters\": 18446744073709551615,"));
     free(text);
     rf_curve_free(again);
     release(&made);
@@ -531,6 +549,7 @@ int main(void) {
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
         cmocka_unit_test(json_keeps_the_planned_steps),
+        cmocka_unit_test(json_seed_is_a_whole_number_of_64_bits),
         cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),
         cmocka_unit_test(the_line_averages_noise_and_passes_by_lone_losses),
         cmocka_unit_test(pictures_can_be_read),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "command.h"
 #include "graph/peak.h"
 #include "train/bench.h"
@@ -151,12 +152,14 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
         number_cell(&table, "%.1f", rate(row->bytes, row->time_ms));
         number_cell(&table, "%.0f", 100 * share_of_limit(row, &run->peak));
     }
+    table.failed |= rows == NULL;
     free(sums);
     free(calls);
     RF_TRY(rf_table_end(&table, stdout));
-    printf("\n%s, batch %d, on %s\nstep     %.3f ms (least), %.3f ms (median), %.0f images/s; the first %.0f "
-           "ms\n",
-           rf_model_name(run->model), args->batch, rf_device_describe(run->device)->name, result->step_ms,
+    putchar('\n');
+    rf_print_line("%s, batch %d, on %s", rf_model_name(run->model), args->batch,
+                  rf_device_describe(run->device)->name);
+    printf("step     %.3f ms (least), %.3f ms (median), %.0f images/s; the first %.0f ms\n", result->step_ms,
            result->step_median_ms, args->batch / result->step_ms * 1000, result->first_ms);
     printf("memory   %s on the device\n", rf_bytes_text(memory, (double)result->memory_bytes));
     if (run->peak.gflops > 0)
@@ -165,45 +168,65 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     return RF_OK;
 }
 
+static void add_row(rf_json *json, const rf_bench_row *row, const rf_peak *peak) {
+    rf_json_open(json, NULL, '{');
+    rf_json_string(json, "step", row->label);
+    rf_json_string(json, "kernel", row->kernel);
+    rf_json_number(json, "time_ms", row->time_ms);
+    rf_json_number(json, "flops", row->flops);
+    rf_json_number(json, "bytes", row->bytes);
+    rf_json_number(json, "share_of_limit", share_of_limit(row, peak));
+    rf_json_close(json);
+}
+
 static rf_status print_as_json(const bench_run *run, const bench_args *args) {
     const rf_bench *result = &run->result;
-    json_t *rows = json_array();
-    for (size_t i = 0; i < result->row_count; i++) {
-        const rf_bench_row *row = &result->rows[i];
-        json_array_append_new(rows,
-                              json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "step", row->label, "kernel",
-                                        row->kernel, "time_ms", rf_json_number(row->time_ms), "flops",
-                                        rf_json_number(row->flops), "bytes", rf_json_number(row->bytes),
-                                        "share_of_limit", rf_json_number(share_of_limit(row, &run->peak))));
-    }
-    return rf_print_json(json_pack(
-        "{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:{s:o, s:o}, s:o}", "device",
-        rf_device_describe(run->device)->name, "model", rf_model_name(run->model), "batch", args->batch,
-        "step_ms", rf_json_number(result->step_ms), "step_median_ms", rf_json_number(result->step_median_ms),
-        "first_ms", rf_json_number(result->first_ms), "early_ms", rf_json_number(result->early_ms), "late_ms",
-        rf_json_number(result->late_ms), "memory_bytes", (json_int_t)result->memory_bytes, "flops",
-        rf_json_number(result->flops), "limits", "gflops", rf_json_number(run->peak.gflops), "gbs",
-        rf_json_number(run->peak.gbs), "kernels", rows));
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_string(&json, "device", rf_device_describe(run->device)->name);
+    rf_json_string(&json, "model", rf_model_name(run->model));
+    rf_json_count(&json, "batch", (uint64_t)args->batch);
+    rf_json_number(&json, "step_ms", result->step_ms);
+    rf_json_number(&json, "step_median_ms", result->step_median_ms);
+    rf_json_number(&json, "first_ms", result->first_ms);
+    rf_json_number(&json, "early_ms", result->early_ms);
+    rf_json_number(&json, "late_ms", result->late_ms);
+    rf_json_count(&json, "memory_bytes", result->memory_bytes);
+    rf_json_number(&json, "flops", result->flops);
+    rf_json_open(&json, "limits", '{');
+    rf_json_number(&json, "gflops", run->peak.gflops);
+    rf_json_number(&json, "gbs", run->peak.gbs);
+    rf_json_close(&json);
+    rf_json_open(&json, "kernels", '[');
+    for (size_t i = 0; i < result->row_count; i++) add_row(&json, &result->rows[i], &run->peak);
+    return rf_json_write(&json, "-");
 }
 
 /* The trace event format: complete events ("X"), times in microseconds. */
+static void add_event(rf_json *json, const rf_bench_row *row) {
+    rf_json_open(json, NULL, '{');
+    rf_json_string(json, "name", row->label);
+    rf_json_string(json, "cat", row->kernel);
+    rf_json_string(json, "ph", "X");
+    rf_json_count(json, "pid", 1);
+    rf_json_count(json, "tid", 1);
+    rf_json_number(json, "ts", row->start_ms * 1000);
+    rf_json_number(json, "dur", row->last_ms * 1000);
+    rf_json_open(json, "args", '{');
+    rf_json_number(json, "flops", row->flops);
+    rf_json_number(json, "bytes", row->bytes);
+    rf_json_close(json);
+    rf_json_close(json);
+}
+
 static rf_status write_trace(const bench_run *run, const char *path) {
-    json_t *events = json_array();
-    for (size_t i = 0; i < run->result.row_count; i++) {
-        const rf_bench_row *row = &run->result.rows[i];
-        json_array_append_new(events,
-                              json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:{s:o, s:o}}", "name",
-                                        row->label, "cat", row->kernel, "ph", "X", "pid", 1, "tid", 1, "ts",
-                                        row->start_ms * 1000, "dur", row->last_ms * 1000, "args", "flops",
-                                        rf_json_number(row->flops), "bytes", rf_json_number(row->bytes)));
-    }
-    json_t *document = json_pack("{s:o, s:s}", "traceEvents", events, "displayTimeUnit", "ms");
-    char *text = document != NULL ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
-    rf_status status =
-        text != NULL ? rf_file_write(path, text, strlen(text)) : rf_fail(RF_E_MEMORY, "out of memory");
-    free(text);
-    json_decref(document);
-    return status;
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_open(&json, "traceEvents", '[');
+    for (size_t i = 0; i < run->result.row_count; i++) add_event(&json, &run->result.rows[i]);
+    rf_json_close(&json);
+    rf_json_string(&json, "displayTimeUnit", "ms");
+    return rf_json_write(&json, path);
 }
 
 static rf_status bench_main(void *given, char **operands) {

@@ -1,6 +1,7 @@
 /* rangefinder data: what a data set holds, and which of its files are bad. */
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "reading.h"
 
 typedef struct data_args {
@@ -39,37 +40,37 @@ static const char *class_name(char number[16], const rf_dataset *data, int index
     return number;
 }
 
-/* jansson takes UTF-8 only; the names of files and folders may be anything. */
-static json_t *any_text(const char *text) {
-    json_t *value = json_string(text);
-    if (value != NULL) return value;
-    rf_str clean = {0};
-    for (; *text != '\0'; text++) rf_str_addf(&clean, "%c", (unsigned char)*text < 0x80 ? *text : '?');
-    value = json_string(rf_str_text(&clean));
-    rf_str_free(&clean);
-    return value;
-}
-
 static rf_status print_as_json(const rf_dataset *data, const data_facts *facts) {
-    json_t *classes = json_array(), *mean = json_array(), *std = json_array(), *bad = json_array(),
-           *notes = json_array();
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_string(&json, "data", data->name);
+    rf_json_count(&json, "images", (uint64_t)data->count);
+    rf_json_count(&json, "channels", (uint64_t)data->channels);
+    rf_json_count(&json, "height", (uint64_t)data->height);
+    rf_json_count(&json, "width", (uint64_t)data->width);
+    rf_json_open(&json, "classes", '[');
     for (int i = 0; i < data->classes; i++) {
         char number[16];
-        json_array_append_new(classes, json_pack("{s:o, s:i}", "name", any_text(class_name(number, data, i)),
-                                                 "images", facts->counts[i]));
+        rf_json_open(&json, NULL, '{');
+        rf_json_string(&json, "name", class_name(number, data, i));
+        rf_json_count(&json, "images", (uint64_t)facts->counts[i]);
+        rf_json_close(&json);
     }
-    for (int c = 0; c < data->channels; c++) {
-        json_array_append_new(mean, rf_json_number(facts->mean[c]));
-        json_array_append_new(std, rf_json_number(facts->std[c]));
+    rf_json_close(&json);
+    rf_json_numbers(&json, "mean", facts->mean, (size_t)data->channels);
+    rf_json_numbers(&json, "std", facts->std, (size_t)data->channels);
+    rf_json_open(&json, "bad", '[');
+    for (size_t i = 0; i < data->bad_count; i++) {
+        rf_json_open(&json, NULL, '{');
+        rf_json_string(&json, "path", data->bad[i].path);
+        rf_json_string(&json, "reason", data->bad[i].reason);
+        rf_json_close(&json);
     }
-    for (size_t i = 0; i < data->bad_count; i++)
-        json_array_append_new(bad, json_pack("{s:o, s:o}", "path", any_text(data->bad[i].path), "reason",
-                                             any_text(data->bad[i].reason)));
-    for (size_t i = 0; i < data->note_count; i++) json_array_append_new(notes, any_text(data->notes[i]));
-    return rf_print_json(json_pack("{s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "data",
-                                   any_text(data->name), "images", data->count, "channels", data->channels,
-                                   "height", data->height, "width", data->width, "classes", classes, "mean",
-                                   mean, "std", std, "bad", bad, "notes", notes));
+    rf_json_close(&json);
+    rf_json_open(&json, "notes", '[');
+    for (size_t i = 0; i < data->note_count; i++) rf_json_string(&json, NULL, data->notes[i]);
+    rf_json_close(&json);
+    return rf_json_write(&json, "-");
 }
 
 static void print_channels(const char *name, const double *values, int channels) {
@@ -81,12 +82,13 @@ static void print_channels(const char *name, const double *values, int channels)
 static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) {
     rf_table table;
     char count[32], number[16];
-    printf("data     %s\nimages   %s, %d channel%s, %dx%d (height x width), %d classes\n", data->name,
+    rf_print_line("data     %s", data->name);
+    printf("images   %s, %d channel%s, %dx%d (height x width), %d classes\n",
            rf_count_text(count, (unsigned long long)data->count), data->channels,
            data->channels == 1 ? "" : "s", data->height, data->width, data->classes);
     print_channels("mean", facts->mean, data->channels);
     print_channels("std", facts->std, data->channels);
-    for (size_t i = 0; i < data->note_count; i++) printf("note     %s\n", data->notes[i]);
+    for (size_t i = 0; i < data->note_count; i++) rf_print_line("note     %s", data->notes[i]);
     putchar('\n');
     rf_table_begin(&table, "lr");
     rf_table_cell(&table, "class");

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "command.h"
 #include "device/device.h"
 #include "train/bench.h"
@@ -33,23 +34,38 @@ static const char *kind_text(rf_device_kind kind) {
     return "reference";
 }
 
-static json_t *device_json(const rf_device_info *d) {
-    double speed = rf_device_speed(d);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o}",
-                     "selector", d->selector, "name", d->name, "kind", kind_text(d->kind), "vendor",
-                     d->vendor, "platform", d->platform, "version", d->version, "driver", d->driver,
-                     "compute_units", d->compute_units, "vector_width", d->vector_width, "memory_bytes",
-                     (json_int_t)d->memory_bytes, "max_alloc_bytes", (json_int_t)d->max_alloc_bytes,
-                     "local_memory_bytes", (json_int_t)d->local_memory_bytes, "max_work_group",
-                     (json_int_t)d->max_work_group, "host_memory", d->host_memory, "fp64", d->fp64, "fp16",
-                     d->fp16, "images_per_second", rf_json_number(speed > 0 ? speed : NAN));
+static void add_device(rf_json *json, const rf_device_info *d) {
+    const double speed = rf_device_speed(d);
+    rf_json_open(json, NULL, '{');
+    rf_json_string(json, "selector", d->selector);
+    rf_json_string(json, "name", d->name);
+    rf_json_string(json, "kind", kind_text(d->kind));
+    rf_json_string(json, "vendor", d->vendor);
+    rf_json_string(json, "platform", d->platform);
+    rf_json_string(json, "version", d->version);
+    rf_json_string(json, "driver", d->driver);
+    rf_json_count(json, "compute_units", (uint64_t)d->compute_units);
+    rf_json_count(json, "vector_width", (uint64_t)d->vector_width);
+    rf_json_count(json, "memory_bytes", d->memory_bytes);
+    rf_json_count(json, "max_alloc_bytes", d->max_alloc_bytes);
+    rf_json_count(json, "local_memory_bytes", d->local_memory_bytes);
+    rf_json_count(json, "max_work_group", d->max_work_group);
+    rf_json_bool(json, "host_memory", d->host_memory);
+    rf_json_bool(json, "fp64", d->fp64);
+    rf_json_bool(json, "fp16", d->fp16);
+    rf_json_number(json, "images_per_second", speed > 0 ? speed : NAN);
+    rf_json_close(json);
 }
 
 static rf_status print_as_json(const rf_device_info *list, size_t count, size_t automatic, const char *why) {
-    json_t *devices = json_array();
-    for (size_t i = 0; i < count; i++) json_array_append_new(devices, device_json(&list[i]));
-    return rf_print_json(
-        json_pack("{s:o, s:s, s:s}", "devices", devices, "auto", list[automatic].selector, "why", why));
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_open(&json, "devices", '[');
+    for (size_t i = 0; i < count; i++) add_device(&json, &list[i]);
+    rf_json_close(&json);
+    rf_json_string(&json, "auto", list[automatic].selector);
+    rf_json_string(&json, "why", why);
+    return rf_json_write(&json, "-");
 }
 
 static rf_status print_as_table(const rf_device_info *list, size_t count, size_t automatic, const char *why) {
@@ -77,7 +93,8 @@ static rf_status print_as_table(const rf_device_info *list, size_t count, size_t
         rf_table_cell(&table, "%s%s%s", d->platform, d->driver[0] != '\0' ? ", " : "", d->driver);
     }
     RF_TRY(rf_table_end(&table, stdout));
-    printf("\n* is what 'auto' takes%s%s\n", why[0] != '\0' ? ": " : ".", why);
+    putchar('\n');
+    rf_print_line("* is what 'auto' takes%s%s", why[0] != '\0' ? ": " : ".", why);
     return RF_OK;
 }
 

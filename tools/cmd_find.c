@@ -348,10 +348,10 @@ static rf_status run_test(find_run *run, const find_args *args) {
 static void print_heading(const find_run *run, const find_args *args) {
     const rf_device_info *device = rf_device_describe(run->device);
     char count[32];
-    printf("device   %s (%s)\n", device->name, device->selector);
-    printf("data     %s\n", run->data_text);
-    printf("network  %s, %s parameters\n", rf_model_name(run->model),
-           rf_count_text(count, rf_model_parameter_count(run->model)));
+    rf_print_line("device   %s (%s)", device->name, device->selector);
+    rf_print_line("data     %s", run->data_text);
+    rf_print_line("network  %s, %s parameters", rf_model_name(run->model),
+                  rf_count_text(count, rf_model_parameter_count(run->model)));
     printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->optimizer, args->batch,
            args->start_lr, args->end_lr, args->iterations);
     fflush(stdout);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "command.h"
 #include "graph/model.h"
 
@@ -74,6 +75,7 @@ static void add_inputs_cell(rf_table *table, const rf_model *model, int index) {
         for (int i = 0; i < node->inputs; i++)
             rf_str_addf(&names, "%s%s", i > 0 ? " " : "", model->nodes[node->input[i]].name);
     rf_table_cell(table, "%s", rf_str_text(&names));
+    table->failed |= names.failed;
     rf_str_free(&names);
 }
 
@@ -95,8 +97,9 @@ static rf_status print_as_table(const rf_model *model, const layer *layers, cons
             rf_table_cell(&table, "%s", "");
         add_inputs_cell(&table, model, i);
     }
-    printf("%s for images %dx%dx%d, %d classes\n\n", rf_model_name(model), model->images.channels,
-           model->images.height, model->images.width, model->images.classes);
+    rf_print_line("%s for images %dx%dx%d, %d classes", rf_model_name(model), model->images.channels,
+                  model->images.height, model->images.width, model->images.classes);
+    putchar('\n');
     RF_TRY(rf_table_end(&table, stdout));
     printf("\nparameters   %s (%s)\nforward      %.3f MFLOP an image\nactivations  %s an image\n",
            rf_count_text(count, sum->parameters), rf_bytes_text(weights, 4.0 * (double)sum->parameters),
@@ -104,25 +107,43 @@ static rf_status print_as_table(const rf_model *model, const layer *layers, cons
     return RF_OK;
 }
 
-static json_t *layer_json(const rf_model *model, const layer *l) {
-    json_t *inputs = json_array();
+static void add_sizes(rf_json *json, const char *key, int channels, int height, int width) {
+    rf_json_open(json, key, '[');
+    rf_json_count(json, NULL, (uint64_t)channels);
+    rf_json_count(json, NULL, (uint64_t)height);
+    rf_json_count(json, NULL, (uint64_t)width);
+    rf_json_close(json);
+}
+
+static void add_layer(rf_json *json, const rf_model *model, const layer *l) {
+    const rf_shape *shape = &l->node->shape;
+    rf_json_open(json, NULL, '{');
+    rf_json_string(json, "name", l->node->name);
+    rf_json_string(json, "op", l->node->op->name);
+    rf_json_open(json, "inputs", '[');
     for (int i = 0; i < l->node->inputs; i++)
-        json_array_append_new(inputs, json_string(model->nodes[l->node->input[i]].name));
-    return json_pack("{s:s, s:s, s:o, s:[i,i,i], s:I, s:o}", "name", l->node->name, "op", l->node->op->name,
-                     "inputs", inputs, "output", l->node->shape.c, l->node->shape.h, l->node->shape.w,
-                     "parameters", (json_int_t)l->parameters, "flops", rf_json_number(l->flops));
+        rf_json_string(json, NULL, model->nodes[l->node->input[i]].name);
+    rf_json_close(json);
+    add_sizes(json, "output", shape->c, shape->h, shape->w);
+    rf_json_count(json, "parameters", l->parameters);
+    rf_json_number(json, "flops", l->flops);
+    rf_json_close(json);
 }
 
 static rf_status print_as_json(const rf_model *model, const layer *layers, const totals *sum) {
     const rf_images *images = &model->images;
-    json_t *list = json_array();
-    for (int i = 1; i < model->node_count; i++) json_array_append_new(list, layer_json(model, &layers[i]));
-    return rf_print_json(
-        json_pack("{s:s, s:[i,i,i], s:i, s:I, s:o, s:I, s:I, s:o}", "model", rf_model_name(model), "input",
-                  images->channels, images->height, images->width, "classes", images->classes, "parameters",
-                  (json_int_t)sum->parameters, "flops", rf_json_number(sum->flops), "weight_bytes",
-                  (json_int_t)(4 * (sum->parameters + sum->state_floats)), "activation_bytes",
-                  (json_int_t)(4 * sum->activation_floats), "layers", list));
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_string(&json, "model", rf_model_name(model));
+    add_sizes(&json, "input", images->channels, images->height, images->width);
+    rf_json_count(&json, "classes", (uint64_t)images->classes);
+    rf_json_count(&json, "parameters", sum->parameters);
+    rf_json_number(&json, "flops", sum->flops);
+    rf_json_count(&json, "weight_bytes", 4 * (sum->parameters + sum->state_floats));
+    rf_json_count(&json, "activation_bytes", 4 * sum->activation_floats);
+    rf_json_open(&json, "layers", '[');
+    for (int i = 1; i < model->node_count; i++) add_layer(&json, model, &layers[i]);
+    return rf_json_write(&json, "-");
 }
 
 static rf_status model_main(void *given, char **operands) {

@@ -75,9 +75,10 @@ static rf_status tune_main(void *given, char **operands) {
     rf_progress_end(&run.progress);
     rf_status printed = rf_table_end(&run.table, status == RF_OK ? stdout : NULL);
     if (status == RF_OK) status = printed;
+    if (status == RF_OK) putchar('\n');
     if (status == RF_OK)
-        printf(
-            "\n%s, batch %d, on %s: %.2f ms before, %.2f ms after (each kernel alone); kept for later runs\n",
+        rf_print_line(
+            "%s, batch %d, on %s: %.2f ms before, %.2f ms after (each kernel alone); kept for later runs",
             rf_model_name(model), args->batch, rf_device_describe(device)->name, run.before_ms, run.after_ms);
     rf_model_free(model);
     rf_device_close(device);

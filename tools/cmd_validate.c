@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "command.h"
 #include "graph/autodiff.h"
 #include "graph/check.h"
@@ -238,24 +239,32 @@ static rf_status print_as_table(const validation *all) {
         rf_table_cell(&table, "%s", row->failed > 0 ? "FAILED" : "ok");
         rf_table_cell(&table, "%s%s%s", row->where, row->message[0] != '\0' ? ": " : "", row->message);
     }
-    printf("device   %s\n\n", rf_device_describe(all->device)->name);
+    rf_print_line("device   %s", rf_device_describe(all->device)->name);
+    putchar('\n');
     RF_TRY(rf_table_end(&table, stdout));
     if (all->count == 0) puts("nothing to check: the reference is what others are checked against");
     return RF_OK;
 }
 
 static rf_status print_as_json(const validation *all) {
-    json_t *rows = json_array();
+    rf_json json = {0};
+    rf_json_open(&json, NULL, '{');
+    rf_json_string(&json, "device", rf_device_describe(all->device)->name);
+    rf_json_open(&json, "results", '[');
     for (int i = 0; i < all->count; i++) {
         const tally *row = &all->rows[i];
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:s, s:s}", "op", row->op,
-                                              "direction", rf_direction_names[row->direction], "solver",
-                                              row->solver, "cases", row->cases, "failed", row->failed,
-                                              "worst", rf_json_number(row->worst), "worst_case", row->where,
-                                              "message", row->message));
+        rf_json_open(&json, NULL, '{');
+        rf_json_string(&json, "op", row->op);
+        rf_json_string(&json, "direction", rf_direction_names[row->direction]);
+        rf_json_string(&json, "solver", row->solver);
+        rf_json_count(&json, "cases", (uint64_t)row->cases);
+        rf_json_count(&json, "failed", (uint64_t)row->failed);
+        rf_json_number(&json, "worst", row->worst);
+        rf_json_string(&json, "worst_case", row->where);
+        rf_json_string(&json, "message", row->message);
+        rf_json_close(&json);
     }
-    return rf_print_json(
-        json_pack("{s:s, s:o}", "device", rf_device_describe(all->device)->name, "results", rows));
+    return rf_json_write(&json, "-");
 }
 
 static rf_status judge(const validation *all) {

@@ -77,14 +77,17 @@ static rf_status show(const rf_common *common, const rf_report *report) {
 }
 
 /* Tells a person where the files are. */
-static void list_files(const output list[OUTPUTS]) {
-    const char *before = "\nwritten: ";
-    for (int i = 0; i < OUTPUTS; i++) {
-        if (list[i].path == NULL) continue;
-        printf("%s%s", before, list[i].path);
-        before = ", ";
+static rf_status list_files(const output list[OUTPUTS]) {
+    rf_str names = {0};
+    for (int i = 0; i < OUTPUTS; i++)
+        if (list[i].path != NULL) rf_str_addf(&names, "%s%s", names.length > 0 ? ", " : "", list[i].path);
+    rf_status status = rf_str_status(&names);
+    if (status == RF_OK && names.length > 0) {
+        putchar('\n');
+        rf_print_line("written: %s", names.data);
     }
-    if (before[0] == ',') putchar('\n');
+    rf_str_free(&names);
+    return status;
 }
 
 static void print_values(const char *what, const rf_verdict *verdict) {
@@ -103,7 +106,7 @@ rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, 
     if (outputs->print != NULL) print_values(outputs->print, report->verdict);
     if (rf_outputs_for_people(outputs, common)) {
         RF_TRY(show(common, report));
-        list_files(list);
+        RF_TRY(list_files(list));
     }
     if (report->verdict->kind == RF_VERDICT_RANGE) return RF_OK;
     const char *advice = report->verdict->advice;

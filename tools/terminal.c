@@ -1,4 +1,4 @@
-/* Terminal matters: width, colour, the progress line, tables, JSON on stdout. */
+/* Terminal matters: width, colour, the progress line, tables. */
 #include "terminal.h"
 
 #include <langinfo.h>
@@ -59,7 +59,9 @@ void rf_progress_draw(rf_progress *progress, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    fprintf(stderr, "%s%.*s", erase, progress->columns - 1, line); /* a full line would wrap */
+    line[RF_MIN(progress->columns - 1, (int)sizeof line - 1)] = '\0'; /* a full line would wrap */
+    rf_make_printable(line);
+    fprintf(stderr, "%s%s", erase, line);
     fflush(stderr);
     line_shown = true; /* only now: the thread that waits for signals may have erased the line before */
 }
@@ -75,21 +77,27 @@ void rf_progress_restore(void) {
     line_shown = false;
 }
 
-/* Names of files and classes come from anybody: no control characters may reach a terminal. */
-static void make_printable(char *text) {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = ' ';
+/* One line of what anybody may have named: printable, ended. */
+static void put_line(FILE *stream, const char *before, const char *format, va_list args) {
+    char text[8192];
+    vsnprintf(text, sizeof text, format, args);
+    rf_make_printable(text);
+    fprintf(stream, "%s%s\n", before, text);
 }
 
 void rf_say(const char *format, ...) {
-    char text[4096];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    make_printable(text);
     rf_progress_restore();
-    fprintf(stderr, "rangefinder: %s\n", text);
+    put_line(stderr, "rangefinder: ", format, args);
+    va_end(args);
+}
+
+void rf_print_line(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    put_line(stdout, "", format, args);
+    va_end(args);
 }
 
 /* ---- tables ---- */
@@ -117,7 +125,7 @@ void rf_table_cell(rf_table *table, const char *format, ...) {
         table->failed = true;
     }
     va_end(args);
-    if (text != NULL) make_printable(text);
+    if (text != NULL) rf_make_printable(text);
     table->cells[table->count++] = text;
 }
 
@@ -160,19 +168,7 @@ rf_status rf_table_end(rf_table *table, FILE *stream) {
     return status;
 }
 
-/* ---- JSON and numbers ---- */
-
-rf_status rf_print_json(json_t *document) {
-    if (document == NULL) return rf_fail(RF_E_MEMORY, "out of memory for JSON");
-    int failed = json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    json_decref(document);
-    putchar('\n');
-    return failed == 0 ? RF_OK : rf_fail(RF_E_IO, "standard output cannot be written");
-}
-
-json_t *rf_json_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
+/* ---- numbers ---- */
 
 const char *rf_count_text(char text[32], unsigned long long count) {
     char digits[24];

@@ -1,9 +1,7 @@
-/* What the program knows of the terminal: its width and colours, text tables, JSON on stdout, the progress
- * line. */
+/* What the program knows of the terminal: its width and colours, text tables, the progress line. */
 #ifndef RF_TOOLS_TERMINAL_H
 #define RF_TOOLS_TERMINAL_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "rangefinder/rangefinder.h"
@@ -26,6 +24,8 @@ void rf_progress_restore(void); /* clears the line; from any thread */
 
 /* One line on stderr, "rangefinder: ..."; what is not printable, line ends included, is replaced. */
 void rf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same on stdout, without the program's name: for every line with a name in it that anybody may have given. */
+void rf_print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- tables: cells are collected, then printed in columns as wide as their widest cell ---- */
 typedef struct rf_table {
@@ -39,10 +39,6 @@ void rf_table_begin(rf_table *table, const char *align);
 void rf_table_cell(rf_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints (nothing where stream is NULL) and frees; the first row is the heading. */
 rf_status rf_table_end(rf_table *table, FILE *stream);
-
-/* Prints one JSON document on stdout and releases it; NULL is "out of memory". */
-rf_status rf_print_json(json_t *document);
-json_t *rf_json_number(double value); /* null where it is not finite */
 
 /* "1,234,567", "12.3 MiB" and "3:07 min", in buffers of 32. */
 const char *rf_count_text(char text[32], unsigned long long count);

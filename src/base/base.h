@@ -55,8 +55,22 @@ typedef struct rf_str {
 void rf_str_add(rf_str *str, const char *text);
 void rf_str_add_bytes(rf_str *str, const void *bytes, size_t length);
 void rf_str_addf(rf_str *str, const char *format, ...) RF_PRINTF(2, 3);
+/* The shortest decimal number that reads back as the same double, whatever the locale. */
+void rf_str_add_number(rf_str *str, double value);
 const char *rf_str_text(const rf_str *str);
+rf_status rf_str_status(const rf_str *str); /* RF_E_MEMORY, with the message, if an append failed */
 void rf_str_free(rf_str *str);
+
+/* ---- text from outside (text.c): whatever reaches a person goes through rf_make_printable ---- */
+
+#define RF_NOT_UTF8 UINT32_MAX
+/* The length of the character that begins here, and its code; 1 and RF_NOT_UTF8 where there is none. */
+size_t rf_utf8_next(uint32_t *code, const char *text);
+bool rf_code_printable(
+    uint32_t code); /* no control character, none that reorders text, none that XML forbids */
+/* Leaves printable UTF-8 on one line: other line ends and tabs become blanks, all else '?'.  In place. */
+void rf_make_printable(char *text);
+char *rf_printable(const char *text); /* a copy; owned; NULL: out of memory */
 
 /* ---- files (file.c) ---- */
 

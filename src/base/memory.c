@@ -36,7 +36,7 @@ char *rf_format(const char *format, ...) {
     va_start(args, format);
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
-    char *text = length < 0 ? NULL : rf_alloc((size_t)length + 1, 1);
+    char *text = length < 0 ? no_memory(1, 1) : rf_alloc((size_t)length + 1, 1);
     if (text != NULL) vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     va_end(args);

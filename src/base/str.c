@@ -32,12 +32,34 @@ void rf_str_addf(rf_str *str, const char *format, ...) {
     va_start(args, format);
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
+    if (length < 0) str->failed = true;
     if (length >= 0 && reserve(str, (size_t)length)) {
         vsnprintf(str->data + str->length, (size_t)length + 1, format, again);
         str->length += (size_t)length;
     }
     va_end(again);
     va_end(args);
+}
+
+void rf_str_add_number(rf_str *str, double value) {
+    char text[40];
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    char *point = text + strspn(text, "-0123456789");
+    size_t length = strcspn(point, "0123456789einf"); /* of the locale's decimal point */
+    if (length > 0) {
+        memmove(point + 1, point + length, strlen(point + length) + 1);
+        *point = '.';
+    }
+    rf_str_add(str, value == value ? text : "nan"); /* not "-nan" */
+}
+
+rf_status rf_str_status(const rf_str *str) {
+    return str->failed
+               ? rf_fail(RF_E_MEMORY, "out of memory: a text of %zu bytes could not grow", str->length)
+               : RF_OK;
 }
 
 const char *rf_str_text(const rf_str *str) {

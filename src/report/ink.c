@@ -98,31 +98,3 @@ void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double he
     cairo_arc(cr, x + radius, y + radius, radius, M_PI, 3 * M_PI_2);
     cairo_close_path(cr);
 }
-
-/* The length of the valid UTF-8 sequence that starts here, or 0. Overlong forms and surrogates are not valid.
- */
-static size_t sequence_length(const unsigned char *at) {
-    if (at[0] < 0x80) return at[0] >= 0x20 && at[0] != 0x7F;
-    const size_t length = at[0] >= 0xC2 && at[0] < 0xE0   ? 2
-                          : at[0] >= 0xE0 && at[0] < 0xF0 ? 3
-                          : at[0] >= 0xF0 && at[0] < 0xF5 ? 4
-                                                          : 0;
-    for (size_t i = 1; i < length; i++)
-        if (!continues((char)at[i])) return 0;
-    if (at[0] == 0xE0 && at[1] < 0xA0) return 0;
-    if (at[0] == 0xED && at[1] > 0x9F) return 0;
-    if (at[0] == 0xF0 && at[1] < 0x90) return 0;
-    if (at[0] == 0xF4 && at[1] > 0x8F) return 0;
-    return length;
-}
-
-char *rf_text_clean(const char *text) {
-    char *const copy = rf_strdup(text);
-    if (!copy) return NULL;
-    for (char *at = copy; *at;) {
-        const size_t length = sequence_length((const unsigned char *)at);
-        if (length == 0) *at = '?';
-        at += length ? length : 1;
-    }
-    return copy;
-}

@@ -36,7 +36,5 @@ double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, 
 void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
                   const char *text);
 void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius);
-/* A copy with every byte that is no valid UTF-8, and every control character, as '?'. NULL: out of memory. */
-char *rf_text_clean(const char *text);
 
 #endif

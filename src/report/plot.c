@@ -296,17 +296,17 @@ static rf_status draw_title(const picture *plot) {
     add_details(&details, report);
     if (title.failed || details.failed) goto done;
 
-    if (!(clean = rf_text_clean(title.data))) goto done;
+    if (!(clean = rf_printable(title.data))) goto done;
     const double share = report->device ? 0.65 : 1;
     const double width =
         rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), before, clean);
     if (report->device) {
-        if (!(device = rf_text_clean(report->device))) goto done;
+        if (!(device = rf_printable(report->device))) goto done;
         const double x = margin + width + 14;
         if (end - x > 60) rf_text_fit(cr, (rf_font){15, false, MUTED}, x, 48, end - x, SIZE_MAX, device);
     }
     free(clean);
-    if (!(clean = rf_text_clean(details.data))) goto done;
+    if (!(clean = rf_printable(details.data))) goto done;
     rf_text_fit(cr, (rf_font){13.5, false, MUTED}, margin, 74, end - margin, SIZE_MAX, clean);
     status = RF_OK;
 done:

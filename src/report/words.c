@@ -37,6 +37,7 @@ static void add_verdict(rf_str *out, const rf_verdict *verdict, int columns, boo
     add_wrapped(out, first, columns);
     rf_str_addf(out, "%s", bold ? "\033[0m" : "");
     snprintf(rest, sizeof rest, "%s %s", verdict->reason, verdict->advice);
+    rf_make_printable(rest);
     add_wrapped(out, rest, columns);
 }
 
@@ -79,9 +80,10 @@ rf_status rf_report_verdict(char **out, const rf_report *report, const rf_termin
     }
     for (size_t i = 0; i < report->suggestion_count; i++)
         add_row(&text, &report->suggestions[i], ours, options->unicode);
-    if (text.failed) {
+    const rf_status status = rf_str_status(&text);
+    if (status != RF_OK) {
         rf_str_free(&text);
-        return RF_E_MEMORY;
+        return status;
     }
     *out = text.data ? text.data : rf_strdup("");
     return *out ? RF_OK : RF_E_MEMORY;
