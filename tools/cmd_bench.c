@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "command.h"
 #include "graph/peak.h"
+#include "outputs.h"
 #include "train/bench.h"
 
 typedef struct bench_args {
@@ -233,12 +233,9 @@ static rf_status bench_main(void *given, char **operands) {
     (void)operands;
     const bench_args *args = given;
     bench_run run = {0};
-    bool trace_on_stdout = args->trace != NULL && args->trace[0] == '-' && args->trace[1] == '\0';
-    rf_outfile *probe = NULL;
-    if (args->trace != NULL && !trace_on_stdout) {
-        RF_TRY(rf_outfile_open(&probe, args->trace)); /* better told now than after the work */
-        rf_outfile_abort(probe);
-    }
+    const char *const inputs[] = {args->data, args->model, NULL};
+    bool trace_on_stdout = args->trace != NULL && rf_is_stdout(args->trace);
+    if (args->trace != NULL) RF_TRY(rf_output_check("--trace", args->trace, inputs));
     if (trace_on_stdout && args->json)
         return rf_fail(RF_E_USAGE, "--trace -: --json writes to stdout already; give --trace a file");
     rf_status status = measure(&run, args);

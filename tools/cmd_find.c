@@ -413,9 +413,10 @@ static rf_status find_main(void *given, char **operands) {
     const find_args *args = given;
     rf_group groups[RF_MAX_REPEATS] = {0};
     find_run run = {.started_ms = rf_time_ms()};
+    const char *const inputs[] = {args->data, args->model, args->weights, NULL};
     rf_status status = check_together(args);
     if (status == RF_OK) status = read_groups(groups, &args->groups);
-    if (status == RF_OK) status = rf_outputs_check(&args->outputs);
+    if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = open_inputs(&run, args);
     if (status == RF_OK) status = make_trainer(&run, args, groups);
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */

@@ -55,7 +55,8 @@ static rf_status suggest_main(void *given, char **operands) {
     rf_suggestion *suggestions = NULL;
     rf_verdict verdict;
     size_t count = 0;
-    RF_TRY(rf_outputs_check(&args->outputs));
+    const char *file = strcmp(operands[0], "-") == 0 ? "/dev/stdin" : operands[0];
+    RF_TRY(rf_outputs_check(&args->outputs, (const char *const[]){file, NULL}));
     rf_status status = rf_curve_read(&curve, operands[0]);
     if (status == RF_OK) status = set_smoothing(curve, args->smooth);
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common))

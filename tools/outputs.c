@@ -1,6 +1,7 @@
 /* Where the results of `find` and `suggest` go. */
 #include "outputs.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,37 +24,58 @@ const char *const *rf_print_choices(void) {
 }
 
 static bool is_stdout(const char *path) {
-    return path != NULL && strcmp(path, "-") == 0;
+    return path != NULL && rf_is_stdout(path);
 }
 
+/* At most one may take stdout, and no two the same file. */
 static rf_status check_names(const output list[OUTPUTS], const char *print) {
     const char *taker = print != NULL ? "--print" : NULL;
     for (int i = 0; i < OUTPUTS; i++) {
-        if (is_stdout(list[i].path) && taker != NULL)
-            return rf_fail(RF_E_USAGE, "%s -: %s writes to stdout already; give one of them a file",
-                           list[i].option, taker);
-        if (is_stdout(list[i].path)) taker = list[i].option;
-        for (int k = 0; k < i && list[i].path != NULL && !is_stdout(list[i].path); k++)
-            if (list[k].path != NULL && strcmp(list[k].path, list[i].path) == 0 &&
-                strncmp(list[i].path, "/dev/", 5) != 0)
-                return rf_fail(RF_E_USAGE, "%s %s: %s writes the same file; give it another name",
-                               list[i].option, list[i].path, list[k].option);
+        const char *path = list[i].path, *option = list[i].option;
+        if (path == NULL) continue;
+        if (is_stdout(path)) {
+            if (taker != NULL)
+                return rf_fail(RF_E_USAGE, "%s %s: %s writes to stdout already; give one of them a file",
+                               option, path, taker);
+            taker = option;
+            continue;
+        }
+        if (rf_same_file(path, "-"))
+            return rf_fail(RF_E_USAGE, "%s %s: stdout goes to the same file; give it another name", option,
+                           path);
+        for (int k = 0; k < i; k++)
+            if (list[k].path != NULL && rf_same_file(path, list[k].path))
+                return rf_fail(RF_E_USAGE, "%s %s: %s writes the same file; give it another name", option,
+                               path, list[k].option);
     }
     return RF_OK;
 }
 
-rf_status rf_outputs_check(const rf_outputs *outputs) {
+/* An input may be two files, as IMAGES,LABELS. */
+static bool is_input(const char *path, const char *input) {
+    const char *comma = strchr(input, ',');
+    char first[PATH_MAX];
+    if (rf_same_file(path, input)) return true;
+    if (comma == NULL || comma - input >= PATH_MAX) return false;
+    snprintf(first, sizeof first, "%.*s", (int)(comma - input), input);
+    return rf_same_file(path, first) || rf_same_file(path, comma + 1);
+}
+
+rf_status rf_output_check(const char *option, const char *path, const char *const inputs[]) {
+    for (; *inputs != NULL; inputs++)
+        if (is_input(path, *inputs))
+            return rf_fail(RF_E_USAGE, "%s %s: is a file that is read; give it another name", option, path);
+    const rf_status status = rf_outfile_check(path);
+    return status == RF_OK ? RF_OK : rf_fail_prefix(status, "%s", option);
+}
+
+rf_status rf_outputs_check(const rf_outputs *outputs, const char *const inputs[]) {
     output list[OUTPUTS];
     list_outputs(list, outputs);
     RF_TRY(check_names(list, outputs->print));
     if (outputs->plot != NULL) RF_TRY(rf_report_plot_check(outputs->plot));
-    for (int i = 0; i < OUTPUTS; i++) {
-        rf_outfile *file = NULL;
-        if (list[i].path == NULL || is_stdout(list[i].path)) continue;
-        rf_status status = rf_outfile_open(&file, list[i].path);
-        rf_outfile_abort(file);
-        if (status != RF_OK) return rf_fail_prefix(status, "%s", list[i].option);
-    }
+    for (int i = 0; i < OUTPUTS; i++)
+        if (list[i].path != NULL) RF_TRY(rf_output_check(list[i].option, list[i].path, inputs));
     return RF_OK;
 }
 

@@ -38,9 +38,11 @@ const char *const *rf_print_choices(void);
             .parse = rf_opt_choice, .offset = offsetof(type, outputs.print), .choices = rf_print_choices     \
     }
 
-/* Before the work: can every file be written, has each a name of its own, and does at most one take stdout?
- */
-rf_status rf_outputs_check(const rf_outputs *outputs);
+/* Before the work: can every file be written, is each another one than those that are read (ended by NULL) and
+ * than the others, and does at most one take stdout? */
+rf_status rf_outputs_check(const rf_outputs *outputs, const char *const inputs[]);
+/* The same for one file. */
+rf_status rf_output_check(const char *option, const char *path, const char *const inputs[]);
 /* True if stdout is for people: nothing else was asked to go there. */
 bool rf_outputs_for_people(const rf_outputs *outputs, const rf_common *common);
 /* After the work: writes and prints.  Fails with RF_E_FAILED and the reason where the verdict has no

@@ -26,6 +26,9 @@ static inline size_t rf_ceil_div(size_t a, size_t b) {
 
 /* Sets this thread's message and returns `status`: return rf_fail(RF_E_INPUT, "%s: ...", path). */
 rf_status rf_fail(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
+/* The same for a call of the system that failed with `error` (an errno): its text follows the message's, and the
+ * status is RF_E_IO, or RF_E_MEMORY where memory is what was missing. */
+rf_status rf_fail_errno(int error, const char *format, ...) RF_PRINTF(2, 3);
 /* Puts "prefix: " before the message that is there, and returns `status`. */
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
 /* The one macro of control flow: return on failure (where there is nothing to release). */
@@ -78,16 +81,23 @@ char *rf_printable(const char *text); /* a copy; owned; NULL: out of memory */
  */
 rf_status rf_file_read(void **data, size_t *length, const char *path, size_t limit_bytes);
 
-/* A file written aside and renamed on commit, so that it is never seen half-written.  Path "-" is stdout. */
+/* A file that is written (outfile.c): to a temporary file in the same folder, renamed on commit, so that it is
+ * never seen half-written; the mode and owner of a file that is there stay.  Links are followed.  Written in
+ * place: stdout ("-"), open files (/dev/stdout, /dev/fd/N), devices, pipes, and a file in a folder that cannot be
+ * written.  Any number of threads may write at once, each file by one of them. */
 typedef struct rf_outfile rf_outfile;
 rf_status rf_outfile_open(rf_outfile **out, const char *path);
 FILE *rf_outfile_stream(rf_outfile *file);
-rf_status
-rf_outfile_commit(rf_outfile *file);     /* flushes, renames, frees; on failure removes the file aside */
-void rf_outfile_abort(rf_outfile *file); /* removes the file aside, frees; takes NULL */
-/* Removes every file aside that is still open; from any thread, or a signal's handler. */
+rf_status rf_outfile_commit(rf_outfile *file); /* flushes, renames, frees; on failure leaves what was there */
+void rf_outfile_abort(rf_outfile *file);       /* leaves what was there, frees; takes NULL */
+/* Could the file be written?  Changes nothing, and opens no pipe. */
+rf_status rf_outfile_check(const char *path);
+/* Removes every temporary file; from any thread, or a signal's handler. */
 void rf_outfile_abort_all(void);
 rf_status rf_file_write(const char *path, const void *data, size_t length);
+bool rf_is_stdout(const char *path); /* "-", /dev/stdout, a link to it */
+/* Do two names stand for one file, there or not yet?  Never for a character device, such as /dev/null. */
+bool rf_same_file(const char *a, const char *b);
 
 /* The user's cache folder for us ($XDG_CACHE_HOME or ~/.cache, /rangefinder), made if missing. NULL: none to
  * be had. */

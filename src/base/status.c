@@ -1,6 +1,7 @@
 /* Status codes and the thread's last error message. */
 #include "base/base.h"
 
+#include <errno.h>
 #include <string.h>
 
 static _Thread_local char message[2048];
@@ -38,6 +39,17 @@ rf_status rf_fail(rf_status status, const char *format, ...) {
     va_end(args);
     memcpy(message, text, sizeof message);
     return status;
+}
+
+rf_status rf_fail_errno(int error, const char *format, ...) {
+    char what[1024], text[256] = "";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (error == ENOMEM) return rf_fail(RF_E_MEMORY, "%s: out of memory", what);
+    return rf_fail(RF_E_IO, "%s: %s", what,
+                   strerror_r(error, text, sizeof text)); /* GNU's: returns the text */
 }
 
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) {
