@@ -1,4 +1,5 @@
 /* The ground floor: text from outside, JSON, files that are written. */
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -6,6 +7,34 @@
 #include "files.h"
 
 #include "base/json.h"
+
+/* ---- errors ---- */
+
+static void cleaning_up_keeps_the_message_of_the_cause(void **state) {
+    void *data;
+    size_t length;
+    (void)state;
+    assert_int_equal(rf_fail(RF_E_INPUT, "the cause"), RF_E_INPUT);
+    rf_error_hold();
+    rf_error_hold();
+    assert_int_equal(rf_file_read(&data, &length, "/no/such/file", 1), RF_E_IO);
+    rf_error_release();
+    assert_int_equal(rf_fail_prefix(RF_E_IO, "of the clean-up"), RF_E_IO);
+    rf_error_release();
+    assert_string_equal(rf_error_message(), "the cause");
+    assert_int_equal(rf_fail(RF_E_IO, "the next"), RF_E_IO);
+    assert_string_equal(rf_error_message(), "the next");
+}
+
+static void missing_memory_is_said_whatever_it_was_for(void **state) {
+    (void)state;
+    assert_int_equal(rf_fail_errno(ENOMEM, "%s: cannot be opened", "a"), RF_E_MEMORY);
+    assert_string_equal(rf_error_message(), "a: cannot be opened: out of memory");
+    assert_int_equal(rf_fail_errno(ENOENT, "%s: cannot be opened", "a"), RF_E_IO);
+    assert_string_equal(rf_error_message(), "a: cannot be opened: No such file or directory");
+    assert_null(rf_alloc(SIZE_MAX / 4, 8));
+    assert_non_null(strstr(rf_error_message(), "out of memory"));
+}
 
 /* ---- text ---- */
 
@@ -133,6 +162,8 @@ static void json_too_deep_is_no_document(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(cleaning_up_keeps_the_message_of_the_cause),
+        TEST(missing_memory_is_said_whatever_it_was_for),
         TEST(text_is_made_printable_and_other_scripts_stay),
         TEST(json_reads_back_as_it_was_written),
         TEST(json_is_printable_utf8_whatever_the_names),

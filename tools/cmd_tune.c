@@ -73,7 +73,9 @@ static rf_status tune_main(void *given, char **operands) {
                                          .progress = show,
                                          .context = &run});
     rf_progress_end(&run.progress);
+    if (status != RF_OK) rf_error_hold();
     rf_status printed = rf_table_end(&run.table, status == RF_OK ? stdout : NULL);
+    if (status != RF_OK) rf_error_release();
     if (status == RF_OK) status = printed;
     if (status == RF_OK) putchar('\n');
     if (status == RF_OK)

@@ -77,7 +77,8 @@ static rf_status catch_signals(void) {
     signal(SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (pthread_create(&thread, NULL, await_signals, &set) != 0)
-        return rf_fail(RF_E_MEMORY, "no thread can be started to wait for signals");
+        return rf_fail(RF_E_MEMORY,
+                       "no thread can be started to wait for signals: out of memory, or too many of them");
     pthread_detach(thread);
     return RF_OK;
 }

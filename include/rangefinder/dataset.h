@@ -1,4 +1,4 @@
-/* Data sets: labelled 8-bit images on the host. */
+/* Data sets: labelled 8-bit images on the host.  Once opened they are only read, by any number of threads. */
 #ifndef RANGEFINDER_DATASET_H
 #define RANGEFINDER_DATASET_H
 

@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/* One thread at a time, the use of its trainers included; each thread may have a device of its own. */
 typedef struct rf_device rf_device;
 
 typedef enum rf_device_kind {

@@ -1,4 +1,5 @@
-/* The finder's results: curve, suggestions of every known method, verdict.  Plain structs on the host. */
+/* The finder's results: curve, suggestions of every known method, verdict.  Plain structs on the host, which any
+ * number of threads may read. */
 #ifndef RANGEFINDER_FINDER_H
 #define RANGEFINDER_FINDER_H
 
@@ -124,8 +125,10 @@ typedef struct rf_report {
     int channels;
 } rf_report;
 
-/* Each writes to a path, "-" is stdout; written aside and renamed. Errors: RF_E_IO; for a plot also
- * RF_E_USAGE where the file's ending is none of .svg .png .pdf. */
+/* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,
+ * with the mode and owner of a file that is there; links are followed, devices and pipes written in place. Names
+ * are made printable.  Threads: any, at any time.  Errors: RF_E_IO, RF_E_MEMORY; for a plot also RF_E_USAGE where
+ * the file's ending is none of .svg .png .pdf. */
 RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
 RF_API rf_status rf_report_json(const rf_report *report, const char *path);
 RF_API rf_status rf_report_plot(const rf_report *report, const char *path);

@@ -11,6 +11,7 @@
 extern "C" {
 #endif
 
+/* One thread at a time while it is made or its values change; then any number may read it. */
 typedef struct rf_model rf_model;
 
 /* What the network is for: it adapts to the images' channels and size and to the number of classes. */

@@ -30,7 +30,8 @@ typedef enum rf_status {
 #undef RF_STATUS_ENUM
 } rf_status;
 
-/* The message of this thread's last failed call: what, where, and how to mend it. Never NULL. */
+/* The message of this thread's last failed call: what, where, and how to fix it. Never NULL; valid until the
+ * thread's next call. */
 RF_API const char *rf_error_message(void);
 
 /* The text of a status, and the exit code that `rangefinder` gives for it. */

@@ -54,6 +54,7 @@ typedef struct rf_trainer_desc {
     uint64_t seed;
 } rf_trainer_desc;
 
+/* One thread at a time; no other may use its device meanwhile. */
 typedef struct rf_trainer rf_trainer;
 RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
 RF_API void rf_trainer_free(rf_trainer *trainer);

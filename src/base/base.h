@@ -31,6 +31,10 @@ rf_status rf_fail(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
 rf_status rf_fail_errno(int error, const char *format, ...) RF_PRINTF(2, 3);
 /* Puts "prefix: " before the message that is there, and returns `status`. */
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
+/* Between these two (they nest), what fails on this thread leaves the message alone: for cleaning up after a
+ * failure, whose cause is what a person must hear, and for what is only tried. */
+void rf_error_hold(void);
+void rf_error_release(void);
 /* The one macro of control flow: return on failure (where there is nothing to release). */
 #define RF_TRY(call)                                                                                         \
     do {                                                                                                     \

@@ -1,6 +1,7 @@
-/* The JSON writer. */
+/* Writing and reading JSON. */
 #include "base/json.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -99,11 +100,112 @@ void rf_json_null(rf_json *json, const char *key) {
     rf_str_add(&json->text, "null");
 }
 
-rf_status rf_json_write(rf_json *json, const char *path) {
+rf_status rf_json_end(rf_json *json) {
     while (json->depth > 0) rf_json_close(json);
+    return rf_str_status(&json->text);
+}
+
+rf_status rf_json_write(rf_json *json, const char *path) {
+    (void)rf_json_end(json); /* a failure sticks */
     rf_str_add(&json->text, "\n");
     rf_status status = rf_str_status(&json->text);
     if (status == RF_OK) status = rf_file_write(path, json->text.data, json->text.length);
     rf_str_free(&json->text);
     return status;
+}
+
+/* ---- reading ---- */
+
+enum { MAX_DEPTH = 2048 }; /* as jansson's */
+
+/* Syntax alone (RFC 8259): each moves *at past what it names, and is false where that is not there. */
+
+static bool skip_value(const char **at, const char *end, int depth);
+
+static void skip_blanks(const char **at, const char *end) {
+    while (*at < end && strchr(" \t\r\n", **at) != NULL && **at != '\0') ++*at;
+}
+
+static bool skip_char(const char **at, const char *end, char wanted) {
+    skip_blanks(at, end);
+    if (*at == end || **at != wanted) return false;
+    ++*at;
+    return true;
+}
+
+static bool skip_string(const char **at, const char *end) {
+    if (!skip_char(at, end, '"')) return false;
+    for (; *at < end && **at != '"'; ++*at) {
+        if ((unsigned char)**at < 0x20) return false;
+        if (**at != '\\') continue;
+        if (++*at == end || strchr("\"\\/bfnrtu", **at) == NULL || **at == '\0') return false;
+        for (int i = 0; **at == 'u' && i < 4; i++)
+            if (*at + 1 + i >= end || !isxdigit((unsigned char)(*at)[1 + i])) return false;
+    }
+    return skip_char(at, end, '"');
+}
+
+static bool skip_digits(const char **at, const char *end) {
+    const char *start = *at;
+    while (*at < end && isdigit((unsigned char)**at)) ++*at;
+    return *at > start;
+}
+
+static bool skip_number(const char **at, const char *end) {
+    if (*at < end && **at == '-') ++*at;
+    if (*at < end && **at == '0')
+        ++*at;
+    else if (!skip_digits(at, end))
+        return false;
+    if (*at < end && **at == '.' && (++*at, !skip_digits(at, end))) return false;
+    if (*at == end || (**at != 'e' && **at != 'E')) return true;
+    ++*at;
+    if (*at < end && (**at == '+' || **at == '-')) ++*at;
+    return skip_digits(at, end);
+}
+
+static bool skip_container(const char **at, const char *end, int depth, bool object) {
+    const char closing = object ? '}' : ']';
+    ++*at;
+    if (skip_char(at, end, closing)) return true;
+    do
+        if ((object && (!skip_string(at, end) || !skip_char(at, end, ':'))) ||
+            !skip_value(at, end, depth - 1))
+            return false;
+    while (skip_char(at, end, ','));
+    return skip_char(at, end, closing);
+}
+
+static bool skip_value(const char **at, const char *end, int depth) {
+    static const char *const words[] = {"true", "false", "null"};
+    skip_blanks(at, end);
+    if (*at == end || depth == 0) return false;
+    if (**at == '{' || **at == '[') return skip_container(at, end, depth, **at == '{');
+    if (**at == '"') return skip_string(at, end);
+    for (size_t i = 0; i < RF_COUNT(words); i++) {
+        const size_t length = strlen(words[i]);
+        if ((size_t)(end - *at) >= length && memcmp(*at, words[i], length) == 0) {
+            *at += length;
+            return true;
+        }
+    }
+    return skip_number(at, end);
+}
+
+static bool is_json(const char *text, size_t length) {
+    const char *at = text, *end = text + length;
+    const bool whole = skip_value(&at, end, MAX_DEPTH);
+    skip_blanks(&at, end);
+    return whole && at == end;
+}
+
+rf_status rf_json_parse(json_t **out, const char *text, size_t length) {
+    json_error_t error;
+    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (*out != NULL) return RF_OK;
+    const enum json_error_code code = json_error_code(&error);
+    const bool vague = code == json_error_unknown || code == json_error_invalid_syntax;
+    if (code == json_error_out_of_memory || (vague && is_json(text, length)))
+        return rf_fail(RF_E_MEMORY, "out of memory: a JSON document of %zu bytes cannot be read", length);
+    return rf_fail(RF_E_INPUT, "byte %d: %s", error.position, error.text);
 }

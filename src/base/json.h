@@ -1,6 +1,8 @@
-/* A writer of JSON.  A failure sticks, and rf_json_write reports it: no entry can be lost unseen. */
+/* JSON: a writer whose failure sticks until its end reports it, so that no entry is lost unseen; and reading. */
 #ifndef RF_BASE_JSON_H
 #define RF_BASE_JSON_H
+
+#include <jansson.h>
 
 #include "base/base.h"
 
@@ -27,7 +29,13 @@ void rf_json_numbers(rf_json *json, const char *key, const double *values, size_
 void rf_json_bool(rf_json *json, const char *key, bool value);
 void rf_json_null(rf_json *json, const char *key);
 
-/* Writes the document (path "-" is stdout) and frees it, in any case. */
+/* Closes what is open: json->text is the document, if nothing failed. */
+rf_status rf_json_end(rf_json *json);
+/* The same, writes it (path "-" is stdout) and frees it, in any case. */
 rf_status rf_json_write(rf_json *json, const char *path);
+
+/* Reads a document by jansson.  Errors: RF_E_INPUT, with the place; RF_E_MEMORY, which jansson itself mostly takes
+ * for a fault of the text. */
+rf_status rf_json_parse(json_t **out, const char *text, size_t length);
 
 #endif

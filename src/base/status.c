@@ -5,6 +5,7 @@
 #include <string.h>
 
 static _Thread_local char message[2048];
+static _Thread_local int held; /* how often */
 
 const char *rf_error_message(void) {
     return message;
@@ -31,7 +32,16 @@ const char *rf_version(void) {
     return RF_VERSION;
 }
 
+void rf_error_hold(void) {
+    held++;
+}
+
+void rf_error_release(void) {
+    held--;
+}
+
 rf_status rf_fail(rf_status status, const char *format, ...) {
+    if (held > 0) return status;
     char text[sizeof message]; /* an argument may be the old message */
     va_list args;
     va_start(args, format);

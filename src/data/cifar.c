@@ -46,7 +46,7 @@ static bool claims(const char *spec) {
 /* The variant whose records fill the file; where both would, train.bin and test.bin are CIFAR-100's names. */
 static rf_status inspect(const variant **out, uint64_t *records, const char *path) {
     struct stat info;
-    if (stat(path, &info) != 0) return rf_fail(RF_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: cannot be read", path);
     uint64_t size = (uint64_t)info.st_size;
     bool fits[RF_COUNT(variants)];
     for (size_t i = 0; i < RF_COUNT(variants); i++)
@@ -71,7 +71,7 @@ static rf_status read_records(rf_dataset *dataset, size_t first, size_t records,
     uint8_t record[IMAGE + 2];
     size_t size = (size_t)(IMAGE + kind->label_bytes);
     FILE *stream = fopen(path, "rbe");
-    if (stream == NULL) return rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (stream == NULL) return rf_fail_errno(errno, "%s: cannot be opened", path);
     for (size_t i = 0; status == RF_OK && i < records; i++) {
         if (fread(record, 1, size, stream) != size) {
             status = rf_fail(RF_E_IO, "%s: cannot be read: %s", path,

@@ -2,6 +2,7 @@
  * Source: Optical Recognition of Handwritten Digits (its test half), E. Alpaydin and C. Kaynak, UCI Machine
  * Learning Repository, CC BY 4.0, doi 10.24432/C50P49.  A line holds 64 values 0..16 in row order, and the
  * label. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -28,14 +29,15 @@ static rf_status inflate_text(char **out, const rf_embedded *asset) {
                        .next_out = (unsigned char *)text,
                        .avail_out = (unsigned)length};
     enum { GZIP = 16 };
-    bool good = inflateInit2(&stream, MAX_WBITS + GZIP) == Z_OK;
-    if (good) {
-        good = inflate(&stream, Z_FINISH) == Z_STREAM_END;
+    int code = inflateInit2(&stream, MAX_WBITS + GZIP);
+    if (code == Z_OK) {
+        code = inflate(&stream, Z_FINISH);
         inflateEnd(&stream);
     }
-    if (!good) {
+    if (code != Z_STREAM_END) {
         free(text);
-        return rf_fail(RF_E_INPUT, "digits: the embedded data set is damaged");
+        return code == Z_MEM_ERROR ? rf_fail_errno(ENOMEM, "digits")
+                                   : rf_fail(RF_E_INPUT, "digits: the embedded data set is damaged");
     }
     *out = text;
     return RF_OK;

@@ -24,6 +24,11 @@ typedef struct idx_file {
 
 /* ---- one file ---- */
 
+static rf_status damaged(const idx_file *file, int code, const char *reason) {
+    if (code == Z_MEM_ERROR) return rf_fail_errno(ENOMEM, "%s", file->path);
+    return rf_fail(RF_E_INPUT, "%s: the gzip data is damaged: %s", file->path, reason);
+}
+
 static rf_status read_exactly(idx_file *file, void *out, size_t bytes) {
     size_t done = 0;
     while (done < bytes) {
@@ -36,11 +41,11 @@ static rf_status read_exactly(idx_file *file, void *out, size_t bytes) {
     if (done == bytes) return RF_OK;
     int code = Z_OK;
     const char *reason = gzerror(file->stream, &code);
-    if (code == Z_ERRNO) return rf_fail(RF_E_IO, "%s: cannot be read: %s", file->path, strerror(errno));
+    if (code == Z_ERRNO) return rf_fail_errno(errno, "%s: cannot be read", file->path);
     if (code == Z_OK || code == Z_BUF_ERROR)
         return rf_fail(RF_E_INPUT, "%s: the file is cut off: %zu bytes of %zu are there", file->path, done,
                        bytes);
-    return rf_fail(RF_E_INPUT, "%s: the gzip data is damaged: %s", file->path, reason);
+    return damaged(file, code, reason);
 }
 
 /* Nothing may follow; reading on also makes zlib compare gzip's checksum. */
@@ -51,7 +56,7 @@ static rf_status expect_end(idx_file *file) {
     if (got > 0) return rf_fail(RF_E_INPUT, "%s: holds more data than its header says", file->path);
     if (got == 0 && code == Z_BUF_ERROR)
         return rf_fail(RF_E_INPUT, "%s: the end of the gzip data is cut off", file->path);
-    if (got < 0) return rf_fail(RF_E_INPUT, "%s: the gzip data is damaged: %s", file->path, reason);
+    if (got < 0) return damaged(file, code, reason);
     return RF_OK;
 }
 
@@ -84,10 +89,10 @@ static rf_status read_header(idx_file *file, uint64_t file_bytes) {
 static rf_status open_idx_file(idx_file *file, const char *path) {
     struct stat info;
     *file = (idx_file){.path = path};
-    if (stat(path, &info) != 0) return rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: cannot be opened", path);
     if (!S_ISREG(info.st_mode)) return rf_fail(RF_E_IO, "%s: is not a file", path);
     if ((file->stream = gzopen(path, "rbe")) == NULL)
-        return rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        return rf_fail_errno(errno, "%s: cannot be opened", path);
     gzbuffer(file->stream, 1 << 17);
     return rf_explain_file(read_header(file, (uint64_t)info.st_size), path, RF_READER_IDX);
 }

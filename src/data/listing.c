@@ -41,13 +41,12 @@ rf_status rf_listing_read(rf_listing *out, const char *folder) {
     rf_status status = RF_OK;
     *out = (rf_listing){0};
     DIR *stream = opendir(folder);
-    if (stream == NULL) return rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", folder, strerror(errno));
+    if (stream == NULL) return rf_fail_errno(errno, "%s: the folder cannot be read", folder);
     while (status == RF_OK) {
         errno = 0;
         const struct dirent *item = readdir(stream);
         if (item == NULL) {
-            if (errno != 0)
-                status = rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", folder, strerror(errno));
+            if (errno != 0) status = rf_fail_errno(errno, "%s: the folder cannot be read", folder);
             break;
         }
         if (item->d_name[0] != '.') status = append(out, item->d_name, kind_of(stream, item));

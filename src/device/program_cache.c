@@ -87,15 +87,18 @@ done:
 }
 
 void rf_program_cache_remove(const rf_cache_key *key) {
+    rf_error_hold();
     char *path = path_of(key);
     if (path != NULL) unlink(path);
     free(path);
+    rf_error_release();
 }
 
 /* A cache that cannot be written costs time and nothing else. */
 void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length) {
     header h = {.key = *key, .length = length, .checksum = rf_hash(binary, length, 0)};
     memcpy(h.magic, magic, sizeof magic);
+    rf_error_hold();
     char *path = path_of(key);
     rf_outfile *file = NULL;
     if (path != NULL && length <= MAX_BINARY_BYTES - sizeof h && rf_outfile_open(&file, path) == RF_OK) {
@@ -104,4 +107,5 @@ void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t 
         rf_outfile_commit(file);
     }
     free(path);
+    rf_error_release();
 }

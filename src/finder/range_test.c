@@ -50,7 +50,9 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     rf_status status = rf_trainer_snapshot(&before, trainer);
     if (status != RF_OK) goto done;
     status = rf_trainer_execute(&result, loss, trainer, &run);
+    if (status != RF_OK) rf_error_hold();
     rf_status restored = rf_trainer_restore(trainer, &before);
+    if (status != RF_OK) rf_error_release();
     if (status == RF_OK) status = restored;
     if (status == RF_OK) status = rf_device_sync(trainer->desc.device);
     if (status == RF_OK && result.stop == RF_STOP_INTERRUPTED && result.steps < 2)

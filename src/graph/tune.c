@@ -98,11 +98,13 @@ static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step
     rf_sample_free(s.sample);
     if (status != RF_OK || s.best == NULL) return status;
     json_t *config = json_array();
+    bool complete = true;
     for (int i = 0; s.best->tunables != NULL && s.best->tunables[i].name != NULL; i++)
-        json_array_append_new(config, json_integer(s.best_config.value[i]));
+        complete &= json_array_append_new(config, json_integer(s.best_config.value[i])) == 0;
     json_t *entry =
         json_pack("{s:s, s:o, s:f}", "solver", s.best->name, "config", config, "ms", row->best_ms);
-    return entry != NULL && json_object_set_new(root, row->problem, entry) == 0 ? RF_OK : RF_E_MEMORY;
+    complete &= json_object_set_new(root, row->problem, entry) == 0; /* false for NULL, too */
+    return complete ? RF_OK : rf_fail(RF_E_MEMORY, "out of memory for what was tuned");
 }
 
 /* Worth the time: there is a choice to make. */
@@ -117,7 +119,9 @@ static rf_status store(const json_t *root, const rf_device_info *info) {
          *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
     rf_status status =
         path == NULL ? rf_fail(RF_E_IO, "there is no cache folder: set HOME or XDG_CACHE_HOME") : RF_OK;
-    if (status == RF_OK) status = text != NULL ? rf_file_write(path, text, strlen(text)) : RF_E_MEMORY;
+    if (status == RF_OK)
+        status = text != NULL ? rf_file_write(path, text, strlen(text))
+                              : rf_fail(RF_E_MEMORY, "out of memory for what was tuned");
     free(path);
     free(text);
     return status;
@@ -135,8 +139,9 @@ static rf_status tune_steps(json_t *root, const rf_tune_desc *desc, const rf_pla
         rf_tune_row row = {.default_ms = NAN};
         rf_tuning_key(row.problem, sizeof row.problem, &step->problem, step->direction);
         if (!has_choice(step) || json_object_get(seen, row.problem) != NULL) continue;
-        json_object_set_new(seen, row.problem, json_true());
-        status = tune_step(root, desc, step, &row, deadline);
+        if (json_object_set_new(seen, row.problem, json_true()) != 0)
+            status = rf_fail(RF_E_MEMORY, "out of memory for what was tuned");
+        if (status == RF_OK) status = tune_step(root, desc, step, &row, deadline);
         if (status == RF_OK && desc->progress != NULL && !desc->progress(desc->context, &row, i + 1, total))
             break;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "graph/tuning_file.h"
 
 enum { MAX_TUNING_BYTES = 16 << 20 };
@@ -28,8 +29,10 @@ rf_status rf_tuning_load(rf_tuning **out, const rf_device_info *info) {
         return RF_OK;
     }
     free(path);
-    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root = NULL;
+    rf_status status = rf_json_parse(&root, text, length);
     free(text);
+    if (status == RF_E_MEMORY) return status;
     if (!json_is_object(root)) {
         json_decref(root);
         return RF_OK;

@@ -2,11 +2,11 @@
 #include "model/safetensors.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "base/kind.h"
 
 enum { MAX_HEADER_BYTES = 8 << 20, CHUNK = 16384 };
@@ -148,12 +148,11 @@ static rf_status parse_tensors(rf_tensor_file *file, json_t *root, uint64_t data
 }
 
 static rf_status parse_header(rf_tensor_file *file, const char *text, size_t length, uint64_t data_bytes) {
-    json_error_t error;
-    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    rf_status status;
-    if (!root)
-        status = rf_fail(RF_E_INPUT, "%s: the header is no JSON: byte %d: %s", file->path, error.position,
-                         error.text);
+    json_t *root = NULL;
+    rf_status status = rf_json_parse(&root, text, length);
+    if (status != RF_OK)
+        status =
+            rf_fail_prefix(status, "%s: the header%s", file->path, status == RF_E_INPUT ? " is no JSON" : "");
     else if (!json_is_object(root))
         status = rf_fail(RF_E_INPUT, "%s: the header must be a JSON object", file->path);
     else
@@ -173,7 +172,7 @@ static rf_status read_at(const rf_tensor_file *file, uint64_t offset, void *data
 static rf_status read_header(rf_tensor_file *file) {
     struct stat info;
     unsigned char first[8];
-    if (fstat(fileno(file->stream), &info)) return rf_fail(RF_E_IO, "%s: %s", file->path, strerror(errno));
+    if (fstat(fileno(file->stream), &info)) return rf_fail_errno(errno, "%s", file->path);
     const uint64_t size = (uint64_t)info.st_size;
     if (size < sizeof first)
         return rf_fail(RF_E_INPUT, "%s: no safetensors file: it has only %llu bytes", file->path,
@@ -204,7 +203,7 @@ rf_status rf_tensor_file_open(rf_tensor_file **out, const char *path) {
     rf_tensor_file *file = rf_alloc(1, sizeof *file);
     if (!file || !(file->path = rf_strdup(path))) goto done;
     if (stat(path, &info) || (S_ISREG(info.st_mode) && !(file->stream = fopen(path, "rb")))) {
-        status = rf_fail(RF_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        status = rf_fail_errno(errno, "%s: cannot be opened", path);
         goto done;
     }
     if (!file->stream) {

@@ -1,9 +1,9 @@
 /* A model's weights from and to safetensors files, by PyTorch's names: what is missing, superfluous or
  * misshapen is named before anything is changed. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "graph/model.h"
 #include "model/safetensors.h"
 
@@ -160,23 +160,29 @@ static int by_name(const void *a, const void *b) {
 
 /* The header, blanks at its end so that the data begins at a multiple of 8. *out is owned. */
 static rf_status make_header(char **out, const rf_parameter *const *sorted, int count) {
-    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
-    json_int_t at = 0;
+    rf_json json = {0};
+    uint64_t at = 0;
+    rf_json_open(&json, NULL, '{');
+    rf_json_open(&json, "__metadata__", '{');
+    rf_json_string(&json, "format", "pt");
+    rf_json_close(&json);
     for (int i = 0; i < count; i++) {
         const rf_param_spec *spec = &sorted[i]->spec;
-        const json_int_t bytes = (json_int_t)(rf_param_count(spec) * sizeof(float));
-        json_t *shape = json_array();
-        for (int k = 0; k < spec->rank; k++) json_array_append_new(shape, json_integer(spec->dim[k]));
-        json_object_set_new(root, sorted[i]->name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
-                                      at, at + bytes));
-        at += bytes;
+        rf_json_open(&json, sorted[i]->name, '{');
+        rf_json_string(&json, "dtype", "F32");
+        rf_json_open(&json, "shape", '[');
+        for (int k = 0; k < spec->rank; k++) rf_json_count(&json, NULL, (uint64_t)spec->dim[k]);
+        rf_json_close(&json);
+        rf_json_open(&json, "data_offsets", '[');
+        rf_json_count(&json, NULL, at);
+        rf_json_count(&json, NULL, at += rf_param_count(spec) * sizeof(float));
+        rf_json_close(&json);
+        rf_json_close(&json);
     }
-    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    json_decref(root);
-    *out = text ? rf_format("%-*s", (int)rf_round_up(strlen(text), 8), text) : NULL;
-    free(text);
-    return *out ? RF_OK : rf_fail(RF_E_MEMORY, "out of memory while writing weights");
+    rf_status status = rf_json_end(&json);
+    *out = status == RF_OK ? rf_format("%-*s", (int)rf_round_up(json.text.length, 8), json.text.data) : NULL;
+    rf_str_free(&json.text);
+    return *out ? RF_OK : RF_E_MEMORY;
 }
 
 static void put32(unsigned char *at, uint32_t bits) {

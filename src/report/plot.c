@@ -6,6 +6,7 @@
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
 #include <cairo.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,8 +352,6 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
     draw_suggestion(&plot);
     draw_caption(&plot);
     RF_TRY(draw_title(&plot));
-    if (cairo_status(cr) != CAIRO_STATUS_SUCCESS)
-        return rf_fail(RF_E_FAILED, "plot: cairo: %s", cairo_status_to_string(cairo_status(cr)));
     return RF_OK;
 }
 
@@ -360,6 +359,14 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
 
 static cairo_status_t write_bytes(void *stream, const unsigned char *data, unsigned length) {
     return fwrite(data, 1, length, stream) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
+/* What libpng calls an error is missing memory: where writing fails, the status is WRITE_ERROR. */
+static rf_status check_cairo(cairo_status_t status, const char *path) {
+    if (status == CAIRO_STATUS_SUCCESS) return RF_OK;
+    if (status == CAIRO_STATUS_NO_MEMORY || status == CAIRO_STATUS_PNG_ERROR)
+        return rf_fail_errno(ENOMEM, "%s: cannot be written", path);
+    return rf_fail(RF_E_IO, "%s: cannot be written: %s", path, cairo_status_to_string(status));
 }
 
 static cairo_surface_t *open_svg(FILE *stream) {
@@ -425,15 +432,14 @@ rf_status rf_report_plot(const rf_report *report, const char *path) {
     surface = format->open(rf_outfile_stream(file));
     cr = cairo_create(surface);
     status = draw(cr, report, line);
+    if (status == RF_OK) status = check_cairo(cairo_status(cr), path);
     if (status != RF_OK) goto done;
     cairo_status_t written =
         format->finish ? format->finish(surface, rf_outfile_stream(file)) : CAIRO_STATUS_SUCCESS;
     cairo_surface_finish(surface);
     if (written == CAIRO_STATUS_SUCCESS) written = cairo_surface_status(surface);
-    if (written != CAIRO_STATUS_SUCCESS) {
-        status = rf_fail(RF_E_IO, "%s: cannot be written: %s", path, cairo_status_to_string(written));
-        goto done;
-    }
+    status = check_cairo(written, path);
+    if (status != RF_OK) goto done;
     status = rf_outfile_commit(file);
     file = NULL;
 done:
