@@ -1,0 +1,102 @@
+# Every allocation of a short run fails in turn: alone, and with all that follow.  The answer is exit status 4 with the
+# cause, or the undisturbed one; nothing crashes, hangs, leaks or is left over.
+
+# The sanitizers' own failures must not look like ours.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0:detect_stack_use_after_return=1:exitcode=99"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}exitcode=99"
+
+# survives NAME ARGS...: files that ARGS write begin with out.
+survives() {
+    name=$1
+    shift
+    rm -f out.*
+    ran=0
+    LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATIONS_COUNT=$logs/count "$RANGEFINDER" "$@" >"$logs/right" 2>"$logs/err" </dev/null ||
+        ran=$?
+    code=$ran
+    case $ran in 0|1) ;; *) fail "$name: should have run" ;; esac
+    count=$(cat "$logs/count")
+    [ "$count" -gt 20 ] || fail "$name: only $count allocations were seen"
+    rm -rf "$logs/files"
+    mkdir "$logs/files"
+    for file in out.*; do [ ! -e "$file" ] || normal "$file" >"$logs/files/$file"; done
+    find . | sort >"$logs/before"
+    step=1
+    [ -n "${RANGEFINDER_TEST_ALL:-}" ] || step=$((count / 25 + 1))
+    echo "$name: every ${step}th of $count allocations"
+    for how in "" "+"; do
+        n=1
+        while [ "$n" -le "$count" ]; do
+            fails_at "$n$how" "$@"
+            n=$((n + step))
+        done
+    done
+}
+
+# What differs from run to run.
+normal() { LC_ALL=C sed 's/"time_ms": [^,]*/"time_ms": 0/; s/CreationDate (.*)//' "$1"; }
+
+fails_at() {
+    at=$1
+    shift
+    rm -f out.*
+    code=0
+    LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 120 "$RANGEFINDER" "$@" >"$logs/out" 2>"$logs/err" </dev/null ||
+        code=$?
+    case $code in
+    4)
+        says "out of memory"
+        [ "$(wc -l <"$logs/err")" -eq 1 ] || fail "$name, allocation $at: one line on stderr"
+        ;;
+    "$ran")
+        cmp -s "$logs/right" "$logs/out" || fail "$name, allocation $at: another answer than undisturbed"
+        for file in "$logs/files"/*; do
+            [ -e "$file" ] || continue
+            normal "${file##*/}" | cmp -s "$file" - || fail "$name, allocation $at: ${file##*/} is another one"
+        done
+        ;;
+    *) fail "$name, allocation $at" ;;
+    esac
+    for file in out.*; do
+        [ ! -e "$file" ] || [ -e "$logs/files/$file" ] || fail "$name, allocation $at: $file is left over"
+    done
+    [ -z "$(find . -name '.rf-*')" ] || fail "$name, allocation $at: a temporary file is left over"
+}
+
+small_network() {
+    printf 'conv 4 3 pad=1\nbatch_norm\nrelu\nmax_pool 2\ndropout 0.2\nflatten\nlinear classes\n' >my.net
+}
+
+no_failing_allocation_in_find_is_mistaken() {
+    small_network
+    two_classes photos
+    survives find find --data photos --model my.net --batch 2 --iterations 4 --quiet --json out.json --csv out.csv
+    survives options find --data synthetic:1x8x8,2,20 --model my.net --batch 2 --iterations 4 --optimizer adamw \
+        --accumulate 2 --validation 4 --group 'linear*=10' --mean 0.5 --print range
+}
+
+no_failing_allocation_in_suggest_is_mistaken() {
+    good_curve >curve.csv
+    "$RANGEFINDER" suggest curve.csv --json curve.json --quiet
+    survives csv suggest curve.csv --json out.json --csv out.csv --plot out.png
+    survives json suggest curve.json --plot out.pdf
+    survives svg suggest curve.csv --plot out.svg --json -
+}
+
+no_failing_allocation_in_data_is_mistaken() {
+    two_classes photos
+    [ -z "${RF_TEST_DATA:-}" ] || cp "$RF_TEST_DATA"/picture-* photos/cats/
+    echo broken >photos/dogs/bad.png
+    idx_images 20 4 4 | gzip >images.gz
+    idx_labels 20 | gzip >labels.gz
+    survives folder data photos --json
+    survives table data photos --image-size 4
+    survives idx data images.gz,labels.gz --json
+    survives digits data digits --limit 50
+}
+
+no_failing_allocation_in_model_is_mistaken() {
+    small_network
+    survives own model my.net --input 1x8x8 --json
+    survives zoo model simplecnn
+}
