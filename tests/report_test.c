@@ -242,6 +242,7 @@ static void json_keeps_the_planned_steps(void **state) {
     assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
     assert_int_equal(rf_curve_read(&again, path), RF_OK);
     assert_int_equal(again->planned, 250);
+    assert_int_equal(again->stop, RF_STOP_DIVERGED);
     char *const text = read_back(NULL);
     assert_non_null(strstr(text, "\"stop\": {\"step\": 100, \"reason\": \"diverged\"}"));
     free(text);

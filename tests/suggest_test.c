@@ -334,6 +334,7 @@ static void csv_and_json_are_read_in_all_their_forms(void **state) {
         "lr;loss\n0,001;2,0\n0,01;1,0\n",
         "lr\tloss\n0,001\t2,0\n0,01\t1,0\n",
         "0,001 2,0\n0,01 1,0\n",
+        " 0.001,2 \r\n 0.01,1 \r\n", /* none */
         "\"lr\";\"loss\"\r\n\"1,0E-03\";\"2,0\"\r\n\"1,0E-02\";\"1,0\"\r\n",
         /* NumPy's savetxt with a header */
         "# loss lr\n2.0 0.001\n1.0 0.01\n",

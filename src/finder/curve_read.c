@@ -108,7 +108,8 @@ static bool is_header(char **fields, size_t count, char separator) {
 
 /* Blanks separate numbers with decimal commas, "0,001 2,3", if every comma lies between two digits. */
 static bool has_decimal_commas(const char *line) {
-    if (!strpbrk(line + strspn(line, " "), " ")) return false;
+    const char *const second = strchr(line + strspn(line, " "), ' ');
+    if (!second || !second[strspn(second, " \r")]) return false;
     for (const char *comma = strchr(line, ','); comma; comma = strchr(comma + 1, ','))
         if (comma == line || !isdigit((unsigned char)comma[-1]) || !isdigit((unsigned char)comma[1]))
             return false;
