@@ -86,7 +86,7 @@ static rf_status follow(target *to, const char *path) {
         if (length < 0) {
             to->exists =
                 (to->descriptor < 0 ? stat(to->path, &to->info) : fstat(to->descriptor, &to->info)) == 0;
-            return RF_OK;
+            return to->exists || errno != ENAMETOOLONG ? RF_OK : rf_fail_errno(errno, "%s", path);
         }
         const char *slash = strrchr(to->path, '/');
         kept = link[0] == '/' || slash == NULL ? 0 : (size_t)(slash + 1 - to->path);

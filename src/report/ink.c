@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { LONGEST = 500 }; /* bytes of what is cut: no picture is wider */
+_Static_assert(RF_CUT_BYTES >= 2 * LONGEST + sizeof "\u2026", "a head, an ellipsis and a tail");
 
 void rf_ink_use(cairo_t *cr, rf_ink ink) {
     cairo_set_source_rgba(cr, ink.red, ink.green, ink.blue, ink.alpha);
@@ -44,27 +45,26 @@ static bool join(cairo_t *cr, rf_font font, double width, char *out, const char 
     return rf_text_width(cr, font, out) <= width;
 }
 
-char *rf_text_cut(cairo_t *cr, rf_font font, double width, size_t head, const char *text) {
+void rf_text_cut(char out[RF_CUT_BYTES], cairo_t *cr, rf_font font, double width, size_t head,
+                 const char *text) {
     const size_t length = strlen(text);
-    char *const out = rf_alloc(length + sizeof "\u2026", 1);
-    if (!out) return NULL;
-    strcpy(out, text);
-    if (rf_text_width(cr, font, out) <= width) return out;
+    if (length <= LONGEST && rf_text_width(cr, font, text) <= width) {
+        strcpy(out, text);
+        return;
+    }
     for (size_t tail = RF_MAX(head < length ? head + 1 : length, RF_MAX(length, LONGEST) - LONGEST);
          tail < length && head < LONGEST; tail++)
-        if (!continues(text[tail]) && join(cr, font, width, out, text, head, tail)) return out;
+        if (!continues(text[tail]) && join(cr, font, width, out, text, head, tail)) return;
     for (size_t kept = RF_MIN(length, LONGEST); kept > 0; kept--)
-        if (!continues(text[kept]) && join(cr, font, width, out, text, kept, length)) return out;
+        if (!continues(text[kept]) && join(cr, font, width, out, text, kept, length)) return;
     *out = '\0';
-    return out;
 }
 
 double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, size_t head,
                    const char *text) {
-    char *const cut = rf_text_cut(cr, font, width, head, text);
-    const double drawn = cut ? rf_text_draw(cr, font, x, y, 0, cut) : 0;
-    free(cut);
-    return drawn;
+    char fitting[RF_CUT_BYTES];
+    rf_text_cut(fitting, cr, font, width, head, text);
+    return rf_text_draw(cr, font, x, y, 0, fitting);
 }
 
 void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,

@@ -25,9 +25,11 @@ double rf_text_width(cairo_t *cr, rf_font font, const char *text);
 /* Writes text whose left end, centre or right end (align 0, 0.5, 1) is at x, on the baseline y; returns its
  * width. */
 double rf_text_draw(cairo_t *cr, rf_font font, double x, double y, double align, const char *text);
+enum { RF_CUT_BYTES = 1008 };
 /* A copy cut with an ellipsis to `width`: behind the first `head` bytes, so that the end stays; or at the end, if
- * head is SIZE_MAX or more than there is room for. NULL: out of memory. */
-char *rf_text_cut(cairo_t *cr, rf_font font, double width, size_t head, const char *text);
+ * head is SIZE_MAX or more than there is room for. */
+void rf_text_cut(char out[RF_CUT_BYTES], cairo_t *cr, rf_font font, double width, size_t head,
+                 const char *text);
 /* Writes the same from x on; returns its width. */
 double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, size_t head,
                    const char *text);
