@@ -51,9 +51,9 @@ typedef struct rf_dataset_options {
 /* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-...,
  * t10k-..., or any one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX
  * files, gzipped or not); a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be
- * NULL. Image files: JPEG, PNG, BMP, PNM, also in folders inside a class's; transparency is dropped. The
- * notes say what was converted or left out.  IDX images of 4 dimensions are (count,
- * channels, height, width), or channels last where only the last number can be channels (1, 3, 4). Range: at
+ * NULL. Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's;
+ * transparency is dropped.  The notes say what was converted or left out.  IDX images of 4 dimensions are
+ * (count, channels, height, width), or channels last where only the last number can be channels (1, 3, 4). Range: at
  * most 8 GiB of pixels, and half of the machine's memory. Errors: RF_E_INPUT, RF_E_IO, with the file, what is
  * wrong with it and how to mend it. */
 RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);

@@ -1,13 +1,12 @@
 /* PNG: stb_image decodes it; the chunks are walked here first, for the shape, EXIF's orientation, and what would
  * be decoded wrongly.  Source: https://www.w3.org/TR/png-3. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/codec.h"
 #include "data/stb.h"
 
-enum { GREY = 0, PALETTE = 3, GREY_ALPHA = 4 };
+enum { PALETTE = 3, GREY_ALPHA = 4 };
 
 typedef struct png {
     int depth, colour;

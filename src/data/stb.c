@@ -3,7 +3,6 @@
  * decoder reads tables that a damaged file never filled.  Warnings about its code are off (CMakeLists.txt). */
 #include "data/stb.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 
 /* Its allocations say nothing of why they failed, and take no context. */
@@ -46,12 +45,11 @@ rf_status rf_stb_decode(rf_image *out, const rf_image_info *info, const rf_image
         out->pixels = pixels;
         return RF_OK;
     }
+    const char *reason = pixels != NULL ? "it claims two sizes" : stbi_failure_reason();
     free(pixels);
     if (blocks.out_of_memory)
         return rf_fail(RF_E_MEMORY, "%s: out of memory while decoding %dx%d pixels", file->path, info->width,
                        info->height);
-    const char *reason = stbi_failure_reason();
-    if (pixels != NULL) reason = "it claims two sizes";
     if (blocks.too_large) reason = "its data is more than its size has room for";
     return rf_fail(RF_E_INPUT, "%s: the image is damaged (%s)", file->path,
                    reason != NULL ? reason : "no reason known");
