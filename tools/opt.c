@@ -171,7 +171,7 @@ typedef struct option_set {
     const rf_option *rows[MAX_OPTIONS];
     struct option longs[MAX_OPTIONS + 1]; /* getopt_long's view of the same rows */
     char shorts[2 * MAX_OPTIONS + 2];     /* getopt's: ":" and "b:" for each letter */
-    int count;
+    int count, own;                       /* rows; those of the first table, which come first */
 } option_set;
 
 static void collect(option_set *set, const rf_option *const tables[2]) {
@@ -187,6 +187,7 @@ static void collect(option_set *set, const rf_option *const tables[2]) {
                 .val = FIRST_CODE + set->count,
             };
             set->count++;
+            set->own += t == 0;
             if (row->letter == 0) continue;
             set->shorts[used++] = row->letter;
             if (row->metavar != NULL) set->shorts[used++] = ':';
@@ -273,7 +274,10 @@ typedef struct parse {
 } parse;
 
 static rf_status take(parse *parsing, const rf_option *row, const char *text) {
+    const rf_option *first = parsing->set.rows[0];
     RF_TRY(row->parse((char *)parsing->target + row->offset, row, text));
+    if (row < first || row >= first + parsing->set.own)
+        return RF_OK; /* of every command: none of its settings */
     const char *value = row->metavar != NULL ? text : "yes";
     return (row->parse == rf_opt_texts ? rf_settings_add : rf_settings_set)(parsing->settings, row->name,
                                                                             value);

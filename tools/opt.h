@@ -87,7 +87,7 @@ const rf_option *rf_option_find(const rf_option *table, const char *name);
 /* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
  * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no
  * option; all such words stand at argv's end then.  The
- * settings receive every option in effect. */
+ * settings receive every option of the first table that is in effect. */
 rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
                            const rf_option *const tables[2], int argc, char **argv);
 

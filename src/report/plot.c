@@ -18,7 +18,7 @@
 #include "report/ink.h"
 #include "report/line.h"
 
-enum { WIDTH = 960, HEIGHT = 540, PNG_SCALE = 2, POINTS_DRAWN = 4000 };
+enum { WIDTH = 960, HEIGHT = 540, FOOTER = 73, PNG_SCALE = 2, POINTS_DRAWN = 4000 };
 static const double left = 84, right = 926, top = 122, bottom = 420, margin = 34;
 
 #define INK     RF_INK(0x1B2530, 1)
@@ -327,6 +327,42 @@ static void draw_caption(const picture *plot) {
                  WIDTH - 2 * margin, 19, 2, text);
 }
 
+static int height_of(const rf_report *report) {
+    return HEIGHT + (report->command ? FOOTER : 0);
+}
+
+static void add_numbers(rf_str *out, const char *name, const double *values, int count) {
+    rf_str_addf(out, "  %s", name);
+    for (int i = 0; i < count; i++) rf_str_addf(out, "%s%.6g", i ? "," : " ", values[i]);
+}
+
+/* Below all, small: what reproduces the run. */
+static rf_status draw_footer(const picture *plot) {
+    const rf_report *const report = plot->report;
+    const rf_font font = {10.5, false, MUTED};
+    rf_str text = {0};
+    char *clean = NULL;
+    if (!report->command) return RF_OK;
+    rf_str_addf(&text, "rangefinder %s", rf_version());
+    if (report->mean && report->std) {
+        add_numbers(&text, "mean", report->mean, report->channels);
+        add_numbers(&text, "std", report->std, report->channels);
+    }
+    for (size_t i = 0; i < report->setting_count; i++)
+        rf_str_addf(&text, "  %s %s", report->settings[i].name, report->settings[i].value);
+    rf_status status = rf_str_status(&text);
+    if (status == RF_OK && !(clean = rf_printable(report->command))) status = RF_E_MEMORY;
+    if (status == RF_OK)
+        rf_text_fit(plot->cr, font, margin, HEIGHT + 12, WIDTH - 2 * margin, SIZE_MAX, clean);
+    free(clean);
+    clean = NULL;
+    if (status == RF_OK && !(clean = rf_printable(text.data))) status = RF_E_MEMORY;
+    if (status == RF_OK) rf_text_wrap(plot->cr, font, margin, HEIGHT + 27, WIDTH - 2 * margin, 15, 3, clean);
+    free(clean);
+    rf_str_free(&text);
+    return status;
+}
+
 static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) {
     const rf_verdict *const verdict = report->verdict;
     const picture plot = {.cr = cr,
@@ -337,7 +373,7 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
                           .rates = rf_axis_of_rates(report->curve),
                           .losses = rf_axis_of_losses(report->curve, line)};
     rf_ink_use(cr, CARD);
-    rf_round_rectangle(cr, 0.5, 0.5, WIDTH - 1, HEIGHT - 1, 12);
+    rf_round_rectangle(cr, 0.5, 0.5, WIDTH - 1, height_of(report) - 1, 12);
     cairo_fill_preserve(cr);
     rf_ink_use(cr, GRID);
     cairo_set_line_width(cr, 1);
@@ -351,8 +387,8 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
     draw_not_finite(&plot);
     draw_suggestion(&plot);
     draw_caption(&plot);
-    RF_TRY(draw_title(&plot));
-    return RF_OK;
+    RF_TRY(draw_footer(&plot));
+    return draw_title(&plot);
 }
 
 /* ---- files ---- */
@@ -369,25 +405,25 @@ static rf_status check_cairo(cairo_status_t status, const char *path) {
     return rf_fail(RF_E_IO, "%s: cannot be written: %s", path, cairo_status_to_string(status));
 }
 
-static cairo_surface_t *open_svg(FILE *stream) {
-    cairo_surface_t *const surface = cairo_svg_surface_create_for_stream(write_bytes, stream, WIDTH, HEIGHT);
+static cairo_surface_t *open_svg(FILE *stream, int height) {
+    cairo_surface_t *const surface = cairo_svg_surface_create_for_stream(write_bytes, stream, WIDTH, height);
     cairo_svg_surface_set_document_unit(surface, CAIRO_SVG_UNIT_PX);
     return surface;
 }
 
-static cairo_surface_t *open_png(FILE *stream) {
+static cairo_surface_t *open_png(FILE *stream, int height) {
     (void)stream;
     cairo_surface_t *const surface =
-        cairo_image_surface_create(CAIRO_FORMAT_ARGB32, PNG_SCALE * WIDTH, PNG_SCALE * HEIGHT);
+        cairo_image_surface_create(CAIRO_FORMAT_ARGB32, PNG_SCALE * WIDTH, PNG_SCALE * height);
     cairo_surface_set_device_scale(surface, PNG_SCALE, PNG_SCALE);
     return surface;
 }
 
 /* 10 inches wide. */
-static cairo_surface_t *open_pdf(FILE *stream) {
+static cairo_surface_t *open_pdf(FILE *stream, int height) {
     const double scale = 0.75;
     cairo_surface_t *const surface =
-        cairo_pdf_surface_create_for_stream(write_bytes, stream, scale * WIDTH, scale * HEIGHT);
+        cairo_pdf_surface_create_for_stream(write_bytes, stream, scale * WIDTH, scale * height);
     cairo_surface_set_device_scale(surface, scale, scale);
     return surface;
 }
@@ -398,7 +434,7 @@ static cairo_status_t finish_png(cairo_surface_t *surface, FILE *stream) {
 
 static const struct format {
     const char *ending;
-    cairo_surface_t *(*open)(FILE *stream);
+    cairo_surface_t *(*open)(FILE *stream, int height);
     cairo_status_t (*finish)(cairo_surface_t *surface, FILE *stream); /* NULL: written while drawn */
 } formats[] = {{".svg", open_svg, NULL}, {".png", open_png, finish_png}, {".pdf", open_pdf, NULL}};
 
@@ -429,7 +465,7 @@ rf_status rf_report_plot(const rf_report *report, const char *path) {
     rf_status status = rf_line_create(&line, report->curve);
     if (status == RF_OK) status = rf_outfile_open(&file, path);
     if (status != RF_OK) goto done;
-    surface = format->open(rf_outfile_stream(file));
+    surface = format->open(rf_outfile_stream(file), height_of(report));
     cr = cairo_create(surface);
     status = draw(cr, report, line);
     if (status == RF_OK) status = check_cairo(cairo_status(cr), path);
