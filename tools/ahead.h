@@ -5,6 +5,8 @@
 #ifndef RF_TOOLS_AHEAD_H
 #define RF_TOOLS_AHEAD_H
 
+#include <signal.h>
+
 #include "command.h"
 
 /* main, before the words are parsed: they may be changed by that. */
@@ -18,6 +20,11 @@ const char *rf_ahead_data(void);
 /* Starts a helper once the device is about to compile, where there is a second core for it.  The helper takes
  * `count` images of the data's shape. */
 void rf_ahead_begin(rf_device *device, const rf_dataset *dataset, int count);
-void rf_ahead_end(void);
+void rf_ahead_end(void); /* from any thread */
+/* In a helper: it gets this signal when the process that started it ends, however that ends. */
+enum { RF_AHEAD_ORPHANED = SIGUSR1 };
+void rf_ahead_follow(void);
+/* In a helper that got it: waits a while for the last thread of that process, which uses the same folders. */
+void rf_ahead_outlive(void);
 
 #endif

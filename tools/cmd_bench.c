@@ -56,7 +56,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     const rf_dataset *data = run->dataset;
     const rf_images images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&run->model, args->model, images, 0));
-    RF_TRY(rf_device_open(&run->device, args->device));
+    RF_TRY(rf_open_device(&run->device, args->device));
     const rf_trainer_desc desc = {.device = run->device,
                                   .model = run->model,
                                   .dataset = data,

@@ -277,7 +277,7 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
     if (args->weights != NULL && rf_ahead_data() == NULL)
         RF_TRY(rf_model_load_weights(run->model, args->weights));
     verbose(args, run, "network made");
-    RF_TRY(rf_device_open(&run->device, args->device));
+    RF_TRY(rf_open_device(&run->device, args->device));
     verbose(args, run, "device opened");
     if (args->common.verbose && rf_device_reason(run->device)[0] != '\0')
         rf_say("%s", rf_device_reason(run->device));

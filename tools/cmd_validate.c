@@ -286,7 +286,7 @@ static rf_status validate_main(void *given, char **operands) {
     (void)operands;
     const validate_args *args = given;
     validation all = {.args = args};
-    RF_TRY(rf_device_open(&all.device, args->device));
+    RF_TRY(rf_open_device(&all.device, args->device));
     rf_progress_begin(&all.progress, !args->common.quiet && !args->common.no_progress);
     rf_status status = check_everything(&all);
     rf_progress_end(&all.progress);

@@ -39,6 +39,8 @@ RF_COMMAND_LIST(RF_COMMAND_DECLARE)
 
 extern const rf_command *const rf_commands[]; /* ended by NULL */
 
+/* rf_device_open, and a line on stderr where there is something to say of the device. */
+rf_status rf_open_device(rf_device **out, const char *selector);
 /* What --device takes besides numbers and parts of names; ended by NULL. */
 const char *const *rf_device_choices(void);
 /* What --data takes besides files and folders; ended by NULL. */

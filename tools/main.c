@@ -1,13 +1,11 @@
 /* The program: finds the sub-command, parses its options, runs it, and turns failures into a line and an exit
  * code. */
 #include <locale.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ahead.h"
+#include "ending.h"
 
 #define COMMAND_ROW(name) &rf_command_##name,
 const rf_command *const rf_commands[] = {RF_COMMAND_LIST(COMMAND_ROW) NULL};
@@ -29,6 +27,13 @@ const rf_option rf_common_options[] = {
     RF_OPT_END,
 };
 
+rf_status rf_open_device(rf_device **out, const char *selector) {
+    RF_TRY(rf_device_open(out, selector));
+    const char *warning = rf_device_warning(*out);
+    if (warning[0] != '\0') rf_say("%s", warning);
+    return RF_OK;
+}
+
 const char *const *rf_device_choices(void) {
     static const char *const names[] = {"auto", "cpu", "gpu", "reference", NULL};
     return names;
@@ -37,50 +42,6 @@ const char *const *rf_device_choices(void) {
 const char *const *rf_data_choices(void) {
     static const char *const names[] = {"digits", NULL};
     return names;
-}
-
-/* ---- signals ---- */
-
-/* Leaves at once, with the terminal clean and no file half-written. */
-static void leave(int number) {
-    rf_progress_restore();
-    rf_outfile_abort_all();
-    _exit(128 + number);
-}
-
-/* The first Ctrl-C asks the work to end in order and gives it a second to do so; the second one does not
- * wait. */
-static void *await_signals(void *set) {
-    int number = 0;
-    sigwait(set, &number);
-    if (number == SIGINT) {
-        rf_progress_restore();
-        rf_interrupt();
-        number = sigtimedwait(set, NULL, &(struct timespec){.tv_sec = 1});
-    }
-    leave(number > 0 ? number : SIGINT);
-    return NULL;
-}
-
-/* One thread waits for the signals, and all others have them blocked.  So have, by inheritance, the linkers that a
- * driver starts: a terminal sends Ctrl-C to them too, and a driver whose linker dies of it may abort. */
-static rf_status catch_signals(void) {
-    static sigset_t set;
-    pthread_t thread;
-    struct sigaction before;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    if (sigaction(SIGHUP, NULL, &before) == 0 &&
-        before.sa_handler != SIG_IGN) /* else nohup wants us to stay */
-        sigaddset(&set, SIGHUP);
-    signal(SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (pthread_create(&thread, NULL, await_signals, &set) != 0)
-        return rf_fail(RF_E_MEMORY,
-                       "no thread can be started to wait for signals: out of memory, or too many of them");
-    pthread_detach(thread);
-    return RF_OK;
 }
 
 /* ---- commands ---- */
@@ -218,14 +179,12 @@ static rf_status run_program(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
-    rf_status status = catch_signals();
+    rf_status status = rf_ending_begin();
     if (status == RF_OK) status = rf_ahead_remember(argc, argv);
     if (status == RF_OK) status = run_program(argc, argv);
-    rf_ahead_end();
+    rf_ending_in_order();
     rf_ahead_forget();
-    if (rf_interrupted())
-        status = RF_E_INTERRUPTED;
-    else if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
+    if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
     rf_progress_restore();
     rf_outfile_abort_all();

@@ -103,9 +103,18 @@ bool rf_is_stdout(const char *path); /* "-", /dev/stdout, a link to it */
 /* Do two names stand for one file, there or not yet?  Never for a character device, such as /dev/null. */
 bool rf_same_file(const char *a, const char *b);
 
-/* The user's cache folder for us ($XDG_CACHE_HOME or ~/.cache, /rangefinder), made if missing. NULL: none to
- * be had. */
+/* ---- cache folders (cache.c) ---- */
+
+/* Makes the folder for our caches of this number, the best first: the user's ($XDG_CACHE_HOME or ~/.cache, /rangefinder), then
+ * folders of this user alone in $TMPDIR (or /tmp) and in /dev/shm.  Errors: RF_E_IO, it cannot be made or written, or belongs
+ * to somebody else.  The caller owns the name. */
+enum { RF_CACHE_PLACES = 3 };
+rf_status rf_cache_make(char **out, int number);
+/* Makes a folder and finds out by writing whether it has room for so many bytes. */
+rf_status rf_cache_test(const char *path, size_t bytes);
+/* The first place that can be made and written; NULL: none.  free() it. */
 char *rf_cache_dir(void);
+
 rf_status rf_make_dirs(const char *path);
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed); /* FNV-1a, 64 bits */
 

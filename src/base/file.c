@@ -1,4 +1,4 @@
-/* Files: read under a cap; folders; the user's cache folder.  Writing is outfile.c's. */
+/* Files: read under a cap; folders.  Writing is outfile.c's. */
 #include "base/base.h"
 
 #include <errno.h>
@@ -65,20 +65,6 @@ rf_status rf_make_dirs(const char *path) {
     free(copy);
     return error == 0 || error == EEXIST ? RF_OK
                                          : rf_fail_errno(error, "%s: the folder cannot be made", path);
-}
-
-char *rf_cache_dir(void) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *path = NULL;
-    if (cache != NULL && cache[0] == '/')
-        path = rf_format("%s/rangefinder", cache);
-    else if (home != NULL && home[0] == '/')
-        path = rf_format("%s/.cache/rangefinder", home);
-    if (path != NULL && rf_make_dirs(path) != RF_OK) {
-        free(path);
-        path = NULL;
-    }
-    return path;
 }
 
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed) {

@@ -18,8 +18,8 @@ typedef struct rf_found {
 typedef struct rf_found_list {
     rf_found *items; /* owned */
     size_t count;
-    char trouble[160]; /* the first failure that left something out; "" */
-    bool idle_rusticl; /* Mesa's rusticl is there and shows no device */
+    char trouble[1024]; /* the first failure that left something out; "" */
+    bool idle_rusticl;  /* Mesa's rusticl is there and shows no device */
 } rf_found_list;
 rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* select.c */
 /* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
@@ -30,7 +30,7 @@ struct rf_device {
     const rf_backend *backend;
     void *handle;
     rf_device_info info;
-    char reason[512];
+    char reason[1600];
     rf_quarantine *quarantined; /* owned */
     size_t quarantined_count;
     void (*on_compile)(void *context); /* NULL: not asked for, or done */

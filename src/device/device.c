@@ -1,6 +1,7 @@
 /* The front of the device layer: checks what it is given, hands it to the backend, keeps the quarantine list.
  * Which device is opened is decided in select.c. */
 #include "device/backend.h"
+#include "device/pocl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ const rf_device_info *rf_device_describe(const rf_device *device) {
 }
 const char *rf_device_reason(const rf_device *device) {
     return device->reason;
+}
+const char *rf_device_warning(const rf_device *device) {
+    return rf_is_pocl(&device->info) ? rf_pocl_warning() : "";
 }
 rf_status rf_device_sync(rf_device *device) {
     return device->backend->sync(device);

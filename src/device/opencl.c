@@ -1,6 +1,7 @@
 /* The OpenCL backend: what is present, context and queue, memory, transfers, events.
  * Kernels are in opencl_kernel.c, the programs they come from in program*.c. */
 #include "device/opencl.h"
+#include "device/pocl.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -172,10 +173,13 @@ static rf_status find_on(rf_found_list *list, cl_platform_id platform, int index
     cl_device_id ids[MAX_DEVICES];
     cl_uint count = 0;
     char name[1024] = "";
-    cl_int error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count);
+    cl_int error = clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    if (strstr(name, RF_POCL_NAME) != NULL && rf_pocl_prepare() != RF_OK) {
+        snprintf(list->trouble, sizeof list->trouble, "%s", rf_error_message());
+        return RF_OK;
+    }
+    if (error == CL_SUCCESS) error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count);
     if (error == CL_DEVICE_NOT_FOUND) count = 0, error = CL_SUCCESS;
-    if (error == CL_SUCCESS)
-        error = clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
     if (error != CL_SUCCESS) {
         note_trouble(list, error, "platform", index);
         return RF_OK;
@@ -200,6 +204,7 @@ static rf_status find(rf_found_list *list, int platform) {
     enum { NO_PLATFORM = -1001 }; /* of cl_khr_icd */
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint count = 0;
+    rf_pocl_prepare(); /* before the first call of OpenCL's; a failure matters only if PoCL is there */
     cl_int error = clGetPlatformIDs(MAX_PLATFORMS, platforms, &count);
     if (error == NO_PLATFORM) return RF_OK;
     if (error != CL_SUCCESS) note_trouble(list, error, "platform", 0);
@@ -251,7 +256,7 @@ static rf_status open_opencl(rf_device *device, void *id) {
     cl->id = id;
     query q = {.id = id};
     cl->has_fma = (device_number(&q, CL_DEVICE_SINGLE_FP_CONFIG) & CL_FP_FMA) != 0;
-    cl->own_builtins = device->info.kind == RF_DEVICE_CPU && rf_opencl_is_pocl(&device->info);
+    cl->own_builtins = device->info.kind == RF_DEVICE_CPU && rf_is_pocl(&device->info);
     error = q.error;
     if (error == CL_SUCCESS) cl->context = clCreateContext(NULL, 1, &cl->id, NULL, NULL, &error);
     rf_status status = cl->context != NULL ? make_queue(device, false)

@@ -43,8 +43,6 @@ void rf_program_free_all(rf_opencl *cl);
 /* The text of kernels/<name>.cl with its #includes put in, and behind the file `first` unless that is NULL
  * (program_source.c). */
 rf_status rf_program_source(rf_str *out, const char *first, const char *name);
-/* PoCL keeps what it compiles in a cache of its own, and reads Clang's header of built-in functions. */
-bool rf_opencl_is_pocl(const rf_device_info *info);
 
 /* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
  * NULL then. With `binary`, fetches that too; NULL if the driver gives none: free(*binary).  what: for

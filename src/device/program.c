@@ -2,6 +2,7 @@
  * there is a good one, else from source.  A program that failed is remembered, so that nobody waits for it
  * twice. */
 #include "device/opencl.h"
+#include "device/pocl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,13 +45,6 @@ static rf_cache_key key_of(const rf_device_info *info, const char *source, const
     const char *parts[] = {source, options, info->platform, info->name, info->version, info->driver};
     for (size_t i = 0; i < RF_COUNT(parts); i++) rf_cache_key_add(&key, parts[i]);
     return key;
-}
-
-/* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a
- * program a second time, used or not: twice the time of a first run.  There an empty file says that it was built
- * before. */
-bool rf_opencl_is_pocl(const rf_device_info *info) {
-    return strstr(info->platform, "Portable Computing Language") != NULL;
 }
 
 static rf_status build_binary(rf_program *p, rf_opencl *cl, const void *binary, size_t length,
@@ -96,7 +90,9 @@ static void tell_of_compiling(rf_device *device) {
 static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_cache_key key = p->key = key_of(&device->info, source, options);
-    bool keep = !rf_opencl_is_pocl(&device->info);
+    /* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a program a second
+     * time, used or not: twice the time of a first run.  There an empty file says that it was built before. */
+    bool keep = !rf_is_pocl(&device->info);
     void *binary = NULL;
     size_t length = 0;
     bool known = rf_program_cache_load(&binary, &length, &key);

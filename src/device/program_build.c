@@ -2,6 +2,7 @@
  * A thread that passed the limit is left running, and owns all that it uses: the job and the program.  Nobody
  * else may even release that program, which waits for the end of the build in some drivers (PoCL). */
 #include "device/opencl.h"
+#include "device/pocl.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -153,6 +154,8 @@ static rf_status fail_build(const job *j, const char *what) {
     if (j->error != CL_BUILD_PROGRAM_FAILURE)
         return rf_opencl_fail(j->error, "%s: building (options: %s)", what, j->options);
     first_error(reason, sizeof reason, j->program, j->id);
+    if (rf_pocl_test() != RF_OK)
+        return rf_fail(RF_E_DEVICE, "%s does not compile: %s", what, rf_error_message());
     return rf_fail(RF_E_DEVICE, "%s does not compile: %s (options: %s)", what, reason, j->options);
 }
 

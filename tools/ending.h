@@ -1,0 +1,14 @@
+/* The ways out of the program.  On each the terminal is left clean, no file half-written, no helper behind. */
+#ifndef RF_TOOLS_ENDING_H
+#define RF_TOOLS_ENDING_H
+
+#include "base/base.h"
+
+/* Catches signals, and drivers that end the process by exit() or abort(). */
+rf_status rf_ending_begin(void);
+/* main has run its command: ends the helper and, after an interruption, the program.  exit() is no surprise from here on. */
+void rf_ending_in_order(void);
+/* Leaves at once, without the clean-up of libraries, which may be at work in other threads. */
+_Noreturn void rf_leave(int exit_code);
+
+#endif
