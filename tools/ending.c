@@ -47,8 +47,8 @@ _Noreturn void rf_leave(int exit_code) {
 static _Noreturn void blame_driver(void) {
     bool full = rf_pocl_test() != RF_OK;
     if (!full) rf_pocl_distrust(); /* a damaged file may be the reason */
-    rf_say("the OpenCL driver ended the program; what it said stands above%s%s", full ? "; " : "",
-           full ? rf_error_message() : "");
+    rf_say("a library ended the program, most likely the OpenCL driver; what it said stands above%s%s",
+           full ? "; " : "", full ? rf_error_message() : "");
     rf_leave(rf_status_exit_code(RF_E_DEVICE));
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "op/family.h"
+#include "op/reference.h"
 
 /* Standard deviations and the like are PyTorch's; GELU is the exact form, with erf. */
 static inline double sigmoid_of(double x) {
@@ -41,7 +42,10 @@ static rf_status infer(rf_problem *problem) {
         const int64_t count = (int64_t)rf_shape_count(problem->y);                                           \
         const double slope = problem->attrs.slope;                                                           \
         (void)slope;                                                                                         \
-        _Pragma("omp parallel for if (count > 10000)") for (int64_t i = 0; i < count; ++i) {                 \
+        _Pragma("omp parallel for num_threads(rf_reference_threads()) if (count > 10000)") for (int64_t i =  \
+                                                                                                    0;       \
+                                                                                                i < count;   \
+                                                                                                ++i) {       \
             const double x = a->x[0][i];                                                                     \
             a->y[i] = (float)(f);                                                                            \
         }                                                                                                    \
@@ -51,7 +55,10 @@ static rf_status infer(rf_problem *problem) {
         const bool accumulate = problem->accumulate[0];                                                      \
         const double slope = problem->attrs.slope;                                                           \
         (void)slope;                                                                                         \
-        _Pragma("omp parallel for if (count > 10000)") for (int64_t i = 0; i < count; ++i) {                 \
+        _Pragma("omp parallel for num_threads(rf_reference_threads()) if (count > 10000)") for (int64_t i =  \
+                                                                                                    0;       \
+                                                                                                i < count;   \
+                                                                                                ++i) {       \
             const double seen = a->from[i], g = a->dy[i];                                                    \
             a->dx[0][i] = (float)((df) + (accumulate ? a->dx[0][i] : 0));                                    \
         }                                                                                                    \

@@ -1,4 +1,5 @@
 /* add: y = x0 + x1 + ...; each input's gradient is dy. */
+#include "op/reference.h"
 #include "op/rows.h"
 
 static rf_status infer(rf_problem *problem) {
@@ -16,7 +17,7 @@ static rf_status infer(rf_problem *problem) {
 
 static void forward(const rf_problem *problem, const rf_arrays *a) {
     const int64_t count = (int64_t)rf_shape_count(problem->y);
-#pragma omp parallel for if (count > 10000)
+#pragma omp parallel for num_threads(rf_reference_threads()) if (count > 10000)
     for (int64_t at = 0; at < count; ++at) {
         double sum = a->x[0][at];
         for (int i = 1; i < problem->inputs; ++i) sum += a->x[i][at];

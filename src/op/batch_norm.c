@@ -64,7 +64,7 @@ typedef void sum_fn(const rows *r, int64_t begin, int64_t end, int first, int co
 static void sum_rows(const rows *r, sum_fn *add, double total[2][CHANNELS], int first, int count) {
     const int64_t pixels = (int64_t)rf_shape_pixels(r->problem->x[0]);
     double part[BLOCKS][2][CHANNELS] = {{{0}}};
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int block = 0; block < BLOCKS; ++block)
         add(r, pixels * block / BLOCKS, pixels * (block + 1) / BLOCKS, first, count, part[block]);
     memset(total, 0, 2 * sizeof *total);
@@ -169,7 +169,7 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
         a->saved[4 * C + c] = a->saved[C + c] * a->param[RF_BN_WEIGHT][c];
         a->saved[5 * C + c] = a->param[RF_BN_BIAS][c];
     }
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int block = 0; block < BLOCKS; ++block)
         for (int first = 0; first < C; first += CHANNELS)
             normalise(problem, a, mean, first, pixels * block / BLOCKS, pixels * (block + 1) / BLOCKS);
@@ -221,7 +221,7 @@ RF_SIMD static void data_rows(const rf_problem *problem, const rf_arrays *a, int
 
 static void backward_data(const rf_problem *problem, const rf_arrays *a) {
     const int64_t pixels = (int64_t)rf_shape_pixels(problem->x[0]);
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int block = 0; block < BLOCKS; ++block)
         for (int first = 0; first < problem->x[0].c; first += CHANNELS)
             data_rows(problem, a, first, pixels * block / BLOCKS, pixels * (block + 1) / BLOCKS);

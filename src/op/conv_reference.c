@@ -274,7 +274,7 @@ void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays) {
     rf_conv v = rf_conv_of(problem);
     const float *bias = v.bias ? arrays->param[1] : NULL;
     size_t image_x = (size_t)v.c * v.h * v.w, image_y = (size_t)v.k * v.oh * v.ow;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(rf_reference_threads()) schedule(dynamic)
     for (int n = 0; n < v.n; n++)
         (v.groups == 1 ? forward_image : grouped_forward_image)(
             &v, arrays->y + n * image_y, arrays->x[0] + n * image_x, arrays->param[0], bias);
@@ -297,7 +297,7 @@ void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays)
     bool grouped = v.groups > 1;
     int taps = v.r * v.s, chunks = grouped ? 1 : (int)rf_ceil_div(v.c, CHUNK);
     int outputs = grouped ? v.k : (int)rf_ceil_div(v.k, RF_PANEL);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(rf_reference_threads()) schedule(dynamic)
     for (int piece = 0; piece < outputs * taps * chunks; piece++) {
         int chunk = piece % chunks, tap = piece / chunks % taps, out = piece / chunks / taps;
         if (grouped)
@@ -312,7 +312,7 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays) {
     rf_conv v = rf_conv_of(problem);
     size_t image_x = (size_t)v.c * v.h * v.w, image_y = (size_t)v.k * v.oh * v.ow;
     if (!problem->need_dx[0]) return;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(rf_reference_threads()) schedule(dynamic)
     for (int n = 0; n < v.n; n++)
         (v.groups == 1 ? data_image : grouped_data_image)(
             &v, arrays->dx[0] + n * image_x, v.act ? arrays->y + n * image_y : NULL, arrays->dy + n * image_y,

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "op/family.h"
+#include "op/reference.h"
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];
@@ -24,7 +25,7 @@ static void masked(const rf_problem *problem, const rf_arrays *a, const float *x
     const int64_t count = (int64_t)rf_shape_count(problem->y);
     const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem);
     const float scale = scale_of(problem);
-#pragma omp parallel for if (count > 10000)
+#pragma omp parallel for num_threads(rf_reference_threads()) if (count > 10000)
     for (int64_t block = 0; block < (count + 3) / 4; ++block) {
         const uint32_t counter[4] = {(uint32_t)block, problem->id, rng[2], 0}, key[2] = {rng[0], rng[1]};
         uint32_t word[4];

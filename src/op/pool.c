@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "op/family.h"
+#include "op/reference.h"
 
 /* Where window (oy, ox) lies: it starts at (oy*stride.y - pad.y, ...) and has taps `dilation` apart. */
 typedef struct geometry {
@@ -86,7 +87,7 @@ static void max_forward(const rf_problem *problem, const rf_arrays *a) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
     uint16_t *index = (uint16_t *)a->saved;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n)
         for (int oy = 0; oy < y.h; ++oy)
             for (int ox = 0; ox < y.w; ++ox) {
@@ -105,7 +106,7 @@ static void max_backward(const rf_problem *problem, const rf_arrays *a) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
     const uint16_t *index = (const uint16_t *)a->saved;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n) {
         float *image = a->dx[0] + offset_of(x, n, 0, 0);
         clear_unless_accumulating(problem, image);
@@ -132,7 +133,7 @@ static double divisor(const rf_problem *problem, const geometry g, int oy, int o
 static void average_forward(const rf_problem *problem, const rf_arrays *a) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n)
         for (int oy = 0; oy < y.h; ++oy)
             for (int ox = 0; ox < y.w; ++ox) {
@@ -148,7 +149,7 @@ static void average_forward(const rf_problem *problem, const rf_arrays *a) {
 static void average_backward(const rf_problem *problem, const rf_arrays *a) {
     const geometry g = geometry_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n) {
         clear_unless_accumulating(problem, a->dx[0] + offset_of(x, n, 0, 0));
         for (int oy = 0; oy < y.h; ++oy)

@@ -20,6 +20,9 @@
 #define RF_SIMD __attribute__((noinline))
 #endif
 
+/* For num_threads() of every OpenMP region: no more than there are cores (reference.c). */
+int rf_reference_threads(void);
+
 /* dy as it is before a fused activation: zero where y is clipped; a y that is NaN lets it through. */
 static inline float rf_act_gradient(rf_act act, float dy, float y) {
     if (act == RF_ACT_NONE) return dy;

@@ -206,3 +206,16 @@ quarantined_op_is_said_once_and_in_the_json() {
     [ "$(grep -c conv "$logs/err")" -eq 1 ] || fail "it is said once"
     grep -q conv out.json || fail "the JSON says it"
 }
+
+threads_that_openmp_is_told_to_start_are_bounded() {
+    rf find $quick --device reference --csv expected.csv --quiet
+    for setting in OMP_NUM_THREADS=100000 OMP_NUM_THREADS=-1 OMP_NUM_THREADS=many OMP_NUM_THREADS=9999,9999 \
+        OMP_NUM_THREADS=2147483647 OMP_THREAD_LIMIT=1 OMP_THREAD_LIMIT=1000000 OMP_STACKSIZE=1 OMP_STACKSIZE=32K \
+        OMP_STACKSIZE=4000G OMP_STACKSIZE=2T OMP_STACKSIZE=large GOMP_STACKSIZE=999999999 OMP_DYNAMIC=true; do
+        export OMP_NUM_THREADS=64 "$setting"
+        rf find $quick --device reference --csv out.csv --quiet
+        unset OMP_NUM_THREADS "${setting%=*}"
+        [ "$code" -le 1 ] || fail "$setting"
+        cmp expected.csv out.csv || fail "$setting: another curve"
+    done
+}

@@ -1,0 +1,42 @@
+/* How many threads the reference functions take, whatever OpenMP's variables say: its runtime ends the process where it
+ * cannot start as many as it is told to. */
+#include "op/reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* $OMP_STACKSIZE: a number with B, K, M or G behind it, K if none.  0: not set, or no number. */
+static double given_stack(void) {
+    static const char units[] = "BKMGT";
+    const char *text = getenv("OMP_STACKSIZE");
+    if (text == NULL) text = getenv("GOMP_STACKSIZE");
+    if (text == NULL) return 0;
+    char *end;
+    double bytes = strtod(text, &end);
+    while (*end == ' ') end++;
+    const char *unit = *end != '\0' ? strchr(units, *end & ~0x20) : &units[1];
+    for (const char *u = units; unit != NULL && u < unit; u++) bytes *= 1024;
+    return unit != NULL && bytes > 0 ? bytes : 0;
+}
+
+/* A thread's stack, from which the functions above take some KB, can be had. */
+static bool stack_is_good(void) {
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    double bytes = given_stack();
+    if (bytes == 0) getrlimit(RLIMIT_STACK, &limit);
+    if (bytes == 0 && limit.rlim_cur == RLIM_INFINITY) return true;
+    if (bytes == 0) bytes = (double)limit.rlim_cur;
+    return bytes >= 0x1p17 && bytes <= 0x1p28;
+}
+
+int rf_reference_threads(void) {
+#ifdef _OPENMP
+    return stack_is_good() ? RF_MIN(omp_get_max_threads(), rf_cpu_count()) : 1;
+#else
+    return 1;
+#endif
+}
