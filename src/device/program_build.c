@@ -108,12 +108,13 @@ static bool wait_for(job *j, double seconds) {
     return done;
 }
 
-/* The first line of the log that speaks of an error, else its first line. */
-static void first_error(char *out, size_t size, cl_program program, cl_device_id id) {
+/* The first line of the log that speaks of an error, else its first line.  False: there is no log. */
+static bool first_error(char *out, size_t size, cl_program program, cl_device_id id) {
     enum { MAX_LOG = 1 << 20 };
     size_t length = 0;
-    snprintf(out, size, "the compiler does not say why");
-    if (clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length) != CL_SUCCESS) return;
+    bool found = false;
+    if (clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, 0, NULL, &length) != CL_SUCCESS)
+        return false;
     char *log = length > 1 && length <= MAX_LOG ? calloc(length + 1, 1) : NULL, *first = NULL, *rest = log;
     if (log != NULL &&
         clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, length, log, NULL) == CL_SUCCESS) {
@@ -125,8 +126,10 @@ static void first_error(char *out, size_t size, cl_program program, cl_device_id
             break;
         }
         if (first != NULL) snprintf(out, size, "%s", first);
+        found = first != NULL;
     }
     free(log);
+    return found;
 }
 
 /* With a stack that a compiler's recursion over a long kernel does not outgrow. */
@@ -153,9 +156,12 @@ static rf_status fail_build(const job *j, const char *what) {
     char reason[512];
     if (j->error != CL_BUILD_PROGRAM_FAILURE)
         return rf_opencl_fail(j->error, "%s: building (options: %s)", what, j->options);
-    first_error(reason, sizeof reason, j->program, j->id);
     if (rf_pocl_test() != RF_OK)
         return rf_fail(RF_E_DEVICE, "%s does not compile: %s", what, rf_error_message());
+    if (!first_error(reason, sizeof reason, j->program, j->id))
+        return rf_opencl_fail(j->error,
+                              "%s does not compile, and the compiler does not say why (options: %s)", what,
+                              j->options);
     return rf_fail(RF_E_DEVICE, "%s does not compile: %s (options: %s)", what, reason, j->options);
 }
 
