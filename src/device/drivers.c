@@ -1,47 +1,125 @@
-/* GPUs that the machine has and that no OpenCL platform shows: what to install. */
+/* GPUs that the machine has and that no OpenCL platform shows: what to install, set or ask for. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "device/backend.h"
 
-/* A maker's GPU is there where the kernel's driver has left the file, and the file begins with the text, if one is given. */
-static const struct {
-    const char *maker, *file, *text, *vendor, *how;
-} makers[] = {
-    {"an NVIDIA", "/dev/nvidiactl", NULL, "nvidia",
-     "install nvidia-opencl-icd, or write libnvidia-opencl.so.1 into a file /etc/OpenCL/vendors/nvidia.icd"},
-    {"an AMD", "/dev/kfd", NULL, "advanced micro", "install rocm-opencl-icd or mesa-opencl-icd"},
-    {"an Intel", "/sys/class/drm/renderD128/device/vendor", "0x8086", "intel", "install intel-opencl-icd"},
-};
+enum { DEBIAN, UBUNTU, FEDORA, ARCH, SUSE, DISTRIBUTIONS };
+static const char *const distributions[DISTRIBUTIONS] = {"debian", "ubuntu", "fedora", "arch", "suse"};
 
-static bool begins_with(const char *path, const char *text) {
-    char start[16] = "";
-    FILE *file = fopen(path, "r");
-    if (file == NULL) return false;
-    bool same = fgets(start, sizeof start, file) != NULL && strncmp(start, text, strlen(text)) == 0;
-    fclose(file);
-    return same;
+/* A maker's GPU is there where the kernel shows a render node of its number, or its driver has left the file. */
+static const struct {
+    const char *maker, *number, *file;
+    const char *vendors[2]; /* parts of what OpenCL calls it */
+    const char *rusticl;    /* Mesa's driver, as RUSTICL_ENABLE takes it */
+    const char *packages[DISTRIBUTIONS];
+} makers[] = {
+    {"an NVIDIA",
+     "0x10de",
+     "/dev/nvidiactl",
+     {"nvidia", "nouveau"},
+     NULL, /* NVIDIA's own driver is the one to have */
+     {"nvidia-opencl-icd", "the libnvidia-compute-* of your driver's version",
+      "xorg-x11-drv-nvidia-cuda (RPM Fusion)", "opencl-nvidia", "nvidia-compute-G06"}},
+    {"an AMD",
+     "0x1002",
+     "/dev/kfd",
+     {"advanced micro", "amd"},
+     "radeonsi",
+     {"mesa-opencl-icd, or rocm-opencl-runtime of AMD's", "mesa-opencl-icd, or rocm-opencl-runtime of AMD's",
+      "rocm-opencl", "rocm-opencl-runtime, or opencl-mesa", "Mesa-libRusticlOpenCL"}},
+    {"an Intel",
+     "0x8086",
+     NULL,
+     {"intel", "intel"},
+     "iris",
+     {"intel-opencl-icd", "intel-opencl-icd", "intel-compute-runtime", "intel-compute-runtime",
+      "intel-opencl"}},
+};
+enum { FIRST_NODE = 128, NODES = 16 };
+
+/* The file's beginning; "" without it. */
+static void read_start(char *out, size_t size, const char *root, const char *name) {
+    char *path = rf_format("%s%s", root, name);
+    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+    size_t length = file != NULL ? fread(out, 1, size - 1, file) : 0;
+    out[length] = '\0';
+    if (file != NULL) fclose(file);
+    free(path);
 }
 
-static bool is_there(const char *root, const char *file, const char *text) {
+/* Of whom the system is, or descends from; Debian's names where that is unknown. */
+static int find_distribution(const char *root) {
+    char text[4096], *rest = text;
+    int found = -1;
+    read_start(text, sizeof text, root, "/etc/os-release");
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        bool id = strncmp(line, "ID=", 3) == 0, like = strncmp(line, "ID_LIKE=", 8) == 0;
+        for (int i = DISTRIBUTIONS - 1; (id || like) && i >= 0; i--)
+            if (strstr(line, distributions[i]) != NULL && (id || found < 0)) found = i;
+    }
+    return found >= 0 ? found : DEBIAN;
+}
+
+/* The number of the render node of a GPU with this vendor number; 0: none. */
+static int find_node(const char *root, const char *number) {
+    char name[64], vendor[16];
+    for (int node = FIRST_NODE; node < FIRST_NODE + NODES; node++) {
+        snprintf(name, sizeof name, "/sys/class/drm/renderD%d/device/vendor", node);
+        read_start(vendor, sizeof vendor, root, name);
+        if (strncmp(vendor, number, strlen(number)) == 0) return node;
+    }
+    return 0;
+}
+
+static bool exists(const char *root, const char *file) {
     char *path = rf_format("%s%s", root, file);
-    bool there = path != NULL && (text != NULL ? begins_with(path, text) : access(path, F_OK) == 0);
+    bool there = path != NULL && access(path, F_OK) == 0;
     free(path);
     return there;
 }
 
-static bool has_platform(const rf_found_list *list, const char *vendor) {
+static bool is_shown(const rf_found_list *list, const char *const vendors[2]) {
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].info.kind == RF_DEVICE_GPU &&
-            strcasestr(list->items[i].info.vendor, vendor) != NULL)
-            return true;
+        for (int v = 0; v < 2; v++)
+            if (list->items[i].info.kind == RF_DEVICE_GPU &&
+                strcasestr(list->items[i].info.vendor, vendors[v]) != NULL)
+                return true;
     return false;
 }
 
+/* A node that this user may not open keeps the GPU from every driver. */
+static char *forbidden(const char *root, int node) {
+    char *path = rf_format("%s/dev/dri/renderD%d", root, node), *text = NULL;
+    if (node != 0 && path != NULL && euidaccess(path, F_OK) == 0 && euidaccess(path, R_OK | W_OK) != 0)
+        text = rf_format("this user may not open /dev/dri/renderD%d: 'sudo usermod -aG render %s' allows it, "
+                         "at the next login",
+                         node, getenv("USER") != NULL ? getenv("USER") : "USER");
+    free(path);
+    return text;
+}
+
+static char *advice(const rf_found_list *list, const char *root, size_t maker, int node) {
+    const char *driver = makers[maker].rusticl, *enabled = getenv("RUSTICL_ENABLE");
+    char *text = forbidden(root, node);
+    if (text != NULL) return text;
+    if (list->idle_rusticl && driver != NULL && (enabled == NULL || strstr(enabled, driver) == NULL))
+        return rf_format("Mesa's OpenCL shows it with RUSTICL_ENABLE=%s in the environment", driver);
+    return rf_format("install %s", makers[maker].packages[find_distribution(root)]);
+}
+
 char *rf_missing_driver(const rf_found_list *list, const char *root) {
-    for (size_t i = 0; i < RF_COUNT(makers); i++)
-        if (is_there(root, makers[i].file, makers[i].text) && !has_platform(list, makers[i].vendor))
-            return rf_format("%s GPU is here without its OpenCL driver: %s", makers[i].maker, makers[i].how);
+    for (size_t i = 0; i < RF_COUNT(makers); i++) {
+        int node = find_node(root, makers[i].number);
+        bool there = node != 0 || (makers[i].file != NULL && exists(root, makers[i].file));
+        if (!there || is_shown(list, makers[i].vendors)) continue;
+        char *what = advice(list, root, i, node);
+        char *text = what != NULL
+                         ? rf_format("%s GPU is here without its OpenCL driver: %s", makers[i].maker, what)
+                         : NULL;
+        free(what);
+        return text;
+    }
     return NULL;
 }
