@@ -169,6 +169,21 @@ static void gradients_of_branching_networks_are_right(void **state) {
     for (size_t i = 0; i < RF_COUNT(networks); i++) check_network(networks[i], true);
 }
 
+/* More branches are summed one after the other than may wait for one gradient tensor. */
+static void gradients_of_many_branches_are_right(void **state) {
+    (void)state;
+    const int branches = 70;
+    rf_str text = {0};
+    rf_str_add(&text, "a: conv 1 3 pad=1\n");
+    for (int i = 0; i < branches; i++) rf_str_addf(&text, "x%d: conv 1 1 bias=no <- a\n", i);
+    rf_str_add(&text, "s0: add <- x0, a\n");
+    for (int i = 1; i < branches; i++) rf_str_addf(&text, "s%d: add <- s%d, x%d\n", i, i - 1, i);
+    rf_str_addf(&text, "m: adaptive_avg_pool 1 <- s%d\n" HEAD("m"), branches - 1);
+    assert_false(text.failed);
+    check_network(text.data, true);
+    rf_str_free(&text);
+}
+
 /* ---- networks that nobody thought of ---- */
 
 static const char *any_value(rf_random *random, int count) {
@@ -243,6 +258,7 @@ static void make_dataset(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_branching_networks_are_right),
+        cmocka_unit_test(gradients_of_many_branches_are_right),
         cmocka_unit_test(gradients_of_random_networks_are_right),
     };
     make_dataset();

@@ -20,7 +20,14 @@
 #include "graph/check.h"
 #include "graph/sequence.h"
 
-enum { MAX_OPS = 256, MAX_SOLVERS = 64, FIXTURE_FLOATS = 1500, DIFFERENCES = 24 };
+enum {
+    MAX_OPS = 256,
+    MAX_SOLVERS = 64,
+    FIXTURE_FLOATS = 1500,
+    DIFFERENCES = 24,
+    DRAWS = 400,
+    DRAWN_FLOATS = 4000
+};
 
 static rf_device *device;
 static bool quick, defaults;
@@ -75,7 +82,7 @@ static void attributes_keep_their_bounds(void **state) {
         set_attribute(&attrs, spec, spec->max);
         cleanly(rf_attrs_check(&attrs, op), spec->name);
         if (spec->type == RF_ATTR_BOOL) continue;
-        set_attribute(&attrs, spec, spec->min - 1);
+        set_attribute(&attrs, spec, spec->min - 1 == spec->def ? spec->min - 2 : spec->min - 1);
         assert_int_equal(rf_attrs_check(&attrs, op), RF_E_INPUT);
         assert_non_null(strstr(rf_error_message(), spec->name));
         set_attribute(&attrs, spec, spec->max < INT32_MAX ? spec->max + 1 : INFINITY);
@@ -113,6 +120,17 @@ static void shapes_follow_from_inputs(void **state) {
         if (op->alias || op->in_place)
             assert_int_equal(rf_shape_count(problem.y), rf_shape_count(problem.x[0]));
         if (op->params) parameters_survive_packing(specs, op->params(&problem, specs));
+    }
+}
+
+static void refused_shapes_are_named(void **state) {
+    const rf_op *op = *state;
+    for (const rf_case *c = op->refused; c && c->label; ++c) {
+        rf_problem problem;
+        if (rf_problem_from_case(&problem, op, c) != RF_E_SHAPE)
+            fail_msg("%s '%s' is accepted, or refused for its attributes", op->name, c->label);
+        if (!strstr(rf_error_message(), c->label))
+            fail_msg("'%s' does not say '%s'", rf_error_message(), c->label);
     }
 }
 
@@ -324,6 +342,84 @@ static void reference_agrees_with_pytorch(void **state) {
     free(fixture);
     free(path);
     assert_int_equal(failures, 0);
+}
+
+/* ---- whatever shapes and attributes are accepted have a result ---- */
+
+static int one_of(rf_random *random, int low, int high) {
+    return low + (int)rf_random_below(random, (uint32_t)(high - low + 1));
+}
+
+/* Mostly a small number, now and then a bound. */
+static double draw_value(rf_random *random, const rf_attr_spec *spec) {
+    switch (one_of(random, 0, 9)) {
+    case 0:
+        return spec->min;
+    case 1:
+        return spec->max;
+    case 2:
+        return spec->required ? spec->min : spec->def;
+    default:
+        return spec->type == RF_ATTR_FLOAT
+                   ? spec->min + (RF_MIN(spec->max, 2) - spec->min) * rf_random_uniform(random)
+                   : RF_MIN(RF_MAX(one_of(random, 0, 5), spec->min), spec->max);
+    }
+}
+
+static void draw_case(rf_case *c, const rf_op *op, rf_random *random) {
+    *c = (rf_case){.label = "drawn", .accumulate = one_of(random, 0, 1)};
+    c->x[0] = (rf_shape){one_of(random, 1, 3), one_of(random, 1, 6), one_of(random, 1, 7),
+                         one_of(random, 1, 7), one_of(random, 0, 7) == 0};
+    for (int i = 1; i < RF_MAX(op->inputs_min, 1); ++i)
+        c->x[i] = op->label_input == i + 1 ? (rf_shape){c->x[0].n, 1, 1, 1, false} : c->x[0];
+    if (op->is_loss) c->x[0].h = c->x[0].w = 1;
+    for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec) {
+        const double value = draw_value(random, spec);
+        set_attribute(&c->attrs, spec, value);
+        if (spec->type == RF_ATTR_PAIR)
+            ((rf_pair *)((char *)&c->attrs + spec->offset))->y = (int)draw_value(random, spec);
+    }
+}
+
+/* What is written held NaN before, so that a number which nobody writes, or divides by nothing, shows. */
+static void expect_results(const rf_op *op, const rf_sample *sample) {
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) {
+        char name[16];
+        bool written = false;
+        for (int d = RF_FORWARD; d < RF_DIRECTIONS; ++d)
+            written |= rf_sample_access(sample, (rf_direction)d, t) == RF_WRITTEN;
+        for (size_t i = 0; written && i < sample->count[t]; ++i)
+            if (!isfinite(sample->data[t][i]) && !(t == TENSOR(saved) && op->saved_bits)) {
+                const rf_attrs *a = &sample->problem.attrs;
+                const rf_shape x = sample->problem.x[0];
+                fail_msg(
+                    "%s of %dx%dx%dx%d, kernel %dx%d stride %dx%d pad %dx%d dilation %dx%d: %s[%zu] is %g",
+                    op->name, x.n, x.c, x.h, x.w, a->kernel.y, a->kernel.x, a->stride.y, a->stride.x,
+                    a->pad.y, a->pad.x, a->dilation.y, a->dilation.x, rf_sample_name(name, t), i,
+                    sample->data[t][i]);
+            }
+    }
+}
+
+static void accepted_shapes_have_a_result(void **state) {
+    const rf_op *op = *state;
+    rf_random random;
+    int computed = 0;
+    rf_random_init(&random, 5, 1);
+    for (int i = 0; i < DRAWS; ++i) {
+        rf_case c;
+        rf_problem problem;
+        rf_sample *sample;
+        draw_case(&c, op, &random);
+        if (rf_problem_from_case(&problem, op, &c) != RF_OK || rf_shape_count(problem.y) > DRAWN_FLOATS)
+            continue;
+        cleanly(rf_sample_create(&sample, &problem, NULL), op->name);
+        run_all(sample);
+        expect_results(op, sample);
+        rf_sample_free(sample);
+        ++computed;
+    }
+    assert_true(computed > DRAWS / 100);
 }
 
 /* ---- finite differences ---- */
@@ -556,6 +652,8 @@ int main(int argc, char **argv) {
         CMUnitTestFunction function;
     } kinds[] = {{"attributes_keep_their_bounds", attributes_keep_their_bounds},
                  {"shapes_follow_from_inputs", shapes_follow_from_inputs},
+                 {"refused_shapes_are_named", refused_shapes_are_named},
+                 {"accepted_shapes_have_a_result", accepted_shapes_have_a_result},
                  {"reference_agrees_with_pytorch", reference_agrees_with_pytorch},
                  {"reference_gradients_are_derivatives", reference_gradients_are_derivatives},
                  {"solvers_agree_with_the_reference", solvers_agree_with_the_reference}};

@@ -1,7 +1,8 @@
 /* Placement, largest first (both ways from Pisarchyk and Lee 2020, arXiv 2001.03288, "greedy by size"): each tensor takes
  * the lowest gap among those placed whose lifetimes meet its own; on a GPU a place that another had, the whole of it, so
  * that no two regions overlap: NVIDIA's driver (580) takes 45 us instead of 5 to launch a kernel that has a region which
- * overlaps others.  A device's largest allocation may be smaller than the whole: then there are several chunks, and no
+ * overlaps others; where the tensors are so many that pairs of them cannot be looked at, places are reused whole in the order of
+ * time.  A device's largest allocation may be smaller than the whole: then there are several chunks, and no
  * tensor lies across a border. */
 #include "graph/arena.h"
 
@@ -14,7 +15,11 @@ struct rf_arena {
     rf_tensor *tensors; /* borrowed */
     size_t count, chunk_bytes, chunks, bytes;
     rf_buffer **memory; /* one buffer a chunk */
+    size_t *first;      /* by tensor: the first one that has its place, whose region all of them use */
 };
+
+/* Above this many a search through all pairs would take longer than the rest of a plan. */
+enum { MANY_TENSORS = 8192 };
 
 static int larger_first(const void *a, const void *b) {
     const rf_tensor *s = *(rf_tensor *const *)a, *t = *(rf_tensor *const *)b;
@@ -22,9 +27,21 @@ static int larger_first(const void *a, const void *b) {
     return s < t ? -1 : 1;
 }
 
-static int by_offset(const void *a, const void *b) {
+static int by_place(const void *a, const void *b) {
     const rf_tensor *s = *(rf_tensor *const *)a, *t = *(rf_tensor *const *)b;
-    return s->offset < t->offset ? -1 : s->offset > t->offset;
+    if (s->offset != t->offset) return s->offset < t->offset ? -1 : 1;
+    if (s->bytes != t->bytes) return s->bytes < t->bytes ? -1 : 1;
+    return s < t ? -1 : s > t;
+}
+
+static int by_birth(const void *a, const void *b) {
+    const rf_tensor *s = *(rf_tensor *const *)a, *t = *(rf_tensor *const *)b;
+    return s->first != t->first ? (s->first < t->first ? -1 : 1) : larger_first(a, b);
+}
+
+static int by_death(const void *a, const void *b) {
+    const rf_tensor *s = *(rf_tensor *const *)a, *t = *(rf_tensor *const *)b;
+    return s->last != t->last ? (s->last < t->last ? -1 : 1) : larger_first(a, b);
 }
 
 static bool meet(const rf_tensor *a, const rf_tensor *b) {
@@ -36,30 +53,26 @@ static size_t within_chunk(size_t offset, size_t bytes, size_t chunk) {
     return offset / chunk == (offset + bytes - 1) / chunk ? offset : rf_round_up(offset, chunk);
 }
 
-/* others: the `count` placed tensors alive at the same time, by offset. */
-static size_t lowest_gap(rf_tensor *const *others, size_t count, size_t bytes, size_t chunk) {
-    size_t offset = 0;
-    for (size_t i = 0; i < count; i++) {
-        offset = within_chunk(offset, bytes, chunk);
-        if (offset + bytes <= others[i]->offset) return offset;
-        offset = RF_MAX(offset, others[i]->offset + others[i]->bytes);
-    }
-    return within_chunk(offset, bytes, chunk);
-}
-
 /* The lowest gap for each, among those placed before that are alive at the same time. */
 static rf_status place_in_gaps(rf_arena *arena, rf_tensor **order) {
-    rf_tensor **meeting = rf_alloc(arena->count, sizeof *meeting);
-    if (meeting == NULL) return RF_E_MEMORY;
+    rf_tensor **placed = rf_alloc(arena->count, sizeof *placed); /* by offset */
+    if (placed == NULL) return RF_E_MEMORY;
     for (size_t i = 0; i < arena->count; i++) {
-        size_t n = 0;
-        for (size_t j = 0; j < i; j++)
-            if (meet(order[j], order[i])) meeting[n++] = order[j];
-        qsort(meeting, n, sizeof *meeting, by_offset);
-        order[i]->offset = lowest_gap(meeting, n, order[i]->bytes, arena->chunk_bytes);
-        arena->bytes = RF_MAX(arena->bytes, order[i]->offset + order[i]->bytes);
+        rf_tensor *t = order[i];
+        size_t at = i;
+        t->offset = 0;
+        for (size_t j = 0; j < i; j++) {
+            if (!meet(placed[j], t)) continue;
+            t->offset = within_chunk(t->offset, t->bytes, arena->chunk_bytes);
+            if (t->offset + t->bytes <= placed[j]->offset) break;
+            t->offset = RF_MAX(t->offset, placed[j]->offset + placed[j]->bytes);
+        }
+        t->offset = within_chunk(t->offset, t->bytes, arena->chunk_bytes);
+        for (; at > 0 && placed[at - 1]->offset > t->offset; at--) placed[at] = placed[at - 1];
+        placed[at] = t;
+        arena->bytes = RF_MAX(arena->bytes, t->offset + t->bytes);
     }
-    free(meeting);
+    free(placed);
     return RF_OK;
 }
 
@@ -96,6 +109,56 @@ static rf_status place_in_whole(rf_arena *arena, rf_tensor **order) {
     return ok ? RF_OK : RF_E_MEMORY;
 }
 
+/* What place_by_time knows of each tensor. */
+typedef struct reuse {
+    size_t group;      /* the first tensor of its size, which holds the group's list */
+    rf_tensor *unused; /* of a group: the first of its dead tensors whose places are free */
+    rf_tensor *next;   /* in that list */
+} reuse;
+
+/* born: first used first; died: last used first; both hold all tensors by size when they come in. */
+static void reuse_places(rf_arena *arena, reuse *state, rf_tensor **born, rf_tensor **died) {
+    const rf_tensor *const tensors = arena->tensors;
+    for (size_t i = 0; i < arena->count; i++)
+        state[born[i] - tensors].group = i > 0 && born[i - 1]->bytes == born[i]->bytes
+                                             ? state[born[i - 1] - tensors].group
+                                             : (size_t)(born[i] - tensors);
+    qsort(born, arena->count, sizeof *born, by_birth);
+    qsort(died, arena->count, sizeof *died, by_death);
+    for (size_t i = 0, dead = 0; i < arena->count; i++) {
+        rf_tensor *t = born[i];
+        for (; dead < arena->count && died[dead]->last < t->first; dead++) {
+            if (died[dead]->last < died[dead]->first) continue; /* never used, and has no place yet */
+            reuse *of = &state[died[dead] - tensors], *group = &state[of->group];
+            of->next = group->unused;
+            group->unused = died[dead];
+        }
+        reuse *group = &state[state[t - tensors].group];
+        if (group->unused != NULL) {
+            t->offset = group->unused->offset;
+            group->unused = state[group->unused - tensors].next;
+        } else {
+            t->offset = within_chunk(arena->bytes, t->bytes, arena->chunk_bytes);
+            arena->bytes = t->offset + t->bytes;
+        }
+    }
+}
+
+/* Many tensors, in the order of time: each takes a place of its own size that is free by then, or a new one.  Takes
+ * more memory where few have the same size, but no longer than it takes to sort. */
+static rf_status place_by_time(rf_arena *arena, rf_tensor **order) {
+    rf_tensor **born = rf_alloc(arena->count, sizeof *born);
+    reuse *state = rf_alloc(arena->count, sizeof *state);
+    const bool ok = born != NULL && state != NULL;
+    if (ok) {
+        memcpy(born, order, arena->count * sizeof *born);
+        reuse_places(arena, state, born, order);
+    }
+    free(born);
+    free(state);
+    return ok ? RF_OK : RF_E_MEMORY;
+}
+
 static rf_status place(rf_arena *arena, size_t alignment, bool whole) {
     rf_tensor **order = rf_alloc(arena->count, sizeof *order);
     if (order == NULL) return RF_E_MEMORY;
@@ -104,17 +167,39 @@ static rf_status place(rf_arena *arena, size_t alignment, bool whole) {
         order[i]->bytes = rf_round_up(RF_MAX(order[i]->bytes, 4), alignment);
     }
     qsort(order, arena->count, sizeof *order, larger_first);
-    rf_status status = (whole ? place_in_whole : place_in_gaps)(arena, order);
+    rf_status status = arena->count > MANY_TENSORS ? place_by_time(arena, order)
+                       : whole                     ? place_in_whole(arena, order)
+                                                   : place_in_gaps(arena, order);
     free(order);
     return status;
 }
 
-/* The first tensor that has the place of tensor i: whose region all of them use. */
-static size_t first_there(const rf_arena *arena, size_t i) {
-    const rf_tensor *t = arena->tensors;
-    for (size_t j = 0; j < i; j++)
-        if (t[j].offset == t[i].offset && t[j].bytes == t[i].bytes) return j;
-    return i;
+/* Tensors that have the same place share the first one's region.  */
+static rf_status make_regions(rf_arena *arena) {
+    rf_tensor **sorted = rf_alloc(arena->count, sizeof *sorted);
+    arena->first = rf_alloc(arena->count, sizeof *arena->first);
+    if (sorted == NULL || arena->first == NULL) {
+        free(sorted);
+        return RF_E_MEMORY;
+    }
+    for (size_t i = 0; i < arena->count; i++) sorted[i] = &arena->tensors[i];
+    qsort(sorted, arena->count, sizeof *sorted, by_place);
+    for (size_t i = 0; i < arena->count; i++) {
+        const rf_tensor *t = sorted[i], *before = i > 0 ? sorted[i - 1] : NULL;
+        const bool same = before != NULL && before->offset == t->offset && before->bytes == t->bytes;
+        arena->first[t - arena->tensors] =
+            same ? arena->first[before - arena->tensors] : (size_t)(t - arena->tensors);
+    }
+    free(sorted);
+    for (size_t i = 0; i < arena->count; i++) {
+        rf_tensor *t = &arena->tensors[i];
+        if (arena->first[i] < i)
+            t->buffer = arena->tensors[arena->first[i]].buffer;
+        else
+            RF_TRY(rf_buffer_region(&t->buffer, arena->memory[t->offset / arena->chunk_bytes],
+                                    t->offset % arena->chunk_bytes, t->bytes));
+    }
+    return RF_OK;
 }
 
 static rf_status allocate(rf_arena *arena, rf_device *device) {
@@ -125,16 +210,7 @@ static rf_status allocate(rf_arena *arena, rf_device *device) {
         size_t bytes = RF_MIN(arena->chunk_bytes, arena->bytes - i * arena->chunk_bytes);
         RF_TRY(rf_buffer_create(&arena->memory[i], device, bytes));
     }
-    for (size_t i = 0; i < arena->count; i++) {
-        rf_tensor *t = &arena->tensors[i];
-        const size_t first = first_there(arena, i);
-        if (first < i)
-            t->buffer = arena->tensors[first].buffer;
-        else
-            RF_TRY(rf_buffer_region(&t->buffer, arena->memory[t->offset / arena->chunk_bytes],
-                                    t->offset % arena->chunk_bytes, t->bytes));
-    }
-    return RF_OK;
+    return make_regions(arena);
 }
 
 rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors, size_t count) {
@@ -167,9 +243,11 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
 void rf_arena_free(rf_arena *arena) {
     if (arena == NULL) return;
     for (size_t i = arena->count; i > 0; i--)
-        if (first_there(arena, i - 1) == i - 1) rf_buffer_free(arena->tensors[i - 1].buffer);
+        if (arena->first != NULL && arena->first[i - 1] == i - 1)
+            rf_buffer_free(arena->tensors[i - 1].buffer);
     for (size_t i = 0; arena->memory != NULL && i < arena->chunks; i++) rf_buffer_free(arena->memory[i]);
     free(arena->memory);
+    free(arena->first);
     free(arena);
 }
 

@@ -11,6 +11,9 @@
 
 #include "op/sums.h"
 
+/* A network that sums more branches than this in one tensor gets copies: the search among them stays short. */
+enum { MAX_SHARERS = 64 };
+
 typedef struct differ {
     const rf_lowered *graph;
     const rf_model *model;
@@ -19,8 +22,12 @@ typedef struct differ {
     rf_steps *steps;
     bool training;
     int *value, *gradient, *saved; /* tensor ids, by node; gradient -1: none yet */
-    int *uses, *first_use;         /* readers of a node's output: how many, and the first (smallest) one */
-    bool *trained;                 /* something before or in the node learns */
+    int *uses;                     /* how often a node's output is read */
+    int *reader,
+        *first_reader; /* who reads node n: reader[first_reader[n]] .. reader[first_reader[n + 1] - 1] */
+    int *
+        sharer; /* nodes whose dy lies in the same tensor and is still to be read form a ring: the next one */
+    bool *trained; /* something before or in the node learns */
 } differ;
 
 static int new_tensor(rf_steps *s, size_t bytes) {
@@ -132,25 +139,36 @@ static rf_status forward(differ *d, int k) {
 /* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the
  * gradient of `node` while the same memory still holds the dy of `other`. */
 static bool is_added_to_before(const differ *d, int node, int other, int k) {
-    for (int c = RF_MAX(d->first_use[node], other); c < k; c++)
-        for (int i = 0; i < d->graph->nodes[c].problem.inputs; i++)
-            if (d->graph->nodes[c].input[i] == node) return true;
-    return false;
+    int low = d->first_reader[node], high = d->first_reader[node + 1];
+    while (low < high) { /* the first reader from k on */
+        const int middle = low + (high - low) / 2;
+        if (d->reader[middle] < k)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > d->first_reader[node] && d->reader[low - 1] >= other;
 }
 
 /* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with
  * `overwrites`, k replaces dy there.  The other owners of that tensor are the nodes that wait to read it as
  * their dy. */
-static bool may_share_gradient(const differ *d, int k, int i, int tensor, bool overwrites) {
+static bool may_share_gradient(const differ *d, int k, int i, bool overwrites) {
     const rf_lowered_node *node = &d->graph->nodes[k];
-    int in = node->input[i];
+    int in = node->input[i], sharers = 0;
     for (int j = 0; j < node->problem.inputs; j++)
         if (j != i && node->input[j] == in) return false; /* the second contribution would add dy to itself */
-    for (int u = 0; u < k; u++)
-        if (u != in && d->gradient[u] == tensor &&
-            (overwrites || is_added_to_before(d, in, u, k) || is_added_to_before(d, u, in, k)))
+    for (int u = d->sharer[k]; u != k; u = d->sharer[u])
+        if (u != in && (overwrites || ++sharers > MAX_SHARERS || is_added_to_before(d, in, u, k) ||
+                        is_added_to_before(d, u, in, k)))
             return false;
     return true;
+}
+
+static void leave_ring(differ *d, int k) {
+    int before = k;
+    while (d->sharer[before] != k) before = d->sharer[before];
+    d->sharer[before] = d->sharer[k];
 }
 
 /* Decides where dx[i] goes. */
@@ -161,8 +179,10 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     if (in < 0 || !d->trained[in]) return RF_OK;
     bool first = d->gradient[in] < 0, passes = op->passes_gradient || op->alias;
     bool in_place = op->in_place && i == 0;
-    if (first && (passes || in_place) && may_share_gradient(d, k, i, step->dy, !passes)) {
+    if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;
+        d->sharer[in] = d->sharer[k];
+        d->sharer[k] = in;
         if (passes) return RF_OK;
     } else if (first) {
         d->gradient[in] = activation_tensor(d->steps, node->problem.x[i]);
@@ -192,6 +212,25 @@ static rf_status backward(differ *d, int k) {
         if (p->op->y_in_backward || p->act != RF_ACT_NONE) step.y = d->value[k];
         RF_TRY(append(d, &step));
     }
+    leave_ring(d, k);
+    return RF_OK;
+}
+
+/* Who reads whom, in the order of the nodes. */
+static rf_status list_readers(differ *d) {
+    const rf_lowered *g = d->graph;
+    for (int k = 0; k < g->count; k++)
+        for (int i = 0; i < g->nodes[k].problem.inputs; i++)
+            if (g->nodes[k].input[i] >= 0) d->uses[g->nodes[k].input[i]]++;
+    for (int k = 0; k < g->count; k++) d->first_reader[k + 1] = d->first_reader[k] + d->uses[k];
+    d->reader = rf_alloc((size_t)d->first_reader[g->count], sizeof *d->reader);
+    if (d->reader == NULL) return RF_E_MEMORY;
+    for (int k = g->count - 1; k >= 0; k--) /* from behind: each list is filled from its end */
+        for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
+            const int in = g->nodes[k].input[i];
+            if (in >= 0) d->reader[d->first_reader[in] + --d->uses[in]] = k;
+        }
+    for (int k = 0; k < g->count; k++) d->uses[k] = d->first_reader[k + 1] - d->first_reader[k];
     return RF_OK;
 }
 
@@ -206,12 +245,8 @@ static rf_status derive(differ *d) {
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
-    for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->first_use[k] = INT32_MAX;
-    for (int k = g->count - 1; k >= 0; k--)
-        for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
-            int in = g->nodes[k].input[i];
-            if (in >= 0) d->uses[in]++, d->first_use[in] = k;
-        }
+    for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->sharer[k] = k;
+    RF_TRY(list_readers(d));
     d->uses[g->scores]++; /* the caller may read them */
     for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
     s->backward = s->count;
@@ -228,47 +263,59 @@ static rf_status derive(differ *d) {
     return RF_OK;
 }
 
-static bool writes(const rf_step *step, int tensor) {
-    for (int i = 0; i < step->problem.inputs; i++)
-        if (step->dx[i] == tensor) return true;
-    return step->direction == RF_FORWARD && step->y == tensor;
-}
-
-/* The step before `taker` that completes the tensor; NULL where it cannot make sums of it. */
-static rf_step *maker_of(rf_steps *s, const rf_step *taker, int tensor) {
-    rf_step *maker = s->steps + (taker - s->steps) - 1;
-    while (maker >= s->steps && !writes(maker, tensor)) maker--;
-    if (maker < s->steps || maker->choice_count == 0 || maker->choices[0].solver->sums == NULL) return NULL;
+/* The step that completes the tensor; NULL where it cannot make sums of it.  writer: the last step so far that
+ * writes each tensor, or -1. */
+static rf_step *maker_of(rf_steps *s, const int *writer, int tensor) {
+    if (writer[tensor] < 0) return NULL;
+    rf_step *maker = &s->steps[writer[tensor]];
+    if (maker->choice_count == 0 || maker->choices[0].solver->sums == NULL) return NULL;
     if (maker->direction == RF_BACKWARD_DATA && maker->dx[0] != tensor) return NULL;
     return maker->direction == RF_BACKWARD_PARAMS ? NULL : maker;
 }
 
-/* Lets the steps that complete what a batch norm reads make the sums of it. */
-static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
-    for (int i = 0; i < s->count; i++) {
-        rf_step *taker = &s->steps[i];
-        const bool forward = taker->direction == RF_FORWARD;
-        if (!taker->problem.op->takes_sums || taker->direction == RF_BACKWARD_DATA ||
-            taker->choice_count == 0)
-            continue;
-        rf_step *maker = maker_of(s, taker, forward ? taker->x[0] : taker->dy);
-        if (maker == NULL || maker->problem.sums.blocks > 0) continue; /* it makes one set */
-        const rf_choice *choice = &maker->choices[0];
-        const int blocks = rf_solver_sums(choice->solver, &maker->problem, info, &choice->config);
-        if (blocks == 0) continue;
-        const int partial = new_tensor(s, rf_sums_floats(blocks, taker->problem.x[0].c) * sizeof(float));
-        if (partial < 0) return RF_E_MEMORY;
-        taker->sums_from = (int)(maker - s->steps);
-        taker->sums[RF_SUMS_PARTIAL] = maker->sums[RF_SUMS_PARTIAL] = partial;
-        taker->problem.sums.blocks = maker->problem.sums.blocks = blocks;
-        maker->problem.sums.act = taker->problem.act;
-        touch(s, partial, taker->sums_from), touch(s, partial, i);
-        if (forward) continue;
-        maker->sums[RF_SUMS_X] = taker->x[0];
-        maker->sums[RF_SUMS_Y] = rf_sums_by_y(&taker->problem) ? taker->y : -1;
-        maker->sums[RF_SUMS_SAVED] = taker->saved;
-    }
+static void note_writes(int *writer, const rf_steps *s, int step) {
+    const rf_step *by = &s->steps[step];
+    for (int i = 0; i < by->problem.inputs; i++)
+        if (by->dx[i] >= 0) writer[by->dx[i]] = step;
+    if (by->direction == RF_FORWARD && by->y >= 0) writer[by->y] = step;
+}
+
+/* Lets the step that completes what batch norm step `i` reads make the sums of it. */
+static rf_status link_step(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
+    rf_step *taker = &s->steps[i];
+    const bool forward = taker->direction == RF_FORWARD;
+    if (!taker->problem.op->takes_sums || taker->direction == RF_BACKWARD_DATA || taker->choice_count == 0)
+        return RF_OK;
+    rf_step *maker = maker_of(s, writer, forward ? taker->x[0] : taker->dy);
+    if (maker == NULL || maker->problem.sums.blocks > 0) return RF_OK; /* it makes one set */
+    const rf_choice *choice = &maker->choices[0];
+    const int blocks = rf_solver_sums(choice->solver, &maker->problem, info, &choice->config);
+    if (blocks == 0) return RF_OK;
+    const int partial = new_tensor(s, rf_sums_floats(blocks, taker->problem.x[0].c) * sizeof(float));
+    if (partial < 0) return RF_E_MEMORY;
+    taker->sums_from = (int)(maker - s->steps);
+    taker->sums[RF_SUMS_PARTIAL] = maker->sums[RF_SUMS_PARTIAL] = partial;
+    taker->problem.sums.blocks = maker->problem.sums.blocks = blocks;
+    maker->problem.sums.act = taker->problem.act;
+    touch(s, partial, taker->sums_from), touch(s, partial, i);
+    if (forward) return RF_OK;
+    maker->sums[RF_SUMS_X] = taker->x[0];
+    maker->sums[RF_SUMS_Y] = rf_sums_by_y(&taker->problem) ? taker->y : -1;
+    maker->sums[RF_SUMS_SAVED] = taker->saved;
     return RF_OK;
+}
+
+static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
+    rf_status status = RF_OK;
+    int *writer = rf_alloc((size_t)s->tensor_count, sizeof *writer);
+    if (writer == NULL) return RF_E_MEMORY;
+    for (int t = s->tensor_count - 1; t >= 0; t--) writer[t] = -1;
+    for (int i = 0; i < s->count && status == RF_OK; i++) {
+        status = link_step(s, info, writer, i);
+        note_writes(writer, s, i);
+    }
+    free(writer);
+    return status;
 }
 
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
@@ -282,10 +329,11 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     d.gradient = rf_alloc(n, sizeof(int));
     d.saved = rf_alloc(n, sizeof(int));
     d.uses = rf_alloc(n, sizeof(int));
-    d.first_use = rf_alloc(n, sizeof(int));
+    d.first_reader = rf_alloc(n + 1, sizeof(int));
+    d.sharer = rf_alloc(n, sizeof(int));
     d.trained = rf_alloc(n, sizeof(bool));
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
-        d.first_use != NULL && d.trained != NULL)
+        d.first_reader != NULL && d.sharer != NULL && d.trained != NULL)
         status = derive(&d);
     if (status == RF_OK && training && rf_fusion_wanted(device))
         status = link_sums(d.steps, rf_device_describe(device));
@@ -297,7 +345,9 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.gradient);
     free(d.saved);
     free(d.uses);
-    free(d.first_use);
+    free(d.first_reader);
+    free(d.reader);
+    free(d.sharer);
     free(d.trained);
     return status;
 }

@@ -121,6 +121,15 @@ static void fuse_residual(lowering *l, int k) {
     }
 }
 
+/* Infers once more, now for the whole batch and the purpose: what is too large for it, or for training. */
+static rf_status check_batch(rf_lowered_node *slot) {
+    rf_status status = slot->problem.op->infer(&slot->problem);
+    if (status == RF_OK && (double)rf_shape_count(slot->problem.y) > RF_MAX_BATCH_NUMBERS)
+        status = rf_fail(RF_E_SHAPE, "%zu numbers for %d images are too many: use a smaller --batch",
+                         rf_shape_count(slot->problem.y), slot->problem.y.n);
+    return status == RF_OK ? RF_OK : rf_fail_prefix(status, "layer '%s'", slot->name);
+}
+
 /* An op that is its own input at inference (dropout) or always (flatten) stays: the plan shares its memory.
  */
 static rf_status fill_slots(lowering *l) {
@@ -133,6 +142,7 @@ static rf_status fill_slots(lowering *l) {
         slot->model_node = k;
         slot->name = model->nodes[k].name;
         for (int i = 0; i < model->nodes[k].inputs; i++) slot->input[i] = model->nodes[k].input[i] - 1;
+        RF_TRY(check_batch(slot));
     }
     if (l->desc->loss == NULL) return RF_OK;
     rf_lowered_node *loss = &l->slots[model->node_count - 1];

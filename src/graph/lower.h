@@ -6,6 +6,8 @@
 #include "graph/model.h"
 
 enum { RF_FROM_IMAGES = -1, RF_FROM_LABELS = -2 };
+/* In one layer's output: sums over all layers then fit size_t. */
+#define RF_MAX_BATCH_NUMBERS 0x1p40
 
 typedef struct rf_lowered_node {
     rf_problem problem;

@@ -231,7 +231,7 @@ static rf_status check_output(const rf_model *model) {
     const rf_shape y = last->shape;
     char where[RF_MAX_NAME + 48];
     say_layer(where, last);
-    if (!y.flat && (y.h > 1 || y.w > 1))
+    if (y.h > 1 || y.w > 1)
         return rf_fail(RF_E_SHAPE,
                        "%s: the network ends in %dx%dx%d; end it with `flatten` and `linear classes`", where,
                        y.c, y.h, y.w);

@@ -126,6 +126,7 @@ static const rf_case cases[] = {
     {.label = "one number", .attrs = {.slope = 0.01}, .x = {{1, 1, 1, 1}}},
     {.label = "2x3x5x7", .attrs = {.slope = 0.2}, .x = {{2, 3, 5, 7}}},
     {.label = "2x3x5x7 accumulate", .attrs = {.slope = 0.01}, .x = {{2, 3, 5, 7}}, .accumulate = true},
+    {.label = "2x3x1x2 slope 0", .x = {{2, 3, 1, 2}}},
     {.label = "flat 5x37", .attrs = {.slope = 0.01}, .x = {{5, 37, 1, 1, true}}},
     {.label = "17x33x31x29", .attrs = {.slope = 0.01}, .x = {{17, 33, 31, 29}}, .large = true},
     {NULL},

@@ -73,6 +73,12 @@ static const rf_case cases[] = {
     {NULL},
 };
 
+static const rf_case refused[] = {
+    {.label = "input 1 is 3x2x2, input 2 is 3x2x1", .x = {{1, 3, 2, 2}, {1, 3, 2, 1}}},
+    {.label = "input 2 is 12x1x1 (flat)", .x = {{1, 12, 1, 1}, {1, 12, 1, 1, true}}},
+    {NULL},
+};
+
 const rf_op rf_op_add = {
     .name = "add",
     .summary = "sum of its inputs",
@@ -84,4 +90,5 @@ const rf_op rf_op_add = {
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,
     .cases = cases,
+    .refused = refused,
 };

@@ -16,6 +16,10 @@ static rf_status infer(rf_problem *problem) {
     if (problem->inputs > 1 && (r.n != x.n || r.c != x.c || r.h != x.h || r.w != x.w))
         return rf_fail(RF_E_SHAPE, "batch_norm: input is %dx%dx%d, the residual %dx%dx%d", x.c, x.h, x.w, r.c,
                        r.h, r.w);
+    if (problem->training && rf_shape_pixels(x) == 1)
+        return rf_fail(RF_E_SHAPE,
+                       "batch_norm: one image with a map of 1x1 has no variance to learn from: use a "
+                       "larger batch, or larger images");
     problem->y = x;
     return RF_OK;
 }
@@ -234,6 +238,8 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
 static const rf_case cases[] = {
     {.label = "5x1x1x1", BN, .x = {{5, 1, 1, 1}}},
     {.label = "3x5x4x3", BN, .x = {{3, 5, 4, 3}}},
+    {.label = "tiny eps, momentum 1", .attrs = {.eps = 1e-20, .momentum = 1}, .x = {{4, 3, 1, 1}}},
+    {.label = "momentum 0", .attrs = {.eps = 1e-3}, .x = {{2, 3, 2, 1}}},
     {.label = "3x5x4x3 far from zero", BN, .x = {{3, 5, 4, 3}}, .offset = 7},
     {.label = "3x5x4x3 relu accumulate", BN, .act = RF_ACT_RELU, .x = {{3, 5, 4, 3}}, .accumulate = true},
     {.label = "2x17x5x3 relu6 residual",
@@ -265,8 +271,17 @@ static const rf_case cases[] = {
     {NULL},
 };
 
-static const rf_attr_spec attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 0, 1e3), RF_ATTR(momentum, FLOAT, 0.1, 0, 1),
-                                     RF_ATTR_END};
+/* One value a channel: PyTorch refuses it, too. */
+static const rf_case refused[] = {
+    {.label = "no variance", BN, .x = {{1, 5, 1, 1}}},
+    {.label = "the input is flat", BN, .x = {{2, 5, 2, 2, true}}},
+    {.label = "the residual 4x2x2", BN, .inputs = 2, .x = {{2, 5, 2, 2}, {2, 4, 2, 2}}},
+    {NULL},
+};
+
+/* Without eps a channel that is the same everywhere would be 0 / 0; 1 / sqrt of the least is far from float's end. */
+static const rf_attr_spec attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 1e-20, 1e3),
+                                     RF_ATTR(momentum, FLOAT, 0.1, 0, 1), RF_ATTR_END};
 
 const rf_op rf_op_batch_norm = {
     .name = "batch_norm",
@@ -287,4 +302,5 @@ const rf_op rf_op_batch_norm = {
         {[RF_FORWARD] = forward, [RF_BACKWARD_PARAMS] = backward_params, [RF_BACKWARD_DATA] = backward_data},
     .solvers = rf_batch_norm_solvers,
     .cases = cases,
+    .refused = refused,
 };

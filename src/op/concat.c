@@ -86,6 +86,13 @@ static const rf_case cases[] = {
     {NULL},
 };
 
+static const rf_case refused[] = {
+    {.label = "more than 2147483647 channels", .x = {{1, 1 << 30, 1, 1}, {1, 1 << 30, 1, 1}}},
+    {.label = "input 1 has maps of 2x2, input 2 of 2x3", .x = {{1, 1, 2, 2}, {1, 1, 2, 3}}},
+    {.label = "input 2 of 1x1 (flat)", .x = {{1, 3, 1, 1}, {1, 3, 1, 1, true}}},
+    {NULL},
+};
+
 const rf_op rf_op_concat = {
     .name = "concat",
     .summary = "its inputs' channels behind one another",
@@ -95,4 +102,5 @@ const rf_op rf_op_concat = {
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,
     .cases = cases,
+    .refused = refused,
 };

@@ -94,8 +94,10 @@ static rf_status infer(rf_problem *problem) {
             "input is %dx%d with padding %dx%d, but a %dx%d kernel with dilation %dx%d needs %dx%d", x.h, x.w,
             a->pad.y, a->pad.x, a->kernel.y, a->kernel.x, a->dilation.y, a->dilation.x,
             a->dilation.y * (a->kernel.y - 1) + 1, a->dilation.x * (a->kernel.x - 1) + 1);
+    /* as they are stored: in whole panels where there is one group */
+    const size_t outputs = a->groups == 1 ? rf_round_up((size_t)a->out, RF_PANEL) : (size_t)a->out;
     double image = (double)oh * ow * a->out,
-           weights = (double)a->out * (x.c / a->groups) * a->kernel.y * a->kernel.x;
+           weights = (double)outputs * (x.c / a->groups) * a->kernel.y * a->kernel.x;
     if (image > INT_MAX / 2 || weights > INT_MAX / 2 || (double)oh * ow * x.n > INT_MAX / 2)
         return rf_fail(RF_E_SHAPE,
                        "%d channels of %lldx%lld for %d images, with %.0f weights, are too many numbers",
@@ -306,6 +308,34 @@ static const rf_case cases[] = {
      .attrs = CONV(5, 3, 3, PAD(1, 1), .groups = 5),
      .act = RF_ACT_RELU6,
      .x = X(40, 5, 9, 8)},
+    {.label = "every tap beside the map",
+     .attrs = CONV(5, 2, 2, PAD(1, 1), .dilation = {4, 4}),
+     .x = X(2, 3, 3, 3)},
+    {.label = "every tap beside the map, two groups",
+     .attrs = CONV(6, 2, 2, PAD(1, 1), .dilation = {4, 4}, .groups = 2),
+     .x = X(2, 4, 3, 3),
+     .accumulate = true},
+    {.label = "every tap beside the map, depthwise",
+     .attrs = CONV(3, 2, 3, PAD(1, 4), .dilation = {4, 6}, .groups = 3),
+     .x = X(1, 3, 3, 5)},
+    {.label = "1x1 with more padding than map",
+     .attrs = CONV(4, 1, 1, PAD(3, 4), STRIDE2),
+     .x = X(1, 2, 1, 2)},
+    {.label = NULL},
+};
+static const rf_case refused[] = {
+    {.label = "a 4x4 kernel with dilation 1x1 needs 4x4", .attrs = CONV(1, 4, 4), .x = X(1, 1, 3, 3)},
+    {.label = "a 64x64 kernel with dilation 64x64 needs 4033x4033",
+     .attrs = CONV(1, 64, 64, PAD(256, 256), .dilation = {64, 64}),
+     .x = X(1, 1, 3, 3)},
+    {.label = "3 groups divide neither", .attrs = CONV(6, 1, 1, .groups = 3), .x = X(1, 4, 3, 3)},
+    {.label = "3 groups divide neither", .attrs = CONV(4, 1, 1, .groups = 3), .x = X(1, 6, 3, 3)},
+    {.label = "flattened to 18 numbers", .attrs = CONV(1, 1, 1), .x = {{1, 2, 3, 3, true}}},
+    {.label = "too many numbers", .attrs = CONV(1 << 20, 64, 64, PAD(63, 63)), .x = X(1, 1, 1, 1)},
+    {.label = "too many numbers",
+     .attrs = CONV(1, 64, 64),
+     .x = X(1, 1 << 16, 64, 64)}, /* stored: 16 times as many */
+    {.label = "too many numbers", .attrs = CONV(1, 1, 1), .x = X(1 << 20, 1, 64, 64)},
     {.label = NULL},
 };
 #pragma GCC diagnostic pop
@@ -326,4 +356,5 @@ const rf_op rf_op_conv = {
     .reference = {rf_conv_forward, rf_conv_backward_params, rf_conv_backward_data},
     .solvers = solvers,
     .cases = cases,
+    .refused = refused,
 };

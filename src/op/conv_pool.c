@@ -195,10 +195,25 @@ static const rf_case cases[] = {
      CONV(17, 5, 2),
      .act = RF_ACT_RELU,
      X(2, 19, 11, 13)},
+    {.label = "every tap beside the map",
+     .attrs = {.out = 3,
+               .kernel = {2, 2},
+               .stride = {1, 1},
+               .pad = {1, 1},
+               .dilation = {3, 3},
+               .groups = 1,
+               .bias = true},
+     .act = RF_ACT_RELU,
+     X(2, 2, 3, 3)},
     {.label = "five channels", CONV(6, 3, 1), .act = RF_ACT_RELU, X(1, 5, 7, 6)},
     {.label = "many channels, 5x3 stride 2",
      .attrs = {.out = 9, .kernel = {5, 3}, .stride = {2, 2}, .pad = {2, 0}, .dilation = {2, 1}, .groups = 1},
      X(2, 6, 16, 13)},
+    {.label = NULL},
+};
+
+static const rf_case refused[] = {
+    {.label = "the convolution gives 1x4", CONV(3, 3, 0), X(1, 1, 3, 6)},
     {.label = NULL},
 };
 
@@ -222,4 +237,5 @@ const rf_op rf_op_conv_pool = {
     .reference = {forward, backward_params, backward_data},
     .solvers = solvers,
     .cases = cases,
+    .refused = refused,
 };

@@ -146,4 +146,5 @@ const rf_op rf_op_cross_entropy = {
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,
     .cases = cases,
+    .refused = rf_loss_refused,
 };

@@ -95,6 +95,7 @@ static const rf_case cases[] = {
     {.label = "p 0.1 accumulate", .attrs = {.p = 0.1}, .x = {{5, 37, 1, 1, true}}, .accumulate = true},
     {.label = "p 0", .attrs = {.p = 0}, .x = {{1, 1, 3, 3}}},
     {.label = "p 1", .attrs = {.p = 1}, .x = {{1, 1, 3, 3}}},
+    {.label = "p next to 1", .attrs = {.p = 0.99999999}, .x = {{1, 2, 3, 3}}},
     {.label = "inference", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}, .inference = true},
     {.label = "p 0.3 large", .attrs = {.p = 0.3}, .x = {{17, 33, 31, 29}}, .large = true},
     {NULL},

@@ -15,7 +15,7 @@ static const rf_attr_spec attrs[] = {
 static rf_status infer(rf_problem *problem) {
     rf_shape x = problem->x[0];
     double in = (double)x.c * x.h * x.w;
-    if (in * problem->attrs.out > INT_MAX / 2)
+    if (in * (double)rf_round_up((size_t)problem->attrs.out, RF_PANEL) > INT_MAX / 2) /* as they are stored */
         return rf_fail(RF_E_SHAPE, "a linear layer from %.0f to %d numbers is too large", in,
                        problem->attrs.out);
     problem->y = (rf_shape){.n = x.n, .c = problem->attrs.out, .h = 1, .w = 1, .flat = true};
@@ -65,6 +65,13 @@ static const rf_case cases[] = {
     {.label = "mobilenetv2 fc", LINEAR(10), X(32, 1280, 1, 1), .large = true},
     {.label = NULL},
 };
+static const rf_case refused[] = {
+    {.label = "from 65536 to 1048576 numbers is too large", LINEAR(1 << 20), X(1, 1 << 16, 1, 1)},
+    {.label = "from 134217728 to 1 numbers is too large",
+     LINEAR(1),
+     X(1, 8, 4096, 4096)}, /* stored: 16 times as many */
+    {.label = NULL},
+};
 
 const rf_op rf_op_linear = {
     .name = "linear",
@@ -82,4 +89,5 @@ const rf_op rf_op_linear = {
     .reference = {rf_conv_forward, rf_conv_backward_params, rf_conv_backward_data},
     .solvers = solvers,
     .cases = cases,
+    .refused = refused,
 };

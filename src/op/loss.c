@@ -15,6 +15,12 @@ rf_status rf_loss_infer(rf_problem *problem) {
     return RF_OK;
 }
 
+const rf_case rf_loss_refused[] = {
+    {.label = "the scores are maps of 2x1", .x = {{3, 5, 2, 1}, {3, 1, 1, 1}}},
+    {.label = "3 rows of scores and 2 labels", .x = {{3, 5, 1, 1}, {2, 1, 1, 1}}},
+    {NULL},
+};
+
 size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)info, (void)config;
     return 2 * (size_t)problem->x[0].n * sizeof(float);

@@ -5,6 +5,7 @@
 #include "op/family.h"
 
 rf_status rf_loss_infer(rf_problem *problem);
+extern const rf_case rf_loss_refused[];
 /* Room for a term and a weight of each row. */
 size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 /* Fills in program, options and sizes for a launch over `tasks` rows of so many classes, or elements, and

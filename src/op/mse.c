@@ -75,4 +75,5 @@ const rf_op rf_op_mse = {
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,
     .cases = cases,
+    .refused = rf_loss_refused,
 };

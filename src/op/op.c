@@ -43,7 +43,8 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
 }
 
 bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
-    return (solver->devices & info->kind) != 0 && (solver->wins == NULL || solver->wins(problem, solver->direction, info));
+    return (solver->devices & info->kind) != 0 &&
+           (solver->wins == NULL || solver->wins(problem, solver->direction, info));
 }
 
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
@@ -96,8 +97,8 @@ void rf_attrs_default(rf_attrs *attrs, const rf_op *op) {
     }
 }
 
-static bool within(const rf_attr_spec *spec, double value) { /* false for NaN */
-    return value >= spec->min && value <= spec->max;
+static bool within(const rf_attr_spec *spec, double value) { /* false for NaN; a default may lie outside */
+    return (value >= spec->min && value <= spec->max) || (!spec->required && value == spec->def);
 }
 
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op) {

@@ -61,7 +61,7 @@ typedef struct rf_attrs {
 #undef RF_ATTR_FIELD
 } rf_attrs;
 
-/* One attribute that an op takes: the value is `def` when absent, and must lie in [min, max]. */
+/* One attribute that an op takes: the value is `def` when absent, and what is given must lie in [min, max]. */
 typedef struct rf_attr_spec {
     const char *name;
     rf_attr_type type;
@@ -249,6 +249,8 @@ struct rf_op {
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
     const rf_solver *const *solvers;            /* ended by NULL */
     const rf_case *cases;                       /* ended by label NULL */
+    const rf_case *
+        refused; /* what infer does not take, ended by label NULL; the label stands in the message; or NULL */
 };
 
 const rf_op *rf_op_find(const char *name); /* NULL: no such op */

@@ -1,0 +1,164 @@
+/* From a model to a plan: what a batch does not allow, where tensors lie, and that compiling takes time in proportion to
+ * the network. */
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "graph/arena.h"
+#include "graph/autodiff.h"
+
+static rf_device *device;
+
+static rf_model *model_of(const char *text, rf_images images) {
+    rf_model *model = NULL;
+    if (rf_model_parse(&model, text, "t", images, 1) != RF_OK) fail_msg("%s", rf_error_message());
+    return model;
+}
+
+/* ---- the batch ---- */
+
+static rf_status lower(const char *text, rf_images images, int batch, bool training) {
+    rf_model *model = model_of(text, images);
+    rf_lowered *lowered = NULL;
+    const rf_lower_desc desc = {.model = model, .batch = batch, .training = training, .device = device};
+    const rf_status status = rf_lower(&lowered, &desc);
+    assert_true((status == RF_OK) == (lowered != NULL));
+    rf_lowered_free(lowered);
+    rf_model_free(model);
+    return status;
+}
+
+static void batch_norm_needs_two_values_a_channel_to_train(void **state) {
+    (void)state;
+    static const char text[] = "flatten\nlinear 4\nb: batch_norm\nlinear classes\n";
+    const rf_images images = {1, 2, 2, 2};
+    assert_int_equal(lower(text, images, 1, true), RF_E_SHAPE);
+    assert_non_null(strstr(rf_error_message(), "layer 'b': batch_norm: one image"));
+    assert_int_equal(lower(text, images, 1, false), RF_OK);
+    assert_int_equal(lower(text, images, 2, true), RF_OK);
+}
+
+static void batches_too_large_to_count_are_refused(void **state) {
+    (void)state;
+    const rf_images images = {16, 1 << 12, 1 << 12, 2};
+    assert_int_equal(lower("r: relu\nadaptive_avg_pool 1\nflatten\nlinear classes\n", images, INT_MAX, true),
+                     RF_E_SHAPE);
+    assert_non_null(strstr(rf_error_message(), "layer 'r'"));
+    assert_int_equal(
+        lower("c: conv 1 1\nadaptive_avg_pool 1\nflatten\nlinear classes\n", images, INT_MAX, true),
+        RF_E_SHAPE);
+    assert_non_null(strstr(rf_error_message(), "layer 'c'"));
+}
+
+/* ---- memory ---- */
+
+static bool alive_together(const rf_tensor *a, const rf_tensor *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* Every 7th tensor is never used. */
+static void expect_no_overlap(int count, int steps) {
+    rf_tensor *tensors = rf_alloc((size_t)count, sizeof *tensors);
+    rf_arena *arena;
+    rf_random random;
+    rf_random_init(&random, 9, (uint32_t)count);
+    for (int i = 0; i < count; i++) {
+        const int first = (int)rf_random_below(&random, (uint32_t)steps);
+        tensors[i] = (rf_tensor){.bytes = 64 * (size_t)rf_random_below(&random, 9),
+                                 .first = first,
+                                 .last = RF_MIN(first + (int)rf_random_below(&random, 20), steps - 1)};
+        if (i % 7 == 0) tensors[i].first = INT32_MAX, tensors[i].last = -1;
+    }
+    if (rf_arena_create(&arena, device, tensors, (size_t)count) != RF_OK) fail_msg("%s", rf_error_message());
+    for (int i = 0; i < count; i++) {
+        const rf_tensor *a = &tensors[i];
+        assert_true(a->offset + a->bytes <= rf_arena_bytes(arena));
+        assert_non_null(a->buffer);
+        for (int j = 0; j < i; j++) {
+            const rf_tensor *b = &tensors[j];
+            if (alive_together(a, b) && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes)
+                fail_msg("tensors %d and %d of %d lie in the same memory", i, j, count);
+        }
+    }
+    rf_arena_free(arena);
+    free(tensors);
+}
+
+static void tensors_alive_together_do_not_overlap(void **state) {
+    (void)state;
+    expect_no_overlap(500, 100);
+    expect_no_overlap(9000, 2000); /* so many are placed in another way */
+}
+
+/* ---- time ---- */
+
+static const struct {
+    const char *what, *first, *layer; /* {i} is the number of the layer, {i-1} that of the one before */
+} networks[] = {
+    {"a chain", "l0: conv 2 1\n", "l{i}: tanh\n"},
+    {"convolutions", "l0: conv 2 1\n", "c{i}: conv 2 1\nb{i}: batch_norm\nl{i}: relu\n"},
+    {"residuals", "l0: conv 2 1\n", "c{i}: conv 2 1\na{i}: add <- c{i}, l{i-1}\nl{i}: relu\n"},
+    {"one read by all", "l0: conv 2 1\n", "l{i}: add <- l{i-1}, l0\n"},
+};
+
+/* Seconds of this thread's own, whatever else the machine does, for text to derived steps and their memory. */
+static double compile_seconds(size_t network, int layers) {
+    rf_str text = {0};
+    struct timespec before, after;
+    rf_str_addf(&text, "%sfor i = 1 to %d\n%send\nadaptive_avg_pool 1\nflatten\nlinear classes\n",
+                networks[network].first, layers, networks[network].layer);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    rf_model *model = model_of(text.data, (rf_images){1, 1, 1, 2});
+    rf_lowered *lowered;
+    rf_steps *steps;
+    rf_arena *arena;
+    const rf_lower_desc desc = {
+        .model = model, .batch = 2, .training = true, .loss = rf_op_find("cross_entropy"), .device = device};
+    if (rf_lower(&lowered, &desc) != RF_OK ||
+        rf_steps_create(&steps, lowered, model, true, device, NULL) != RF_OK ||
+        rf_arena_create(&arena, device, steps->tensors, (size_t)steps->tensor_count) != RF_OK)
+        fail_msg("%s", rf_error_message());
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    rf_arena_free(arena);
+    rf_steps_free(steps);
+    rf_lowered_free(lowered);
+    rf_model_free(model);
+    rf_str_free(&text);
+    return (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+}
+
+/* 16 times the layers: 16 times the time where it is linear, 256 times where it is quadratic. */
+static void compiling_takes_time_in_proportion_to_the_layers(void **state) {
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(networks); i++) {
+        double few = compile_seconds(i, 2000);
+        few = RF_MAX(few, compile_seconds(i, 2000)); /* the slower: this one is to be no outlier */
+        double many = compile_seconds(i, 32000);
+        if (many > 64 * few) many = RF_MIN(many, compile_seconds(i, 32000));
+        if (many > 64 * few)
+            fail_msg("%s: 2000 layers take %.3f s of the processor, 32000 take %.3f s", networks[i].what, few,
+                     many);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batch_norm_needs_two_values_a_channel_to_train),
+        cmocka_unit_test(batches_too_large_to_count_are_refused),
+        cmocka_unit_test(tensors_alive_together_do_not_overlap),
+        cmocka_unit_test(compiling_takes_time_in_proportion_to_the_layers),
+    };
+    if (rf_device_open(&device, NULL) != RF_OK) {
+        fprintf(stderr, "graph_test: %s\n", rf_error_message());
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rf_device_close(device);
+    return failed;
+}
