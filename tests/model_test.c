@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "graph/model.h"
+#include "model/net.h"
 
 static const rf_images digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
 static const rf_images colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};
@@ -233,6 +234,11 @@ static const struct {
     {"r: relu\nconv r 3\n", "found the layer 'r'"},
     {"conv 1000000 8\nconv 1000000 1\n", "t:2:1: layer 'conv_2'"},
     {"a: conv 4 3\nb: conv 4 1 <- in\nc: concat <- a, b\n", "t:3:4: layer 'c'"},
+    {"batch_norm eps=0\n", "eps: expected a number from 1e-20 to 1000, found 0"},
+    {"max_pool 2 stride=0\n", "stride: expected a number from 1 to 64, found 0"},
+    {"max_pool 2 pad=1 dilation=20\n", "layer 'max_pool_1'"},
+    {"c: conv 4 4 stride=2\nmax_pool 2 pad=1 dilation=4 stride=1\n", "wholly in the padding"},
+    {"conv 1 3 pad=1 stride=2\nconv 1 3x2 stride=1x2\nflatten\n", "the network ends in 1x2x2"},
 };
 
 static void language_errors_say_where_and_what(void **state) {
@@ -284,6 +290,71 @@ static void language_is_bounded(void **state) {
     for (int i = 1; i < 40; i++) rf_str_addf(&text, "block b%d\nfor i = 1 to 10\n b%d\nend\nend\n", i, i - 1);
     rf_str_add(&text, "b39\n");
     expect_refused(text.data, "");
+}
+
+/* Unfolds a text; the steps that it took must lie within what its size and its network's explain. */
+static void expect_steps(char *text, rf_status expected) {
+    rf_model *model;
+    rf_net net;
+    assert_int_equal(rf_model_begin(&model, "t", digits), RF_OK);
+    if (rf_net_parse(&net, text, "t") != RF_OK) fail_msg("%s", rf_error_message());
+    assert_true((size_t)net.count <= strlen(text) + 2);
+    const rf_status status = rf_net_expand(model, &net);
+    if (status != expected || (status != RF_OK && !strstr(rf_error_message(), "steps to unfold")))
+        fail_msg("%.60s...: %s", text, status == RF_OK ? "accepted" : rf_error_message());
+    assert_in_range(model->steps, 1, (2 << 20) + 16 * net.count + 256 * model->node_count);
+    rf_model_free(model);
+    rf_net_free(&net);
+    free(text);
+}
+
+static void unfolding_takes_steps_in_proportion_to_text_and_network(void **state) {
+    (void)state;
+    char line[700], name[181];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+
+    /* one statement that computes much; one variable is the last of many */
+    rf_str text = {0};
+    for (int i = 0; i < 200; i++) rf_str_addf(&text, "v%03d = 1\n", i);
+    rf_str_add(&text, "for i = 1 to 1900000\n v000 = (v199");
+    for (int i = 0; i < 60; i++) rf_str_add(&text, " + (v199 + (v199 * v199))");
+    expect_steps(repeated(text.data, ")\n", 1, "end\n"), RF_E_INPUT);
+    rf_str_free(&text);
+
+    /* names that are long, in expressions and as variables */
+    snprintf(line, sizeof line, "%s: relu\nfor i = 1 to 1900000\n v = ", name);
+    rf_str_addf(&text, " %s.channels", name);
+    rf_str long_sum = {0};
+    rf_str_addf(&long_sum, "%s", rf_str_text(&text));
+    for (int i = 0; i < 15; i++) rf_str_addf(&long_sum, "+%s", rf_str_text(&text));
+    expect_steps(repeated(line, rf_str_text(&long_sum), 1, "\nend\n"), RF_E_INPUT);
+    rf_str_free(&text);
+    rf_str_free(&long_sum);
+    snprintf(line, sizeof line, "%s = 1\nfor i = 1 to 1900000\n %s = %s\nend\n", name, name, name);
+    expect_steps(repeated(line, "", 0, ""), RF_E_INPUT);
+
+    /* loops of loops; uses of blocks that hold nothing, with many parameters, and in one another */
+    expect_steps(repeated("for i = 1 to 2000000000\n for j = 1 to 2000000000\n", "", 0, " end\nend\n"),
+                 RF_E_INPUT);
+    expect_steps(repeated("block b\nend\nfor i = 1 to 1900000\n u{i}: b\n", "", 0, "end\n"), RF_E_INPUT);
+    rf_str_add(&text, "block b(p0=1");
+    for (int i = 1; i < 32; i++) rf_str_addf(&text, ", p%d=p%d", i, i - 1);
+    rf_str_add(&text, ")\nend\nfor i = 1 to 1900000\n u{i}: b\nend\n");
+    expect_steps(text.data, RF_E_INPUT);
+    text = (rf_str){0};
+    rf_str_add(&text, "block b0\nend\n");
+    for (int i = 1; i < 40; i++)
+        rf_str_addf(&text, "block b%d\nfor i = 1 to 10\n u{i}: b%d\nend\nend\n", i, i - 1);
+    rf_str_add(&text, "b39\n");
+    expect_steps(text.data, RF_E_INPUT);
+
+    /* what makes layers may compute */
+    expect_steps(repeated("for i = 1 to 30000\n if i % 2 == 0 and i > 4\n  tanh\n else\n  relu\n end\n"
+                          "w = min(8, i) + 2 * (i % 3)\n conv w 1\n dropout 0.5\n",
+                          "", 0, "end\n"),
+                 RF_OK);
+    expect_steps(repeated("", "a = 1 + 2 * 3\n", 50000, "flatten\n"), RF_OK);
 }
 
 static void a_file_that_is_no_text_is_refused(void **state) {
@@ -348,6 +419,7 @@ int main(void) {
         cmocka_unit_test(language_knows_blocks_loops_and_arithmetic),
         cmocka_unit_test(language_errors_say_where_and_what),
         cmocka_unit_test(language_is_bounded),
+        cmocka_unit_test(unfolding_takes_steps_in_proportion_to_text_and_network),
         cmocka_unit_test(a_file_that_is_no_text_is_refused),
         cmocka_unit_test(models_can_be_built_in_c),
         cmocka_unit_test(images_out_of_range_are_refused),

@@ -6,9 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VARIABLES = 256 };
+enum { STEPS_AT_LEAST = 1 << 20, STEPS_PER_PART = 16, STEPS_PER_LAYER = 256 };
 
-static const rf_tree *node_of(const rf_expansion *e, int index) {
+rf_status rf_take_steps(rf_expansion *e, int steps, rf_place place) {
+    const int64_t limit = STEPS_AT_LEAST + (int64_t)STEPS_PER_PART * e->net->count +
+                          (int64_t)STEPS_PER_LAYER * e->model->node_count;
+    e->model->steps += steps;
+    if (e->model->steps <= limit) return RF_OK;
+    return rf_net_fail(
+        e->net->origin, place,
+        "the text takes more than %lld steps to unfold into %d layers: compute less in its loops",
+        (long long)limit, e->model->node_count - 1);
+}
+
+static const rf_tree *node_of(rf_expansion *e, int index) {
     return &e->net->nodes[index];
 }
 
@@ -18,19 +29,26 @@ static bool same(rf_slice a, rf_slice b) {
 
 /* ---- variables ---- */
 
-static rf_variable *find_variable(const rf_scope *scope, rf_slice name) {
-    for (int i = 0; i < scope->count; i++)
-        if (same(scope->variables[i].name, name)) return &scope->variables[i];
-    return NULL;
+/* Where the variable stands in the scope's table, or would; *steps is what looking takes. */
+static int slot_of(int *steps, const rf_scope *scope, rf_slice name) {
+    const int slots = (int)RF_COUNT(scope->slot);
+    int at = (int)(rf_hash(name.at, (size_t)name.length, 0) % (unsigned)slots);
+    *steps = 1 + name.length / 16;
+    while (scope->slot[at] && !same(scope->variables[scope->slot[at] - 1].name, name)) {
+        at = (at + 1) % slots;
+        ++*steps;
+    }
+    return at;
 }
 
-rf_status rf_scope_set(rf_scope *scope, const rf_expansion *e, rf_slice name, rf_value value,
-                       rf_place place) {
-    rf_variable *old = find_variable(scope, name);
-    if (old) return old->value = value, RF_OK;
+rf_status rf_scope_set(rf_scope *scope, rf_expansion *e, rf_slice name, rf_value value, rf_place place) {
+    int steps;
+    int16_t *slot = &scope->slot[slot_of(&steps, scope, name)];
+    RF_TRY(rf_take_steps(e, steps, place));
+    if (*slot) return scope->variables[*slot - 1].value = value, RF_OK;
     if (scope->count == scope->capacity) {
-        if (scope->count >= MAX_VARIABLES)
-            return rf_net_fail(e->net->origin, place, "more than %d variables", MAX_VARIABLES);
+        if (scope->count >= RF_MAX_VARIABLES)
+            return rf_net_fail(e->net->origin, place, "more than %d variables", RF_MAX_VARIABLES);
         const int capacity = RF_MAX(8, scope->capacity * 2);
         rf_variable *more = rf_resize(scope->variables, (size_t)capacity, sizeof *more);
         if (!more) return RF_E_MEMORY;
@@ -38,6 +56,7 @@ rf_status rf_scope_set(rf_scope *scope, const rf_expansion *e, rf_slice name, rf
         scope->capacity = capacity;
     }
     scope->variables[scope->count++] = (rf_variable){.name = name, .value = value};
+    *slot = (int16_t)scope->count;
     return RF_OK;
 }
 
@@ -67,7 +86,7 @@ static bool constant(double *out, const rf_images *images, rf_slice name) {
 }
 
 /* LAYER.channels and the like; `dot` is the last one in the word. */
-static rf_status eval_property(double *out, const rf_expansion *e, const rf_scope *scope, const rf_tree *word,
+static rf_status eval_property(double *out, rf_expansion *e, const rf_scope *scope, const rf_tree *word,
                                const char *dot) {
     const rf_slice layer = {word->name.at, (int)(dot - word->name.at)};
     const rf_slice what = {dot + 1, word->name.length - layer.length - 1};
@@ -90,16 +109,18 @@ static rf_status eval_property(double *out, const rf_expansion *e, const rf_scop
                        RF_MIN(layer.length, 60), layer.at, RF_MIN(what.length, 60), what.at);
 }
 
-static rf_status eval_word(rf_value *out, const rf_expansion *e, const rf_scope *scope, const rf_tree *word) {
-    const rf_variable *variable = find_variable(scope, word->name);
-    if (variable) return *out = variable->value, RF_OK;
+static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *word) {
+    int steps;
+    const int slot = scope->slot[slot_of(&steps, scope, word->name)];
+    RF_TRY(rf_take_steps(e, steps, word->place));
+    if (slot) return *out = scope->variables[slot - 1].value, RF_OK;
     if (constant(&out->y, &e->model->images, word->name)) return RF_OK;
     const char *dot = memrchr(word->name.at, '.', (size_t)word->name.length);
     if (dot) return eval_property(&out->y, e, scope, word, dot);
 
-    char name[64], near_names[MAX_VARIABLES][64];
-    const char *words[MAX_VARIABLES + 8] = {"classes", "channels", "height", "width",
-                                            "yes",     "no",       "true",   "false"};
+    char name[64], near_names[RF_MAX_VARIABLES][64];
+    const char *words[RF_MAX_VARIABLES + 8] = {"classes", "channels", "height", "width",
+                                               "yes",     "no",       "true",   "false"};
     snprintf(name, sizeof name, "%.*s", RF_SLICE(word->name));
     int node;
     if (rf_expand_find(&node, e, scope, word->name, word->place) == RF_OK)
@@ -120,8 +141,7 @@ static rf_status eval_word(rf_value *out, const rf_expansion *e, const rf_scope 
 
 /* ---- expressions ---- */
 
-static rf_status eval_unary(rf_value *out, const rf_expansion *e, const rf_scope *scope,
-                            const rf_tree *node) {
+static rf_status eval_unary(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *node) {
     RF_TRY(rf_eval_number(&out->y, e, scope, node->first));
     out->y = node->token == RF_TOKEN_NOT ? out->y == 0 : -out->y;
     return RF_OK;
@@ -156,8 +176,7 @@ static double compute(rf_token_kind token, double a, double b) {
     }
 }
 
-static rf_status eval_binary(rf_value *out, const rf_expansion *e, const rf_scope *scope,
-                             const rf_tree *node) {
+static rf_status eval_binary(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *node) {
     double a, b;
     RF_TRY(rf_eval_number(&a, e, scope, node->first));
     if ((node->token == RF_TOKEN_AND && a == 0) || (node->token == RF_TOKEN_OR && a != 0))
@@ -171,7 +190,7 @@ static rf_status eval_binary(rf_value *out, const rf_expansion *e, const rf_scop
     return RF_OK;
 }
 
-static rf_status eval_call(rf_value *out, const rf_expansion *e, const rf_scope *scope, const rf_tree *node) {
+static rf_status eval_call(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *node) {
     double a, b = 0;
     RF_TRY(rf_eval_number(&a, e, scope, node->first));
     if (node->second) RF_TRY(rf_eval_number(&b, e, scope, node->second));
@@ -181,9 +200,10 @@ static rf_status eval_call(rf_value *out, const rf_expansion *e, const rf_scope 
     return RF_OK;
 }
 
-rf_status rf_eval(rf_value *out, const rf_expansion *e, const rf_scope *scope, int expr) {
+rf_status rf_eval(rf_value *out, rf_expansion *e, const rf_scope *scope, int expr) {
     const rf_tree *node = node_of(e, expr);
     *out = (rf_value){0};
+    RF_TRY(rf_take_steps(e, 1, node->place));
     switch (node->kind) {
     case RF_TREE_WORD:
         return eval_word(out, e, scope, node);
@@ -203,7 +223,7 @@ rf_status rf_eval(rf_value *out, const rf_expansion *e, const rf_scope *scope, i
     }
 }
 
-rf_status rf_eval_number(double *out, const rf_expansion *e, const rf_scope *scope, int expr) {
+rf_status rf_eval_number(double *out, rf_expansion *e, const rf_scope *scope, int expr) {
     rf_value value;
     *out = 0;
     RF_TRY(rf_eval(&value, e, scope, expr));
@@ -218,7 +238,7 @@ static bool is_int(double value) {
     return value == floor(value) && fabs(value) <= INT_MAX;
 }
 
-rf_status rf_eval_int(int *out, const rf_expansion *e, const rf_scope *scope, int expr) {
+rf_status rf_eval_int(int *out, rf_expansion *e, const rf_scope *scope, int expr) {
     double value;
     RF_TRY(rf_eval_number(&value, e, scope, expr));
     if (!is_int(value))
@@ -228,8 +248,7 @@ rf_status rf_eval_int(int *out, const rf_expansion *e, const rf_scope *scope, in
     return RF_OK;
 }
 
-rf_status rf_eval_template(int *out, const rf_expansion *e, const rf_scope *scope, rf_slice text,
-                           rf_place place) {
+rf_status rf_eval_template(int *out, rf_expansion *e, const rf_scope *scope, rf_slice text, rf_place place) {
     rf_tree word = {.kind = RF_TREE_WORD, .name = text, .place = place};
     int offset = 0; /* {i+1} */
     for (int i = 0; i < text.length; i++)
@@ -250,7 +269,7 @@ rf_status rf_eval_template(int *out, const rf_expansion *e, const rf_scope *scop
 
 /* ---- attributes and parameters ---- */
 
-static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, const rf_expansion *e, rf_place place,
+static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, rf_expansion *e, rf_place place,
                        rf_value value) {
     void *field = (char *)attrs + spec->offset;
     if (!value.pair) value.x = value.y;
@@ -287,8 +306,7 @@ static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, const rf_expan
     return RF_OK;
 }
 
-rf_status rf_eval_attributes(rf_attrs *out, const rf_expansion *e, const rf_scope *scope,
-                             const rf_tree *layer) {
+rf_status rf_eval_attributes(rf_attrs *out, rf_expansion *e, const rf_scope *scope, const rf_tree *layer) {
     rf_attrs_default(out, layer->op);
     for (int i = layer->first; i; i = node_of(e, i)->next) {
         const rf_tree *argument = node_of(e, i);
@@ -299,19 +317,16 @@ rf_status rf_eval_attributes(rf_attrs *out, const rf_expansion *e, const rf_scop
     return RF_OK;
 }
 
-rf_status rf_eval_parameters(rf_scope *inner, const rf_expansion *e, const rf_scope *outer,
-                             const rf_tree *layer) {
-    int index = 0;
+rf_status rf_eval_parameters(rf_scope *inner, rf_expansion *e, const rf_scope *outer, const rf_tree *layer) {
+    int given[RF_MAX_BLOCK_PARAMETERS] = {0}, index = 0;
+    for (int i = layer->first; i; i = node_of(e, i)->next) given[node_of(e, i)->index] = node_of(e, i)->first;
     for (int i = node_of(e, layer->block)->first; i; i = node_of(e, i)->next, index++) {
         const rf_tree *parameter = node_of(e, i);
-        int given = layer->first;
-        while (given && node_of(e, given)->index != index) given = node_of(e, given)->next;
         rf_value value;
-        if (given)
-            RF_TRY(rf_eval(&value, e, outer, node_of(e, given)->first));
-        else
-            RF_TRY(rf_eval(&value, e, inner,
-                           parameter->first)); /* a default may use earlier parameters and `in` */
+        if (given[index])
+            RF_TRY(rf_eval(&value, e, outer, given[index]));
+        else /* a default may use earlier parameters and `in` */
+            RF_TRY(rf_eval(&value, e, inner, parameter->first));
         RF_TRY(rf_scope_set(inner, e, parameter->name, value, parameter->place));
     }
     return RF_OK;

@@ -6,15 +6,15 @@
 #include "graph/model.h"
 #include "model/eval.h"
 
-enum { MAX_STEPS = 4000000, MAX_CALLS = 64, MAX_CANDIDATES = 1000 };
+enum { STEPS_OF_NAME = 8, STEPS_OF_BLOCK = 64, MAX_CALLS = 64, MAX_CANDIDATES = 1000 };
 
 static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first);
 
 /* ---- names ---- */
 
 /* prefix + name, with {variables} replaced by their values. */
-static rf_status full_name(char out[RF_MAX_NAME + 1], const rf_expansion *e, const rf_scope *scope,
-                           rf_slice name, rf_place place) {
+static rf_status full_name(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope, rf_slice name,
+                           rf_place place) {
     rf_str text = {0};
     rf_status status = RF_OK;
     rf_str_add(&text, scope->prefix);
@@ -29,6 +29,7 @@ static rf_status full_name(char out[RF_MAX_NAME + 1], const rf_expansion *e, con
         at = close + 1;
     }
     if (status == RF_OK && text.failed) status = RF_E_MEMORY;
+    if (status == RF_OK) status = rf_take_steps(e, STEPS_OF_NAME + (int)(text.length / 16), place);
     if (status == RF_OK && text.length > RF_MAX_NAME)
         status = rf_net_fail(e->net->origin, place,
                              "the name '%.40s...' would have %zu characters; %d is the most",
@@ -50,7 +51,7 @@ static const rf_tree *defined_later(const rf_net *net, const rf_tree *input) {
     return NULL;
 }
 
-static const char *nearest_layer(const rf_expansion *e, const rf_scope *scope, const char *name) {
+static const char *nearest_layer(rf_expansion *e, const rf_scope *scope, const char *name) {
     const rf_model *model = e->model;
     const size_t skip = strlen(scope->prefix);
     const char *words[MAX_CANDIDATES];
@@ -64,8 +65,7 @@ static const char *nearest_layer(const rf_expansion *e, const rf_scope *scope, c
     return rf_nearest(name + skip, words, count);
 }
 
-rf_status rf_expand_find(int *out, const rf_expansion *e, const rf_scope *scope, rf_slice name,
-                         rf_place place) {
+rf_status rf_expand_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place) {
     char full[RF_MAX_NAME + 1];
     if (rf_slice_is(name, "in")) return *out = scope->in, RF_OK;
     if (rf_slice_is(name, "prev")) return *out = scope->prev, RF_OK;
@@ -92,8 +92,8 @@ rf_status rf_expand_find(int *out, const rf_expansion *e, const rf_scope *scope,
 
 /* ---- layers ---- */
 
-static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], const rf_expansion *e,
-                             const rf_scope *scope, const rf_tree *layer) {
+static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], rf_expansion *e, const rf_scope *scope,
+                             const rf_tree *layer) {
     *count = 0;
     if (!layer->second) input[(*count)++] = scope->prev;
     for (int i = layer->second; i; i = e->net->nodes[i].next) {
@@ -106,7 +106,7 @@ static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], const rf_expa
     return RF_OK;
 }
 
-static rf_status name_layer(char name[RF_MAX_NAME + 1], const rf_expansion *e, const rf_scope *scope,
+static rf_status name_layer(char name[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope,
                             const rf_tree *layer) {
     char made[96];
     rf_slice word = layer->name;
@@ -162,6 +162,7 @@ static rf_status use_block(rf_expansion *e, rf_scope *scope, const rf_tree *laye
     if (inputs != 1)
         return rf_net_fail(e->net->origin, layer->place, "a block reads one layer, not %d", inputs);
     RF_TRY(name_layer(name, e, scope, layer));
+    RF_TRY(rf_take_steps(e, STEPS_OF_BLOCK, layer->place)); /* its scope, and the name that it leaves */
     if (rf_model_find_node(e->model, name, strlen(name)) >= 0)
         return rf_net_fail(e->net->origin, layer->place, "the name '%s' is taken: an earlier layer has it",
                            name);
@@ -181,17 +182,12 @@ static rf_status use_block(rf_expansion *e, rf_scope *scope, const rf_tree *laye
 
 /* ---- statements ---- */
 
-static rf_status take_step(rf_expansion *e, rf_place place) {
-    if (++e->steps <= MAX_STEPS) return RF_OK;
-    return rf_net_fail(e->net->origin, place, "the text takes more than %d steps to unfold", MAX_STEPS);
-}
-
 static rf_status expand_for(rf_expansion *e, rf_scope *scope, const rf_tree *loop) {
     int first, last;
     RF_TRY(rf_eval_int(&first, e, scope, loop->first));
     RF_TRY(rf_eval_int(&last, e, scope, loop->second));
     for (long i = first; i <= last; i++) {
-        RF_TRY(take_step(e, loop->place));
+        RF_TRY(rf_take_steps(e, 1, loop->place));
         RF_TRY(rf_scope_set(scope, e, loop->name, (rf_value){.y = (double)i}, loop->place));
         RF_TRY(expand_body(e, scope, loop->third));
     }
@@ -218,7 +214,7 @@ static rf_status expand_statement(rf_expansion *e, rf_scope *scope, const rf_tre
 
 static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first) {
     for (int i = first; i; i = e->net->nodes[i].next) {
-        RF_TRY(take_step(e, e->net->nodes[i].place));
+        RF_TRY(rf_take_steps(e, 1, e->net->nodes[i].place));
         RF_TRY(expand_statement(e, scope, &e->net->nodes[i]));
     }
     return RF_OK;
@@ -238,7 +234,7 @@ rf_status rf_net_expand(rf_model *model, const rf_net *net) {
 }
 
 rf_status rf_net_attributes(rf_attrs *out, rf_model *model, const rf_net *net) {
-    const rf_expansion e = {.model = model, .net = net};
+    rf_expansion e = {.model = model, .net = net};
     const rf_scope top = {.prev = model->node_count - 1};
     return rf_eval_attributes(out, &e, &top, &net->nodes[net->body]);
 }

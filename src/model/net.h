@@ -128,17 +128,24 @@ typedef enum rf_tree_kind {
 
 /* A node of the tree; nodes name each other by index, 0 is none.  `next` chains statements, arguments, ... */
 typedef struct rf_tree {
-    rf_tree_kind kind;
-    rf_token_kind token;
+    uint8_t kind, token; /* rf_tree_kind, rf_token_kind */
+    uint8_t depth;       /* of an expression */
     rf_place place;
-    rf_slice name;
-    double number;
-    const rf_op *op; /* of a layer; NULL: it is a block's */
-    int block;       /* of a layer: the block, a node */
-    int index;
-    int first, second, third, next;
-    int depth; /* of an expression */
+    union {
+        rf_slice name;
+        double number;
+    };
+    union {
+        const rf_op *op; /* of a layer; NULL: it is a block's */
+        int third;
+    };
+    union {
+        int block; /* of a layer: the block, a node */
+        int index;
+    };
+    int first, second, next;
 } rf_tree;
+_Static_assert(sizeof(rf_tree) <= 64, "a text of many small parts takes many times its size");
 
 enum { RF_MAX_BLOCKS = 256, RF_MAX_BLOCK_PARAMETERS = 32, RF_MAX_NESTING = 32, RF_MAX_DEPTH = 64 };
 
