@@ -6,6 +6,8 @@
  *
  * merge: folds the blocks, in their order, into saved, (6,C): mean, invstd, then, from `fold`, sum g and sum g * xhat, then scale, shift.
  *
+ * It moves the running statistics, unless control (may be NULL) says that the run has stopped.
+ *
  * apply: one pass: y from x, residual and the channels' numbers.
  *
  * gradient: dx = scale * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
@@ -17,6 +19,7 @@
  * apply and gradient: a work-item has every so many-th row of one channel, which takes a number of work-items that C
  * divides. */
 #include "common.clh"
+#include "control.clh"
 #include "sums.clh"
 
 #define AHEAD 256 /* floats */
@@ -228,9 +231,10 @@ INLINE void save(__global float *saved, floatv mean, floatv variance, const __gl
 
 INLINE void merge_at(part all, __global float *saved, const __global float *weight,
                      const __global float *bias, __global float *running_mean, __global float *running_var,
-                     float eps, float momentum, int C, int c, int left) {
+                     const __global uint *control, float eps, float momentum, int C, int c, int left) {
     const floatv unbiased = all.second / max(all.rows - 1.0f, 1.0f);
     save(saved, all.first, all.second / all.rows, weight, bias, eps, C, c, left);
+    if (control && control[RF_CONTROL_STOP] != 0) return;
     const floatv old_mean = fetch(running_mean + c, left), old_var = fetch(running_var + c, left);
     put(old_mean + momentum * (all.first - old_mean), running_mean + c, left);
     put(old_var + momentum * (unbiased - old_var), running_var + c, left);
@@ -238,9 +242,9 @@ INLINE void merge_at(part all, __global float *saved, const __global float *weig
 
 KERNEL void merge(const __global float *partial, __global float *saved, const __global float *weight,
                   const __global float *bias, __global float *running_mean, __global float *running_var,
-                  int C, int blocks, float eps, float momentum) {
+                  const __global uint *control, int C, int blocks, float eps, float momentum) {
     FOR_FOLDED(all, STATISTICS, c, left,
-               merge_at(all, saved, weight, bias, running_mean, running_var, eps, momentum, C, c, left));
+               merge_at(all, saved, weight, bias, running_mean, running_var, control, eps, momentum, C, c, left));
 }
 
 /* Inference: what `apply` needs, from the running statistics. */

@@ -5,7 +5,8 @@
  *           bytes.  gather_images: one work-item an image; gather_elements: one an element, for GPUs.
  * sum       sum = first micro-batch ? gradient : sum + gradient
  * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, corrected for its
- *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite. */
+ *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite.
+ *           The step that stops is done whole, its update too; the record of the next one says that it is over. */
 #include "optimizer.clh" /* one program: each one costs a start-up its share */
 
 __kernel void gather_images(__global const uchar *pixels, __global const int *labels, __global const int *order,
@@ -58,7 +59,10 @@ __kernel void record(__global const float *loss, __global uint *control, __globa
                      float share, int micro, int judge) {
     __global float *value = (__global float *)control;
     bool training = micro > 0;
-    if (control[RF_CONTROL_STOP] != 0) return;
+    if (control[RF_CONTROL_STOP] != 0) {
+        control[RF_CONTROL_OVER] = 1;
+        return;
+    }
     if (training) {
         control[RF_CONTROL_BATCH]++;
         rng[2]++;

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "rangefinder/rangefinder.h"
+#include "train/trainer.h"
 
 static rf_device *device;
 static rf_dataset *digits;
@@ -160,6 +161,57 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
         rf_trainer_free(trainer);
         rf_trainer_free(untouched);
     }
+    rf_model_free(model);
+}
+
+/* Runs `steps` steps of an ending's rates and returns how many were made. */
+static size_t execute(rf_trainer *trainer, size_t ending, size_t steps, bool stopping, rf_stop_reason *stop) {
+    const rf_range_test_desc *test = &endings[ending].test;
+    double lr[64], loss[64];
+    rf_run_result result;
+    for (int i = 0; i < test->iterations; i++)
+        lr[i] = test->start_lr * pow(test->end_lr / test->start_lr, (double)i / (test->iterations - 1));
+    CHECK(rf_trainer_execute(&result, loss, trainer,
+                             &(rf_run_desc){.lr = lr,
+                                            .steps = steps,
+                                            .diverge = stopping ? test->diverge : 0,
+                                            .progress = stopping ? test->progress : NULL}));
+    *stop = result.stop;
+    return result.steps;
+}
+
+/* Also in what the device had begun already, in the order of the images, and in what follows. */
+static void state_after_a_stop_is_that_of_as_many_steps(void **unused) {
+    (void)unused;
+    static const rf_trainer_desc descs[] = {
+        {.optimizer = {.name = "sgd", .momentum = 0.9}, .batch = 100, .seed = 5}, /* 17 batches an epoch */
+        {.optimizer = {.name = "adam"}, .accumulate = 3, .seed = 5},
+        {.optimizer = {.name = "rmsprop"}, .accumulate = 2, .validation = 300, .seed = 5},
+    };
+    rf_model *model = model_of(stateful);
+    for (size_t d = 0; d < RF_COUNT(descs) * 2; d++) {
+        setenv("RANGEFINDER_STREAM", d % 2 == 0 ? "0" : "1", 1);
+        for (size_t e = 1; e < RF_COUNT(endings); e++) {
+            rf_trainer *stopped = trainer_of(model, descs[d / 2]), *whole = trainer_of(model, descs[d / 2]);
+            rf_stop_reason stop;
+            double loss[2] = {0}, expected[2] = {0};
+            const size_t steps = execute(stopped, e, (size_t)endings[e].test.iterations, true, &stop);
+            assert_int_equal(stop, endings[e].stop);
+            assert_true(steps > 0 && steps < (size_t)endings[e].test.iterations);
+            assert_int_equal(execute(whole, e, steps, false, &stop), steps);
+            bytes state = state_of(whole);
+            expect_same_state(state, stopped, true);
+            free(state.data);
+            if (endings[e].stop != RF_STOP_NOT_FINITE) {
+                CHECK(rf_trainer_run(stopped, 1e-3, 2, loss));
+                CHECK(rf_trainer_run(whole, 1e-3, 2, expected));
+                assert_memory_equal(loss, expected, sizeof loss);
+            }
+            rf_trainer_free(stopped);
+            rf_trainer_free(whole);
+        }
+    }
+    unsetenv("RANGEFINDER_STREAM");
     rf_model_free(model);
 }
 
@@ -486,6 +538,7 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
+        cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),
         cmocka_unit_test(same_seed_same_bits),
         cmocka_unit_test(long_runs_are_as_many_short_ones),
         cmocka_unit_test(range_test_stops_where_it_should),

@@ -88,7 +88,8 @@ typedef struct rf_range_test_desc {
  * false before two steps. */
 RF_API rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc);
 
-/* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's. Errors: as above. */
+/* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's.  At a loss that is not finite it
+ * fails, with RF_E_FAILED; the state is then that after the step of that loss, its update made.  Errors: as above. */
 RF_API rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss);
 
 #ifdef __cplusplus

@@ -141,6 +141,7 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
                     .work = tensor_buffer(plan, step->work),
                     .rng = plan->desc.rng};
     int model_node = plan->lowered->nodes[step->node].model_node;
+    if (step->direction == RF_FORWARD && step->problem.op->states != NULL) t.control = plan->desc.control;
     for (int i = 0; i < RF_MAX_INPUTS; i++) {
         t.x[i] = tensor_buffer(plan, step->x[i]);
         t.dx[i] = tensor_buffer(plan, step->dx[i]);

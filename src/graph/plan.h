@@ -12,6 +12,7 @@ typedef struct rf_plan_desc {
     const rf_model *model;
     rf_weights *weights; /* of the same model; shared between plans */
     rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
+    rf_buffer *control;  /* of the run, which may stop (kernels/control.clh); may be NULL */
     int batch;
     bool training;    /* batch statistics, dropout, and a backward pass */
     const char *loss; /* an op that is a loss; NULL: none */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../kernels/control.clh"
 #include "op/reference.h"
 
 static rf_status infer(rf_problem *problem) {
@@ -120,10 +121,12 @@ RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int
     }
 }
 
-/* Writes mean and invstd of each channel, and moves the running statistics. */
+/* Writes mean and invstd of each channel, and moves the running statistics while the run goes on. */
 static void batch_statistics(const rf_problem *problem, const rf_arrays *a, float *mean, float *invstd) {
     const int C = problem->x[0].c;
     const double n = (double)rf_shape_pixels(problem->x[0]), momentum = problem->attrs.momentum;
+    const uint32_t *control = (const uint32_t *)a->control;
+    const bool stopped = control != NULL && control[RF_CONTROL_STOP] != 0;
     const rows r = {problem, a, mean, invstd};
     double sum[2][CHANNELS];
     for (int first = 0; first < C; first += CHANNELS) {
@@ -137,6 +140,7 @@ static void batch_statistics(const rf_problem *problem, const rf_arrays *a, floa
             float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c,
                   *running_var = a->state[RF_BN_RUNNING_VAR] + c;
             invstd[c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
+            if (stopped) continue;
             *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean[c]);
             *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
         }

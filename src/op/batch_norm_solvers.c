@@ -128,8 +128,8 @@ static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *probl
     rf_launch_desc merge = {.kernel = "merge",
                             .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]),
                                      RF_BUF(t->param[RF_BN_BIAS]), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
-                                     RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_I32(channels(problem)),
-                                     RF_I32(p.blocks), RF_F32(problem->attrs.eps),
+                                     RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_BUF(t->control),
+                                     RF_I32(channels(problem)), RF_I32(p.blocks), RF_F32(problem->attrs.eps),
                                      RF_F32(problem->attrs.momentum)}};
     if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
     return emit_folding(sequence, problem, info, family, &merge);

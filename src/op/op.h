@@ -137,13 +137,14 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
- * scratch of the solver. rng: {seed low, seed high, step, 0}.  int32 data (labels) is passed in the same
+ * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/control.clh, or NULL;
+ * once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the same
  * buffers.  sums: see op/sums.h; there where problem->sums.blocks > 0. */
 enum { RF_SUMS_PARTIAL, RF_SUMS_X, RF_SUMS_Y, RF_SUMS_SAVED, RF_MAX_SUMS };
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
-            state[RF_MAX_STATES], saved, work, rng, sums[RF_MAX_SUMS];                                       \
+            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_SUMS];                              \
     }
 typedef rf_buffer *rf_device_tensor;
 typedef float *rf_host_tensor;

@@ -8,7 +8,8 @@
 /* ---- the tensors by number ---- */
 
 #define FIRST(field) (offsetof(rf_arrays, field) / sizeof(float *))
-#define FIELD_MAP(X) X(x) X(dx) X(y) X(dy) X(param) X(grad) X(state) X(saved) X(work) X(rng) X(sums)
+#define FIELD_MAP(X)                                                                                         \
+    X(x) X(dx) X(y) X(dy) X(param) X(grad) X(state) X(saved) X(work) X(rng) X(control) X(sums)
 typedef enum field {
 #define FIELD_ENUM(name) FIELD_##name,
     FIELD_MAP(FIELD_ENUM)

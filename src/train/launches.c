@@ -44,7 +44,10 @@ static void record_reference(const void *context, void *const *data) {
     uint32_t *control = data[1], *rng = data[3];
     float *value = data[1];
     bool training = r->micro > 0;
-    if (control[RF_CONTROL_STOP] != 0) return;
+    if (control[RF_CONTROL_STOP] != 0) {
+        control[RF_CONTROL_OVER] = 1;
+        return;
+    }
     if (training) {
         control[RF_CONTROL_BATCH]++;
         rng[2]++;
@@ -67,7 +70,7 @@ static void update_reference(const void *context, void *const *data) {
     const update_context *u = context;
     const uint32_t *control = data[6];
     const float *ratio = data[4], *factors = data[5];
-    if (control[RF_CONTROL_STOP] != 0) return;
+    if (control[RF_CONTROL_OVER] != 0) return;
     for (size_t b = 0; b < u->blocks; b++)
         u->optimizer->reference(
             &(rf_update){.p = data[0],
@@ -175,7 +178,7 @@ static rf_status emit_micro(rf_trainer *t) {
 }
 
 rf_status rf_trainer_run_idle(rf_trainer *t) {
-    const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1};
+    const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1, [RF_CONTROL_OVER] = 1};
     rf_gather gather = micro_gather(t);
     rf_sequence *own = NULL;
     RF_TRY(rf_buffer_write(t->control, 0, words, sizeof words));

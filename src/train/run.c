@@ -1,5 +1,6 @@
 /* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control
- * words, `LAG` steps late; the device itself decides to stop, and its updates are masked from then on. */
+ * words, `LAG` steps late; the device itself decides to stop.  The step that stops is done whole; those enqueued behind
+ * it change nothing of the training state: what writes there looks at the control words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static rf_status hear_step(run *r) {
 
 static rf_status run_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
+    const rf_order_state before = rf_order_tell(t->order);
     RF_TRY(start_segment(r, first, steps));
     for (size_t i = 0; i < steps && r->stop == 0 && !r->cancelled; i++) {
         RF_TRY(enqueue_step(r, i));
@@ -116,6 +118,10 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     if (recorded > 0) RF_TRY(rf_buffer_read(t->losses, 0, losses, recorded * sizeof *losses));
     for (size_t i = 0; i < recorded; i++) r->loss[r->kept++] = losses[i];
     t->steps_done += (long)recorded;
+    if (recorded < steps) { /* the order stands behind the whole segment */
+        rf_order_seek(t->order, before);
+        rf_order_fill(t->order, t->order_host, recorded * (size_t)t->desc.accumulate);
+    }
     return RF_OK;
 }
 

@@ -119,6 +119,7 @@ static rf_plan_desc plan_desc(const rf_trainer *t, int batch, bool training) {
                           .model = d->model,
                           .weights = t->weights,
                           .rng = t->rng,
+                          .control = t->control,
                           .batch = batch,
                           .training = training,
                           .loss = d->loss,
