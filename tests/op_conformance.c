@@ -2,9 +2,10 @@
  * differences, and every solver against the reference.  Nobody writes a test for a new op: its cases are the
  * test.
  *
- *   op_conformance [--quick] [--defaults] [OP...]
- *       --quick leaves out the cases marked `large` (as $RANGEFINDER_QUICK does), --defaults all values of tunables
- *       but those that are taken where nothing was tuned
+ *   op_conformance [--quick] [--defaults] [--first] [OP...]
+ *       --quick leaves out the cases marked `large`, --defaults all values of tunables but those that are taken
+ *       where nothing was tuned, --first all cases of a solver but the first that it takes: nearly all of the time
+ *       goes into compiling.  With none of these and no OP, all three, unless $RANGEFINDER_TEST_ALL is set.
  *   op_conformance --inputs
  *       prints the inputs of the small cases, for tools/fixtures/ops.py */
 #include <math.h>
@@ -30,7 +31,7 @@ enum {
 };
 
 static rf_device *device;
-static bool quick, defaults;
+static bool quick, defaults, first;
 
 /* One failure, said at once; the test fails at its end. */
 #define COMPLAIN(count, ...) (++*(count), print_error("  " __VA_ARGS__), print_error("\n"))
@@ -554,7 +555,7 @@ static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_s
     }
 }
 
-/* turns: of each solver, the cases that have tried its tunables. */
+/* turns: of each solver, the small cases that it was checked on. */
 static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failures) {
     static const struct {
         const char *how;
@@ -563,15 +564,17 @@ static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failu
     } ways[] = {{"", {.seed = 1}, false},
                 {" with ties, dx the other way", {.seed = 2, .ties = true}, true},
                 {" with a NaN", {.seed = 3, .poison = true}, false}};
-    for (size_t w = 0; w < (c->large ? 1 : RF_COUNT(ways)); ++w) {
+    const size_t count = c->large ? 1 : RF_COUNT(ways);
+    for (size_t w = 0; w < count; ++w) {
         rf_case as = *c;
         as.accumulate ^= ways[w].other_accumulate;
         rf_sample *sample = sample_of(op, &as, &ways[w].options);
         for (int s = 0; op->solvers && op->solvers[s]; ++s) {
             const rf_solver *solver = op->solvers[s];
-            if (!applies(solver, c, &sample->problem)) continue;
+            if (!applies(solver, c, &sample->problem) || (first && turns[s] > 0)) continue;
             check_one(c, sample, solver, NULL, ways[w].how, failures);
-            if (w == 0 && !c->large && !defaults) check_tunables(c, sample, solver, turns[s]++, failures);
+            if (w == 0 && !c->large && !defaults) check_tunables(c, sample, solver, turns[s], failures);
+            if (w + 1 == count) turns[s] += !c->large;
         }
         rf_sample_free(sample);
     }
@@ -659,10 +662,11 @@ int main(int argc, char **argv) {
                  {"solvers_agree_with_the_reference", solvers_agree_with_the_reference}};
     static struct CMUnitTest tests[MAX_OPS * RF_COUNT(kinds) + 1];
     size_t count = 0;
-    quick = getenv("RANGEFINDER_QUICK") != NULL;
+    quick = defaults = first = argc == 1 && !getenv("RANGEFINDER_TEST_ALL");
     for (int i = 1; i < argc; ++i) {
         quick |= !strcmp(argv[i], "--quick");
         defaults |= !strcmp(argv[i], "--defaults");
+        first |= !strcmp(argv[i], "--first");
     }
     if (argc > 1 && !strcmp(argv[1], "--inputs")) {
         print_inputs();
@@ -673,7 +677,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     printf("op_conformance on %s%s%s\n", rf_device_describe(device)->name,
-           quick ? ", without the large cases" : "",
+           first   ? ", each solver's first case only"
+           : quick ? ", without the large cases"
+                   : "",
            rf_device_describe(device)->kind == RF_DEVICE_REFERENCE ? ", which has no solvers" : "");
     tests[count++] =
         (struct CMUnitTest){"check_finds_what_is_spoiled", check_finds_what_is_spoiled, NULL, NULL, NULL};
