@@ -42,12 +42,12 @@ static void expect_values(const rf_model *model, size_t index, const float *valu
             fail_msg("%s[%zu] is %g, expected %g", view.name, i, view.values[i], values[i]);
 }
 
-static const float weights[6] = {1, -2, 0.5f, 65504, 0x1p-24f, INFINITY}, biases[2] = {-0.25f, 3};
+static const float weights[6] = {1, -2, 0.5f, 65504, 0x1p-24f, -0x1p-14f}, biases[2] = {-0.25f, 3};
 
 static void reads_f32_f16_and_bf16(void **state) {
     (void)state;
     rf_model *model = tiny_model();
-    const uint16_t half[] = {0x3c00, 0xc000, 0x3800, 0x7bff, 0x0001, 0x7c00}, brain[] = {0xbe80, 0x4040};
+    const uint16_t half[] = {0x3c00, 0xc000, 0x3800, 0x7bff, 0x0001, 0x8400}, brain[] = {0xbe80, 0x4040};
     unsigned char data[64];
     memcpy(data, half, 12);
     memcpy(data + 12, brain, 4);
@@ -68,6 +68,63 @@ static void reads_f32_f16_and_bf16(void **state) {
     if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
     expect_values(model, 0, weights);
     expect_values(model, 1, biases);
+    rf_model_free(model);
+}
+
+/* A file of fc.weight (2,3) and fc.bias (2) in doubles, with something before and behind their names. */
+static void write_doubles(const char *prefix, const double values[8], const char *more) {
+    char *header = rf_format("{\"%sfc.weight\":{\"dtype\":\"F64\",\"shape\":[2,3],\"data_offsets\":[0,48]},"
+                             "\"%sfc.bias\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[48,64]}%s}",
+                             prefix, prefix, more);
+    write_file(header, values, 8 * sizeof *values); /* as on every machine that we know, little-endian */
+    free(header);
+}
+
+static void names_lose_what_wrappers_put_before_them(void **state) {
+    (void)state;
+    static const char *const prefixes[] = {"",     "module.",   "_orig_mod.",       "module._orig_mod.",
+                                           "net.", "backbone.", "_forward_module.", "model._orig_mod."};
+    const double values[8] = {1, -2, 0.5, 65504, 0x1p-24, -0x1p-14, -0.25, 3};
+    for (size_t i = 0; i < RF_COUNT(prefixes); i++) {
+        rf_model *model = tiny_model();
+        write_doubles(prefixes[i], values, "");
+        if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
+        expect_values(model, 0, weights);
+        expect_values(model, 1, biases);
+        rf_model_free(model);
+    }
+    rf_model *model = tiny_model(); /* a network whose own names begin so keeps them */
+    write_doubles("head.", values, ",\"other\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[64,64]}");
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(), "2 missing: fc.weight, fc.bias"));
+    rf_model_free(model);
+    const rf_images images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
+    assert_int_equal(rf_model_parse(&model, "flatten\nhead.fc: linear classes\n", "t", images, 3), RF_OK);
+    write_doubles("head.", values, "");
+    if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
+    expect_values(model, 1, biases);
+    rf_model_free(model);
+}
+
+static void weights_that_are_not_finite_are_named_and_nothing_changes(void **state) {
+    (void)state;
+    rf_model *model = tiny_model();
+    const float before = model->parameters[0].values[0];
+    const double bad[8] = {1, NAN, 0.5, INFINITY, NAN, 2, -0.25, -1e300};
+    write_doubles("module.", bad, "");
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(),
+                           "2 tensors hold numbers that are not finite: module.fc.weight (2 NaN and 1 "
+                           "infinite of 6), module.fc.bias (0 NaN and 1 infinite of 2)"));
+    assert_true(model->parameters[0].values[0] == before);
+    const uint16_t half[] = {0x3c00, 0x7c00, 0xfe00, 0,
+                             0,      0,      0x7fc0, 0xff80}; /* infinity, NaN; NaN, -infinity */
+    write_file("{\"fc.weight\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[0,12]},"
+               "\"fc.bias\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[12,16]}}",
+               half, sizeof half);
+    assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
+    assert_non_null(strstr(rf_error_message(),
+                           "fc.weight (1 NaN and 1 infinite of 6), fc.bias (1 NaN and 1 infinite of 2)"));
     rf_model_free(model);
 }
 
@@ -146,7 +203,7 @@ static const struct {
      0, "overlap"},
     {"{\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
      "\"fc.bias\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[24,32]}}",
-     0, "is I32; F32, F16 and BF16"},
+     0, "is I32; F64, F32, F16 and BF16"},
 };
 
 static void damaged_files_are_refused(void **state) {
@@ -191,6 +248,8 @@ static void hostile_headers_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_f32_f16_and_bf16),
+        cmocka_unit_test(names_lose_what_wrappers_put_before_them),
+        cmocka_unit_test(weights_that_are_not_finite_are_named_and_nothing_changes),
         cmocka_unit_test(saved_weights_come_back),
         cmocka_unit_test(what_does_not_fit_is_named_and_nothing_changes),
         cmocka_unit_test(long_lists_are_cut),

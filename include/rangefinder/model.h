@@ -41,8 +41,10 @@ RF_API void rf_model_free(rf_model *model);
 RF_API const char *rf_model_name(const rf_model *model);
 RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
 
-/* Reads weights from a safetensors file (F32, F16, BF16), by PyTorch's names and layouts.
- * Errors: RF_E_INPUT naming every missing, superfluous and misshapen tensor. */
+/* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names
+ * share ("module.", "_orig_mod.", "model.") is left out where the network knows the names without it.  On failure the
+ * model is as it was.  Errors: RF_E_INPUT naming every missing, superfluous and misshapen tensor, or those that hold NaN
+ * or infinities, and how many. */
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
 

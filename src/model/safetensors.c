@@ -33,6 +33,13 @@ static float from_bf16(const unsigned char *at) {
     return from_bits((uint32_t)get16(at) << 16);
 }
 
+static float from_f64(const unsigned char *at) {
+    const uint64_t bits = get32(at) | (uint64_t)get32(at + 4) << 32;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return (float)value;
+}
+
 /* IEEE half: 1 sign, 5 exponent (bias 15), 10 mantissa bits. */
 static float from_f16(const unsigned char *at) {
     const uint32_t half = get16(at), sign = (half & 0x8000) << 16, exponent = half >> 10 & 31,
@@ -49,7 +56,7 @@ struct rf_tensor_type {
     float (*get)(const unsigned char *at); /* NULL: cannot be read as weights */
 };
 static const rf_tensor_type types[] = {
-    {"F32", 4, from_f32}, {"F16", 2, from_f16}, {"BF16", 2, from_bf16}, {"F64", 8, NULL},
+    {"F32", 4, from_f32}, {"F16", 2, from_f16}, {"BF16", 2, from_bf16}, {"F64", 8, from_f64},
     {"I64", 8, NULL},     {"U64", 8, NULL},     {"I32", 4, NULL},       {"U32", 4, NULL},
     {"I16", 2, NULL},     {"U16", 2, NULL},     {"I8", 1, NULL},        {"U8", 1, NULL},
     {"BOOL", 1, NULL},    {"F8_E4M3", 1, NULL}, {"F8_E5M2", 1, NULL},
@@ -97,9 +104,10 @@ static rf_status parse_tensor(rf_tensor *tensor, const json_t *entry, const char
                        "%s: tensor '%.200s': expected {\"dtype\", \"shape\", \"data_offsets\": [begin, end]}",
                        path, tensor->name);
     if (!tensor->type)
-        return rf_fail(RF_E_INPUT,
-                       "%s: tensor '%.200s': its type '%.20s' is not known; F32, F16 and BF16 can be read",
-                       path, tensor->name, type);
+        return rf_fail(
+            RF_E_INPUT,
+            "%s: tensor '%.200s': its type '%.20s' is not known; F64, F32, F16 and BF16 can be read", path,
+            tensor->name, type);
     if (json_array_size(shape) > RF_TENSOR_MAX_RANK)
         return rf_fail(RF_E_INPUT, "%s: tensor '%.200s': it has %zu dimensions, at most %d can be read", path,
                        tensor->name, json_array_size(shape), RF_TENSOR_MAX_RANK);
@@ -232,7 +240,7 @@ rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_ten
     const rf_tensor_type *type = tensor->type;
     unsigned char chunk[CHUNK];
     if (!type->get)
-        return rf_fail(RF_E_INPUT, "%s: tensor '%.200s' is %s; F32, F16 and BF16 can be read as weights",
+        return rf_fail(RF_E_INPUT, "%s: tensor '%.200s' is %s; F64, F32, F16 and BF16 can be read as weights",
                        file->path, tensor->name, type->name);
     for (uint64_t at = tensor->begin; at < tensor->end;) {
         const size_t bytes = (size_t)RF_MIN(tensor->end - at, sizeof chunk);

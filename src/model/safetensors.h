@@ -29,7 +29,7 @@ typedef struct rf_tensor_file {
 rf_status rf_tensor_file_open(rf_tensor_file **out, const char *path);
 void rf_tensor_file_close(rf_tensor_file *file);
 uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */
-/* Reads a tensor of type F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
+/* Reads a tensor of type F64, F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
 rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_tensor *tensor);
 
 #endif

@@ -1,5 +1,6 @@
 /* A model's weights from and to safetensors files, by PyTorch's names: what is missing, superfluous or
  * misshapen is named before anything is changed. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "graph/model.h"
 #include "model/safetensors.h"
 
-enum { MAX_LISTED = 6, MAX_LIST_BYTES = 500, CHUNK_FLOATS = 4096 };
+enum { MAX_LISTED = 6, MAX_PREFIXES = 8, MAX_LIST_BYTES = 500, CHUNK_FLOATS = 4096 };
 
 /* ---- matching names ---- */
 
@@ -18,27 +19,32 @@ static bool is_ignored(const char *name) {
     return length >= sizeof ending - 1 && !strcmp(name + length - (sizeof ending - 1), ending);
 }
 
-static bool all_begin_with(const rf_tensor_file *file, size_t skip, const char *prefix) {
-    for (size_t i = 0; i < file->count; i++)
-        if (strlen(file->tensors[i].name) < skip ||
-            strncmp(file->tensors[i].name + skip, prefix, strlen(prefix)))
-            return false;
-    return file->count > 0;
+/* The parameters that are found where the first `skip` bytes of every name are left out; -1: not all names share them. */
+static long found_without(const rf_tensor_file *file, const rf_names *names, size_t skip) {
+    long count = 0;
+    for (size_t i = 0; i < file->count; i++) {
+        const char *name = file->tensors[i].name;
+        if (strncmp(name, file->tensors[0].name, skip) != 0) return -1;
+        count += rf_names_find(names, name + skip, strlen(name + skip)) >= 0;
+    }
+    return count;
 }
 
-/* Length of what PyTorch's wrappers (DataParallel, compile) put before every name. */
-static size_t wrapper_prefix(const rf_tensor_file *file) {
-    static const char *const wrappers[] = {"module.", "_orig_mod."};
-    size_t skip = 0;
-    for (size_t i = 0; i < RF_COUNT(wrappers);) {
-        if (all_begin_with(file, skip, wrappers[i])) {
-            skip += strlen(wrappers[i]);
-            i = 0;
-        } else {
-            i++;
-        }
+/* Length of what wrappers put before every name ("module.", "_orig_mod.", "model.", "net.", and several of them): the
+ * shortest prefix ending in a dot with which the most parameters are found. */
+static size_t wrapper_prefix(const rf_tensor_file *file, const rf_names *names) {
+    size_t best = 0, tried = 0;
+    if (file->count == 0) return 0;
+    const char *first = file->tensors[0].name;
+    long most = found_without(file, names, 0);
+    for (const char *dot = strchr(first, '.'); dot && tried < MAX_PREFIXES;
+         dot = strchr(dot + 1, '.'), tried++) {
+        const size_t skip = (size_t)(dot + 1 - first);
+        const long found = found_without(file, names, skip);
+        if (found < 0) break;
+        if (found > most) most = found, best = skip;
     }
-    return skip;
+    return best;
 }
 
 /* ---- the list of what does not fit ---- */
@@ -75,7 +81,7 @@ static rf_status match(const rf_tensor **found, const rf_model *model, const rf_
                        const rf_names *names) {
     misfits missing = {.title = "missing"}, superfluous = {.title = "superfluous"},
             misshapen = {.title = "misshapen"};
-    const size_t skip = wrapper_prefix(file);
+    const size_t skip = wrapper_prefix(file, names);
     for (size_t i = 0; i < file->count; i++) {
         const rf_tensor *tensor = &file->tensors[i];
         const int at = rf_names_find(names, tensor->name + skip, strlen(tensor->name + skip));
@@ -116,15 +122,39 @@ static rf_status name_parameters(rf_names *names, const rf_model *model) {
     return RF_OK;
 }
 
-/* Reads everything aside first, so that a file that breaks off changes nothing. */
+/* Adds a tensor to the list if it holds what no training can start from. */
+static void look_for_nan(misfits *list, const char *name, const float *values, size_t count) {
+    size_t nan = 0, infinite = 0;
+    char more[96];
+    for (size_t i = 0; i < count; i++) {
+        nan += isnan(values[i]) != 0;
+        infinite += isinf(values[i]) != 0;
+    }
+    if (nan + infinite == 0) return;
+    snprintf(more, sizeof more, " (%zu NaN and %zu infinite of %zu)", nan, infinite, count);
+    add_misfit(list, name, more);
+}
+
+/* Reads everything into memory of its own first, so that a file that breaks off changes nothing. */
 static rf_status read_all(float **fresh, const rf_model *model, const rf_tensor_file *file,
                           const rf_tensor **found) {
-    for (int i = 0; i < model->parameter_count; i++) {
-        fresh[i] = rf_alloc(rf_param_count(&model->parameters[i].spec), sizeof **fresh);
-        if (!fresh[i]) return RF_E_MEMORY;
-        RF_TRY(rf_tensor_read(fresh[i], file, found[i]));
+    misfits spoiled = {0};
+    rf_status status = RF_OK;
+    for (int i = 0; i < model->parameter_count && status == RF_OK; i++) {
+        const size_t count = rf_param_count(&model->parameters[i].spec);
+        fresh[i] = rf_alloc(count, sizeof **fresh);
+        status = fresh[i] ? rf_tensor_read(fresh[i], file, found[i]) : RF_E_MEMORY;
+        if (status == RF_OK) look_for_nan(&spoiled, found[i]->name, fresh[i], count);
     }
-    return RF_OK;
+    if (status == RF_OK && spoiled.count)
+        status = rf_fail(
+            RF_E_INPUT,
+            "%s: %zu tensor%s hold%s numbers that are not finite: %s%s; the training that wrote them had "
+            "diverged: take an earlier checkpoint",
+            file->path, spoiled.count, spoiled.count == 1 ? "" : "s", spoiled.count == 1 ? "s" : "",
+            rf_str_text(&spoiled.text), spoiled.listed < spoiled.count ? ", ..." : "");
+    rf_str_free(&spoiled.text);
+    return status;
 }
 
 rf_status rf_model_load_weights(rf_model *model, const char *path) {

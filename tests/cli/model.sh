@@ -53,6 +53,11 @@ blocks_that_call_each_other_and_endless_loops_are_refused() {
     bad_model "" 'for i = 1 to 1000000000\nrelu\nend\nflatten\nlinear classes\n'
 }
 
+texts_that_compute_without_end_are_refused_soon() {
+    sum=$(printf '1%.0s+' $(seq 50))1
+    bad_model "steps to unfold" "for i = 1 to 1900000\\nv = ($sum) + ($sum) * ($sum)\\nend\\nflatten\\nlinear classes\\n"
+}
+
 a_million_layers_are_refused_soon() {
     yes relu | head -1000000 >bad.net
     refuses 3 "bad.net" model bad.net
@@ -107,6 +112,9 @@ bad_weights_are_refused() {
     bad_weights more
     tensors w '{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]},"more":{"dtype":"F32","shape":[2],"data_offsets":[28,36]}}' 36
     bad_weights overlap
+    header='{"fc.weight":{"dtype":"F32","shape":[2,4],"data_offsets":[0,32]}}'
+    { le64 ${#header}; printf '%s\000\000\300\177' "$header"; head -c 28 /dev/zero; } >w
+    bad_weights "fc.weight (1 NaN and 0 infinite of 8)"
     deep=$(head -c 100000 /dev/zero | tr '\0' '[')
     tensors w "$deep" 8
     bad_weights w
