@@ -363,7 +363,7 @@ static double draw_value(rf_random *random, const rf_attr_spec *spec) {
     default:
         return spec->type == RF_ATTR_FLOAT
                    ? spec->min + (RF_MIN(spec->max, 2) - spec->min) * rf_random_uniform(random)
-                   : RF_MIN(RF_MAX(one_of(random, 0, 5), spec->min), spec->max);
+                   : RF_MIN(RF_MAX(one_of(random, 0, 8), spec->min), spec->max);
     }
 }
 
@@ -580,6 +580,57 @@ static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failu
     }
 }
 
+/* Whether it takes a problem, how it would cut it, what room it needs: asked on every kind of device, for shapes of any
+ * size; the sanitizers see what overflows or divides by nothing. */
+static void ask_solver(const rf_solver *solver, const rf_problem *problem) {
+    static const rf_device_info infos[] = {
+        {.kind = RF_DEVICE_CPU, .name = "a processor", .vector_width = 8, .native_vector_width = 16},
+        {.kind = RF_DEVICE_CPU, .name = "llvmpipe", .vector_width = 4, .native_vector_width = 4},
+        {.kind = RF_DEVICE_GPU, .name = "a GPU", .vector_width = 1, .native_vector_width = 1},
+    };
+    for (size_t i = 0; i < RF_COUNT(infos); ++i) {
+        rf_device_info info = infos[i];
+        rf_config config;
+        info.compute_units = 2 << 2 * i;
+        info.max_work_group = 1024;
+        info.alignment_bytes = 64;
+        info.local_memory_bytes = 48 << 10;
+        info.memory_bytes = info.max_alloc_bytes = (size_t)1 << 36;
+        if (solver->applicable && !solver->applicable(problem, &info)) continue;
+        rf_solver_suits(solver, problem, &info);
+        rf_solver_defaults(&config, solver, problem, &info);
+        rf_solver_workspace(solver, problem, &info, &config);
+        rf_solver_sums(solver, problem, &info, &config);
+    }
+}
+
+static int draw_extent(rf_random *random) {
+    return one_of(random, 0, 1) ? one_of(random, 1, 20) : 1 << one_of(random, 0, 24);
+}
+
+static void solvers_answer_for_any_shape(void **state) {
+    const rf_op *op = *state;
+    rf_random random;
+    rf_random_init(&random, 6, 1);
+    for (int i = 0; i < 10 * DRAWS; ++i) {
+        rf_case c;
+        rf_problem problem;
+        draw_case(&c, op, &random);
+        c.x[0].c = draw_extent(&random);
+        if (!op->is_loss) c.x[0].h = draw_extent(&random), c.x[0].w = draw_extent(&random);
+        if ((double)c.x[0].c * c.x[0].h * c.x[0].w > 1 << 30) continue;
+        const int batch = draw_extent(&random);
+        for (int k = 0; k < RF_MAX(op->inputs_min, 1); ++k) {
+            if (op->label_input != k + 1) c.x[k] = c.x[0];
+            c.x[k].n = batch;
+        }
+        if (rf_problem_from_case(&problem, op, &c) != RF_OK ||
+            (double)problem.y.c * problem.y.h * problem.y.w > 1 << 30)
+            continue;
+        for (int s = 0; op->solvers && op->solvers[s]; ++s) ask_solver(op->solvers[s], &problem);
+    }
+}
+
 static void solvers_agree_with_the_reference(void **state) {
     const rf_op *op = *state;
     int failures = 0, turns[MAX_SOLVERS] = {0}, solvers = 0;
@@ -659,6 +710,7 @@ int main(int argc, char **argv) {
                  {"accepted_shapes_have_a_result", accepted_shapes_have_a_result},
                  {"reference_agrees_with_pytorch", reference_agrees_with_pytorch},
                  {"reference_gradients_are_derivatives", reference_gradients_are_derivatives},
+                 {"solvers_answer_for_any_shape", solvers_answer_for_any_shape},
                  {"solvers_agree_with_the_reference", solvers_agree_with_the_reference}};
     static struct CMUnitTest tests[MAX_OPS * RF_COUNT(kinds) + 1];
     size_t count = 0;

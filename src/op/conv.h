@@ -30,7 +30,8 @@ double rf_conv_flops(const rf_problem *problem);
 double rf_conv_gradient_bytes(const rf_problem *problem);
 bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
-/* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction. */
+/* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction; HUGE_VAL for
+ * kernels larger than Winograd's windows. */
 double rf_winograd_products(const rf_problem *problem, rf_direction direction);
 
 /* The solvers, one a direction; each in the file of its name (grouped.c has both families). */

@@ -97,6 +97,7 @@ static side side_in(const rf_problem *problem, const rf_conv *v, rf_direction di
 
 double rf_winograd_products(const rf_problem *problem, rf_direction direction) {
     rf_conv v = rf_conv_of(problem);
+    if (RF_MAX(v.r, v.s) > WINDOW) return HUGE_VAL; /* no window holds such a kernel */
     side s = side_in(problem, &v, direction);
     return products_of(&v, &s);
 }
