@@ -314,6 +314,12 @@ static void wrong_requests_are_refused(void **unused) {
         {.optimizer = {.name = "sdg"}},
         {.groups = &nobody, .group_count = 1},
         {.groups = &negative, .group_count = 1},
+        {.groups = NULL, .group_count = 1},
+        {.groups = &(const rf_group){NULL, 1}, .group_count = 1},
+        {.loss = "mse", .label_smoothing = 0.1},
+        {.loss = "mse", .class_weights = (const float[10]){1}},
+        {.class_weights = (const float[10]){1, -1}},
+        {.class_weights = (const float[10]){1, 1, 1, 1, 1, 1, 1, 1, 1, NAN}},
         {.std = (const double[]){0}},
         {.mean = (const double[]){NAN}},
     };
@@ -338,6 +344,14 @@ static void wrong_requests_are_refused(void **unused) {
         if (rf_trainer_create(&trainer, &desc) != RF_E_USAGE) fail_msg("case %zu: %s", i, rf_error_message());
         assert_null(trainer);
     }
+    rf_model_free(model);
+    CHECK(rf_model_begin(&model, "unfinished", (rf_images){1, 8, 8, 10}));
+    const rf_trainer_desc missing[] = {{.device = device, .model = model, .dataset = digits},
+                                       {.device = device, .dataset = digits},
+                                       {.device = device, .model = model},
+                                       {.model = model, .dataset = digits}};
+    for (size_t i = 0; i < RF_COUNT(missing); i++)
+        assert_int_equal(rf_trainer_create(&trainer, &missing[i]), RF_E_USAGE);
     rf_model_free(model);
 }
 
@@ -421,6 +435,104 @@ static double loss_by_hand(const rf_model *model, int first, int end) {
         total += log(sum) - score[digits->labels[i]];
     }
     return total / (end - first);
+}
+
+/* Of networks with more classes than the data has, which promise fewer weights.  PyTorch's definition, by hand: the
+ * classes that no label names weigh 1. */
+static void class_weights_are_those_of_the_classes_of_the_data(void **unused) {
+    (void)unused;
+    enum { CLASSES = 13, GIVEN = 10, BATCH = 20 };
+    rf_model *model = NULL;
+    rf_parameter_view weight, bias;
+    double mean, std, loss, total = 0, weights = 0;
+    float *given = malloc(GIVEN * sizeof *given); /* not a byte more, for AddressSanitizer */
+    assert_non_null(given);
+    for (int c = 0; c < GIVEN; c++) given[c] = 0.25f * (float)(c + 1);
+    CHECK(rf_model_parse(&model, "flatten\nfc1: linear classes\n", "test", (rf_images){1, 8, 8, CLASSES}, 3));
+    rf_trainer *trainer = trainer_of(
+        model, (rf_trainer_desc){
+                   .batch = BATCH, .no_shuffle = true, .class_weights = given, .label_smoothing = 0.1});
+    CHECK(rf_trainer_run(trainer, 0, 1, &loss));
+    assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
+    rf_dataset_statistics(digits, &mean, &std);
+    for (int i = 0; i < BATCH; i++) {
+        double score[CLASSES], sum = 0;
+        for (int k = 0; k < CLASSES; k++) {
+            score[k] = bias.values[k];
+            for (int p = 0; p < 64; p++)
+                score[k] += weight.values[k * 64 + p] * (digits->pixels[i * 64 + p] / 255.0 - mean) / std;
+            sum += exp(score[k]);
+        }
+        for (int k = 0; k < CLASSES; k++)
+            total += 0.1 / CLASSES * (k < GIVEN ? given[k] : 1) * (log(sum) - score[k]);
+        total += 0.9 * given[digits->labels[i]] * (log(sum) - score[digits->labels[i]]);
+        weights += given[digits->labels[i]];
+    }
+    assert_true(fabs(loss - total / weights) < 1e-5);
+    free(given);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
+/* A copy on the heap, to be spoilt. */
+static void *copy_of(const void *data, size_t size) {
+    void *copy = malloc(size);
+    assert_non_null(copy);
+    return memcpy(copy, data, size);
+}
+
+static void spoil(void *copy, size_t size) {
+    memset(copy, 'z', size);
+    free(copy);
+}
+
+/* AddressSanitizer sees what is read late, the state what that would change. */
+static void what_the_caller_gave_may_go_after_creation(void **unused) {
+    (void)unused;
+    static const float weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    static const double half = 0.5;
+    static const char pattern[] = "fc*", loss[] = "cross_entropy";
+    static const char *const names[] = {"sgd", "adam", "adamw", "rmsprop"};
+    for (size_t o = 0; o < RF_COUNT(names); o++) {
+        rf_group group = {pattern, 0.5};
+        rf_model *model[2] = {model_of(stateful), model_of(stateful)};
+        rf_trainer_desc desc = {.optimizer = {.name = names[o]},
+                                .groups = &group,
+                                .group_count = 1,
+                                .loss = loss,
+                                .class_weights = weights,
+                                .mean = &half,
+                                .std = &half,
+                                .validation = 20};
+        rf_trainer *trainer[2] = {trainer_of(model[0], desc)};
+        group.pattern = copy_of(pattern, sizeof pattern);
+        desc.groups = copy_of(&group, sizeof group);
+        desc.optimizer.name = copy_of(names[o], strlen(names[o]) + 1);
+        desc.loss = copy_of(loss, sizeof loss);
+        desc.class_weights = copy_of(weights, sizeof weights);
+        desc.mean = copy_of(&half, sizeof half);
+        desc.std = copy_of(&half, sizeof half);
+        trainer[1] = trainer_of(model[1], desc);
+        spoil((void *)group.pattern, sizeof pattern);
+        spoil((void *)desc.groups, sizeof group);
+        spoil((void *)desc.optimizer.name, strlen(names[o]) + 1);
+        spoil((void *)desc.loss, sizeof loss);
+        spoil((void *)desc.class_weights, sizeof weights);
+        spoil((void *)desc.mean, sizeof half);
+        spoil((void *)desc.std, sizeof half);
+        rf_model_free(model[1]);
+        for (int i = 0; i < 2; i++) {
+            rf_curve *curve = curve_of(trainer[i], &(rf_range_test_desc){.iterations = 4});
+            rf_curve_free(curve);
+            CHECK(rf_trainer_run(trainer[i], 1e-3, 3, NULL));
+        }
+        const bytes state = state_of(trainer[0]);
+        expect_same_state(state, trainer[1], true);
+        free(state.data);
+        CHECK(rf_trainer_export(trainer[1], model[0]));
+        for (int i = 0; i < 2; i++) rf_trainer_free(trainer[i]);
+        rf_model_free(model[0]);
+    }
 }
 
 static void validation_losses_are_those_after_the_step(void **unused) {
@@ -546,6 +658,8 @@ int main(void) {
         cmocka_unit_test(a_range_test_has_its_defaults),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(ratio_zero_freezes_parameters),
+        cmocka_unit_test(class_weights_are_those_of_the_classes_of_the_data),
+        cmocka_unit_test(what_the_caller_gave_may_go_after_creation),
         cmocka_unit_test(validation_losses_are_those_after_the_step),
         cmocka_unit_test(every_way_leads_to_the_same_curve),
         cmocka_unit_test(broken_kernels_leave_their_op_to_the_reference),

@@ -41,8 +41,9 @@ typedef struct rf_device_info {
  * folder: no other thread may use the environment meanwhile. */
 RF_API rf_status rf_device_open(rf_device **out, const char *selector);
 RF_API void rf_device_close(rf_device *device);
+/* Borrowed: lives as long as the device. */
 RF_API const rf_device_info *rf_device_describe(const rf_device *device);
-/* Why `auto` took this device, or "": one sentence. */
+/* Why `auto` took this device, or "": one sentence.  Borrowed: lives as long as the device. */
 RF_API const char *rf_device_reason(const rf_device *device);
 
 /* What its user should know, or "": that the usual cache folder cannot be used, why, and which one is. */
@@ -56,6 +57,7 @@ RF_API rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *aut
 typedef struct rf_quarantine {
     char op[32], reason[224];
 } rf_quarantine;
+/* How many there are.  *list is borrowed: until the next call that makes or runs a trainer on the device. */
 RF_API size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list);
 
 #ifdef __cplusplus

@@ -66,7 +66,7 @@ RF_API void rf_curve_free(rf_curve *curve);
 
 /* One method's answer.  lr is NAN when the method has none, and reason then says why. */
 typedef struct rf_suggestion {
-    const char *method;  /* "valley": the key in JSON */
+    const char *method;  /* "valley": the key in JSON; static, as is library */
     const char *library; /* "fastai": whose rule it is, for people */
     double lr;
     char reason[96];
@@ -90,7 +90,7 @@ typedef struct rf_verdict {
     rf_verdict_kind kind;
     double lr_min, lr, lr_max;
     rf_confidence confidence;
-    const char *cause; /* one word for programs: "ok", "flat", "low_from_start", "no_divergence",
+    const char *cause; /* static: one word for programs: "ok", "flat", "low_from_start", "no_divergence",
                           "diverged_at_once", "edge", "noise", ... */
     char reason[512];  /* a few sentences for people; the last says when and why a test stopped early */
     char advice[256];  /* what to try instead, or "" */

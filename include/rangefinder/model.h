@@ -23,7 +23,7 @@ typedef struct rf_images {
  * from a file in the model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
  * column and what was expected; RF_E_SHAPE where the images do not fit. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed);
-/* The same from text; origin is what messages call it. */
+/* The same from text; origin is what messages call it.  Both are read during the call alone. */
 RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_images images,
                                 uint64_t seed);
 /* The names of the zoo, ended by NULL. */
@@ -38,7 +38,7 @@ RF_API rf_status rf_model_add(rf_model *model, const char *op, const char *name,
 RF_API rf_status rf_model_finish(rf_model *model, uint64_t seed);
 RF_API void rf_model_free(rf_model *model);
 
-RF_API const char *rf_model_name(const rf_model *model);
+RF_API const char *rf_model_name(const rf_model *model);       /* borrowed: lives as long as the model */
 RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
 
 /* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names
@@ -48,7 +48,7 @@ RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as Py
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
 
-/* One parameter (or batch-norm buffer) in PyTorch's layout.  values is borrowed: lives as long as the model.
+/* One parameter (or batch-norm buffer) in PyTorch's layout.  All pointers are borrowed: they live as long as the model.
  */
 typedef struct rf_parameter_view {
     const char *name;

@@ -17,7 +17,7 @@ extern "C" {
 
 /* Zero means the default, which is PyTorch's unless said otherwise. */
 typedef struct rf_optimizer_options {
-    const char *name; /* "sgd" (default), "adam", "adamw", "rmsprop" */
+    const char *name; /* "sgd" (default), "adam", "adamw", "rmsprop"; copied */
     double momentum, dampening, weight_decay;
     bool nesterov;
     double beta1, beta2;                                                       /* 0.9, 0.999 */
@@ -36,26 +36,30 @@ typedef struct rf_group {
     double ratio;
 } rf_group;
 
+/* All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */
 typedef struct rf_trainer_desc {
     rf_device *device;         /* borrowed: outlives the trainer */
-    const rf_model *model;     /* borrowed; its values are copied */
-    const rf_dataset *dataset; /* borrowed */
+    const rf_model *model;     /* its values are copied */
+    const rf_dataset *dataset; /* borrowed: outlives the trainer, which may stream the images */
     int batch;                 /* 64 */
     rf_optimizer_options optimizer;
     const rf_group *groups;
     size_t group_count;
-    const char *loss;           /* "cross_entropy" (default), "mse" (against one-hot) */
-    double label_smoothing;     /* 0..1, of cross_entropy */
-    const float *class_weights; /* `classes` of them, or NULL */
-    const double *mean, *std;   /* `channels` of each, of pixels scaled to 0..1; NULL: measured */
-    bool no_shuffle;            /* file order, whole batches, then again from the first */
-    int accumulate;             /* micro-batches of `batch` images a step; 1 */
-    int validation; /* images held out at the end of the shuffled order for validation losses; 0 */
+    const char *loss;       /* "cross_entropy" (default), "mse" (against one-hot) */
+    double label_smoothing; /* 0..1, of cross_entropy */
+    const float *
+        class_weights; /* of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes
+                                   that the model alone has weigh 1 */
+    const double *mean, *std; /* the dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured */
+    bool no_shuffle;          /* file order, whole batches, then again from the first */
+    int accumulate;           /* micro-batches of `batch` images a step; 1 */
+    int validation;           /* images held out at the end of the shuffled order for validation losses; 0 */
     uint64_t seed;
 } rf_trainer_desc;
 
 /* One thread at a time; no other may use its device meanwhile. */
 typedef struct rf_trainer rf_trainer;
+/* Errors: RF_E_USAGE for what the desc asks, RF_E_SHAPE where model and data do not fit. */
 RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
@@ -71,6 +75,7 @@ typedef struct rf_range_test_progress {
     double images_per_second, remaining_ms;
 } rf_range_test_progress;
 
+/* Read during the call alone. */
 typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
     int iterations;          /* 300 */

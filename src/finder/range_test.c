@@ -26,9 +26,9 @@ static double rate(const rf_range_test_desc *d, int i) {
 }
 
 /* Of the best answer that looks at no image: every class as likely, or for mse the mean of the one-hot targets. */
-static double loss_of_guessing(const rf_trainer_desc *desc) {
-    const double classes = desc->model->images.classes;
-    return strcmp(desc->loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
+static double loss_of_guessing(const rf_trainer *trainer) {
+    const double classes = trainer->classes;
+    return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
 rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
@@ -61,7 +61,7 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     if (status == RF_OK) {
         (*out)->stop = result.stop;
         (*out)->planned = steps;
-        (*out)->chance = loss_of_guessing(&trainer->desc);
+        (*out)->chance = loss_of_guessing(trainer);
     }
 done:
     free(lr);

@@ -23,7 +23,7 @@ typedef struct rf_lowered {
 } rf_lowered;
 
 typedef struct rf_lower_desc {
-    const rf_model *model;
+    const rf_model *model; /* borrowed: outlives what is made, which holds its names */
     int batch;
     bool training;
     const rf_op *loss; /* NULL: none */

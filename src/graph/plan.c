@@ -36,7 +36,7 @@ static rf_status make_loss_state(rf_plan *plan) {
     float *weights = rf_alloc(count, sizeof *weights);
     if (weights == NULL) return RF_E_MEMORY;
     for (size_t i = 0; i < count; i++)
-        weights[i] = plan->desc.class_weights != NULL ? plan->desc.class_weights[i] : 1.0f;
+        weights[i] = i < (size_t)plan->desc.class_weight_count ? plan->desc.class_weights[i] : 1.0f;
     rf_status status = rf_buffer_create(&plan->loss_state, plan->desc.device, count * sizeof *weights);
     if (status == RF_OK) status = rf_buffer_write(plan->loss_state, 0, weights, count * sizeof *weights);
     free(weights);

@@ -15,10 +15,11 @@ typedef struct rf_plan_desc {
     rf_buffer *control;  /* of the run, which may stop (kernels/control.clh); may be NULL */
     int batch;
     bool training;    /* batch statistics, dropout, and a backward pass */
-    const char *loss; /* an op that is a loss; NULL: none */
+    const char *loss; /* an op that is a loss; NULL: none; read by rf_plan_create alone, as are the weights */
     double label_smoothing;
-    const float *class_weights; /* one a class, or NULL */
-    float loss_gradient;        /* d / d loss that backward starts from: 1, or 1/accumulation steps */
+    const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
+    int class_weight_count;
+    float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
 } rf_plan_desc;
 
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc);

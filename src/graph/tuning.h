@@ -18,14 +18,14 @@ bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning
 
 /* One problem tuned: what was best, and what the choice by rank takes. */
 typedef struct rf_tune_row {
-    char problem[192]; /* "conv.forward 128x16x32x32 16 3x3 ..." */
-    const char *solver;
-    char config[64]; /* "pixels 6, panels 2" */
+    char problem[192];  /* "conv.forward 128x16x32x32 16 3x3 ..." */
+    const char *solver; /* static; NULL: none is right */
+    char config[64];    /* "pixels 6, panels 2" */
     double best_ms, default_ms;
     int tried, wrong; /* configurations timed; those that disagreed with the reference or did not run */
 } rf_tune_row;
 typedef struct rf_tune_desc {
-    rf_device *device;
+    rf_device *device; /* borrowed, as all here: for the call */
     const rf_model *model;
     int batch;
     double limit_ms; /* no new configuration is begun after that */

@@ -88,6 +88,7 @@ void rf_weights_free(rf_weights *w) {
 }
 
 rf_status rf_weights_export(rf_weights *w, rf_model *model) {
+    if (!model->finished) return rf_fail(RF_E_USAGE, "the network '%s' is not finished", model->name);
     if (model->parameter_count != w->count)
         return rf_fail(RF_E_SHAPE, "the model has %d parameters, the trainer's has %d",
                        model->parameter_count, w->count);

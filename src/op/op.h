@@ -156,7 +156,7 @@ typedef void rf_reference_fn(const rf_problem *problem, const rf_arrays *arrays)
 /* ---- solvers ---- */
 typedef struct rf_sequence rf_sequence; /* graph/sequence: a list of launches */
 typedef struct rf_launch_desc {
-    const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL */
+    const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL; copied */
     rf_arg args[RF_MAX_ARGS];               /* ended by RF_ARG_END, that is by zeros */
     size_t global[3], local[3];             /* zeros: 1 */
     double flops, bytes; /* useful work: FLOPs of the direct form; bytes that must move once */

@@ -80,6 +80,7 @@ rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *o) {
                        near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
                        near != NULL ? "'?" : "");
     }
+    o->name = (*out)->name; /* the caller's may go */
     RF_TRY(check_effect(*out, o));
     if (!o->weight_decay_given && o->weight_decay == 0) o->weight_decay = (*out)->weight_decay;
     if (!o->beta1_given && o->beta1 == 0) o->beta1 = 0.9;

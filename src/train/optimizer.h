@@ -46,7 +46,7 @@ RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
 void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
 
 const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
-/* Finds it and fills in the defaults; errors RF_E_USAGE name the option and its range, or that it has no
+/* Finds it, fills in the defaults, and puts a name of its own for the caller's; errors RF_E_USAGE name the option and its range, or that it has no
  * effect. */
 rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *options);
 

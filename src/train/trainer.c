@@ -8,6 +8,29 @@
 
 enum { MAX_VALIDATION_BATCH = 256 };
 
+static rf_status check_given(const rf_trainer_desc *d) {
+    if (d->device == NULL || d->model == NULL || d->dataset == NULL)
+        return rf_fail(RF_E_USAGE, "a trainer needs a device, a model and a data set");
+    if (!d->model->finished)
+        return rf_fail(RF_E_USAGE, "the network '%s' is not finished: call rf_model_finish", d->model->name);
+    for (size_t g = 0; g < d->group_count; g++)
+        if (d->groups == NULL || d->groups[g].pattern == NULL)
+            return rf_fail(RF_E_USAGE, "group %zu of %zu has no pattern", g, d->group_count);
+    return RF_OK;
+}
+
+static rf_status check_loss(const rf_trainer_desc *d) {
+    if (!(d->label_smoothing >= 0 && d->label_smoothing <= 1))
+        return rf_fail(RF_E_USAGE, "label smoothing is %g; it must lie in 0..1", d->label_smoothing);
+    if (strcmp(d->loss, "mse") == 0 && (d->label_smoothing > 0 || d->class_weights != NULL))
+        return rf_fail(RF_E_USAGE, "label smoothing and class weights have no effect on the loss mse");
+    for (int c = 0; d->class_weights != NULL && c < d->dataset->classes; c++)
+        if (!(d->class_weights[c] >= 0) || isinf(d->class_weights[c]))
+            return rf_fail(RF_E_USAGE, "class %d has weight %g; it must be a number of 0 or above", c,
+                           (double)d->class_weights[c]);
+    return RF_OK;
+}
+
 static rf_status check_desc(rf_trainer_desc *d) {
     const rf_dataset *data = d->dataset;
     const rf_images *images = &d->model->images;
@@ -28,9 +51,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
                        "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
                        images->channels, images->height, images->width, images->classes, data->channels,
                        data->height, data->width, data->classes);
-    if (!(d->label_smoothing >= 0 && d->label_smoothing <= 1))
-        return rf_fail(RF_E_USAGE, "label smoothing is %g; it must lie in 0..1", d->label_smoothing);
-    return RF_OK;
+    return check_loss(d);
 }
 
 static rf_status set_normalisation(rf_trainer *t) {
@@ -125,6 +146,7 @@ static rf_plan_desc plan_desc(const rf_trainer *t, int batch, bool training) {
                           .loss = d->loss,
                           .label_smoothing = d->label_smoothing,
                           .class_weights = d->class_weights,
+                          .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                           .loss_gradient = 1.0f / (float)d->accumulate};
 }
 
@@ -163,9 +185,12 @@ static rf_status build(rf_trainer *t) {
 
 /* All but the launches.  *out is to be freed whatever happens. */
 static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc) {
+    *out = NULL;
+    RF_TRY(check_given(desc));
     rf_trainer *t = *out = rf_alloc(1, sizeof *t);
     if (t == NULL) return RF_E_MEMORY;
     t->desc = *desc;
+    t->classes = desc->model->images.classes;
     RF_TRY(rf_optimizer_find(&t->optimizer, &t->desc.optimizer));
     RF_TRY(check_desc(&t->desc));
     return build(t);
@@ -176,11 +201,16 @@ rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
     *out = NULL;
     rf_status status = prepare(&t, desc);
     if (status == RF_OK) status = rf_trainer_emit(t);
-    if (status == RF_OK)
-        *out = t;
-    else
+    if (status != RF_OK) {
         rf_trainer_free(t);
-    return status;
+        return status;
+    }
+    t->desc.model = NULL; /* the caller's, who may free them now */
+    t->desc.groups = NULL;
+    t->desc.class_weights = NULL;
+    t->desc.mean = t->desc.std = NULL;
+    *out = t;
+    return RF_OK;
 }
 
 static rf_status compile(rf_trainer *t) {

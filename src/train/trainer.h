@@ -16,7 +16,8 @@ typedef struct rf_validator { /* the validation images in whole batches, and the
 } rf_validator;
 
 struct rf_trainer {
-    rf_trainer_desc desc; /* with defaults filled in; groups and class weights are not used after creation */
+    rf_trainer_desc desc; /* with defaults filled in; what rf_trainer_create alone reads is NULL */
+    int classes;          /* of the model */
     const rf_optimizer *optimizer;
     rf_order *order;
     rf_feeder *feeder;
@@ -40,7 +41,7 @@ struct rf_trainer {
 
 /* A run: lr[i] for each step; stops early when the device says so. */
 typedef struct rf_run_desc {
-    const double *lr;
+    const double *lr; /* borrowed, as all here: for the call */
     size_t steps;
     double diverge; /* 0: never */
     bool (*progress)(void *context, const rf_range_test_progress *progress);
