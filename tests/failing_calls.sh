@@ -48,7 +48,7 @@ judge() {
         ! cmp -s "$work/err" "$work/expected.err" || complain "a fallback that is not said" "$@"
     fi
     rm -f out.csv
-    left=$(find . "$work/cache" -name '*.lock' -o -name 'tempfile*' -o -name '*.temp' -o -type f -path './*')
+    left=$(find . "$work/cache" -name '*.lock' -o -name 'tempfile*' -o -name '*.temp' -o -name '.rf-*' -o -type f -path './*')
     [ -z "$left" ] || complain "left: $left" "$@"
 }
 

@@ -87,8 +87,8 @@ static int remove_temporary(const char *path, const struct stat *info, int type,
 
 /* ---- temporary files ---- */
 
-static bool is_ours(const char *name) { /* a lock, or a file written to be renamed (src/base/file.c) */
-    return ends_in(name, ".lock") || strstr(name, ".bin.") != NULL;
+static bool is_ours(const char *name) { /* a lock, or a file written to be renamed (src/base/outfile.c) */
+    return ends_in(name, ".lock") || strncmp(name, ".rf-", 4) == 0;
 }
 static bool is_pocls(const char *name) {
     return strncmp(name, "tempfile", 8) == 0;

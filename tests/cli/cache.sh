@@ -120,7 +120,7 @@ damaged_objects_of_pocl_are_compiled_again() {
 }
 
 nothing_left() {
-    left=$(find "$@" -name '*.lock' -o -name 'tempfile*' -o -name '*.temp' -o -name '*.bin.*' -o -name 'out.csv*')
+    left=$(find "$@" -name '*.lock' -o -name 'tempfile*' -o -name '*.temp' -o -name '.rf-*' -o -name 'out.csv*')
     [ -z "$left" ] || fail "left: $left"
 }
 
