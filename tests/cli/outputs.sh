@@ -68,6 +68,9 @@ names_may_be_as_long_as_the_system_takes() {
 outputs_go_into_pipes_and_open_files() {
     good_curve >curve.csv
     succeeds suggest curve.csv --csv right --quiet
+    ln -s /proc/self/fd/1 out # first: a program that replaces links would replace the system's
+    succeeds suggest curve.csv --csv out
+    [ -L out ] && cmp -s right "$logs/out" || fail "a link to stdout is stdout"
     succeeds suggest curve.csv --csv /dev/stdout
     cmp -s right "$logs/out" || fail "/dev/stdout is stdout"
     refuses 2 "stdout" suggest curve.csv --csv /dev/stdout --json -
