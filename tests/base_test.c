@@ -152,6 +152,51 @@ static void json_counts_are_whole_up_to_64_bits(void **state) {
     free(text);
 }
 
+static void malformed_json_is_not_taken_for_missing_memory(void **state) {
+    static const char *const malformed[] = {
+        "",
+        " ",
+        "3",
+        "\"a\"",
+        "{",
+        "[1, 2",
+        "[1,]",
+        "{\"a\":}",
+        "{\"a\" 1}",
+        "{a: 1}",
+        "[01]",
+        "[1.]",
+        "[.5]",
+        "[+1]",
+        "[1e]",
+        "[nan]",
+        "[tru]",
+        "[1] 2",
+        "{} x",
+        "[\"a]",
+        "[\"\\x\"]",
+        "[\"\\u12\"]",
+        "[\"\n\"]",
+        "[\"\\ud800\"]",
+        "[\"\xff\"]",
+        "[1e999]",
+        "{\"a\":1,\"a\":2}",
+        "[\"\\u0000\"]",
+        "['a']",
+        "[99999999999999999999]",
+    };
+    static const char good[] =
+        " { \"a\\u00e9\\n\" : [ -0.5e+3, 0, true, null, {}, [] ], \"\": \"\xc3\xa9\" } \n";
+    json_t *document;
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(malformed); i++)
+        if (rf_json_parse(&document, malformed[i], strlen(malformed[i])) != RF_E_INPUT)
+            fail_msg("%s: %s", malformed[i], rf_error_message());
+    assert_int_equal(rf_json_parse(&document, good, strlen(good)), RF_OK);
+    assert_int_equal(json_object_size(document), 2);
+    json_decref(document);
+}
+
 static void json_too_deep_is_no_document(void **state) {
     rf_json json = {0};
     (void)state;
@@ -168,6 +213,7 @@ int main(void) {
         TEST(json_reads_back_as_it_was_written),
         TEST(json_is_printable_utf8_whatever_the_names),
         TEST(json_counts_are_whole_up_to_64_bits),
+        TEST(malformed_json_is_not_taken_for_missing_memory),
         TEST(json_too_deep_is_no_document),
     };
     return RUN_IN_FOLDER(tests);

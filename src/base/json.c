@@ -192,19 +192,22 @@ static bool skip_value(const char **at, const char *end, int depth) {
     return skip_number(at, end);
 }
 
+/* An object or an array, as jansson wants it. */
 static bool is_json(const char *text, size_t length) {
     const char *at = text, *end = text + length;
-    const bool whole = skip_value(&at, end, MAX_DEPTH);
+    skip_blanks(&at, end);
+    const bool whole = at < end && strchr("{[", *at) != NULL && skip_value(&at, end, MAX_DEPTH);
     skip_blanks(&at, end);
     return whole && at == end;
 }
 
 rf_status rf_json_parse(json_t **out, const char *text, size_t length) {
-    json_error_t error;
+    json_error_t error = {0}; /* jansson itself leaves the code unset where it knows nothing */
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (*out != NULL) return RF_OK;
     const enum json_error_code code = json_error_code(&error);
-    const bool vague = code == json_error_unknown || code == json_error_invalid_syntax;
+    const bool vague = code == json_error_unknown ||
+                       (code == json_error_invalid_syntax && strstr(error.text, "nicode") == NULL);
     if (code == json_error_out_of_memory || (vague && is_json(text, length)))
         return rf_fail(RF_E_MEMORY, "out of memory: a JSON document of %zu bytes cannot be read", length);
     return rf_fail(RF_E_INPUT, "byte %d: %s", error.position, error.text);

@@ -71,6 +71,11 @@ small_network() {
 no_failing_allocation_in_find_is_mistaken() {
     small_network
     two_classes photos
+    header='{"fc.weight": {"dtype": "F32", "shape": [2, 64], "data_offsets": [0, 512]},'
+    header="$header"' "fc.bias": {"dtype": "F32", "shape": [2], "data_offsets": [512, 520]}}'
+    { le64 ${#header}; printf '%s' "$header"; head -c 520 /dev/zero; } >weights
+    printf 'flatten\nfc: linear classes\n' >fc.net
+    survives weights find --data synthetic:1x8x8,2,20 --model fc.net --weights weights --batch 2 --iterations 4 --print range
     survives find find --data photos --model my.net --batch 2 --iterations 4 --quiet --json out.json --csv out.csv
     survives options find --data synthetic:1x8x8,2,20 --model my.net --batch 2 --iterations 4 --optimizer adamw \
         --accumulate 2 --validation 4 --group 'linear*=10' --mean 0.5 --print range
