@@ -60,7 +60,7 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
 static const rf_option options[] = {
     {"data", "SPEC",
      "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
-     "digits", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
+     "digits:", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
     {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"device", "WHICH",

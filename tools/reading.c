@@ -15,6 +15,11 @@ const char *const *rf_channels_choices(void) {
     return names;
 }
 
+const char *const *rf_labels_choices(void) {
+    static const char *const names[] = {"fine", "coarse", NULL};
+    return names;
+}
+
 rf_dataset_options rf_reading_options(const rf_reading *reading) {
     const char *const *names = rf_resize_choices();
     rf_fit fit = RF_FIT_CROP;
@@ -24,6 +29,8 @@ rf_dataset_options rf_reading_options(const rf_reading *reading) {
         .image_width = reading->image_size.width,
         .fit = fit,
         .channels = reading->channels != NULL ? atoi(reading->channels) : 0,
+        .transpose = reading->transpose,
+        .coarse_labels = reading->labels != NULL && strcmp(reading->labels, "coarse") == 0,
         .no_exif = reading->no_exif,
         .limit = reading->limit,
     };

@@ -7,12 +7,14 @@
 typedef struct rf_reading {
     rf_size image_size;
     const char *resize, *channels; /* of rf_resize_choices, of rf_channels_choices or NULL */
-    bool no_exif;
+    const char *labels;            /* of rf_labels_choices, or NULL */
+    bool no_exif, transpose;
     int limit;
 } rf_reading;
 
 const char *const *rf_resize_choices(void);
 const char *const *rf_channels_choices(void);
+const char *const *rf_labels_choices(void);
 
 /* The rows of the options table; `type` is the command's arguments, with a field `reading`. */
 #define RF_READING_OPTIONS(type)                                                                             \
@@ -36,6 +38,16 @@ const char *const *rf_channels_choices(void);
          .parse = rf_opt_choice,                                                                             \
          .offset = offsetof(type, reading.channels),                                                         \
          .choices = rf_channels_choices},                                                                    \
+        {.name = "labels",                                                                                   \
+         .metavar = "WHICH",                                                                                 \
+         .help = "of CIFAR-100: fine (its 100 classes) or coarse (20) (fine)",                               \
+         .parse = rf_opt_choice,                                                                             \
+         .offset = offsetof(type, reading.labels),                                                           \
+         .choices = rf_labels_choices},                                                                      \
+        {.name = "transpose",                                                                                \
+         .help = "exchange rows and columns of each image: EMNIST's files need it",                          \
+         .parse = rf_opt_flag,                                                                               \
+         .offset = offsetof(type, reading.transpose)},                                                       \
         {.name = "no-exif",                                                                                  \
          .help = "do not turn photos upright by their EXIF data, as torchvision does not",                   \
          .parse = rf_opt_flag,                                                                               \

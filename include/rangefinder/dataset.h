@@ -42,20 +42,26 @@ typedef struct rf_dataset_options {
     int image_height, image_width; /* resize to; 0: the first image's */
     rf_fit fit;                    /* where proportions differ */
     int channels;                  /* 1 grey, 3 colour; 0: colour if any image has it */
+    bool transpose;                /* exchange each image's rows and columns, as EMNIST's files need */
+    bool coarse_labels;            /* CIFAR-100's 20 classes rather than its 100 */
     bool no_exif;                  /* leave images as they are stored, however the camera was held */
     int limit;                     /* at most so many images, spread over the classes; 0: all */
     bool skip_bad;                 /* leave out files that cannot be read, and list them, rather than fail */
     uint64_t seed;                 /* of synthetic data */
 } rf_dataset_options;
 
-/* Opens a data set.  spec: "digits" (embedded; also NULL); a folder that holds IDX files (train-...,
- * t10k-..., or any one pair), CIFAR binaries, or one sub-folder of images a class; "IMAGES,LABELS" (two IDX
- * files, gzipped or not); a CIFAR-10/100 .bin file; "synthetic:CxHxW[,CLASSES[,COUNT]]".  options may be
- * NULL. Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's;
- * transparency is dropped.  The notes say what was converted or left out.  IDX images of 4 dimensions are
- * (count, channels, height, width), or channels last where only the last number can be channels (1, 3, 4). Range: at
- * most 8 GiB of pixels, and half of the machine's memory. Errors: RF_E_INPUT, RF_E_IO, with the file, what is
- * wrong with it and how to mend it. */
+/* Opens a data set.  options may be NULL.
+ * spec: "digits" (embedded; also NULL, and "digits:" where a file or folder is called digits); a folder that holds
+ * IDX files (a pair for training goes first), CIFAR binaries, or one sub-folder of images a class; a folder around
+ * such a one, or with train/ beside val/ or test/, of which train/ is read; "IMAGES,LABELS" (two IDX files, gzipped
+ * or not), or the images alone, whose labels lie beside them; a CIFAR-10/100 .bin file;
+ * "synthetic:CxHxW[,CLASSES[,COUNT]]".
+ * Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's; transparency is dropped.  IDX values: bytes;
+ * other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions are (count, channels,
+ * height, width), or channels last where only the last number can be channels (1, 3, 4).  The notes say what was
+ * converted, guessed or left out.
+ * Range: at most 8 GiB of pixels, and half of the machine's memory.
+ * Errors: RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
 RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 
 /* Copies images from memory.  Shape: pixels (count, channels, height, width) as PyTorch has them, 0..255. */

@@ -22,8 +22,12 @@ typedef struct signature {
 #define PICTURE         "convert it to PNG or JPEG"
 #define UNPACK          "unpack it, and name what was inside"
 #define DOWNLOAD        "the download went wrong: fetch the file again, and look at it before use"
-#define DATA_SETS       "data sets are read as IDX files, CIFAR .bin files, or a folder of images a class"
-#define AS_TEXT         "save it as plain text (UTF-8)"
+/* For images x, of shape (N,H,W) or (N,H,W,3) and 0..255, and labels y. */
+#define AS_IDX                                                                                               \
+    "save images x and labels y as IDX files in Python: for n, a in ((\"images\", x), (\"labels\", y)): "    \
+    "open(n, \"wb\").write(bytes([0, 0, 8, a.ndim]) + b\"\".join(s.to_bytes(4, \"big\") for s in a.shape) "  \
+    "+ a.astype(\"u1\").tobytes()); then --data images,labels"
+#define AS_TEXT "save it as plain text (UTF-8)"
 #define TORCH                                                                                                \
     {                                                                                                        \
         "a PyTorch file", "convert its weights in Python: from safetensors.torch import save_file; import "  \
@@ -35,8 +39,10 @@ typedef struct signature {
     { "a TIFF image or a camera's raw file", PICTURE }
 #define PICKLE                                                                                               \
     {                                                                                                        \
-        "a Python pickle", "of CIFAR take the binary version (cifar-10-binary.tar.gz); weights: save them "  \
-                           "as safetensors"                                                                  \
+        "a Python pickle",                                                                                   \
+            "of CIFAR take the binary version (cifar-10-binary.tar.gz); weights: save them "                 \
+            "as safetensors",                                                                                \
+            true                                                                                             \
     }
 
 /* The first row that fits counts: special kinds before general ones. */
@@ -44,7 +50,7 @@ static const signature signatures[] = {
     {{"safetensors weights", "name them with --weights; --model takes the network"},
      AT(8, "{\""),
      .reader = RF_READER_WEIGHTS},
-    {{"a Git LFS pointer", "fetch the file itself: git lfs pull"}, TEXT("version https://git-lfs")},
+    {{"a Git LFS pointer", "fetch the file itself: git lfs pull", true}, TEXT("version https://git-lfs")},
     {{"a web page", DOWNLOAD}, TEXT("<!doctype html")},
     {{"a web page", DOWNLOAD}, TEXT("<html")},
     {{"a web page", DOWNLOAD}, TEXT("<head")},
@@ -53,9 +59,9 @@ static const signature signatures[] = {
     {{"an XML file", "if it was downloaded, look at it: it may hold a server's error"}, TEXT("<?xml")},
     {TORCH, AT(0, "PK\3\4"), .within = "/data.pkl"},
     {TORCH, AT(0, "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19")}, /* PyTorch before 1.6 */
-    {{"a NumPy archive (.npz)", DATA_SETS}, AT(0, "PK\3\4"), .within = ".npy"},
+    {{"a NumPy archive (.npz)", AS_IDX, true}, AT(0, "PK\3\4"), .within = ".npy"},
     {{"an Excel workbook", "save the sheet as CSV"}, AT(0, "PK\3\4"), .within = "[Content_Types].xml"},
-    {{"a zip archive", UNPACK}, AT(0, "PK\3\4")},
+    {{"a zip archive", UNPACK, true}, AT(0, "PK\3\4")},
     {{"an empty zip archive", "make or fetch it again"}, AT(0, "PK\5\6")},
     {PICKLE, AT(0, "\x80\x02}")},
     {PICKLE, AT(0, "\x80\x02]")},
@@ -65,12 +71,12 @@ static const signature signatures[] = {
     {PICKLE, AT(0, "\x80\x03")},
     {PICKLE, AT(0, "\x80\x04\x95")},
     {PICKLE, AT(0, "\x80\x05\x95")},
-    {{"a NumPy array (.npy)", DATA_SETS}, AT(0, "\x93NUMPY")},
-    {{"an HDF5 file (Keras, MATLAB)", "weights are read as safetensors; " DATA_SETS},
+    {{"a NumPy array (.npy)", AS_IDX, true}, AT(0, "\x93NUMPY")},
+    {{"an HDF5 file (Keras, MATLAB)", "weights are read as safetensors; " AS_IDX, true},
      AT(0, "\x89HDF\r\n\x1a\n")},
-    {{"a MATLAB file", DATA_SETS}, AT(0, "MATLAB 5.0")},
-    {{"a Parquet table", DATA_SETS}, AT(0, "PAR1")},
-    {{"an Arrow table", DATA_SETS}, AT(0, "ARROW1")},
+    {{"a MATLAB file", AS_IDX, true}, AT(0, "MATLAB 5.0")},
+    {{"a Parquet table", AS_IDX, true}, AT(0, "PAR1")},
+    {{"an Arrow table", AS_IDX, true}, AT(0, "ARROW1")},
     {{"an SQLite database", "export what is needed as text"}, AT(0, "SQLite format 3")},
     {{"a TensorBoard event file", "download the curve from TensorBoard as CSV"},
      AT(12, "\x09"),
@@ -108,19 +114,19 @@ static const signature signatures[] = {
      AT(0, "\x89PNG"),
      .reader = RF_READER_IMAGE},
     {{"a PDF document", "a curve is read as CSV or JSON, an image as PNG or JPEG"}, AT(0, "%PDF-")},
-    {{"a gzip file", "unpack it: gunzip, or tar -xzf for a .tar.gz"},
+    {{"a gzip file", "unpack it: gunzip, or tar -xzf for a .tar.gz", true},
      AT(0, "\x1f\x8b"),
      .reader = RF_READER_IDX},
-    {{"an xz file", "unpack it: unxz, or tar -xJf for a .tar.xz"},
+    {{"an xz file", "unpack it: unxz, or tar -xJf for a .tar.xz", true},
      AT(0, "\xfd"
            "7zXZ")},
-    {{"a bzip2 file", "unpack it: bunzip2, or tar -xjf for a .tar.bz2"}, AT(0, "BZh")},
-    {{"a Zstandard file", "unpack it: unzstd"}, AT(0, "\x28\xb5\x2f\xfd")},
-    {{"a 7-Zip archive", UNPACK}, AT(0, "7z\xbc\xaf\x27\x1c")},
-    {{"a RAR archive", UNPACK}, AT(0, "Rar!")},
-    {{"a tar archive", UNPACK}, AT(257, "ustar")},
-    {{"a table of pixels (CSV)", DATA_SETS}, TEXT("label,pixel")},
-    {{"a table of pixels (CSV)", DATA_SETS}, TEXT("label,1x1")},
+    {{"a bzip2 file", "unpack it: bunzip2, or tar -xjf for a .tar.bz2", true}, AT(0, "BZh")},
+    {{"a Zstandard file", "unpack it: unzstd", true}, AT(0, "\x28\xb5\x2f\xfd")},
+    {{"a 7-Zip archive", UNPACK, true}, AT(0, "7z\xbc\xaf\x27\x1c")},
+    {{"a RAR archive", UNPACK, true}, AT(0, "Rar!")},
+    {{"a tar archive", UNPACK, true}, AT(257, "ustar")},
+    {{"a table of pixels (CSV)", AS_IDX, true}, TEXT("label,pixel")},
+    {{"a table of pixels (CSV)", AS_IDX, true}, TEXT("label,1x1")},
     {{"UTF-16 text", AS_TEXT}, AT(0, "\xff\xfe")},
     {{"UTF-16 text", AS_TEXT}, AT(0, "\xfe\xff")},
 };

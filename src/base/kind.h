@@ -23,6 +23,7 @@ typedef enum rf_reader {
 typedef struct rf_file_kind {
     const char *what;   /* "a Git LFS pointer" */
     const char *advice; /* "fetch the file itself: git lfs pull" */
+    bool data;          /* may hold a data set */
 } rf_file_kind;
 
 /* The kind of a file that starts with these bytes (RF_KIND_HEAD of them, or all it has); NULL: none that is

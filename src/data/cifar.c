@@ -1,6 +1,5 @@
 /* CIFAR-10 and CIFAR-100 in their binary form: a file or a folder of them, 3x32x32.
- * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100; the fine one is taken),
- * and 3072 bytes of pixels as planes.  Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
+ * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), and 3072 bytes of pixels as planes.  Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -13,10 +12,11 @@
 enum { CHANNELS = 3, SIDE = 32, IMAGE = CHANNELS * SIDE * SIDE };
 
 typedef struct variant {
-    int label_bytes, classes;
-    const char *names; /* the file of the classes' names */
+    int label_bytes, label, classes; /* label: which of the bytes is taken */
+    const char *names;               /* the file of the classes' names */
 } variant;
-static const variant variants[] = {{1, 10, "batches.meta.txt"}, {2, 100, "fine_label_names.txt"}};
+static const variant variants[] = {{1, 0, 10, "batches.meta.txt"}, {2, 1, 100, "fine_label_names.txt"}},
+                     coarse = {2, 0, 20, "coarse_label_names.txt"};
 
 /* Which files of a folder are taken: the first pattern that matches any. */
 static const char *const patterns[] = {"data_batch_*.bin", "train.bin", "test_batch.bin", "test.bin"};
@@ -78,10 +78,10 @@ static rf_status read_records(rf_dataset *dataset, size_t first, size_t records,
                              ferror(stream) ? strerror(errno) : "cut off");
             break;
         }
-        int label = record[kind->label_bytes - 1];
+        int label = record[kind->label];
         if (label >= kind->classes)
-            status = rf_fail(RF_E_INPUT, "%s: record %zu has the label %d, but CIFAR-%d has 0 to %d", path, i,
-                             label, kind->classes, kind->classes - 1);
+            status = rf_fail(RF_E_INPUT, "%s: record %zu has the label %d, but the labels are 0 to %d", path,
+                             i, label, kind->classes - 1);
         else if (rf_interrupted())
             status = rf_fail(RF_E_INTERRUPTED, "interrupted");
         dataset->labels[first + i] = label;
@@ -109,6 +109,9 @@ static rf_status read_names(rf_dataset *dataset, const char *folder, const varia
             n++;
         }
     }
+    if (status == RF_OK && text != NULL && n != kind->classes)
+        status = rf_dataset_note(dataset, "%s: holds %d names, not %d: the classes are numbered", path, n,
+                                 kind->classes);
     if (status == RF_OK && n == kind->classes) {
         dataset->class_names = names;
         names = NULL;
@@ -120,9 +123,18 @@ static rf_status read_names(rf_dataset *dataset, const char *folder, const varia
     return status;
 }
 
+/* Which labels are taken. */
+static rf_status choose_labels(const variant **kind, const char *spec, const rf_dataset_options *options) {
+    if (!options->coarse_labels) return RF_OK;
+    if (*kind == &variants[0])
+        return rf_fail(RF_E_USAGE, "%s: is CIFAR-10, but only CIFAR-100 has coarse labels", spec);
+    *kind = &coarse;
+    return RF_OK;
+}
+
 static rf_status open_files(rf_dataset **out, const char *spec, const char *folder, char *const *paths,
-                            size_t count) {
-    const variant *kind = NULL, *other;
+                            size_t count, const rf_dataset_options *options) {
+    const variant *kind = NULL, *other, *labels;
     uint64_t records, first = 0;
     rf_data_shape shape = {.channels = CHANNELS, .height = SIDE, .width = SIDE};
     for (size_t i = 0; i < count; i++) {
@@ -133,27 +145,44 @@ static rf_status open_files(rf_dataset **out, const char *spec, const char *fold
         kind = other;
         shape.count += records;
     }
-    shape.classes = (uint64_t)kind->classes;
+    labels = kind;
+    RF_TRY(choose_labels(&labels, spec, options));
+    shape.classes = (uint64_t)labels->classes;
     RF_TRY(rf_dataset_create(out, spec, shape));
     for (size_t i = 0; i < count; i++, first += records) {
         RF_TRY(inspect(&other, &records, paths[i]));
         if (other != kind || records > shape.count - first)
             return rf_fail(RF_E_IO, "%s: changed while it was read", paths[i]);
-        RF_TRY(read_records(*out, (size_t)first, (size_t)records, paths[i], kind));
+        RF_TRY(read_records(*out, (size_t)first, (size_t)records, paths[i], labels));
     }
-    return read_names(*out, folder, kind);
+    return read_names(*out, folder, labels);
 }
 
-static rf_status open_file(rf_dataset **out, const char *spec) {
+static rf_status open_file(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
     char *path = rf_strdup(spec), *folder = rf_strdup(spec);
     rf_status status = RF_E_MEMORY;
     if (path != NULL && folder != NULL) {
         char *slash = strrchr(folder, '/');
         if (slash != NULL) slash[1] = '\0';
-        status = open_files(out, spec, slash != NULL ? folder : ".", &path, 1);
+        status = open_files(out, spec, slash != NULL ? folder : ".", &path, 1, options);
     }
     free(folder);
     free(path);
+    return status;
+}
+
+/* The other parts of the data set, which lie beside those that are read. */
+static rf_status note_left_out(rf_dataset *dataset, const char *folder, const rf_listing *list,
+                               const char *pattern) {
+    rf_status status = RF_OK;
+    for (size_t i = 0; status == RF_OK && i < list->count; i++) {
+        const rf_entry *entry = &list->entries[i];
+        bool part = false;
+        for (size_t p = 0; p < RF_COUNT(patterns); p++) part |= matches(entry, patterns[p]);
+        if (part && !matches(entry, pattern))
+            status =
+                rf_dataset_note(dataset, "%s/%s is not read; it can be named as --data", folder, entry->name);
+    }
     return status;
 }
 
@@ -161,8 +190,7 @@ static rf_status open_cifar(rf_dataset **out, const char *spec, const rf_dataset
     rf_status status = RF_OK;
     rf_listing list;
     size_t count = 0;
-    (void)options;
-    if (!rf_is_folder(spec)) return open_file(out, spec);
+    if (!rf_is_folder(spec)) return open_file(out, spec, options);
     RF_TRY(rf_listing_read(&list, spec));
     const char *pattern = pattern_of(&list);
     char **paths = rf_alloc(list.count, sizeof *paths);
@@ -172,7 +200,8 @@ static rf_status open_cifar(rf_dataset **out, const char *spec, const rf_dataset
             (paths[count++] = rf_path_join(spec, list.entries[i].name)) == NULL)
             status = RF_E_MEMORY;
     if (status == RF_OK && count == 0) status = rf_fail(RF_E_IO, "%s: its files have vanished", spec);
-    if (status == RF_OK) status = open_files(out, spec, spec, paths, count);
+    if (status == RF_OK) status = open_files(out, spec, spec, paths, count, options);
+    if (status == RF_OK) status = note_left_out(*out, spec, &list, pattern);
     for (size_t i = 0; paths != NULL && i < count; i++) free(paths[i]);
     free(paths);
     rf_listing_free(&list);

@@ -214,7 +214,6 @@ static rf_status add_classes(rf_collection *all, const char *root, const rf_list
     rf_status status = RF_OK;
     for (size_t i = 0; status == RF_OK && i < list->count; i++) {
         const rf_entry *entry = &list->entries[i];
-        if (strcmp(entry->name, "__MACOSX") == 0) continue; /* what macOS leaves in zip files */
         char *path = rf_path_join(root, entry->name);
         if (path == NULL) return RF_E_MEMORY;
         if (entry->kind == RF_ENTRY_FOLDER)

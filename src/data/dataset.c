@@ -11,6 +11,7 @@
 #include "base/kind.h"
 #include "data/format.h"
 #include "data/image.h"
+#include "data/locate.h"
 
 enum { MAX_SIDE = 65536, MAX_CHANNELS = 1024, MAX_CLASSES = 65536 };
 
@@ -207,6 +208,12 @@ static void resize_one(void *context, size_t i) {
                                    to->height, to->width, &in, work->fit) != RF_OK;
 }
 
+rf_status rf_dataset_note_trailing(rf_dataset *dataset, const char *path, size_t bytes) {
+    if (bytes == 0) return RF_OK;
+    return rf_dataset_note(dataset, "%s: %zu byte%s behind the data left out", path, bytes,
+                           bytes == 1 ? "" : "s");
+}
+
 rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit) {
     static const char *const done[] = {[RF_FIT_CROP] = "cut to their middle",
                                        [RF_FIT_SQUASH] = "squashed",
@@ -253,6 +260,25 @@ done:
     rf_dataset_free(to);
     free(work);
     return status;
+}
+
+/* Exchanges rows and columns. */
+static rf_status apply_transpose(rf_dataset *dataset) {
+    size_t height = (size_t)dataset->height, width = (size_t)dataset->width,
+           channels = (size_t)dataset->channels, image = height * width * channels;
+    uint8_t *copy = rf_alloc(image, 1);
+    if (copy == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < (size_t)dataset->count; i++) {
+        uint8_t *pixels = dataset->pixels + i * image;
+        memcpy(copy, pixels, image);
+        for (size_t y = 0; y < height; y++)
+            for (size_t x = 0; x < width; x++)
+                memcpy(pixels + (x * height + y) * channels, copy + (y * width + x) * channels, channels);
+    }
+    dataset->height = (int)width;
+    dataset->width = (int)height;
+    free(copy);
+    return RF_OK;
 }
 
 /* Makes grey images colour, or colour ones grey (by the weights of ITU-R 601, as Pillow has them). */
@@ -338,20 +364,51 @@ static rf_status not_a_dataset(const char *spec) {
     return rf_explain_file(status, spec, RF_READER_DATA);
 }
 
-rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
-    static const rf_dataset_options defaults = {0};
-    size_t i = 0;
-    *out = NULL;
-    if (spec == NULL) spec = "digits";
-    if (options == NULL) options = &defaults;
-    RF_TRY(check_options(options));
-    while (i < RF_COUNT(formats) && !formats[i]->claims(spec)) i++;
-    if (i == RF_COUNT(formats)) return not_a_dataset(spec);
-    rf_status status = formats[i]->open(out, spec, options);
+/* Does the format read the place?  What is made goes by the spec, unless a file or folder has that name. */
+static bool reads(const rf_data_format *format, const rf_place *place, bool exists) {
+    return format->claims(place->path) && (format->name == NULL || !exists);
+}
+
+static rf_status note_place(rf_dataset *dataset, const rf_place *place, const char *spec, bool exists) {
+    for (size_t i = 0; i < place->note_count; i++) RF_TRY(rf_dataset_note(dataset, "%s", place->notes[i]));
+    for (size_t i = 0; exists && i < RF_COUNT(formats); i++)
+        if (formats[i]->name != NULL && formats[i]->claims(spec))
+            RF_TRY(rf_dataset_note(dataset, "'%s' is read from the file system; %s names what is built in",
+                                   spec, formats[i]->name));
+    return RF_OK;
+}
+
+/* Opens it, and then does with any data set what the options ask for. */
+static rf_status open_place(rf_dataset **out, const rf_place *place, const rf_data_format *format,
+                            const rf_dataset_options *options) {
+    if (options->coarse_labels && format != &rf_data_format_cifar)
+        return rf_fail(RF_E_USAGE, "%s: only CIFAR-100 has coarse labels", place->path);
+    rf_status status = format->open(out, place->path, options);
+    if (status == RF_OK && options->transpose) status = apply_transpose(*out);
     if (status == RF_OK) status = apply_limit(*out, options->limit);
     if (status == RF_OK) status = apply_channels(*out, options->channels);
     if (status == RF_OK) status = apply_size(*out, options);
     if (status == RF_OK) status = note_empty_classes(*out);
+    return rf_explain_place(status, place->path, format == &rf_data_format_folder);
+}
+
+rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
+    static const rf_dataset_options defaults = {0};
+    struct stat info;
+    rf_place place = {0};
+    size_t i = 0;
+    *out = NULL;
+    if (spec == NULL) spec = "digits:";
+    if (options == NULL) options = &defaults;
+    RF_TRY(check_options(options));
+    bool exists = stat(spec, &info) == 0;
+    rf_status status = rf_place_find(&place, spec);
+    if (status != RF_OK) goto done;
+    while (i < RF_COUNT(formats) && !reads(formats[i], &place, exists)) i++;
+    status = i < RF_COUNT(formats) ? open_place(out, &place, formats[i], options) : not_a_dataset(spec);
+    if (status == RF_OK) status = note_place(*out, &place, spec, exists);
+done:
+    rf_place_free(&place);
     if (status != RF_OK) {
         rf_dataset_free(*out);
         *out = NULL;

@@ -13,7 +13,7 @@
 enum { SIDE = 8, LARGEST = 16, CLASSES = 10, MAX_TEXT = 1 << 22 };
 
 static bool claims(const char *spec) {
-    return strcmp(spec, "digits") == 0;
+    return strcmp(spec, "digits") == 0 || strcmp(spec, "digits:") == 0;
 }
 
 /* gzip's last four bytes are the length of the text. */
@@ -70,18 +70,19 @@ static rf_status open_digits(rf_dataset **out, const char *spec, const rf_datase
     rf_status status = RF_OK;
     char *text = NULL;
     rf_data_shape shape = {.channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES};
-    (void)options;
+    (void)spec, (void)options;
     const rf_embedded *asset = rf_embedded_find(rf_embedded_assets, "digits.csv.gz");
     if (asset == NULL) return rf_fail(RF_E_INPUT, "digits: this build has no embedded data set");
     RF_TRY(inflate_text(&text, asset));
     for (const char *c = text; *c != '\0'; c++) shape.count += *c == '\n';
-    if ((status = rf_dataset_create(out, spec, shape)) == RF_OK) status = parse(*out, text);
+    if ((status = rf_dataset_create(out, "digits", shape)) == RF_OK) status = parse(*out, text);
     free(text);
     return status;
 }
 
 const rf_data_format rf_data_format_digits = {
     .spec = "digits (embedded)",
+    .name = "digits:",
     .claims = claims,
     .open = open_digits,
 };

@@ -9,6 +9,7 @@
 
 typedef struct rf_data_format {
     const char *spec; /* how a user writes it, for messages */
+    const char *name; /* of what is made, not read: a file or folder of that name goes first; else NULL */
     bool (*claims)(
         const char *spec); /* is this spec mine?  Says yes to damaged data too, so that open can explain */
     rf_status (*open)(rf_dataset **out, const char *spec, const rf_dataset_options *options);
@@ -31,6 +32,8 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape sh
 /* Adds a note for the user: what of the data was left out, converted, cut or guessed, with counts, and which
  * option changes it: "3 files left out: .webp is not read".  No final dot. */
 rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) RF_PRINTF(2, 3);
+/* Notes that a file goes on behind its data; 0: nothing. */
+rf_status rf_dataset_note_trailing(rf_dataset *dataset, const char *path, size_t bytes);
 /* Notes that `count` images have other proportions than the data set's, and what became of them; 0: nothing. */
 rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit);
 /* Chooses at most `limit` of `count` images: as evenly over the classes as they allow, the first ones of each
@@ -40,7 +43,8 @@ rf_status rf_dataset_choose(int32_t *chosen, size_t *chosen_count, const int32_t
 /* One image from planes (C,H*W) to pixels (H*W,C). */
 void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane);
 
-/* A folder's entries, sorted by the bytes of their names; hidden ones (".x") left out (listing.c). */
+/* A folder's entries, sorted by the bytes of their names; hidden ones (".x") and what macOS leaves in zip files
+ * (__MACOSX) left out (listing.c). */
 typedef enum rf_entry_kind { RF_ENTRY_FILE, RF_ENTRY_FOLDER, RF_ENTRY_OTHER, RF_ENTRY_BROKEN } rf_entry_kind;
 typedef struct rf_entry {
     char *name;
@@ -53,6 +57,9 @@ typedef struct rf_listing {
 rf_status rf_listing_read(rf_listing *out, const char *folder);
 void rf_listing_free(rf_listing *listing);
 bool rf_is_folder(const char *path);
+bool rf_is_file(const char *path);
+/* Two sub-folders or more that hold images, themselves or in folders inside them (locate.c)? */
+bool rf_folder_has_classes(const char *folder);
 char *rf_path_join(const char *folder, const char *name); /* free() it; NULL: out of memory */
 
 #endif

@@ -49,7 +49,8 @@ rf_status rf_listing_read(rf_listing *out, const char *folder) {
             if (errno != 0) status = rf_fail_errno(errno, "%s: the folder cannot be read", folder);
             break;
         }
-        if (item->d_name[0] != '.') status = append(out, item->d_name, kind_of(stream, item));
+        if (item->d_name[0] != '.' && strcmp(item->d_name, "__MACOSX") != 0)
+            status = append(out, item->d_name, kind_of(stream, item));
     }
     closedir(stream);
     if (status != RF_OK)
@@ -68,6 +69,11 @@ void rf_listing_free(rf_listing *listing) {
 bool rf_is_folder(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool rf_is_file(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 char *rf_path_join(const char *folder, const char *name) {

@@ -53,6 +53,7 @@ static rf_status open_synthetic(rf_dataset **out, const char *spec, const rf_dat
     for (int i = 0; i < (*out)->count; i++)
         (*out)->labels[i] = (int32_t)rf_random_below(&random, (uint32_t)shape.classes);
     for (size_t i = 0; i < bytes; i += 4) {
+        if ((i & 0xffffff) == 0 && rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
         uint32_t bits = rf_random_u32(&random);
         for (size_t j = i; j < RF_MIN(bytes, i + 4); j++, bits >>= 8) pixels[j] = (uint8_t)bits;
     }
@@ -61,6 +62,7 @@ static rf_status open_synthetic(rf_dataset **out, const char *spec, const rf_dat
 
 const rf_data_format rf_data_format_synthetic = {
     .spec = "synthetic:CxHxW[,CLASSES[,COUNT]]",
+    .name = "synthetic:",
     .claims = claims,
     .open = open_synthetic,
 };
