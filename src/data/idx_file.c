@@ -14,7 +14,7 @@
 
 /* Gzipped images are seldom a tenth of their size.  What unpacks to a hundred times its size and is large is an
  * attack or a mistake. */
-enum { MAX_RATIO = 100, SMALL_BYTES = 64 << 20, MAX_TRAILING = 4096, CHUNK = 1 << 16 };
+enum { MAX_RATIO = 100, SMALL_BYTES = 16 << 20, MAX_TRAILING = 4096, CHUNK = 1 << 16 };
 
 /* ---- types ---- */
 
@@ -251,15 +251,16 @@ rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file) {
     size_t count = (size_t)file->dims[0], columns = file->rank > 1 ? (size_t)file->dims[1] : 1;
     bool one_hot = columns > 1;
     uint8_t *row = rf_alloc(columns, file->type->bytes);
-    int32_t *ones = rf_alloc(count, sizeof *ones);
+    int32_t *ones = columns > 1 ? rf_alloc(count, sizeof *ones) : NULL, one;
     *note = NULL;
-    if (row == NULL || ones == NULL) status = RF_E_MEMORY;
+    if (row == NULL || (columns > 1 && ones == NULL)) status = RF_E_MEMORY;
     for (size_t i = 0; status == RF_OK && i < count; i++) {
         double first = 0;
         status = read_exactly(file, row, columns * file->type->bytes);
         if (status != RF_OK) break;
-        read_row(&first, &ones[i], file, row, columns);
-        one_hot &= ones[i] >= 0;
+        read_row(&first, &one, file, row, columns);
+        one_hot &= one >= 0;
+        if (ones != NULL) ones[i] = one;
         if (first >= 0 && first < INT32_MAX && first == floor(first))
             out[i] = (int32_t)first;
         else
