@@ -150,6 +150,16 @@ static bool fits(const signature *s, const unsigned char *head, size_t length) {
     return same && (s->within == NULL || memmem(head, length, s->within, strlen(s->within)) != NULL);
 }
 
+/* -1: it cannot be read, or is no file. */
+static ssize_t read_head(unsigned char head[RF_KIND_HEAD], const char *path) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return -1;
+    ssize_t length = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? read(fd, head, RF_KIND_HEAD) : -1;
+    close(fd);
+    return length;
+}
+
 const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader reader) {
     const unsigned char *bytes = head;
     length = RF_MIN(length, (size_t)RF_KIND_HEAD);
@@ -160,6 +170,12 @@ const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader r
         if (fits(s, bytes, length)) return s->reader == reader && reader != RF_READER_NONE ? NULL : &s->kind;
     }
     return NULL;
+}
+
+const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader) {
+    unsigned char head[RF_KIND_HEAD];
+    ssize_t length = read_head(head, path);
+    return length >= 0 ? rf_file_kind_of(head, (size_t)length, reader) : NULL;
 }
 
 rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader, const void *head,
@@ -176,11 +192,6 @@ rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader,
 
 rf_status rf_explain_file(rf_status status, const char *path, rf_reader reader) {
     unsigned char head[RF_KIND_HEAD];
-    struct stat info;
-    if (status != RF_E_INPUT) return status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return status;
-    ssize_t got = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? read(fd, head, sizeof head) : -1;
-    close(fd);
-    return got >= 0 ? rf_explain_bytes(status, path, reader, head, (size_t)got) : status;
+    ssize_t length = status == RF_E_INPUT ? read_head(head, path) : -1;
+    return length >= 0 ? rf_explain_bytes(status, path, reader, head, (size_t)length) : status;
 }

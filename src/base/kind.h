@@ -30,6 +30,7 @@ typedef struct rf_file_kind {
  * known, or one that this reader reads. */
 enum { RF_KIND_HEAD = 4096 };
 const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader reader);
+const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader);
 
 /* For the way out of a reader that failed: where status is RF_E_INPUT and the file is of a known other kind,
  * the message becomes "PATH: is KIND, not ...; what to do".  Returns status.  The first reads the file's head

@@ -32,15 +32,14 @@ static const char *pattern_of(const rf_listing *list) {
     return NULL;
 }
 
-static bool claims(const char *spec) {
-    struct stat info;
+static rf_status claims(bool *mine, const char *spec) {
     rf_listing list;
-    if (stat(spec, &info) != 0) return false;
-    if (!S_ISDIR(info.st_mode)) return S_ISREG(info.st_mode) && fnmatch("*.bin", spec, 0) == 0;
-    if (rf_listing_read(&list, spec) != RF_OK) return false;
-    bool found = pattern_of(&list) != NULL;
+    *mine = rf_is_file(spec) && fnmatch("*.bin", spec, 0) == 0;
+    if (!rf_is_folder(spec)) return RF_OK;
+    RF_TRY(rf_listing_look(&list, spec));
+    *mine = pattern_of(&list) != NULL;
     rf_listing_free(&list);
-    return found;
+    return RF_OK;
 }
 
 /* The variant whose records fill the file; where both would, train.bin and test.bin are CIFAR-100's names. */

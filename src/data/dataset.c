@@ -364,17 +364,27 @@ static rf_status not_a_dataset(const char *spec) {
     return rf_explain_file(status, spec, RF_READER_DATA);
 }
 
-/* Does the format read the place?  What is made goes by the spec, unless a file or folder has that name. */
-static bool reads(const rf_data_format *format, const rf_place *place, bool exists) {
-    return format->claims(place->path) && (format->name == NULL || !exists);
+/* The format that reads the place; NULL: none.  What is made goes by the spec, unless a file or folder has that
+ * name. */
+static rf_status find_format(const rf_data_format **out, const char *path, bool exists) {
+    *out = NULL;
+    for (size_t i = 0; *out == NULL && i < RF_COUNT(formats); i++) {
+        bool mine;
+        RF_TRY(formats[i]->claims(&mine, path));
+        if (mine && (formats[i]->name == NULL || !exists)) *out = formats[i];
+    }
+    return RF_OK;
 }
 
 static rf_status note_place(rf_dataset *dataset, const rf_place *place, const char *spec, bool exists) {
     for (size_t i = 0; i < place->note_count; i++) RF_TRY(rf_dataset_note(dataset, "%s", place->notes[i]));
-    for (size_t i = 0; exists && i < RF_COUNT(formats); i++)
-        if (formats[i]->name != NULL && formats[i]->claims(spec))
+    for (size_t i = 0; exists && i < RF_COUNT(formats); i++) {
+        bool mine = false;
+        if (formats[i]->name != NULL) RF_TRY(formats[i]->claims(&mine, spec));
+        if (mine)
             RF_TRY(rf_dataset_note(dataset, "'%s' is read from the file system; %s names what is built in",
                                    spec, formats[i]->name));
+    }
     return RF_OK;
 }
 
@@ -396,7 +406,7 @@ rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_o
     static const rf_dataset_options defaults = {0};
     struct stat info;
     rf_place place = {0};
-    size_t i = 0;
+    const rf_data_format *format;
     *out = NULL;
     if (spec == NULL) spec = "digits:";
     if (options == NULL) options = &defaults;
@@ -404,8 +414,8 @@ rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_o
     bool exists = stat(spec, &info) == 0;
     rf_status status = rf_place_find(&place, spec);
     if (status != RF_OK) goto done;
-    while (i < RF_COUNT(formats) && !reads(formats[i], &place, exists)) i++;
-    status = i < RF_COUNT(formats) ? open_place(out, &place, formats[i], options) : not_a_dataset(spec);
+    if ((status = find_format(&format, place.path, exists)) != RF_OK) goto done;
+    status = format != NULL ? open_place(out, &place, format, options) : not_a_dataset(spec);
     if (status == RF_OK) status = note_place(*out, &place, spec, exists);
 done:
     rf_place_free(&place);

@@ -12,8 +12,9 @@
 
 enum { SIDE = 8, LARGEST = 16, CLASSES = 10, MAX_TEXT = 1 << 22 };
 
-static bool claims(const char *spec) {
-    return strcmp(spec, "digits") == 0 || strcmp(spec, "digits:") == 0;
+static rf_status claims(bool *mine, const char *spec) {
+    *mine = strcmp(spec, "digits") == 0 || strcmp(spec, "digits:") == 0;
+    return RF_OK;
 }
 
 /* gzip's last four bytes are the length of the text. */

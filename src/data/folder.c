@@ -256,8 +256,9 @@ static rf_status read_images(rf_dataset **out, const char *spec, reading *work) 
     return note_conversions(*out, work->all);
 }
 
-static bool claims(const char *spec) {
-    return rf_is_folder(spec);
+static rf_status claims(bool *mine, const char *spec) {
+    *mine = rf_is_folder(spec);
+    return RF_OK;
 }
 
 static rf_status open_images(rf_dataset **out, const char *spec, const rf_dataset_options *options) {

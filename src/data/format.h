@@ -10,8 +10,9 @@
 typedef struct rf_data_format {
     const char *spec; /* how a user writes it, for messages */
     const char *name; /* of what is made, not read: a file or folder of that name goes first; else NULL */
-    bool (*claims)(
-        const char *spec); /* is this spec mine?  Says yes to damaged data too, so that open can explain */
+    /* Is this spec mine?  Says yes to damaged data too, so that open can explain.  Errors: RF_E_MEMORY,
+     * RF_E_INTERRUPTED. */
+    rf_status (*claims)(bool *mine, const char *spec);
     rf_status (*open)(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 } rf_data_format;
 
@@ -55,11 +56,14 @@ typedef struct rf_listing {
     size_t count, capacity;
 } rf_listing;
 rf_status rf_listing_read(rf_listing *out, const char *folder);
+/* The same for a look: a folder that cannot be read is empty.  Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
+rf_status rf_listing_look(rf_listing *out, const char *folder);
 void rf_listing_free(rf_listing *listing);
 bool rf_is_folder(const char *path);
 bool rf_is_file(const char *path);
-/* Two sub-folders or more that hold images, themselves or in folders inside them (locate.c)? */
-bool rf_folder_has_classes(const char *folder);
+/* Are there two sub-folders or more that hold images, themselves or in folders inside them (locate.c)?  Errors:
+ * RF_E_MEMORY, RF_E_INTERRUPTED. */
+rf_status rf_folder_has_classes(bool *out, const char *folder);
 char *rf_path_join(const char *folder, const char *name); /* free() it; NULL: out of memory */
 
 #endif

@@ -153,9 +153,19 @@ static rf_status open_file(rf_dataset **out, const char *spec, const rf_dataset_
 }
 
 /* A folder whose images are in class folders is one of those, whatever else lies in it. */
-static bool claims(const char *spec) {
-    if (rf_is_folder(spec)) return rf_idx_in_folder(spec) && !rf_folder_has_classes(spec);
-    return rf_is_file(spec) ? rf_idx_peek(spec) > 0 : strchr(spec, ',') != NULL;
+static rf_status claims(bool *mine, const char *spec) {
+    bool classes = false;
+    int rank = 0;
+    *mine = false;
+    if (rf_is_folder(spec)) {
+        RF_TRY(rf_idx_in_folder(mine, spec));
+        if (*mine) RF_TRY(rf_folder_has_classes(&classes, spec));
+        *mine &= !classes;
+        return RF_OK;
+    }
+    if (rf_is_file(spec)) RF_TRY(rf_idx_peek(&rank, spec));
+    *mine = rank > 0 || (!rf_is_file(spec) && strchr(spec, ',') != NULL);
+    return RF_OK;
 }
 
 static rf_status open_idx(rf_dataset **out, const char *spec, const rf_dataset_options *options) {

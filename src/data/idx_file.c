@@ -152,19 +152,33 @@ void rf_idx_close(rf_idx_file *file) {
     file->stream = NULL;
 }
 
-int rf_idx_peek(const char *path) {
-    uint8_t head[4] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return 0;
-    bool whole = read(fd, head, sizeof head) == sizeof head;
+/* The first four bytes, unpacked; 0 where there are fewer. */
+static rf_status read_head(uint8_t head[4], const char *path) {
+    memset(head, 0, 4);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), code = Z_OK;
+    if (fd < 0) return RF_OK;
+    bool whole = read(fd, head, 4) == 4;
     close(fd);
-    if (whole && head[0] == 0x1f && head[1] == 0x8b) {
-        gzFile stream = gzopen(path, "rbe");
-        whole = stream != NULL && gzread(stream, head, sizeof head) == sizeof head;
-        if (stream != NULL) gzclose(stream);
+    if (!whole) memset(head, 0, 4);
+    if (head[0] != 0x1f || head[1] != 0x8b) return RF_OK;
+    errno = 0;
+    gzFile stream = gzopen(path, "rbe");
+    if (stream == NULL) return errno == ENOMEM ? rf_fail_errno(errno, "%s", path) : RF_OK;
+    if (gzread(stream, head, 4) != 4) {
+        memset(head, 0, 4);
+        gzerror(stream, &code);
     }
-    bool good = whole && head[0] == 0 && head[1] == 0 && find_type(head[2]) != NULL;
-    return good && head[3] <= RF_IDX_MAX_RANK ? head[3] : 0;
+    gzclose(stream);
+    return code == Z_MEM_ERROR ? rf_fail_errno(ENOMEM, "%s", path) : RF_OK;
+}
+
+rf_status rf_idx_peek(int *rank, const char *path) {
+    uint8_t head[4];
+    *rank = 0;
+    RF_TRY(read_head(head, path));
+    if (head[0] == 0 && head[1] == 0 && find_type(head[2]) != NULL && head[3] <= RF_IDX_MAX_RANK)
+        *rank = head[3];
+    return RF_OK;
 }
 
 /* ---- values that are no bytes ---- */

@@ -20,8 +20,8 @@ typedef struct rf_idx_file {
  * no more than images ever are.  Close also after a failure.  Errors: RF_E_INPUT, RF_E_IO. */
 rf_status rf_idx_open(rf_idx_file *file, const char *path);
 void rf_idx_close(rf_idx_file *file);
-/* The number of dimensions that the first bytes claim; 0: no IDX file. */
-int rf_idx_peek(const char *path);
+/* The number of dimensions that the first bytes claim; 0: no IDX file.  Errors: RF_E_MEMORY. */
+rf_status rf_idx_peek(int *rank, const char *path);
 
 /* Reads all values as pixels of 0..255, in their order.  Values that are no bytes must lie in 0..255, or floats
  * in 0..1, which are scaled; *note then says what was done (free it), else it is NULL. */

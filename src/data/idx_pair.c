@@ -56,10 +56,15 @@ static bool named_idx(const char *name) {
     return strcasestr(name, "ubyte") != NULL || (idx != NULL && isdigit((unsigned char)idx[3]));
 }
 
-static role role_of(const char *path, const char *name) {
-    int rank = rf_idx_peek(path);
-    if (rank == 0) return !named_idx(name) ? NEITHER : named_labels(name) ? LABELS : IMAGES;
-    return rank == 1 || (rank == 2 && named_labels(name)) ? LABELS : IMAGES;
+static rf_status role_of(role *out, const char *path, const char *name) {
+    int rank;
+    *out = NEITHER;
+    RF_TRY(rf_idx_peek(&rank, path));
+    if (rank > 0)
+        *out = rank == 1 || (rank == 2 && named_labels(name)) ? LABELS : IMAGES;
+    else if (named_idx(name))
+        *out = named_labels(name) ? LABELS : IMAGES;
+    return RF_OK;
 }
 
 /* ---- what the folder holds ---- */
@@ -99,7 +104,8 @@ static rf_status gather_entry(candidates *all, const char *folder, const rf_entr
     if (path == NULL)
         status = RF_E_MEMORY;
     else if (!inside || rf_is_file(path)) {
-        role r = role_of(path, entry->name);
+        role r;
+        status = role_of(&r, path, entry->name);
         if (r != NEITHER) {
             status = add(all, name, entry->name, r);
             name = NULL;
@@ -112,7 +118,7 @@ static rf_status gather_entry(candidates *all, const char *folder, const rf_entr
 
 static rf_status gather(candidates *all, const char *folder) {
     rf_listing list;
-    RF_TRY(rf_listing_read(&list, folder));
+    RF_TRY(rf_listing_look(&list, folder));
     rf_status status = RF_OK;
     for (size_t i = 0; status == RF_OK && i < list.count; i++)
         status = rf_interrupted() ? rf_fail(RF_E_INTERRUPTED, "interrupted")
@@ -121,13 +127,13 @@ static rf_status gather(candidates *all, const char *folder) {
     return status;
 }
 
-bool rf_idx_in_folder(const char *folder) {
+rf_status rf_idx_in_folder(bool *out, const char *folder) {
     candidates all = {0};
-    bool found = false;
-    if (gather(&all, folder) == RF_OK)
-        for (size_t i = 0; i < all.count; i++) found |= all.items[i].role == IMAGES;
+    rf_status status = gather(&all, folder);
+    *out = false;
+    for (size_t i = 0; status == RF_OK && i < all.count; i++) *out |= all.items[i].role == IMAGES;
     candidates_free(&all);
-    return found;
+    return status;
 }
 
 /* ---- the pair ---- */

@@ -14,7 +14,8 @@ typedef struct rf_idx_pair {
  * is given; else NULL.  Errors: RF_E_INPUT with what there is, RF_E_IO.  Free also after a failure. */
 rf_status rf_idx_pair_find(rf_idx_pair *out, const char *folder, const char *only);
 void rf_idx_pair_free(rf_idx_pair *pair);
-/* Does the folder hold IDX files with images, by their first bytes, or damaged ones that are named so? */
-bool rf_idx_in_folder(const char *folder);
+/* Does the folder hold IDX files with images, by their first bytes, or damaged ones that are named so?
+ * Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
+rf_status rf_idx_in_folder(bool *out, const char *folder);
 
 #endif

@@ -60,6 +60,13 @@ rf_status rf_listing_read(rf_listing *out, const char *folder) {
     return status;
 }
 
+rf_status rf_listing_look(rf_listing *out, const char *folder) {
+    *out = (rf_listing){0};
+    if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+    rf_status status = rf_listing_read(out, folder);
+    return status == RF_E_IO ? RF_OK : status;
+}
+
 void rf_listing_free(rf_listing *listing) {
     for (size_t i = 0; i < listing->count; i++) free(listing->entries[i].name);
     free(listing->entries);

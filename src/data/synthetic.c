@@ -9,9 +9,10 @@
 static const char prefix[] = "synthetic";
 enum { STREAM = 0x53594e54, DEFAULT_CLASSES = 10, DEFAULT_COUNT = 100 };
 
-static bool claims(const char *spec) {
+static rf_status claims(bool *mine, const char *spec) {
     size_t length = strlen(prefix);
-    return strncmp(spec, prefix, length) == 0 && (spec[length] == '\0' || spec[length] == ':');
+    *mine = strncmp(spec, prefix, length) == 0 && (spec[length] == '\0' || spec[length] == ':');
+    return RF_OK;
 }
 
 /* Reads one number and steps over it; false where there is none, or one that no data set can have. */

@@ -36,6 +36,57 @@ data_lists_bad_files() {
     prints empty.jpg
 }
 
+data_finds_what_lies_further_down_and_says_so() {
+    two_classes photos/train
+    two_classes photos/val
+    succeeds data photos
+    prints "data     photos/train"
+    prints "photos/val, which can be named as --data; --validation N"
+    succeeds data photos --json
+    grep -q '"notes": \["photos/train is read' "$logs/out" || tr -d '\n' <"$logs/out" | grep -q '"notes": *\[ *"photos/train is read' || fail "the JSON"
+    rf find --data photos --batch 2 --iterations 3 --quiet
+    says "photos/train is read, not photos/val"
+    mkdir -p digits/a digits/b
+    pnm digits/a/1.pgm 4 4
+    pnm digits/b/1.pgm 4 4
+    succeeds data digits
+    prints 4x4
+    prints "'digits' is read from the file system"
+    succeeds data digits:
+    prints 1,797
+    rf find --batch 2 --iterations 3
+    prints "digits: 1797 images"
+}
+
+options_of_the_labels_and_of_the_pixels_order_work() {
+    for i in 0 1 2; do printf "$(octal $i)$(octal $((i + 90)))"; head -c 3072 /dev/zero; done >train.bin
+    succeeds data train.bin
+    prints "100 classes"
+    succeeds data train.bin --labels coarse
+    prints "20 classes"
+    refuses 2 "coarse" data digits --labels coarse
+    idx_images 6 4 5 >emnist-letters-train-images-idx3-ubyte
+    idx_labels 6 >emnist-letters-train-labels-idx1-ubyte
+    succeeds data emnist-letters-train-images-idx3-ubyte
+    prints "--transpose"
+    succeeds data . --transpose
+    prints 5x4
+}
+
+files_of_other_kinds_are_named() {
+    printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >pointer
+    refuses 3 "a Git LFS pointer" find --weights pointer
+    refuses 3 "a Git LFS pointer" find --model ./pointer
+    refuses 3 "a Git LFS pointer" suggest pointer
+    refuses 3 "a Git LFS pointer" data pointer
+    printf 'PK\003\004archive/data.pkl' >model.pth
+    refuses 3 "from safetensors.torch import save_file" find --weights model.pth
+    refuses 3 "from safetensors.torch import save_file" model model.pth
+    mkdir cifar-10-batches-py
+    printf '\200\002}q\001(U\013batch_label' >cifar-10-batches-py/data_batch_1
+    refuses 3 "binary version" data cifar-10-batches-py
+}
+
 missing_and_empty_folders_are_refused() {
     refuses 3 "nosuch" data nosuch
     refuses 3 "nosuch" find --data nosuch

@@ -99,6 +99,13 @@ no_failing_allocation_in_data_is_mistaken() {
     survives table data photos --image-size 4
     survives idx data images.gz,labels.gz --json
     survives digits data digits --limit 50
+    mkdir -p parts MNIST/raw
+    cp -r photos parts/train
+    cp -r photos parts/val
+    survives parts data parts --json
+    cp images.gz MNIST/raw/train-images-idx3-ubyte.gz
+    cp labels.gz MNIST/raw/train-labels-idx1-ubyte.gz
+    survives wrapped data MNIST
 }
 
 no_failing_allocation_in_model_is_mistaken() {
