@@ -2,10 +2,10 @@
 # order of their names, for src/base/embedded.h.
 set(RF_EMBEDDED)
 function(rf_embed group)
-  set(out ${CMAKE_BINARY_DIR}/embedded_${group}.c)
+  set(out ${PROJECT_BINARY_DIR}/embedded_${group}.c)
   string(REPLACE ";" "|" files "${ARGN}")
   add_custom_command(OUTPUT ${out} COMMAND ${CMAKE_COMMAND} -DGROUP=${group} -DOUT=${out} "-DFILES=${files}" -P
-                     ${CMAKE_SOURCE_DIR}/cmake/embed_files.cmake
-                     DEPENDS ${ARGN} ${CMAKE_SOURCE_DIR}/cmake/embed_files.cmake VERBATIM)
+                     ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake
+                     DEPENDS ${ARGN} ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake VERBATIM)
   set(RF_EMBEDDED ${RF_EMBEDDED} ${out} PARENT_SCOPE)
 endfunction()

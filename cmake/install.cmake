@@ -6,11 +6,12 @@ install(TARGETS rangefinder EXPORT rangefinder LIBRARY DESTINATION ${CMAKE_INSTA
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS rangefinder_program DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/rangefinder DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(BUILD_SHARED_LIBS) # a static library's own libraries are pkg-config's business
-  install(EXPORT rangefinder NAMESPACE rangefinder:: FILE rangefinder-config.cmake DESTINATION ${RF_CMAKE_DIR})
-endif()
+install(EXPORT rangefinder NAMESPACE rangefinder:: FILE rangefinder-targets.cmake DESTINATION ${RF_CMAKE_DIR})
+string(REPLACE ";" " " RF_REQUIRES "${RF_REQUIRES}")
+configure_file(cmake/rangefinder-config.cmake.in rangefinder-config.cmake @ONLY)
 write_basic_package_version_file(rangefinder-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-config-version.cmake DESTINATION ${RF_CMAKE_DIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-config.cmake
+        ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-config-version.cmake DESTINATION ${RF_CMAKE_DIR})
 file(RELATIVE_PATH RF_PREFIX_FROM_PKGCONFIG /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/rangefinder.pc.in rangefinder.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

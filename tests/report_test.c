@@ -1,5 +1,4 @@
 /* Reports: each format is read back, on curves of every shape. */
-#include <cairo.h>
 #include <float.h>
 #include <jansson.h>
 #include <limits.h>
@@ -15,8 +14,10 @@
 #include "base/base.h"
 #include "rangefinder/finder.h"
 #include "report/axis.h"
-#include "report/ink.h"
 #include "report/line.h"
+#ifdef RF_PLOTS
+#include "report/ink.h"
+#endif
 
 /* A report and everything that it points to. */
 typedef struct sample {
@@ -312,6 +313,8 @@ static void the_line_averages_noise_and_passes_by_lone_losses(void **state) {
 
 /* ---- pictures ---- */
 
+#ifdef RF_PLOTS
+
 /* Are tags closed in the order in which they were opened? */
 static bool well_formed(const char *text) {
     const char *open[256];
@@ -447,22 +450,36 @@ static void other_endings_are_refused(void **state) {
     }
     assert_int_equal(rf_report_plot_check("a.b/c.PDF"), RF_OK);
     assert_int_equal(rf_report_plot(&made.report, "/no/such/folder/a.svg"), RF_E_IO);
-    assert_int_equal(rf_report_csv(&made.report, "/no/such/folder/a.csv"), RF_E_IO);
-    assert_int_equal(rf_report_json(&made.report, "/no/such/folder/a.json"), RF_E_IO);
     release(&made);
 }
 
-static void a_full_disk_is_an_error(void **state) {
+#else
+static void plots_are_refused_without_cairo(void **state) {
     (void)state;
     sample made = shaped(0);
+    assert_int_equal(rf_report_plot_check("a.svg"), RF_E_USAGE);
+    assert_non_null(strstr(rf_error_message(), "a.svg: this build draws no plots"));
+    assert_int_equal(rf_report_plot(&made.report, file_named("a.svg")), RF_E_USAGE);
+    assert_int_not_equal(access(path, F_OK), 0);
+    release(&made);
+}
+#endif
+
+static void a_missing_folder_or_a_full_disk_is_an_error(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    assert_int_equal(rf_report_csv(&made.report, "/no/such/folder/a.csv"), RF_E_IO);
+    assert_int_equal(rf_report_json(&made.report, "/no/such/folder/a.json"), RF_E_IO);
     assert_int_equal(rf_report_csv(&made.report, "/dev/full"), RF_E_IO);
     assert_int_equal(rf_report_json(&made.report, "/dev/full"), RF_E_IO);
+#ifdef RF_PLOTS
     for (size_t i = 0; i < 3; i++) {
         static const char *const names[] = {"full.svg", "full.png", "full.pdf"};
         assert_int_equal(symlink("/dev/full", file_named(names[i])), 0);
         assert_int_equal(rf_report_plot(&made.report, path), RF_E_IO);
         unlink(path);
     }
+#endif
     release(&made);
 }
 
@@ -552,11 +569,15 @@ int main(void) {
         cmocka_unit_test(json_seed_is_a_whole_number_of_64_bits),
         cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),
         cmocka_unit_test(the_line_averages_noise_and_passes_by_lone_losses),
+#ifdef RF_PLOTS
         cmocka_unit_test(pictures_can_be_read),
         cmocka_unit_test(names_may_be_long_or_no_utf8),
         cmocka_unit_test(a_long_name_of_data_keeps_its_end),
         cmocka_unit_test(other_endings_are_refused),
-        cmocka_unit_test(a_full_disk_is_an_error),
+#else
+        cmocka_unit_test(plots_are_refused_without_cairo),
+#endif
+        cmocka_unit_test(a_missing_folder_or_a_full_disk_is_an_error),
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(the_terminal_shows_curve_range_and_suggestion),
         cmocka_unit_test(the_verdict_begins_with_the_number),

@@ -459,6 +459,8 @@ static void channel_sums(uint64_t *sum, uint64_t *square, const rf_dataset *data
     }
 }
 
+__extension__ typedef unsigned __int128 rf_u128; /* no part of ISO C */
+
 void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std) {
     size_t channels = (size_t)dataset->channels;
     uint64_t pixels = (uint64_t)dataset->count * (uint64_t)dataset->height * (uint64_t)dataset->width;
@@ -479,7 +481,7 @@ void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std)
         }
         if (!by_lanes) channel_sums(&sum, &square, dataset, c);
         double n = (double)pixels;
-        unsigned __int128 spread = (unsigned __int128)pixels * square - (unsigned __int128)sum * sum;
+        rf_u128 spread = (rf_u128)pixels * square - (rf_u128)sum * sum;
         mean[c] = (double)sum / n / 255;
         std[c] = sqrt((double)spread) / n / 255;
     }

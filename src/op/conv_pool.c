@@ -159,7 +159,7 @@ static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0],
                                            RF_EACH_DIRECTION(rf_winograd_pool_tile),
                                            NULL};
 
-#define CONV(K, RS, PAD, ...)                                                                                \
+#define CONV(K, RS, PAD)                                                                                     \
     .attrs = {.out = K,                                                                                      \
               .kernel = {RS, RS},                                                                            \
               .stride = {1, 1},                                                                              \

@@ -1,0 +1,15 @@
+/* What stands in for plot.c in a build without cairo (RF_PLOTS=OFF): a plot is refused, before any work. */
+#include "base/base.h"
+#include "rangefinder/finder.h"
+
+rf_status rf_report_plot_check(const char *path) {
+    return rf_fail(RF_E_USAGE,
+                   "%s: this build draws no plots; write the numbers as CSV or JSON, or build with cairo "
+                   "(cmake -DRF_PLOTS=ON)",
+                   path);
+}
+
+rf_status rf_report_plot(const rf_report *report, const char *path) {
+    (void)report;
+    return rf_report_plot_check(path);
+}
