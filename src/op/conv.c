@@ -330,18 +330,20 @@ static const rf_case cases[] = {
     {.label = NULL},
 };
 static const rf_case refused[] = {
-    {.label = "a 4x4 kernel with dilation 1x1 needs 4x4", .attrs = CONV(1, 4, 4), .x = X(1, 1, 3, 3)},
+    {.label = "a 4x4 kernel with dilation 1x1 needs 4x4",
+     .attrs = CONV(1, 4, 4, PAD(0, 0)),
+     .x = X(1, 1, 3, 3)},
     {.label = "a 64x64 kernel with dilation 64x64 needs 4033x4033",
      .attrs = CONV(1, 64, 64, PAD(256, 256), .dilation = {64, 64}),
      .x = X(1, 1, 3, 3)},
     {.label = "3 groups divide neither", .attrs = CONV(6, 1, 1, .groups = 3), .x = X(1, 4, 3, 3)},
     {.label = "3 groups divide neither", .attrs = CONV(4, 1, 1, .groups = 3), .x = X(1, 6, 3, 3)},
-    {.label = "flattened to 18 numbers", .attrs = CONV(1, 1, 1), .x = {{1, 2, 3, 3, true}}},
+    {.label = "flattened to 18 numbers", .attrs = CONV(1, 1, 1, PAD(0, 0)), .x = {{1, 2, 3, 3, true}}},
     {.label = "too many numbers", .attrs = CONV(1 << 20, 64, 64, PAD(63, 63)), .x = X(1, 1, 1, 1)},
     {.label = "too many numbers",
-     .attrs = CONV(1, 64, 64),
+     .attrs = CONV(1, 64, 64, PAD(0, 0)),
      .x = X(1, 1 << 16, 64, 64)}, /* stored: 16 times as many */
-    {.label = "too many numbers", .attrs = CONV(1, 1, 1), .x = X(1 << 20, 1, 64, 64)},
+    {.label = "too many numbers", .attrs = CONV(1, 1, 1, PAD(0, 0)), .x = X(1 << 20, 1, 64, 64)},
     {.label = NULL},
 };
 #pragma GCC diagnostic pop
