@@ -181,7 +181,7 @@ static rf_status check_steps(validation *all, const rf_steps *steps, const rf_lo
     for (int i = 0; i < steps->count; i++) {
         const rf_step *step = &steps->steps[i];
         const char *layer = lowered->nodes[step->node].name;
-        char label[128];
+        char label[2 * RF_MAX_NAME];
         bool fresh;
         if (!wanted(all, step->problem.op)) continue;
         RF_TRY(is_new(&fresh, all, step));

@@ -20,7 +20,7 @@ struct rf_sequence {
     rf_device *device; /* borrowed: outlives the sequence */
     launch *launches;
     size_t count, capacity;
-    char label[96];
+    char label[RF_MAX_LABEL];
 };
 
 rf_status rf_sequence_create(rf_sequence **out, rf_device *device) {

@@ -12,8 +12,9 @@ rf_status rf_sequence_create(rf_sequence **out, rf_device *device);
 void rf_sequence_free(rf_sequence *sequence);
 rf_device *rf_sequence_device(const rf_sequence *sequence);
 
-/* Names what the following launches belong to ("conv1 forward conv_tile"): for traces and messages. Copied.
- */
+/* Names what the following launches belong to ("conv1.forward.conv_tile"): for traces and messages.  Copied; a
+ * layer's whole name (RF_MAX_NAME) and a solver's fit. */
+enum { RF_MAX_LABEL = 320 };
 void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
 
 /* Appends a host call; context is copied.  On a device the buffers are mapped for the call. */

@@ -7,7 +7,7 @@
 #include "rangefinder/trainer.h"
 
 typedef struct rf_bench_row { /* one launch of a step */
-    char label[96], kernel[48];
+    char label[RF_MAX_LABEL], kernel[48];
     double time_ms; /* the least of the runs: what a device shared with others takes when it is left alone */
     double flops, bytes;
     double start_ms, last_ms; /* of the last run, for a trace */

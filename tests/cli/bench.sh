@@ -22,6 +22,13 @@ bench_shows_poolings_in_their_convolutions() {
     ! grep -q max_pool "$logs/out" || fail "a pooling of its own"
 }
 
+long_names_of_layers_stay_whole() {
+    name=$(printf '%0190d' 7 | tr 0 a)
+    printf '%s: conv 4 3 pad=1\nflatten\nlinear classes\n' "$name" >my.net
+    succeeds bench --model my.net --data synthetic:1x8x8,2,16 --batch 8 --steps 2 --json
+    prints "\"$name.forward."
+}
+
 bench_times_the_way_of_streamed_images() {
     export RANGEFINDER_STREAM=1
     succeeds bench --data synthetic:1x12x12,4,64 --batch 8 --steps 3
