@@ -75,7 +75,8 @@ static void expect_no_overlap(int count, int steps) {
                                  .last = RF_MIN(first + (int)rf_random_below(&random, 20), steps - 1)};
         if (i % 7 == 0) tensors[i].first = INT32_MAX, tensors[i].last = -1;
     }
-    if (rf_arena_create(&arena, device, tensors, (size_t)count) != RF_OK) fail_msg("%s", rf_error_message());
+    if (rf_arena_create(&arena, device, tensors, (size_t)count) != RF_OK || rf_arena_allocate(arena) != RF_OK)
+        fail_msg("%s", rf_error_message());
     for (int i = 0; i < count; i++) {
         const rf_tensor *a = &tensors[i];
         assert_true(a->offset + a->bytes <= rf_arena_bytes(arena));
@@ -122,7 +123,8 @@ static double compile_seconds(size_t network, int layers) {
         .model = model, .batch = 2, .training = true, .loss = rf_op_find("cross_entropy"), .device = device};
     if (rf_lower(&lowered, &desc) != RF_OK ||
         rf_steps_create(&steps, lowered, model, true, device, NULL) != RF_OK ||
-        rf_arena_create(&arena, device, steps->tensors, (size_t)steps->tensor_count) != RF_OK)
+        rf_arena_create(&arena, device, steps->tensors, (size_t)steps->tensor_count) != RF_OK ||
+        rf_arena_allocate(arena) != RF_OK)
         fail_msg("%s", rf_error_message());
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
     rf_arena_free(arena);

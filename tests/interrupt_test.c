@@ -61,8 +61,9 @@ static void a_solver_is_not_blamed_for_an_interrupted_build(void **state) {
     rf_interrupt();
     assert_int_equal(rf_device_open(&other, NULL), RF_OK);
     assert_int_equal(rf_weights_create(&weights, other, model, true), RF_OK);
-    const rf_plan_desc desc = {.device = other, .model = model, .weights = weights, .batch = 8};
+    const rf_plan_desc desc = {.device = other, .model = model, .batch = 8};
     assert_int_equal(rf_plan_create(&plan, &desc), RF_OK);
+    assert_int_equal(rf_plan_allocate(plan, &(rf_plan_memory){.weights = weights}), RF_OK);
     assert_int_equal(rf_sequence_create(&sequence, other), RF_OK);
     /* The reference has nothing to build. */
     assert_int_equal(rf_plan_emit_forward(plan, sequence), runs_kernels() ? RF_E_INTERRUPTED : RF_OK);

@@ -181,14 +181,6 @@ const char *rf_count_text(char text[32], unsigned long long count) {
     return text;
 }
 
-const char *rf_bytes_text(char text[32], double bytes) {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    for (; bytes >= 1024 && unit + 1 < RF_COUNT(units); unit++) bytes /= 1024;
-    snprintf(text, 32, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-    return text;
-}
-
 const char *rf_time_text(char text[32], double ms) {
     int seconds = (int)fmin(ceil(fmax(ms, 0) / 1000), 359999);
     if (seconds < 60)

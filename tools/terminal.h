@@ -40,9 +40,8 @@ void rf_table_cell(rf_table *table, const char *format, ...) __attribute__((form
 /* Prints (nothing where stream is NULL) and frees; the first row is the heading. */
 rf_status rf_table_end(rf_table *table, FILE *stream);
 
-/* "1,234,567", "12.3 MiB" and "3:07 min", in buffers of 32. */
+/* "1,234,567" and "3:07 min", in buffers of 32. */
 const char *rf_count_text(char text[32], unsigned long long count);
-const char *rf_bytes_text(char text[32], double bytes);
 const char *rf_time_text(char text[32], double ms);
 
 #endif

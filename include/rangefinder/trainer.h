@@ -59,7 +59,9 @@ typedef struct rf_trainer_desc {
 
 /* One thread at a time; no other may use its device meanwhile. */
 typedef struct rf_trainer rf_trainer;
-/* Errors: RF_E_USAGE for what the desc asks, RF_E_SHAPE where model and data do not fit. */
+/* Errors: RF_E_USAGE for what the desc asks, RF_E_SHAPE where model and data do not fit; RF_E_MEMORY, before anything is
+ * allocated, where what training and a range test will need is more than the device and the machine can give, with the
+ * batch and the image size that would do. */
 RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
 RF_API void rf_trainer_free(rf_trainer *trainer);
 

@@ -51,6 +51,13 @@ void *rf_resize(void *old, size_t count,
                 size_t size); /* realloc with the same check; old stays valid on NULL */
 char *rf_strdup(const char *text);
 char *rf_format(const char *format, ...) RF_PRINTF(1, 2);
+const char *rf_bytes_text(char text[32], double bytes); /* "12.3 MiB" */
+
+/* Bytes that this process can still get from the machine: MemAvailable, or what its control groups leave it, less a
+ * reserve (available.c).  SIZE_MAX: not known.  $RANGEFINDER_MEMORY says another number, in MiB, for tests. */
+size_t rf_memory_available(void);
+/* Without the two.  root: "", or a folder that stands for /. */
+size_t rf_memory_available_in(const char *root);
 
 /* ---- string builder (str.c): starts as {0}; data is always terminated; a failed append sticks in `failed`
  * ---- */

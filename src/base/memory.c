@@ -43,6 +43,14 @@ char *rf_format(const char *format, ...) {
     return text;
 }
 
+const char *rf_bytes_text(char text[32], double bytes) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    for (; bytes >= 1024 && unit + 1 < RF_COUNT(units); unit++) bytes /= 1024;
+    snprintf(text, 32, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return text;
+}
+
 /* Optimal string alignment distance: insert, delete, replace, swap neighbours. */
 static size_t edit_distance(const char *a, const char *b, size_t na, size_t nb) {
     enum { LIMIT = 40 };

@@ -44,14 +44,17 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s)
     RF_TRY(check_range(name, "the width", s.width, 1, MAX_SIDE));
     RF_TRY(check_range(name, "the number of classes", s.classes, 2, MAX_CLASSES));
     uint64_t image = s.channels * s.height * s.width; /* at most 2^42 */
-    if (image > rf_dataset_budget() / s.count)
-        return rf_fail(
-            RF_E_INPUT,
-            "%s: %llu images of %llux%llux%llu would take %.1f GB, more than the %.1f GB that a data set "
-            "may have here; --limit takes fewer of them, and --image-size smaller ones",
-            name, (unsigned long long)s.count, (unsigned long long)s.channels, (unsigned long long)s.height,
-            (unsigned long long)s.width, (double)s.count * (double)image * 1e-9,
-            (double)rf_dataset_budget() * 1e-9);
+    const uint64_t available = rf_memory_available(), most = RF_MIN(rf_dataset_budget(), available);
+    char wants[32], has[32];
+    if (image > most / s.count)
+        return rf_fail(available < rf_dataset_budget() ? RF_E_MEMORY : RF_E_INPUT,
+                       "%s: %llu images of %llux%llux%llu would take %s, more than the %s that a data set "
+                       "may have here; "
+                       "--limit takes fewer of them, and --image-size smaller ones",
+                       name, (unsigned long long)s.count, (unsigned long long)s.channels,
+                       (unsigned long long)s.height, (unsigned long long)s.width,
+                       rf_bytes_text(wants, (double)s.count * (double)image),
+                       rf_bytes_text(has, (double)most));
     rf_dataset *dataset = rf_alloc(1, sizeof *dataset);
     if (dataset == NULL) return RF_E_MEMORY;
     *dataset = (rf_dataset){.name = rf_strdup(name),

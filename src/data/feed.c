@@ -34,7 +34,7 @@ static void make_epoch(rf_order *order, uint64_t epoch) {
     order->current_epoch = epoch;
 }
 
-static rf_status check(const rf_order_desc *desc) {
+rf_status rf_order_check(const rf_order_desc *desc) {
     if (desc->count < 1) return rf_fail(RF_E_USAGE, "there are no images to train with");
     if (desc->batch < 1)
         return rf_fail(RF_E_USAGE, "a batch of %d images; it must hold 1 or more", desc->batch);
@@ -58,7 +58,7 @@ static rf_status check(const rf_order_desc *desc) {
 
 rf_status rf_order_create(rf_order **out, const rf_order_desc *desc) {
     *out = NULL;
-    RF_TRY(check(desc));
+    RF_TRY(rf_order_check(desc));
     rf_order *order = rf_alloc(1, sizeof *order);
     if (order == NULL) return RF_E_MEMORY;
     order->desc = *desc;

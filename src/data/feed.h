@@ -29,6 +29,8 @@ typedef struct rf_order_state {
 } rf_order_state;
 
 /* Errors: RF_E_USAGE where the images do not suffice, with what would. */
+rf_status rf_order_check(const rf_order_desc *desc);
+/* Errors: as rf_order_check. */
 rf_status rf_order_create(rf_order **out, const rf_order_desc *desc);
 void rf_order_free(rf_order *order);
 

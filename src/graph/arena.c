@@ -12,8 +12,9 @@
 #include "graph/choose.h"
 
 struct rf_arena {
+    rf_device *device;  /* borrowed */
     rf_tensor *tensors; /* borrowed */
-    size_t count, chunk_bytes, chunks, bytes;
+    size_t count, largest, chunk_bytes, chunks, bytes;
     rf_buffer **memory; /* one buffer a chunk */
     size_t *first;      /* by tensor: the first one that has its place, whose region all of them use */
 };
@@ -202,13 +203,13 @@ static rf_status make_regions(rf_arena *arena) {
     return RF_OK;
 }
 
-static rf_status allocate(rf_arena *arena, rf_device *device) {
+rf_status rf_arena_allocate(rf_arena *arena) {
     arena->chunks = rf_ceil_div(arena->bytes, arena->chunk_bytes);
     arena->memory = rf_alloc(arena->chunks, sizeof *arena->memory);
     if (arena->memory == NULL) return RF_E_MEMORY;
     for (size_t i = 0; i < arena->chunks; i++) {
         size_t bytes = RF_MIN(arena->chunk_bytes, arena->bytes - i * arena->chunk_bytes);
-        RF_TRY(rf_buffer_create(&arena->memory[i], device, bytes));
+        RF_TRY(rf_buffer_create(&arena->memory[i], arena->device, bytes));
     }
     return make_regions(arena);
 }
@@ -218,19 +219,15 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
     size_t alignment = RF_MAX(info->alignment_bytes, 64),
            limit = info->max_alloc_bytes / alignment * alignment;
     *out = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (limit > 0 && tensors[i].bytes > limit)
-            return rf_fail(
-                RF_E_MEMORY,
-                "one layer needs %zu MB at once and the device allows %zu MB; use a smaller --batch",
-                tensors[i].bytes >> 20, limit >> 20);
     rf_arena *arena = rf_alloc(1, sizeof *arena);
     if (arena == NULL) return RF_E_MEMORY;
+    arena->device = device;
     arena->tensors = tensors;
     arena->count = count;
-    arena->chunk_bytes = limit > 0 ? limit : SIZE_MAX / 2;
+    for (size_t i = 0; i < count; i++) arena->largest = RF_MAX(arena->largest, tensors[i].bytes);
+    arena->largest = rf_round_up(arena->largest, alignment);
+    arena->chunk_bytes = limit > 0 ? RF_MAX(limit, arena->largest) : SIZE_MAX / 2;
     rf_status status = place(arena, alignment, info->kind == RF_DEVICE_GPU || rf_is_forced("arena_group"));
-    if (status == RF_OK) status = allocate(arena, device);
     if (status == RF_OK)
         *out = arena;
     else
@@ -253,4 +250,8 @@ void rf_arena_free(rf_arena *arena) {
 
 size_t rf_arena_bytes(const rf_arena *arena) {
     return arena->bytes;
+}
+
+size_t rf_arena_largest(const rf_arena *arena) {
+    return arena->largest;
 }

@@ -8,13 +8,15 @@ typedef struct rf_tensor {
     size_t bytes;
     int first, last;   /* the steps at which it is written first and used last */
     size_t offset;     /* given by rf_arena_create */
-    rf_buffer *buffer; /* the region; owned by the arena */
+    rf_buffer *buffer; /* the region, from rf_arena_allocate on; owned by the arena */
 } rf_tensor;
 
 typedef struct rf_arena rf_arena;
-/* Places the tensors and allocates; sets their offset and buffer.  tensors: borrowed: outlives the arena. */
+/* Places the tensors: sets their offsets, and allocates nothing.  tensors: borrowed: outlives the arena. */
 rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors, size_t count);
 void rf_arena_free(rf_arena *arena);
+rf_status rf_arena_allocate(rf_arena *arena);
 size_t rf_arena_bytes(const rf_arena *arena);
+size_t rf_arena_largest(const rf_arena *arena); /* bytes that must lie in one allocation */
 
 #endif

@@ -261,11 +261,21 @@ static void initialise(rf_parameter *parameter, uint64_t seed) {
     }
 }
 
+static rf_status check_memory(const rf_model *model) {
+    const size_t bytes = model->parameter_numbers * sizeof(float), available = rf_memory_available();
+    char wants[32], has[32];
+    if (bytes <= available) return RF_OK;
+    return rf_fail(RF_E_MEMORY,
+                   "the network '%s' has %s of parameters, and the host can give %s: use a smaller network",
+                   model->name, rf_bytes_text(wants, (double)bytes), rf_bytes_text(has, (double)available));
+}
+
 rf_status rf_model_finish(rf_model *model, uint64_t seed) {
     if (model->finished) return rf_fail(RF_E_USAGE, "the network '%s' is finished already", model->name);
     model->output = model->node_count - 1;
     RF_TRY(check_output(model));
     RF_TRY(check_all_read(model));
+    RF_TRY(check_memory(model));
     for (int i = 0; i < model->parameter_count; i++) {
         rf_parameter *parameter = &model->parameters[i];
         free(parameter->values);

@@ -8,6 +8,7 @@
 
 struct rf_plan {
     rf_plan_desc desc;
+    rf_plan_memory memory;
     rf_lowered *lowered;
     rf_steps *steps;
     rf_arena *arena;
@@ -67,10 +68,6 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     if (status == RF_OK)
         status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors,
                                  (size_t)plan->steps->tensor_count);
-    if (status == RF_OK) status = make_loss_state(plan);
-    if (status == RF_OK && desc->training && plan->steps->loss >= 0)
-        status = rf_buffer_write(tensor_buffer(plan, plan->steps->loss_gradient), 0, &desc->loss_gradient,
-                                 sizeof(float));
     if (status == RF_OK) {
         plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);
         plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
@@ -82,6 +79,15 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     else
         rf_plan_free(plan);
     return status;
+}
+
+rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory) {
+    plan->memory = *memory;
+    RF_TRY(rf_arena_allocate(plan->arena));
+    RF_TRY(make_loss_state(plan));
+    if (!plan->desc.training || plan->steps->loss < 0) return RF_OK;
+    return rf_buffer_write(tensor_buffer(plan, plan->steps->loss_gradient), 0, &plan->desc.loss_gradient,
+                           sizeof(float));
 }
 
 void rf_plan_free(rf_plan *plan) {
@@ -110,6 +116,9 @@ rf_buffer *rf_plan_loss(const rf_plan *plan) {
 size_t rf_plan_memory_bytes(const rf_plan *plan) {
     return rf_arena_bytes(plan->arena);
 }
+size_t rf_plan_largest_bytes(const rf_plan *plan) {
+    return rf_arena_largest(plan->arena);
+}
 
 /* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few
  * per node. */
@@ -126,10 +135,10 @@ static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) 
     for (int i = low; i < model->parameter_count && model->parameters[i].node == model_node; i++) {
         const rf_parameter *p = &model->parameters[i];
         if (p->is_state)
-            t->state[p->slot] = plan->desc.weights->value[i];
+            t->state[p->slot] = plan->memory.weights->value[i];
         else {
-            t->param[p->slot] = plan->desc.weights->value[i];
-            t->grad[p->slot] = plan->desc.weights->gradient[i];
+            t->param[p->slot] = plan->memory.weights->value[i];
+            t->grad[p->slot] = plan->memory.weights->gradient[i];
         }
     }
 }
@@ -139,9 +148,9 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
                     .dy = tensor_buffer(plan, step->dy),
                     .saved = tensor_buffer(plan, step->saved),
                     .work = tensor_buffer(plan, step->work),
-                    .rng = plan->desc.rng};
+                    .rng = plan->memory.rng};
     int model_node = plan->lowered->nodes[step->node].model_node;
-    if (step->direction == RF_FORWARD && step->problem.op->states != NULL) t.control = plan->desc.control;
+    if (step->direction == RF_FORWARD && step->problem.op->states != NULL) t.control = plan->memory.control;
     for (int i = 0; i < RF_MAX_INPUTS; i++) {
         t.x[i] = tensor_buffer(plan, step->x[i]);
         t.dx[i] = tensor_buffer(plan, step->dx[i]);

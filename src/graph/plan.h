@@ -10,9 +10,6 @@ typedef struct rf_plan rf_plan;
 typedef struct rf_plan_desc {
     rf_device *device; /* borrowed, as all here: outlives the plan */
     const rf_model *model;
-    rf_weights *weights; /* of the same model; shared between plans */
-    rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
-    rf_buffer *control;  /* of the run, which may stop (kernels/control.clh); may be NULL */
     int batch;
     bool training;    /* batch statistics, dropout, and a backward pass */
     const char *loss; /* an op that is a loss; NULL: none; read by rf_plan_create alone, as are the weights */
@@ -22,8 +19,18 @@ typedef struct rf_plan_desc {
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
 } rf_plan_desc;
 
+/* Lays everything out and allocates nothing on the device: enough to ask for steps and sizes. */
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc);
 void rf_plan_free(rf_plan *plan);
+
+/* What a plan works on.  Borrowed: outlives the plan. */
+typedef struct rf_plan_memory {
+    rf_weights *weights; /* of the same model; shared between plans */
+    rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
+    rf_buffer *control;  /* of the run, which may stop (kernels/control.clh); may be NULL */
+} rf_plan_memory;
+/* Allocates; before launches are made. */
+rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory);
 
 /* The device memory a caller fills or reads: images (N,H,W,C), labels (N) int32, scores, the mean loss (1).
  */
@@ -32,6 +39,7 @@ rf_buffer *rf_plan_labels(const rf_plan *plan);
 rf_buffer *rf_plan_scores(const rf_plan *plan);
 rf_buffer *rf_plan_loss(const rf_plan *plan);
 size_t rf_plan_memory_bytes(const rf_plan *plan);
+size_t rf_plan_largest_bytes(const rf_plan *plan); /* of them, in one allocation */
 
 /* Appends the launches of the forward (backward) pass.  A solver that does not compile, or that disagrees
  * with the reference when its kernels are new on this device, gives way to the next one and at last to the

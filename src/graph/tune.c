@@ -149,30 +149,69 @@ static rf_status tune_steps(json_t *root, const rf_tune_desc *desc, const rf_pla
     return status;
 }
 
+static rf_status make_plan(rf_plan **out, const rf_tune_desc *desc, int batch) {
+    return rf_plan_create(out, &(rf_plan_desc){.device = desc->device,
+                                               .model = desc->model,
+                                               .batch = batch,
+                                               .training = true,
+                                               .loss = "cross_entropy",
+                                               .loss_gradient = 1});
+}
+
+/* Of the step with the largest tensors: the sample, and what rf_check_time makes of it, a copy and one on the device. */
+static size_t need_of(const rf_plan *plan) {
+    size_t most = 0;
+    for (size_t i = 0; i < rf_plan_step_count(plan); i++) {
+        const char *name;
+        const rf_solver *solver;
+        const rf_step *step = rf_plan_step(plan, i, &name, &solver);
+        const size_t bytes = has_choice(step) ? rf_sample_bytes(&step->problem) : 0;
+        most = RF_MAX(most, bytes);
+    }
+    return 3 * most;
+}
+
+/* The plan itself is never allocated. */
+static rf_status check_memory(const rf_plan *plan, const rf_tune_desc *desc) {
+    const size_t need = need_of(plan), available = rf_memory_available();
+    char wants[32], has[32];
+    int low = 0, high = desc->batch;
+    if (need <= available) return RF_OK;
+    while (high - low > 1) { /* the largest batch that fits */
+        const int middle = low + (high - low) / 2;
+        rf_plan *smaller;
+        RF_TRY(make_plan(&smaller, desc, middle));
+        *(need_of(smaller) <= available ? &low : &high) = middle;
+        rf_plan_free(smaller);
+    }
+    rf_bytes_text(wants, (double)need);
+    rf_bytes_text(has, (double)available);
+    if (low == 0)
+        return rf_fail(
+            RF_E_MEMORY,
+            "tuning at batch %d needs %s, and the host can give %s; not even --batch 1 fits: use a "
+            "smaller --input",
+            desc->batch, wants, has);
+    return rf_fail(RF_E_MEMORY,
+                   "tuning at batch %d needs %s, and the host can give %s; use --batch %d or less",
+                   desc->batch, wants, has, low);
+}
+
 rf_status rf_tune(const rf_tune_desc *desc) {
     const rf_device_info *info = rf_device_describe(desc->device);
     rf_tuning *old = NULL;
-    rf_weights *weights = NULL;
     rf_plan *plan = NULL;
     json_t *root = NULL;
     if (info->kind == RF_DEVICE_REFERENCE) return rf_fail(RF_E_USAGE, "the reference has nothing to tune");
     rf_status status = rf_tuning_load(&old, info);
     if (status == RF_OK) root = old != NULL ? json_incref(old->root) : json_object();
-    if (status == RF_OK) status = rf_weights_create(&weights, desc->device, desc->model, true);
-    rf_plan_desc plan_desc = {.device = desc->device,
-                              .model = desc->model,
-                              .weights = weights,
-                              .batch = desc->batch,
-                              .training = true,
-                              .loss = "cross_entropy",
-                              .loss_gradient = 1};
-    if (status == RF_OK) status = rf_plan_create(&plan, &plan_desc);
+    if (status == RF_OK) status = make_plan(&plan, desc, desc->batch);
+    if (status == RF_OK) status = check_memory(plan, desc);
     if (status == RF_OK) status = tune_steps(root, desc, plan);
     if (status == RF_OK || status == RF_E_INTERRUPTED) status = store(root, info);
     if (status == RF_OK && rf_interrupted())
         status = rf_fail(RF_E_INTERRUPTED, "interrupted; what was tuned is kept");
     rf_plan_free(plan);
-    rf_weights_free(weights);
     rf_tuning_free(old);
     json_decref(root);
     return status;

@@ -5,15 +5,24 @@
 #include <string.h>
 
 /* Places every parameter; the sums are the sizes of the flat buffers. */
-static void lay_out(rf_weights *w, const rf_model *model) {
-    for (int i = 0; i < w->count; i++) {
+static void lay_out(rf_weights *w, const rf_device *device, const rf_model *model) {
+    w->grain = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
+    for (int i = 0; i < model->parameter_count; i++) {
         const rf_parameter *p = &model->parameters[i];
         size_t *total = p->is_state ? &w->state_floats : &w->trained_floats;
-        w->offset[i] = *total;
+        if (w->offset != NULL) w->offset[i] = *total;
         *total += rf_round_up(rf_param_storage(&p->spec), w->grain);
     }
     w->trained_floats = RF_MAX(w->trained_floats, w->grain);
     w->state_floats = RF_MAX(w->state_floats, w->grain);
+}
+
+void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_device *device,
+                        const rf_model *model) {
+    rf_weights w = {0};
+    lay_out(&w, device, model);
+    *trained_floats = w.trained_floats;
+    *state_floats = w.state_floats;
 }
 
 static rf_status upload(rf_weights *w, const rf_model *model) {
@@ -49,13 +58,12 @@ rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model 
     rf_weights *w = rf_alloc(1, sizeof *w);
     if (w == NULL) return RF_E_MEMORY;
     w->device = device;
-    w->grain = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
     w->count = model->parameter_count;
     w->offset = rf_alloc((size_t)w->count, sizeof *w->offset);
     w->value = rf_alloc((size_t)w->count, sizeof *w->value);
     w->gradient = rf_alloc((size_t)w->count, sizeof *w->gradient);
     if (w->offset == NULL || w->value == NULL || w->gradient == NULL) goto done;
-    lay_out(w, model);
+    lay_out(w, device, model);
     status = rf_buffer_create(&w->params, device, w->trained_floats * sizeof(float));
     if (status == RF_OK) status = rf_buffer_create(&w->states, device, w->state_floats * sizeof(float));
     if (status == RF_OK && with_gradients) {

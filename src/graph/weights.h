@@ -16,6 +16,9 @@ typedef struct rf_weights {
     rf_buffer **value, **gradient;       /* regions; gradient is NULL for states */
 } rf_weights;
 
+/* The floats of the flat buffers, before anything is allocated. */
+void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_device *device,
+                        const rf_model *model);
 /* Lays out, allocates and uploads the model's values.  with_gradients: false for a plan that only infers. */
 rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, bool with_gradients);
 void rf_weights_free(rf_weights *weights);

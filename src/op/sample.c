@@ -179,6 +179,14 @@ static rf_status allocate(rf_sample *sample) {
     return RF_OK;
 }
 
+size_t rf_sample_bytes(const rf_problem *problem) {
+    rf_sample sample = {.problem = *problem};
+    size_t floats = 0;
+    count_tensors(&sample);
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) floats += sample.count[t];
+    return floats * sizeof(float);
+}
+
 rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_sample_options *options) {
     const rf_sample_options defaults = {.seed = 1};
     rf_sample *sample = rf_alloc(1, sizeof *sample);

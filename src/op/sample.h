@@ -42,6 +42,7 @@ rf_status rf_problem_from_case(rf_problem *problem, const rf_op *op, const rf_ca
 /* Random inputs, parameters and states in [-1,1) (states in [0.5,1.5)), labels, dy, and dx where it is added
  * to; what is to be written holds NaN.  options may be NULL. */
 rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_sample_options *options);
+size_t rf_sample_bytes(const rf_problem *problem); /* what one takes */
 rf_status rf_sample_copy(rf_sample **out, const rf_sample *sample);
 void rf_sample_free(rf_sample *sample);
 

@@ -41,31 +41,26 @@ static rf_status make_staging(rf_feeder *f) {
 }
 
 static rf_status make_memory(rf_feeder *f) {
-    const rf_device_info *info = rf_device_describe(f->device);
     const rf_dataset *d = f->dataset;
-    size_t images = (size_t)d->count, bytes = images * (size_t)f->per_image;
-    const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
-    f->streaming = (info->max_alloc_bytes > 0 && bytes > info->max_alloc_bytes) ||
-                   (info->memory_bytes > 0 && bytes > info->memory_bytes / 2) ||
-                   (forced != NULL && strcmp(forced, "1") == 0);
-    if (f->streaming) images = (size_t)f->staged_batch;
+    size_t images = (size_t)(f->streaming ? f->staged_batch : d->count);
     RF_TRY(rf_buffer_create(&f->pixels, f->device, images * (size_t)f->per_image));
     RF_TRY(rf_buffer_create(&f->labels, f->device, images * sizeof(int32_t)));
     if (f->streaming) return make_staging(f);
-    RF_TRY(rf_buffer_write(f->pixels, 0, d->pixels, bytes));
+    RF_TRY(rf_buffer_write(f->pixels, 0, d->pixels, images * (size_t)f->per_image));
     return rf_buffer_write(f->labels, 0, d->labels, images * sizeof(int32_t));
 }
 
-rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset *dataset, const double *mean,
-                           const double *std, int batch) {
+rf_status rf_feeder_create(rf_feeder **out, const rf_feeder_desc *desc) {
+    const rf_dataset *dataset = desc->dataset;
     *out = NULL;
     rf_feeder *f = rf_alloc(1, sizeof *f);
     if (f == NULL) return RF_E_MEMORY;
-    f->device = device;
+    f->device = desc->device;
     f->dataset = dataset;
     f->per_image = dataset->channels * dataset->height * dataset->width;
-    f->staged_batch = batch;
-    rf_status status = upload_scale(f, mean, std);
+    f->staged_batch = desc->batch;
+    f->streaming = desc->streaming;
+    rf_status status = upload_scale(f, desc->mean, desc->std);
     if (status == RF_OK) status = make_memory(f);
     if (status == RF_OK)
         *out = f;

@@ -15,7 +15,7 @@ typedef struct rf_feeder {
     rf_device *device; /* borrowed, as is dataset */
     const rf_dataset *dataset;
     int per_image;  /* bytes */
-    bool streaming; /* the images do not fit: batches are gathered by the host as they are needed */
+    bool streaming; /* batches are gathered by the host as they are needed */
     rf_buffer *pixels, *labels, *scale_shift;
     /* streaming: one batch on the device, fed from two staging buffers on the host in turn */
     int staged_batch, turn;
@@ -25,9 +25,15 @@ typedef struct rf_feeder {
     rf_buffer *identity; /* order of a staged batch: 0, 1, 2, ... */
 } rf_feeder;
 
-/* mean, std: of pixels scaled to 0..1, `channels` of each.  batch: the most images a batch has. */
-rf_status rf_feeder_create(rf_feeder **out, rf_device *device, const rf_dataset *dataset, const double *mean,
-                           const double *std, int batch);
+typedef struct rf_feeder_desc {
+    rf_device *device;
+    const rf_dataset *dataset;
+    const double *mean,
+        *std;       /* of pixels scaled to 0..1, `channels` of each; read by rf_feeder_create alone */
+    int batch;      /* the most images a batch has */
+    bool streaming; /* rather than all images on the device */
+} rf_feeder_desc;
+rf_status rf_feeder_create(rf_feeder **out, const rf_feeder_desc *desc);
 void rf_feeder_free(rf_feeder *feeder);
 
 /* One gather: `batch` images into images and labels, by order[base + control[word] * batch ...]. */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VALIDATION_BATCH = 256 };
-
 static rf_status check_given(const rf_trainer_desc *d) {
     if (d->device == NULL || d->model == NULL || d->dataset == NULL)
         return rf_fail(RF_E_USAGE, "a trainer needs a device, a model and a data set");
@@ -31,6 +29,14 @@ static rf_status check_loss(const rf_trainer_desc *d) {
     return RF_OK;
 }
 
+static rf_order_desc order_of(const rf_trainer_desc *d) {
+    return (rf_order_desc){.count = d->dataset->count,
+                           .batch = d->batch,
+                           .validation = d->validation,
+                           .no_shuffle = d->no_shuffle,
+                           .seed = d->seed};
+}
+
 static rf_status check_desc(rf_trainer_desc *d) {
     const rf_dataset *data = d->dataset;
     const rf_images *images = &d->model->images;
@@ -43,6 +49,8 @@ static rf_status check_desc(rf_trainer_desc *d) {
             RF_E_USAGE,
             "batch %d, accumulate %d, validation %d: batch and accumulate must be at least 1, validation 0",
             d->batch, d->accumulate, d->validation);
+    if (rf_trainer_order_bytes(d) > INT32_MAX)
+        return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", d->batch, d->accumulate);
     if (data->channels > 16)
         return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
     if (images->channels != data->channels || images->height != data->height ||
@@ -51,6 +59,8 @@ static rf_status check_desc(rf_trainer_desc *d) {
                        "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
                        images->channels, images->height, images->width, images->classes, data->channels,
                        data->height, data->width, data->classes);
+    const rf_order_desc order = order_of(d);
+    RF_TRY(rf_order_check(&order));
     return check_loss(d);
 }
 
@@ -116,11 +126,8 @@ static rf_status zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
 static rf_status make_memory(rf_trainer *t) {
     rf_device *device = t->desc.device;
     size_t flat = t->weights->trained_floats * sizeof(float);
-    size_t order = (size_t)RF_SEGMENT * (size_t)t->desc.accumulate * (size_t)t->desc.batch * sizeof(int32_t);
+    size_t order = rf_trainer_order_bytes(&t->desc);
     uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
-    if (order > INT32_MAX)
-        return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", t->desc.batch,
-                       t->desc.accumulate);
     for (int i = 0; i < t->optimizer->slots(&t->desc.optimizer); i++)
         RF_TRY(zeroed(&t->slot[i], device, flat));
     if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
@@ -134,57 +141,37 @@ static rf_status make_memory(rf_trainer *t) {
     return t->order_host != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-static rf_plan_desc plan_desc(const rf_trainer *t, int batch, bool training) {
-    const rf_trainer_desc *d = &t->desc;
-    return (rf_plan_desc){.device = d->device,
-                          .model = d->model,
-                          .weights = t->weights,
-                          .rng = t->rng,
-                          .control = t->control,
-                          .batch = batch,
-                          .training = training,
-                          .loss = d->loss,
-                          .label_smoothing = d->label_smoothing,
-                          .class_weights = d->class_weights,
-                          .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
-                          .loss_gradient = 1.0f / (float)d->accumulate};
-}
-
-static rf_status make_validators(rf_trainer *t) {
-    int images = t->desc.validation, whole = RF_MIN(images, MAX_VALIDATION_BATCH);
-    if (images == 0) return RF_OK;
-    t->validator[0] = (rf_validator){.batch = whole, .batches = images / whole};
-    t->validator[1] = (rf_validator){.batch = images % whole, .batches = images % whole != 0};
-    for (int i = 0; i < 2; i++) {
-        rf_plan_desc desc = plan_desc(t, t->validator[i].batch, false);
-        if (t->validator[i].batches > 0) RF_TRY(rf_plan_create(&t->validator[i].plan, &desc));
-    }
-    size_t bytes = (size_t)images * sizeof(int32_t);
+/* What the plans work on, and the validation images. */
+static rf_status allocate_plans(rf_trainer *t) {
+    const rf_plan_memory memory = {t->weights, t->rng, t->control};
+    const size_t bytes = (size_t)t->desc.validation * sizeof(int32_t);
+    RF_TRY(rf_plan_allocate(t->plan, &memory));
+    for (int i = 0; i < 2; i++)
+        if (t->validator[i].plan != NULL) RF_TRY(rf_plan_allocate(t->validator[i].plan, &memory));
+    if (bytes == 0) return RF_OK;
     RF_TRY(rf_buffer_create(&t->validation_order, t->desc.device, bytes));
     return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order, NULL), bytes);
 }
 
 static rf_status build(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
-    rf_order_desc order = {.count = d->dataset->count,
-                           .batch = d->batch,
-                           .validation = d->validation,
-                           .no_shuffle = d->no_shuffle,
-                           .seed = d->seed};
+    const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_create(&t->order, &order));
     RF_TRY(set_normalisation(t));
-    RF_TRY(rf_feeder_create(&t->feeder, d->device, d->dataset, t->mean, t->std,
-                            RF_MAX(d->batch, RF_MIN(d->validation, MAX_VALIDATION_BATCH))));
+    RF_TRY(rf_feeder_create(&t->feeder, &(rf_feeder_desc){.device = d->device,
+                                                          .dataset = d->dataset,
+                                                          .mean = t->mean,
+                                                          .std = t->std,
+                                                          .batch = RF_MAX(d->batch, t->validator[0].batch),
+                                                          .streaming = t->streaming}));
     RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
     RF_TRY(make_ratios(t));
     RF_TRY(make_memory(t));
-    rf_plan_desc desc = plan_desc(t, d->batch, true);
-    RF_TRY(rf_plan_create(&t->plan, &desc));
-    return make_validators(t);
+    return allocate_plans(t);
 }
 
 /* All but the launches.  *out is to be freed whatever happens. */
-static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc) {
+static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int processes) {
     *out = NULL;
     RF_TRY(check_given(desc));
     rf_trainer *t = *out = rf_alloc(1, sizeof *t);
@@ -193,13 +180,14 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc) {
     t->classes = desc->model->images.classes;
     RF_TRY(rf_optimizer_find(&t->optimizer, &t->desc.optimizer));
     RF_TRY(check_desc(&t->desc));
+    RF_TRY(rf_trainer_draft(t, processes));
     return build(t);
 }
 
 rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
     rf_trainer *t;
     *out = NULL;
-    rf_status status = prepare(&t, desc);
+    rf_status status = prepare(&t, desc, 1);
     if (status == RF_OK) status = rf_trainer_emit(t);
     if (status != RF_OK) {
         rf_trainer_free(t);
@@ -227,7 +215,7 @@ static rf_status compile(rf_trainer *t) {
 
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
-    rf_status status = prepare(&t, desc);
+    rf_status status = prepare(&t, desc, 2); /* and the process that it helps */
     if (status == RF_OK) status = compile(t);
     rf_trainer_free(t);
     return status;

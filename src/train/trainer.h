@@ -20,6 +20,7 @@ struct rf_trainer {
     int classes;          /* of the model */
     const rf_optimizer *optimizer;
     rf_order *order;
+    bool streaming; /* batch by batch, as the images do not fit on the device */
     rf_feeder *feeder;
     rf_weights *weights;
     rf_plan *plan;
@@ -66,6 +67,11 @@ rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
 /* Compiles what the steps of such a trainer need, the last steps first, into the cache that the driver keeps:
  * for a second process, beside the one that makes the trainer (rf_device_on_compile). */
 rf_status rf_trainer_compile(const rf_trainer_desc *desc);
+
+/* Makes the plans, without memory, and fails where all that the trainer will need is more than there is; decides on
+ * streaming.  processes: that will need as much at the same time.  Errors: RF_E_MEMORY with what would fit. */
+rf_status rf_trainer_draft(rf_trainer *trainer, int processes);
+size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
 
 /* Builds the launches; trainer.c and launches.c share the work. */
 rf_status rf_trainer_emit(rf_trainer *trainer);

@@ -219,3 +219,11 @@ threads_that_openmp_is_told_to_start_are_bounded() {
         cmp expected.csv out.csv || fail "$setting: another curve"
     done
 }
+
+what_does_not_fit_is_refused_at_once_with_what_would() {
+    export RANGEFINDER_MEMORY=4000
+    rf find -m resnet18 -d synthetic:3x512x512,10,70 -b 64
+    unset RANGEFINDER_MEMORY
+    [ "$code" -eq 4 ] || fail "ResNet-18 on 512x512 at batch 64 in 4 GB is refused with code 4, not $code"
+    for word in "needs " "can give 3.9 GiB" "use --batch " " --accumulate " "--image-size "; do says "$word"; done
+}

@@ -1,0 +1,267 @@
+/* A trainer before any of its memory: its plans laid out, all that it will need summed and compared with what there is;
+ * and, where that does not suffice, what would. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+enum { MAX_VALIDATION_BATCH = 256 };
+
+/* Bytes.  The data set lies on the device, or a batch of it is staged, on the host twice. */
+typedef struct need {
+    size_t device, host, resident, staged;
+    size_t piece; /* the largest allocation but for the data set */
+} need;
+
+typedef struct room {
+    size_t device, host, piece;
+    bool shared; /* the device computes in the host's memory: both needs together against `device` */
+} room;
+
+/* ---- plans ---- */
+
+static rf_status make_plan(rf_plan **out, const rf_trainer *t, int batch, bool training) {
+    const rf_trainer_desc *d = &t->desc;
+    return rf_plan_create(
+        out, &(rf_plan_desc){.device = d->device,
+                             .model = d->model,
+                             .batch = batch,
+                             .training = training,
+                             .loss = d->loss,
+                             .label_smoothing = d->label_smoothing,
+                             .class_weights = d->class_weights,
+                             .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
+                             .loss_gradient = 1.0f / (float)d->accumulate});
+}
+
+static rf_status make_plans(rf_trainer *t) {
+    const int images = t->desc.validation, whole = RF_MIN(images, MAX_VALIDATION_BATCH);
+    RF_TRY(make_plan(&t->plan, t, t->desc.batch, true));
+    if (images == 0) return RF_OK;
+    t->validator[0] = (rf_validator){.batch = whole, .batches = images / whole};
+    t->validator[1] = (rf_validator){.batch = images % whole, .batches = images % whole != 0};
+    for (int i = 0; i < 2; i++)
+        if (t->validator[i].batches > 0)
+            RF_TRY(make_plan(&t->validator[i].plan, t, t->validator[i].batch, false));
+    return RF_OK;
+}
+
+static void free_plans(rf_trainer *t) {
+    rf_plan_free(t->plan);
+    for (int i = 0; i < 2; i++) rf_plan_free(t->validator[i].plan);
+}
+
+/* ---- need and room ---- */
+
+size_t rf_trainer_order_bytes(const rf_trainer_desc *d) {
+    return (size_t)RF_SEGMENT * (size_t)d->accumulate * (size_t)d->batch * sizeof(int32_t);
+}
+
+static need need_of(const rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    const rf_dataset *data = d->dataset;
+    const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
+    const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
+    const size_t grain =
+        RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64); /* has a ratio of its own */
+    size_t trained, states, slots = (size_t)t->optimizer->slots(&d->optimizer);
+    rf_weights_measure(&trained, &states, d->device, d->model);
+    trained *= sizeof(float);
+    states *= sizeof(float);
+    const size_t kept = trained + slots * trained + states; /* the range test keeps a copy of it */
+    const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
+    need n = {.device = 2 * kept + gradients + trained / grain * sizeof(float) + order +
+                        RF_SEGMENT * (RF_STEP_FACTORS + 1) * sizeof(float),
+              .host = order + 2 * count * label, /* the epoch's orders */
+              .resident = count * image,
+              .staged = (size_t)RF_MAX(d->batch, t->validator[0].batch) * image,
+              .piece = trained};
+    const rf_plan *const plans[] = {t->plan, t->validator[0].plan, t->validator[1].plan};
+    for (size_t i = 0; i < RF_COUNT(plans); i++) {
+        if (plans[i] == NULL) continue;
+        n.device += rf_plan_memory_bytes(plans[i]);
+        n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(plans[i]));
+    }
+    return n;
+}
+
+/* Of one of `processes` that need as much at the same time. */
+static room room_of(const rf_device *device, size_t processes) {
+    const rf_device_info *info = rf_device_describe(device);
+    const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
+    room r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
+              .host = rf_memory_available(),
+              .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
+              .shared = info->host_memory};
+    if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
+    r.device /= processes;
+    r.host /= processes;
+    return r;
+}
+
+static size_t device_need(const need *n, const room *r, bool streaming) {
+    const size_t device = n->device + (streaming ? n->staged : n->resident);
+    return r->shared ? device + n->host + (streaming ? 2 * n->staged : 0) : device;
+}
+
+static bool fits(const need *n, const room *r, bool streaming) {
+    const size_t host = n->host + (streaming ? 2 * n->staged : 0);
+    return n->piece <= r->piece && device_need(n, r, streaming) <= r->device &&
+           (r->shared || host <= r->host);
+}
+
+/* Whether the data set should not lie on the device. */
+static bool must_stream(const need *n, const room *r, const rf_device_info *info) {
+    const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
+    return (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
+           (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
+           (forced != NULL && strcmp(forced, "1") == 0);
+}
+
+/* ---- what would fit ---- */
+
+typedef struct search {
+    rf_trainer_desc desc;
+    const rf_optimizer *optimizer;
+    const room *room;
+} search;
+
+/* Fails where such a trainer cannot be made at all. */
+static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *desc) {
+    rf_trainer probe = {.desc = *desc, .optimizer = s->optimizer};
+    rf_status status = make_plans(&probe);
+    *enough = false;
+    if (status == RF_OK) {
+        const need n = need_of(&probe);
+        *enough = fits(&n, s->room, true) || fits(&n, s->room, false);
+    }
+    free_plans(&probe);
+    return status;
+}
+
+static bool would_fit(const search *s, int batch, int accumulate, int validation) {
+    rf_trainer_desc desc = s->desc;
+    bool enough;
+    desc.batch = batch;
+    desc.accumulate = accumulate;
+    desc.validation = validation;
+    return try_desc(&enough, s, &desc) == RF_OK && enough;
+}
+
+/* The largest batch below the one asked for, or the largest number of validation images; 0: none. */
+static int largest(const search *s, bool validation) {
+    int low = 0, high = validation ? s->desc.validation : s->desc.batch;
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        const bool fit = would_fit(s, validation ? s->desc.batch : middle, s->desc.accumulate,
+                                   validation ? middle : s->desc.validation);
+        *(fit ? &low : &high) = middle;
+    }
+    return low;
+}
+
+/* The network for images of another size, without values; NULL: they do not suit it. */
+static rf_model *resized(const rf_model *from, int height, int width) {
+    rf_images images = {from->images.channels, height, width, from->images.classes};
+    rf_model *model;
+    if (rf_model_begin(&model, from->name, images) != RF_OK) return NULL;
+    rf_status status = RF_OK;
+    for (int i = 1; i < from->node_count && status == RF_OK; i++) {
+        const rf_node *node = &from->nodes[i];
+        status = rf_model_add_node(model, node->op, node->name, &node->attrs, node->inputs, node->input);
+    }
+    model->output = from->output;
+    if (status == RF_OK) return model;
+    rf_model_free(model);
+    return NULL;
+}
+
+/* Whether images of `side` (the longer one) are too large; *suits: they are not, nor too small for the network. */
+static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) {
+    const rf_dataset *from = s->desc.dataset;
+    const int longer = RF_MAX(from->height, from->width);
+    rf_trainer_desc desc = s->desc;
+    bool enough = true;
+    *data = *from;
+    data->height = RF_MAX((int)((int64_t)from->height * side / longer), 1);
+    data->width = RF_MAX((int)((int64_t)from->width * side / longer), 1);
+    rf_model *model = resized(s->desc.model, data->height, data->width);
+    desc.model = model;
+    desc.dataset = data;
+    *suits = model != NULL && try_desc(&enough, s, &desc) == RF_OK && enough;
+    rf_model_free(model);
+    return !enough;
+}
+
+static void add_image_size(rf_str *text, const search *s, const char *before) {
+    const rf_dataset *from = s->desc.dataset;
+    rf_dataset data;
+    bool suits = false;
+    int low = 1, high = RF_MAX(from->height, from->width);
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        *(too_large(s, middle, &data, &suits) ? &high : &low) = middle;
+    }
+    too_large(s, low, &data, &suits);
+    if (!suits) return;
+    rf_str_addf(text, "%s --image-size ", before);
+    if (data.height == data.width)
+        rf_str_addf(text, "%d", data.height);
+    else
+        rf_str_addf(text, "%dx%d", data.height, data.width);
+    rf_str_add(text, " or less");
+}
+
+static void add_batch(rf_str *text, const search *s, int batch) {
+    const int product = s->desc.batch * s->desc.accumulate;
+    int part = batch;
+    rf_str_addf(text, "; use --batch %d or less", batch);
+    while (part > 0 && (product % part != 0 || !would_fit(s, part, product / part, s->desc.validation)))
+        part--;
+    if (part > 0)
+        rf_str_addf(text, " (--batch %d --accumulate %d keeps %d images a step)", part, product / part,
+                    product);
+    add_image_size(text, s, ", or");
+}
+
+static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
+    const rf_trainer_desc *d = &t->desc;
+    const search s = {*d, t->optimizer, r};
+    const rf_device_info *info = rf_device_describe(d->device);
+    const size_t whole = device_need(n, r, true);
+    rf_str text = {0};
+    char wants[32], has[32];
+    rf_str_addf(&text, "%s at batch %d on images of %dx%dx%d needs ", d->model->name, d->batch,
+                d->dataset->channels, d->dataset->height, d->dataset->width);
+    if (n->piece > r->piece)
+        rf_str_addf(&text, "%s in one piece, and %s allows %s", rf_bytes_text(wants, (double)n->piece),
+                    info->name, rf_bytes_text(has, (double)r->piece));
+    else if (whole > r->device)
+        rf_str_addf(&text, "%s, and %s can give %s", rf_bytes_text(wants, (double)whole), info->name,
+                    rf_bytes_text(has, (double)r->device));
+    else
+        rf_str_addf(&text, "%s of the host, which can give %s",
+                    rf_bytes_text(wants, (double)(n->host + 2 * n->staged)),
+                    rf_bytes_text(has, (double)r->host));
+    const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
+    const int batch = validation ? 0 : largest(&s, false);
+    if (validation)
+        rf_str_addf(&text, "; use --validation %d or less", largest(&s, true));
+    else if (batch > 0)
+        add_batch(&text, &s, batch);
+    else {
+        rf_str_add(&text, "; not even --batch 1 fits: use a smaller network");
+        add_image_size(&text, &s, " or");
+    }
+    rf_status status = text.failed ? RF_E_MEMORY : rf_fail(RF_E_MEMORY, "%s", rf_str_text(&text));
+    rf_str_free(&text);
+    return status;
+}
+
+rf_status rf_trainer_draft(rf_trainer *t, int processes) {
+    RF_TRY(make_plans(t));
+    const need n = need_of(t);
+    const room r = room_of(t->desc.device, (size_t)processes);
+    t->streaming = must_stream(&n, &r, rf_device_describe(t->desc.device));
+    return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
+}
