@@ -171,13 +171,19 @@ static void a_network_that_no_batch_makes_fit_is_said_to_be_too_large(void **unu
 
 static void validation_images_that_do_not_fit_are_named(void **unused) {
     (void)unused;
-    setting s = {network, 64, 400, 2, 1, 250};
-    assert_int_equal(try_setting(&s, 20, NULL), RF_E_MEMORY);
-    s.validation = proposed(rf_error_message(), "use --validation ");
-    assert_true(s.validation > 0);
-    assert_int_equal(try_setting(&s, 20, NULL), RF_OK);
-    s.validation++;
-    assert_int_equal(try_setting(&s, 20, NULL), RF_E_MEMORY);
+    static const struct {
+        int validation;
+        size_t limit;
+    } asked[] = {{250, 20}, {256, 30}, {600, 30}, {600, 55}}; /* in batches of 256, and one of the rest */
+    for (size_t i = 0; i < RF_COUNT(asked); i++) {
+        setting s = {network, 64, 700, 2, 1, asked[i].validation};
+        assert_int_equal(try_setting(&s, asked[i].limit, NULL), RF_E_MEMORY);
+        s.validation = proposed(rf_error_message(), "use --validation ");
+        if (s.validation <= 0) fail_msg("%s", rf_error_message());
+        assert_int_equal(try_setting(&s, asked[i].limit, NULL), RF_OK);
+        s.validation++;
+        assert_int_equal(try_setting(&s, asked[i].limit, NULL), RF_E_MEMORY);
+    }
 }
 
 static void data_that_does_not_fit_is_refused_or_streamed(void **unused) {

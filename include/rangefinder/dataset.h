@@ -60,8 +60,8 @@ typedef struct rf_dataset_options {
  * other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions are (count, channels,
  * height, width), or channels last where only the last number can be channels (1, 3, 4).  The notes say what was
  * converted, guessed or left out.
- * Range: at most 8 GiB of pixels, and half of the machine's memory.
- * Errors: RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
+ * Range: at most 8 GiB of pixels, half of the machine's memory, and what is free of it.
+ * Errors: RF_E_MEMORY where that is less; RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
 RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 
 /* Copies images from memory.  Shape: pixels (count, channels, height, width) as PyTorch has them, 0..255. */

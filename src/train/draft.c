@@ -150,7 +150,8 @@ static bool would_fit(const search *s, int batch, int accumulate, int validation
 
 /* The largest batch below the one asked for, or the largest number of validation images; 0: none. */
 static int largest(const search *s, bool validation) {
-    int low = 0, high = validation ? s->desc.validation : s->desc.batch;
+    /* The need of validation images rises up to two batches of them; if some above need too much, so does that. */
+    int low = 0, high = validation ? RF_MIN(s->desc.validation, 2 * MAX_VALIDATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
         const bool fit = would_fit(s, validation ? s->desc.batch : middle, s->desc.accumulate,
@@ -176,21 +177,22 @@ static rf_model *resized(const rf_model *from, int height, int width) {
     return NULL;
 }
 
-/* Whether images of `side` (the longer one) are too large; *suits: they are not, nor too small for the network. */
+/* Whether images of `side`, the longer one, are too large; *suits: neither that nor too small for the network. */
 static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) {
     const rf_dataset *from = s->desc.dataset;
     const int longer = RF_MAX(from->height, from->width);
     rf_trainer_desc desc = s->desc;
-    bool enough = true;
+    bool enough;
     *data = *from;
     data->height = RF_MAX((int)((int64_t)from->height * side / longer), 1);
     data->width = RF_MAX((int)((int64_t)from->width * side / longer), 1);
     rf_model *model = resized(s->desc.model, data->height, data->width);
     desc.model = model;
     desc.dataset = data;
-    *suits = model != NULL && try_desc(&enough, s, &desc) == RF_OK && enough;
+    const bool made = model != NULL && try_desc(&enough, s, &desc) == RF_OK;
     rf_model_free(model);
-    return !enough;
+    *suits = made && enough;
+    return made && !enough;
 }
 
 static void add_image_size(rf_str *text, const search *s, const char *before) {
@@ -212,10 +214,14 @@ static void add_image_size(rf_str *text, const search *s, const char *before) {
     rf_str_add(text, " or less");
 }
 
+static const char *or_less(int number) {
+    return number > 1 ? " or less" : "";
+}
+
 static void add_batch(rf_str *text, const search *s, int batch) {
     const int product = s->desc.batch * s->desc.accumulate;
     int part = batch;
-    rf_str_addf(text, "; use --batch %d or less", batch);
+    rf_str_addf(text, "; use --batch %d%s", batch, or_less(batch));
     while (part > 0 && (product % part != 0 || !would_fit(s, part, product / part, s->desc.validation)))
         part--;
     if (part > 0)
@@ -245,9 +251,10 @@ static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
                     rf_bytes_text(has, (double)r->host));
     const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
     const int batch = validation ? 0 : largest(&s, false);
-    if (validation)
-        rf_str_addf(&text, "; use --validation %d or less", largest(&s, true));
-    else if (batch > 0)
+    if (validation) {
+        const int images = largest(&s, true);
+        rf_str_addf(&text, "; use --validation %d%s", images, or_less(images));
+    } else if (batch > 0)
         add_batch(&text, &s, batch);
     else {
         rf_str_add(&text, "; not even --batch 1 fits: use a smaller network");
