@@ -51,7 +51,7 @@ static bool is_whole_bitcode(int fd, const unsigned char *start, size_t length, 
     while (at + sizeof head <= size && pread(fd, head, sizeof head, (off_t)at) == sizeof head &&
            (head[0] & 3) == 1)
         at += sizeof head + (size_t)head[1] * 4;
-    return at == size;
+    return at == size && at > 4; /* the magic alone is no module */
 }
 
 static bool ends_in(const char *text, const char *ending) {
