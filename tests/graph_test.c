@@ -116,9 +116,9 @@ static double compile_seconds(size_t network, int layers) {
                 networks[network].first, layers, networks[network].layer);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
     rf_model *model = model_of(text.data, (rf_images){1, 1, 1, 2});
-    rf_lowered *lowered;
-    rf_steps *steps;
-    rf_arena *arena;
+    rf_lowered *lowered = NULL;
+    rf_steps *steps = NULL;
+    rf_arena *arena = NULL;
     const rf_lower_desc desc = {
         .model = model, .batch = 2, .training = true, .loss = rf_op_find("cross_entropy"), .device = device};
     if (rf_lower(&lowered, &desc) != RF_OK ||
