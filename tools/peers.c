@@ -49,8 +49,9 @@ static const struct {
 
 static int has_word(const char *words, const char *word) {
     size_t length = strlen(word);
+    if (length == 0) return 0;
     for (const char *at = strstr(words, word); at != NULL; at = strstr(at + 1, word))
-        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return length > 0;
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return 1;
     return 0;
 }
 

@@ -174,6 +174,7 @@ unknown_option_is_refused_with_the_nearest() {
     refuses 2 "did you mean '--start-lr'" find --strat-lr=1
     refuses 2 "no such option" find --xyzzy
     refuses 2 "no such option" find -z
+    refuses 2 "no such option" find --=3
     refuses 2 "no such option" devices --batch 3
 }
 
