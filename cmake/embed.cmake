@@ -4,7 +4,8 @@ set(RF_EMBEDDED)
 function(rf_embed group)
   set(out ${PROJECT_BINARY_DIR}/embedded_${group}.c)
   string(REPLACE ";" "|" files "${ARGN}")
-  add_custom_command(OUTPUT ${out} COMMAND ${CMAKE_COMMAND} -DGROUP=${group} -DOUT=${out} "-DFILES=${files}" -P
+  add_custom_command(OUTPUT ${out} COMMAND ${CMAKE_COMMAND} -DGROUP=${group} -DOUT=${out}
+                     -DFOLDER=${PROJECT_SOURCE_DIR}/${group} "-DFILES=${files}" -P
                      ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake
                      DEPENDS ${ARGN} ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake VERBATIM)
   set(RF_EMBEDDED ${RF_EMBEDDED} ${out} PARENT_SCOPE)

@@ -1,10 +1,10 @@
-# Writes OUT: the bytes of FILES (separated by |) and their table.
+# Writes OUT: the bytes of FILES (separated by |) and their table, with names relative to FOLDER.
 string(REPLACE "|" ";" FILES "${FILES}")
 set(bodies "")
 set(rows "")
 set(index 0)
 foreach(file IN LISTS FILES)
-  get_filename_component(name ${file} NAME)
+  file(RELATIVE_PATH name ${FOLDER} ${file})
   file(READ ${file} hex HEX)
   string(LENGTH "${hex}" digits)
   math(EXPR size "${digits} / 2")

@@ -2,7 +2,7 @@
  * damaged does not. */
 #include <string.h>
 
-#include "device/opencl.h"
+#include "device/opencl/opencl.h"
 #include "fuzz.h"
 
 static char *path_of(const rf_cache_key *key) {

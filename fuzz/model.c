@@ -1,7 +1,7 @@
 /* The model language.  Weights are made for small networks only: what a large one needs is the user's wish. */
 #include "graph/model.h"
 #include "fuzz.h"
-#include "model/net.h"
+#include "model/lang/net.h"
 
 enum { MOST_WEIGHTS = 1 << 16 };
 

@@ -436,7 +436,7 @@ static void a_kernel_gets_every_kind_of_argument(void **state) {
     rf_kernel_free(kernel);
 }
 
-/* PoCL builds with kernels/builtins.clh at first, which has few. */
+/* PoCL builds with kernels/common/builtins.clh at first, which has few. */
 static void a_kernel_may_call_any_function(void **state) {
     (void)state;
     if (kernels_are_refused()) return;

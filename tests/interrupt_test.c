@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "device/device.h"
-#include "device/pocl.h"
+#include "device/opencl/pocl.h"
 #include "graph/plan.h"
 #include "graph/tuning.h"
 #include "rangefinder/rangefinder.h"

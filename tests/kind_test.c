@@ -3,7 +3,7 @@
 #include "base/kind.h"
 
 #include "files.h"
-#include "finder/curve.h"
+#include "curve/curve.h"
 #include "model/safetensors.h"
 #include "rangefinder/model.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 #include "graph/model.h"
-#include "model/net.h"
+#include "model/lang/net.h"
 
 static const rf_images digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
 static const rf_images colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};

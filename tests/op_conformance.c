@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "graph/check.h"
-#include "graph/sequence.h"
+#include "verify/check.h"
+#include "launch/sequence.h"
 
 enum {
     MAX_OPS = 256,

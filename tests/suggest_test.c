@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "finder/curve.h"
-#include "finder/method.h"
+#include "curve/curve.h"
+#include "curve/method.h"
 
 enum { STEPS = 100 };
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "graph/peak.h"
+#include "tune/peak.h"
 #include "outputs.h"
-#include "train/bench.h"
+#include "tune/bench.h"
 
 typedef struct bench_args {
     rf_common common;

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "command.h"
 #include "device/device.h"
-#include "train/bench.h"
+#include "tune/bench.h"
 
 typedef struct devices_args {
     rf_common common;

@@ -6,7 +6,7 @@
 #include "device/device.h"
 #include "outputs.h"
 #include "reading.h"
-#include "train/optimizer.h"
+#include "optim/optimizer.h"
 #include "train/trainer.h"
 
 typedef struct find_args {

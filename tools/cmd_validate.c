@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "command.h"
 #include "graph/autodiff.h"
-#include "graph/check.h"
+#include "verify/check.h"
 #include "op/op_list.h"
 
 typedef struct validate_args {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
-#include "device/pocl.h"
+#include "device/opencl/pocl.h"
 
 static atomic_bool in_order, leaving;
 

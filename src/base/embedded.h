@@ -6,12 +6,13 @@
 #include <stddef.h>
 
 typedef struct rf_embedded {
-    const char *name;          /* "conv.cl"; NULL ends a table */
+    const char *name;          /* "conv/conv_tile.cl", in its group's folder; NULL ends a table */
     const unsigned char *data; /* a 0 byte behind it */
     size_t length;
 } rf_embedded;
 
 extern const rf_embedded rf_embedded_kernels[], rf_embedded_models[], rf_embedded_assets[];
-const rf_embedded *rf_embedded_find(const rf_embedded *table, const char *name); /* NULL: none */
+/* By the file's name without folders, which no other file of the group has; NULL: none. */
+const rf_embedded *rf_embedded_find(const rf_embedded *table, const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /* The front of the device layer: checks what it is given, hands it to the backend, keeps the quarantine list.
  * Which device is opened is decided in select.c. */
 #include "device/backend.h"
-#include "device/pocl.h"
+#include "device/opencl/pocl.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -34,7 +34,7 @@ struct rf_model {
     bool finished;
     rf_names names;           /* of the nodes */
     size_t parameter_numbers; /* floats in all parameters and buffers together */
-    int64_t steps;            /* that unfolding its text took so far (model/eval.h) */
+    int64_t steps;            /* that unfolding its text took so far (model/lang/eval.h) */
 };
 
 /* Bounds that keep a hostile text from taking all memory: 2^30 floats are 4 GiB. */

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/check.h"
+#include "op/reference.h"
+#include "verify/check.h"
 
 struct rf_plan {
     rf_plan_desc desc;

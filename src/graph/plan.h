@@ -3,7 +3,7 @@
 #define RF_GRAPH_PLAN_H
 
 #include "graph/autodiff.h"
-#include "graph/sequence.h"
+#include "launch/sequence.h"
 #include "graph/weights.h"
 
 typedef struct rf_plan rf_plan;
@@ -27,7 +27,7 @@ void rf_plan_free(rf_plan *plan);
 typedef struct rf_plan_memory {
     rf_weights *weights; /* of the same model; shared between plans */
     rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
-    rf_buffer *control;  /* of the run, which may stop (kernels/control.clh); may be NULL */
+    rf_buffer *control;  /* of the run, which may stop (kernels/common/control.clh); may be NULL */
 } rf_plan_memory;
 /* Allocates; before launches are made. */
 rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory);

@@ -12,7 +12,7 @@
 #define RF_OP_OP_H
 
 #include "base/base.h"
-#include "device/device.h"
+#include "launch/sequence.h"
 
 enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
 
@@ -137,7 +137,7 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
- * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/control.clh, or NULL;
+ * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/common/control.clh, or NULL;
  * once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the same
  * buffers.  sums: see op/sums.h; there where problem->sums.blocks > 0. */
 enum { RF_SUMS_PARTIAL, RF_SUMS_X, RF_SUMS_Y, RF_SUMS_SAVED, RF_MAX_SUMS };
@@ -154,14 +154,6 @@ typedef struct rf_arrays RF_TENSORS(rf_host_tensor) rf_arrays;     /* on the hos
 typedef void rf_reference_fn(const rf_problem *problem, const rf_arrays *arrays);
 
 /* ---- solvers ---- */
-typedef struct rf_sequence rf_sequence; /* graph/sequence: a list of launches */
-typedef struct rf_launch_desc {
-    const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL; copied */
-    rf_arg args[RF_MAX_ARGS];               /* ended by RF_ARG_END, that is by zeros */
-    size_t global[3], local[3];             /* zeros: 1 */
-    double flops, bytes; /* useful work: FLOPs of the direct form; bytes that must move once */
-} rf_launch_desc;
-rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
 
 enum { RF_MAX_TUNABLES = 4 };
 typedef struct rf_tunable {

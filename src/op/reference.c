@@ -1,4 +1,4 @@
-/* How many threads the reference functions take, whatever OpenMP's variables say: its runtime ends the process where it
+/* Launches of the reference functions, where no kernel serves: the plain C over mapped buffers.  And how many threads they take, whatever OpenMP's variables say: its runtime ends the process where it
  * cannot start as many as it is told to. */
 #include "op/reference.h"
 
@@ -39,4 +39,31 @@ int rf_reference_threads(void) {
 #else
     return 1;
 #endif
+}
+
+/* ---- launches ---- */
+
+enum { TENSOR_COUNT = sizeof(rf_tensors) / sizeof(rf_buffer *) };
+_Static_assert(sizeof(rf_tensors) == sizeof(rf_arrays), "tensors and arrays have the same fields");
+_Static_assert((int)TENSOR_COUNT <= (int)RF_MAX_HOST_BUFFERS, "a host call can take all tensors");
+
+typedef struct reference_call {
+    rf_problem problem;
+    rf_reference_fn *function;
+} reference_call;
+
+static void call_reference(const void *context, void *const *data) {
+    const reference_call *call = context;
+    rf_arrays arrays;
+    memcpy(&arrays, data, sizeof arrays);
+    call->function(&call->problem, &arrays);
+}
+
+rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf_direction direction,
+                            const rf_tensors *tensors) {
+    reference_call call = {.problem = *problem, .function = problem->op->reference[direction]};
+    rf_buffer *buffers[TENSOR_COUNT];
+    memcpy(buffers, tensors, sizeof buffers);
+    double flops = problem->op->flops != NULL ? problem->op->flops(problem) : 0;
+    return rf_emit_host(sequence, call_reference, &call, sizeof call, buffers, TENSOR_COUNT, flops, 0);
 }

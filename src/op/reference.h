@@ -1,9 +1,13 @@
-/* What the reference functions share: the same C compiled for several vector widths, chosen when the library
+/* Launching the reference functions, and what these share: the same C compiled for several vector widths, chosen when the library
  * loads. */
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 
 #include "op/op.h"
+
+/* Appends the reference function of one direction over these tensors. */
+rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf_direction direction,
+                            const rf_tensors *tensors);
 
 /* Before a static function with the inner loops (not one with an OpenMP region: the region's body is outlined
  * before the clones are made).  Elsewhere than gcc on x86-64 with glibc it does nothing; nor under the

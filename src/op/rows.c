@@ -1,4 +1,4 @@
-/* The launch of kernels/rows.cl. */
+/* The launch of kernels/common/rows.cl. */
 #include "op/rows.h"
 
 rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to,

@@ -1,4 +1,4 @@
-/* Rows moved and added on the device (kernels/rows.cl): what add, concat and their gradients are made of. */
+/* Rows moved and added on the device (kernels/common/rows.cl): what add, concat and their gradients are made of. */
 #ifndef RF_OP_ROWS_H
 #define RF_OP_ROWS_H
 

@@ -1,4 +1,4 @@
-/* The sums that batch norm needs of a map, made by the step that writes the map (kernels/sums.clh):
+/* The sums that batch norm needs of a map, made by the step that writes the map (kernels/common/sums.clh):
  *   forward        of y: mean and the squares' sum
  *   backward_data  of dx[0], which is batch norm's dy: sum g and sum g * (x - mean), where g is what act let pass
  * Its tensors: sums[RF_SUMS_PARTIAL], of rf_sums_floats; and for the latter batch norm's x, its y where a residual was

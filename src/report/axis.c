@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "finder/curve.h"
+#include "curve/curve.h"
 
 double rf_axis_place(const rf_axis *axis, double value) {
     if (!axis->logarithmic) return (value - axis->low) / (axis->high - axis->low);

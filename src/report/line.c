@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "finder/curve.h"
+#include "curve/curve.h"
 
 enum { FIVE = 5, RADII = 3, SIGMA_MAX = 30 };
 static const double alike_noises = 3, alike_share = 0.15; /* the same height: times noise, of the fall */

@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "base/base.h"
-#include "finder/curve.h"
+#include "curve/curve.h"
 #include "report/axis.h"
 #include "report/ink.h"
 #include "report/line.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "finder/curve.h"
+#include "curve/curve.h"
 #include "report/axis.h"
 #include "report/line.h"
 

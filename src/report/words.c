@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "finder/curve.h"
+#include "curve/curve.h"
 
 /* Adds text broken between words to lines of `columns`. */
 static void add_wrapped(rf_str *out, const char *text, int columns) {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/control.clh"
+#include "kernels/common/control.clh"
 #include "graph/choose.h"
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {

@@ -2,7 +2,7 @@
 #ifndef RF_TRAIN_FEEDER_H
 #define RF_TRAIN_FEEDER_H
 
-#include "graph/sequence.h"
+#include "launch/sequence.h"
 #include "op/family.h"
 #include "rangefinder/dataset.h"
 

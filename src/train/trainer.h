@@ -6,7 +6,7 @@
 #include "graph/plan.h"
 #include "rangefinder/trainer.h"
 #include "train/feeder.h"
-#include "train/optimizer.h"
+#include "optim/optimizer.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
 

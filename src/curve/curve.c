@@ -1,0 +1,275 @@
+/* Curves: validated, smoothed without lag; what others' smoothing did, undone. Reading them from files is
+ * curve_read.c's. */
+#include "curve/curve.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIGMA = 3, SIGMA_MAX = 30, RADII = 8, LEVEL_POINTS = 5, STEPS_USUAL = 100 };
+static const double cap_levels = 3; /* a loss counts as at most so many times the level */
+
+rf_status rf_curve_add(rf_curve_builder *builder, double lr, double loss, const char *where) {
+    const size_t n = builder->count;
+    if (!isfinite(lr) || lr <= 0)
+        return rf_fail(RF_E_INPUT, "%s: the learning rate is %g, expected a positive number", where, lr);
+    if (n > 0 && !isfinite(builder->loss[n - 1])) {
+        if (isfinite(loss))
+            return rf_fail(RF_E_INPUT,
+                           "%s: the loss is %g after one that is not finite; only the end of a curve "
+                           "may be not finite, so cut it there",
+                           where, loss);
+        builder->ended++;
+        return RF_OK;
+    }
+    if (n > 0 && lr == builder->lr[n - 1])
+        return rf_fail(
+            RF_E_INPUT,
+            "%s: the learning rate %g is the same as the one before: it did not rise, or was rounded "
+            "when it was written; write rates with more digits (\"%%.9g\")",
+            where, lr);
+    if (n > 0 && lr < builder->lr[n - 1])
+        return rf_fail(RF_E_INPUT,
+                       "%s: the learning rate %g is not above the one before, %g; sort the points by "
+                       "rate, and give one curve at a time",
+                       where, lr, builder->lr[n - 1]);
+    if (n == builder->capacity) {
+        const size_t capacity = RF_MAX(128, 2 * n);
+        double *const rates = rf_resize(builder->lr, capacity, sizeof *rates);
+        if (rates) builder->lr = rates;
+        double *const losses = rates ? rf_resize(builder->loss, capacity, sizeof *losses) : NULL;
+        if (!losses) return RF_E_MEMORY;
+        builder->loss = losses;
+        builder->capacity = capacity;
+    }
+    builder->lr[n] = lr;
+    builder->loss[n] = loss;
+    builder->count = n + 1;
+    return RF_OK;
+}
+
+/* Rates whose losses did not come: not finite. */
+static rf_status end_waiting(rf_curve_builder *builder, const char *where) {
+    const size_t rows = builder->waiting_rows;
+    builder->waiting_rows = 0;
+    if (rows == 0) return RF_OK;
+    RF_TRY(rf_curve_add(builder, builder->first_waiting, NAN, where));
+    builder->ended += rows - 1;
+    return RF_OK;
+}
+
+rf_status rf_curve_add_row(rf_curve_builder *builder, double lr, double loss, const char *where) {
+    if (isnan(lr) && isnan(loss)) return RF_OK; /* a row of other columns */
+    if (isnan(loss)) {
+        if (builder->waiting_rows++ == 0) builder->first_waiting = lr;
+        builder->waiting = lr;
+        return RF_OK;
+    }
+    if (isnan(lr) && builder->waiting_rows > 0) {
+        builder->waiting_rows = 0;
+        return rf_curve_add(builder, builder->waiting, loss, where);
+    }
+    RF_TRY(end_waiting(builder, where));
+    return rf_curve_add(builder, lr, loss, where);
+}
+
+void rf_curve_builder_free(rf_curve_builder *builder) {
+    free(builder->lr);
+    free(builder->loss);
+    *builder = (rf_curve_builder){0};
+}
+
+size_t rf_curve_finite(const rf_curve *curve) {
+    return curve->count - (curve->count > 0 && !isfinite(curve->loss[curve->count - 1]));
+}
+
+static int compare(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double rf_median(double *values, size_t count) {
+    if (count == 0) return NAN;
+    qsort(values, count, sizeof *values, compare);
+    return count % 2 ? values[count / 2] : values[count / 2 - 1] / 2 + values[count / 2] / 2;
+}
+
+double rf_curve_level(const rf_curve *curve) {
+    double first[LEVEL_POINTS];
+    const size_t n = RF_MIN(rf_curve_finite(curve), LEVEL_POINTS);
+    memcpy(first, curve->loss, n * sizeof *first);
+    return rf_median(first, n);
+}
+
+double rf_curve_sigma(const rf_curve *curve) {
+    const double steps = (double)RF_MAX(curve->count, STEPS_USUAL);
+    return RF_MIN(SIGMA * steps / STEPS_USUAL, SIGMA_MAX);
+}
+
+/* The weights of the Gaussian are renormalised at the ends; each loss is capped, so that the first steps of a
+ * divergence do not reach back over the minimum. A loss that is not finite has no share in it. */
+void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve) {
+    const size_t n = rf_curve_finite(curve);
+    const double level = rf_curve_level(curve), cap = level > 0 ? cap_levels * level : INFINITY;
+    const double sigma = rf_curve_sigma(curve);
+    const size_t radius = (size_t)(RADII * sigma);
+    double weight[RADII * SIGMA_MAX + 1];
+    for (size_t i = 0; i <= radius; i++) weight[i] = exp(-0.5 * (double)(i * i) / (sigma * sigma));
+
+    for (size_t i = 0; i < curve->count; i++) {
+        const size_t first = i > radius ? i - radius : 0, end = RF_MIN(i + radius + 1, n);
+        double sum = 0, weights = 0;
+        for (size_t j = first; j < end; j++) {
+            const double w = weight[i > j ? i - j : j - i];
+            sum += w * fmin(loss[j], cap);
+            weights += w;
+        }
+        out[i] = i < n ? sum / weights : NAN;
+    }
+}
+
+/* ---- what others' smoothing did, undone ---- */
+
+const double *rf_curve_recorded(const rf_curve *curve) {
+    return curve->recorded ? curve->recorded : curve->loss;
+}
+
+/* Each is an average a that moves by a share of the way to the loss, written down over 1 - (1 - share)^(i + k);
+ * pytorch-lr-finder starts from the first loss and divides by nothing. */
+static const struct {
+    double share;
+    int ahead; /* k; 0: no division */
+} averages[] = {[RF_SMOOTHING_PYTORCH] = {0.05, 0},
+                [RF_SMOOTHING_FASTAI] = {0.02, 1},
+                [RF_SMOOTHING_LIGHTNING] = {0.02, 2}};
+
+static void undo(double *loss, const double *recorded, size_t count, rf_smoothing smoothing) {
+    const double share = averages[smoothing].share;
+    const int ahead = averages[smoothing].ahead;
+    double before = ahead ? 0 : recorded[0];
+    for (size_t i = 0; i < count; i++) {
+        const double average = ahead ? recorded[i] * (1 - pow(1 - share, (double)i + ahead)) : recorded[i];
+        loss[i] = before + (average - before) / share;
+        if (!isfinite(loss[i]) && isfinite(recorded[i])) loss[i] = recorded[i]; /* larger than a double */
+        before = average;
+    }
+}
+
+rf_status rf_curve_set_smoothing(rf_curve *curve, rf_smoothing smoothing) {
+    if (smoothing != RF_SMOOTHING_NONE && !curve->recorded) {
+        if (!(curve->recorded = rf_alloc(curve->count, sizeof *curve->recorded))) return RF_E_MEMORY;
+        memcpy(curve->recorded, curve->loss, curve->count * sizeof *curve->loss);
+    }
+    if (smoothing != RF_SMOOTHING_NONE) {
+        undo(curve->loss, curve->recorded, curve->count, smoothing);
+    } else if (curve->recorded) {
+        free(curve->loss);
+        curve->loss = curve->recorded;
+        curve->recorded = NULL;
+    }
+    curve->smoothing = smoothing;
+    rf_curve_smooth(curve->smoothed, curve->loss, curve);
+    return RF_OK;
+}
+
+/* Losses that never went below zero do not come from others that did (a little, by rounding): then the file was
+ * not smoothed, and what was read is the loss. */
+static rf_status undo_smoothing(rf_curve *curve, rf_smoothing smoothing) {
+    double lowest = 0, lowest_recorded = 0;
+    const size_t n = rf_curve_finite(curve);
+    RF_TRY(rf_curve_set_smoothing(curve, smoothing));
+    if (smoothing == RF_SMOOTHING_NONE) return RF_OK;
+    for (size_t i = 0; i < n; i++) {
+        lowest = fmin(lowest, curve->loss[i]);
+        lowest_recorded = fmin(lowest_recorded, curve->recorded[i]);
+    }
+    if (lowest_recorded == 0 && lowest < -0.01 * fabs(curve->recorded[0])) {
+        RF_TRY(rf_curve_set_smoothing(curve, RF_SMOOTHING_NONE));
+        curve->smoothing = smoothing;
+    }
+    return RF_OK;
+}
+
+rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char *name) {
+    *out = NULL;
+    RF_TRY(end_waiting(builder, name));
+    if (builder->count == 0)
+        return rf_fail(RF_E_INPUT, "%s: no points; expected learning rates and losses", name);
+    const rf_smoothing smoothing = builder->smoothing;
+    const rf_stop_reason stop = builder->stop;
+    rf_curve *curve = rf_alloc(1, sizeof *curve);
+    double *const smoothed = rf_alloc(builder->count, sizeof *smoothed);
+    if (!curve || !smoothed) {
+        free(curve);
+        free(smoothed);
+        return RF_E_MEMORY;
+    }
+    *curve = (rf_curve){.count = builder->count,
+                        .lr = builder->lr,
+                        .loss = builder->loss,
+                        .smoothed = smoothed,
+                        .planned = builder->count + builder->ended};
+    *builder = (rf_curve_builder){0};
+    curve->stop = rf_curve_finite(curve) < curve->count ? RF_STOP_NOT_FINITE : stop;
+    const rf_status status = undo_smoothing(curve, smoothing);
+    if (status == RF_OK)
+        *out = curve;
+    else
+        rf_curve_free(curve);
+    return status;
+}
+
+rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count) {
+    rf_curve_builder builder = {0};
+    rf_status status = RF_OK;
+    *out = NULL;
+    for (size_t i = 0; i < count && status == RF_OK; i++) {
+        char where[32];
+        snprintf(where, sizeof where, "point %zu", i + 1);
+        status = rf_curve_add(&builder, lr[i], loss[i], where);
+    }
+    if (status == RF_OK) status = rf_curve_finish(out, &builder, "curve");
+    rf_curve_builder_free(&builder);
+    return status;
+}
+
+void rf_curve_free(rf_curve *curve) {
+    if (!curve) return;
+    free(curve->lr);
+    free(curve->loss);
+    free(curve->smoothed);
+    free(curve->recorded);
+    free(curve);
+}
+
+void rf_shorten_exponent(char *text) {
+    char *digits = strchr(text, 'e');
+    if (!digits) return;
+    char *mantissa = digits;
+    if (memchr(text, '.', (size_t)(digits - text))) {
+        while (mantissa[-1] == '0') mantissa--;
+        if (mantissa[-1] == '.') mantissa--;
+    }
+    char *to = mantissa;
+    *to++ = *digits++;
+    if (*digits == '-') *to++ = '-';
+    if (*digits == '-' || *digits == '+') digits++;
+    while (*digits == '0' && digits[1]) digits++;
+    memmove(to, digits, strlen(digits) + 1);
+}
+
+static rf_number_text written(const char *format, double value) {
+    rf_number_text number;
+    snprintf(number.text, sizeof number.text, format, value);
+    rf_shorten_exponent(number.text);
+    return number;
+}
+
+rf_number_text rf_rate(double lr) {
+    const bool plain = lr >= 0.00995 && lr < 999.5;
+    return written(!plain ? "%.1e" : lr >= 99.5 ? "%.0f" : "%.2g", lr);
+}
+
+rf_number_text rf_loss(double loss) {
+    return written(fabs(loss) >= 999.5 && fabs(loss) < 99999.5 ? "%.0f" : "%.3g", loss);
+}

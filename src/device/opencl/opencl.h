@@ -1,0 +1,67 @@
+/* What the OpenCL backend's files share: the opened device, errors, programs. */
+#ifndef RF_DEVICE_OPENCL_OPENCL_H
+#define RF_DEVICE_OPENCL_OPENCL_H
+
+#include <CL/cl.h>
+
+#include "device/backend.h"
+
+typedef struct rf_program rf_program;
+
+typedef struct rf_opencl {
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    bool has_fma;        /* single precision, in hardware */
+    bool own_builtins;   /* programs are built with kernels/common/builtins.clh for the compiler's own header */
+    bool compiler_stuck; /* a build passed its time limit: its thread may still hold the compiler's locks */
+    rf_program *programs;
+} rf_opencl;
+
+static inline rf_opencl *rf_opencl_of(const rf_device *device) {
+    return device->handle;
+}
+
+/* Sets the message "what: CL_ERROR_NAME" and returns the status that suits the error. */
+rf_status rf_opencl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
+
+/* Kernels (kernel.c): part of the backend's table. */
+rf_status rf_opencl_kernel_create(rf_kernel *kernel, const char *program, const char *options);
+void rf_opencl_kernel_free(rf_kernel *kernel);
+void rf_opencl_kernel_distrust(rf_kernel *kernel);
+size_t rf_opencl_kernel_max_group(const rf_kernel *kernel);
+rf_status rf_opencl_set_args(rf_kernel *kernel, const rf_arg *args);
+rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
+
+/* The program kernels/<name>.cl built with these options, made once a device (program.c).  *out is borrowed.
+ */
+rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const char *name,
+                         const char *options);
+void rf_program_distrust(rf_opencl *cl, cl_program program);
+void rf_program_free_all(rf_opencl *cl);
+
+/* The text of kernels/<name>.cl with its #includes put in, and behind the file `first` unless that is NULL
+ * (program_source.c). */
+rf_status rf_program_source(rf_str *out, const char *first, const char *name);
+
+/* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
+ * NULL then. With `binary`, fetches that too; NULL if the driver gives none: free(*binary).  what: for
+ * messages, "conv.cl". */
+rf_status rf_program_build(rf_opencl *cl, cl_program *program, const char *options, const char *what,
+                           void **binary, size_t *length);
+
+/* Binaries kept in the user's cache folder (program_cache.c).  Whatever is wrong with a file means: not
+ * there. */
+typedef struct rf_cache_key {
+    uint64_t hash[2];
+} rf_cache_key;
+void rf_cache_key_add(rf_cache_key *key, const char *text);
+bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
+void rf_program_cache_remove(const rf_cache_key *key);
+/* Keeps other processes from building the same program at the same time: waits, up to `seconds`, for one that
+ * does. -1: no lock, which harms nobody; else it is to be handed to unlock. */
+int rf_program_cache_lock(const rf_cache_key *key, double seconds);
+void rf_program_cache_unlock(const rf_cache_key *key, int lock);
+void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length);
+
+#endif

@@ -1,0 +1,58 @@
+/* A sequence: launches in order, each with its arguments set, run as often as wanted without the host
+ * waiting. A launch is a kernel on the device, or a host function where the reference does the work. */
+#ifndef RF_LAUNCH_SEQUENCE_H
+#define RF_LAUNCH_SEQUENCE_H
+
+#include "device/device.h"
+
+typedef struct rf_sequence rf_sequence;
+
+/* A kernel with its arguments. */
+typedef struct rf_launch_desc {
+    const char *program, *kernel, *options; /* kernels/<program>.cl; options may be NULL; copied */
+    rf_arg args[RF_MAX_ARGS];               /* ended by RF_ARG_END, that is by zeros */
+    size_t global[3], local[3];             /* zeros: 1 */
+    double flops, bytes; /* useful work: FLOPs of the direct form; bytes that must move once */
+} rf_launch_desc;
+
+/* A host function over the buffers' contents: `data[i]` is what buffers[i] holds (NULL for NULL). */
+typedef void rf_host_fn(const void *context, void *const *data);
+
+rf_status rf_sequence_create(rf_sequence **out, rf_device *device);
+void rf_sequence_free(rf_sequence *sequence);
+rf_device *rf_sequence_device(const rf_sequence *sequence);
+
+/* Names what the following launches belong to ("conv1.forward.conv_tile"): for traces and messages.  Copied; a
+ * layer's whole name (RF_MAX_NAME) and a solver's fit. */
+enum { RF_MAX_LABEL = 320 };
+void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
+
+/* Appends a kernel, built now where it is not yet. */
+rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
+enum { RF_MAX_HOST_BUFFERS = 48 };
+/* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped for the call. */
+rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,
+                       rf_buffer *const *buffers, size_t buffer_count, double flops, double bytes);
+
+/* Enqueues everything once. */
+rf_status rf_sequence_run(rf_sequence *sequence);
+
+/* Where the time goes: per launch, kept by rf_sequence_run_profiled (which waits; the device must have profiling on). */
+typedef struct rf_launch_profile {
+    const char *label, *kernel;
+    double flops, bytes; /* of one run */
+    double least_ms;     /* duration of the shortest run; 0: none */
+    double start_ms;     /* of the last run, on the device's clock */
+    double last_ms;      /* duration of the last run */
+} rf_launch_profile;
+rf_status rf_sequence_run_profiled(rf_sequence *sequence);
+size_t rf_sequence_count(const rf_sequence *sequence);
+const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t index);
+/* True if any kernel of the launches from `first` on was built now rather than found in the cache. */
+bool rf_sequence_is_new(const rf_sequence *sequence, size_t first);
+/* The kernels from `first` on disagree with the reference: later processes will not take them for checked. */
+void rf_sequence_distrust(rf_sequence *sequence, size_t first);
+/* Drops the launches from `first` on. */
+void rf_sequence_truncate(rf_sequence *sequence, size_t first);
+
+#endif

@@ -1,0 +1,240 @@
+/* The model language carried out for given images: blocks, loops and conditions unfold into the layers of a
+ * model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/model.h"
+#include "model/lang/eval.h"
+
+enum { STEPS_OF_NAME = 8, STEPS_OF_BLOCK = 64, MAX_CALLS = 64, MAX_CANDIDATES = 1000 };
+
+static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first);
+
+/* ---- names ---- */
+
+/* prefix + name, with {variables} replaced by their values. */
+static rf_status full_name(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope, rf_slice name,
+                           rf_place place) {
+    rf_str text = {0};
+    rf_status status = RF_OK;
+    rf_str_add(&text, scope->prefix);
+    for (const char *at = name.at, *end = name.at + name.length; at < end && status == RF_OK;) {
+        const char *open = memchr(at, '{', (size_t)(end - at));
+        rf_str_add_bytes(&text, at, (size_t)((open ? open : end) - at));
+        if (!open) break;
+        const char *close = memchr(open, '}', (size_t)(end - open)); /* the lexer has seen to it */
+        int value = 0;
+        status = rf_eval_template(&value, e, scope, (rf_slice){open + 1, (int)(close - open - 1)}, place);
+        rf_str_addf(&text, "%d", value);
+        at = close + 1;
+    }
+    if (status == RF_OK && text.failed) status = RF_E_MEMORY;
+    if (status == RF_OK) status = rf_take_steps(e, STEPS_OF_NAME + (int)(text.length / 16), place);
+    if (status == RF_OK && text.length > RF_MAX_NAME)
+        status = rf_net_fail(e->net->origin, place,
+                             "the name '%.40s...' would have %zu characters; %d is the most",
+                             rf_str_text(&text), text.length, RF_MAX_NAME);
+    if (status == RF_OK) memcpy(out, rf_str_text(&text), text.length + 1);
+    rf_str_free(&text);
+    return status;
+}
+
+/* True if a layer of that name stands further down in the text, or is the very one that asks. */
+static const rf_tree *defined_later(const rf_net *net, const rf_tree *input) {
+    for (int i = 1; i < net->count; i++) {
+        const rf_tree *node = &net->nodes[i];
+        if (node->kind == RF_TREE_LAYER && node->place.line >= input->place.line &&
+            node->name.length == input->name.length &&
+            !memcmp(node->name.at, input->name.at, (size_t)node->name.length))
+            return node;
+    }
+    return NULL;
+}
+
+static const char *nearest_layer(rf_expansion *e, const rf_scope *scope, const char *name) {
+    const rf_model *model = e->model;
+    const size_t skip = strlen(scope->prefix);
+    const char *words[MAX_CANDIDATES];
+    size_t count = 0;
+    words[count++] = "in";
+    words[count++] = "prev";
+    for (int i = model->node_count - 1; i > 0 && count < MAX_CANDIDATES; i--)
+        if (!strncmp(model->nodes[i].name, scope->prefix, skip)) words[count++] = model->nodes[i].name + skip;
+    for (int i = e->instance_count - 1; i >= 0 && count < MAX_CANDIDATES; i--)
+        if (!strncmp(e->instances[i].name, scope->prefix, skip)) words[count++] = e->instances[i].name + skip;
+    return rf_nearest(name + skip, words, count);
+}
+
+rf_status rf_expand_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place) {
+    char full[RF_MAX_NAME + 1];
+    if (rf_slice_is(name, "in")) return *out = scope->in, RF_OK;
+    if (rf_slice_is(name, "prev")) return *out = scope->prev, RF_OK;
+    RF_TRY(full_name(full, e, scope, name, place));
+    *out = rf_model_find_node(e->model, full, strlen(full));
+    if (*out >= 0) return RF_OK;
+    const int instance = rf_names_find(&e->instance_names, full, strlen(full));
+    if (instance >= 0) return *out = e->instances[instance].node, RF_OK;
+
+    const rf_tree *later = defined_later(e->net, &(rf_tree){.name = name, .place = place});
+    if (later && later->place.line == place.line)
+        return rf_net_fail(e->net->origin, place,
+                           "the layer '%.*s' reads itself: a network may have no cycles", RF_SLICE(name));
+    if (later)
+        return rf_net_fail(e->net->origin, place,
+                           "the layer '%.*s' comes only in line %d: a layer reads earlier ones (a network "
+                           "may have no cycles)",
+                           RF_SLICE(name), later->place.line);
+    const char *near = nearest_layer(e, scope, full);
+    return rf_net_fail(e->net->origin, place,
+                       near ? "no layer '%s'%s; did you mean '%s'?" : "no layer '%s'%s",
+                       full + strlen(scope->prefix), *scope->prefix ? " in this block" : "", near);
+}
+
+/* ---- layers ---- */
+
+static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], rf_expansion *e, const rf_scope *scope,
+                             const rf_tree *layer) {
+    *count = 0;
+    if (!layer->second) input[(*count)++] = scope->prev;
+    for (int i = layer->second; i; i = e->net->nodes[i].next) {
+        const rf_tree *node = &e->net->nodes[i];
+        if (*count == RF_MAX_INPUTS)
+            return rf_net_fail(e->net->origin, node->place, "a layer can read at most %d others",
+                               RF_MAX_INPUTS);
+        RF_TRY(rf_expand_find(&input[(*count)++], e, scope, node->name, node->place));
+    }
+    return RF_OK;
+}
+
+static rf_status name_layer(char name[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope,
+                            const rf_tree *layer) {
+    char made[96];
+    rf_slice word = layer->name;
+    if (!word.length) { /* relu_7: the op, and which layer of the network it is */
+        const rf_slice block = e->net->nodes[layer->block].name;
+        word = (rf_slice){
+            made, layer->op ? snprintf(made, sizeof made, "%s_%d", layer->op->name, e->model->node_count)
+                            : snprintf(made, sizeof made, "%.*s_%d", RF_MIN(block.length, 60), block.at,
+                                       e->model->node_count)};
+    }
+    RF_TRY(full_name(name, e, scope, word, layer->place));
+    if (rf_names_find(&e->instance_names, name, strlen(name)) >= 0)
+        return rf_net_fail(e->net->origin, layer->place, "the name '%s' is taken: an earlier block has it",
+                           name);
+    return RF_OK;
+}
+
+static rf_status add_layer(rf_expansion *e, rf_scope *scope, const rf_tree *layer) {
+    char name[RF_MAX_NAME + 1];
+    int input[RF_MAX_INPUTS], inputs;
+    rf_attrs attrs;
+    RF_TRY(read_inputs(&inputs, input, e, scope, layer));
+    RF_TRY(rf_eval_attributes(&attrs, e, scope, layer));
+    RF_TRY(name_layer(name, e, scope, layer));
+    const rf_status status = rf_model_add_node(e->model, layer->op, name, &attrs, inputs, input);
+    if (status != RF_OK)
+        return rf_fail_prefix(status, "%s:%d:%d", e->net->origin, layer->place.line, layer->place.column);
+    scope->prev = e->model->node_count - 1;
+    e->model->nodes[scope->prev].line = layer->place.line;
+    return RF_OK;
+}
+
+/* Makes the name of a block's use stand for its last layer. */
+static rf_status add_instance(rf_expansion *e, const char *name, int node) {
+    if (e->instance_count == e->instance_capacity) {
+        const int capacity = RF_MAX(16, e->instance_capacity * 2);
+        rf_instance *more = rf_resize(e->instances, (size_t)capacity, sizeof *more);
+        if (!more) return RF_E_MEMORY;
+        e->instances = more;
+        e->instance_capacity = capacity;
+    }
+    char *copy = rf_strdup(name);
+    if (!copy) return RF_E_MEMORY;
+    e->instances[e->instance_count] = (rf_instance){.name = copy, .node = node};
+    return rf_names_add(&e->instance_names, copy, e->instance_count++);
+}
+
+static rf_status use_block(rf_expansion *e, rf_scope *scope, const rf_tree *layer) {
+    const rf_tree *block = &e->net->nodes[layer->block];
+    char name[RF_MAX_NAME + 1];
+    int input[RF_MAX_INPUTS], inputs;
+    RF_TRY(read_inputs(&inputs, input, e, scope, layer));
+    if (inputs != 1)
+        return rf_net_fail(e->net->origin, layer->place, "a block reads one layer, not %d", inputs);
+    RF_TRY(name_layer(name, e, scope, layer));
+    RF_TRY(rf_take_steps(e, STEPS_OF_BLOCK, layer->place)); /* its scope, and the name that it leaves */
+    if (rf_model_find_node(e->model, name, strlen(name)) >= 0)
+        return rf_net_fail(e->net->origin, layer->place, "the name '%s' is taken: an earlier layer has it",
+                           name);
+    if (++e->calls > MAX_CALLS)
+        return rf_net_fail(e->net->origin, layer->place, "blocks use blocks more than %d deep", MAX_CALLS);
+
+    rf_scope inner = {.in = input[0], .prev = input[0]};
+    snprintf(inner.prefix, sizeof inner.prefix, "%s.", name);
+    rf_status status = rf_eval_parameters(&inner, e, scope, layer);
+    if (status == RF_OK) status = expand_body(e, &inner, block->second);
+    if (status == RF_OK) status = add_instance(e, name, inner.prev);
+    scope->prev = inner.prev;
+    rf_scope_free(&inner);
+    e->calls--;
+    return status;
+}
+
+/* ---- statements ---- */
+
+static rf_status expand_for(rf_expansion *e, rf_scope *scope, const rf_tree *loop) {
+    int first, last;
+    RF_TRY(rf_eval_int(&first, e, scope, loop->first));
+    RF_TRY(rf_eval_int(&last, e, scope, loop->second));
+    for (long i = first; i <= last; i++) {
+        RF_TRY(rf_take_steps(e, 1, loop->place));
+        RF_TRY(rf_scope_set(scope, e, loop->name, (rf_value){.y = (double)i}, loop->place));
+        RF_TRY(expand_body(e, scope, loop->third));
+    }
+    return RF_OK;
+}
+
+static rf_status expand_statement(rf_expansion *e, rf_scope *scope, const rf_tree *statement) {
+    rf_value value;
+    switch (statement->kind) {
+    case RF_TREE_SET:
+        RF_TRY(rf_eval(&value, e, scope, statement->first));
+        return rf_scope_set(scope, e, statement->name, value, statement->place);
+    case RF_TREE_IF:
+        RF_TRY(rf_eval_number(&value.y, e, scope, statement->first));
+        return expand_body(e, scope, value.y != 0 ? statement->second : statement->third);
+    case RF_TREE_FOR:
+        return expand_for(e, scope, statement);
+    case RF_TREE_LAYER:
+        return statement->op ? add_layer(e, scope, statement) : use_block(e, scope, statement);
+    default:
+        return RF_OK; /* a block's definition does nothing by itself */
+    }
+}
+
+static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first) {
+    for (int i = first; i; i = e->net->nodes[i].next) {
+        RF_TRY(rf_take_steps(e, 1, e->net->nodes[i].place));
+        RF_TRY(expand_statement(e, scope, &e->net->nodes[i]));
+    }
+    return RF_OK;
+}
+
+/* ---- entry ---- */
+
+rf_status rf_net_expand(rf_model *model, const rf_net *net) {
+    rf_expansion e = {.model = model, .net = net};
+    rf_scope top = {0};
+    const rf_status status = expand_body(&e, &top, net->body);
+    for (int i = 0; i < e.instance_count; i++) free(e.instances[i].name);
+    free(e.instances);
+    rf_names_free(&e.instance_names);
+    rf_scope_free(&top);
+    return status;
+}
+
+rf_status rf_net_attributes(rf_attrs *out, rf_model *model, const rf_net *net) {
+    rf_expansion e = {.model = model, .net = net};
+    const rf_scope top = {.prev = model->node_count - 1};
+    return rf_eval_attributes(out, &e, &top, &net->nodes[net->body]);
+}

@@ -1,0 +1,75 @@
+/* A convolution as the reference and the solvers see it; a linear layer is one too: a 1x1 kernel on 1x1 maps
+ * whose channels are all of (H,W,C), which is how its weights lie. */
+#ifndef RF_OP_CONV_CONV_H
+#define RF_OP_CONV_CONV_H
+
+#include "op/family.h"
+
+extern const rf_op rf_op_conv_pool;
+
+typedef struct rf_conv {
+    int n, c, h, w; /* x */
+    int k, oh, ow;  /* y is (n,oh,ow,k) */
+    int r, s;       /* kernel height and width */
+    rf_pair stride, pad, dilation;
+    int groups;
+    bool bias;
+    rf_act act;
+} rf_conv;
+
+/* Of a conv or a linear problem, or the convolution of a conv_pool, of whose outputs an odd last row or column is left
+ * out. */
+rf_conv rf_conv_of(const rf_problem *problem);
+
+/* The directions in plain C (conv_reference.c). */
+void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);
+void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays);
+void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
+double rf_conv_flops(const rf_problem *problem);
+/* Of x or dx; dy, y where an activation is fused, and the maxima's places where y is pooled. */
+double rf_conv_gradient_bytes(const rf_problem *problem);
+bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
+
+/* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction; HUGE_VAL for
+ * kernels larger than Winograd's windows. */
+double rf_winograd_products(const rf_problem *problem, rf_direction direction);
+
+/* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
+extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
+    rf_depthwise_tile[RF_DIRECTIONS], rf_depthwise_group[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS],
+    rf_winograd_tile[RF_DIRECTIONS];
+extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
+extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
+extern const rf_solver rf_winograd_pool_tile[RF_DIRECTIONS];  /* of conv_pool */
+extern const rf_solver rf_pooled_tile[2];             /* backward_params, backward_data of conv_pool */
+extern const rf_solver rf_linear_tile[RF_DIRECTIONS]; /* of linear */
+#define RF_EACH_DIRECTION(solvers)                                                                           \
+    &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
+
+/* ---- launches that solvers of both families share (conv_pack.c); positions in `work` are in floats ---- */
+static inline int rf_pair_pack(int y, int x) {
+    return (int)((unsigned)y << 16 | (x & 0xffff));
+}
+#define RF_PAIR_ARG(p) RF_I32(rf_pair_pack((p).y, (p).x))
+rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_buffer *out, size_t count);
+rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *x,
+                      rf_buffer *out);
+rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *w,
+                            rf_buffer *out, size_t at);
+/* dy before the fused activation, into work. */
+rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
+                       const rf_tensors *t, size_t at);
+/* Room for the masked dy: 0 where no activation is fused; as a solver's workspace where it is all the
+ * scratch. */
+size_t rf_masked_floats(const rf_conv *v);
+size_t rf_masked_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
+
+/* Partial gradients in work: `parts` x [size weights, biases]. */
+typedef struct rf_partials {
+    size_t at, size, biases;
+    int parts;
+} rf_partials;
+rf_status rf_emit_reduce(rf_sequence *sequence, const rf_device_info *info, rf_family family,
+                         const rf_conv *v, const rf_tensors *t, const rf_partials *partials);
+
+#endif

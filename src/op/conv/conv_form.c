@@ -1,0 +1,95 @@
+/* How a convolution is brought into the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as one run of
+ * memory. */
+#include "op/conv/conv_form.h"
+
+enum {
+    FEW_CHANNELS = 4
+}; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
+
+rf_view rf_view_of(const rf_conv *v, rf_family family) {
+    rf_view o = {.n = v->n,
+                 .h = v->h,
+                 .w = v->w,
+                 .c = v->c,
+                 .length = v->c,
+                 .taps_y = v->r,
+                 .taps_x = v->s,
+                 .grid_h = v->oh,
+                 .grid_w = v->ow,
+                 .stride = v->stride,
+                 .pad = v->pad,
+                 .dilation = v->dilation};
+    bool padded = v->pad.y || v->pad.x;
+    if (v->r * v->s == 1 && v->stride.y == 1 && v->stride.x == 1 && !padded) {
+        o.w = o.grid_w = v->n * v->h * v->w;
+        o.n = o.h = o.grid_h = 1;
+    }
+    if (family == RF_TILE && padded && v->c <= FEW_CHANNELS && v->s > 1 && v->dilation.x == 1) {
+        o.copied = true;
+        o.h += 2 * v->pad.y;
+        o.w += 2 * v->pad.x;
+        o.pad = (rf_pair){0, 0};
+    }
+    if (!o.pad.x && v->dilation.x == 1) {
+        o.length *= o.taps_x;
+        o.taps_x = 1;
+    }
+    return o;
+}
+
+size_t rf_view_floats(const rf_view *view) {
+    return (size_t)view->n * view->h * view->w * view->c;
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+rf_partials rf_filter_partials(const rf_conv *v, const rf_view *view, int parts) {
+    return (rf_partials){.at = view->copied ? rf_round_up(rf_view_floats(view), 16) : 0,
+                         .size = rf_round_up((size_t)v->k, RF_PANEL) * v->c * v->r * v->s,
+                         .biases = v->bias ? rf_round_up((size_t)v->k, RF_PANEL) : 0,
+                         .parts = parts};
+}
+
+size_t rf_filter_work(const rf_partials *p) {
+    return (p->at + (p->parts > 1 ? (p->size + p->biases) * p->parts : 0)) * sizeof(float);
+}
+
+rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                          const rf_tensors *t, rf_family family, const rf_partials *p, rf_launch_desc *desc) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, family);
+    bool whole = p->parts == 1;
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
+    *desc = (rf_launch_desc){
+        .program = family == RF_TILE ? "conv_filter" : "conv_group",
+        .kernel = "filter",
+        .args = {RF_BUF(o.copied ? t->work : t->x[0]),
+                 RF_BUF(t->dy),
+                 RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(whole ? t->grad[0] : t->work),
+                 RF_BUF(!v.bias ? NULL
+                        : whole ? t->grad[1]
+                                : t->work),
+                 RF_I32(whole ? 0 : p->at),
+                 RF_I32(whole ? 0 : p->at + p->size),
+                 RF_I32((size_t)o.n * o.grid_h * o.grid_w),
+                 RF_I32(o.grid_h),
+                 RF_I32(o.grid_w),
+                 RF_I32(o.h),
+                 RF_I32(o.w),
+                 RF_I32(o.c),
+                 RF_I32(o.length),
+                 RF_PAIR_ARG(o.stride),
+                 RF_PAIR_ARG(o.pad),
+                 RF_PAIR_ARG(o.dilation),
+                 RF_I32(o.taps_y),
+                 RF_I32(o.taps_x),
+                 RF_I32(v.k),
+                 RF_I32(v.act),
+                 RF_I32(p->parts),
+                 RF_I32(p->size + p->biases)},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k * (v.act ? 2 : 1) + p->size),
+    };
+    return RF_OK;
+}

@@ -1,0 +1,368 @@
+/* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.
+ * kernels/conv/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride, backward
+ * data; kernels/conv/conv_filter.cl the weight gradient, kernels/conv/conv_pack.cl what they need beside. Here: how the work is cut
+ * into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
+#include <math.h>
+
+#include "op/conv/conv_form.h"
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    double rounds = RF_MAX((double)v.r * v.s * v.k, (double)v.r * v.s * v.c); /* of one tile of one panel */
+    return v.groups == 1 && rf_indexable(problem, info) && rounds * 2 < rf_family_rounds(info);
+}
+
+static int vector(const rf_device_info *info) {
+    return rf_family_vector(RF_TILE, info);
+}
+
+/* ---- gather: forward and backward data ---- */
+
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {"panels", {1, 2}}, {NULL}};
+enum { PIXELS, PANELS };
+
+/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
+ * 4: 3 pixels by 4. */
+static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
+    int width = vector(info);
+    config->value[PANELS] = width == 16 && outputs > RF_PANEL ? 2 : 1;
+    config->value[PIXELS] = width == 16 ? 12 : width == 8 ? 6 : 3;
+}
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    gather_config(config, rf_conv_of(problem).k, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    gather_config(config, rf_conv_of(problem).c, info);
+}
+
+/* Forward, or one phase of backward data: kernels/conv/conv_tile.cl explains the arguments. */
+typedef struct gather {
+    rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
+    size_t x_at, w_at, bias_at;
+    int n, grid_h, grid_w, ih, iw, c, length;
+    rf_pair stride, offset, step, taps, next;
+    int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
+    double flops, bytes;
+} gather;
+
+/* How the positions (in blocks of `tiles` tiles) and the panels (in groups) are cut into work-items. */
+typedef struct cut {
+    int tiles;
+    size_t blocks, groups;
+} cut;
+
+/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is
+ * little, and the weights of a group stay in a core's cache while it walks its block. */
+static cut cut_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
+    const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
+    double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
+           all = ceil((double)g->k / (RF_PANEL * panels));
+    double x_floats = (double)g->n * g->ih * g->iw * g->c;
+    double w_floats = (double)g->taps.y * g->taps.x * g->length * RF_PANEL * panels * all + 1;
+    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
+    double groups = RF_MIN(all, RF_MAX(ceil(wanted / blocks), ceil(w_floats / cache_floats)));
+    if (rf_family_rounds(info) < HUGE_VAL) groups = all;
+    groups = ceil(all / floor(all / groups));
+    double rounds =
+        ceil(all / groups) * g->taps.y * g->taps.x * (g->length + 2.0) + 2 * pixels; /* a tile's */
+    double most = RF_MAX(1, floor(rf_family_rounds(info) / rounds));
+    blocks = RF_MIN(tiles, RF_MAX(blocks, RF_MAX(ceil(wanted / groups), ceil(tiles / most))));
+    cut c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
+    c.blocks = (size_t)ceil(tiles / c.tiles);
+    return c;
+}
+
+enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no more */
+
+/* The outputs of `g` as whole panels, `lanes` of each panel in use. */
+static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, int panels, int lanes,
+                            const rf_device_info *info) {
+    char options[RF_OPTIONS];
+    const cut c = cut_gather(g, pixels, panels, info);
+    const rf_launch_desc desc = {
+        .program = "conv_tile",
+        .kernel = "gather",
+        .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels,
+                                     panels, lanes),
+        .args = {RF_BUF(g->x),           RF_BUF(g->w),         RF_BUF(g->bias),
+                 RF_BUF(g->y),           RF_I32(g->x_at),      RF_I32(g->w_at),
+                 RF_I32(g->bias_at),     RF_I32(g->n),         RF_I32(g->grid_h),
+                 RF_I32(g->grid_w),      RF_I32(g->ih),        RF_I32(g->iw),
+                 RF_I32(g->c),           RF_I32(g->length),    RF_PAIR_ARG(g->stride),
+                 RF_PAIR_ARG(g->offset), RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps),
+                 RF_I32(g->first),       RF_PAIR_ARG(g->next), RF_I32(g->all_taps),
+                 RF_I32(g->k),           RF_I32(g->y_image),   RF_I32(g->y_row),
+                 RF_I32(g->y_column),    RF_I32(g->y_first),   RF_I32(g->act),
+                 RF_I32(g->accumulate),  RF_BUF(g->zeros),     RF_I32(g->zeros ? pixels : 1),
+                 RF_I32(c.tiles)},
+        .global = {c.blocks, c.groups},
+        .flops = g->flops,
+        .bytes = g->bytes,
+    };
+    return rf_emit(sequence, &desc);
+}
+
+/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels
+ * and fewer vectors a tile. */
+static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
+                             const rf_device_info *info) {
+    int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
+    int pixels = config->value[PIXELS], panels = config->value[PANELS];
+    bool streams = g->k > rest && g->all_taps == 1 &&
+                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
+    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* less than a launch */
+    if (rest == 0 || lanes == RF_PANEL || streams || slight)
+        return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
+    gather whole = *g, end = *g;
+    double share = (double)rest / g->k;
+    whole.k = g->k - rest;
+    whole.flops = g->flops * (1 - share);
+    whole.bytes = g->bytes * (1 - share);
+    end.k = rest;
+    end.w_at += (size_t)g->all_taps * g->length * whole.k;
+    end.bias_at += (size_t)whole.k;
+    end.y_first += whole.k;
+    end.flops = g->flops * share;
+    end.bytes = g->bytes * share;
+    if (whole.k > 0) RF_TRY(emit_lanes(sequence, &whole, pixels, panels, RF_PANEL, info));
+    return emit_lanes(sequence, &end, pixels * RF_PANEL / lanes, 1, lanes, info);
+}
+
+static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, RF_TILE);
+    return sizeof(float) * (o.copied ? rf_view_floats(&o) : o.pad.y || o.pad.x ? (size_t)o.length : 0);
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, RF_TILE);
+    bool zeros = o.pad.y || o.pad.x;
+    if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
+    if (zeros) RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)o.length));
+    gather g = {
+        .x = o.copied ? t->work : t->x[0],
+        .w = t->param[0],
+        .bias = v.bias ? t->param[1] : NULL,
+        .zeros = zeros ? t->work : NULL,
+        .y = t->y,
+        .n = o.n,
+        .grid_h = o.grid_h,
+        .grid_w = o.grid_w,
+        .ih = o.h,
+        .iw = o.w,
+        .c = o.c,
+        .length = o.length,
+        .stride = o.stride,
+        .offset = {-o.pad.y, -o.pad.x},
+        .step = o.dilation,
+        .taps = {o.taps_y, o.taps_x},
+        .next = {o.taps_x, 1},
+        .all_taps = o.taps_y * o.taps_x,
+        .k = v.k,
+        .y_image = o.grid_h * o.grid_w * v.k,
+        .y_row = o.grid_w * v.k,
+        .y_column = v.k,
+        .act = v.act,
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k + (double)v.k * v.c * v.r * v.s),
+    };
+    return emit_gather(sequence, &g, config, info);
+}
+
+/* Work of backward data, in floats: zeros [k], transposed weights, and dy before a fused activation. */
+typedef struct backward_layout {
+    size_t weights_at, dy_at, floats;
+} backward_layout;
+
+static backward_layout layout_of(const rf_conv *v) {
+    backward_layout w = {.weights_at = rf_round_up((size_t)v->k, 16)};
+    w.dy_at = w.weights_at + rf_round_up((size_t)v->c, RF_PANEL) * v->r * v->s * v->k;
+    w.floats = w.dy_at + rf_masked_floats(v);
+    return w;
+}
+
+static size_t backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    return layout_of(&v).floats * sizeof(float);
+}
+
+/* Along one axis: input i = index + stride*g is read by the taps t = first + u*next, u = 0 .. taps-1, of the
+ * outputs g + offset + u*step. */
+typedef struct phase {
+    int grid, offset, step, taps, first, next;
+} phase;
+
+static phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
+    phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
+    int second = 0;
+    for (int t = 0; t < kernel; t++) {
+        if ((index + pad - t * dilation) % stride) continue;
+        if (p.taps == 0) p.first = t;
+        if (p.taps == 1) second = t;
+        p.taps++;
+    }
+    if (p.taps > 0) p.offset = (index + pad - p.first * dilation) / stride;
+    if (p.taps > 1) p.next = second - p.first;
+    if (p.taps > 1) p.step = -(p.next * dilation / stride);
+    return p;
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    backward_layout work = layout_of(&v);
+    if (!problem->need_dx[0]) return RF_OK;
+    RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)v.k));
+    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, work.weights_at));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
+    for (int index = 0; index < v.stride.y * v.stride.x; index++) {
+        int py = index / v.stride.x, px = index % v.stride.x;
+        phase y = phase_of(py, v.h, v.r, v.stride.y, v.pad.y, v.dilation.y);
+        phase x = phase_of(px, v.w, v.s, v.stride.x, v.pad.x, v.dilation.x);
+        double positions = (double)v.n * y.grid * x.grid, taps = (double)y.taps * x.taps;
+        if (positions == 0 || (taps == 0 && problem->accumulate[0])) continue;
+        gather g = {
+            .x = v.act ? t->work : t->dy,
+            .x_at = v.act ? work.dy_at : 0,
+            .w = t->work,
+            .w_at = work.weights_at,
+            .zeros = t->work,
+            .y = t->dx[0],
+            .n = v.n,
+            .grid_h = y.grid,
+            .grid_w = x.grid,
+            .ih = v.oh,
+            .iw = v.ow,
+            .c = v.k,
+            .length = v.k,
+            .stride = {1, 1},
+            .offset = {y.offset, x.offset},
+            .step = {y.step, x.step},
+            .taps = {taps > 0 ? y.taps : 0, taps > 0 ? x.taps : 1},
+            .next = {y.next * v.s, x.next},
+            .first = y.first * v.s + x.first,
+            .all_taps = v.r * v.s,
+            .k = v.c,
+            .y_image = v.h * v.w * v.c,
+            .y_row = v.stride.y * v.w * v.c,
+            .y_column = v.stride.x * v.c,
+            .y_first = (py * v.w + px) * v.c,
+            .accumulate = problem->accumulate[0],
+            .flops = 2.0 * positions * taps * v.k * v.c,
+            .bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k),
+        };
+        RF_TRY(emit_gather(sequence, &g, config, info));
+    }
+    return RF_OK;
+}
+
+/* ---- filter: the gradients of weights and bias ---- */
+
+static const rf_tunable filter_tunables[] = {
+    {"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
+enum { CHANNELS, FILTER_PANELS, BLOCK };
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    int width = vector(info);
+    config->value[CHANNELS] = width == 16 ? 8 : width == 8 ? 6 : 4;
+    config->value[FILTER_PANELS] = width == 16 && rf_conv_of(problem).k > RF_PANEL ? 2 : 1;
+    config->value[BLOCK] = 128;
+}
+
+typedef struct filter_cut {
+    int shares, groups; /* of taps x channels, of panels */
+    rf_partials partials;
+} filter_cut;
+
+/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of
+ * the positions, each of which costs a pass over the weights; where that is too much, groups of panels, and
+ * shares of the weights, each of which reads dy again. */
+static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+    const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
+    rf_conv v = rf_conv_of(problem);
+    rf_view o = rf_view_of(&v, RF_TILE);
+    filter_cut c = {.partials = rf_filter_partials(&v, &o, 1)};
+    double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])),
+           size = (double)c.partials.size;
+    double positions = (double)o.n * o.grid_h * o.grid_w, read = rf_view_floats(&o) + positions * v.k;
+    double groups = RF_MIN(all, ceil(size / cache_floats));
+    double blocks = ceil(positions / config->value[BLOCK]);
+    double parts = RF_MIN(ceil(wanted / groups), RF_MIN(blocks, read / (4 * size)));
+    c.partials.parts = (int)RF_MAX(1, floor(parts));
+    c.groups = (int)RF_MIN(all, RF_MAX(groups, ceil(wanted / c.partials.parts)));
+    double tiles = (double)o.taps_y * o.taps_x * rf_ceil_div(o.length, config->value[CHANNELS]);
+    c.shares = (int)RF_MIN(tiles, RF_MAX(1, floor(wanted / c.groups / c.partials.parts)));
+    double most = rf_family_rounds(info) / config->value[BLOCK], rounds = 3; /* a tile's and a block's */
+    if (most < HUGE_VAL) {
+        c.groups = (int)all;
+        c.shares = (int)RF_MIN(tiles, ceil(4 * rounds * tiles / most));
+        rounds = 1 + rounds * ceil(tiles / c.shares);
+        c.partials.parts = (int)RF_MIN(blocks, RF_MAX(c.partials.parts, ceil(blocks * rounds / most)));
+    }
+    return c;
+}
+
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
+    filter_cut c = cut_filter(problem, config, info);
+    return rf_filter_work(&c.partials);
+}
+
+/* The gradients of the outputs k_begin .. k_end-1. */
+static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin,
+                             int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
+    char options[RF_OPTIONS];
+    int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
+    while (desc.args[count].kind != RF_ARG_END) count++;
+    desc.args[count] = (rf_arg)RF_I32(k_begin);
+    desc.args[count + 1] = (rf_arg)RF_I32(k_end);
+    desc.global[0] =
+        RF_MIN((size_t)c->groups, rf_ceil_div((size_t)(k_end - k_begin), (size_t)RF_PANEL * panels));
+    desc.global[1] = (size_t)c->shares;
+    desc.global[2] = (size_t)c->partials.parts;
+    desc.options = rf_family_options(
+        options, RF_TILE, info, "-DCHANNELS=%d -DPANELS=%d -DBLOCK=%d -DLANES=%d",
+        lanes < RF_PANEL ? 8 : channels, lanes < RF_PANEL ? 1 : panels, config->value[BLOCK], lanes);
+    return rf_emit(sequence, &desc);
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    rf_launch_desc desc;
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = cut_filter(problem, config, info);
+    int rest = v.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
+    if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1))
+        rest = 0; /* nothing won; or x again, which is dear */
+    RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
+    double flops = desc.flops;
+    desc.flops = flops * (v.k - rest) / v.k;
+    if (v.k > rest) RF_TRY(emit_filter(sequence, desc, &c, 0, v.k - rest, RF_PANEL, config, info));
+    desc.flops = flops * rest / v.k;
+    if (rest > 0) RF_TRY(emit_filter(sequence, desc, &c, v.k - rest, v.k, lanes, config, info));
+    return c.partials.parts == 1 ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, &c.partials);
+}
+
+/* ---- the solvers ---- */
+
+#define SOLVER(direction_, ...)                                                                              \
+    [direction_] = {.name = "conv_tile",                                                                     \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 10,                                                                              \
+                    .applicable = applicable,                                                                \
+                    __VA_ARGS__}
+const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
+           .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .native_vectors = true, .tunables = filter_tunables, .choose = choose_filter,
+           .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = backward_work,
+           .prepare = backward_data),
+};

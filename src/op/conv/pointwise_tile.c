@@ -1,0 +1,246 @@
+/* 1x1 convolutions without padding on CPUs: kernels/conv/pointwise_tile.cl. */
+#include "op/conv/conv.h"
+
+#include <math.h>
+
+#include "op/sums.h"
+
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    rf_conv v = rf_conv_of(problem);
+    return v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x && rf_indexable(problem, info) &&
+           rf_family_rounds(info) == HUGE_VAL;
+}
+
+static bool strided(const rf_conv *v) {
+    return v->stride.y * v->stride.x > 1;
+}
+
+/* Of the kernels: -DSTRIDED. */
+enum { READ = 1, WRITTEN };
+
+static size_t vector(const rf_device_info *info) {
+    return (size_t)rf_family_vector(RF_TILE, info);
+}
+
+static bool whole_vectors(int outputs, const rf_device_info *info) {
+    return (size_t)outputs % vector(info) == 0;
+}
+
+/* Tiles of sums in registers, 12 vectors of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
+ * `width` vectors of outputs. */
+enum { LINES, WIDTH };
+
+static void choose(rf_config *config, int outputs, const rf_device_info *info) {
+    size_t vectors = rf_ceil_div((size_t)outputs, vector(info));
+    int width = vectors % 3 == 0 ? 3 : vectors == 1 ? 1 : 2, sums = vector(info) == 16 ? 24 : 12;
+    config->value[WIDTH] = width;
+    config->value[LINES] = RF_MIN(12, sums / width);
+}
+
+/* ---- forward and backward data ---- */
+
+static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 8, 12, 3}}, {"width", {2, 3, 1}}, {NULL}};
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).k, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).c, info);
+}
+
+typedef struct gather {
+    rf_buffer *x, *w, *bias, *y;
+    size_t x_at;
+    int c, k, act, accumulate;
+} gather;
+
+/* Caches of a core, in floats, of which a part is left to what streams by. */
+enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
+
+/* Ranges of rows, each of `share` tiles, by ranges of outputs. */
+typedef struct row_cut {
+    int share;
+    size_t rows, outputs;
+} row_cut;
+
+static row_cut cut_of(int rows, int k, const rf_config *config, const rf_device_info *info) {
+    const double wanted = 8.0 * info->compute_units, tiles = ceil((double)rows / config->value[LINES]);
+    const double all = ceil((double)rf_ceil_div((size_t)k, vector(info)) / config->value[WIDTH]);
+    /* Each range of rows reads the weights anew, each range of outputs x. */
+    double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * rows / k))));
+    double groups = RF_MIN(all, ceil(wanted / blocks));
+    blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
+    const int share = (int)ceil(tiles / blocks);
+    return (row_cut){share, (size_t)ceil(tiles / share), (size_t)groups};
+}
+
+static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
+                             const rf_device_info *info, const rf_problem *problem, rf_direction direction,
+                             const rf_tensors *t) {
+    char options[RF_OPTIONS];
+    const int pixels = config->value[LINES], width = config->value[WIDTH];
+    const int vectors = (int)rf_ceil_div((size_t)g->k, vector(info));
+    const double w_floats = (double)g->c * g->k;
+    const rf_conv v = rf_conv_of(problem);
+    const int rows = v.n * v.oh * v.ow;
+    const double touched = g->accumulate             ? 2.0 * rows
+                           : direction == RF_FORWARD ? rows
+                                                     : (double)v.n * v.h * v.w;
+    const row_cut cut = cut_of(rows, g->k, config, info);
+    const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
+    rf_launch_desc desc = {
+        .program = "pointwise_tile",
+        .kernel = "gather",
+        .options = rf_family_options(
+            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSUMS=%d -DSTRIDED=%d",
+            pixels, width, vectors % width, whole_vectors(g->k, info), rf_sums_which(problem, direction),
+            !strided(&v)              ? 0
+            : direction == RF_FORWARD ? READ
+                                      : WRITTEN),
+        .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
+                 RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride), RF_I32(g->c), RF_I32(g->k),
+                 RF_I32(g->act), RF_I32(g->accumulate), RF_I32(cut.share), RF_I32(block)},
+        .global = {cut.rows, cut.outputs},
+        .flops = 2.0 * rows * g->c * g->k,
+        .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
+    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
+    return rf_emit(sequence, &desc);
+}
+
+static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+                const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    if (direction == RF_BACKWARD_DATA && strided(&v)) return 0;
+    return (int)cut_of(v.n * v.oh * v.ow, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
+}
+
+static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    gather g = {.x = t->x[0],
+                .w = t->param[0],
+                .bias = v.bias ? t->param[1] : NULL,
+                .y = t->y,
+                .c = v.c,
+                .k = v.k,
+                .act = v.act};
+    return emit_gather(sequence, &g, config, info, problem, RF_FORWARD, t);
+}
+
+/* Work: the transposed weights, then dy before a fused activation. */
+static size_t transposed_floats(const rf_conv *v) {
+    return rf_round_up((size_t)v->c, RF_PANEL) * (size_t)v->k;
+}
+
+static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
+                                 const rf_config *config) {
+    (void)info, (void)config;
+    rf_conv v = rf_conv_of(problem);
+    return (transposed_floats(&v) + rf_masked_floats(&v)) * sizeof(float);
+}
+
+static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, const rf_config *config) {
+    rf_conv v = rf_conv_of(problem);
+    if (!problem->need_dx[0]) return RF_OK;
+    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, 0));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, transposed_floats(&v)));
+    gather g = {.x = v.act ? t->work : t->dy,
+                .x_at = v.act ? transposed_floats(&v) : 0,
+                .w = t->work,
+                .y = t->dx[0],
+                .c = v.k,
+                .k = v.c,
+                .accumulate = problem->accumulate[0]};
+    return emit_gather(sequence, &g, config, info, problem, RF_BACKWARD_DATA, t);
+}
+
+/* ---- the gradients of weights and bias ---- */
+
+static const rf_tunable filter_tunables[] = {{"channels", {6, 4, 8, 12}}, {"width", {2, 3, 1}}, {NULL}};
+
+static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    choose(config, rf_conv_of(problem).k, info);
+}
+
+/* Floats of x that a work-item takes at a time, and its most rows and channels. */
+enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 64, MOST_CHANNELS = 256 };
+
+typedef struct filter_cut {
+    int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
+    rf_partials partials;
+} filter_cut;
+
+static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+    const double wanted = 4.0 * info->compute_units;
+    const int lines = config->value[LINES];
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
+                                 .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
+    double rows = (double)v.n * v.oh * v.ow, size = (double)c.partials.size;
+    double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
+    c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
+    c.share = (int)rf_round_up((size_t)((v.c + c.shares - 1) / c.shares), (size_t)lines);
+    c.shares = (v.c + c.share - 1) / c.share;
+    c.block = RF_MIN(BLOCK, BLOCK_FLOATS / c.share);
+    double parts =
+        RF_MIN(RF_MIN(ceil(wanted / c.shares), ceil(rows / c.block)), rows * (v.c + v.k) / (4 * size));
+    c.partials.parts = (int)RF_MAX(1, floor(parts));
+    c.groups = (int)RF_MIN(all, ceil(wanted / c.shares / c.partials.parts));
+    return c;
+}
+
+static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
+                                   const rf_config *config) {
+    filter_cut c = cut_filter(problem, config, info);
+    return c.partials.parts > 1 ? (c.partials.size + c.partials.biases) * c.partials.parts * sizeof(float)
+                                : 0;
+}
+
+static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                 const rf_tensors *t, const rf_config *config) {
+    char options[RF_OPTIONS];
+    rf_conv v = rf_conv_of(problem);
+    filter_cut c = cut_filter(problem, config, info);
+    const rf_partials *p = &c.partials;
+    const bool whole = p->parts == 1;
+    const double rows = (double)v.n * v.oh * v.ow;
+    rf_launch_desc desc = {
+        .program = "pointwise_tile",
+        .kernel = "filter",
+        .options = rf_family_options(options, RF_TILE, info,
+                                     "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DSTRIDED=%d",
+                                     config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info),
+                                     BLOCK, strided(&v) ? READ : 0),
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
+                 RF_BUF(whole ? t->grad[0] : t->work),
+                 RF_BUF(!v.bias ? NULL
+                        : whole ? t->grad[1]
+                                : t->work),
+                 RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(rows), RF_I32(v.h), RF_I32(v.w),
+                 RF_PAIR_ARG(v.stride), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
+                 RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
+        .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
+        .flops = rf_conv_flops(problem),
+        .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
+    RF_TRY(rf_emit(sequence, &desc));
+    return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, p);
+}
+
+#define SOLVER(direction_, ...)                                                                              \
+    [direction_] = {.name = "pointwise_tile",                                                                \
+                    .direction = direction_,                                                                 \
+                    .devices = RF_DEVICE_CPU,                                                                \
+                    .rank = 20,                                                                              \
+                    .applicable = applicable,                                                                \
+                    .native_vectors = true,                                                                  \
+                    __VA_ARGS__}
+const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
+    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = sums,
+           .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+           .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
+           .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
+};

@@ -1,0 +1,107 @@
+/* Timing a trainer: whole steps without profiling, then each launch by the device's own clock. */
+#include "tune/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Steps are timed together, so many that setting up a run and waiting for its end do not show. */
+enum { TOGETHER = 5, TOGETHER_MS = 10 };
+
+/* The mean time of `steps` steps. */
+static rf_status run_steps(double *ms, rf_trainer *t, int steps) {
+    double *rate = rf_alloc((size_t)steps * 2, sizeof *rate), start = rf_time_ms();
+    rf_run_result result;
+    if (rate == NULL) return RF_E_MEMORY;
+    rf_status status =
+        rf_trainer_execute(&result, rate + steps, t, &(rf_run_desc){.lr = rate, .steps = (size_t)steps});
+    *ms = (rf_time_ms() - start) / steps;
+    free(rate);
+    return status;
+}
+
+static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
+    int runs = (int)rf_ceil_div((size_t)steps, TOGETHER);
+    double *times = rf_alloc((size_t)runs, sizeof *times), warm = 0;
+    if (times == NULL) return RF_E_MEMORY;
+    rf_status status = run_steps(&out->first_ms, t, 1);
+    if (status == RF_OK) status = run_steps(&warm, t, TOGETHER);
+    const int together = (int)RF_MAX(TOGETHER, RF_MIN(TOGETHER_MS / RF_MAX(warm, 1e-3), RF_SEGMENT));
+    for (int i = 0; i < runs && status == RF_OK; i++) status = run_steps(&times[i], t, together);
+    out->early_ms = (times[0] + times[runs > 1]) / 2;
+    out->late_ms = (times[runs - 1] + times[runs - 1 - (runs > 1)]) / 2;
+    qsort(times, (size_t)runs, sizeof *times, ascending);
+    out->step_ms = times[0];
+    out->step_median_ms = times[runs / 2];
+    free(times);
+    return status;
+}
+
+/* Images that are streamed: a row of its own for the way of a batch to the device, which no launch shows. */
+static rf_status profile_streaming(rf_bench_row *row, rf_trainer *t) {
+    double start = rf_time_ms();
+    RF_TRY(rf_feeder_stage(t->feeder, t->order_host, t->desc.batch));
+    RF_TRY(rf_device_sync(t->desc.device));
+    row->last_ms = rf_time_ms() - start;
+    row->time_ms = row->time_ms > 0 ? RF_MIN(row->time_ms, row->last_ms) : row->last_ms;
+    return RF_OK;
+}
+
+static rf_status profile_step(rf_bench_row *stream, rf_trainer *t) {
+    const uint32_t zeros[3] = {0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
+    RF_TRY(rf_buffer_write(t->control, 0, zeros, sizeof zeros));
+    if (t->feeder->streaming) RF_TRY(profile_streaming(stream, t));
+    RF_TRY(rf_sequence_run_profiled(t->micro));
+    return rf_sequence_run_profiled(t->update);
+}
+
+static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
+    rf_sequence *parts[] = {t->micro, t->update};
+    rf_bench_row stream = {
+        .label = "stream", .kernel = "write", .bytes = (double)t->desc.batch * (t->feeder->per_image + 4)};
+    RF_TRY(rf_device_profile(t->desc.device, true));
+    for (int i = 0; i < runs; i++) RF_TRY(profile_step(&stream, t));
+    size_t total = rf_sequence_count(t->micro) + rf_sequence_count(t->update);
+    out->rows = rf_alloc(total + 1, sizeof *out->rows);
+    if (out->rows == NULL) return RF_E_MEMORY;
+    stream.start_ms = rf_sequence_profile(t->micro, 0)->start_ms - stream.last_ms; /* on the device's clock */
+    if (t->feeder->streaming) out->rows[out->row_count++] = stream;
+    for (size_t p = 0; p < RF_COUNT(parts); p++) {
+        for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
+            const rf_launch_profile *from = rf_sequence_profile(parts[p], i);
+            rf_bench_row *row = &out->rows[out->row_count++];
+            *row = (rf_bench_row){.time_ms = from->least_ms,
+                                  .flops = from->flops,
+                                  .bytes = from->bytes,
+                                  .start_ms = from->start_ms,
+                                  .last_ms = from->last_ms};
+            snprintf(row->label, sizeof row->label, "%s", from->label);
+            snprintf(row->kernel, sizeof row->kernel, "%s", from->kernel);
+            out->flops += from->flops;
+        }
+    }
+    return rf_device_profile(t->desc.device, false);
+}
+
+rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs) {
+    rf_host_state before;
+    *out = (rf_bench){.memory_bytes = rf_plan_memory_bytes(trainer->plan)};
+    RF_TRY(rf_trainer_snapshot(&before, trainer));
+    rf_status status = time_steps(out, trainer, RF_MAX(steps, 1));
+    if (status == RF_OK && runs > 0) status = profile(out, trainer, runs);
+    rf_status restored = rf_trainer_restore(trainer, &before);
+    if (status == RF_OK) status = restored;
+    if (status != RF_OK) rf_bench_free(out);
+    return status;
+}
+
+void rf_bench_free(rf_bench *bench) {
+    free(bench->rows);
+    *bench = (rf_bench){0};
+}

@@ -1,0 +1,265 @@
+/* Checking a solver against the reference. */
+#include "verify/check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify/check_sums.h"
+#include "launch/sequence.h"
+
+/* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
+ * them. */
+enum { CANARY_WORDS = 64 };
+static const uint32_t canary = 0x7fc0dead;
+
+typedef struct check {
+    rf_device *device; /* borrowed */
+    const rf_solver *solver;
+    const rf_sample *sample; /* borrowed */
+    rf_config config;
+    size_t work_bytes;
+    rf_sample *before, *after; /* what the direction finds; what the reference makes of it */
+    union {
+        rf_tensors tensors;
+        rf_buffer *buffer[RF_TENSOR_COUNT];
+    };
+    rf_sequence *sequence;
+    rf_check_result *result;
+} check;
+
+/* The sample as the solver's direction finds it. */
+static rf_status prepare_before(check *c) {
+    RF_TRY(rf_sample_copy(&c->before, c->sample));
+    RF_TRY(rf_check_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
+    for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
+        rf_sample_run(c->before, (rf_direction)direction);
+    return RF_OK;
+}
+
+static rf_status prepare_samples(check *c) {
+    RF_TRY(prepare_before(c));
+    RF_TRY(rf_sample_copy(&c->after, c->before));
+    rf_sample_run(c->after, c->solver->direction);
+    return RF_OK;
+}
+
+static void choose_config(check *c, const rf_config *config) {
+    const rf_device_info *info = rf_device_describe(c->device);
+    rf_solver_defaults(&c->config, c->solver, &c->sample->problem, info);
+    if (config != NULL) c->config = *config;
+    c->work_bytes = rf_solver_workspace(c->solver, &c->sample->problem, info, &c->config);
+}
+
+static void release(check *c) {
+    rf_sequence_free(c->sequence);
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) rf_buffer_free(c->buffer[t]);
+    rf_sample_free(c->before);
+    rf_sample_free(c->after);
+}
+
+/* A buffer that holds `count` floats, NULL meaning NaN, with canaries behind them. */
+static rf_status upload(rf_buffer **out, rf_device *device, const float *data, size_t count) {
+    RF_TRY(rf_buffer_create(out, device, (count + CANARY_WORDS) * sizeof(float)));
+    RF_TRY(rf_buffer_fill(*out, canary));
+    return data != NULL ? rf_buffer_write(*out, 0, data, count * sizeof(float)) : RF_OK;
+}
+
+static rf_status run_solver(check *c) {
+    const rf_device_info *info = rf_device_describe(c->device);
+    const rf_problem *problem = &c->before->problem;
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t)
+        if (rf_sample_access(c->before, c->solver->direction, t) != RF_ABSENT)
+            RF_TRY(upload(&c->buffer[t], c->device, c->before->data[t], c->before->count[t]));
+    if (c->work_bytes > 0)
+        RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float))));
+    RF_TRY(rf_sequence_create(&c->sequence, c->device));
+    rf_sequence_label(c->sequence, "%s %s", problem->op->name, c->solver->name);
+    RF_TRY(rf_solver_prepare(c->solver, c->sequence, problem, info, &c->tensors, &c->config));
+    RF_TRY(rf_sequence_run(c->sequence));
+    return rf_device_sync(c->device);
+}
+
+/* ---- comparing ---- */
+
+static double length_of_sums(const rf_sample *sample, size_t tensor) {
+    const rf_problem *problem = &sample->problem;
+    const rf_param_spec *spec = rf_sample_spec(sample, tensor);
+    const double count = (double)(spec ? rf_param_count(spec) : sample->count[tensor]);
+    const double flops = problem->op->flops ? problem->op->flops(problem) : 0;
+    double terms = (double)sample->counts.y;
+    for (int i = 0; i < problem->inputs; ++i) terms = fmax(terms, (double)sample->counts.x[i]);
+    if (flops > 0 && (spec == NULL || spec->layout != RF_LAYOUT_PLAIN)) terms = flops / 2;
+    return fmax(terms / count, 1);
+}
+
+static double root_mean_square(const float *data, size_t count) {
+    double sum = 0;
+    size_t finite = 0;
+    for (size_t i = 0; i < count; ++i)
+        if (isfinite(data[i])) {
+            sum += (double)data[i] * data[i];
+            ++finite;
+        }
+    return finite > 0 ? sqrt(sum / (double)finite) : 0;
+}
+
+static void note(check *c, size_t tensor, size_t element, double error, float expected, float got) {
+    rf_check_result *r = c->result;
+    if (!(error > r->worst) && r->tensor[0] != '\0') return;
+    r->worst = error;
+    r->element = element;
+    r->expected = expected;
+    r->got = got;
+    rf_sample_name(r->tensor, tensor);
+}
+
+static void trouble(check *c, size_t tensor, const char *what) {
+    char name[16];
+    if (c->result->trouble[0] == '\0')
+        snprintf(c->result->trouble, sizeof c->result->trouble, "%s %s", rf_sample_name(name, tensor), what);
+}
+
+static uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static void compare_numbers(check *c, size_t tensor, const float *expected, const float *got, size_t count,
+                            const float *weights) {
+    const double rms = root_mean_square(expected, count), length = length_of_sums(c->sample, tensor);
+    for (size_t i = 0; i < count; ++i) {
+        const double tolerance = 16 * FLT_EPSILON * (sqrt(length) * rms + fabs(expected[i])) + 1e-30;
+        const bool padding = weights != NULL && weights[i] == 0;
+        double error = fabs((double)got[i] - expected[i]) / tolerance;
+        if (c->sample->poisoned)
+            error = isnan(expected[i]) && !isnan(got[i]) && !padding ? INFINITY : 0;
+        else if (!isfinite(expected[i]) || !isfinite(got[i]))
+            error = got[i] == expected[i] || (isnan(got[i]) && isnan(expected[i])) ? 0 : INFINITY;
+        else if (padding && got[i] != 0)
+            error = INFINITY;
+        if (error > c->result->worst || i == 0) note(c, tensor, i, error, expected[i], got[i]);
+        if (error == INFINITY && padding) trouble(c, tensor, "has padding that is not zero");
+    }
+}
+
+/* `allowed` words may differ. */
+static void compare_bits(check *c, size_t tensor, const float *expected, const float *got, size_t count,
+                         size_t allowed, const char *what) {
+    for (size_t i = 0; i < count; ++i)
+        if (bits_of(expected[i]) != bits_of(got[i]) && allowed-- == 0) {
+            trouble(c, tensor, what);
+            note(c, tensor, i, INFINITY, expected[i], got[i]);
+            return;
+        }
+}
+
+/* 1 where packing puts a parameter, 0 where it leaves padding; NULL where there is none.  free() it. */
+static rf_status find_padding(float **out, const rf_param_spec *spec) {
+    *out = NULL;
+    if (spec == NULL || rf_param_storage(spec) == rf_param_count(spec)) return RF_OK;
+    float *ones = rf_alloc(rf_param_count(spec), sizeof *ones);
+    *out = rf_alloc(rf_param_storage(spec), sizeof **out);
+    const bool failed = ones == NULL || *out == NULL;
+    for (size_t i = 0; !failed && i < rf_param_count(spec); ++i) ones[i] = 1;
+    if (!failed) rf_param_pack(*out, ones, spec);
+    free(ones);
+    return failed ? RF_E_MEMORY : RF_OK;
+}
+
+/* The sums against those of what the solver has written. */
+static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
+    const bool forward = c->solver->direction == RF_FORWARD;
+    const size_t count = forward ? c->before->counts.y : c->before->counts.dx[0];
+    float expected = 0, got = 0, *map = rf_alloc(count, sizeof *map);
+    size_t channel = 0;
+    if (map == NULL) return RF_E_MEMORY;
+    rf_status status = rf_buffer_read(forward ? c->tensors.y : c->tensors.dx[0], 0, map, count * sizeof *map);
+    if (status == RF_OK && !c->sample->poisoned) {
+        const double error =
+            rf_check_sums_compare(c->before, c->solver->direction, map, partial, &expected, &got, &channel);
+        if (error > c->result->worst) note(c, tensor, channel, error, expected, got);
+    }
+    free(map);
+    return status;
+}
+
+static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
+    const bool is_work = c->buffer[tensor] == c->tensors.work,
+               is_sums = c->buffer[tensor] == c->tensors.sums[RF_SUMS_PARTIAL];
+    const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
+    float *got = rf_alloc(count + CANARY_WORDS, sizeof *got), *weights = NULL;
+    rf_status status = got != NULL ? find_padding(&weights, rf_sample_spec(c->sample, tensor)) : RF_E_MEMORY;
+    if (status == RF_OK)
+        status = rf_buffer_read(c->buffer[tensor], 0, got, (count + CANARY_WORDS) * sizeof(float));
+    if (status != RF_OK) goto done;
+    for (size_t i = count; i < count + CANARY_WORDS; ++i)
+        if (bits_of(got[i]) != canary) trouble(c, tensor, "is written past its end");
+    if (is_work) goto done;
+    if (is_sums)
+        status = compare_sums(c, tensor, got);
+    else if (access == RF_READ)
+        compare_bits(c, tensor, c->before->data[tensor], got, count, 0, "is written, and may only be read");
+    else if (c->sample->problem.op->saved_bits && c->buffer[tensor] == c->tensors.saved)
+        compare_bits(c, tensor, c->after->data[tensor], got, count,
+                     !c->sample->problem.op->near_ties ? 0
+                     : c->sample->poisoned             ? count
+                                                       : count / 1000,
+                     "differs");
+    else
+        compare_numbers(c, tensor, c->after->data[tensor], got, count, weights);
+done:
+    free(got);
+    free(weights);
+    return status;
+}
+
+rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
+                          const rf_solver *solver, const rf_config *config) {
+    check c = {.device = device, .solver = solver, .sample = sample, .result = out};
+    *out = (rf_check_result){0};
+    choose_config(&c, config);
+    rf_status status = prepare_samples(&c);
+    if (status == RF_OK) status = run_solver(&c);
+    for (size_t t = 0; t < RF_TENSOR_COUNT && status == RF_OK; ++t)
+        if (c.buffer[t] != NULL)
+            status = compare_tensor(&c, t, rf_sample_access(c.before, solver->direction, t));
+    release(&c);
+    return status;
+}
+
+rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *sample, const rf_solver *solver,
+                        const rf_config *config, int runs) {
+    check c = {.device = device, .solver = solver, .sample = sample};
+    *out_ms = INFINITY;
+    choose_config(&c, config);
+    rf_status status = prepare_before(&c);
+    if (status == RF_OK) status = run_solver(&c); /* the first run compiles what was left to it */
+    for (int i = 0; i < runs && status == RF_OK; ++i) {
+        const double start = rf_time_ms();
+        status = rf_sequence_run(c.sequence);
+        if (status == RF_OK) status = rf_device_sync(device);
+        *out_ms = RF_MIN(*out_ms, rf_time_ms() - start);
+    }
+    release(&c);
+    return status;
+}
+
+rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem,
+                          const rf_solver *solver, const rf_config *config) {
+    rf_sample *sample;
+    rf_status status = rf_sample_create(&sample, problem, NULL);
+    if (status == RF_OK) status = rf_check_sample(out, device, sample, solver, config);
+    rf_sample_free(sample);
+    return status;
+}
+
+const char *rf_check_text(char text[192], const rf_check_result *result) {
+    int used = 0;
+    if (result->trouble[0] != '\0') used = snprintf(text, 192, "%s; ", result->trouble);
+    snprintf(text + used, 192 - (size_t)used, "%s[%zu] is %.9g, and should be %.9g (%.3g tolerances)",
+             result->tensor, result->element, (double)result->got, (double)result->expected, result->worst);
+    return text;
+}
