@@ -9,7 +9,7 @@
 #include "base/kind.h"
 #include "curve/curve.h"
 
-enum { FILE_LIMIT_BYTES = 64 << 20, FIELDS_MAX = 512, NAME_BYTES = 64 };
+enum { FILE_LIMIT_BYTES = 64 << 20, FIELDS_MAX = 512, NUMBER_BYTES = 64 };
 
 static char *skip_blanks(char *text) {
     while (*text && isspace((unsigned char)*text)) text++;
@@ -23,32 +23,6 @@ static char *trim(char *text) {
     while (length > 0 && strchr(" \t\r\"'", text[length - 1])) length--;
     text[length] = '\0';
     return text;
-}
-
-/* ---- names ---- */
-
-rf_curve_role rf_curve_role_of(const char *name) {
-    static const struct {
-        const char *name;
-        rf_curve_role role;
-    } names[] = {{"lr", RF_ROLE_RATE},
-                 {"lrs", RF_ROLE_RATE},
-                 {"rate", RF_ROLE_RATE},
-                 {"learning rate", RF_ROLE_RATE},
-                 {"learning rates", RF_ROLE_RATE},
-                 {"loss", RF_ROLE_LOSS},
-                 {"losses", RF_ROLE_LOSS},
-                 {"loss step", RF_ROLE_LOSS},
-                 {"train loss", RF_ROLE_LOSS},
-                 {"training loss", RF_ROLE_LOSS},
-                 {"train loss step", RF_ROLE_LOSS}};
-    char plain[NAME_BYTES];
-    snprintf(plain, sizeof plain, "%s", name);
-    for (char *at = plain; *at; at++)
-        if (strchr("_-/.", *at)) *at = ' ';
-    for (size_t i = 0; i < RF_COUNT(names); i++)
-        if (strcasecmp(plain, names[i].name) == 0) return names[i].role;
-    return strncasecmp(plain, "lr ", 3) == 0 ? RF_ROLE_RATE : RF_ROLE_NONE; /* Lightning's lr-Adam */
 }
 
 /* ---- CSV ---- */
@@ -80,7 +54,7 @@ static bool is_missing(const char *text) {
 
 /* A comma that separates no columns is a decimal one: "0,001;2,3" as spreadsheets write it. Missing: NaN. */
 static bool parse_number(double *out, const char *text, char separator) {
-    char copy[NAME_BYTES], *end;
+    char copy[NUMBER_BYTES], *end;
     *out = NAN;
     if (is_missing(text)) return true;
     if (strlen(text) >= sizeof copy) return false;

@@ -21,7 +21,7 @@ typedef struct rf_found_list {
     char trouble[1024]; /* the first failure that left something out; "" */
     bool idle_rusticl;  /* Mesa's rusticl is there and shows no device */
 } rf_found_list;
-rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* select.c */
+rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* found.c */
 /* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
  * for /.  The caller owns it. */
 char *rf_missing_driver(const rf_found_list *list, const char *root); /* drivers.c */

@@ -10,14 +10,6 @@
 /* In the order in which devices are listed; the reference is the last, and always there. */
 static const rf_backend *const backends[] = {&rf_backend_opencl, &rf_backend_reference};
 
-rf_status rf_found_add(rf_found_list *list, const rf_found *found) {
-    rf_found *grown = rf_resize(list->items, list->count + 1, sizeof *grown);
-    if (grown == NULL) return RF_E_MEMORY;
-    list->items = grown;
-    grown[list->count++] = *found;
-    return RF_OK;
-}
-
 /* ---- the rules ---- */
 
 /* Words that select by kind, and how `auto` ranks the kinds: the first that is there. */

@@ -236,6 +236,7 @@ struct rf_op {
     bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
                        may have spread, a check allows either */
     bool internal;  /* made by lowering only; the model language does not have it */
+    bool pools;     /* y is the result max-pooled by windows of 2x2 */
     bool (*fuses)(const rf_problem *problem, rf_act act,
                   bool residual);               /* can take act / a residual x[1]; NULL: no */
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */

@@ -21,13 +21,6 @@ const rf_optimizer *rf_optimizer_at(size_t index) {
     return index < RF_COUNT(optimizers) ? optimizers[index] : NULL;
 }
 
-void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t) {
-    (void)options;
-    out[0] = out[3] = (float)lr;
-    out[1] = t == 1;
-    out[2] = 1;
-}
-
 static rf_status check_range(const char *name, double value, double low, double high, const char *range) {
     if (value >= low && value < high) return RF_OK;
     return rf_fail(RF_E_USAGE, "%s is %g; it must lie in %s", name, value, range);

@@ -22,6 +22,8 @@ static inline rf_opencl *rf_opencl_of(const rf_device *device) {
     return device->handle;
 }
 
+/* "CL_OUT_OF_RESOURCES". */
+const char *rf_opencl_error_name(cl_int error);
 /* Sets the message "what: CL_ERROR_NAME" and returns the status that suits the error. */
 rf_status rf_opencl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
 

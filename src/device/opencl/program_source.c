@@ -18,7 +18,8 @@ typedef struct expansion {
 } expansion;
 
 /* From the user's folder: where kernels/ has the file, or without its sub-folder.  *out stays NULL where there is none. */
-static rf_status read_replacement(char **out, const char *folder, const char *name, const rf_embedded *known) {
+static rf_status read_replacement(char **out, const char *folder, const char *name,
+                                  const rf_embedded *known) {
     const char *const places[] = {known != NULL ? known->name : name, name};
     for (size_t i = 0; i < RF_COUNT(places) && *out == NULL; i++) {
         size_t length;

@@ -5,60 +5,6 @@
 
 #include <limits.h>
 
-extern const rf_op rf_op_linear;
-
-rf_conv rf_conv_of(const rf_problem *problem) {
-    const rf_attrs *a = &problem->attrs;
-    rf_shape x = problem->x[0], y = problem->y;
-    const int pooled = problem->op == &rf_op_conv_pool ? 2 : 1;
-    if (problem->op == &rf_op_linear)
-        return (rf_conv){.n = x.n,
-                         .c = x.c * x.h * x.w,
-                         .h = 1,
-                         .w = 1,
-                         .k = y.c,
-                         .oh = 1,
-                         .ow = 1,
-                         .r = 1,
-                         .s = 1,
-                         .stride = {1, 1},
-                         .dilation = {1, 1},
-                         .groups = 1,
-                         .bias = a->bias,
-                         .act = problem->act};
-    return (rf_conv){.n = x.n,
-                     .c = x.c,
-                     .h = x.h,
-                     .w = x.w,
-                     .k = y.c,
-                     .oh = y.h * pooled,
-                     .ow = y.w * pooled,
-                     .r = a->kernel.y,
-                     .s = a->kernel.x,
-                     .stride = a->stride,
-                     .pad = a->pad,
-                     .dilation = a->dilation,
-                     .groups = a->groups,
-                     .bias = a->bias,
-                     .act = problem->act};
-}
-
-double rf_conv_flops(const rf_problem *problem) {
-    rf_conv v = rf_conv_of(problem);
-    return 2.0 * v.n * v.oh * v.ow * v.k * (v.c / v.groups) * v.r * v.s;
-}
-
-double rf_conv_gradient_bytes(const rf_problem *problem) {
-    const double passes = (problem->act ? 2 : 1) + (problem->op == &rf_op_conv_pool ? 0.25 : 0);
-    return 4.0 * ((double)rf_shape_count(problem->x[0]) + (double)rf_shape_count(problem->y) * passes);
-}
-
-bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual) {
-    (void)problem;
-    (void)act;
-    return !residual;
-}
-
 static const rf_attr_spec attrs[] = {
     RF_ATTR_REQUIRED(out, INT, 1, 1 << 20),
     RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
@@ -125,19 +71,7 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
     return a->bias ? 2 : 1;
 }
 
-static const rf_solver *const solvers[] = {
-    RF_EACH_DIRECTION(rf_conv_tile),
-    RF_EACH_DIRECTION(rf_conv_group),
-    RF_EACH_DIRECTION(rf_depthwise_tile),
-    RF_EACH_DIRECTION(rf_depthwise_group),
-    RF_EACH_DIRECTION(rf_grouped_tile),
-    RF_EACH_DIRECTION(rf_grouped_group),
-    RF_EACH_DIRECTION(rf_pointwise_tile),
-    RF_EACH_DIRECTION(rf_winograd_tile),
-    &rf_stem_tile[0],
-    &rf_stem_tile[1],
-    NULL,
-};
+static const rf_solver *const solvers[] = {RF_CONV_SOLVERS(RF_SOLVER_ENTRIES) NULL};
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */
 #define CONV(K, R, S, ...)                                                                                   \

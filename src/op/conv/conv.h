@@ -3,9 +3,8 @@
 #ifndef RF_OP_CONV_CONV_H
 #define RF_OP_CONV_CONV_H
 
+#include "op/conv/solver_list.h"
 #include "op/family.h"
-
-extern const rf_op rf_op_conv_pool;
 
 typedef struct rf_conv {
     int n, c, h, w; /* x */
@@ -34,17 +33,16 @@ bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
  * kernels larger than Winograd's windows. */
 double rf_winograd_products(const rf_problem *problem, rf_direction direction);
 
-/* The solvers, one a direction; each in the file of its name (grouped.c has both families). */
-extern const rf_solver rf_conv_tile[RF_DIRECTIONS], rf_conv_group[RF_DIRECTIONS],
-    rf_depthwise_tile[RF_DIRECTIONS], rf_depthwise_group[RF_DIRECTIONS], rf_pointwise_tile[RF_DIRECTIONS],
-    rf_winograd_tile[RF_DIRECTIONS];
-extern const rf_solver rf_grouped_tile[RF_DIRECTIONS], rf_grouped_group[RF_DIRECTIONS];
-extern const rf_solver rf_stem_tile[2], rf_stem_pool_tile[2]; /* forward, backward_params: stem_tile.c */
-extern const rf_solver rf_winograd_pool_tile[RF_DIRECTIONS];  /* of conv_pool */
-extern const rf_solver rf_pooled_tile[2];             /* backward_params, backward_data of conv_pool */
-extern const rf_solver rf_linear_tile[RF_DIRECTIONS]; /* of linear */
-#define RF_EACH_DIRECTION(solvers)                                                                           \
-    &solvers[RF_FORWARD], &solvers[RF_BACKWARD_PARAMS], &solvers[RF_BACKWARD_DATA]
+/* The solvers, each an array in the file of its name (grouped.c has both families). */
+#define RF_SOLVER_DECLARE(name, count) extern const rf_solver name[count];
+RF_CONV_SOLVERS(RF_SOLVER_DECLARE)
+RF_LINEAR_SOLVERS(RF_SOLVER_DECLARE)
+RF_CONV_POOL_SOLVERS(RF_SOLVER_DECLARE)
+#undef RF_SOLVER_DECLARE
+/* What an op's table of solvers takes of a list: a pointer for each direction. */
+#define RF_SOLVER_ENTRIES(name, count) RF_SOLVER_ENTRIES_##count(name)
+#define RF_SOLVER_ENTRIES_2(name)      &name[0], &name[1],
+#define RF_SOLVER_ENTRIES_3(name)      &name[0], &name[1], &name[2],
 
 /* ---- launches that solvers of both families share (conv_pack.c); positions in `work` are in floats ---- */
 static inline int rf_pair_pack(int y, int x) {

@@ -10,7 +10,7 @@
 #include "op/conv/conv.h"
 #include "op/reference.h"
 
-extern const rf_op rf_op_conv;
+extern const rf_op rf_op_conv, rf_op_conv_pool;
 
 /* The convolution before the pooling, without the activation. */
 static rf_status conv_problem(rf_problem *conv, const rf_problem *problem) {
@@ -152,12 +152,7 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 /* ---- the op ---- */
 
 /* The first of equal rank that is likely to win is taken. */
-static const rf_solver *const solvers[] = {&rf_stem_pool_tile[0],
-                                           &rf_stem_pool_tile[1],
-                                           &rf_pooled_tile[0],
-                                           &rf_pooled_tile[1],
-                                           RF_EACH_DIRECTION(rf_winograd_pool_tile),
-                                           NULL};
+static const rf_solver *const solvers[] = {RF_CONV_POOL_SOLVERS(RF_SOLVER_ENTRIES) NULL};
 
 #define CONV(K, RS, PAD)                                                                                     \
     .attrs = {.out = K,                                                                                      \
@@ -219,6 +214,7 @@ static const rf_case refused[] = {
 
 const rf_op rf_op_conv_pool = {
     .name = "conv_pool",
+    .pools = true,
     .summary = "convolution and 2x2 max pooling in one",
     .inputs_min = 1,
     .inputs_max = 1,

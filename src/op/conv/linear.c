@@ -37,12 +37,7 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
     return problem->attrs.bias ? 2 : 1;
 }
 
-static const rf_solver *const solvers[] = {
-    RF_EACH_DIRECTION(rf_conv_tile),
-    RF_EACH_DIRECTION(rf_conv_group),
-    RF_EACH_DIRECTION(rf_linear_tile),
-    NULL,
-};
+static const rf_solver *const solvers[] = {RF_LINEAR_SOLVERS(RF_SOLVER_ENTRIES) NULL};
 
 #define LINEAR(K)     .attrs = {.out = K, .bias = true}
 #define X(N, C, H, W) .x = {{.n = N, .c = C, .h = H, .w = W, .flat = true}}

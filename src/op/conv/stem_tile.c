@@ -22,7 +22,7 @@ typedef struct stem {
 } stem;
 
 static stem stem_of(const rf_problem *problem) {
-    return (stem){rf_conv_of(problem), problem->op == &rf_op_conv_pool ? 2 : 1};
+    return (stem){rf_conv_of(problem), problem->op->pools ? 2 : 1};
 }
 
 static int vector(const rf_device_info *info) {

@@ -79,7 +79,7 @@ static double products_of(const rf_conv *v, const side *s) {
 }
 
 static bool pools(const rf_problem *problem) {
-    return problem->op == &rf_op_conv_pool;
+    return problem->op->pools;
 }
 
 /* Whether backward data goes through dy's tiles rather than dx's: those are clearly fewer where a map without a pad
