@@ -17,6 +17,7 @@ typedef struct worker {
     const rf_model *model;
     rf_curve *curve;
     pthread_t thread;
+    char message[512];
 } worker;
 
 /* All at once, and all without a fault. */
@@ -200,7 +201,10 @@ static void *find_a_rate(void *given) {
     if (status == RF_OK) status = rf_range_test(&w->curve, trainer, &(rf_range_test_desc){.iterations = 12});
     if (status == RF_OK) status = rf_suggest(&suggestions, &count, w->curve, NULL);
     if (status == RF_OK) status = rf_judge(&verdict, w->curve);
-    if (status != RF_OK) w->failed = "the job failed";
+    if (status != RF_OK) {
+        snprintf(w->message, sizeof w->message, "%s", rf_error_message());
+        w->failed = w->message;
+    }
     free(suggestions);
     rf_trainer_free(trainer);
     rf_model_free(model);

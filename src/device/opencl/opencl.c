@@ -4,6 +4,7 @@
 #include "device/opencl/pocl.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -123,7 +124,7 @@ static rf_status find_on(rf_found_list *list, cl_platform_id platform, int index
 }
 
 /* A machine without any OpenCL, and a platform without a device, are no errors. */
-static rf_status find(rf_found_list *list, int platform) {
+static rf_status find_platforms(rf_found_list *list, int platform) {
     enum { NO_PLATFORM = -1001 }; /* of cl_khr_icd */
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint count = 0;
@@ -134,6 +135,15 @@ static rf_status find(rf_found_list *list, int platform) {
     for (cl_uint i = 0; error == CL_SUCCESS && i < RF_MIN(count, MAX_PLATFORMS); i++)
         if (platform < 0 || platform == (int)i) RF_TRY(find_on(list, platforms[i], (int)i));
     return RF_OK;
+}
+
+/* One thread at a time: the loader and PoCL set themselves up at the first calls, and are not safe while they do. */
+static rf_status find(rf_found_list *list, int platform) {
+    static pthread_mutex_t first_calls = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&first_calls);
+    rf_status status = find_platforms(list, platform);
+    pthread_mutex_unlock(&first_calls);
+    return status;
 }
 
 /* ---- opening ---- */
