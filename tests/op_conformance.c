@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "verify/check.h"
 #include "launch/sequence.h"
+#include "verify/check.h"
 
 enum {
     MAX_OPS = 256,
@@ -27,11 +27,17 @@ enum {
     FIXTURE_FLOATS = 1500,
     DIFFERENCES = 24,
     DRAWS = 400,
+    QUICK_DRAWS = 60,
     DRAWN_FLOATS = 4000
 };
 
 static rf_device *device;
 static bool quick, defaults, first;
+
+/* Random problems of each op. */
+static int draws(void) {
+    return quick ? QUICK_DRAWS : DRAWS;
+}
 
 /* One failure, said at once; the test fails at its end. */
 #define COMPLAIN(count, ...) (++*(count), print_error("  " __VA_ARGS__), print_error("\n"))
@@ -407,7 +413,7 @@ static void accepted_shapes_have_a_result(void **state) {
     rf_random random;
     int computed = 0;
     rf_random_init(&random, 5, 1);
-    for (int i = 0; i < DRAWS; ++i) {
+    for (int i = 0; i < draws(); ++i) {
         rf_case c;
         rf_problem problem;
         rf_sample *sample;
@@ -420,7 +426,7 @@ static void accepted_shapes_have_a_result(void **state) {
         rf_sample_free(sample);
         ++computed;
     }
-    assert_true(computed > DRAWS / 100);
+    assert_true(computed > draws() / 100);
 }
 
 /* ---- finite differences ---- */
@@ -612,7 +618,7 @@ static void solvers_answer_for_any_shape(void **state) {
     const rf_op *op = *state;
     rf_random random;
     rf_random_init(&random, 6, 1);
-    for (int i = 0; i < 10 * DRAWS; ++i) {
+    for (int i = 0; i < 10 * draws(); ++i) {
         rf_case c;
         rf_problem problem;
         draw_case(&c, op, &random);
