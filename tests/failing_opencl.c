@@ -27,7 +27,9 @@ static cl_int failure(int function, const char *name) {
     size_t length = strlen(name);
     functions[function].name = name;
     int call = ++functions[function].calls;
-    for (const char *rule = getenv("RF_FAIL"); rule != NULL; rule = strchr(rule, ','), rule += rule != NULL) {
+    for (const char *rule = getenv("RF_FAIL"), *comma; rule != NULL;
+         rule = comma != NULL ? comma + 1 : NULL) {
+        comma = strchr(rule, ',');
         if (strncmp(rule, name, length) != 0 || rule[length] != ':') continue;
         char *end;
         long first = strtol(rule + length + 1, &end, 10);

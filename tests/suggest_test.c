@@ -401,11 +401,6 @@ static size_t peak_of_reading(const char *path, rf_status *status) {
 }
 
 /* The address sanitizer keeps what is freed for a while, and a margin around everything. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
-#endif
-#endif
 #ifdef __SANITIZE_ADDRESS__
 enum { KEPT = 3 };
 #else

@@ -69,6 +69,7 @@ rf_status rf_make_dirs(const char *path) {
 
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed) {
     uint64_t hash = 0xcbf29ce484222325u ^ seed;
-    for (const unsigned char *p = data, *end = p + length; p < end; p++) hash = (hash ^ *p) * 0x100000001b3u;
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < length; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
     return hash;
 }

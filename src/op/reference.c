@@ -35,7 +35,8 @@ static bool stack_is_good(void) {
 
 int rf_reference_threads(void) {
 #ifdef _OPENMP
-    return stack_is_good() ? RF_MIN(omp_get_max_threads(), rf_cpu_count()) : 1;
+    return stack_is_good() ? RF_MAX(1, RF_MIN(omp_get_max_threads(), rf_cpu_count()))
+                           : 1; /* libomp may say 0 */
 #else
     return 1;
 #endif
