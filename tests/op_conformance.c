@@ -59,21 +59,7 @@ static rf_sample *sample_of(const rf_op *op, const rf_case *c, const rf_sample_o
 /* ---- attributes and shapes ---- */
 
 static void set_attribute(rf_attrs *attrs, const rf_attr_spec *spec, double value) {
-    void *field = (char *)attrs + spec->offset;
-    switch (spec->type) {
-    case RF_ATTR_INT:
-        *(int *)field = (int)value;
-        break;
-    case RF_ATTR_BOOL:
-        *(bool *)field = value != 0;
-        break;
-    case RF_ATTR_FLOAT:
-        *(double *)field = value;
-        break;
-    case RF_ATTR_PAIR:
-        *(rf_pair *)field = (rf_pair){(int)spec->min, (int)value};
-        break;
-    }
+    rf_attr_set(attrs, spec, spec->type == RF_ATTR_PAIR ? spec->min : value, value);
 }
 
 static void attributes_keep_their_bounds(void **state) {

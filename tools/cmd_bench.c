@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "tune/peak.h"
 #include "outputs.h"
 #include "tune/bench.h"
+#include "tune/peak.h"
 
 typedef struct bench_args {
     rf_common common;

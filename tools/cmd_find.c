@@ -4,9 +4,9 @@
 
 #include "ahead.h"
 #include "device/device.h"
+#include "optim/optimizer.h"
 #include "outputs.h"
 #include "reading.h"
-#include "optim/optimizer.h"
 #include "train/trainer.h"
 
 typedef struct find_args {
@@ -366,10 +366,9 @@ static rf_status set_number(rf_settings *settings, const char *name, double valu
 /* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
 static rf_status complete_settings(find_args *args, const find_run *run) {
     rf_settings *settings = &args->common.settings;
-    const rf_optimizer *optimizer;
-    rf_optimizer_options o = optimizer_options(args);
+    const rf_optimizer *optimizer = run->trainer->optimizer;
+    const rf_optimizer_options o = run->trainer->desc.optimizer; /* defaults filled in */
     char betas[64];
-    RF_TRY(rf_optimizer_find(&optimizer, &o));
     const struct {
         const char *name;
         double value;

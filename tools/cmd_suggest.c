@@ -40,15 +40,12 @@ static rf_status set_smoothing(rf_curve *curve, const char *word) {
     return rf_curve_set_smoothing(curve, strcmp(word, "0") == 0 ? RF_SMOOTHING_NONE : (rf_smoothing)i);
 }
 
-static rf_status print_heading(const rf_curve *curve, const char *path) {
-    char *name = rf_printable(path);
-    if (name == NULL) return RF_E_MEMORY;
-    printf("curve    %s: %zu points", name, curve->count);
-    free(name);
-    if (curve->recorded != NULL)
-        printf(", smoothed by %s; raw losses computed back", smooth_words[curve->smoothing]);
-    printf("\n\n");
-    return RF_OK;
+static void print_heading(const rf_curve *curve, const char *path) {
+    const bool smoothed = curve->recorded != NULL;
+    rf_print_line("curve    %s: %zu points%s%s%s", path, curve->count, smoothed ? ", smoothed by " : "",
+                  smoothed ? smooth_words[curve->smoothing] : "",
+                  smoothed ? "; raw losses computed back" : "");
+    printf("\n");
 }
 
 static rf_status suggest_main(void *given, char **operands) {
@@ -64,7 +61,7 @@ static rf_status suggest_main(void *given, char **operands) {
     rf_status status = rf_curve_read(&curve, operands[0]);
     if (status == RF_OK) status = set_smoothing(curve, args->smooth);
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common))
-        status = print_heading(curve, operands[0]);
+        print_heading(curve, operands[0]);
     if (status == RF_OK) status = rf_suggest(&suggestions, &count, curve, &how);
     if (status == RF_OK) status = rf_judge(&verdict, curve);
     if (status == RF_OK) {

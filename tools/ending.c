@@ -1,3 +1,4 @@
+/* The ways out of the program: signals, drivers that end the process, and the end that is meant. */
 #include "ending.h"
 
 #include <pthread.h>
@@ -102,7 +103,8 @@ rf_status rf_ending_begin(void) {
     signal(SIGXFSZ, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (pthread_create(&thread, NULL, await_signals, &set) != 0)
-        return rf_fail(RF_E_MEMORY, "no thread can be started to wait for signals: out of memory, or too many of them");
+        return rf_fail(RF_E_MEMORY,
+                       "no thread can be started to wait for signals: out of memory, or too many of them");
     pthread_detach(thread);
     atexit(on_exit_of_process);
     rf_ahead_follow();

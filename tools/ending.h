@@ -6,7 +6,8 @@
 
 /* Catches signals, and drivers that end the process by exit() or abort(). */
 rf_status rf_ending_begin(void);
-/* main has run its command: ends the helper and, after an interruption, the program.  exit() is no surprise from here on. */
+/* main has run its command: ends the helper and, after an interruption, the program.  exit() is no surprise from
+ * here on. */
 void rf_ending_in_order(void);
 /* Leaves at once, without the clean-up of libraries, which may be at work in other threads. */
 _Noreturn void rf_leave(int exit_code);

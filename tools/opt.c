@@ -202,12 +202,6 @@ static const rf_option *row_of(const option_set *set, int code) {
     return NULL;
 }
 
-const rf_option *rf_option_find(const rf_option *table, const char *name) {
-    for (; table != NULL && table->name != NULL; table++)
-        if (strcmp(table->name, name) == 0) return table;
-    return NULL;
-}
-
 static rf_status unknown_option(const option_set *set, const char *word) {
     const char *names[MAX_OPTIONS];
     char typed[64];

@@ -81,9 +81,6 @@ rf_status rf_settings_set(rf_settings *settings, const char *name, const char *v
 rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value);
 void rf_settings_free(rf_settings *settings);
 
-/* The row with that name (without dashes), or NULL. */
-const rf_option *rf_option_find(const rf_option *table, const char *name);
-
 /* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
  * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no
  * option; all such words stand at argv's end then.  The

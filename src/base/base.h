@@ -80,6 +80,7 @@ void rf_str_free(rf_str *str);
 #define RF_NOT_UTF8 UINT32_MAX
 /* The length of the character that begins here, and its code; 1 and RF_NOT_UTF8 where there is none. */
 size_t rf_utf8_next(uint32_t *code, const char *text);
+bool rf_utf8_continues(char byte); /* a character's second byte, or a later one */
 bool rf_code_printable(
     uint32_t code); /* no control character, none that reorders text, none that XML forbids */
 /* Leaves printable UTF-8 on one line: other line ends and tabs become blanks, all else '?'.  In place. */

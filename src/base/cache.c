@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -38,7 +37,7 @@ rf_status rf_cache_make(char **out, int number) {
     if (status == RF_OK && number > 0 && !is_own(path))
         status = rf_fail(RF_E_IO, "%s: the folder belongs to somebody else", path);
     if (status == RF_OK && access(path, W_OK | X_OK) != 0)
-        status = rf_fail(RF_E_IO, "%s: the folder cannot be written: %s", path, strerror(errno));
+        status = rf_fail_errno(errno, "%s: the folder cannot be written", path);
     if (status == RF_OK)
         *out = path;
     else
@@ -64,7 +63,7 @@ rf_status rf_cache_test(const char *path, size_t bytes) {
     ssize_t written = fd >= 0 ? write(fd, page, sizeof page) : -1;
     rf_status status = RF_OK;
     if (written < 0)
-        status = rf_fail(RF_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+        status = rf_fail_errno(errno, "%s: cannot be written", path);
     else if ((size_t)written < sizeof page ||
              (fstatvfs(fd, &room) == 0 && room.f_bavail < bytes / room.f_frsize))
         status = rf_fail(RF_E_IO, "%s: the disk is full, %zu MB are wanted", path, bytes >> 20);

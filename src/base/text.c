@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static bool continues(unsigned char byte) {
+bool rf_utf8_continues(char byte) {
     return (byte & 0xC0) == 0x80;
 }
 
@@ -18,7 +18,7 @@ size_t rf_utf8_next(uint32_t *code, const char *text) {
     uint32_t value = length < 2 ? at[0] : at[0] & (0x7Fu >> length);
     bool valid = length > 0;
     for (size_t i = 1; valid && i < length; i++) {
-        valid = continues(at[i]);
+        valid = rf_utf8_continues(text[i]);
         value = value << 6 | (at[i] & 0x3Fu);
     }
     if ((length == 3 && (value < 0x800 || (value >= 0xD800 && value < 0xE000))) ||

@@ -97,8 +97,7 @@ static rf_status grow(visited *v) {
 /* *first: the folder was not there yet; now it is. */
 static rf_status visit(bool *first, visited *v, const char *path) {
     struct stat info;
-    if (stat(path, &info) != 0)
-        return rf_fail(RF_E_IO, "%s: the folder cannot be read: %s", path, strerror(errno));
+    if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: the folder cannot be read", path);
     if (2 * (v->count + 1) > v->capacity) RF_TRY(grow(v));
     size_t at = slot_of(v, info.st_dev, info.st_ino);
     *first = !v->slots[at].used;

@@ -229,6 +229,24 @@ rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit)
         count, dataset->count, done[fit], dataset->height, dataset->width);
 }
 
+/* As many images as in `dataset`, of another shape. */
+static rf_status create_twin(rf_dataset **out, const rf_dataset *dataset, int channels, int height,
+                             int width) {
+    return rf_dataset_create(out, dataset->name,
+                             (rf_data_shape){(uint64_t)dataset->count, (uint64_t)channels, (uint64_t)height,
+                                             (uint64_t)width, (uint64_t)dataset->classes});
+}
+
+/* The twin's images become the data set's; the twin keeps the old pixels. */
+static void take_images(rf_dataset *dataset, rf_dataset *twin) {
+    uint8_t *old = dataset->pixels;
+    dataset->pixels = twin->pixels;
+    dataset->channels = twin->channels;
+    dataset->height = twin->height;
+    dataset->width = twin->width;
+    twin->pixels = old;
+}
+
 /* Makes every image image_height x image_width; 0 keeps that side. */
 static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *options) {
     rf_status status = RF_OK;
@@ -240,10 +258,7 @@ static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *optio
     size_t count = (size_t)dataset->count;
     resizing *work = rf_alloc(1, sizeof *work + count);
     if (work == NULL) return RF_E_MEMORY;
-    status = rf_dataset_create(&to, dataset->name,
-                               (rf_data_shape){count, (uint64_t)dataset->channels, (uint64_t)height,
-                                               (uint64_t)width, (uint64_t)dataset->classes});
-    if (status != RF_OK) goto done;
+    if ((status = create_twin(&to, dataset, dataset->channels, height, width)) != RF_OK) goto done;
     work->from = dataset;
     work->to = to;
     work->fit = options->fit;
@@ -252,12 +267,8 @@ static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *optio
         status = rf_fail(RF_E_MEMORY, "%s: out of memory while resizing", dataset->name);
         goto done;
     }
-    uint8_t *pixels = dataset->pixels;
-    dataset->pixels = to->pixels;
-    to->pixels = pixels;
     bool misfit = rf_image_misfits(dataset->height, dataset->width, height, width);
-    dataset->height = height;
-    dataset->width = width;
+    take_images(dataset, to);
     status = rf_dataset_note_misfits(dataset, misfit ? count : 0, options->fit);
 done:
     rf_dataset_free(to);
@@ -292,20 +303,14 @@ static rf_status apply_channels(rf_dataset *dataset, int channels) {
         return rf_fail(RF_E_INPUT, "%s: images of %d channels cannot be given %d (--channels)", dataset->name,
                        from, channels);
     rf_dataset *to = NULL;
-    RF_TRY(rf_dataset_create(&to, dataset->name,
-                             (rf_data_shape){(uint64_t)dataset->count, (uint64_t)channels,
-                                             (uint64_t)dataset->height, (uint64_t)dataset->width,
-                                             (uint64_t)dataset->classes}));
+    RF_TRY(create_twin(&to, dataset, channels, dataset->height, dataset->width));
     size_t pixels = (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width;
     for (size_t i = 0; i < pixels; i++) {
         const uint8_t *in = dataset->pixels + i * (size_t)from;
         for (size_t c = 0; channels == 3 && c < 3; c++) to->pixels[3 * i + c] = *in;
         if (channels == 1) to->pixels[i] = rf_luma(in);
     }
-    uint8_t *old = dataset->pixels;
-    dataset->pixels = to->pixels;
-    dataset->channels = channels;
-    to->pixels = old;
+    take_images(dataset, to);
     rf_dataset_free(to);
     return rf_dataset_note(dataset, "%d of %d images: %s", dataset->count, dataset->count,
                            channels == 1 ? "in colour, but read as grey" : "grey, but read as colour");

@@ -56,12 +56,12 @@ static rf_status read_first(rf_image_bytes *file, uint8_t *data, size_t limit) {
     rf_status status = RF_OK;
     struct stat info = {0};
     int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return rf_fail(RF_E_IO, "%s: cannot be opened: %s", file->path, strerror(errno));
+    if (fd < 0) return rf_fail_errno(errno, "%s: cannot be opened", file->path);
     while (file->length < limit && !file->whole) {
         ssize_t got = read(fd, data + file->length, limit - file->length);
         if (got < 0 && errno == EINTR && !rf_interrupted()) continue;
         if (got < 0) {
-            status = rf_fail(RF_E_IO, "%s: cannot be read: %s", file->path, strerror(errno));
+            status = rf_fail_errno(errno, "%s: cannot be read", file->path);
             break;
         }
         file->length += (size_t)got;

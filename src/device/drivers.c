@@ -8,13 +8,13 @@
 enum { DEBIAN, UBUNTU, FEDORA, ARCH, SUSE, DISTRIBUTIONS };
 static const char *const distributions[DISTRIBUTIONS] = {"debian", "ubuntu", "fedora", "arch", "suse"};
 
-/* A maker's GPU is there where the kernel shows a render node of its number, or its driver has left the file. */
+/* A vendor's GPU is there where the kernel shows a render node of its number, or its driver has left the file. */
 static const struct {
-    const char *maker, *number, *file;
-    const char *vendors[2]; /* parts of what OpenCL calls it */
-    const char *rusticl;    /* Mesa's driver, as RUSTICL_ENABLE takes it */
+    const char *name, *number, *file;
+    const char *words[2]; /* one of them stands in what OpenCL calls the vendor */
+    const char *rusticl;  /* Mesa's driver, as RUSTICL_ENABLE takes it */
     const char *packages[DISTRIBUTIONS];
-} makers[] = {
+} vendors[] = {
     {"an NVIDIA",
      "0x10de",
      "/dev/nvidiactl",
@@ -80,11 +80,11 @@ static bool exists(const char *root, const char *file) {
     return there;
 }
 
-static bool is_shown(const rf_found_list *list, const char *const vendors[2]) {
+static bool is_shown(const rf_found_list *list, const char *const words[2]) {
     for (size_t i = 0; i < list->count; i++)
-        for (int v = 0; v < 2; v++)
+        for (int w = 0; w < 2; w++)
             if (list->items[i].info.kind == RF_DEVICE_GPU &&
-                strcasestr(list->items[i].info.vendor, vendors[v]) != NULL)
+                strcasestr(list->items[i].info.vendor, words[w]) != NULL)
                 return true;
     return false;
 }
@@ -100,23 +100,23 @@ static char *forbidden(const char *root, int node) {
     return text;
 }
 
-static char *advice(const rf_found_list *list, const char *root, size_t maker, int node) {
-    const char *driver = makers[maker].rusticl, *enabled = getenv("RUSTICL_ENABLE");
+static char *advice(const rf_found_list *list, const char *root, size_t vendor, int node) {
+    const char *driver = vendors[vendor].rusticl, *enabled = getenv("RUSTICL_ENABLE");
     char *text = forbidden(root, node);
     if (text != NULL) return text;
     if (list->idle_rusticl && driver != NULL && (enabled == NULL || strstr(enabled, driver) == NULL))
         return rf_format("Mesa's OpenCL shows it with RUSTICL_ENABLE=%s in the environment", driver);
-    return rf_format("install %s", makers[maker].packages[find_distribution(root)]);
+    return rf_format("install %s", vendors[vendor].packages[find_distribution(root)]);
 }
 
 char *rf_missing_driver(const rf_found_list *list, const char *root) {
-    for (size_t i = 0; i < RF_COUNT(makers); i++) {
-        int node = find_node(root, makers[i].number);
-        bool there = node != 0 || (makers[i].file != NULL && exists(root, makers[i].file));
-        if (!there || is_shown(list, makers[i].vendors)) continue;
+    for (size_t i = 0; i < RF_COUNT(vendors); i++) {
+        int node = find_node(root, vendors[i].number);
+        bool there = node != 0 || (vendors[i].file != NULL && exists(root, vendors[i].file));
+        if (!there || is_shown(list, vendors[i].words)) continue;
         char *what = advice(list, root, i, node);
         char *text = what != NULL
-                         ? rf_format("%s GPU is here without its OpenCL driver: %s", makers[i].maker, what)
+                         ? rf_format("%s GPU is here without its OpenCL driver: %s", vendors[i].name, what)
                          : NULL;
         free(what);
         return text;

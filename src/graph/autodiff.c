@@ -265,12 +265,12 @@ static rf_status derive(differ *d) {
 
 /* The step that completes the tensor; NULL where it cannot make sums of it.  writer: the last step so far that
  * writes each tensor, or -1. */
-static rf_step *maker_of(rf_steps *s, const int *writer, int tensor) {
+static rf_step *producer_of(rf_steps *s, const int *writer, int tensor) {
     if (writer[tensor] < 0) return NULL;
-    rf_step *maker = &s->steps[writer[tensor]];
-    if (maker->choice_count == 0 || maker->choices[0].solver->sums == NULL) return NULL;
-    if (maker->direction == RF_BACKWARD_DATA && maker->dx[0] != tensor) return NULL;
-    return maker->direction == RF_BACKWARD_PARAMS ? NULL : maker;
+    rf_step *producer = &s->steps[writer[tensor]];
+    if (producer->choice_count == 0 || producer->choices[0].solver->sums == NULL) return NULL;
+    if (producer->direction == RF_BACKWARD_DATA && producer->dx[0] != tensor) return NULL;
+    return producer->direction == RF_BACKWARD_PARAMS ? NULL : producer;
 }
 
 static void note_writes(int *writer, const rf_steps *s, int step) {
@@ -282,26 +282,27 @@ static void note_writes(int *writer, const rf_steps *s, int step) {
 
 /* Lets the step that completes what batch norm step `i` reads make the sums of it. */
 static rf_status link_step(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
-    rf_step *taker = &s->steps[i];
-    const bool forward = taker->direction == RF_FORWARD;
-    if (!taker->problem.op->takes_sums || taker->direction == RF_BACKWARD_DATA || taker->choice_count == 0)
+    rf_step *consumer = &s->steps[i];
+    const bool forward = consumer->direction == RF_FORWARD;
+    if (!consumer->problem.op->takes_sums || consumer->direction == RF_BACKWARD_DATA ||
+        consumer->choice_count == 0)
         return RF_OK;
-    rf_step *maker = maker_of(s, writer, forward ? taker->x[0] : taker->dy);
-    if (maker == NULL || maker->problem.sums.blocks > 0) return RF_OK; /* it makes one set */
-    const rf_choice *choice = &maker->choices[0];
-    const int blocks = rf_solver_sums(choice->solver, &maker->problem, info, &choice->config);
+    rf_step *producer = producer_of(s, writer, forward ? consumer->x[0] : consumer->dy);
+    if (producer == NULL || producer->problem.sums.blocks > 0) return RF_OK; /* it makes one set */
+    const rf_choice *choice = &producer->choices[0];
+    const int blocks = rf_solver_sums(choice->solver, &producer->problem, info, &choice->config);
     if (blocks == 0) return RF_OK;
-    const int partial = new_tensor(s, rf_sums_floats(blocks, taker->problem.x[0].c) * sizeof(float));
+    const int partial = new_tensor(s, rf_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
     if (partial < 0) return RF_E_MEMORY;
-    taker->sums_from = (int)(maker - s->steps);
-    taker->sums[RF_SUMS_PARTIAL] = maker->sums[RF_SUMS_PARTIAL] = partial;
-    taker->problem.sums.blocks = maker->problem.sums.blocks = blocks;
-    maker->problem.sums.act = taker->problem.act;
-    touch(s, partial, taker->sums_from), touch(s, partial, i);
+    consumer->sums_from = (int)(producer - s->steps);
+    consumer->sums[RF_SUMS_PARTIAL] = producer->sums[RF_SUMS_PARTIAL] = partial;
+    consumer->problem.sums.blocks = producer->problem.sums.blocks = blocks;
+    producer->problem.sums.act = consumer->problem.act;
+    touch(s, partial, consumer->sums_from), touch(s, partial, i);
     if (forward) return RF_OK;
-    maker->sums[RF_SUMS_X] = taker->x[0];
-    maker->sums[RF_SUMS_Y] = rf_sums_by_y(&taker->problem) ? taker->y : -1;
-    maker->sums[RF_SUMS_SAVED] = taker->saved;
+    producer->sums[RF_SUMS_X] = consumer->x[0];
+    producer->sums[RF_SUMS_Y] = rf_sums_by_y(&consumer->problem) ? consumer->y : -1;
+    producer->sums[RF_SUMS_SAVED] = consumer->saved;
     return RF_OK;
 }
 

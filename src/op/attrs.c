@@ -3,25 +3,28 @@
 
 #include <string.h>
 
+void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x) {
+    void *field = (char *)attrs + spec->offset;
+    switch (spec->type) {
+    case RF_ATTR_INT:
+        *(int *)field = (int)y;
+        break;
+    case RF_ATTR_BOOL:
+        *(bool *)field = y != 0;
+        break;
+    case RF_ATTR_FLOAT:
+        *(double *)field = y;
+        break;
+    case RF_ATTR_PAIR:
+        *(rf_pair *)field = (rf_pair){(int)y, (int)x};
+        break;
+    }
+}
+
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op) {
     memset(attrs, 0, sizeof *attrs);
-    for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec) {
-        void *field = (char *)attrs + spec->offset;
-        switch (spec->type) {
-        case RF_ATTR_INT:
-            *(int *)field = (int)spec->def;
-            break;
-        case RF_ATTR_BOOL:
-            *(bool *)field = spec->def != 0;
-            break;
-        case RF_ATTR_FLOAT:
-            *(double *)field = spec->def;
-            break;
-        case RF_ATTR_PAIR:
-            *(rf_pair *)field = (rf_pair){(int)spec->def, (int)spec->def};
-            break;
-        }
-    }
+    for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec)
+        rf_attr_set(attrs, spec, spec->def, spec->def);
 }
 
 static bool within(const rf_attr_spec *spec, double value) { /* false for NaN; a default may lie outside */

@@ -250,6 +250,8 @@ struct rf_op {
 const rf_op *rf_op_find(const char *name); /* NULL: no such op */
 const rf_op *rf_op_at(size_t index);       /* NULL past the end */
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op);
+/* Stores without checking: y and x of a pair, y of all else. */
+void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x);
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
 
 #endif

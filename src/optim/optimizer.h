@@ -1,10 +1,10 @@
-/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C.
- */
+/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in
+ * plain C. */
 #ifndef RF_OPTIM_OPTIMIZER_H
 #define RF_OPTIM_OPTIMIZER_H
 
-#include "kernels/common/control.clh"
 #include "device/device.h"
+#include "kernels/common/control.clh"
 #include "rangefinder/trainer.h"
 
 /* The arrays of an update; see kernels/optimizer.clh. */

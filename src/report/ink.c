@@ -33,10 +33,6 @@ double rf_text_draw(cairo_t *cr, rf_font font, double x, double y, double align,
     return width;
 }
 
-static bool continues(char byte) {
-    return (byte & 0xC0) == 0x80;
-}
-
 /* The first `head` bytes, an ellipsis, and the text from `tail` on; false if that is wider than `width`. */
 static bool join(cairo_t *cr, rf_font font, double width, char *out, const char *text, size_t head,
                  size_t tail) {
@@ -54,9 +50,9 @@ void rf_text_cut(char out[RF_CUT_BYTES], cairo_t *cr, rf_font font, double width
     }
     for (size_t tail = RF_MAX(head < length ? head + 1 : length, RF_MAX(length, LONGEST) - LONGEST);
          tail < length && head < LONGEST; tail++)
-        if (!continues(text[tail]) && join(cr, font, width, out, text, head, tail)) return;
+        if (!rf_utf8_continues(text[tail]) && join(cr, font, width, out, text, head, tail)) return;
     for (size_t kept = RF_MIN(length, LONGEST); kept > 0; kept--)
-        if (!continues(text[kept]) && join(cr, font, width, out, text, kept, length)) return;
+        if (!rf_utf8_continues(text[kept]) && join(cr, font, width, out, text, kept, length)) return;
     *out = '\0';
 }
 

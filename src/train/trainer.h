@@ -4,9 +4,9 @@
 
 #include "data/feed.h"
 #include "graph/plan.h"
+#include "optim/optimizer.h"
 #include "rangefinder/trainer.h"
 #include "train/feeder.h"
-#include "optim/optimizer.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
 

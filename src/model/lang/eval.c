@@ -271,7 +271,6 @@ rf_status rf_eval_template(int *out, rf_expansion *e, const rf_scope *scope, rf_
 
 static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, rf_expansion *e, rf_place place,
                        rf_value value) {
-    void *field = (char *)attrs + spec->offset;
     if (!value.pair) value.x = value.y;
     const double low = spec->type == RF_ATTR_BOOL ? 0 : spec->min,
                  high = spec->type == RF_ATTR_BOOL ? 1 : spec->max;
@@ -289,20 +288,7 @@ static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, rf_expansion *
                                "%s: expected a number from %.10g to %.10g, found %.15g", spec->name, low,
                                high, part[i]);
     }
-    switch (spec->type) {
-    case RF_ATTR_INT:
-        *(int *)field = (int)value.y;
-        break;
-    case RF_ATTR_BOOL:
-        *(bool *)field = value.y != 0;
-        break;
-    case RF_ATTR_FLOAT:
-        *(double *)field = value.y;
-        break;
-    case RF_ATTR_PAIR:
-        *(rf_pair *)field = (rf_pair){(int)value.y, (int)value.x};
-        break;
-    }
+    rf_attr_set(attrs, spec, value.y, value.x);
     return RF_OK;
 }
 
