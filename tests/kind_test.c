@@ -2,8 +2,8 @@
  * descriptions and libmagic's tables give. */
 #include "base/kind.h"
 
-#include "files.h"
 #include "curve/curve.h"
+#include "files.h"
 #include "model/safetensors.h"
 #include "rangefinder/model.h"
 

@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "command.h"
 #include "graph/autodiff.h"
-#include "verify/check.h"
 #include "op/op_list.h"
+#include "verify/check.h"
 
 typedef struct validate_args {
     rf_common common;

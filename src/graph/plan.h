@@ -3,8 +3,8 @@
 #define RF_GRAPH_PLAN_H
 
 #include "graph/autodiff.h"
-#include "launch/sequence.h"
 #include "graph/weights.h"
+#include "launch/sequence.h"
 
 typedef struct rf_plan rf_plan;
 typedef struct rf_plan_desc {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/common/control.clh"
 #include "graph/choose.h"
+#include "kernels/common/control.clh"
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {
     int channels = f->dataset->channels;

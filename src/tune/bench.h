@@ -2,9 +2,9 @@
 #ifndef RF_TUNE_BENCH_H
 #define RF_TUNE_BENCH_H
 
-#include "tune/peak.h"
 #include "launch/sequence.h"
 #include "rangefinder/trainer.h"
+#include "tune/peak.h"
 
 typedef struct rf_bench_row { /* one launch of a step */
     char label[RF_MAX_LABEL], kernel[48];

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/check.h"
 #include "graph/plan.h"
 #include "graph/tuning_file.h"
+#include "verify/check.h"
 
 enum { TIMED_RUNS = 5, CHECK_BATCH = 2 };
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/check_sums.h"
 #include "launch/sequence.h"
+#include "verify/check_sums.h"
 
 /* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
  * them. */

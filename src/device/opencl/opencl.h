@@ -12,8 +12,8 @@ typedef struct rf_opencl {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    bool has_fma;        /* single precision, in hardware */
-    bool own_builtins;   /* programs are built with kernels/common/builtins.clh for the compiler's own header */
+    bool has_fma;      /* single precision, in hardware */
+    bool own_builtins; /* programs are built with kernels/common/builtins.clh for the compiler's own header */
     bool compiler_stuck; /* a build passed its time limit: its thread may still hold the compiler's locks */
     rf_program *programs;
 } rf_opencl;
