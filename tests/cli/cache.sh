@@ -119,6 +119,20 @@ damaged_objects_of_pocl_are_compiled_again() {
     cmp expected.csv out.csv || fail "another curve"
 }
 
+# What another process, which holds the lock, is linking at this moment is not whole.
+files_that_another_process_writes_stay() {
+    own_folders
+    mkdir -p cache/rangefinder/pocl
+    : >cache/rangefinder/pocl/tempfile_another.so
+    (
+        flock -s 9
+        runs
+        [ -e cache/rangefinder/pocl/tempfile_another.so ] || fail "removed while its process lives"
+    ) 9<cache/rangefinder
+    runs
+    [ ! -e cache/rangefinder/pocl/tempfile_another.so ] || fail "left when no process is there"
+}
+
 nothing_left() {
     left=$(find "$@" -name '*.lock' -o -name 'tempfile*' -o -name '*.temp' -o -name '.rf-*' -o -name 'out.csv*')
     [ -z "$left" ] || fail "left: $left"

@@ -59,11 +59,16 @@ static bool ends_in(const char *text, const char *ending) {
     return length >= wanted && strcmp(text + length - wanted, ending) == 0;
 }
 
+/* A file that PoCL is writing, or was, and renames when it is whole. */
+static bool is_pocls(const char *name) {
+    return strncmp(name, "tempfile", 8) == 0;
+}
+
 static int remove_damaged(const char *path, const struct stat *info, int type, struct FTW *where) {
     unsigned char start[64];
-    (void)where;
     bool object = ends_in(path, ".so"), bitcode = ends_in(path, ".bc");
     if (type != FTW_F || !(object || bitcode)) return 0;
+    if (is_pocls(path + where->base)) return 0; /* another process may be linking it */
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd >= 0 ? pread(fd, start, sizeof start, 0) : -1;
     size_t length = got > 0 ? (size_t)got : 0, size = (size_t)info->st_size;
@@ -89,9 +94,6 @@ static int remove_temporary(const char *path, const struct stat *info, int type,
 
 static bool is_ours(const char *name) { /* a lock, or a file written to be renamed (src/base/outfile.c) */
     return ends_in(name, ".lock") || strncmp(name, ".rf-", 4) == 0;
-}
-static bool is_pocls(const char *name) {
-    return strncmp(name, "tempfile", 8) == 0;
 }
 
 /* Neither opens a file nor allocates: the process may be about to end. */
