@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const rf_command *command = command_of(words[0]);
     rf_common *args = calloc(1, command->args_size);
     RF_FUZZ_HOLDS(args != NULL);
-    const rf_option *const tables[2] = {command->options, rf_common_options};
+    rf_option_table tables[RF_MAX_TABLES];
+    rf_command_tables(tables, command);
     const rf_status status = rf_options_parse(&operands, args, &args->settings, tables, count, words);
     RF_FUZZ_HOLDS(status != RF_OK ? *rf_error_message() != '\0' : operands >= 1 && operands <= count);
     if (command->release != NULL) command->release(args);

@@ -6,7 +6,8 @@
  * sum       sum = first micro-batch ? gradient : sum + gradient
  * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, corrected for its
  *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite.
- *           The step that stops is done whole, its update too; the record of the next one says that it is over. */
+ *           The step that stops is done whole, its update too; the record of the next one says that it is over.
+ * observe   the same for a batch of validation images, which come after the update. */
 #include "optimizer.clh" /* one program: each one costs a start-up its share */
 
 __kernel void gather_images(__global const uchar *pixels, __global const int *labels, __global const int *order,
@@ -53,38 +54,52 @@ __kernel void sum_gradients(__global const float4 *gradient, __global float4 *su
         sum[i] = first ? gradient[i] : sum[i] + gradient[i];
 }
 
-/* loss: the mean of the batch just done.  share: what it counts in the step's loss.  micro: batches a step.
- * judge: whether this is the loss that is recorded and decides (of training, or of the validation images). */
-__kernel void record(__global const float *loss, __global uint *control, __global float *losses, __global uint *rng,
-                     float share, int micro, int judge) {
+void judge(__global uint *control, float loss) {
     __global float *value = (__global float *)control;
-    bool training = micro > 0;
+    float weight = value[RF_CONTROL_WEIGHT] * RF_CONTROL_BETA;
+    float average = RF_CONTROL_BETA * value[RF_CONTROL_EMA] + (1.0f - RF_CONTROL_BETA) * loss;
+    float smoothed = average / (1.0f - weight), diverge = value[RF_CONTROL_DIVERGE];
+    value[RF_CONTROL_LAST] = loss;
+    value[RF_CONTROL_WEIGHT] = weight;
+    value[RF_CONTROL_EMA] = average;
+    if (smoothed < value[RF_CONTROL_BEST]) value[RF_CONTROL_BEST] = smoothed;
+    if (!isfinite(loss)) control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
+    else if (diverge > 0.0f && smoothed > diverge * value[RF_CONTROL_BEST]) control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
+}
+
+/* Adds `share` of a batch's mean loss; true where it was the last of `batches`, and *sum is the whole. */
+bool add_share(float *sum, __global uint *control, float loss, float share, int batches) {
+    __global float *value = (__global float *)control;
+    const uint done = control[RF_CONTROL_MICRO] + 1;
+    *sum = (done == 1 ? 0.0f : value[RF_CONTROL_SUM]) + share * loss;
+    value[RF_CONTROL_SUM] = *sum;
+    control[RF_CONTROL_MICRO] = done == (uint)batches ? 0 : done;
+    return done == (uint)batches;
+}
+
+/* loss: the mean of the micro-batch just done; share: what it counts in the step's loss. */
+__kernel void record(__global const float *loss, __global uint *control, __global float *losses, __global uint *rng,
+                     float share, int micro_batches) {
+    float sum;
     if (control[RF_CONTROL_STOP] != 0) {
         control[RF_CONTROL_OVER] = 1;
         return;
     }
-    if (training) {
-        control[RF_CONTROL_BATCH]++;
-        rng[2]++;
-    }
-    uint done = control[RF_CONTROL_MICRO] + 1;
-    float sum = (done == 1 ? 0.0f : value[RF_CONTROL_SUM]) + share * loss[0];
-    int wanted = training ? micro : -micro;
-    value[RF_CONTROL_SUM] = sum;
-    control[RF_CONTROL_MICRO] = done == (uint)wanted ? 0 : done;
-    if (training && done == 1) control[RF_CONTROL_CURRENT] = control[RF_CONTROL_STEP];
-    if (done != (uint)wanted || !judge) return;
-    uint step = control[RF_CONTROL_CURRENT];
+    control[RF_CONTROL_BATCH]++;
+    rng[2]++;
+    if (control[RF_CONTROL_MICRO] == 0) control[RF_CONTROL_CURRENT] = control[RF_CONTROL_STEP];
+    if (!add_share(&sum, control, loss[0], share, micro_batches)) return;
+    const uint step = control[RF_CONTROL_CURRENT];
     losses[step] = sum;
-    value[RF_CONTROL_LAST] = sum;
     control[RF_CONTROL_STEP] = step + 1;
     control[RF_CONTROL_SEEN]++;
-    float weight = value[RF_CONTROL_WEIGHT] * RF_CONTROL_BETA;
-    float average = RF_CONTROL_BETA * value[RF_CONTROL_EMA] + (1.0f - RF_CONTROL_BETA) * sum;
-    float smoothed = average / (1.0f - weight), diverge = value[RF_CONTROL_DIVERGE];
-    value[RF_CONTROL_WEIGHT] = weight;
-    value[RF_CONTROL_EMA] = average;
-    if (smoothed < value[RF_CONTROL_BEST]) value[RF_CONTROL_BEST] = smoothed;
-    if (!isfinite(sum)) control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
-    else if (diverge > 0.0f && smoothed > diverge * value[RF_CONTROL_BEST]) control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
+    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_TRAINING) judge(control, sum);
+}
+
+__kernel void observe(__global const float *loss, __global uint *control, __global float *observed, float share,
+                      int batches) {
+    float sum;
+    if (control[RF_CONTROL_STOP] != 0 || !add_share(&sum, control, loss[0], share, batches)) return;
+    observed[control[RF_CONTROL_CURRENT]] = sum;
+    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_VALIDATION) judge(control, sum);
 }

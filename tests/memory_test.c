@@ -228,7 +228,7 @@ static void the_need_is_what_is_taken(void **unused) {
                                       .batch = s->batch,
                                       .accumulate = s->accumulate,
                                       .validation = s->validation,
-                                      .optimizer = {.name = "adam"}};
+                                      .optimizer = "adam"};
         setenv("RANGEFINDER_STREAM", "1", 1);
         while (high - low > 1) {
             const size_t middle = (low + high) / 2;

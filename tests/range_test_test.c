@@ -31,22 +31,21 @@ static const double grey_mean[] = {0.31}, grey_std[] = {0.24};
 static const double colour_mean[] = {0.3, 0.33, 0.36}, colour_std[] = {0.22, 0.24, 0.26};
 static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 
-#define GREY    .images = {1, 28, 28, CLASSES}, .count = 61
-#define COLOUR  .images = {3, 12, 12, CLASSES}, .count = 43
-#define ON_GREY .mean = grey_mean, .std = grey_std, .no_shuffle = true
-#define ON_RGB  .mean = colour_mean, .std = colour_std, .no_shuffle = true
-#define SIMPLE  .model = "simplecnn", GREY
-#define LENET   .model = "lenet", GREY
-#define RESNET  .model = "resnet20", COLOUR
-#define SGD     .optimizer = {.name = "sgd"}
-#define HEAVY   .optimizer = {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4}
-#define DAMPED  .optimizer = {.name = "sgd", .momentum = 0.8, .dampening = 0.3}
-#define ADAM    .optimizer = {.name = "adam"}
-#define ADAMW   .optimizer = {.name = "adamw"}
-#define TUNED   .optimizer = {.name = "adam", .beta1 = 0.7, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1}
-#define RMSPROP .optimizer = {.name = "rmsprop"}
-#define ROLLING                                                                                              \
-    .optimizer = {.name = "rmsprop", .momentum = 0.5, .alpha = 0.9, .eps = 1e-5, .weight_decay = 0.01}
+#define GREY         .images = {1, 28, 28, CLASSES}, .count = 61
+#define COLOUR       .images = {3, 12, 12, CLASSES}, .count = 43
+#define ON_GREY      .mean = grey_mean, .std = grey_std, .no_shuffle = true
+#define ON_RGB       .mean = colour_mean, .std = colour_std, .no_shuffle = true
+#define SIMPLE       .model = "simplecnn", GREY
+#define LENET        .model = "lenet", GREY
+#define RESNET       .model = "resnet20", COLOUR
+#define SGD          .optimizer = "sgd"
+#define HEAVY        .optimizer = "sgd momentum=0.9 nesterov weight_decay=5e-4"
+#define DAMPED       .optimizer = "sgd momentum=0.8 dampening=0.3"
+#define ADAM         .optimizer = "adam"
+#define ADAMW        .optimizer = "adamw"
+#define TUNED        .optimizer = "adam betas=0.7,0.9 eps=1e-6 weight_decay=0.1"
+#define RMSPROP      .optimizer = "rmsprop"
+#define ROLLING      .optimizer = "rmsprop momentum=0.5 alpha=0.9 eps=1e-5 weight_decay=0.01"
 #define STEPS        .iterations = 30
 #define SLOW         .test = {1e-4, 10, STEPS}  /* plain gradients */
 #define FAST         .test = {1e-6, 0.1, STEPS} /* adaptive ones */
@@ -76,6 +75,13 @@ static const sample samples[] = {
     {"dampening", SIMPLE, .training = {.batch = 9, DAMPED, ON_GREY}, SLOW},
     {"adam with every option", SIMPLE, .training = {.batch = 9, TUNED, ON_GREY}, FAST},
     {"rmsprop with every option", SIMPLE, .training = {.batch = 9, ROLLING, ON_GREY}, FAST},
+    {"lars", RESNET, .training = {.batch = 16, .optimizer = "lars trust=0.02 weight_decay=1e-4", ON_RGB},
+     DEEP},
+    {"lamb", SIMPLE, .training = {.batch = 16, .optimizer = "lamb", ON_GREY}, .test = {1e-4, 1, STEPS}},
+    {"lamb in groups", RESNET,
+     .training =
+         {.batch = 16, .optimizer = "lamb betas=0.8,0.95 weight_decay=0.1", ON_RGB, GROUPS(frozen_stem)},
+     .test = {1e-4, 1, STEPS}},
     {"linear", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, .test = {1e-4, 0.04, STEPS, .linear = true}},
     {"label smoothing", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .label_smoothing = 0.1}, SLOW},
     {"class weights", SIMPLE, .training = {.batch = 16, SGD, ON_GREY, .class_weights = uneven}, SLOW},
@@ -195,22 +201,17 @@ static json_t *numbers(const double *values, int count) {
 
 static json_t *describe(const sample *given) {
     const rf_trainer_desc *d = &given->training;
-    const rf_optimizer_options *o = &d->optimizer;
     const rf_range_test_desc *t = &given->test;
     json_t *groups = json_array(), *weights = json_array();
     for (size_t i = 0; i < d->group_count; i++)
         json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].ratio));
     for (int i = 0; i < CLASSES && d->class_weights != NULL; i++)
         json_array_append_new(weights, json_real((double)d->class_weights[i]));
-    json_t *options =
-        json_pack("{s:s, s:f, s:f, s:f, s:b, s:f, s:f, s:f, s:f}", "name", o->name, "momentum", o->momentum,
-                  "dampening", o->dampening, "weight_decay", o->weight_decay, "nesterov", o->nesterov,
-                  "beta1", o->beta1, "beta2", o->beta2, "eps", o->eps, "alpha", o->alpha);
     return json_pack(
-        "{s:s, s:s, s:[i,i,i], s:i, s:i, s:o, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
+        "{s:s, s:s, s:[i,i,i], s:i, s:i, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
         "label", given->label, "model", given->model, "shape", given->images.channels, given->images.height,
-        given->images.width, "count", given->count, "batch", d->batch, "optimizer", options, "groups", groups,
-        "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing", d->label_smoothing,
+        given->images.width, "count", given->count, "batch", d->batch, "optimizer", d->optimizer, "groups",
+        groups, "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing", d->label_smoothing,
         "class_weights", weights, "mean", numbers(d->mean, given->images.channels), "std",
         numbers(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1), "validation",
         d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations", t->iterations, "linear",

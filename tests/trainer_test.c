@@ -28,12 +28,14 @@ static const char small[] = "conv1: conv 4 3 pad=1\nrelu\nmax_pool 2\nflatten\nf
 static const char stateful[] = "conv1: conv 8 3 pad=1 bias=no\nbatch_norm\nrelu\nmax_pool 2\n"
                                "drop: dropout 0.3\nconv2: conv 8 3 pad=1 bias=no\n"
                                "bn2: batch_norm\nadd <- bn2, drop\nrelu\nflatten\nfc1: linear classes\n";
-static const rf_optimizer_options optimizers[] = {
-    {.name = "sgd"},
-    {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3},
-    {.name = "adam"},
-    {.name = "adamw"},
-    {.name = "rmsprop", .momentum = 0.5},
+static const char *const optimizers[] = {
+    "sgd",
+    "sgd momentum=0.9 nesterov weight_decay=1e-3",
+    "adam",
+    "adamw",
+    "rmsprop momentum=0.5",
+    "lars trust=1",
+    "lamb",
 };
 
 /* ---- making and running ---- */
@@ -60,22 +62,17 @@ static rf_curve *curve_of(rf_trainer *trainer, const rf_range_test_desc *desc) {
     return curve;
 }
 
-typedef struct bytes {
-    void *data;
-    size_t count;
-} bytes;
-
-static bytes state_of(rf_trainer *trainer) {
-    bytes state;
-    CHECK(rf_trainer_state(&state.data, &state.count, trainer));
+static rf_state *state_of(rf_trainer *trainer) {
+    rf_state *state;
+    CHECK(rf_trainer_get_state(&state, trainer));
     return state;
 }
 
-static void expect_same_state(bytes expected, rf_trainer *trainer, bool same) {
-    const bytes now = state_of(trainer);
-    assert_int_equal(now.count, expected.count);
-    assert_int_equal(memcmp(now.data, expected.data, now.count) == 0, same);
-    free(now.data);
+static void expect_same_state(const rf_state *expected, rf_trainer *trainer, bool same) {
+    rf_state *now = state_of(trainer);
+    const rf_status status = rf_state_compare(expected, now);
+    if ((status == RF_OK) != same) fail_msg("%s", same ? rf_error_message() : "the states are the same");
+    rf_state_free(now);
 }
 
 /* The curve of a whole set-up, on a device opened now, so that the environment is read again. */
@@ -140,11 +137,11 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
         double loss[4], expected[4];
         CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
         CHECK(rf_trainer_run(untouched, 1e-3, 3, NULL));
-        const bytes before = state_of(trainer);
+        rf_state *before = state_of(trainer);
         for (size_t e = 0; e < RF_COUNT(endings); e++) {
             rf_curve *curve = curve_of(trainer, &endings[e].test);
             if (curve->stop != endings[e].stop)
-                fail_msg("%s: ending %zu stopped with %d, not %d", optimizers[o].name, e, curve->stop,
+                fail_msg("%s: ending %zu stopped with %d, not %d", optimizers[o], e, curve->stop,
                          endings[e].stop);
             assert_int_equal(curve->planned, endings[e].test.iterations);
             expect_same_state(before, trainer, true);
@@ -154,10 +151,10 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
         CHECK(rf_trainer_run(untouched, 1e-3, 4, expected));
         assert_memory_equal(loss, expected, sizeof loss);
         expect_same_state(before, trainer, false);
-        const bytes after = state_of(untouched);
+        rf_state *after = state_of(untouched);
         expect_same_state(after, trainer, true);
-        free(before.data);
-        free(after.data);
+        rf_state_free(before);
+        rf_state_free(after);
         rf_trainer_free(trainer);
         rf_trainer_free(untouched);
     }
@@ -171,10 +168,12 @@ static size_t execute(rf_trainer *trainer, size_t ending, size_t steps, bool sto
     rf_run_result result;
     for (int i = 0; i < test->iterations; i++)
         lr[i] = test->start_lr * pow(test->end_lr / test->start_lr, (double)i / (test->iterations - 1));
-    CHECK(rf_trainer_execute(&result, loss, trainer,
+    CHECK(rf_trainer_execute(&result, loss, NULL, trainer,
                              &(rf_run_desc){.lr = lr,
                                             .steps = steps,
                                             .diverge = stopping ? test->diverge : 0,
+                                            .observe_every = trainer->desc.validation > 0,
+                                            .judge_validation = trainer->desc.validation > 0,
                                             .progress = stopping ? test->progress : NULL}));
     *stop = result.stop;
     return result.steps;
@@ -184,9 +183,9 @@ static size_t execute(rf_trainer *trainer, size_t ending, size_t steps, bool sto
 static void state_after_a_stop_is_that_of_as_many_steps(void **unused) {
     (void)unused;
     static const rf_trainer_desc descs[] = {
-        {.optimizer = {.name = "sgd", .momentum = 0.9}, .batch = 100, .seed = 5}, /* 17 batches an epoch */
-        {.optimizer = {.name = "adam"}, .accumulate = 3, .seed = 5},
-        {.optimizer = {.name = "rmsprop"}, .accumulate = 2, .validation = 300, .seed = 5},
+        {.optimizer = "sgd momentum=0.9", .batch = 100, .seed = 5}, /* 17 batches an epoch */
+        {.optimizer = "adam", .accumulate = 3, .seed = 5},
+        {.optimizer = "rmsprop", .accumulate = 2, .validation = 300, .seed = 5},
     };
     rf_model *model = model_of(stateful);
     for (size_t d = 0; d < RF_COUNT(descs) * 2; d++) {
@@ -199,9 +198,9 @@ static void state_after_a_stop_is_that_of_as_many_steps(void **unused) {
             assert_int_equal(stop, endings[e].stop);
             assert_true(steps > 0 && steps < (size_t)endings[e].test.iterations);
             assert_int_equal(execute(whole, e, steps, false, &stop), steps);
-            bytes state = state_of(whole);
+            rf_state *state = state_of(whole);
             expect_same_state(state, stopped, true);
-            free(state.data);
+            rf_state_free(state);
             if (endings[e].stop != RF_STOP_NOT_FINITE) {
                 CHECK(rf_trainer_run(stopped, 1e-3, 2, loss));
                 CHECK(rf_trainer_run(whole, 1e-3, 2, expected));
@@ -221,7 +220,7 @@ static void same_seed_same_bits(void **unused) {
     rf_model *model = model_of(stateful);
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
         rf_curve *curve[3];
-        bytes state[3];
+        rf_state *state[3];
         for (size_t i = 0; i < 3; i++) {
             rf_trainer *trainer =
                 trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .seed = i < 2 ? 7 : 8});
@@ -232,10 +231,10 @@ static void same_seed_same_bits(void **unused) {
         }
         assert_int_equal(curve[0]->count, curve[1]->count);
         assert_memory_equal(curve[0]->loss, curve[1]->loss, curve[0]->count * sizeof(double));
-        assert_memory_equal(state[0].data, state[1].data, state[0].count);
+        CHECK(rf_state_compare(state[0], state[1]));
         assert_memory_not_equal(curve[0]->loss, curve[2]->loss, 2 * sizeof(double));
-        assert_memory_not_equal(state[0].data, state[2].data, state[0].count);
-        for (size_t i = 0; i < 3; i++) rf_curve_free(curve[i]), free(state[i].data);
+        assert_int_equal(rf_state_compare(state[0], state[2]), RF_E_FAILED);
+        for (size_t i = 0; i < 3; i++) rf_curve_free(curve[i]), rf_state_free(state[i]);
     }
     rf_model_free(model);
 }
@@ -246,15 +245,15 @@ static void long_runs_are_as_many_short_ones(void **unused) {
     enum { LONG = 1100, FIRST = 500 };
     static double loss[LONG], parts[LONG];
     rf_model *model = model_of("flatten\nfc1: linear 3\nfc2: linear classes\n");
-    const rf_trainer_desc desc = {.batch = 2, .optimizer = {.name = "adam"}, .seed = 1};
+    const rf_trainer_desc desc = {.batch = 2, .optimizer = "adam", .seed = 1};
     rf_trainer *whole = trainer_of(model, desc), *split = trainer_of(model, desc);
     CHECK(rf_trainer_run(whole, 1e-3, LONG, loss));
     CHECK(rf_trainer_run(split, 1e-3, FIRST, parts));
     CHECK(rf_trainer_run(split, 1e-3, LONG - FIRST, parts + FIRST));
     assert_memory_equal(loss, parts, sizeof loss);
-    const bytes state = state_of(whole);
+    rf_state *state = state_of(whole);
     expect_same_state(state, split, true);
-    free(state.data);
+    rf_state_free(state);
     rf_trainer_free(whole);
     rf_trainer_free(split);
     rf_model_free(model);
@@ -311,7 +310,7 @@ static void wrong_requests_are_refused(void **unused) {
         {.loss = "relu"},
         {.loss = "no"},
         {.label_smoothing = 2},
-        {.optimizer = {.name = "sdg"}},
+        {.optimizer = "sdg"},
         {.groups = &nobody, .group_count = 1},
         {.groups = &negative, .group_count = 1},
         {.groups = NULL, .group_count = 1},
@@ -492,11 +491,10 @@ static void what_the_caller_gave_may_go_after_creation(void **unused) {
     static const float weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     static const double half = 0.5;
     static const char pattern[] = "fc*", loss[] = "cross_entropy";
-    static const char *const names[] = {"sgd", "adam", "adamw", "rmsprop"};
-    for (size_t o = 0; o < RF_COUNT(names); o++) {
+    for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
         rf_group group = {pattern, 0.5};
         rf_model *model[2] = {model_of(stateful), model_of(stateful)};
-        rf_trainer_desc desc = {.optimizer = {.name = names[o]},
+        rf_trainer_desc desc = {.optimizer = optimizers[o],
                                 .groups = &group,
                                 .group_count = 1,
                                 .loss = loss,
@@ -507,7 +505,7 @@ static void what_the_caller_gave_may_go_after_creation(void **unused) {
         rf_trainer *trainer[2] = {trainer_of(model[0], desc)};
         group.pattern = copy_of(pattern, sizeof pattern);
         desc.groups = copy_of(&group, sizeof group);
-        desc.optimizer.name = copy_of(names[o], strlen(names[o]) + 1);
+        desc.optimizer = copy_of(optimizers[o], strlen(optimizers[o]) + 1);
         desc.loss = copy_of(loss, sizeof loss);
         desc.class_weights = copy_of(weights, sizeof weights);
         desc.mean = copy_of(&half, sizeof half);
@@ -515,7 +513,7 @@ static void what_the_caller_gave_may_go_after_creation(void **unused) {
         trainer[1] = trainer_of(model[1], desc);
         spoil((void *)group.pattern, sizeof pattern);
         spoil((void *)desc.groups, sizeof group);
-        spoil((void *)desc.optimizer.name, strlen(names[o]) + 1);
+        spoil((void *)desc.optimizer, strlen(optimizers[o]) + 1);
         spoil((void *)desc.loss, sizeof loss);
         spoil((void *)desc.class_weights, sizeof weights);
         spoil((void *)desc.mean, sizeof half);
@@ -526,9 +524,9 @@ static void what_the_caller_gave_may_go_after_creation(void **unused) {
             rf_curve_free(curve);
             CHECK(rf_trainer_run(trainer[i], 1e-3, 3, NULL));
         }
-        const bytes state = state_of(trainer[0]);
+        rf_state *state = state_of(trainer[0]);
         expect_same_state(state, trainer[1], true);
-        free(state.data);
+        rf_state_free(state);
         CHECK(rf_trainer_export(trainer[1], model[0]));
         for (int i = 0; i < 2; i++) rf_trainer_free(trainer[i]);
         rf_model_free(model[0]);
@@ -556,6 +554,40 @@ static void validation_losses_are_those_after_the_step(void **unused) {
         rf_trainer_free(stepwise);
         rf_model_free(after);
     }
+    rf_model_free(model);
+}
+
+/* Losses of training are the same whether it is observed or not, and how often; what is observed is the loss after the step. */
+static void observing_disturbs_nothing(void **unused) {
+    (void)unused;
+    enum { STEPS = 10 };
+    static const double lr[STEPS] = {0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1};
+    rf_model *model = model_of(stateful);
+    const rf_trainer_desc desc = {.optimizer = "adam", .validation = 300, .accumulate = 2, .seed = 5};
+    double expected[STEPS], each[STEPS];
+    rf_state *state = NULL;
+    for (int every = 0; every <= 4; every++) {
+        double loss[STEPS], observed[STEPS];
+        rf_run_result result;
+        rf_trainer *trainer = trainer_of(model, desc);
+        CHECK(rf_trainer_execute(&result, loss, observed, trainer,
+                                 &(rf_run_desc){.lr = lr, .steps = STEPS, .observe_every = every}));
+        assert_int_equal(result.steps, STEPS);
+        if (every == 0) {
+            memcpy(expected, loss, sizeof loss);
+            state = state_of(trainer);
+        }
+        if (every == 1) memcpy(each, observed, sizeof each);
+        assert_memory_equal(loss, expected, sizeof loss);
+        expect_same_state(state, trainer, true);
+        for (int i = 0; i < STEPS; i++) {
+            const bool is_observed = every > 0 && (i + 1) % every == 0;
+            assert_int_equal(isnan(observed[i]), !is_observed);
+            if (is_observed) assert_true(observed[i] == each[i]);
+        }
+        rf_trainer_free(trainer);
+    }
+    rf_state_free(state);
     rf_model_free(model);
 }
 
@@ -661,6 +693,7 @@ int main(void) {
         cmocka_unit_test(class_weights_are_those_of_the_classes_of_the_data),
         cmocka_unit_test(what_the_caller_gave_may_go_after_creation),
         cmocka_unit_test(validation_losses_are_those_after_the_step),
+        cmocka_unit_test(observing_disturbs_nothing),
         cmocka_unit_test(every_way_leads_to_the_same_curve),
         cmocka_unit_test(broken_kernels_leave_their_op_to_the_reference),
     };

@@ -61,7 +61,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
                                   .model = run->model,
                                   .dataset = data,
                                   .batch = args->batch,
-                                  .optimizer = {.name = "sgd", .momentum = 0.9}};
+                                  .optimizer = "sgd momentum=0.9"};
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));

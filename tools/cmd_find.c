@@ -4,7 +4,7 @@
 
 #include "ahead.h"
 #include "device/device.h"
-#include "optim/optimizer.h"
+#include "optimizing.h"
 #include "outputs.h"
 #include "reading.h"
 #include "train/trainer.h"
@@ -12,15 +12,14 @@
 typedef struct find_args {
     rf_common common;
     rf_outputs outputs;
-    const char *data, *model, *device, *optimizer, *mode, *loss, *weights;
+    const char *data, *model, *device, *mode, *loss, *weights;
     int batch, iterations, accumulate, validation;
     double start_lr, end_lr, diverge, label_smoothing;
-    double momentum, dampening;
-    rf_given weight_decay, eps, alpha;
-    rf_numbers betas, class_weights, mean, std;
+    rf_numbers class_weights, mean, std;
     rf_texts groups;
     rf_reading reading;
-    bool nesterov, no_shuffle, skip_bad;
+    rf_optimizing optimizer;
+    bool no_shuffle, skip_bad;
     uint64_t seed;
 } find_args;
 
@@ -28,10 +27,6 @@ typedef struct find_args {
 
 static const char *const *mode_names(void) {
     static const char *const names[] = {"exp", "linear", NULL};
-    return names;
-}
-static const char *const *loss_names(void) {
-    static const char *const names[] = {"cross_entropy", "mse", NULL};
     return names;
 }
 /* A number, or "never", which the library writes as a negative one. */
@@ -52,8 +47,6 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
     { name, "N", help, default_, .parse = rf_opt_int, AT(field), .min = low, .max = high }
 #define NUMBER(name, field, low, high, default_, help)                                                       \
     { name, "X", help, default_, .parse = rf_opt_number, AT(field), .min = low, .max = high }
-#define GIVEN(name, field, low, high, help)                                                                  \
-    { name, "X", help, .parse = rf_opt_given, AT(field), .min = low, .max = high }
 #define NUMBERS(name, metavar, field, low, high, help)                                                       \
     { name, metavar, help, .parse = rf_opt_numbers, AT(field), .min = low, .max = high }
 
@@ -68,20 +61,13 @@ static const rf_option options[] = {
      .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
      .letter = 'b'},
-    {"optimizer", "NAME", "sgd, adam, adamw or rmsprop", "sgd", .parse = rf_opt_choice, AT(optimizer),
-     .choices = rf_optimizer_names, .letter = 'o'},
+    {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
+     AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
     NUMBER("start-lr", start_lr, 1e-12, 1e6, "1e-6", "learning rate of the first step"),
     NUMBER("end-lr", end_lr, 1e-12, 1e6, "10", "learning rate of the last step"),
     INT("iterations", iterations, 2, 100000, "300", "steps"),
-    CHOICE("mode", "HOW", mode, mode_names, "exp", "how the rate rises: exp or linear"),
+    CHOICE("mode", "HOW", mode, mode_names, "exp", "how the rate rises:"),
     RF_OUTPUT_OPTIONS(find_args),
-    NUMBER("momentum", momentum, 0, 1, NULL, "of sgd and rmsprop (0)"),
-    NUMBER("dampening", dampening, 0, 1, NULL, "of sgd's momentum (0)"),
-    FLAG("nesterov", nesterov, "Nesterov's momentum, of sgd"),
-    GIVEN("weight-decay", weight_decay, 0, 1000, "of every optimizer (0; adamw 0.01)"),
-    NUMBERS("betas", "A,B", betas, 0, 0.9999999, "of adam and adamw (0.9,0.999)"),
-    GIVEN("eps", eps, 0, 1, "of adam, adamw and rmsprop (1e-8)"),
-    GIVEN("alpha", alpha, 0, 1, "of rmsprop (0.99)"),
     {"group", "PATTERN=RATIO",
      "parameters whose name matches (* and ?) train at RATIO times the rate; repeatable",
      .parse = rf_opt_texts, AT(groups)},
@@ -89,7 +75,7 @@ static const rf_option options[] = {
     INT("validation", validation, 0, 1000000, "0", "images held out: the curve is then of their loss"),
     {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
      .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
-    CHOICE("loss", "NAME", loss, loss_names, "cross_entropy", "cross_entropy or mse"),
+    CHOICE("loss", "NAME", loss, rf_loss_names, "cross_entropy", "what is made small:"),
     NUMBER("label-smoothing", label_smoothing, 0, 1, "0", "of cross_entropy"),
     NUMBERS("class-weights", "W,...", class_weights, 0, 1e6, "of cross_entropy, one a class"),
     {"weights", "FILE", "start from these weights (safetensors) rather than from PyTorch's initialisation",
@@ -121,42 +107,15 @@ static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *te
     return RF_OK;
 }
 
-static rf_optimizer_options optimizer_options(const find_args *args) {
-    bool betas = args->betas.values != NULL;
-    return (rf_optimizer_options){
-        .name = args->optimizer,
-        .momentum = args->momentum,
-        .dampening = args->dampening,
-        .nesterov = args->nesterov,
-        .weight_decay = args->weight_decay.value,
-        .weight_decay_given = args->weight_decay.given,
-        .beta1 = betas ? args->betas.values[0] : 0,
-        .beta2 = betas ? args->betas.values[1] : 0,
-        .beta1_given = betas,
-        .beta2_given = betas,
-        .eps = args->eps.value,
-        .eps_given = args->eps.given,
-        .alpha = args->alpha.value,
-        .alpha_given = args->alpha.given,
-    };
-}
-
 static rf_status check_together(const find_args *args) {
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
                        args->start_lr, args->end_lr);
-    if (args->betas.values != NULL && args->betas.count != 2)
-        return rf_fail(RF_E_USAGE, "--betas: %zu numbers given, 2 expected, like 0.9,0.999",
-                       args->betas.count);
-    if (args->nesterov && (!(args->momentum > 0) || args->dampening > 0))
-        return rf_fail(RF_E_USAGE, "--nesterov: needs --momentum above 0 and no --dampening");
     bool cross_entropy = strcmp(args->loss, "cross_entropy") == 0;
     if (!cross_entropy && (args->label_smoothing > 0 || args->class_weights.values != NULL))
         return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
                        args->label_smoothing > 0 ? "label-smoothing" : "class-weights", args->loss);
-    rf_optimizer_options checked = optimizer_options(args);
-    const rf_optimizer *optimizer;
-    return rf_optimizer_find(&optimizer, &checked);
+    return RF_OK;
 }
 
 /* One number a channel; a single one is repeated.  *out is owned; NULL where nothing was given. */
@@ -200,6 +159,7 @@ typedef struct find_run {
     rf_verdict verdict;
     double *mean, *std;
     float *class_weights;
+    char *optimizer;          /* with its options */
     char *data_text, **notes; /* notes end with NULL; NULL: there are none */
     size_t note_count;
     double started_ms;
@@ -208,6 +168,7 @@ typedef struct find_run {
 static void release_run(find_run *run) {
     for (size_t i = 0; i < run->note_count; i++) free(run->notes[i]);
     free(run->notes);
+    free(run->optimizer);
     free(run->data_text);
     free(run->suggestions);
     rf_curve_free(run->curve);
@@ -292,7 +253,7 @@ static rf_status make_trainer(find_run *run, const find_args *args, const rf_gro
         .model = run->model,
         .dataset = run->dataset,
         .batch = args->batch,
-        .optimizer = optimizer_options(args),
+        .optimizer = run->optimizer,
         .groups = groups,
         .group_count = args->groups.count,
         .loss = args->loss,
@@ -352,33 +313,15 @@ static void print_heading(const find_run *run, const find_args *args) {
     rf_print_line("data     %s", run->data_text);
     rf_print_line("network  %s, %s parameters", rf_model_name(run->model),
                   rf_count_text(count, rf_model_parameter_count(run->model)));
-    printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->optimizer, args->batch,
+    printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->optimizer.name, args->batch,
            args->start_lr, args->end_lr, args->iterations);
     fflush(stdout);
-}
-
-static rf_status set_number(rf_settings *settings, const char *name, double value) {
-    char text[32];
-    snprintf(text, sizeof text, "%.9g", value);
-    return rf_settings_set(settings, name, text);
 }
 
 /* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
 static rf_status complete_settings(find_args *args, const find_run *run) {
     rf_settings *settings = &args->common.settings;
-    const rf_optimizer *optimizer = run->trainer->optimizer;
-    const rf_optimizer_options o = run->trainer->desc.optimizer; /* defaults filled in */
-    char betas[64];
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {{"momentum", o.momentum}, {"dampening", o.dampening}, {"eps", o.eps}, {"alpha", o.alpha}};
-    for (size_t i = 0; i < RF_COUNT(numbers); i++)
-        if (strstr(optimizer->takes, numbers[i].name) != NULL)
-            RF_TRY(set_number(settings, numbers[i].name, numbers[i].value));
-    snprintf(betas, sizeof betas, "%.9g,%.9g", o.beta1, o.beta2);
-    if (strstr(optimizer->takes, "betas") != NULL) RF_TRY(rf_settings_set(settings, "betas", betas));
-    RF_TRY(set_number(settings, "weight-decay", o.weight_decay));
+    RF_TRY(rf_optimizing_settings(settings, &args->optimizer));
     return rf_settings_set(settings, "device", rf_device_describe(run->device)->selector);
 }
 
@@ -391,7 +334,7 @@ static rf_status report(const find_run *run, const find_args *args) {
         .device = rf_device_describe(run->device)->name,
         .model = rf_model_name(run->model),
         .data = run->dataset->name,
-        .optimizer = args->optimizer,
+        .optimizer = args->optimizer.name,
         .parameters = rf_model_parameter_count(run->model),
         .batch = args->batch,
         .seed = args->seed,
@@ -414,6 +357,7 @@ static rf_status find_main(void *given, char **operands) {
     find_run run = {.started_ms = rf_time_ms()};
     const char *const inputs[] = {args->data, args->model, args->weights, NULL};
     rf_status status = check_together(args);
+    if (status == RF_OK) status = rf_optimizing_text(&run.optimizer, &args->optimizer);
     if (status == RF_OK) status = read_groups(groups, &args->groups);
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = open_inputs(&run, args);
@@ -432,7 +376,7 @@ done:
 
 static void release(void *given) {
     find_args *args = given;
-    free(args->betas.values);
+    rf_optimizing_free(&args->optimizer);
     free(args->class_weights.values);
     free(args->mean.values);
     free(args->std.values);
@@ -449,6 +393,8 @@ static const rf_example examples[] = {
     {NULL},
 };
 
+static const rf_shared_options shared[] = {{rf_optimizing_rows, offsetof(find_args, optimizer)}, {NULL, 0}};
+
 const rf_command rf_command_find = {
     .name = "find",
     .examples = examples,
@@ -457,6 +403,7 @@ const rf_command rf_command_find = {
         "Raises the learning rate from one step to the next, records the loss, and says which range to train "
         "with. Without options: a small network on handwritten digits that are built in.",
     .options = options,
+    .shared = shared,
     .args_size = sizeof(find_args),
     .run = find_main,
     .release = release,

@@ -19,6 +19,12 @@ typedef struct rf_example {
     const char *line, *text;
 } rf_example;
 
+/* Options that several commands share. */
+typedef struct rf_shared_options {
+    const rf_option *(*rows)(void);
+    size_t offset; /* in the command's arguments, of the struct that they are read into */
+} rf_shared_options;
+
 typedef struct rf_command {
     const char *name;
     const char *operands; /* "FILE", or NULL where there are none */
@@ -28,6 +34,7 @@ typedef struct rf_command {
     const char *summary;                         /* one line */
     const char *details;                         /* a paragraph for --help and the manual page; may be NULL */
     const rf_option *options;
+    const rf_shared_options *shared; /* ended by rows NULL; may be NULL */
     size_t args_size;
     rf_status (*run)(void *args, char **operands);
     void (*release)(void *args); /* of what parsing allocated; may be NULL */
@@ -38,6 +45,10 @@ RF_COMMAND_LIST(RF_COMMAND_DECLARE)
 #undef RF_COMMAND_DECLARE
 
 extern const rf_command *const rf_commands[]; /* ended by NULL */
+
+/* A command's tables of options, ended by rows NULL: its own, those it shares, and those of every command. */
+enum { RF_MAX_TABLES = 8 };
+void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command);
 
 /* rf_device_open, and a line on stderr where there is something to say of the device. */
 rf_status rf_open_device(rf_device **out, const char *selector);

@@ -32,6 +32,19 @@ static int print_names(FILE *stream, const rf_option *row) {
                             row->metavar != NULL ? row->metavar : "");
 }
 
+/* "the optimizer: sgd or adam (sgd)" */
+static void option_text(char *out, size_t size, const rf_option *row) {
+    const char *const *names = row->help[strlen(row->help) - 1] == ':' ? row->choices() : NULL;
+    size_t used = (size_t)snprintf(out, size, "%s", row->help);
+    for (size_t i = 0; names != NULL && names[i] != NULL && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                 i == 0                 ? " "
+                                 : names[i + 1] != NULL ? ", "
+                                                        : " or ",
+                                 names[i]);
+    if (row->def != NULL && used < size) snprintf(out + used, size - used, " (%s)", row->def);
+}
+
 static void print_option(FILE *stream, const rf_option *row) {
     char text[512];
     int column = print_names(stream, row);
@@ -39,7 +52,7 @@ static void print_option(FILE *stream, const rf_option *row) {
         fprintf(stream, "\n%*s", HELP_COLUMN, "");
     else
         fprintf(stream, "%*s", HELP_COLUMN - column, "");
-    snprintf(text, sizeof text, row->def != NULL ? "%s (%s)" : "%s", row->help, row->def);
+    option_text(text, sizeof text, row);
     print_wrapped(stream, text, HELP_COLUMN, HELP_COLUMN);
 }
 
@@ -68,10 +81,13 @@ void rf_help_command(FILE *stream, const rf_command *command) {
         fputc('\n', stream);
         print_wrapped(stream, command->details, 0, 0);
     }
+    rf_option_table tables[RF_MAX_TABLES];
+    rf_command_tables(tables, command);
     fputs("\noptions:\n", stream);
-    print_options(stream, command->options);
-    fputs("\neverywhere:\n", stream);
-    print_options(stream, rf_common_options);
+    for (const rf_option_table *table = tables; table->rows != NULL; table++) {
+        if (table->everywhere) fputs("\neverywhere:\n", stream);
+        print_options(stream, table->rows);
+    }
     if (command->examples == NULL) return;
     fputs("\nexamples:\n", stream);
     for (const rf_example *e = command->examples; e->line != NULL; e++)
@@ -127,7 +143,10 @@ static void roff_command(FILE *stream, const rf_command *command) {
         roff_text(stream, command->details);
         fputc('\n', stream);
     }
-    roff_options(stream, command->options);
+    rf_option_table tables[RF_MAX_TABLES];
+    rf_command_tables(tables, command);
+    for (const rf_option_table *table = tables; !table->everywhere; table++)
+        roff_options(stream, table->rows);
 }
 
 static void roff_example(FILE *stream, const rf_example *example) {
@@ -229,10 +248,13 @@ static void completion_names(FILE *stream, const rf_option *rows) {
 
 static void completion_command(FILE *stream, const rf_command *command) {
     fprintf(stream, "    %s)\n        case $before in\n", command->name);
-    for (const rf_option *row = command->options; row->name != NULL; row++) completion_values(stream, row);
+    rf_option_table tables[RF_MAX_TABLES];
+    rf_command_tables(tables, command);
+    for (const rf_option_table *table = tables; !table->everywhere; table++)
+        for (const rf_option *row = table->rows; row->name != NULL; row++) completion_values(stream, row);
     fputs("        esac\n        if [[ $word == -* ]]; then\n            _rangefinder_words '", stream);
-    completion_names(stream, command->options);
-    completion_names(stream, rf_common_options);
+    for (const rf_option_table *table = tables; table->rows != NULL; table++)
+        completion_names(stream, table->rows);
     fputs("'\n        else\n            ", stream);
     completion_offer(stream, command->operand_choices != NULL ? command->operand_choices() : NULL,
                      command->operands != NULL);

@@ -27,6 +27,15 @@ const rf_option rf_common_options[] = {
     RF_OPT_END,
 };
 
+void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command) {
+    int count = 0;
+    tables[count++] = (rf_option_table){.rows = command->options};
+    for (const rf_shared_options *s = command->shared; s != NULL && s->rows != NULL; s++)
+        tables[count++] = (rf_option_table){.rows = s->rows(), .offset = s->offset};
+    tables[count++] = (rf_option_table){.rows = rf_common_options, .everywhere = true};
+    tables[count] = (rf_option_table){0};
+}
+
 rf_status rf_open_device(rf_device **out, const char *selector) {
     RF_TRY(rf_device_open(out, selector));
     const char *warning = rf_device_warning(*out);
@@ -101,11 +110,10 @@ static rf_status run_command(const rf_command *command, int argc, char **argv) {
     void *args = rf_alloc(1, command->args_size);
     if (args == NULL) return RF_E_MEMORY;
     rf_common *common = args;
+    rf_option_table tables[RF_MAX_TABLES];
+    rf_command_tables(tables, command);
     rf_status status = (common->command = quote_words(argc, argv)) != NULL ? RF_OK : RF_E_MEMORY;
-    if (status == RF_OK)
-        status =
-            rf_options_parse(&operands, args, &common->settings,
-                             (const rf_option *const[]){command->options, rf_common_options}, argc, argv);
+    if (status == RF_OK) status = rf_options_parse(&operands, args, &common->settings, tables, argc, argv);
     if (status == RF_OK && common->help)
         rf_help_command(stdout, command);
     else if (status == RF_OK && common->version)
@@ -132,12 +140,16 @@ static const struct {
 /* Does the word after this option belong to it, in any command?  `word` starts with a dash. */
 static bool takes_next_word(const char *word, bool command_follows) {
     if (strchr(word, '=') != NULL) return false;
-    for (const rf_command *const *c = rf_commands; *c != NULL; c++)
-        for (const rf_option *row = (*c)->options; row->name != NULL; row++) {
-            bool same = word[1] == '-' ? strcmp(word + 2, row->name) == 0
-                                       : row->letter != 0 && word[1] == row->letter && word[2] == '\0';
-            if (same && row->metavar != NULL) return row->missing == NULL || !command_follows;
-        }
+    for (const rf_command *const *c = rf_commands; *c != NULL; c++) {
+        rf_option_table tables[RF_MAX_TABLES];
+        rf_command_tables(tables, *c);
+        for (const rf_option_table *table = tables; table->rows != NULL; table++)
+            for (const rf_option *row = table->rows; row->name != NULL; row++) {
+                bool same = word[1] == '-' ? strcmp(word + 2, row->name) == 0
+                                           : row->letter != 0 && word[1] == row->letter && word[2] == '\0';
+                if (same && row->metavar != NULL) return row->missing == NULL || !command_follows;
+            }
+    }
     return false;
 }
 

@@ -12,7 +12,7 @@
 
 #include "peers.h"
 
-enum { FIRST_CODE = 256, MAX_OPTIONS = 64 };
+enum { FIRST_CODE = 256, MAX_OPTIONS = 128 };
 
 static rf_status refuse(const rf_option *option, const char *text, const char *expected) {
     return rf_fail(RF_E_USAGE, "--%s: '%s' is not %s", option->name, text, expected);
@@ -83,12 +83,6 @@ rf_status rf_opt_number(void *target, const rf_option *option, const char *text)
         return refuse_number(option, text, "a number");
     *(double *)target = value;
     return RF_OK;
-}
-
-rf_status rf_opt_given(void *target, const rf_option *option, const char *text) {
-    rf_given *number = target;
-    number->given = true;
-    return rf_opt_number(&number->value, option, text);
 }
 
 static bool parse_int(int *out, const char *text, double min, double max) {
@@ -167,38 +161,41 @@ rf_status rf_opt_maps(void *target, const rf_option *option, const char *text) {
 
 /* ---- the command line ---- */
 
+typedef struct entry {
+    const rf_option *row;
+    const rf_option_table *table;
+} entry;
+
 typedef struct option_set {
-    const rf_option *rows[MAX_OPTIONS];
+    entry entries[MAX_OPTIONS];
     struct option longs[MAX_OPTIONS + 1]; /* getopt_long's view of the same rows */
     char shorts[2 * MAX_OPTIONS + 2];     /* getopt's: ":" and "b:" for each letter */
-    int count, own;                       /* rows; those of the first table, which come first */
+    int count;
 } option_set;
 
-static void collect(option_set *set, const rf_option *const tables[2]) {
+static void collect(option_set *set, const rf_option_table *tables) {
     *set = (option_set){.shorts = ":"};
     size_t used = 1;
-    for (int t = 0; t < 2; t++)
-        for (const rf_option *row = tables[t]; row != NULL && row->name != NULL && set->count < MAX_OPTIONS;
-             row++) {
-            set->rows[set->count] = row;
+    for (const rf_option_table *table = tables; table->rows != NULL; table++)
+        for (const rf_option *row = table->rows; row->name != NULL && set->count < MAX_OPTIONS; row++) {
+            set->entries[set->count] = (entry){row, table};
             set->longs[set->count] = (struct option){
                 .name = row->name,
                 .has_arg = row->metavar != NULL ? required_argument : no_argument,
                 .val = FIRST_CODE + set->count,
             };
             set->count++;
-            set->own += t == 0;
             if (row->letter == 0) continue;
             set->shorts[used++] = row->letter;
             if (row->metavar != NULL) set->shorts[used++] = ':';
         }
 }
 
-/* The row that getopt's code or letter stands for, or NULL. */
-static const rf_option *row_of(const option_set *set, int code) {
-    if (code >= FIRST_CODE) return set->rows[code - FIRST_CODE];
+/* What getopt's code or letter stands for, or NULL. */
+static const entry *entry_of(const option_set *set, int code) {
+    if (code >= FIRST_CODE) return &set->entries[code - FIRST_CODE];
     for (int i = 0; i < set->count; i++)
-        if (set->rows[i]->letter != 0 && set->rows[i]->letter == code) return set->rows[i];
+        if (set->entries[i].row->letter != 0 && set->entries[i].row->letter == code) return &set->entries[i];
     return NULL;
 }
 
@@ -208,7 +205,7 @@ static rf_status unknown_option(const option_set *set, const char *word) {
     const char *dashes = word + strspn(word, "-");
     snprintf(typed, sizeof typed, "%.*s", (int)strcspn(dashes, "="), dashes);
     for (char *p = typed; *p != '\0'; p++) *p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
-    for (int i = 0; i < set->count; i++) names[i] = set->rows[i]->name;
+    for (int i = 0; i < set->count; i++) names[i] = set->entries[i].row->name;
     const char *hint = rf_peer_hint(typed, names, (size_t)set->count);
     if (hint != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; %s", word, hint);
     const char *near = rf_nearest(typed, names, (size_t)set->count);
@@ -221,10 +218,10 @@ static rf_status refuse_single_dash(const option_set *set, int argc, char **argv
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         for (int k = 0; k < set->count && argv[i][0] == '-' && argv[i][1] != '-'; k++) {
             size_t length = strcspn(argv[i] + 1, "=");
-            if (length > 1 && strlen(set->rows[k]->name) == length &&
-                strncmp(argv[i] + 1, set->rows[k]->name, length) == 0)
+            if (length > 1 && strlen(set->entries[k].row->name) == length &&
+                strncmp(argv[i] + 1, set->entries[k].row->name, length) == 0)
                 return rf_fail(RF_E_USAGE, "%s: a long option has two dashes: '--%s'", argv[i],
-                               set->rows[k]->name);
+                               set->entries[k].row->name);
         }
     return RF_OK;
 }
@@ -267,38 +264,39 @@ typedef struct parse {
     rf_settings *settings;
 } parse;
 
-static rf_status take(parse *parsing, const rf_option *row, const char *text) {
-    const rf_option *first = parsing->set.rows[0];
-    RF_TRY(row->parse((char *)parsing->target + row->offset, row, text));
-    if (row < first || row >= first + parsing->set.own)
-        return RF_OK; /* of every command: none of its settings */
+static rf_status take(parse *parsing, const entry *option, const char *text) {
+    const rf_option *row = option->row;
+    RF_TRY(row->parse((char *)parsing->target + option->table->offset + row->offset, row, text));
+    if (option->table->everywhere) return RF_OK;
     const char *value = row->metavar != NULL ? text : "yes";
     return (row->parse == rf_opt_texts ? rf_settings_add : rf_settings_set)(parsing->settings, row->name,
                                                                             value);
 }
 
 /* An option that wants a value but is followed by none, or by another option. */
-static rf_status without_value(parse *parsing, const rf_option *row) {
-    if (row->missing != NULL) return take(parsing, row, row->missing);
+static rf_status without_value(parse *parsing, const entry *option) {
+    const rf_option *row = option->row;
+    if (row->missing != NULL) return take(parsing, option, row->missing);
     return rf_fail(RF_E_USAGE, "--%s: the value is missing; give %s", row->name, row->metavar);
 }
 
-static rf_status apply(parse *parsing, const rf_option *row, const char *word) {
-    bool separate = row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
+static rf_status apply(parse *parsing, const entry *option, const char *word) {
+    bool separate = option->row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
     if (separate && strncmp(optarg, "--", 2) == 0) {
         optind--;
-        return without_value(parsing, row);
+        return without_value(parsing, option);
     }
-    return take(parsing, row, optarg != NULL ? optarg : "");
+    return take(parsing, option, optarg != NULL ? optarg : "");
 }
 
-rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
-                           const rf_option *const tables[2], int argc, char **argv) {
+rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, const rf_option_table *tables,
+                           int argc, char **argv) {
     parse parsing = {.target = target, .settings = settings};
     option_set *set = &parsing.set;
     collect(set, tables);
     for (int i = 0; i < set->count; i++)
-        if (set->rows[i]->def != NULL) RF_TRY(take(&parsing, set->rows[i], set->rows[i]->def));
+        if (set->entries[i].row->def != NULL)
+            RF_TRY(take(&parsing, &set->entries[i], set->entries[i].row->def));
     RF_TRY(refuse_single_dash(set, argc, argv));
     opterr = 0;
     optind = 0; /* glibc: start afresh */
@@ -306,15 +304,15 @@ rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
         int code = getopt_long(argc, argv, set->shorts, set->longs, NULL);
         if (code == -1) break;
         const char *word = argv[optind - 1];
-        const rf_option *asked = row_of(set, optopt);
+        const entry *asked = entry_of(set, optopt);
         if (code == ':' && asked != NULL)
             RF_TRY(without_value(&parsing, asked));
         else if (code == '?' && optopt >= FIRST_CODE)
-            return rf_fail(RF_E_USAGE, "--%s takes no value", asked->name);
+            return rf_fail(RF_E_USAGE, "--%s takes no value", asked->row->name);
         else if (code == '?')
             return unknown_option(set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
         else
-            RF_TRY(apply(&parsing, row_of(set, code), word));
+            RF_TRY(apply(&parsing, entry_of(set, code), word));
     }
     *operands = optind;
     return RF_OK;

@@ -13,7 +13,7 @@ typedef rf_status rf_option_parse(void *target, const rf_option *option, const c
 
 struct rf_option {
     const char *name, *metavar; /* metavar NULL: a flag, which takes no value */
-    const char *help;
+    const char *help;           /* a ':' at its end is followed by the choices */
     const char *def; /* parsed like a given value before the command line is; NULL: the target stays zero */
     const char *missing; /* the value where none follows; NULL: then it is an error */
     rf_option_parse *parse;
@@ -27,17 +27,18 @@ struct rf_option {
 #define RF_OPT_END                                                                                           \
     { .name = NULL }
 
+/* A table whose options are read into a struct that lies at `offset` within the target. */
+typedef struct rf_option_table {
+    const rf_option *rows; /* ended by RF_OPT_END */
+    size_t offset;
+    bool everywhere; /* of every command: none of its settings */
+} rf_option_table;
+
 /* A comma list of numbers; owned. */
 typedef struct rf_numbers {
     double *values;
     size_t count;
 } rf_numbers;
-
-/* A number that knows whether it was given. */
-typedef struct rf_given {
-    bool given;
-    double value;
-} rf_given;
 
 enum { RF_MAX_REPEATS = 32 };
 /* The values of an option that may be repeated; borrowed from argv. */
@@ -63,7 +64,6 @@ rf_option_parse rf_opt_choice;  /* const char *, one of choices() */
 rf_option_parse rf_opt_int;     /* int within [min, max] */
 rf_option_parse rf_opt_seed;    /* uint64_t */
 rf_option_parse rf_opt_number;  /* double within [min, max] */
-rf_option_parse rf_opt_given;   /* rf_given, within [min, max] */
 rf_option_parse rf_opt_numbers; /* rf_numbers, each within [min, max]; the caller frees values */
 rf_option_parse rf_opt_size;    /* rf_size, both within [min, max] */
 rf_option_parse rf_opt_maps;    /* rf_maps, all within [min, max] */
@@ -81,11 +81,10 @@ rf_status rf_settings_set(rf_settings *settings, const char *name, const char *v
 rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value);
 void rf_settings_free(rf_settings *settings);
 
-/* Parses argv (argv[0] is the command's name) by two tables into `target`: first every default, then what was
- * given. Of options given twice the last counts.  *operands becomes the index of the first word that is no
- * option; all such words stand at argv's end then.  The
- * settings receive every option of the first table that is in effect. */
-rf_status rf_options_parse(int *operands, void *target, rf_settings *settings,
-                           const rf_option *const tables[2], int argc, char **argv);
+/* Parses argv (argv[0] is the command's name) by tables, ended by rows NULL, into `target`: first every default, then what
+ * was given.  Of options given twice the last counts.  *operands becomes the index of the first word that is no option; all
+ * such words stand at argv's end then.  The settings receive every option in effect. */
+rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, const rf_option_table *tables,
+                           int argc, char **argv);
 
 #endif

@@ -20,6 +20,7 @@
 #include "rangefinder/device.h"
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"
+#include "rangefinder/state.h"
 #include "rangefinder/status.h"
 #include "rangefinder/trainer.h"
 

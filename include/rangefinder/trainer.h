@@ -15,19 +15,9 @@
 extern "C" {
 #endif
 
-/* Zero means the default, which is PyTorch's unless said otherwise. */
-typedef struct rf_optimizer_options {
-    const char *name; /* "sgd" (default), "adam", "adamw", "rmsprop"; copied */
-    double momentum, dampening, weight_decay;
-    bool nesterov;
-    double beta1, beta2;                                                       /* 0.9, 0.999 */
-    double eps;                                                                /* 1e-8 */
-    double alpha;                                                              /* 0.99, rmsprop */
-    bool weight_decay_given, beta1_given, beta2_given, eps_given, alpha_given; /* take a zero as it is */
-} rf_optimizer_options;
-
-/* The names of the optimizers, ended by NULL. */
+/* The names of the optimizers, and of the losses, ended by NULL. */
 RF_API const char *const *rf_optimizer_names(void);
+RF_API const char *const *rf_loss_names(void);
 
 /* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match
  * counts. */
@@ -36,13 +26,15 @@ typedef struct rf_group {
     double ratio;
 } rf_group;
 
-/* All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */
+/* Zero means the default, which is PyTorch's unless said otherwise.  All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */
 typedef struct rf_trainer_desc {
     rf_device *device;         /* borrowed: outlives the trainer */
     const rf_model *model;     /* its values are copied */
     const rf_dataset *dataset; /* borrowed: outlives the trainer, which may stream the images */
     int batch;                 /* 64 */
-    rf_optimizer_options optimizer;
+    /* A name and its options, "sgd" (NULL means that), "sgd momentum=0.9 nesterov", "adamw betas=0.9,0.95
+     * weight_decay=0.1": names and defaults are PyTorch's, and `rangefinder find --help` lists them. */
+    const char *optimizer;
     const rf_group *groups;
     size_t group_count;
     const char *loss;       /* "cross_entropy" (default), "mse" (against one-hot) */
@@ -65,9 +57,6 @@ typedef struct rf_trainer rf_trainer;
 RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
-/* The whole training state (parameters, buffers, optimizer, random state, place in the data) as bytes on the
- * host: two states are the same if and only if the bytes are. free() *out. */
-RF_API rf_status rf_trainer_state(void **out, size_t *bytes, rf_trainer *trainer);
 /* Copies the trained parameters and buffers into a model of the same architecture. */
 RF_API rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model);
 
@@ -95,7 +84,7 @@ typedef struct rf_range_test_desc {
  * false before two steps. */
 RF_API rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc);
 
-/* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's.  At a loss that is not finite it
+/* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's, of training.  At a loss that is not finite it
  * fails, with RF_E_FAILED; the state is then that after the step of that loss, its update made.  Errors: as above. */
 RF_API rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss);
 

@@ -101,7 +101,8 @@ typedef struct rf_outfile rf_outfile;
 rf_status rf_outfile_open(rf_outfile **out, const char *path);
 FILE *rf_outfile_stream(rf_outfile *file);
 rf_status rf_outfile_commit(rf_outfile *file); /* flushes, renames, frees; on failure leaves what was there */
-void rf_outfile_abort(rf_outfile *file);       /* leaves what was there, frees; takes NULL */
+rf_status rf_outfile_commit_durable(rf_outfile *file); /* the same, and it outlives a power cut */
+void rf_outfile_abort(rf_outfile *file);               /* leaves what was there, frees; takes NULL */
 /* Could the file be written?  Changes nothing, and opens no pipe. */
 rf_status rf_outfile_check(const char *path);
 /* Removes every temporary file; from any thread, or a signal's handler. */

@@ -257,9 +257,20 @@ static void outfile_free(rf_outfile *file) {
     free(file);
 }
 
-rf_status rf_outfile_commit(rf_outfile *file) {
+/* So that the file's new name outlives a power cut; a file system that cannot do it is no failure. */
+static void sync_folder(const char *path) {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)folder_length(path), path);
+    const int fd = open(folder[0] != '\0' ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
+}
+
+static rf_status commit(rf_outfile *file, bool durable) {
     rf_status status = RF_OK;
     bool bad = fflush(file->stream) != 0 || ferror(file->stream);
+    if (durable && !bad && file->temporary != NULL) bad = fsync(fileno(file->stream)) != 0;
     int error = errno;
     if (file->stream != stdout && fclose(file->stream) != 0 && !bad) bad = true, error = errno;
     if (!bad && file->temporary != NULL) {
@@ -269,8 +280,17 @@ rf_status rf_outfile_commit(rf_outfile *file) {
             bad = true, error = errno;
     }
     if (bad) status = cannot_write(file->path, error);
+    if (durable && !bad) sync_folder(file->target);
     outfile_free(file);
     return status;
+}
+
+rf_status rf_outfile_commit(rf_outfile *file) {
+    return commit(file, false);
+}
+
+rf_status rf_outfile_commit_durable(rf_outfile *file) {
+    return commit(file, true);
 }
 
 void rf_outfile_abort(rf_outfile *file) {

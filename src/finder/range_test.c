@@ -38,18 +38,21 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     *out = NULL;
     RF_TRY(check(&d));
     size_t steps = (size_t)d.iterations;
-    double *lr = rf_alloc(steps * 2, sizeof *lr);
+    const bool validation = trainer->desc.validation > 0;
+    double *lr = rf_alloc(steps * 3, sizeof *lr);
     if (lr == NULL) return RF_E_MEMORY;
-    double *loss = lr + steps;
+    double *loss = lr + steps, *observed = loss + steps;
     for (int i = 0; i < d.iterations; i++) lr[i] = rate(&d, i);
     rf_run_desc run = {.lr = lr,
                        .steps = steps,
                        .diverge = d.diverge > 0 ? d.diverge : 0,
+                       .observe_every = validation,
+                       .judge_validation = validation,
                        .progress = d.progress,
                        .progress_context = d.progress_context};
     rf_status status = rf_trainer_snapshot(&before, trainer);
     if (status != RF_OK) goto done;
-    status = rf_trainer_execute(&result, loss, trainer, &run);
+    status = rf_trainer_execute(&result, loss, observed, trainer, &run);
     if (status != RF_OK) rf_error_hold();
     rf_status restored = rf_trainer_restore(trainer, &before);
     if (status != RF_OK) rf_error_release();
@@ -57,7 +60,7 @@ rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test
     if (status == RF_OK) status = rf_device_sync(trainer->desc.device);
     if (status == RF_OK && result.stop == RF_STOP_INTERRUPTED && result.steps < 2)
         status = rf_fail(RF_E_INTERRUPTED, "interrupted before the second step");
-    if (status == RF_OK) status = rf_curve_create(out, lr, loss, result.steps);
+    if (status == RF_OK) status = rf_curve_create(out, lr, validation ? observed : loss, result.steps);
     if (status == RF_OK) {
         (*out)->stop = result.stop;
         (*out)->planned = steps;

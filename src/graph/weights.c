@@ -52,17 +52,34 @@ static rf_status make_regions(rf_weights *w, const rf_model *model) {
     return RF_OK;
 }
 
+static rf_status describe(rf_weights *w, const rf_model *model) {
+    const size_t count = (size_t)model->parameter_count;
+    w->name = rf_alloc(count, sizeof *w->name);
+    w->spec = rf_alloc(count, sizeof *w->spec);
+    w->is_state = rf_alloc(count, sizeof *w->is_state);
+    w->offset = rf_alloc(count, sizeof *w->offset);
+    w->value = rf_alloc(count, sizeof *w->value);
+    w->gradient = rf_alloc(count, sizeof *w->gradient);
+    if (w->name == NULL || w->spec == NULL || w->is_state == NULL || w->offset == NULL || w->value == NULL ||
+        w->gradient == NULL)
+        return RF_E_MEMORY;
+    w->count = model->parameter_count;
+    for (int i = 0; i < w->count; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        w->spec[i] = p->spec;
+        w->is_state[i] = p->is_state;
+        if ((w->name[i] = rf_strdup(p->name)) == NULL) return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
 rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, bool with_gradients) {
-    rf_status status = RF_E_MEMORY;
     *out = NULL;
     rf_weights *w = rf_alloc(1, sizeof *w);
     if (w == NULL) return RF_E_MEMORY;
     w->device = device;
-    w->count = model->parameter_count;
-    w->offset = rf_alloc((size_t)w->count, sizeof *w->offset);
-    w->value = rf_alloc((size_t)w->count, sizeof *w->value);
-    w->gradient = rf_alloc((size_t)w->count, sizeof *w->gradient);
-    if (w->offset == NULL || w->value == NULL || w->gradient == NULL) goto done;
+    rf_status status = describe(w, model);
+    if (status != RF_OK) goto done;
     lay_out(w, device, model);
     status = rf_buffer_create(&w->params, device, w->trained_floats * sizeof(float));
     if (status == RF_OK) status = rf_buffer_create(&w->states, device, w->state_floats * sizeof(float));
@@ -83,12 +100,16 @@ done:
 void rf_weights_free(rf_weights *w) {
     if (w == NULL) return;
     for (int i = 0; i < w->count; i++) {
-        if (w->value != NULL) rf_buffer_free(w->value[i]);
-        if (w->gradient != NULL) rf_buffer_free(w->gradient[i]);
+        rf_buffer_free(w->value[i]);
+        rf_buffer_free(w->gradient[i]);
+        free(w->name[i]);
     }
     rf_buffer_free(w->params);
     rf_buffer_free(w->grads);
     rf_buffer_free(w->states);
+    free(w->name);
+    free(w->spec);
+    free(w->is_state);
     free(w->offset);
     free(w->value);
     free(w->gradient);

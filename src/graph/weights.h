@@ -12,8 +12,11 @@ typedef struct rf_weights {
     size_t trained_floats, state_floats; /* of the flat buffers; multiples of grain, at least one grain */
     rf_buffer *params, *grads, *states;  /* the flat buffers */
     int count;                           /* the model's parameters */
-    size_t *offset;                      /* floats from the start of params (or states) */
-    rf_buffer **value, **gradient;       /* regions; gradient is NULL for states */
+    char **name;                         /* of each, as are all below */
+    rf_param_spec *spec;
+    bool *is_state;
+    size_t *offset;                /* floats from the start of params (or states) */
+    rf_buffer **value, **gradient; /* regions; gradient is NULL for states */
 } rf_weights;
 
 /* The floats of the flat buffers, before anything is allocated. */

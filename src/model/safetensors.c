@@ -1,4 +1,4 @@
-/* Reading the safetensors format: the header is checked before anything in it is believed. */
+/* The safetensors format.  Reading checks the header before anything in it is believed. */
 #include "model/safetensors.h"
 
 #include <errno.h>
@@ -134,13 +134,30 @@ static int by_place(const void *a, const void *b) {
     return (x->end > y->end) - (x->end < y->end);
 }
 
+static rf_status parse_notes(rf_tensor_file *file, json_t *metadata) {
+    const char *name;
+    json_t *text;
+    file->notes = rf_alloc(json_object_size(metadata) + 1, sizeof *file->notes);
+    if (!file->notes) return RF_E_MEMORY;
+    json_object_foreach(metadata, name, text) {
+        if (!json_is_string(text)) continue; /* the format says texts; whatever else is there is nobody's */
+        rf_tensor_note *note = &file->notes[file->note_count++];
+        if (!(note->name = rf_strdup(name)) || !(note->text = rf_strdup(json_string_value(text))))
+            return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
 static rf_status parse_tensors(rf_tensor_file *file, json_t *root, uint64_t data_bytes) {
     const char *name;
     json_t *entry;
     file->tensors = rf_alloc(json_object_size(root) + 1, sizeof *file->tensors);
     if (!file->tensors) return RF_E_MEMORY;
     json_object_foreach(root, name, entry) {
-        if (!strcmp(name, "__metadata__")) continue;
+        if (!strcmp(name, "__metadata__")) {
+            RF_TRY(parse_notes(file, entry));
+            continue;
+        }
         rf_tensor *tensor = &file->tensors[file->count];
         tensor->name = rf_strdup(name);
         if (!tensor->name) return RF_E_MEMORY;
@@ -230,7 +247,12 @@ done:
 void rf_tensor_file_close(rf_tensor_file *file) {
     if (!file) return;
     for (size_t i = 0; i < file->count; i++) free(file->tensors[i].name);
+    for (size_t i = 0; i < file->note_count; i++) {
+        free(file->notes[i].name);
+        free(file->notes[i].text);
+    }
     if (file->stream) fclose(file->stream);
+    free(file->notes);
     free(file->tensors);
     free(file->path);
     free(file);
@@ -249,4 +271,85 @@ rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_ten
         at += bytes;
     }
     return RF_OK;
+}
+
+/* ---- writing ---- */
+
+static size_t numbers_of(const rf_tensor_source *tensor) {
+    size_t count = 1;
+    for (int k = 0; k < tensor->rank; k++) count *= (size_t)tensor->shape[k];
+    return count;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(const rf_tensor_source *const *)a)->name, (*(const rf_tensor_source *const *)b)->name);
+}
+
+/* The header, blanks at its end so that the data begins at a multiple of 8. *out is owned. */
+static rf_status make_header(char **out, const rf_tensor_source *const *sorted, size_t count,
+                             const rf_tensor_note *notes, size_t note_count) {
+    rf_json json = {0};
+    uint64_t at = 0;
+    rf_json_open(&json, NULL, '{');
+    rf_json_open(&json, "__metadata__", '{');
+    for (size_t i = 0; i < note_count; i++) rf_json_string(&json, notes[i].name, notes[i].text);
+    rf_json_close(&json);
+    for (size_t i = 0; i < count; i++) {
+        rf_json_open(&json, sorted[i]->name, '{');
+        rf_json_string(&json, "dtype", "F32");
+        rf_json_open(&json, "shape", '[');
+        for (int k = 0; k < sorted[i]->rank; k++) rf_json_count(&json, NULL, (uint64_t)sorted[i]->shape[k]);
+        rf_json_close(&json);
+        rf_json_open(&json, "data_offsets", '[');
+        rf_json_count(&json, NULL, at);
+        rf_json_count(&json, NULL, at += numbers_of(sorted[i]) * sizeof(float));
+        rf_json_close(&json);
+        rf_json_close(&json);
+    }
+    rf_status status = rf_json_end(&json);
+    *out = status == RF_OK ? rf_format("%-*s", (int)rf_round_up(json.text.length, 8), json.text.data) : NULL;
+    rf_str_free(&json.text);
+    return *out ? RF_OK : RF_E_MEMORY;
+}
+
+static void put32(unsigned char *at, uint32_t bits) {
+    for (int i = 0; i < 4; i++) at[i] = (unsigned char)(bits >> 8 * i);
+}
+
+static void write_floats(FILE *stream, const float *values, size_t count) {
+    unsigned char chunk[CHUNK];
+    for (size_t done = 0; done < count;) {
+        const size_t now = RF_MIN(count - done, sizeof chunk / 4);
+        for (size_t i = 0; i < now; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[done + i], sizeof bits);
+            put32(chunk + 4 * i, bits);
+        }
+        fwrite(chunk, 4, now, stream); /* the commit looks at the stream's errors */
+        done += now;
+    }
+}
+
+rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
+                               const rf_tensor_note *notes, size_t note_count, bool durable) {
+    char *header = NULL;
+    rf_outfile *file = NULL;
+    unsigned char length[8] = {0};
+    const rf_tensor_source **sorted = rf_alloc(count + 1, sizeof *sorted);
+    if (!sorted) return RF_E_MEMORY;
+    for (size_t i = 0; i < count; i++) sorted[i] = &tensors[i];
+    qsort(sorted, count, sizeof *sorted, by_name);
+    rf_status status = make_header(&header, sorted, count, notes, note_count);
+    if (status == RF_OK) status = rf_outfile_open(&file, path);
+    if (status == RF_OK) {
+        FILE *stream = rf_outfile_stream(file);
+        put32(length, (uint32_t)strlen(header));
+        fwrite(length, 1, sizeof length, stream);
+        fwrite(header, 1, strlen(header), stream);
+        for (size_t i = 0; i < count; i++) write_floats(stream, sorted[i]->values, numbers_of(sorted[i]));
+        status = durable ? rf_outfile_commit_durable(file) : rf_outfile_commit(file);
+    }
+    free(header);
+    free(sorted);
+    return status;
 }

@@ -17,11 +17,18 @@ typedef struct rf_tensor {
     uint64_t begin, end; /* bytes, from the start of the data */
 } rf_tensor;
 
+/* A text of the header's __metadata__. */
+typedef struct rf_tensor_note {
+    char *name, *text;
+} rf_tensor_note;
+
 typedef struct rf_tensor_file {
     char *path;
     FILE *stream;
     rf_tensor *tensors; /* by their place in the file; no two overlap, all lie within the file */
     size_t count;
+    rf_tensor_note *notes;
+    size_t note_count;
     uint64_t data_start;
 } rf_tensor_file;
 
@@ -31,5 +38,16 @@ void rf_tensor_file_close(rf_tensor_file *file);
 uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */
 /* Reads a tensor of type F64, F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
 rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_tensor *tensor);
+
+/* A tensor to be written, as F32.  All is borrowed. */
+typedef struct rf_tensor_source {
+    const char *name;
+    int rank;
+    const int *shape;
+    const float *values;
+} rf_tensor_source;
+/* Writes the tensors in the order of their names.  durable: it outlives a power cut. */
+rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
+                               const rf_tensor_note *notes, size_t note_count, bool durable);
 
 #endif

@@ -4,11 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "graph/model.h"
 #include "model/safetensors.h"
 
-enum { MAX_LISTED = 6, MAX_PREFIXES = 8, MAX_LIST_BYTES = 500, CHUNK_FLOATS = 4096 };
+enum { MAX_LISTED = 6, MAX_PREFIXES = 8, MAX_LIST_BYTES = 500 };
 
 /* ---- matching names ---- */
 
@@ -184,77 +183,17 @@ rf_status rf_model_load_weights(rf_model *model, const char *path) {
 
 /* ---- saving ---- */
 
-static int by_name(const void *a, const void *b) {
-    return strcmp((*(const rf_parameter *const *)a)->name, (*(const rf_parameter *const *)b)->name);
-}
-
-/* The header, blanks at its end so that the data begins at a multiple of 8. *out is owned. */
-static rf_status make_header(char **out, const rf_parameter *const *sorted, int count) {
-    rf_json json = {0};
-    uint64_t at = 0;
-    rf_json_open(&json, NULL, '{');
-    rf_json_open(&json, "__metadata__", '{');
-    rf_json_string(&json, "format", "pt");
-    rf_json_close(&json);
-    for (int i = 0; i < count; i++) {
-        const rf_param_spec *spec = &sorted[i]->spec;
-        rf_json_open(&json, sorted[i]->name, '{');
-        rf_json_string(&json, "dtype", "F32");
-        rf_json_open(&json, "shape", '[');
-        for (int k = 0; k < spec->rank; k++) rf_json_count(&json, NULL, (uint64_t)spec->dim[k]);
-        rf_json_close(&json);
-        rf_json_open(&json, "data_offsets", '[');
-        rf_json_count(&json, NULL, at);
-        rf_json_count(&json, NULL, at += rf_param_count(spec) * sizeof(float));
-        rf_json_close(&json);
-        rf_json_close(&json);
-    }
-    rf_status status = rf_json_end(&json);
-    *out = status == RF_OK ? rf_format("%-*s", (int)rf_round_up(json.text.length, 8), json.text.data) : NULL;
-    rf_str_free(&json.text);
-    return *out ? RF_OK : RF_E_MEMORY;
-}
-
-static void put32(unsigned char *at, uint32_t bits) {
-    for (int i = 0; i < 4; i++) at[i] = (unsigned char)(bits >> 8 * i);
-}
-
-static void write_floats(FILE *stream, const float *values, size_t count) {
-    unsigned char chunk[CHUNK_FLOATS * 4];
-    for (size_t done = 0; done < count;) {
-        const size_t now = RF_MIN(count - done, (size_t)CHUNK_FLOATS);
-        for (size_t i = 0; i < now; i++) {
-            uint32_t bits;
-            memcpy(&bits, &values[done + i], sizeof bits);
-            put32(chunk + 4 * i, bits);
-        }
-        fwrite(chunk, 4, now, stream); /* the commit looks at the stream's errors */
-        done += now;
-    }
-}
-
 rf_status rf_model_save_weights(const rf_model *model, const char *path) {
-    char *header = NULL;
-    rf_outfile *file = NULL;
-    unsigned char length[8] = {0};
+    static const rf_tensor_note format = {"format", "pt"}; /* PyTorch's names and layouts */
     if (!model->finished)
         return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
-    const rf_parameter **sorted = rf_alloc((size_t)model->parameter_count + 1, sizeof *sorted);
-    if (!sorted) return RF_E_MEMORY;
-    for (int i = 0; i < model->parameter_count; i++) sorted[i] = &model->parameters[i];
-    qsort(sorted, (size_t)model->parameter_count, sizeof *sorted, by_name);
-    rf_status status = make_header(&header, sorted, model->parameter_count);
-    if (status == RF_OK) status = rf_outfile_open(&file, path);
-    if (status == RF_OK) {
-        FILE *stream = rf_outfile_stream(file);
-        put32(length, (uint32_t)strlen(header));
-        fwrite(length, 1, sizeof length, stream);
-        fwrite(header, 1, strlen(header), stream);
-        for (int i = 0; i < model->parameter_count; i++)
-            write_floats(stream, sorted[i]->values, rf_param_count(&sorted[i]->spec));
-        status = rf_outfile_commit(file);
+    rf_tensor_source *tensors = rf_alloc((size_t)model->parameter_count + 1, sizeof *tensors);
+    if (!tensors) return RF_E_MEMORY;
+    for (int i = 0; i < model->parameter_count; i++) {
+        const rf_parameter *p = &model->parameters[i];
+        tensors[i] = (rf_tensor_source){p->name, p->spec.rank, p->spec.dim, p->values};
     }
-    free(header);
-    free(sorted);
+    rf_status status = rf_tensor_file_write(path, tensors, (size_t)model->parameter_count, &format, 1, false);
+    free(tensors);
     return status;
 }

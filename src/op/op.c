@@ -1,7 +1,10 @@
 /* The table of ops, made from op_list.h. */
 #include "op/op.h"
 
+#include <pthread.h>
 #include <string.h>
+
+#include "rangefinder/trainer.h"
 
 #include "op/op_list.h"
 
@@ -18,4 +21,21 @@ const rf_op *rf_op_find(const char *name) {
     for (size_t i = 0; i < RF_COUNT(ops); ++i)
         if (!strcmp(ops[i]->name, name)) return ops[i];
     return NULL;
+}
+
+/* ---- the losses among them ---- */
+
+enum { MAX_LOSSES = 16 };
+static const char *losses[MAX_LOSSES + 1];
+
+static void collect_losses(void) {
+    size_t count = 0;
+    for (size_t i = 0; i < RF_COUNT(ops); i++)
+        if (ops[i]->is_loss && count < MAX_LOSSES) losses[count++] = ops[i]->name;
+}
+
+const char *const *rf_loss_names(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, collect_losses);
+    return losses;
 }

@@ -1,60 +1,54 @@
 /* Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), in the arithmetic of torch.optim. */
 #include <math.h>
-#include <string.h>
 
 #include "optim/optimizer.h"
 
-static int slots(const rf_optimizer_options *o) {
-    (void)o;
-    return 2;
+enum { BETA1, BETA2, EPS, DECAY };
+static const rf_optimizer_option adam_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
+static const rf_optimizer_option adamw_options[] = {
+    RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0.01), {NULL}};
+static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
+
+enum { N_RATE, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, N_SHRINK, NUMBERS };
+static void step(float *n, const double *o, double lr, long t) {
+    n[N_RATE] = (float)(lr / (1 - pow(o[BETA1], (double)t)));
+    n[N_CORRECTION] = (float)sqrt(1 - pow(o[BETA2], (double)t));
+    n[N_NEW1] = (float)(1 - o[BETA1]);
+    n[N_BETA2] = (float)o[BETA2];
+    n[N_NEW2] = (float)(1 - o[BETA2]);
+    n[N_EPS] = (float)o[EPS];
+    n[N_DECAY] = (float)o[DECAY];
+    n[N_SHRINK] = 0;
 }
 
-static bool decoupled(const rf_optimizer_options *o) {
-    return strcmp(o->name, "adamw") == 0;
-}
-
-static void factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *o, double lr, long t) {
-    out[0] = (float)(lr / (1 - pow(o->beta1, (double)t)));
-    out[1] = t == 1;
-    out[2] = (float)sqrt(1 - pow(o->beta2, (double)t));
-    out[3] = (float)lr;
+/* The decay acts on the parameter rather than on the gradient. */
+static void step_decoupled(float *n, const double *o, double lr, long t) {
+    step(n, o, lr, t);
+    n[N_DECAY] = 0;
+    n[N_SHRINK] = (float)(lr * o[DECAY]);
 }
 
 static void reference(const rf_update *u) {
-    const rf_optimizer_options *o = u->options;
-    bool apart = decoupled(o);
-    float step = u->factors[0] * u->ratio, lr = u->factors[3] * u->ratio, decay = (float)o->weight_decay;
-    float one_minus_beta1 = (float)(1 - o->beta1), beta2 = (float)o->beta2,
-          one_minus_beta2 = (float)(1 - o->beta2);
+    const float *n = u->numbers, rate = n[N_RATE] * u->ratio, shrink = n[N_SHRINK] * u->ratio;
+    float *m = u->slot[0], *v = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i], w = u->p[i];
-        if (apart)
-            w *= 1 - lr * decay;
-        else if (decay != 0)
-            d += decay * w;
-        u->s0[i] += one_minus_beta1 * (d - u->s0[i]);
-        u->s1[i] = beta2 * u->s1[i] + one_minus_beta2 * d * d;
-        u->p[i] = w - step * (u->s0[i] / (sqrtf(u->s1[i]) / u->factors[2] + (float)o->eps));
+        w *= 1 - shrink;
+        if (n[N_DECAY] != 0) d += n[N_DECAY] * w;
+        m[i] += n[N_NEW1] * (d - m[i]);
+        v[i] = n[N_BETA2] * v[i] + n[N_NEW2] * d * d;
+        u->p[i] = w - rate * (m[i] / (sqrtf(v[i]) / n[N_CORRECTION] + n[N_EPS]));
     }
 }
 
-static int args(rf_arg out[8], const rf_optimizer_options *o) {
-    rf_arg own[] = {RF_F32(1 - o->beta1), RF_F32(o->beta2),        RF_F32(1 - o->beta2),
-                    RF_F32(o->eps),       RF_F32(o->weight_decay), RF_I32(decoupled(o))};
-    for (size_t i = 0; i < RF_COUNT(own); i++) out[i] = own[i];
-    return RF_COUNT(own);
-}
-
-#define RF_ADAM(name_, decay_, summary_)                                                                     \
+#define RF_ADAM(name_, step_, summary_)                                                                      \
     const rf_optimizer rf_optimizer_##name_ = {.name = #name_,                                               \
                                                .summary = summary_,                                          \
-                                               .takes = "betas, eps",                                        \
-                                               .weight_decay = decay_,                                       \
-                                               .eps = 1e-8,                                                  \
+                                               .options = name_##_options,                                   \
                                                .slots = slots,                                               \
-                                               .factors = factors,                                           \
+                                               .numbers = NUMBERS,                                           \
+                                               .step = step_,                                                \
                                                .reference = reference,                                       \
-                                               .kernel = "adam",                                             \
-                                               .args = args}
-RF_ADAM(adam, 0, "adaptive moments");
-RF_ADAM(adamw, 0.01, "adaptive moments, weight decay apart from the gradient");
+                                               .kernel = "adam"}
+RF_ADAM(adam, step, "adaptive moments");
+RF_ADAM(adamw, step_decoupled, "adaptive moments, weight decay apart from the gradient");

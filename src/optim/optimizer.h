@@ -1,34 +1,52 @@
-/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in
- * plain C. */
+/* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C; one that
+ * needs norms, parameter by parameter, first turns the gradient into a direction where the two differ. */
 #ifndef RF_OPTIM_OPTIMIZER_H
 #define RF_OPTIM_OPTIMIZER_H
 
-#include "device/device.h"
-#include "kernels/common/control.clh"
-#include "rangefinder/trainer.h"
+#include "base/base.h"
+
+/* An option, the same for the library, the command line, reports and saved states. */
+typedef struct rf_optimizer_option {
+    const char *name; /* PyTorch's: "weight_decay" */
+    int count;        /* numbers: 1, or 2 ("betas"); 0: a switch, whose number is 0 or 1 */
+    double def[2];
+    double low, high; /* included */
+} rf_optimizer_option;
+#define RF_MOMENTUM(m)                                                                                       \
+    { "momentum", 1, {m}, 0, 1 }
+#define RF_BETAS(b1, b2)                                                                                     \
+    { "betas", 2, {b1, b2}, 0, 0.9999999 }
+#define RF_EPS(e)                                                                                            \
+    { "eps", 1, {e}, 0, 1 }
+#define RF_DECAY(d)                                                                                          \
+    { "weight_decay", 1, {d}, 0, 1000 }
 
 /* The arrays of an update; see kernels/optimizer.clh. */
 typedef struct rf_update {
-    float *p, *s0, *s1;
-    const float *g;
+    float *p, *g;
+    void *const *slot;    /* each an array of floats */
     float ratio;          /* of this block */
-    const float *factors; /* of this step */
+    const float *numbers; /* of this step */
+    const float *norm;    /* two: of the block's parameter and of its direction; NULL unless `norms` */
     size_t begin, end;    /* floats */
-    const rf_optimizer_options *options;
 } rf_update;
 
 typedef struct rf_optimizer {
     const char *name, *summary;
-    const char *takes;        /* the options that have an effect, besides weight decay: "momentum, alpha" */
-    double weight_decay, eps; /* PyTorch's defaults */
-    int (*slots)(const rf_optimizer_options *options); /* 0..2 float a parameter */
-    /* What changes from step to step, in double and then rounded.  t counts from 1 over the optimizer's whole
-     * life. */
-    void (*factors)(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
-    void (*reference)(const rf_update *update);
+    const rf_optimizer_option
+        *options; /* ended by name NULL; their numbers lie one behind the other in `o` below */
+    rf_status (*check)(const double *o); /* of several options together; NULL: nothing to check */
+    const char *const *slots; /* floats kept for each parameter, by PyTorch's names; ended by NULL */
+    int (*slot_count)(const double *o); /* how many of them are there; NULL: all */
+    /* What a step's kernel reads, computed in double and then rounded.  t counts from 1 over the optimizer's life. */
+    int numbers;
+    void (*step)(float *numbers, const double *o, double lr, long t);
     const char *kernel; /* in kernels/optimizer.clh */
-    /* The kernel's own arguments, behind the common ones; returns how many. */
-    int (*args)(rf_arg out[8], const rf_optimizer_options *options);
+    void (*reference)(const rf_update *update);
+    bool norms; /* the kernel reads norms: of each parameter, and of its direction */
+    const char *
+        direction_kernel; /* replaces the gradient by the direction, before the norms; NULL: it is the direction */
+    void (*direction_reference)(const rf_update *update);
 } rf_optimizer;
 
 /* Every optimizer there is: the only registration. */
@@ -36,18 +54,32 @@ typedef struct rf_optimizer {
     X(sgd)                                                                                                   \
     X(adam)                                                                                                  \
     X(adamw)                                                                                                 \
-    X(rmsprop)
+    X(rmsprop)                                                                                               \
+    X(lars)                                                                                                  \
+    X(lamb)
 #define RF_OPTIMIZER_DECLARE(name) extern const rf_optimizer rf_optimizer_##name;
 RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
 #undef RF_OPTIMIZER_DECLARE
 
-/* The factors of an optimizer without bias corrections: the rate, and whether this is the first step of all.
- */
-void rf_plain_factors(float out[RF_STEP_FACTORS], const rf_optimizer_options *options, double lr, long t);
-
 const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
-/* Finds it, fills in the defaults, and puts a name of its own for the caller's; errors RF_E_USAGE name the option and its range, or that it has no
- * effect. */
-rf_status rf_optimizer_find(const rf_optimizer **out, rf_optimizer_options *options);
+/* How many numbers an option has in `o`. */
+static inline int rf_option_numbers(const rf_optimizer_option *option) {
+    return RF_MAX(option->count, 1);
+}
+
+/* An optimizer with its options' numbers. */
+typedef struct rf_optimizer_setup {
+    const rf_optimizer *optimizer;
+    double *o; /* owned */
+} rf_optimizer_setup;
+/* Reads "sgd momentum=0.9 nesterov": a name (NULL: "sgd") and options, of which the last counts.  Errors: RF_E_USAGE with
+ * the option and its range, or that it has no effect. */
+rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text);
+void rf_optimizer_release(rf_optimizer_setup *setup);
+int rf_optimizer_slots(const rf_optimizer_setup *setup);
+/* The number (or two) of an option as parse reads it; text is "" at first. */
+void rf_optimizer_add_value(rf_str *text, const rf_optimizer_option *option, const double *numbers);
+/* The name and every option, as parse reads it. */
+void rf_optimizer_add_text(rf_str *text, const rf_optimizer_setup *setup);
 
 #endif

@@ -3,37 +3,45 @@
 
 #include "optim/optimizer.h"
 
-static int slots(const rf_optimizer_options *o) {
-    return o->momentum != 0 ? 2 : 1;
+enum { ALPHA, EPS, MOMENTUM, DECAY };
+static const rf_optimizer_option options[] = {
+    {"alpha", 1, {0.99}, 0, 1}, RF_EPS(1e-8), RF_MOMENTUM(0), RF_DECAY(0), {NULL}};
+static const char *const slots[] = {"square_avg", "momentum_buffer", NULL};
+
+static int slot_count(const double *o) {
+    return o[MOMENTUM] != 0 ? 2 : 1;
+}
+
+enum { N_LR, N_ALPHA, N_NEW, N_EPS, N_MOMENTUM, N_DECAY, NUMBERS };
+static void step(float *n, const double *o, double lr, long t) {
+    (void)t;
+    n[N_LR] = (float)lr;
+    n[N_ALPHA] = (float)o[ALPHA];
+    n[N_NEW] = (float)(1 - o[ALPHA]);
+    n[N_EPS] = (float)o[EPS];
+    n[N_MOMENTUM] = (float)o[MOMENTUM];
+    n[N_DECAY] = (float)o[DECAY];
 }
 
 static void reference(const rf_update *u) {
-    const rf_optimizer_options *o = u->options;
-    float alpha = (float)o->alpha, one_minus_alpha = (float)(1 - o->alpha), lr = u->factors[0] * u->ratio;
-    float momentum = (float)o->momentum, decay = (float)o->weight_decay;
+    const float *n = u->numbers, lr = n[N_LR] * u->ratio;
+    float *v = u->slot[0], *m = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];
-        if (decay != 0) d += decay * u->p[i];
-        u->s0[i] = alpha * u->s0[i] + one_minus_alpha * d * d;
-        d /= sqrtf(u->s0[i]) + (float)o->eps;
-        if (momentum != 0) d = u->s1[i] = momentum * u->s1[i] + d;
+        if (n[N_DECAY] != 0) d += n[N_DECAY] * u->p[i];
+        v[i] = n[N_ALPHA] * v[i] + n[N_NEW] * d * d;
+        d /= sqrtf(v[i]) + n[N_EPS];
+        if (n[N_MOMENTUM] != 0) d = m[i] = n[N_MOMENTUM] * m[i] + d;
         u->p[i] -= lr * d;
     }
 }
 
-static int args(rf_arg out[8], const rf_optimizer_options *o) {
-    rf_arg own[] = {RF_F32(o->alpha), RF_F32(1 - o->alpha), RF_F32(o->eps), RF_F32(o->weight_decay),
-                    RF_F32(o->momentum)};
-    for (size_t i = 0; i < RF_COUNT(own); i++) out[i] = own[i];
-    return RF_COUNT(own);
-}
-
 const rf_optimizer rf_optimizer_rmsprop = {.name = "rmsprop",
                                            .summary = "gradient over the root of its mean square",
-                                           .takes = "momentum, alpha, eps",
-                                           .eps = 1e-8,
+                                           .options = options,
                                            .slots = slots,
-                                           .factors = rf_plain_factors,
+                                           .slot_count = slot_count,
+                                           .numbers = NUMBERS,
+                                           .step = step,
                                            .reference = reference,
-                                           .kernel = "rmsprop",
-                                           .args = args};
+                                           .kernel = "rmsprop"};

@@ -1,40 +1,54 @@
-/* Stochastic gradient descent with momentum, dampening, Nesterov and weight decay, as torch.optim.SGD does
- * it. */
+/* Stochastic gradient descent with momentum, dampening, Nesterov and weight decay, as torch.optim.SGD does it. */
 #include "optim/optimizer.h"
 
-static int slots(const rf_optimizer_options *o) {
-    return o->momentum != 0;
+enum { MOMENTUM, DAMPENING, NESTEROV, DECAY };
+static const rf_optimizer_option options[] = {
+    RF_MOMENTUM(0), {"dampening", 1, {0}, 0, 1}, {"nesterov", 0, {0}, 0, 1}, RF_DECAY(0), {NULL}};
+static const char *const slots[] = {"momentum_buffer", NULL};
+
+static rf_status check(const double *o) {
+    if (o[NESTEROV] != 0 && (o[MOMENTUM] == 0 || o[DAMPENING] != 0))
+        return rf_fail(RF_E_USAGE, "nesterov needs a momentum above 0 and no dampening");
+    if (o[DAMPENING] != 0 && o[MOMENTUM] == 0)
+        return rf_fail(RF_E_USAGE, "dampening has no effect without a momentum");
+    return RF_OK;
+}
+
+static int slot_count(const double *o) {
+    return o[MOMENTUM] != 0;
+}
+
+enum { N_LR, N_FIRST, N_MOMENTUM, N_NEW, N_NESTEROV, N_DECAY, NUMBERS };
+static void step(float *n, const double *o, double lr, long t) {
+    n[N_LR] = (float)lr;
+    n[N_FIRST] = t == 1;
+    n[N_MOMENTUM] = (float)o[MOMENTUM];
+    n[N_NEW] = (float)(1 - o[DAMPENING]);
+    n[N_NESTEROV] = (float)o[NESTEROV];
+    n[N_DECAY] = (float)o[DECAY];
 }
 
 static void reference(const rf_update *u) {
-    const rf_optimizer_options *o = u->options;
-    float momentum = (float)o->momentum, weight_decay = (float)o->weight_decay, lr = u->factors[0] * u->ratio;
-    float one_minus_dampening = (float)(1 - o->dampening);
+    const float *n = u->numbers, lr = n[N_LR] * u->ratio;
+    float *v = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];
-        if (weight_decay != 0) d += weight_decay * u->p[i];
-        if (momentum != 0) {
-            float v = u->factors[1] != 0 ? d : momentum * u->s0[i] + one_minus_dampening * d;
-            u->s0[i] = v;
-            d = o->nesterov ? d + momentum * v : v;
+        if (n[N_DECAY] != 0) d += n[N_DECAY] * u->p[i];
+        if (n[N_MOMENTUM] != 0) {
+            v[i] = n[N_FIRST] != 0 ? d : n[N_MOMENTUM] * v[i] + n[N_NEW] * d;
+            d = n[N_NESTEROV] != 0 ? d + n[N_MOMENTUM] * v[i] : v[i];
         }
         u->p[i] -= lr * d;
     }
 }
 
-static int args(rf_arg out[8], const rf_optimizer_options *o) {
-    rf_arg own[] = {RF_F32(o->momentum), RF_F32(1 - o->dampening), RF_F32(o->weight_decay),
-                    RF_I32(o->nesterov)};
-    for (size_t i = 0; i < RF_COUNT(own); i++) out[i] = own[i];
-    return RF_COUNT(own);
-}
-
 const rf_optimizer rf_optimizer_sgd = {.name = "sgd",
                                        .summary = "gradient descent, with momentum if asked for",
-                                       .takes = "momentum, dampening, nesterov",
-                                       .eps = 1e-8,
+                                       .options = options,
+                                       .check = check,
                                        .slots = slots,
-                                       .factors = rf_plain_factors,
+                                       .slot_count = slot_count,
+                                       .numbers = NUMBERS,
+                                       .step = step,
                                        .reference = reference,
-                                       .kernel = "sgd",
-                                       .args = args};
+                                       .kernel = "sgd"};

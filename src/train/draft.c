@@ -64,15 +64,18 @@ static need need_of(const rf_trainer *t) {
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
     const size_t grain =
         RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64); /* has a ratio of its own */
-    size_t trained, states, slots = (size_t)t->optimizer->slots(&d->optimizer);
+    size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model);
+    const size_t numbers = (size_t)t->setup.optimizer->numbers;
+    const size_t update = rf_update_bytes(t, grain / sizeof(float), trained);
     trained *= sizeof(float);
     states *= sizeof(float);
-    const size_t kept = trained + slots * trained + states; /* the range test keeps a copy of it */
+    const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
     need n = {.device = 2 * kept + gradients + trained / grain * sizeof(float) + order +
-                        RF_SEGMENT * (RF_STEP_FACTORS + 1) * sizeof(float),
-              .host = order + 2 * count * label, /* the epoch's orders */
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
+              .host =
+                  order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
               .resident = count * image,
               .staged = (size_t)RF_MAX(d->batch, t->validator[0].batch) * image,
               .piece = trained};
@@ -122,13 +125,13 @@ static bool must_stream(const need *n, const room *r, const rf_device_info *info
 
 typedef struct search {
     rf_trainer_desc desc;
-    const rf_optimizer *optimizer;
+    const rf_trainer *trainer;
     const room *room;
 } search;
 
 /* Fails where such a trainer cannot be made at all. */
 static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *desc) {
-    rf_trainer probe = {.desc = *desc, .optimizer = s->optimizer};
+    rf_trainer probe = {.desc = *desc, .setup = s->trainer->setup, .slots = s->trainer->slots};
     rf_status status = make_plans(&probe);
     *enough = false;
     if (status == RF_OK) {
@@ -232,7 +235,7 @@ static void add_batch(rf_str *text, const search *s, int batch) {
 
 static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
     const rf_trainer_desc *d = &t->desc;
-    const search s = {*d, t->optimizer, r};
+    const search s = {*d, t, r};
     const rf_device_info *info = rf_device_describe(d->device);
     const size_t whole = device_need(n, r, true);
     rf_str text = {0};

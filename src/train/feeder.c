@@ -112,6 +112,18 @@ rf_family rf_train_family(const rf_device *device) {
                                                                                              : RF_GROUP;
 }
 
+bool rf_train_on_reference(const rf_device *device) {
+    return rf_device_describe(device)->kind == RF_DEVICE_REFERENCE;
+}
+
+void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors) {
+    const rf_device_info *info = rf_device_describe(device);
+    if (rf_train_family(device) == RF_GROUP)
+        rf_family_spread(desc, RF_GROUP, info, vectors, 1);
+    else
+        desc->global[0] = RF_MAX(RF_MIN((size_t)info->compute_units * 4, vectors), 1);
+}
+
 rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launch_desc *desc) {
     desc->program = "train";
     desc->options = rf_train_family(device) == RF_GROUP ? "-DGROUP" : NULL;
@@ -130,7 +142,7 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
     rf_buffer *buffers[] = {f->pixels, f->labels, order, g->control, f->scale_shift, g->images, g->labels};
     double bytes = (double)g->batch * f->per_image * 5.0;
     rf_sequence_label(sequence, "feed");
-    if (info->kind == RF_DEVICE_REFERENCE)
+    if (rf_train_on_reference(f->device))
         return rf_emit_host(sequence, gather_reference, &context, sizeof context, buffers, RF_COUNT(buffers),
                             0, bytes);
     bool images = rf_train_family(f->device) == RF_TILE;

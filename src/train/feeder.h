@@ -8,6 +8,9 @@
 
 /* Of the kernels of kernels/train.cl on this device: group, but for CPUs where $RANGEFINDER_SOLVER does not force it. */
 rf_family rf_train_family(const rf_device *device);
+bool rf_train_on_reference(const rf_device *device); /* rather than by kernels */
+/* Sets the work-items for as many vectors. */
+void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors);
 /* Emits a launch of one of them: fills in program and options. */
 rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launch_desc *desc);
 

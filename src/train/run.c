@@ -12,7 +12,7 @@ enum { LAG = 4 }; /* steps in flight */
 typedef struct run {
     rf_trainer *trainer;
     const rf_run_desc *desc;
-    double *loss, start_ms;
+    double *loss, *observed, start_ms;
     uint32_t (*words)[RF_CONTROL_WORDS]; /* LAG of them, which the device writes */
     rf_event *event[LAG];
     size_t begun, heard; /* steps enqueued, and steps whose control words arrived */
@@ -27,36 +27,43 @@ static rf_status start_control(run *r) {
     memcpy(&words[RF_CONTROL_WEIGHT], &weight, sizeof weight);
     memcpy(&words[RF_CONTROL_BEST], &best, sizeof best);
     memcpy(&words[RF_CONTROL_DIVERGE], &diverge, sizeof diverge);
+    words[RF_CONTROL_JUDGED] = r->desc->judge_validation ? RF_JUDGED_VALIDATION : RF_JUDGED_TRAINING;
     return rf_buffer_write(r->trainer->control, 0, words, sizeof words);
 }
 
 /* The tables of the next segment; the device is idle here. */
 static rf_status start_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
-    float factors[RF_SEGMENT * RF_STEP_FACTORS];
+    const rf_optimizer *optimizer = t->setup.optimizer;
+    const size_t row = (size_t)optimizer->numbers;
     uint32_t zeros[3] = {0};
     for (size_t i = 0; i < steps; i++)
-        t->optimizer->factors(factors + i * RF_STEP_FACTORS, &t->desc.optimizer, r->desc->lr[first + i],
-                              t->steps_done + (long)i + 1);
+        optimizer->step(t->numbers_host + i * row, t->setup.o, r->desc->lr[first + i],
+                        t->steps_done + (long)i + 1);
     size_t batches = steps * (size_t)t->desc.accumulate;
     rf_order_fill(t->order, t->order_host, batches);
     RF_TRY(
         rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
-    RF_TRY(rf_buffer_write(t->factors, 0, factors, steps * RF_STEP_FACTORS * sizeof(float)));
+    RF_TRY(rf_buffer_write(t->numbers, 0, t->numbers_host, steps * row * sizeof(float)));
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
 }
 
-static rf_status validate(run *r) {
+static rf_status observe(run *r) {
     rf_trainer *t = r->trainer;
     int done = 0;
     for (int which = 0; which < 2; which++) {
         const rf_validator *v = &t->validator[which];
         for (int b = 0; b < v->batches; b++, done += v->batch) {
             RF_TRY(rf_feeder_stage(t->feeder, rf_order_validation(t->order, NULL) + done, v->batch));
-            RF_TRY(rf_sequence_run(t->validate[which]));
+            RF_TRY(rf_sequence_run(v->sequence));
         }
     }
     return RF_OK;
+}
+
+/* Is the step observed?  It is counted from 0 in the run. */
+static bool observes(const run *r, size_t step) {
+    return r->desc->observe_every > 0 && (step + 1) % (size_t)r->desc->observe_every == 0;
 }
 
 static rf_status enqueue_step(run *r, size_t in_segment) {
@@ -64,10 +71,12 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
     for (int m = 0; m < t->desc.accumulate; m++) {
         size_t row = in_segment * (size_t)t->desc.accumulate + (size_t)m;
         RF_TRY(rf_feeder_stage(t->feeder, t->order_host + row * (size_t)t->desc.batch, t->desc.batch));
-        RF_TRY(rf_sequence_run(t->micro));
+        RF_TRY(rf_sequence_run(t->phase[RF_PHASE_FEED]));
+        RF_TRY(rf_sequence_run(t->phase[RF_PHASE_COMPUTE]));
     }
-    RF_TRY(rf_sequence_run(t->update));
-    if (t->desc.validation > 0) RF_TRY(validate(r));
+    RF_TRY(rf_sequence_run(t->phase[RF_PHASE_EXCHANGE]));
+    RF_TRY(rf_sequence_run(t->phase[RF_PHASE_UPDATE]));
+    if (observes(r, r->begun)) RF_TRY(observe(r));
     size_t slot = r->begun++ % LAG;
     RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof *r->words));
     return rf_device_flush(t->desc.device);
@@ -112,11 +121,16 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     }
     while (r->heard < r->begun) RF_TRY(hear_step(r));
     uint32_t words[RF_CONTROL_WORDS];
-    float losses[RF_SEGMENT];
+    float losses[RF_SEGMENT], observed[RF_SEGMENT];
     RF_TRY(rf_buffer_read(t->control, 0, words, sizeof words));
     size_t recorded = RF_MIN(words[RF_CONTROL_STEP], steps);
     if (recorded > 0) RF_TRY(rf_buffer_read(t->losses, 0, losses, recorded * sizeof *losses));
-    for (size_t i = 0; i < recorded; i++) r->loss[r->kept++] = losses[i];
+    if (recorded > 0 && r->observed != NULL)
+        RF_TRY(rf_buffer_read(t->observed, 0, observed, recorded * sizeof *observed));
+    for (size_t i = 0; i < recorded; i++, r->kept++) {
+        r->loss[r->kept] = losses[i];
+        if (r->observed != NULL) r->observed[r->kept] = observes(r, r->kept) ? observed[i] : NAN;
+    }
     t->steps_done += (long)recorded;
     if (recorded < steps) { /* the order stands behind the whole segment */
         rf_order_seek(t->order, before);
@@ -125,9 +139,9 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     return RF_OK;
 }
 
-rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer,
+rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc) {
-    run r = {.trainer = trainer, .desc = desc, .loss = loss, .start_ms = rf_time_ms()};
+    run r = {.trainer = trainer, .desc = desc, .loss = loss, .observed = observed, .start_ms = rf_time_ms()};
     *result = (rf_run_result){0};
     if ((r.words = rf_alloc(LAG, sizeof *r.words)) == NULL) return RF_E_MEMORY;
     rf_status status = start_control(&r);
@@ -153,7 +167,7 @@ rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss
     for (int i = 0; i < steps; i++) rates[i] = lr;
     rf_run_result result;
     rf_run_desc desc = {.lr = rates, .steps = (size_t)steps};
-    rf_status status = rf_trainer_execute(&result, losses, trainer, &desc);
+    rf_status status = rf_trainer_execute(&result, losses, NULL, trainer, &desc);
     if (status == RF_OK && result.stop == RF_STOP_NOT_FINITE)
         status = rf_fail(RF_E_FAILED, "the loss is not finite at step %zu of %d at rate %g", result.steps,
                          steps, lr);

@@ -128,17 +128,21 @@ static rf_status make_memory(rf_trainer *t) {
     size_t flat = t->weights->trained_floats * sizeof(float);
     size_t order = rf_trainer_order_bytes(&t->desc);
     uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
-    for (int i = 0; i < t->optimizer->slots(&t->desc.optimizer); i++)
-        RF_TRY(zeroed(&t->slot[i], device, flat));
+    const size_t numbers = RF_SEGMENT * (size_t)t->setup.optimizer->numbers * sizeof(float);
+    if ((t->slot = rf_alloc((size_t)t->slots, sizeof(rf_buffer *))) == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < t->slots; i++) RF_TRY(zeroed(&t->slot[i], device, flat));
     if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
     RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
     RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
     RF_TRY(zeroed(&t->control, device, RF_CONTROL_WORDS * sizeof(uint32_t)));
     RF_TRY(rf_buffer_create(&t->order_table, device, order));
-    RF_TRY(rf_buffer_create(&t->factors, device, RF_SEGMENT * RF_STEP_FACTORS * sizeof(float)));
+    RF_TRY(rf_buffer_create(&t->numbers, device, numbers));
     RF_TRY(rf_buffer_create(&t->losses, device, RF_SEGMENT * sizeof(float)));
+    RF_TRY(rf_buffer_create(&t->observed, device, RF_SEGMENT * sizeof(float)));
     t->order_host = rf_alloc(order, 1);
-    return t->order_host != NULL ? RF_OK : RF_E_MEMORY;
+    t->numbers_host = rf_alloc(numbers, 1);
+    if (t->order_host == NULL || t->numbers_host == NULL) return RF_E_MEMORY;
+    return rf_update_prepare(t);
 }
 
 /* What the plans work on, and the validation images. */
@@ -178,7 +182,8 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     if (t == NULL) return RF_E_MEMORY;
     t->desc = *desc;
     t->classes = desc->model->images.classes;
-    RF_TRY(rf_optimizer_find(&t->optimizer, &t->desc.optimizer));
+    RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
+    t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
     RF_TRY(rf_trainer_draft(t, processes));
     return build(t);
@@ -194,6 +199,7 @@ rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
         return status;
     }
     t->desc.model = NULL; /* the caller's, who may free them now */
+    t->desc.optimizer = NULL;
     t->desc.groups = NULL;
     t->desc.class_weights = NULL;
     t->desc.mean = t->desc.std = NULL;
@@ -224,21 +230,25 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->slot[0], t->slot[1],     t->sum,     t->ratio,  t->rng,
-                            t->control, t->order_table, t->factors, t->losses, t->validation_order};
-    rf_sequence_free(t->micro);
-    rf_sequence_free(t->update);
+    rf_buffer *buffers[] = {t->sum,     t->ratio,  t->rng,      t->control,         t->order_table,
+                            t->numbers, t->losses, t->observed, t->validation_order};
+    for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     for (int i = 0; i < 2; i++) {
-        rf_sequence_free(t->validate[i]);
+        rf_sequence_free(t->validator[i].sequence);
         rf_plan_free(t->validator[i].plan);
     }
     rf_plan_free(t->plan);
     for (size_t i = 0; i < RF_COUNT(buffers); i++) rf_buffer_free(buffers[i]);
-    for (size_t i = 0; i < RF_COUNT(t->snapshot); i++) rf_buffer_free(t->snapshot[i]);
+    for (int i = 0; t->slot != NULL && i < t->slots; i++) rf_buffer_free(t->slot[i]);
+    rf_update_release(t);
+    rf_trainer_forget_snapshot(t);
     rf_weights_free(t->weights);
     rf_feeder_free(t->feeder);
     rf_order_free(t->order);
+    rf_optimizer_release(&t->setup);
+    free(t->slot);
     free(t->order_host);
+    free(t->numbers_host);
     free(t);
 }
 

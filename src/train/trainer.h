@@ -4,6 +4,7 @@
 
 #include "data/feed.h"
 #include "graph/plan.h"
+#include "kernels/common/control.clh"
 #include "optim/optimizer.h"
 #include "rangefinder/trainer.h"
 #include "train/feeder.h"
@@ -12,13 +13,34 @@ enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
 
 typedef struct rf_validator { /* the validation images in whole batches, and the rest of them */
     rf_plan *plan;
+    rf_sequence *sequence; /* a batch */
     int batch, batches;
 } rf_validator;
+
+/* The phases of a step, each a sequence of launches; one without launches is empty.  Behind them a step may *observe*: the
+ * validation images are run through the network, which leaves alone what the phases wrote. */
+typedef enum rf_phase {
+    RF_PHASE_FEED,     /* a micro-batch is gathered */
+    RF_PHASE_COMPUTE,  /* its losses and gradients; both run once for each micro-batch */
+    RF_PHASE_EXCHANGE, /* where several devices will sum their gradients: empty */
+    RF_PHASE_UPDATE,   /* the optimizer's */
+    RF_PHASES
+} rf_phase;
+
+/* What the norms of each parameter and of its direction are made with, for the optimizers that ask for them: runs of floats
+ * (chunks), each within one parameter (its owner). */
+typedef struct rf_norms {
+    size_t chunks, owners;
+    rf_buffer *owner;        /* of each block of `grain` floats */
+    rf_buffer *chunk, *part; /* a chunk's begin and end; its two sums of squares */
+    rf_buffer *first, *norm; /* an owner's first chunk, and the end; its two norms */
+} rf_norms;
 
 struct rf_trainer {
     rf_trainer_desc desc; /* with defaults filled in; what rf_trainer_create alone reads is NULL */
     int classes;          /* of the model */
-    const rf_optimizer *optimizer;
+    rf_optimizer_setup setup;
+    int slots; /* of the optimizer */
     rf_order *order;
     bool streaming; /* batch by batch, as the images do not fit on the device */
     rf_feeder *feeder;
@@ -27,16 +49,18 @@ struct rf_trainer {
     rf_validator validator[2];
     long steps_done; /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer *slot[2], *sum; /* flat, as the parameters; sum: of micro-batches' gradients, or NULL */
-    rf_buffer *ratio;         /* one a grain of the parameters */
+    rf_buffer **slot; /* `slots` of them, flat as the parameters */
+    rf_buffer *sum;   /* of micro-batches' gradients, flat; or NULL */
+    rf_buffer *ratio; /* one a grain of the parameters */
+    rf_norms norms;
     rf_buffer *rng, *control;
-    rf_buffer *order_table, *factors, *losses; /* of a segment */
+    rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
     rf_buffer *validation_order;
-    rf_buffer *snapshot[5]; /* params, states, slots, rng; made at the first snapshot */
+    rf_buffer **snapshot; /* of what state_buffers() in state.c lists; made at the first one */
     /* launches */
-    rf_sequence *micro, *update; /* a micro-batch; what follows the last one of a step */
-    rf_sequence *validate[2];    /* one batch of each validator */
-    int32_t *order_host;         /* the segment's order */
+    rf_sequence *phase[RF_PHASES];
+    int32_t *order_host; /* the segment's order */
+    float *numbers_host; /* the segment's numbers for the optimizer */
     double mean[16], std[16];
 };
 
@@ -44,7 +68,9 @@ struct rf_trainer {
 typedef struct rf_run_desc {
     const double *lr; /* borrowed, as all here: for the call */
     size_t steps;
-    double diverge; /* 0: never */
+    double diverge;        /* 0: never */
+    int observe_every;     /* steps, counted from the first of the run; 0: never */
+    bool judge_validation; /* the losses observed decide to stop, rather than those of training */
     bool (*progress)(void *context, const rf_range_test_progress *progress);
     void *progress_context;
 } rf_run_desc;
@@ -52,8 +78,9 @@ typedef struct rf_run_result {
     size_t steps; /* losses recorded */
     rf_stop_reason stop;
 } rf_run_result;
-/* loss: room for desc->steps. */
-rf_status rf_trainer_execute(rf_run_result *result, double *loss, rf_trainer *trainer,
+/* loss: of training, room for desc->steps; observed: of the validation images after the step, NaN where none were observed;
+ * as much room, or NULL. */
+rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
 
 /* The training state, kept on the device: a few copies there and back. */
@@ -63,6 +90,7 @@ typedef struct rf_host_state { /* what lives on the host */
 } rf_host_state;
 rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *trainer);
 rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
+void rf_trainer_forget_snapshot(rf_trainer *trainer);
 
 /* Compiles what the steps of such a trainer need, the last steps first, into the cache that the driver keeps:
  * for a second process, beside the one that makes the trainer (rf_device_on_compile). */
@@ -75,6 +103,12 @@ size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order tabl
 
 /* Builds the launches; trainer.c and launches.c share the work. */
 rf_status rf_trainer_emit(rf_trainer *trainer);
+
+/* The optimizer's launches and the memory for its norms (update.c). */
+size_t rf_update_bytes(const rf_trainer *trainer, size_t grain, size_t trained_floats);
+rf_status rf_update_prepare(rf_trainer *trainer);
+void rf_update_release(rf_trainer *trainer);
+rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
 /* Runs the launches that are the trainer's own once, on a stopped run, so that their kernels are compiled. */
 rf_status rf_trainer_run_idle(rf_trainer *trainer);
 

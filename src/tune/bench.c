@@ -19,8 +19,8 @@ static rf_status run_steps(double *ms, rf_trainer *t, int steps) {
     double *rate = rf_alloc((size_t)steps * 2, sizeof *rate), start = rf_time_ms();
     rf_run_result result;
     if (rate == NULL) return RF_E_MEMORY;
-    rf_status status =
-        rf_trainer_execute(&result, rate + steps, t, &(rf_run_desc){.lr = rate, .steps = (size_t)steps});
+    rf_status status = rf_trainer_execute(&result, rate + steps, NULL, t,
+                                          &(rf_run_desc){.lr = rate, .steps = (size_t)steps});
     *ms = (rf_time_ms() - start) / steps;
     free(rate);
     return status;
@@ -57,24 +57,25 @@ static rf_status profile_step(rf_bench_row *stream, rf_trainer *t) {
     const uint32_t zeros[3] = {0}; /* STEP, CURRENT, BATCH: the first step again, whose tables are there */
     RF_TRY(rf_buffer_write(t->control, 0, zeros, sizeof zeros));
     if (t->feeder->streaming) RF_TRY(profile_streaming(stream, t));
-    RF_TRY(rf_sequence_run_profiled(t->micro));
-    return rf_sequence_run_profiled(t->update);
+    for (int p = 0; p < RF_PHASES; p++) RF_TRY(rf_sequence_run_profiled(t->phase[p]));
+    return RF_OK;
 }
 
 static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
-    rf_sequence *parts[] = {t->micro, t->update};
     rf_bench_row stream = {
         .label = "stream", .kernel = "write", .bytes = (double)t->desc.batch * (t->feeder->per_image + 4)};
     RF_TRY(rf_device_profile(t->desc.device, true));
     for (int i = 0; i < runs; i++) RF_TRY(profile_step(&stream, t));
-    size_t total = rf_sequence_count(t->micro) + rf_sequence_count(t->update);
+    size_t total = 0;
+    for (int p = 0; p < RF_PHASES; p++) total += rf_sequence_count(t->phase[p]);
     out->rows = rf_alloc(total + 1, sizeof *out->rows);
     if (out->rows == NULL) return RF_E_MEMORY;
-    stream.start_ms = rf_sequence_profile(t->micro, 0)->start_ms - stream.last_ms; /* on the device's clock */
+    stream.start_ms = rf_sequence_profile(t->phase[RF_PHASE_FEED], 0)->start_ms -
+                      stream.last_ms; /* on the device's clock */
     if (t->feeder->streaming) out->rows[out->row_count++] = stream;
-    for (size_t p = 0; p < RF_COUNT(parts); p++) {
-        for (size_t i = 0; i < rf_sequence_count(parts[p]); i++) {
-            const rf_launch_profile *from = rf_sequence_profile(parts[p], i);
+    for (int p = 0; p < RF_PHASES; p++) {
+        for (size_t i = 0; i < rf_sequence_count(t->phase[p]); i++) {
+            const rf_launch_profile *from = rf_sequence_profile(t->phase[p], i);
             rf_bench_row *row = &out->rows[out->row_count++];
             *row = (rf_bench_row){.time_ms = from->least_ms,
                                   .flops = from->flops,

@@ -68,7 +68,7 @@ offers 'adam adamw' rangefinder find --optimizer ad
 offers 'adam adamw' rangefinder find -o ad
 offers --start-lr rangefinder find --start
 offers 'resnet18 resnet20' rangefinder find --model = re
-offers 'sgd adam adamw rmsprop' rangefinder find --optimizer =
+offers 'sgd adam adamw rmsprop lars lamb' rangefinder find --optimizer =
 offers lenet rangefinder model le
 offers 'my photos' rangefinder find --data my
 offers 'my photos' rangefinder data my

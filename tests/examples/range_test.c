@@ -18,7 +18,7 @@ int main(void) {
                                                                 .model = model,
                                                                 .dataset = images,
                                                                 .batch = 10,
-                                                                .optimizer = {.name = "sgd"}});
+                                                                .optimizer = "sgd"});
     if (!status)
         status = rf_range_test(&curve, trainer,
                                &(rf_range_test_desc){.start_lr = 1e-7, .end_lr = 100, .iterations = 100});

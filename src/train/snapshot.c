@@ -1,0 +1,51 @@
+/* The training state kept on the device, for the range test: a few copies there and back. */
+#include <stdlib.h>
+
+#include "train/trainer.h"
+
+/* Everything on the device that training changes and that outlives a run: parameters, buffers, random state, slots.
+ * False past the end. */
+static bool state_buffer(rf_buffer **out, const rf_trainer *t, int index) {
+    rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng};
+    const int slot = index - (int)RF_COUNT(fixed);
+    if (slot >= t->slots) return false;
+    *out = slot < 0 ? fixed[index] : t->slot[slot];
+    return true;
+}
+
+static int state_buffer_count(const rf_trainer *t) {
+    rf_buffer *unused;
+    int count = 0;
+    while (state_buffer(&unused, t, count)) count++;
+    return count;
+}
+
+rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *t) {
+    rf_buffer *live;
+    host->steps_done = t->steps_done;
+    host->order = rf_order_tell(t->order);
+    if (t->snapshot == NULL) t->snapshot = rf_alloc((size_t)state_buffer_count(t), sizeof(rf_buffer *));
+    if (t->snapshot == NULL) return RF_E_MEMORY;
+    for (int i = 0; state_buffer(&live, t, i); i++) {
+        const size_t bytes = rf_buffer_bytes(live);
+        if (t->snapshot[i] == NULL) RF_TRY(rf_buffer_create(&t->snapshot[i], t->desc.device, bytes));
+        RF_TRY(rf_buffer_copy(t->snapshot[i], 0, live, 0, bytes));
+    }
+    return RF_OK;
+}
+
+rf_status rf_trainer_restore(rf_trainer *t, const rf_host_state *host) {
+    rf_buffer *live;
+    t->steps_done = host->steps_done;
+    rf_order_seek(t->order, host->order);
+    for (int i = 0; state_buffer(&live, t, i); i++)
+        RF_TRY(rf_buffer_copy(live, 0, t->snapshot[i], 0, rf_buffer_bytes(live)));
+    return RF_OK;
+}
+
+void rf_trainer_forget_snapshot(rf_trainer *t) {
+    rf_buffer *live;
+    for (int i = 0; t->snapshot != NULL && state_buffer(&live, t, i); i++) rf_buffer_free(t->snapshot[i]);
+    free(t->snapshot);
+    t->snapshot = NULL;
+}

@@ -1,0 +1,190 @@
+/* A trainer's state from the device to the host, and back. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/state.h"
+#include "train/trainer.h"
+
+/* One of its arrays, and where it lies on the device. */
+typedef struct place {
+    char *name; /* owned by whoever asked */
+    const rf_param_spec *spec;
+    rf_buffer *buffer;
+    size_t offset; /* floats */
+} place;
+
+/* The parameters and buffers, then slot by slot those of the trained parameters.  place->name NULL with RF_OK: past the end. */
+static rf_status place_of(place *out, const rf_trainer *t, size_t index) {
+    const rf_weights *w = t->weights;
+    const size_t count = (size_t)w->count, slot = count > 0 ? index / count : 0;
+    *out = (place){0};
+    if (count == 0 || slot > (size_t)t->slots) return RF_OK;
+    const size_t i = index % count;
+    out->spec = &w->spec[i];
+    out->offset = w->offset[i];
+    out->buffer = slot > 0 ? t->slot[slot - 1] : w->is_state[i] ? w->states : w->params;
+    out->name = slot == 0 ? rf_strdup(w->name[i])
+                          : rf_format("optimizer.%s.%s", t->setup.optimizer->slots[slot - 1], w->name[i]);
+    return out->name != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+/* Buffers are not trained: the optimizer keeps nothing of them. */
+static bool is_there(const rf_trainer *t, size_t index) {
+    const size_t count = (size_t)t->weights->count;
+    return index < count || !t->weights->is_state[index % count];
+}
+
+typedef rf_status visit_place(void *context, const place *place);
+static rf_status for_each_place(const rf_trainer *t, visit_place *visit, void *context) {
+    for (size_t i = 0;; i++) {
+        place p;
+        RF_TRY(place_of(&p, t, i));
+        if (p.name == NULL) return RF_OK;
+        rf_status status = is_there(t, i) ? visit(context, &p) : RF_OK;
+        free(p.name);
+        RF_TRY(status);
+    }
+}
+
+static rf_status read_place(void *context, const place *p) {
+    const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
+    char *name = rf_strdup(p->name);
+    rf_state_entry *a = rf_state_add(context, name, p->spec->rank, p->spec->dim);
+    float *storage = a != NULL ? rf_alloc(bytes, 1) : NULL;
+    if (storage == NULL) return RF_E_MEMORY;
+    rf_status status = rf_buffer_read(p->buffer, p->offset * sizeof(float), storage, bytes);
+    if (status == RF_OK) rf_param_unpack(a->values, storage, p->spec);
+    free(storage);
+    return status;
+}
+
+/* Texts from here on are what the run was made with. */
+#define FIRST_FIXED "optimizer"
+
+static rf_status add_texts(rf_state *state, rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    const rf_order_state order = rf_order_tell(t->order);
+    rf_str optimizer = {0};
+    uint32_t rng[4];
+    RF_TRY(rf_buffer_read(t->rng, 0, rng, sizeof rng));
+    RF_TRY(rf_state_add_number(state, "steps", (uint64_t)t->steps_done));
+    RF_TRY(rf_state_add_number(state, "epoch", order.epoch));
+    RF_TRY(rf_state_add_number(state, "epoch_batch", order.batch));
+    RF_TRY(rf_state_add_number(state, "random_step", rng[2]));
+    rf_optimizer_add_text(&optimizer, &t->setup);
+    if (rf_str_status(&optimizer) != RF_OK) rf_str_free(&optimizer);
+    RF_TRY(rf_state_add_text(state, FIRST_FIXED, optimizer.data));
+    RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
+    RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
+    RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
+    RF_TRY(rf_state_add_number(state, "shuffle", !d->no_shuffle));
+    RF_TRY(rf_state_add_number(state, "seed", d->seed));
+    return rf_state_add_number(state, "images", (uint64_t)d->dataset->count);
+}
+
+rf_status rf_trainer_get_state(rf_state **out, rf_trainer *t) {
+    rf_state *state = *out = rf_alloc(1, sizeof *state);
+    if (state == NULL) return RF_E_MEMORY;
+    rf_status status = add_texts(state, t);
+    if (status == RF_OK) status = for_each_place(t, read_place, state);
+    rf_state_sort(state);
+    if (status == RF_OK) return RF_OK;
+    rf_state_free(state);
+    *out = NULL;
+    return status;
+}
+
+/* ---- into a trainer ---- */
+
+typedef struct checking {
+    const rf_state *state;
+    bool *known; /* of each of its arrays: the trainer has it too */
+} checking;
+
+static rf_status check_place(void *context, const place *p) {
+    const checking *c = context;
+    const rf_state_entry *a = rf_state_find(c->state, p->name);
+    if (a == NULL) return rf_fail(RF_E_INPUT, "the state has no '%s'", p->name);
+    c->known[a - c->state->arrays] = true;
+    if (a->rank == p->spec->rank && memcmp(a->shape, p->spec->dim, (size_t)a->rank * sizeof *a->shape) == 0)
+        return RF_OK;
+    rf_str text = {0};
+    for (int k = 0; k < a->rank; k++) rf_str_addf(&text, "%s%d", k > 0 ? "x" : "", a->shape[k]);
+    rf_str_add(&text, " in the state, ");
+    for (int k = 0; k < p->spec->rank; k++) rf_str_addf(&text, "%s%d", k > 0 ? "x" : "", p->spec->dim[k]);
+    rf_fail(RF_E_SHAPE, "'%s' is %s in the network", p->name, rf_str_text(&text));
+    rf_str_free(&text);
+    return RF_E_SHAPE;
+}
+
+static rf_status check_arrays(const rf_state *state, const rf_trainer *t) {
+    checking c = {state, rf_alloc(state->array_count, sizeof(bool))};
+    if (c.known == NULL) return RF_E_MEMORY;
+    rf_status status = for_each_place(t, check_place, &c);
+    for (size_t i = 0; status == RF_OK && i < state->array_count; i++)
+        if (!c.known[i])
+            status = rf_fail(RF_E_INPUT, "the state has a '%s', which the trainer does not know",
+                             state->arrays[i].name);
+    free(c.known);
+    return status;
+}
+
+static rf_status check_texts(const rf_state *state, rf_trainer *t) {
+    rf_state own = {0};
+    bool fixed = false;
+    rf_status status = add_texts(&own, t);
+    for (size_t i = 0; status == RF_OK && i < own.text_count; i++) {
+        const rf_state_note *mine = &own.texts[i];
+        const char *text = rf_state_text(state, mine->name);
+        fixed |= strcmp(mine->name, FIRST_FIXED) == 0;
+        if (text == NULL)
+            status = rf_fail(RF_E_INPUT, "the state does not say its '%s'", mine->name);
+        else if (fixed && strcmp(text, mine->text) != 0)
+            status = rf_fail(RF_E_USAGE, "the state is of a run with %s '%s'; the trainer has '%s'",
+                             mine->name, text, mine->text);
+    }
+    rf_state_clear(&own);
+    return status;
+}
+
+static rf_status get_number(uint64_t *out, const rf_state *state, const char *name, uint64_t limit) {
+    const char *text = rf_state_text(state, name);
+    char *end;
+    *out = strtoull(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out <= limit) return RF_OK;
+    return rf_fail(RF_E_INPUT, "the state's '%s' is '%s', which is no number of its kind", name, text);
+}
+
+static rf_status write_place(void *context, const place *p) {
+    const rf_state_entry *a = rf_state_find(context, p->name);
+    const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
+    float *storage = rf_alloc(bytes, 1);
+    if (storage == NULL) return RF_E_MEMORY;
+    rf_param_pack(storage, a->values, p->spec);
+    rf_status status = rf_buffer_write(p->buffer, p->offset * sizeof(float), storage, bytes);
+    free(storage);
+    return status;
+}
+
+static rf_status set_numbers(rf_trainer *t, const rf_state *state) {
+    uint64_t steps, random_step;
+    rf_order_state order;
+    RF_TRY(get_number(&steps, state, "steps", LONG_MAX));
+    RF_TRY(get_number(&order.epoch, state, "epoch", INT64_MAX));
+    RF_TRY(get_number(&order.batch, state, "epoch_batch", rf_order_batches_per_epoch(t->order)));
+    RF_TRY(get_number(&random_step, state, "random_step", UINT32_MAX));
+    const uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), (uint32_t)random_step,
+                             0};
+    t->steps_done = (long)steps;
+    rf_order_seek(t->order, order);
+    return rf_buffer_write(t->rng, 0, rng, sizeof rng);
+}
+
+rf_status rf_trainer_set_state(rf_trainer *t, const rf_state *state) {
+    RF_TRY(check_texts(state, t));
+    RF_TRY(check_arrays(state, t));
+    RF_TRY(set_numbers(t, state));
+    return for_each_place(t, write_place, (void *)state);
+}

@@ -1,0 +1,192 @@
+/* The update of a step: the optimizer's launches over all parameters, and the norms of each where it asks for them. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "train/trainer.h"
+
+enum { CHUNK = 4096 }; /* floats whose squares one work-item sums */
+
+/* ---- in plain C, for the reference ---- */
+
+enum { P, G, RATIO, NUMBERS, CONTROL, SLOTS }; /* a pass's buffers; behind the slots: owner and norm */
+
+typedef struct pass_context {
+    void (*run)(const rf_update *update);
+    size_t blocks, grain;
+    int slots, numbers;
+    bool norms;
+} pass_context;
+
+static void pass_reference(const void *context, void *const *data) {
+    const pass_context *c = context;
+    const uint32_t *control = data[CONTROL];
+    const float *ratio = data[RATIO], *norm = c->norms ? data[SLOTS + c->slots + 1] : NULL;
+    const int32_t *owner = c->norms ? data[SLOTS + c->slots] : NULL;
+    if (control[RF_CONTROL_OVER] != 0) return;
+    for (size_t b = 0; b < c->blocks; b++)
+        c->run(&(rf_update){.p = data[P],
+                            .g = data[G],
+                            .slot = data + SLOTS,
+                            .ratio = ratio[b],
+                            .numbers = (const float *)data[NUMBERS] +
+                                       control[RF_CONTROL_CURRENT] * (uint32_t)c->numbers,
+                            .norm = c->norms ? norm + 2 * owner[b] : NULL,
+                            .begin = b * c->grain,
+                            .end = (b + 1) * c->grain});
+}
+
+static void norms_reference(const void *context, void *const *data) {
+    const float *p = data[0], *d = data[1];
+    const int32_t *chunk = data[2], *first = data[3];
+    float *norm = data[4];
+    for (size_t t = 0; t < *(const size_t *)context; t++) {
+        double sum_p = 0, sum_d = 0;
+        for (int32_t i = chunk[2 * first[t]]; i < chunk[2 * first[t + 1] - 1]; i++) {
+            sum_p += (double)p[i] * p[i];
+            sum_d += (double)d[i] * d[i];
+        }
+        norm[2 * t] = (float)sqrt(sum_p);
+        norm[2 * t + 1] = (float)sqrt(sum_d);
+    }
+}
+
+/* ---- the table of chunks ---- */
+
+/* Calls a trained parameter's floats, rounded up to whole blocks, one behind the other; 0: past the last one. */
+static size_t next_trained(int *parameter, const rf_model *model, size_t grain) {
+    while (*parameter < model->parameter_count) {
+        const rf_parameter *p = &model->parameters[(*parameter)++];
+        if (!p->is_state) return rf_round_up(rf_param_storage(&p->spec), grain);
+    }
+    return 0;
+}
+
+static void count_chunks(size_t *chunks, size_t *owners, const rf_model *model, size_t grain) {
+    int parameter = 0;
+    *chunks = *owners = 0;
+    for (size_t floats; (floats = next_trained(&parameter, model, grain)) > 0; ++*owners)
+        *chunks += rf_ceil_div(floats, CHUNK);
+}
+
+size_t rf_update_bytes(const rf_trainer *t, size_t grain, size_t trained_floats) {
+    size_t chunks, owners;
+    if (!t->setup.optimizer->norms) return 0;
+    count_chunks(&chunks, &owners, t->desc.model, grain);
+    return trained_floats / grain * sizeof(int32_t) + chunks * 4 * sizeof(float) +
+           (owners + 1) * sizeof(int32_t) + owners * 2 * sizeof(float);
+}
+
+static rf_status upload(rf_buffer **out, rf_device *device, const void *data, size_t bytes) {
+    RF_TRY(rf_buffer_create(out, device, bytes));
+    return rf_buffer_write(*out, 0, data, bytes);
+}
+
+rf_status rf_update_prepare(rf_trainer *t) {
+    rf_norms *n = &t->norms;
+    rf_device *device = t->desc.device;
+    const size_t grain = t->weights->grain, blocks = t->weights->trained_floats / grain;
+    size_t at = 0, owner_number = 0, c = 0;
+    int parameter = 0;
+    if (!t->setup.optimizer->norms) return RF_OK;
+    count_chunks(&n->chunks, &n->owners, t->desc.model, grain);
+    int32_t *owner = rf_alloc(blocks, sizeof *owner), *chunk = rf_alloc(n->chunks * 2, sizeof *chunk),
+            *first = rf_alloc(n->owners + 1, sizeof *first);
+    rf_status status = owner != NULL && chunk != NULL && first != NULL ? RF_OK : RF_E_MEMORY;
+    for (size_t floats; status == RF_OK && (floats = next_trained(&parameter, t->desc.model, grain)) > 0;
+         owner_number++) {
+        const size_t end = at + floats;
+        for (size_t b = at / grain; b < end / grain; b++) owner[b] = (int32_t)owner_number;
+        for (; at < end; at = (size_t)chunk[2 * c++ + 1]) {
+            chunk[2 * c] = (int32_t)at;
+            chunk[2 * c + 1] = (int32_t)RF_MIN(at + CHUNK, end);
+        }
+        first[owner_number + 1] = (int32_t)c;
+    }
+    if (status == RF_OK) status = upload(&n->owner, device, owner, blocks * sizeof *owner);
+    if (status == RF_OK) status = upload(&n->chunk, device, chunk, n->chunks * 2 * sizeof *chunk);
+    if (status == RF_OK) status = upload(&n->first, device, first, (n->owners + 1) * sizeof *first);
+    if (status == RF_OK) status = rf_buffer_create(&n->part, device, n->chunks * 2 * sizeof(float));
+    if (status == RF_OK) status = rf_buffer_create(&n->norm, device, n->owners * 2 * sizeof(float));
+    free(owner);
+    free(chunk);
+    free(first);
+    return status;
+}
+
+void rf_update_release(rf_trainer *t) {
+    rf_buffer *buffers[] = {t->norms.owner, t->norms.chunk, t->norms.first, t->norms.part, t->norms.norm};
+    for (size_t i = 0; i < RF_COUNT(buffers); i++) rf_buffer_free(buffers[i]);
+}
+
+/* ---- launches ---- */
+
+static rf_buffer *gradient_of(const rf_trainer *t) {
+    return t->sum != NULL ? t->sum : t->weights->grads;
+}
+
+/* One kernel of the optimizer's over all parameters. */
+static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *kernel,
+                           void (*reference)(const rf_update *), bool norms) {
+    const rf_weights *w = t->weights;
+    const rf_optimizer *optimizer = t->setup.optimizer;
+    const pass_context context = {.run = reference,
+                                  .blocks = w->trained_floats / w->grain,
+                                  .grain = w->grain,
+                                  .slots = t->slots,
+                                  .numbers = optimizer->numbers,
+                                  .norms = norms};
+    const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
+    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, gradient_of(t), t->ratio, t->numbers, t->control};
+    int count = SLOTS;
+    rf_sequence_label(sequence, "update.%s", optimizer->name);
+    for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
+    if (rf_train_on_reference(t->desc.device)) {
+        if (norms) buffers[count++] = t->norms.owner, buffers[count++] = t->norms.norm;
+        return rf_emit_host(sequence, pass_reference, &context, sizeof context, buffers, (size_t)count, 0,
+                            bytes);
+    }
+    const size_t vectors = w->trained_floats / (rf_train_family(t->desc.device) == RF_GROUP ? 4 : 8);
+    rf_launch_desc desc = {.kernel = kernel, .bytes = bytes};
+    rf_arg *next = desc.args;
+    for (int i = 0; i < SLOTS; i++) *next++ = (rf_arg)RF_BUF(buffers[i]);
+    *next++ = (rf_arg)RF_I32(vectors);
+    *next++ = (rf_arg)RF_I32(w->grain);
+    *next++ = (rf_arg)RF_I32(optimizer->numbers);
+    /* A slot that its options leave out is neither read nor written. */
+    for (int s = 0; optimizer->slots[s] != NULL; s++)
+        *next++ = (rf_arg)RF_BUF(s < t->slots ? t->slot[s] : gradient_of(t));
+    if (norms) {
+        *next++ = (rf_arg)RF_BUF(t->norms.owner);
+        *next++ = (rf_arg)RF_BUF(t->norms.norm);
+    }
+    rf_train_spread(&desc, t->desc.device, vectors);
+    return rf_train_emit(sequence, t->desc.device, &desc);
+}
+
+static rf_status emit_norms(rf_trainer *t, rf_sequence *sequence) {
+    const rf_norms *n = &t->norms;
+    rf_buffer *buffers[] = {t->weights->params, gradient_of(t), n->chunk, n->first, n->norm};
+    const double bytes = 8.0 * (double)t->weights->trained_floats;
+    rf_sequence_label(sequence, "update.norms");
+    if (rf_train_on_reference(t->desc.device))
+        return rf_emit_host(sequence, norms_reference, &n->owners, sizeof n->owners, buffers,
+                            RF_COUNT(buffers), 0, bytes);
+    rf_launch_desc chunks = {
+        .kernel = "norm_chunks",
+        .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(n->chunk), RF_BUF(n->part)},
+        .global = {n->chunks},
+        .bytes = bytes};
+    rf_launch_desc sums = {.kernel = "norm_sums",
+                           .args = {RF_BUF(n->part), RF_BUF(n->first), RF_BUF(n->norm)},
+                           .global = {n->owners}};
+    RF_TRY(rf_train_emit(sequence, t->desc.device, &chunks));
+    return rf_train_emit(sequence, t->desc.device, &sums);
+}
+
+rf_status rf_update_emit(rf_trainer *t, rf_sequence *sequence) {
+    const rf_optimizer *o = t->setup.optimizer;
+    if (o->direction_kernel != NULL)
+        RF_TRY(emit_pass(t, sequence, o->direction_kernel, o->direction_reference, false));
+    if (o->norms && t->norms.owners > 0) RF_TRY(emit_norms(t, sequence));
+    return emit_pass(t, sequence, o->kernel, o->reference, o->norms);
+}
