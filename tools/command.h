@@ -5,6 +5,7 @@
 #include "cmd_list.h"
 #include "opt.h"
 #include "terminal.h"
+#include "rangefinder/version.h"
 
 /* Options that every command has.  Each command's arguments begin with one of these. */
 typedef struct rf_common {

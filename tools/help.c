@@ -157,7 +157,7 @@ static void roff_example(FILE *stream, const rf_example *example) {
     fputc('\n', stream);
 }
 
-#define EXIT_ROW(name, text, code) {text, code},
+#define EXIT_ROW(name, code, text, exit_code) {text, exit_code},
 static const struct {
     const char *text;
     int code;

@@ -62,7 +62,11 @@ typedef struct rf_dataset_options {
  * converted, guessed or left out.
  * Range: at most 8 GiB of pixels, half of the machine's memory, and what is free of it.
  * Errors: RF_E_MEMORY where that is less; RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
-RF_API rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options);
+RF_API rf_status rf_dataset_open_sized(rf_dataset **out, const char *spec, const rf_dataset_options *options,
+                                       size_t size);
+static inline rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
+    return rf_dataset_open_sized(out, spec, options, sizeof *options);
+}
 
 /* Copies images from memory.  Shape: pixels (count, channels, height, width) as PyTorch has them, 0..255. */
 RF_API rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, const uint8_t *pixels,

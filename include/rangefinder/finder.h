@@ -79,8 +79,12 @@ typedef struct rf_suggest_options {
 
 /* Every method's answer, in the order of the list: each sees the losses as its library would have recorded
  * them, or has recorded them (curve->smoothing). *out is owned by the caller: free(). options may be NULL. */
-RF_API rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
-                            const rf_suggest_options *options);
+RF_API rf_status rf_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                                  const rf_suggest_options *options, size_t size);
+static inline rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                                   const rf_suggest_options *options) {
+    return rf_suggest_sized(out, count, curve, options, sizeof *options);
+}
 
 typedef enum rf_verdict_kind { RF_VERDICT_NONE, RF_VERDICT_RANGE } rf_verdict_kind;
 typedef enum rf_confidence { RF_CONFIDENCE_LOW, RF_CONFIDENCE_MEDIUM, RF_CONFIDENCE_HIGH } rf_confidence;
@@ -97,53 +101,6 @@ typedef struct rf_verdict {
 } rf_verdict;
 
 RF_API rf_status rf_judge(rf_verdict *out, const rf_curve *curve);
-
-/* ---- reports ---- */
-
-/* An option as the command line takes it: "batch", "64". */
-typedef struct rf_setting {
-    const char *name, *value;
-} rf_setting;
-
-/* What a report says besides the curve; any text may be NULL, any number 0: left out.  Borrows everything. */
-typedef struct rf_report {
-    const rf_curve *curve;
-    const rf_suggestion *suggestions;
-    size_t suggestion_count;
-    const rf_verdict *verdict;
-    const char *device, *model, *data, *optimizer;
-    size_t parameters;
-    int batch;
-    unsigned long long seed;
-    double time_ms;
-    const char *const *notes; /* quarantined ops and the like; ended by NULL; may be NULL */
-    /* What reproduces the run. */
-    const char *command;        /* the line that was typed */
-    const rf_setting *settings; /* every option in effect; an option that repeats has a row for each value */
-    size_t setting_count;
-    const double *mean, *std; /* of pixels scaled to 0..1, as the network saw them; `channels` of each */
-    int channels;
-} rf_report;
-
-/* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,
- * with the mode and owner of a file that is there; links are followed, devices and pipes written in place. Names
- * are made printable.  Threads: any, at any time.  Errors: RF_E_IO, RF_E_MEMORY; for a plot also RF_E_USAGE where
- * the file's ending is none of .svg .png .pdf. */
-RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
-RF_API rf_status rf_report_json(const rf_report *report, const char *path);
-RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
-/* Can a plot be written to a path with this ending?  For asking before a long run. */
-RF_API rf_status rf_report_plot_check(const char *path);
-
-/* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free()
- * *out. */
-typedef struct rf_terminal_options {
-    int columns, rows;
-    bool unicode, colour;
-} rf_terminal_options;
-RF_API rf_status rf_report_terminal(char **out, const rf_report *report, const rf_terminal_options *options);
-/* The verdict in a sentence or two, and the table of all suggestions, as text. free() *out. */
-RF_API rf_status rf_report_verdict(char **out, const rf_report *report, const rf_terminal_options *options);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,8 @@
  *  - what is only read may be shared by any number of threads: a data set, a curve, a verdict, a report, and a
  *    finished model, while nobody loads weights into it, exports a trainer to it or writes to its values;
  *  - reports may be written by any number of threads at once, also to one path: the last one stays, whole.
+ * Structs whose name ends in _desc or _options are asked for by calls that also pass their size (the inline functions here do
+ * it), so that they may get fields at their end: a program and a library of another version understand each other.
  * Each header says what its own calls add.  Callbacks run in the thread that made the call.
  *
  * The process.  No call changes the umask, the working folder, the locale or a signal's handler.  The first
@@ -20,8 +22,10 @@
 #include "rangefinder/device.h"
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"
+#include "rangefinder/report.h"
 #include "rangefinder/state.h"
 #include "rangefinder/status.h"
 #include "rangefinder/trainer.h"
+#include "rangefinder/version.h"
 
 #endif

@@ -12,20 +12,20 @@ extern "C" {
 #define RF_API
 #endif
 
-/* Code, text and the exit code that the program gives for it: one list. */
+/* Name, code, text, and the exit code that the program gives for it.  Codes never change; new ones are appended. */
 #define RF_STATUS_MAP(X)                                                                                     \
-    X(OK, "success", 0)                                                                                      \
-    X(E_FAILED, "ran, and failed", 1)                                                                        \
-    X(E_USAGE, "an option or argument is wrong", 2)                                                          \
-    X(E_INPUT, "the input is not what it should be", 3)                                                      \
-    X(E_SHAPE, "shapes do not agree", 3)                                                                     \
-    X(E_IO, "a file could not be read or written", 3)                                                        \
-    X(E_MEMORY, "out of host or device memory", 4)                                                           \
-    X(E_DEVICE, "the device or its driver failed", 4)                                                        \
-    X(E_INTERRUPTED, "interrupted", 130)
+    X(OK, 0, "success", 0)                                                                                   \
+    X(E_FAILED, 1, "ran, and failed", 1)                                                                     \
+    X(E_USAGE, 2, "an option or argument is wrong", 2)                                                       \
+    X(E_INPUT, 3, "the input is not what it should be", 3)                                                   \
+    X(E_SHAPE, 4, "shapes do not agree", 3)                                                                  \
+    X(E_IO, 5, "a file could not be read or written", 3)                                                     \
+    X(E_MEMORY, 6, "out of host or device memory", 4)                                                        \
+    X(E_DEVICE, 7, "the device or its driver failed", 4)                                                     \
+    X(E_INTERRUPTED, 8, "interrupted", 130)
 
 typedef enum rf_status {
-#define RF_STATUS_ENUM(name, text, exit_code) RF_##name,
+#define RF_STATUS_ENUM(name, code, text, exit_code) RF_##name = code,
     RF_STATUS_MAP(RF_STATUS_ENUM)
 #undef RF_STATUS_ENUM
 } rf_status;
@@ -37,9 +37,6 @@ RF_API const char *rf_error_message(void);
 /* The text of a status, and the exit code that `rangefinder` gives for it. */
 RF_API const char *rf_status_text(rf_status status);
 RF_API int rf_status_exit_code(rf_status status);
-
-/* The library's version, "major.minor.patch". */
-RF_API const char *rf_version(void);
 
 #ifdef __cplusplus
 }

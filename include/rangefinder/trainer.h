@@ -54,7 +54,10 @@ typedef struct rf_trainer rf_trainer;
 /* Errors: RF_E_USAGE for what the desc asks, RF_E_SHAPE where model and data do not fit; RF_E_MEMORY, before anything is
  * allocated, where what training and a range test will need is more than the device and the machine can give, with the
  * batch and the image size that would do. */
-RF_API rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc);
+RF_API rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *desc, size_t size);
+static inline rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
+    return rf_trainer_create_sized(out, desc, sizeof *desc);
+}
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
 /* Copies the trained parameters and buffers into a model of the same architecture. */
@@ -82,7 +85,11 @@ typedef struct rf_range_test_desc {
  * loss[i] is that before the update with lr[i] (with validation images: theirs, after it).  Owns: the caller
  * frees the curve. Errors: RF_E_USAGE for a bad range, RF_E_DEVICE; RF_E_INTERRUPTED when progress returned
  * false before two steps. */
-RF_API rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc);
+RF_API rf_status rf_range_test_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
+                                     size_t size);
+static inline rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
+    return rf_range_test_sized(out, trainer, desc, sizeof *desc);
+}
 
 /* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's, of training.  At a loss that is not finite it
  * fails, with RF_E_FAILED; the state is then that after the step of that loss, its update made.  Errors: as above. */

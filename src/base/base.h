@@ -31,6 +31,9 @@ rf_status rf_fail(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
 rf_status rf_fail_errno(int error, const char *format, ...) RF_PRINTF(2, 3);
 /* Puts "prefix: " before the message that is there, and returns `status`. */
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
+/* Takes a desc of `size` bytes from a caller whose headers may be of another version: what it lacks, and NULL, is zero.
+ * Errors: RF_E_USAGE where it sets what this version does not know. */
+rf_status rf_desc_copy(void *copy, size_t known, const void *given, size_t size);
 /* Between these two (they nest), what fails on this thread leaves the message alone: for cleaning up after a
  * failure, whose cause is what a person must hear, and for what is only tried. */
 void rf_error_hold(void);

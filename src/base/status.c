@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rangefinder/version.h"
+
 static _Thread_local char message[2048];
 static _Thread_local int held; /* how often */
 
@@ -15,7 +17,7 @@ static const struct {
     const char *text;
     int exit_code;
 } statuses[] = {
-#define RF_STATUS_ROW(name, text, exit_code) {text, exit_code},
+#define RF_STATUS_ROW(name, code, text, exit_code) [code] = {text, exit_code},
     RF_STATUS_MAP(RF_STATUS_ROW)
 #undef RF_STATUS_ROW
 };
@@ -29,7 +31,9 @@ int rf_status_exit_code(rf_status status) {
 }
 
 const char *rf_version(void) {
-    return RF_VERSION;
+#define QUOTE(x) #x
+#define DOTTED(major, minor, patch) QUOTE(major) "." QUOTE(minor) "." QUOTE(patch)
+    return DOTTED(RF_VERSION_MAJOR, RF_VERSION_MINOR, RF_VERSION_PATCH);
 }
 
 void rf_error_hold(void) {
@@ -69,4 +73,15 @@ rf_status rf_fail_prefix(rf_status status, const char *format, ...) {
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     return rf_fail(status, "%s: %s", prefix, message);
+}
+
+rf_status rf_desc_copy(void *copy, size_t known, const void *given, size_t size) {
+    memset(copy, 0, known);
+    if (given != NULL) memcpy(copy, given, RF_MIN(known, size));
+    for (size_t i = known; given != NULL && i < size; i++)
+        if (((const char *)given)[i] != 0)
+            return rf_fail(RF_E_USAGE, "the program was built with headers of a later version than this library, %s, "
+                                       "and asks for what it does not know",
+                           rf_version());
+    return RF_OK;
 }

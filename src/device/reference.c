@@ -1,6 +1,7 @@
 /* The reference backend: memory of the host, every operation done when its call returns.  It runs no kernels:
  * the floors above call an op's reference functions on the mapped memory. */
 #include "device/backend.h"
+#include "rangefinder/version.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "device/backend.h"
+#include "rangefinder/version.h"
 
 char *rf_device_cache_path(const rf_device_info *info, const char *what, const char *ending) {
     const char *parts[] = {info->platform, info->name, info->version, info->driver, rf_version()};

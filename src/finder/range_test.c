@@ -31,11 +31,13 @@ static double loss_of_guessing(const rf_trainer *trainer) {
     return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
-rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
-    rf_range_test_desc d = desc != NULL ? *desc : (rf_range_test_desc){0};
+rf_status rf_range_test_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
+                              size_t size) {
+    rf_range_test_desc d;
     rf_run_result result = {0};
     rf_host_state before;
     *out = NULL;
+    RF_TRY(rf_desc_copy(&d, sizeof d, desc, size));
     RF_TRY(check(&d));
     size_t steps = (size_t)d.iterations;
     const bool validation = trainer->desc.validation > 0;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "rangefinder/finder.h"
+#include "rangefinder/version.h"
 
 static const char *const stop_words[] = {
 #define WORD(name, text) [RF_STOP_##name] = text,

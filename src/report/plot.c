@@ -17,6 +17,7 @@
 #include "report/axis.h"
 #include "report/ink.h"
 #include "report/line.h"
+#include "rangefinder/version.h"
 
 enum { WIDTH = 960, HEIGHT = 540, FOOTER = 73, PNG_SCALE = 2, POINTS_DRAWN = 4000 };
 static const double left = 84, right = 926, top = 122, bottom = 420, margin = 34;

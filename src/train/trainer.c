@@ -189,10 +189,12 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     return build(t);
 }
 
-rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
+rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given, size_t size) {
     rf_trainer *t;
+    rf_trainer_desc desc;
     *out = NULL;
-    rf_status status = prepare(&t, desc, 1);
+    RF_TRY(rf_desc_copy(&desc, sizeof desc, given, size));
+    rf_status status = prepare(&t, &desc, 1);
     if (status == RF_OK) status = rf_trainer_emit(t);
     if (status != RF_OK) {
         rf_trainer_free(t);

@@ -1,0 +1,24 @@
+/* The version of these headers, and of the library that a program runs with. */
+#ifndef RANGEFINDER_VERSION_H
+#define RANGEFINDER_VERSION_H
+
+#include "rangefinder/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* docs/api-stability.md says what changes with each.  The build reads its version from here. */
+#define RF_VERSION_MAJOR 0
+#define RF_VERSION_MINOR 1
+#define RF_VERSION_PATCH 0
+/* For comparisons: 0.1.0 is 100. */
+#define RF_VERSION_NUMBER (RF_VERSION_MAJOR * 10000 + RF_VERSION_MINOR * 100 + RF_VERSION_PATCH)
+
+/* Of the library, "major.minor.patch".  Static. */
+RF_API const char *rf_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
