@@ -63,7 +63,7 @@ static void damaged_images_are_named_or_skipped(void **state) {
     }
     write_file(at("b/0.png"), "no image", 8);
     write_file(at("b/2.png"), "no image", 8);
-    refused(root, NULL, "b/0.png: not a JPEG, PNG, BMP or PNM image");
+    refused(root, NULL, "b/0.png: not an image (JPEG, PNG, BMP, PNM)");
     refused(root, NULL, "; --skip-bad leaves out what cannot be read");
     write_file(at("a/1.png"), "", 0);
     refused(root, NULL, "a/1.png: the file is empty");

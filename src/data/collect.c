@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "data/listing.h"
+
 void rf_collection_free(rf_collection *all) {
     for (size_t i = 0; i < all->count; i++) {
         free(all->files[i].path);

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "data/collect.h"
+#include "data/format.h"
 #include "data/gate.h"
+#include "data/listing.h"
+#include "data/transform.h"
 
 /* Keeps at most options->limit files, before any is read. */
 static rf_status limit_files(rf_collection *all) {
@@ -277,7 +280,7 @@ static rf_status open_images(rf_dataset **out, const char *spec, const rf_datase
 }
 
 const rf_data_format rf_data_format_folder = {
-    .spec = "a folder with one sub-folder of images (JPEG, PNG, BMP, PNM) a class",
+    .spec = "a folder with one sub-folder of images a class",
     .claims = claims,
     .open = open_images,
 };

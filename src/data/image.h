@@ -1,4 +1,4 @@
-/* Single images: files (JPEG, PNG, BMP, PNM) as 8-bit pixels, and pixels fitted to another size. */
+/* Single images: files (codec_list.h) as 8-bit pixels, and pixels fitted to another size. */
 #ifndef RF_DATA_IMAGE_H
 #define RF_DATA_IMAGE_H
 
@@ -38,9 +38,9 @@ rf_status rf_image_probe(rf_image_info *out, const char *path);
 rf_status rf_image_read(rf_image *out, const char *path, int channels);
 /* Does the name end like that of an image that can be read? */
 bool rf_image_is_name(const char *name);
-/* Does the file begin like a JPEG or PNG, whatever its name? */
+/* Does the file begin as none but an image would, like a JPEG or PNG, whatever its name? */
 bool rf_image_is_content(const char *path);
-extern const char rf_image_kinds[]; /* "JPEG, PNG, BMP, PNM", for messages */
+extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages */
 
 /* ---- fitting (resize.c) ---- */
 
