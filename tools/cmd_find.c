@@ -31,7 +31,11 @@ static const char *const *mode_names(void) {
     return names;
 }
 static const char *const *loss_names(void) {
-    static const char *const names[] = {"cross_entropy", "mse", NULL};
+    enum { MAX_LOSSES = 16 };
+    static const char *names[MAX_LOSSES + 1];
+    const rf_op *op;
+    for (size_t i = 0, count = 0; (op = rf_op_at(i)) != NULL && count < MAX_LOSSES; i++)
+        if (op->is_loss) names[count++] = op->name;
     return names;
 }
 /* A number, or "never", which the library writes as a negative one. */
@@ -73,7 +77,7 @@ static const rf_option options[] = {
     NUMBER("start-lr", start_lr, 1e-12, 1e6, "1e-6", "learning rate of the first step"),
     NUMBER("end-lr", end_lr, 1e-12, 1e6, "10", "learning rate of the last step"),
     INT("iterations", iterations, 2, 100000, "300", "steps"),
-    CHOICE("mode", "HOW", mode, mode_names, "exp", "how the rate rises: exp or linear"),
+    CHOICE("mode", "HOW", mode, mode_names, "exp", "how the learning rate rises:"),
     RF_OUTPUT_OPTIONS(find_args),
     NUMBER("momentum", momentum, 0, 1, NULL, "of sgd and rmsprop (0)"),
     NUMBER("dampening", dampening, 0, 1, NULL, "of sgd's momentum (0)"),
@@ -89,7 +93,7 @@ static const rf_option options[] = {
     INT("validation", validation, 0, 1000000, "0", "images held out: the curve is then of their loss"),
     {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
      .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
-    CHOICE("loss", "NAME", loss, loss_names, "cross_entropy", "cross_entropy or mse"),
+    CHOICE("loss", "NAME", loss, loss_names, "cross_entropy", "what the training minimises:"),
     NUMBER("label-smoothing", label_smoothing, 0, 1, "0", "of cross_entropy"),
     NUMBERS("class-weights", "W,...", class_weights, 0, 1e6, "of cross_entropy, one a class"),
     {"weights", "FILE", "start from these weights (safetensors) rather than from PyTorch's initialisation",

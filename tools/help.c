@@ -32,15 +32,26 @@ static int print_names(FILE *stream, const rf_option *row) {
                             row->metavar != NULL ? row->metavar : "");
 }
 
+/* What is said of an option: behind a colon follow its choices, and at the end, in brackets, the default. */
+static void add_option_text(rf_str *out, const rf_option *row) {
+    const bool listed = row->help[strlen(row->help) - 1] == ':';
+    const char *const *choices = listed ? row->choices() : (const char *const[]){NULL};
+    rf_str_add(out, row->help);
+    for (size_t i = 0; choices[i] != NULL; i++)
+        rf_str_addf(out, "%s%s", i == 0 ? " " : choices[i + 1] != NULL ? ", " : " or ", choices[i]);
+    if (row->def != NULL) rf_str_addf(out, " (%s)", row->def);
+}
+
 static void print_option(FILE *stream, const rf_option *row) {
-    char text[512];
+    rf_str text = {0};
     int column = print_names(stream, row);
     if (column + 2 > HELP_COLUMN)
         fprintf(stream, "\n%*s", HELP_COLUMN, "");
     else
         fprintf(stream, "%*s", HELP_COLUMN - column, "");
-    snprintf(text, sizeof text, row->def != NULL ? "%s (%s)" : "%s", row->help, row->def);
-    print_wrapped(stream, text, HELP_COLUMN, HELP_COLUMN);
+    add_option_text(&text, row);
+    print_wrapped(stream, rf_str_text(&text), HELP_COLUMN, HELP_COLUMN);
+    rf_str_free(&text);
 }
 
 static void print_options(FILE *stream, const rf_option *rows) {
@@ -95,6 +106,7 @@ static void roff_text(FILE *stream, const char *text) {
 
 static void roff_options(FILE *stream, const rf_option *rows) {
     for (; rows->name != NULL; rows++) {
+        rf_str text = {0};
         fputs(".TP\n\\fB", stream);
         if (rows->letter != 0) fprintf(stream, "\\-%c\\fR, \\fB", rows->letter);
         fputs("\\-\\-", stream);
@@ -106,12 +118,9 @@ static void roff_options(FILE *stream, const rf_option *rows) {
             fputs("\\fR", stream);
         }
         fputc('\n', stream);
-        roff_text(stream, rows->help);
-        if (rows->def != NULL) {
-            fputs(" (", stream);
-            roff_text(stream, rows->def);
-            fputs(")", stream);
-        }
+        add_option_text(&text, rows);
+        roff_text(stream, rf_str_text(&text));
+        rf_str_free(&text);
         fputc('\n', stream);
     }
 }

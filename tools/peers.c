@@ -37,7 +37,7 @@ static const struct {
     {"gpu cuda gpus", "device", "here it is '--device gpu'"},
     {"cpu no-cuda", "device", "here it is '--device cpu'"},
     {"platform accelerator", "device", "here it is '--device'"},
-    {"out output save save-plot figure", "plot", "'--plot', '--csv' and '--json' take a file each"},
+    {"out output save save-plot figure", "plot", "'--plot FILE' draws the curve; --help lists what else can be written"},
     {"val-loader val val-size validation-split", "validation", "'--validation N' holds out N images"},
     {"num-samples max-samples subset", "limit", "here it is '--limit'"},
     {"classes-weights weight class-weight", "class-weights", "here it is '--class-weights'"},

@@ -119,13 +119,9 @@ static rf_status end_row(reader *json) {
 /* ---- values ---- */
 
 static rf_stop_reason stop_of(const char *word) {
-    static const char *const words[] = {
-#define WORD(name, text) [RF_STOP_##name] = text,
-        RF_STOP_MAP(WORD)
-#undef WORD
-    };
-    for (size_t i = 0; i < RF_COUNT(words); i++)
-        if (strcmp(word, words[i]) == 0) return (rf_stop_reason)i;
+    const char *text;
+    for (int i = 0; (text = rf_stop_text((rf_stop_reason)i)) != NULL; i++)
+        if (strcmp(word, text) == 0) return (rf_stop_reason)i;
     return RF_STOP_COMPLETED;
 }
 

@@ -264,7 +264,6 @@ static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
 }
 
 static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
-    static const char *const words[] = {"low", "medium", "high"};
     const rf_curve *const curve = signs->curve;
     const double *const lr = curve->lr;
     char end[80] = "", noises[48] = "";
@@ -278,8 +277,8 @@ static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
     const size_t k = signs->lowest;
     snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
              rf_loss(signs->start).text, rf_loss(signs->smoothed[k]).text, *noises ? noises : ",",
-             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "", *why ? words[out->confidence] : "",
-             *why ? ": " : "", why);
+             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "",
+             *why ? rf_confidence_text(out->confidence) : "", *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
 }
 

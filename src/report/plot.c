@@ -208,11 +208,6 @@ static void draw_suggestion(const picture *plot) {
 
 /* ---- words ---- */
 
-static const char *confidence_text(rf_confidence confidence) {
-    static const char *const texts[] = {"low confidence", "medium confidence", "high confidence"};
-    return texts[confidence];
-}
-
 /* Three bars, as many filled as the confidence is high; returns the width. */
 static double draw_bars(cairo_t *cr, double x, double y, rf_confidence confidence) {
     for (int i = 0; i < 3; i++) {
@@ -237,7 +232,8 @@ static double draw_headline(const picture *plot) {
     const double label =
         rf_text_draw(cr, (rf_font){14, false, MUTED}, end - number - 10, line, 1, "learning rate");
     const rf_font font = {13.5, false, MUTED};
-    const char *const text = confidence_text(verdict->confidence);
+    char text[32];
+    snprintf(text, sizeof text, "%s confidence", rf_confidence_text(verdict->confidence));
     const double width = rf_text_width(cr, font, text);
     rf_text_draw(cr, font, end, line2, 1, text);
     draw_bars(cr, end - width - 26, line2, verdict->confidence);
