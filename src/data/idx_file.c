@@ -3,12 +3,10 @@
 #include "data/idx_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/kind.h"
 
@@ -154,12 +152,12 @@ void rf_idx_close(rf_idx_file *file) {
 
 /* The first four bytes, unpacked; 0 where there are fewer. */
 static rf_status read_head(uint8_t head[4], const char *path) {
-    memset(head, 0, 4);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), code = Z_OK;
-    if (fd < 0) return RF_OK;
-    bool whole = read(fd, head, 4) == 4;
-    close(fd);
-    if (!whole) memset(head, 0, 4);
+    size_t length;
+    int code = Z_OK;
+    rf_error_hold();
+    rf_status status = rf_file_read_head(head, &length, NULL, path, 4);
+    rf_error_release();
+    if (status != RF_OK || length < 4) memset(head, 0, 4);
     if (head[0] != 0x1f || head[1] != 0x8b) return RF_OK;
     errno = 0;
     gzFile stream = gzopen(path, "rbe");

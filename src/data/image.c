@@ -2,13 +2,9 @@
  * is known by its first bytes, not by its name. */
 #include "data/image.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/kind.h"
 #include "data/codec.h"
@@ -46,34 +42,12 @@ bool rf_image_is_name(const char *name) {
 
 /* ---- reading ---- */
 
-/* Reads at most `limit` bytes from the file's start. */
-static rf_status read_first(rf_image_bytes *file, uint8_t *data, size_t limit) {
-    rf_status status = RF_OK;
-    struct stat info = {0};
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return rf_fail_errno(errno, "%s: cannot be opened", file->path);
-    while (file->length < limit && !file->whole) {
-        ssize_t got = read(fd, data + file->length, limit - file->length);
-        if (got < 0 && errno == EINTR && !rf_interrupted()) continue;
-        if (got < 0) {
-            status = rf_fail_errno(errno, "%s: cannot be read", file->path);
-            break;
-        }
-        file->length += (size_t)got;
-        file->whole = got == 0;
-    }
-    file->data = data;
-    file->size = fstat(fd, &info) == 0 ? (uint64_t)info.st_size : file->length;
-    close(fd);
-    return status;
-}
-
 bool rf_image_is_content(const char *path) {
     uint8_t data[8];
-    rf_image_bytes file = {.path = path};
-    if (read_first(&file, data, sizeof data) != RF_OK) return false;
+    size_t length;
+    if (rf_file_read_head(data, &length, NULL, path, sizeof data) != RF_OK) return false;
     for (size_t i = 0; i < RF_COUNT(codecs); i++)
-        if (codecs[i]->distinct && codecs[i]->claims(data, file.length)) return true;
+        if (codecs[i]->distinct && codecs[i]->claims(data, length)) return true;
     return false;
 }
 
@@ -97,7 +71,9 @@ rf_status rf_image_probe(rf_image_info *out, const char *path) {
         rf_image_bytes file = {.path = path};
         uint8_t *data = rf_alloc(limit, 1);
         if (data == NULL) return RF_E_MEMORY;
-        rf_status status = read_first(&file, data, limit);
+        rf_status status = rf_file_read_head(data, &file.length, &file.size, path, limit);
+        file.data = data;
+        file.whole = file.length < limit;
         if (status == RF_OK) status = inspect(out, &codec, &file);
         free(data);
         if (status != RF_OK || !out->unfinished) return status;
