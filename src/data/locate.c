@@ -1,15 +1,14 @@
 /* Where in a folder the data set lies, as archives and other programs lay it out. */
 #include "data/locate.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "data/class_folders.h"
 #include "data/formats.h"
 #include "data/idx_pair.h"
 #include "data/listing.h"
+#include "data/parts.h"
 
 enum { MAX_DEPTH = 3, MAX_NAMED = 8 };
 
@@ -36,29 +35,6 @@ static rf_status holds_data(bool *out, const char *folder, int depth) {
     *out = found > 0;
     rf_listing_free(&list);
     return status;
-}
-
-/* ---- parts of a data set ---- */
-
-typedef enum part { NO_PART, TRAINING, OTHER_PART } part;
-
-/* By a word of the name: "train", "seg_train", "Validation". */
-static part part_of(const char *name) {
-    static const struct {
-        const char *word;
-        part part;
-    } words[] = {{"train", TRAINING},  {"training", TRAINING},  {"trainset", TRAINING},
-                 {"val", OTHER_PART},  {"valid", OTHER_PART},   {"validation", OTHER_PART},
-                 {"test", OTHER_PART}, {"testing", OTHER_PART}, {"testset", OTHER_PART},
-                 {"eval", OTHER_PART}, {"dev", OTHER_PART},     {"holdout", OTHER_PART}};
-    for (size_t length; *name != '\0'; name += length) {
-        while (*name != '\0' && !isalpha((unsigned char)*name)) name++;
-        for (length = 0; isalpha((unsigned char)name[length]);) length++;
-        for (size_t i = 0; length > 0 && i < RF_COUNT(words); i++)
-            if (strlen(words[i].word) == length && strncasecmp(name, words[i].word, length) == 0)
-                return words[i].part;
-    }
-    return NO_PART;
 }
 
 /* ---- going down ---- */
@@ -92,10 +68,10 @@ static rf_status find_training(const char **name, rf_str *others, const rf_locat
     *name = NULL;
     for (size_t i = 0; i < list->count; i++) {
         const rf_entry *entry = &list->entries[i];
-        part p = entry->kind == RF_ENTRY_FOLDER ? part_of(entry->name) : NO_PART;
-        if (p == TRAINING && *name == NULL)
+        rf_part part = entry->kind == RF_ENTRY_FOLDER ? rf_part_of(entry->name) : RF_PART_NONE;
+        if (part == RF_PART_TRAINING && *name == NULL)
             *name = entry->name;
-        else if (p != NO_PART)
+        else if (part != RF_PART_NONE)
             add_name(others, &count, location->path, entry->name);
     }
     if (*name == NULL || count == 0) {
@@ -164,7 +140,7 @@ static rf_status step(bool *more, rf_location *location) {
     RF_TRY(rf_listing_look(&list, location->path));
     rf_status status = next_folder(&name, &others, location, &list);
     *more = status == RF_OK && name != NULL;
-    bool training = *more && part_of(name) == TRAINING && others.length > 0;
+    bool training = *more && rf_part_of(name) == RF_PART_TRAINING && others.length > 0;
     if (*more) status = go_into(location, name);
     if (status == RF_OK && training)
         status =

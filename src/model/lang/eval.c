@@ -121,23 +121,14 @@ rf_status rf_name_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slic
 
 /* ---- words ---- */
 
-/* Words that have a value everywhere. */
+static const char *const constant_names[] = {RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
+
 static bool constant(double *out, const rf_images *images, rf_slice name) {
-    const struct {
-        const char *name;
-        double value;
-    } constants[] = {
-        {"classes", images->classes},
-        {"channels", images->channels},
-        {"height", images->height},
-        {"width", images->width},
-        {"yes", 1},
-        {"no", 0},
-        {"true", 1},
-        {"false", 0},
-    };
-    for (size_t i = 0; i < RF_COUNT(constants); i++)
-        if (rf_slice_is(name, constants[i].name)) return *out = constants[i].value, true;
+#define CONSTANT_VALUE(name, value) value,
+    const double values[] = {RF_CONSTANT_MAP(CONSTANT_VALUE)};
+#undef CONSTANT_VALUE
+    for (size_t i = 0; i < RF_COUNT(values); i++)
+        if (rf_slice_is(name, constant_names[i])) return *out = values[i], true;
     return false;
 }
 
@@ -174,8 +165,8 @@ static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope
     if (dot) return eval_property(&out->y, e, scope, word, dot);
 
     char name[64], near_names[RF_MAX_VARIABLES][64];
-    const char *words[RF_MAX_VARIABLES + 8] = {"classes", "channels", "height", "width",
-                                               "yes",     "no",       "true",   "false"};
+    const char *words[RF_MAX_VARIABLES + RF_COUNT(constant_names)];
+    size_t count = 0;
     snprintf(name, sizeof name, "%.*s", RF_SLICE(word->name));
     int node;
     if (rf_name_find(&node, e, scope, word->name, word->place) == RF_OK)
@@ -183,11 +174,12 @@ static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope
                            "expected a number, found the layer '%s' (write `%s.channels` for its channels, "
                            "`<- %s` to read it)",
                            name, name, name);
+    for (; count < RF_COUNT(constant_names); count++) words[count] = constant_names[count];
     for (int i = 0; i < scope->count; i++) {
         snprintf(near_names[i], sizeof near_names[i], "%.*s", RF_SLICE(scope->variables[i].name));
-        words[8 + i] = near_names[i];
+        words[count++] = near_names[i];
     }
-    const char *near = rf_nearest(name, words, (size_t)scope->count + 8);
+    const char *near = rf_nearest(name, words, count);
     return rf_net_fail(e->net->origin, word->place,
                        near ? "expected a number, found '%s'; did you mean '%s'?"
                             : "expected a number, found '%s'",

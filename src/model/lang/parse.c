@@ -62,8 +62,8 @@ static rf_status accept_line_end(parser *p, const char *what) {
 
 /* A plain word that a variable, a parameter or a block may have as its name. */
 static rf_status accept_new_name(rf_token *out, parser *p, const char *what) {
-    static const char *const taken[] = {"in",  "prev", "images", "classes", "channels", "height", "width",
-                                        "yes", "no",   "true",   "false",   "min",      "max",    "floor"};
+    static const char *const taken[] = {
+        "in", "prev", "images", "min", "max", "floor", RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
     if (p->token.kind != RF_TOKEN_WORD) return expected(p, what);
     for (size_t i = 0; i < RF_COUNT(taken); i++)
         if (rf_slice_is(p->token.text, taken[i]))
