@@ -184,12 +184,12 @@ static void conversions_are_counted(void **state) {
                                     "grey-alpha.png", "deep.ppm"};
     for (size_t i = 0; i < RF_COUNT(a); i++) copy_image(at("a/%zu%s", i, strrchr(a[i], '.')), a[i]);
     copy_image(at("b/1.bmp"), "os2.bmp");
-    picture(at("b/2.png"), 26, 36, 3); /* the same proportions */
+    picture(at("b/2.png"), 26, 36, 3); /* the same aspect ratio */
     picture(at("b/3.png"), 26, 20, 3);
     rf_dataset *d = opened(root, NULL);
     has_shape(d, 11, 3, 13, 18, 2);
     assert_note(d, "3 of 11 images: resized to 13x18 (height x width), the first image's size; --image-size");
-    assert_note(d, "2 of 11 images: cut to their middle, as their proportions are not those of 13x18");
+    assert_note(d, "2 of 11 images: cut to their middle, as their aspect ratio is not that of 13x18");
     assert_note(d, "1 of 11 images: grey, but");
     assert_note(d, "2 of 11 images: turned upright, as EXIF says; --no-exif");
     assert_note(d, "2 of 11 images: of more than 8 bits");

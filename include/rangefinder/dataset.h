@@ -31,7 +31,7 @@ typedef struct rf_dataset {
     size_t note_count;
 } rf_dataset;
 
-/* What becomes of an image whose proportions are not those that are wanted. */
+/* What becomes of an image of another aspect ratio. */
 typedef enum rf_fit {
     RF_FIT_CROP,   /* the whole target is covered, and what sticks out is cut off on both sides alike */
     RF_FIT_SQUASH, /* height and width are resized each by its own */
@@ -40,7 +40,7 @@ typedef enum rf_fit {
 
 typedef struct rf_dataset_options {
     int image_height, image_width; /* resize to; 0: the first image's */
-    rf_fit fit;                    /* where proportions differ */
+    rf_fit fit;                    /* where aspect ratios differ */
     int channels;                  /* 1 grey, 3 colour; 0: colour if any image has it */
     bool transpose;                /* exchange each image's rows and columns, as EMNIST's files need */
     bool coarse_labels;            /* CIFAR-100's 20 classes rather than its 100 */

@@ -15,11 +15,11 @@ uint64_t rf_dataset_budget(void) {
     return pages > 0 && page > 0 ? RF_MIN(most, (uint64_t)pages * (uint64_t)page / 2) : most;
 }
 
-static rf_status check_range(const char *name, const char *what, uint64_t value, uint64_t least,
-                             uint64_t most) {
-    if (value >= least && value <= most) return RF_OK;
+static rf_status check_range(const char *name, const char *what, uint64_t value, uint64_t low,
+                             uint64_t high) {
+    if (value >= low && value <= high) return RF_OK;
     return rf_fail(RF_E_INPUT, "%s: %s is %llu, but must be %llu to %llu", name, what,
-                   (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
+                   (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
 }
 
 rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s) {
@@ -95,14 +95,14 @@ rf_status rf_dataset_note_trailing(rf_dataset *dataset, const char *path, size_t
                            bytes == 1 ? "" : "s");
 }
 
-rf_status rf_dataset_note_misfits(rf_dataset *dataset, size_t count, rf_fit fit) {
+rf_status rf_dataset_note_aspect(rf_dataset *dataset, size_t count, rf_fit fit) {
     static const char *const done[] = {[RF_FIT_CROP] = "cut to their middle",
                                        [RF_FIT_SQUASH] = "squashed",
                                        [RF_FIT_PAD] = "given black bars"};
     if (count == 0) return RF_OK;
     return rf_dataset_note(
         dataset,
-        "%zu of %d images: %s, as their proportions are not those of %dx%d (height x width); "
+        "%zu of %d images: %s, as their aspect ratio is not that of %dx%d (height x width); "
         "--resize crop, squash or pad says how",
         count, dataset->count, done[fit], dataset->height, dataset->width);
 }

@@ -1,5 +1,5 @@
 /* One IDX file.  Format: two 0 bytes, the type of the values, the number of dimensions; each dimension as 32
- * bits, big end first; the values, big end first.  Source: http://yann.lecun.com/exdb/mnist/. */
+ * bits; the values.  All numbers are big-endian.  Source: http://yann.lecun.com/exdb/mnist/. */
 #include "data/idx_file.h"
 
 #include <errno.h>
@@ -244,18 +244,18 @@ rf_status rf_idx_read_pixels(uint8_t *out, char **note, rf_idx_file *file) {
 
 /* ---- labels ---- */
 
-/* One row of labels: its first number, and the place of the only 1 among 0s (-1: it is no such row). */
+/* One row of labels: its first number, and the index of the 1 where it is one-hot (else -1). */
 static void read_row(double *first, int32_t *one, const rf_idx_file *file, const uint8_t *row,
                      size_t columns) {
-    size_t ones = 0, others = 0, place = 0;
+    size_t ones = 0, others = 0, index = 0;
     for (size_t c = 0; c < columns; c++) {
         double value = file->type->get(row + c * file->type->bytes);
         if (c == 0) *first = value;
-        if (value == 1) place = c;
+        if (value == 1) index = c;
         ones += value == 1;
         others += value != 1 && value != 0;
     }
-    *one = columns > 1 && ones == 1 && others == 0 ? (int32_t)place : -1;
+    *one = columns > 1 && ones == 1 && others == 0 ? (int32_t)index : -1;
 }
 
 rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file) {
@@ -283,7 +283,7 @@ rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file) {
     if (status == RF_OK && columns > 1) {
         *note =
             one_hot
-                ? rf_format("%s: rows of %zu with a single 1: its place is the label", file->path, columns)
+                ? rf_format("%s: one-hot rows of %zu: the index of the 1 is the label", file->path, columns)
                 : rf_format("%s: rows of %zu numbers: the first one is the label", file->path, columns);
         if (*note == NULL) status = RF_E_MEMORY;
     }

@@ -47,10 +47,10 @@ extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages 
 /* Resizes with a triangle filter, widened when shrinking so that every pixel counts (what Pillow calls
  * BILINEAR, and torchvision "bilinear" with antialias=True).  Shape: out is (height, width, in->channels). */
 rf_status rf_image_resize(uint8_t *out, int height, int width, const rf_image *in);
-/* Turns an image upright and makes it height x width, as `how` says where its proportions are others. */
+/* Turns an image upright and makes it height x width, as `how` says where its aspect ratio is another. */
 rf_status rf_image_fit(uint8_t *out, int height, int width, const rf_image *in, rf_fit how);
-/* Are the proportions others, so that `how` matters? height x width upright to target_height x target_width.
+/* Do the aspect ratios differ, so that `how` matters?  height x width upright to target_height x target_width.
  */
-bool rf_image_misfits(int height, int width, int target_height, int target_width);
+bool rf_image_aspect_differs(int height, int width, int target_height, int target_width);
 
 #endif

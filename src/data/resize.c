@@ -1,7 +1,7 @@
 /* Changing the size of an image: separable convolution with a triangle of radius max(1, in/out) around the
  * centre of each output pixel, the weights normalised; first the direction that shrinks, so that the time is
  * bounded by the pixels of input and output.
- * Where the proportions are others, only the part of the resized image that is wanted is computed; an image
+ * Where the aspect ratio is another, only the part of the resized image that is wanted is computed; an image
  * that was stored turned is turned upright afterwards, when it is small.
  * Sources: the filter of Pillow's resize (BILINEAR),
  * https://pillow.readthedocs.io/en/stable/handbook/concepts.html; Resize(size) and CenterCrop of torchvision;
@@ -176,7 +176,7 @@ static int side_of(int64_t pixels) {
     return (int)RF_MIN(RF_MAX(pixels, 1), INT32_MAX);
 }
 
-/* Where the upright image, resized with its proportions to rows x columns, covers the target (crop), or lies
+/* Where the upright image, resized with its aspect ratio to rows x columns, covers the target (crop), or lies
  * within it (pad). */
 static void fit_within(stretch *rows, stretch *columns, int height, int width, int target_height,
                        int target_width, rf_fit how) {
@@ -221,7 +221,7 @@ static void turn_upright(uint8_t *out, size_t pitch, const rf_image *stored, tur
         }
 }
 
-bool rf_image_misfits(int height, int width, int target_height, int target_width) {
+bool rf_image_aspect_differs(int height, int width, int target_height, int target_width) {
     stretch rows, columns;
     fit_within(&rows, &columns, height, width, target_height, target_width, RF_FIT_CROP);
     return rows.whole != target_height || columns.whole != target_width;

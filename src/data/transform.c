@@ -126,9 +126,9 @@ static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *optio
         status = rf_fail(RF_E_MEMORY, "%s: out of memory while resizing", dataset->name);
         goto done;
     }
-    bool misfit = rf_image_misfits(dataset->height, dataset->width, height, width);
+    bool differs = rf_image_aspect_differs(dataset->height, dataset->width, height, width);
     take_images(dataset, to);
-    status = rf_dataset_note_misfits(dataset, misfit ? count : 0, options->fit);
+    status = rf_dataset_note_aspect(dataset, differs ? count : 0, options->fit);
 done:
     rf_dataset_free(to);
     free(work);
