@@ -224,7 +224,8 @@ static void json_has_every_key_and_reads_back(void **state) {
         const bool range = made.verdict.kind == RF_VERDICT_RANGE;
         assert_string_equal(json_string_value(json_object_get(verdict, "kind")), range ? "range" : "none");
         assert_int_equal(json_is_real(json_object_get(verdict, "lr")), range);
-        assert_int_equal(json_object_size(json_object_get(root, "suggestions")), 7);
+        assert_int_equal(json_object_size(json_object_get(root, "suggestions")),
+                         made.report.suggestion_count);
         assert_string_equal(json_string_value(json_object_get(root, "device")), "half a ? byte");
         json_decref(root);
         free(text);
