@@ -163,7 +163,7 @@ static void ticks_are_few_and_within_any_axis(void **state) {
             const int count = rf_axis_ticks(ticks, &axes[i], wanted);
             assert_in_range(count, 0, RF_TICKS_MAX);
             for (int k = 0; k < count; k++) {
-                const double place = rf_axis_place(&axes[i], ticks[k].at);
+                const double place = rf_axis_position(&axes[i], ticks[k].at);
                 assert_true(place >= -0.01 && place <= 1.01);
                 if (k > 0) assert_true(ticks[k].at >= ticks[k - 1].at);
             }

@@ -34,7 +34,7 @@ static int print_names(FILE *stream, const rf_option *row) {
 
 /* What is said of an option: behind a colon follow its choices, and at the end, in brackets, the default. */
 static void add_option_text(rf_str *out, const rf_option *row) {
-    const bool listed = row->help[strlen(row->help) - 1] == ':';
+    const bool listed = row->choices != NULL && row->help[strlen(row->help) - 1] == ':';
     const char *const *choices = listed ? row->choices() : (const char *const[]){NULL};
     rf_str_add(out, row->help);
     for (size_t i = 0; choices[i] != NULL; i++)

@@ -251,8 +251,8 @@ static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
         advise(out, "To see the upper end: --end-lr %s.", higher_end(signs, 10).text);
     if (decades > 1 &&
         doubt(out, why, decades > 2 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
-              "the lowest place could be anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
-        advise(out, "More steps would place it better: --iterations %zu.", steps);
+              "the minimum could lie anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
+        advise(out, "More steps would locate it better: --iterations %zu.", steps);
     if (share < 0.1 && doubt(out, why, share < 0.05 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
                              "little was learned on the way"))
         advise(out, "More steps would show more: --iterations %zu.", steps);

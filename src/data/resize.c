@@ -159,7 +159,7 @@ rf_status rf_image_resize(uint8_t *out, int height, int width, const rf_image *i
 
 /* ---- fitting ---- */
 
-/* How stored pixels become upright ones: rows and columns change places, then stored rows (columns) run
+/* How stored pixels become upright ones: rows and columns are exchanged, then stored rows (columns) run
  * backwards. */
 typedef struct turn {
     bool swap, rows_back, columns_back;
@@ -205,7 +205,7 @@ static stretch backwards(stretch side) {
     return (stretch){side.whole, side.whole - side.first - side.count, side.count};
 }
 
-/* Copies pixels as they are stored to their upright places in out, whose rows are `pitch` bytes apart. */
+/* Copies pixels as they are stored to where they are upright in out, whose rows are `pitch` bytes apart. */
 static void turn_upright(uint8_t *out, size_t pitch, const rf_image *stored, turn t) {
     size_t channels = (size_t)stored->channels;
     int rows = t.swap ? stored->width : stored->height, columns = t.swap ? stored->height : stored->width;

@@ -37,11 +37,11 @@ typedef struct picture {
 } picture;
 
 static double x_of(const picture *plot, double lr) {
-    return left + (right - left) * rf_axis_place(&plot->rates, lr);
+    return left + (right - left) * rf_axis_position(&plot->rates, lr);
 }
 /* Kept near the picture: cairo's coordinates are small. */
 static double y_of(const picture *plot, double loss) {
-    return bottom - (bottom - top) * fmin(fmax(rf_axis_place(&plot->losses, loss), -2), 3);
+    return bottom - (bottom - top) * fmin(fmax(rf_axis_position(&plot->losses, loss), -2), 3);
 }
 
 /* ---- the frame ---- */
