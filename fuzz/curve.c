@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "fuzz.h"
-#include "rangefinder/finder.h"
+#include "rangefinder/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rf_curve *curve = NULL;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/format.h"
+#include "data/listing.h"
 
 enum { MAX_FILES = 4 };
 static char folder[256];

@@ -113,7 +113,7 @@ static void labels_are_read_from_any_kind_of_row(void **state) {
         /* QMNIST: the class, then the writer and others */
         ROWS(12, 2, 2, "\0\0\0\2\0\0\7\320\0\0\0\0\0\0\7\321\0\0\0\1\0\0\7\322", 2, 0, 1, 3,
              "rows of 2 numbers: the first one is the label"),
-        ROWS(8, 2, 3, "\0\0\1\1\0\0\0\1\0", 2, 0, 1, 3, "rows of 3 with a single 1: its place is the label"),
+        ROWS(8, 2, 3, "\0\0\1\1\0\0\0\1\0", 2, 0, 1, 3, "one-hot rows of 3: the index of the 1 is the label"),
         ROWS(8, 2, 1, "\0\1\1", 0, 1, 1, 2, NULL),
         /* EMNIST's letters begin at 1 */
         ROWS(8, 1, 0, "\1\3\2", 0, 2, 1, 3, "labels from 1 to 3 and none of 0"),

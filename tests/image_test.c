@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "data/format.h"
 #include "data/gate.h"
+#include "data/listing.h"
 #include "pictures.h"
 
 /* ---- resizing ---- */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# includes.sh ROOT: do the includes go downward only, and does only src/device/opencl know OpenCL?
+# includes.sh ROOT: do the includes go downward only and without circles, and does only src/device/opencl know OpenCL?
 # layers.sh asks the same of the symbols.
 set -eu
 cd "$1"
@@ -18,6 +18,9 @@ grep -rnoE '#include "[a-z_]+/[a-z_/]+\.(h|clh)"' src | {
     done
     exit $bad
 }
+# tsort names the headers of each circle.
+grep -rE '^#include "[a-z_/]+\.h"' src include --include='*.h' |
+    sed -E 's/^(src|include)\/([^:]*):#include "(.*)".*/\2 \3/' | tsort >/dev/null
 if grep -rnE '#include "\.' src tools include; then
     echo "an include names its folder from src, include or the root"
     exit 1

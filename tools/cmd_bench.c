@@ -72,7 +72,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     return RF_OK;
 }
 
-/* The least time that the device's limits allow, over the time it took; NAN where there is nothing to
+/* The minimum time that the device's limits allow, over the time it took; NAN where there is nothing to
  * compare. */
 static double share_of_limit(const rf_bench_row *row, const rf_peak *peak) {
     if (!(peak->gflops > 0) || !(peak->gbs > 0) || !(row->time_ms > 0) || row->flops + row->bytes <= 0)
@@ -159,8 +159,8 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     putchar('\n');
     rf_print_line("%s, batch %d, on %s", rf_model_name(run->model), args->batch,
                   rf_device_describe(run->device)->name);
-    printf("step     %.3f ms (least), %.3f ms (median), %.0f images/s; the first %.0f ms\n", result->step_ms,
-           result->step_median_ms, args->batch / result->step_ms * 1000, result->first_ms);
+    printf("step     %.3f ms (minimum), %.3f ms (median), %.0f images/s; the first %.0f ms\n",
+           result->step_ms, result->step_median_ms, args->batch / result->step_ms * 1000, result->first_ms);
     printf("memory   %s on the device\n", rf_bytes_text(memory, (double)result->memory_bytes));
     if (run->peak.gflops > 0)
         printf("limits   %.0f GFLOP/s, %.1f GB/s; the step runs at %.1f GFLOP/s\n", run->peak.gflops,
@@ -259,7 +259,7 @@ const rf_command rf_command_bench = {
     .summary = "Time of a training step and of each kernel, with the share of the device's limit",
     .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
                "clock. The limit of a kernel is what the measured peak of multiply-adds or of memory allows, "
-               "whichever is reached first. Times are the least of all runs, limits the best of before and "
+               "whichever is reached first. Times are the minimum of all runs, limits the best of before and "
                "after. The table adds up the launches of a kernel; --verbose shows each.",
     .options = options,
     .args_size = sizeof(bench_args),

@@ -32,28 +32,26 @@ static int print_names(FILE *stream, const rf_option *row) {
                             row->metavar != NULL ? row->metavar : "");
 }
 
-/* "the optimizer: sgd or adam (sgd)" */
-static void option_text(char *out, size_t size, const rf_option *row) {
-    const char *const *names = row->help[strlen(row->help) - 1] == ':' ? row->choices() : NULL;
-    size_t used = (size_t)snprintf(out, size, "%s", row->help);
-    for (size_t i = 0; names != NULL && names[i] != NULL && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s",
-                                 i == 0                 ? " "
-                                 : names[i + 1] != NULL ? ", "
-                                                        : " or ",
-                                 names[i]);
-    if (row->def != NULL && used < size) snprintf(out + used, size - used, " (%s)", row->def);
+/* What is said of an option: behind a colon follow its choices, and at the end, in brackets, the default. */
+static void add_option_text(rf_str *out, const rf_option *row) {
+    const bool listed = row->choices != NULL && row->help[strlen(row->help) - 1] == ':';
+    const char *const *choices = listed ? row->choices() : (const char *const[]){NULL};
+    rf_str_add(out, row->help);
+    for (size_t i = 0; choices[i] != NULL; i++)
+        rf_str_addf(out, "%s%s", i == 0 ? " " : choices[i + 1] != NULL ? ", " : " or ", choices[i]);
+    if (row->def != NULL) rf_str_addf(out, " (%s)", row->def);
 }
 
 static void print_option(FILE *stream, const rf_option *row) {
-    char text[512];
+    rf_str text = {0};
     int column = print_names(stream, row);
     if (column + 2 > HELP_COLUMN)
         fprintf(stream, "\n%*s", HELP_COLUMN, "");
     else
         fprintf(stream, "%*s", HELP_COLUMN - column, "");
-    option_text(text, sizeof text, row);
-    print_wrapped(stream, text, HELP_COLUMN, HELP_COLUMN);
+    add_option_text(&text, row);
+    print_wrapped(stream, rf_str_text(&text), HELP_COLUMN, HELP_COLUMN);
+    rf_str_free(&text);
 }
 
 static void print_options(FILE *stream, const rf_option *rows) {
@@ -111,6 +109,7 @@ static void roff_text(FILE *stream, const char *text) {
 
 static void roff_options(FILE *stream, const rf_option *rows) {
     for (; rows->name != NULL; rows++) {
+        rf_str text = {0};
         fputs(".TP\n\\fB", stream);
         if (rows->letter != 0) fprintf(stream, "\\-%c\\fR, \\fB", rows->letter);
         fputs("\\-\\-", stream);
@@ -122,12 +121,9 @@ static void roff_options(FILE *stream, const rf_option *rows) {
             fputs("\\fR", stream);
         }
         fputc('\n', stream);
-        roff_text(stream, rows->help);
-        if (rows->def != NULL) {
-            fputs(" (", stream);
-            roff_text(stream, rows->def);
-            fputs(")", stream);
-        }
+        add_option_text(&text, rows);
+        roff_text(stream, rf_str_text(&text));
+        rf_str_free(&text);
         fputc('\n', stream);
     }
 }

@@ -4,7 +4,7 @@
 #define RF_TOOLS_OPT_H
 
 #include "base/base.h"
-#include "rangefinder/finder.h"
+#include "rangefinder/report.h"
 
 typedef struct rf_option rf_option;
 
@@ -13,7 +13,7 @@ typedef rf_status rf_option_parse(void *target, const rf_option *option, const c
 
 struct rf_option {
     const char *name, *metavar; /* metavar NULL: a flag, which takes no value */
-    const char *help;           /* a ':' at its end is followed by the choices */
+    const char *help;           /* behind a colon at its end the choices are listed */
     const char *def; /* parsed like a given value before the command line is; NULL: the target stays zero */
     const char *missing; /* the value where none follows; NULL: then it is an error */
     rf_option_parse *parse;

@@ -5,18 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct output {
-    const char *option, *path;
-    rf_status (*write)(const rf_report *report, const char *path);
-} output;
+#include "report/writer.h"
 
-enum { OUTPUTS = 3 };
-
-static void list_outputs(output list[OUTPUTS], const rf_outputs *outputs) {
-    list[0] = (output){"--plot", outputs->plot, rf_report_plot};
-    list[1] = (output){"--csv", outputs->csv, rf_report_csv};
-    list[2] = (output){"--json", outputs->json, rf_report_json};
-}
+static const struct {
+    const char *option;
+    rf_status (*check)(const char *path);
+    rf_writer *write;
+} writers[RF_OUTPUT_COUNT] = {
+#define WRITER_ROW(context, name, check, missing, help) {"--" #name, check, rf_report_##name},
+    RF_WRITER_LIST(WRITER_ROW, )
+#undef WRITER_ROW
+};
 
 const char *const *rf_print_choices(void) {
     static const char *const choices[] = {"suggestion", "range", NULL};
@@ -28,10 +27,10 @@ static bool is_stdout(const char *path) {
 }
 
 /* At most one may take stdout, and no two the same file. */
-static rf_status check_names(const output list[OUTPUTS], const char *print) {
-    const char *taker = print != NULL ? "--print" : NULL;
-    for (int i = 0; i < OUTPUTS; i++) {
-        const char *path = list[i].path, *option = list[i].option;
+static rf_status check_names(const rf_outputs *outputs) {
+    const char *const *paths = outputs->paths, *taker = outputs->print != NULL ? "--print" : NULL;
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++) {
+        const char *path = paths[i], *option = writers[i].option;
         if (path == NULL) continue;
         if (is_stdout(path)) {
             if (taker != NULL)
@@ -44,9 +43,9 @@ static rf_status check_names(const output list[OUTPUTS], const char *print) {
             return rf_fail(RF_E_USAGE, "%s %s: stdout goes to the same file; give it another name", option,
                            path);
         for (int k = 0; k < i; k++)
-            if (list[k].path != NULL && rf_same_file(path, list[k].path))
+            if (paths[k] != NULL && rf_same_file(path, paths[k]))
                 return rf_fail(RF_E_USAGE, "%s %s: %s writes the same file; give it another name", option,
-                               path, list[k].option);
+                               path, writers[k].option);
     }
     return RF_OK;
 }
@@ -70,20 +69,18 @@ rf_status rf_output_check(const char *option, const char *path, const char *cons
 }
 
 rf_status rf_outputs_check(const rf_outputs *outputs, const char *const inputs[]) {
-    output list[OUTPUTS];
-    list_outputs(list, outputs);
-    RF_TRY(check_names(list, outputs->print));
-    if (outputs->plot != NULL) RF_TRY(rf_report_plot_check(outputs->plot));
-    for (int i = 0; i < OUTPUTS; i++)
-        if (list[i].path != NULL) RF_TRY(rf_output_check(list[i].option, list[i].path, inputs));
+    const char *const *paths = outputs->paths;
+    RF_TRY(check_names(outputs));
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++)
+        if (paths[i] != NULL && writers[i].check != NULL) RF_TRY(writers[i].check(paths[i]));
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++)
+        if (paths[i] != NULL) RF_TRY(rf_output_check(writers[i].option, paths[i], inputs));
     return RF_OK;
 }
 
 bool rf_outputs_for_people(const rf_outputs *outputs, const rf_common *common) {
-    output list[OUTPUTS];
-    list_outputs(list, outputs);
     bool taken = outputs->print != NULL || common->quiet;
-    for (int i = 0; i < OUTPUTS; i++) taken |= is_stdout(list[i].path);
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++) taken |= is_stdout(outputs->paths[i]);
     return !taken;
 }
 
@@ -99,10 +96,11 @@ static rf_status show(const rf_common *common, const rf_report *report) {
 }
 
 /* Tells a person where the files are. */
-static rf_status list_files(const output list[OUTPUTS]) {
+static rf_status list_files(const rf_outputs *outputs) {
     rf_str names = {0};
-    for (int i = 0; i < OUTPUTS; i++)
-        if (list[i].path != NULL) rf_str_addf(&names, "%s%s", names.length > 0 ? ", " : "", list[i].path);
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++)
+        if (outputs->paths[i] != NULL)
+            rf_str_addf(&names, "%s%s", names.length > 0 ? ", " : "", outputs->paths[i]);
     rf_status status = rf_str_status(&names);
     if (status == RF_OK && names.length > 0) {
         putchar('\n');
@@ -121,14 +119,12 @@ static void print_values(const char *what, const rf_verdict *verdict) {
 }
 
 rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, const rf_report *report) {
-    output list[OUTPUTS];
-    list_outputs(list, outputs);
-    for (int i = 0; i < OUTPUTS; i++)
-        if (list[i].path != NULL) RF_TRY(list[i].write(report, list[i].path));
+    for (int i = 0; i < RF_OUTPUT_COUNT; i++)
+        if (outputs->paths[i] != NULL) RF_TRY(writers[i].write(report, outputs->paths[i]));
     if (outputs->print != NULL) print_values(outputs->print, report->verdict);
     if (rf_outputs_for_people(outputs, common)) {
         RF_TRY(show(common, report));
-        RF_TRY(list_files(list));
+        RF_TRY(list_files(outputs));
     }
     if (report->verdict->kind == RF_VERDICT_RANGE) return RF_OK;
     const char *advice = report->verdict->advice;

@@ -4,36 +4,34 @@
 #define RF_TOOLS_OUTPUTS_H
 
 #include "command.h"
+#include "report/writer_list.h"
+
+/* One a writer, in the order of their list. */
+enum {
+#define RF_OUTPUT_ENUM(context, name, check, missing, help) RF_OUTPUT_##name,
+    RF_WRITER_LIST(RF_OUTPUT_ENUM, )
+#undef RF_OUTPUT_ENUM
+        RF_OUTPUT_COUNT
+};
 
 typedef struct rf_outputs {
-    const char *plot, *csv, *json; /* paths, "-" is stdout; NULL: not wanted */
-    const char *print;             /* one of rf_print_choices, or NULL */
+    const char *paths[RF_OUTPUT_COUNT]; /* "-" is stdout; NULL: not wanted */
+    const char *print;                  /* one of rf_print_choices, or NULL */
 } rf_outputs;
 
 const char *const *rf_print_choices(void);
 
 /* The rows of the options table; `type` is the command's arguments, with a field `outputs`. */
-#define RF_OUTPUT_OPTIONS(type)                                                                              \
-    {"plot",                                                                                                 \
-     "FILE",                                                                                                 \
-     "draw the curve; the ending says how: .svg, .png or .pdf; - writes SVG to stdout",                      \
+#define RF_OUTPUT_OPTION(type, name_, check, missing_, help_)                                                \
+    {.name = #name_,                                                                                         \
+     .metavar = "FILE",                                                                                      \
+     .help = help_,                                                                                          \
+     .missing = missing_,                                                                                    \
      .parse = rf_opt_text,                                                                                   \
-     .offset = offsetof(type, outputs.plot),                                                                 \
-     .files = true},                                                                                         \
-        {"csv",                                                                                              \
-         "FILE",                                                                                             \
-         "write lr,loss,smoothed; - is stdout",                                                              \
-         .parse = rf_opt_text,                                                                               \
-         .offset = offsetof(type, outputs.csv),                                                              \
-         .files = true},                                                                                     \
-        {"json",                                                                                             \
-         "FILE",                                                                                             \
-         "write everything as one JSON document; - is stdout",                                               \
-         .missing = "-",                                                                                     \
-         .parse = rf_opt_text,                                                                               \
-         .offset = offsetof(type, outputs.json),                                                             \
-         .files = true},                                                                                     \
-    {                                                                                                        \
+     .offset = offsetof(type, outputs.paths[RF_OUTPUT_##name_]),                                             \
+     .files = true},
+#define RF_OUTPUT_OPTIONS(type)                                                                              \
+    RF_WRITER_LIST(RF_OUTPUT_OPTION, type) {                                                                 \
         "print", "WHAT", "print only this, for scripts: suggestion (one number) or range (two)",             \
             .parse = rf_opt_choice, .offset = offsetof(type, outputs.print), .choices = rf_print_choices     \
     }

@@ -27,7 +27,7 @@ const char *const *rf_labels_choices(void);
      .max = 16384},                                                                                          \
         {.name = "resize",                                                                                   \
          .metavar = "HOW",                                                                                   \
-         .help = "images of other proportions: crop (the middle is kept), squash, or pad (black bars)",      \
+         .help = "images of another aspect ratio: crop (the middle is kept), squash, or pad (black bars)",   \
          .def = "crop",                                                                                      \
          .parse = rf_opt_choice,                                                                             \
          .offset = offsetof(type, reading.resize),                                                           \

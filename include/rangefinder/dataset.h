@@ -31,7 +31,7 @@ typedef struct rf_dataset {
     size_t note_count;
 } rf_dataset;
 
-/* What becomes of an image whose proportions are not those that are wanted. */
+/* What becomes of an image of another aspect ratio. */
 typedef enum rf_fit {
     RF_FIT_CROP,   /* the whole target is covered, and what sticks out is cut off on both sides alike */
     RF_FIT_SQUASH, /* height and width are resized each by its own */
@@ -40,7 +40,7 @@ typedef enum rf_fit {
 
 typedef struct rf_dataset_options {
     int image_height, image_width; /* resize to; 0: the first image's */
-    rf_fit fit;                    /* where proportions differ */
+    rf_fit fit;                    /* where aspect ratios differ */
     int channels;                  /* 1 grey, 3 colour; 0: colour if any image has it */
     bool transpose;                /* exchange each image's rows and columns, as EMNIST's files need */
     bool coarse_labels;            /* CIFAR-100's 20 classes rather than its 100 */
@@ -64,7 +64,8 @@ typedef struct rf_dataset_options {
  * Errors: RF_E_MEMORY where that is less; RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
 RF_API rf_status rf_dataset_open_sized(rf_dataset **out, const char *spec, const rf_dataset_options *options,
                                        size_t size);
-static inline rf_status rf_dataset_open(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
+static inline rf_status rf_dataset_open(rf_dataset **out, const char *spec,
+                                        const rf_dataset_options *options) {
     return rf_dataset_open_sized(out, spec, options, sizeof *options);
 }
 

@@ -87,7 +87,16 @@ static inline rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_
 }
 
 typedef enum rf_verdict_kind { RF_VERDICT_NONE, RF_VERDICT_RANGE } rf_verdict_kind;
-typedef enum rf_confidence { RF_CONFIDENCE_LOW, RF_CONFIDENCE_MEDIUM, RF_CONFIDENCE_HIGH } rf_confidence;
+/* How far to trust a verdict, and the word that JSON and people get. */
+#define RF_CONFIDENCE_MAP(X)                                                                                 \
+    X(LOW, "low")                                                                                            \
+    X(MEDIUM, "medium")                                                                                      \
+    X(HIGH, "high")
+typedef enum rf_confidence {
+#define RF_CONFIDENCE_ENUM(name, text) RF_CONFIDENCE_##name,
+    RF_CONFIDENCE_MAP(RF_CONFIDENCE_ENUM)
+#undef RF_CONFIDENCE_ENUM
+} rf_confidence;
 
 /* Range: 0 < lr_min <= lr <= lr_max, NAN if kind is NONE. */
 typedef struct rf_verdict {

@@ -43,7 +43,7 @@ RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as Py
 
 /* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names
  * share ("module.", "_orig_mod.", "model.") is left out where the network knows the names without it.  On failure the
- * model is as it was.  Errors: RF_E_INPUT naming every missing, superfluous and misshapen tensor, or those that hold NaN
+ * model is as it was.  Errors: RF_E_INPUT naming missing and unexpected keys and shape mismatches, or the tensors that hold NaN
  * or infinities, and how many. */
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */

@@ -95,6 +95,10 @@ char *rf_printable(const char *text); /* a copy; owned; NULL: out of memory */
 /* Reads a whole file, at most `limit_bytes`; *data is owned by the caller (free) and has a 0 byte behind it.
  */
 rf_status rf_file_read(void **data, size_t *length, const char *path, size_t limit_bytes);
+/* Reads a file's first bytes, at most `limit_bytes`; *size_bytes is the whole file's, unless NULL.  Waits for no pipe: what
+ * is no file fails.  Errors: RF_E_IO. */
+rf_status rf_file_read_head(void *data, size_t *length, uint64_t *size_bytes, const char *path,
+                            size_t limit_bytes);
 
 /* A file that is written (outfile.c): to a temporary file in the same folder, renamed on commit, so that it is
  * never seen half-written; the mode and owner of a file that is there stay.  Links are followed.  Written in

@@ -8,10 +8,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Reads up to the end of the file, or `limit` bytes. */
+static rf_status read_bytes(void *data, size_t *length, int fd, const char *path, size_t limit) {
+    for (*length = 0; *length < limit;) {
+        ssize_t got = read(fd, (char *)data + *length, limit - *length);
+        if (got < 0 && errno == EINTR && !rf_interrupted()) continue;
+        if (got < 0) return rf_fail_errno(errno, "%s: cannot be read", path);
+        if (got == 0) break;
+        *length += (size_t)got;
+    }
+    return RF_OK;
+}
+
+rf_status rf_file_read_head(void *data, size_t *length, uint64_t *size_bytes, const char *path,
+                            size_t limit_bytes) {
+    struct stat info = {0};
+    *length = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return rf_fail_errno(errno, "%s: cannot be opened", path);
+    rf_status status = fstat(fd, &info) == 0 && S_ISREG(info.st_mode)
+                           ? read_bytes(data, length, fd, path, limit_bytes)
+                           : rf_fail(RF_E_IO, "%s: is not a file", path);
+    close(fd);
+    if (size_bytes != NULL) *size_bytes = (uint64_t)info.st_size;
+    return status;
+}
+
 rf_status rf_file_read(void **data, size_t *length, const char *path, size_t limit_bytes) {
     rf_status status = RF_OK;
     char *bytes = NULL;
-    size_t used = 0, capacity = 0;
+    size_t used = 0, capacity = 0, got;
     struct stat info;
     *data = NULL;
     *length = 0;
@@ -29,20 +55,15 @@ rf_status rf_file_read(void **data, size_t *length, const char *path, size_t lim
             goto done;
         }
         bytes = more;
-        ssize_t got = read(fd, bytes + used, capacity + 1 - used);
-        if (got < 0 && errno == EINTR && !rf_interrupted()) continue;
-        if (got < 0) {
-            status = rf_fail_errno(errno, "%s: cannot be read", path);
-            goto done;
-        }
-        if (got == 0) break;
-        used += (size_t)got;
+        if ((status = read_bytes(bytes + used, &got, fd, path, capacity + 1 - used)) != RF_OK) goto done;
+        used += got;
+        if (used <= capacity) break;
         if (used > limit_bytes) {
             status = rf_fail(RF_E_INPUT, "%s: larger than the %zu MB that such a file may have", path,
                              limit_bytes >> 20);
             goto done;
         }
-        if (used > capacity) capacity = RF_MIN(capacity * 2, limit_bytes);
+        capacity = RF_MIN(capacity * 2, limit_bytes);
     }
     bytes[used] = '\0';
     *data = bytes;

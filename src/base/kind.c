@@ -2,11 +2,8 @@
 #include "base/kind.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct signature {
     rf_file_kind kind;
@@ -150,14 +147,12 @@ static bool fits(const signature *s, const unsigned char *head, size_t length) {
     return same && (s->within == NULL || memmem(head, length, s->within, strlen(s->within)) != NULL);
 }
 
-/* -1: it cannot be read, or is no file. */
-static ssize_t read_head(unsigned char head[RF_KIND_HEAD], const char *path) {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return -1;
-    ssize_t length = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? read(fd, head, RF_KIND_HEAD) : -1;
-    close(fd);
-    return length;
+/* A look, which leaves the message alone; false: it cannot be read, or is no file. */
+static bool read_head(unsigned char head[RF_KIND_HEAD], size_t *length, const char *path) {
+    rf_error_hold();
+    rf_status status = rf_file_read_head(head, length, NULL, path, RF_KIND_HEAD);
+    rf_error_release();
+    return status == RF_OK;
 }
 
 const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader reader) {
@@ -174,8 +169,8 @@ const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader r
 
 const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader) {
     unsigned char head[RF_KIND_HEAD];
-    ssize_t length = read_head(head, path);
-    return length >= 0 ? rf_file_kind_of(head, (size_t)length, reader) : NULL;
+    size_t length;
+    return read_head(head, &length, path) ? rf_file_kind_of(head, length, reader) : NULL;
 }
 
 rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader, const void *head,
@@ -192,6 +187,8 @@ rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader,
 
 rf_status rf_explain_file(rf_status status, const char *path, rf_reader reader) {
     unsigned char head[RF_KIND_HEAD];
-    ssize_t length = status == RF_E_INPUT ? read_head(head, path) : -1;
-    return length >= 0 ? rf_explain_bytes(status, path, reader, head, (size_t)length) : status;
+    size_t length;
+    return status == RF_E_INPUT && read_head(head, &length, path)
+               ? rf_explain_bytes(status, path, reader, head, length)
+               : status;
 }

@@ -12,7 +12,7 @@
     X(MODEL, "a network in the model language")                                                              \
     X(IDX, "an IDX file")                                                                                    \
     X(CIFAR, "a CIFAR binary file")                                                                          \
-    X(IMAGE, "an image that can be read (JPEG, PNG, BMP, PNM)")                                              \
+    X(IMAGE, "an image that can be read")                                                                    \
     X(DATA, "a data set")
 typedef enum rf_reader {
 #define RF_READER_NAME(name, text) RF_READER_##name,

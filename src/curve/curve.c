@@ -241,35 +241,3 @@ void rf_curve_free(rf_curve *curve) {
     free(curve->recorded);
     free(curve);
 }
-
-void rf_shorten_exponent(char *text) {
-    char *digits = strchr(text, 'e');
-    if (!digits) return;
-    char *mantissa = digits;
-    if (memchr(text, '.', (size_t)(digits - text))) {
-        while (mantissa[-1] == '0') mantissa--;
-        if (mantissa[-1] == '.') mantissa--;
-    }
-    char *to = mantissa;
-    *to++ = *digits++;
-    if (*digits == '-') *to++ = '-';
-    if (*digits == '-' || *digits == '+') digits++;
-    while (*digits == '0' && digits[1]) digits++;
-    memmove(to, digits, strlen(digits) + 1);
-}
-
-static rf_number_text written(const char *format, double value) {
-    rf_number_text number;
-    snprintf(number.text, sizeof number.text, format, value);
-    rf_shorten_exponent(number.text);
-    return number;
-}
-
-rf_number_text rf_rate(double lr) {
-    const bool plain = lr >= 0.00995 && lr < 999.5;
-    return written(!plain ? "%.1e" : lr >= 99.5 ? "%.0f" : "%.2g", lr);
-}
-
-rf_number_text rf_loss(double loss) {
-    return written(fabs(loss) >= 999.5 && fabs(loss) < 99999.5 ? "%.0f" : "%.3g", loss);
-}

@@ -1,4 +1,4 @@
-/* Building curves point by point, and rates as text: shared by the finder and the reports. */
+/* Building curves point by point, and results as text: shared by the finder and the reports. */
 #ifndef RF_CURVE_CURVE_H
 #define RF_CURVE_CURVE_H
 
@@ -56,6 +56,11 @@ void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve);
 
 /* Sorts; the middle one, or the mean of the two. NAN for none. */
 double rf_median(double *values, size_t count);
+
+/* ---- words and numbers of results (text.c) ---- */
+
+const char *rf_stop_text(rf_stop_reason stop); /* NULL behind the last */
+const char *rf_confidence_text(rf_confidence confidence);
 
 /* Numbers for people: a rate with two digits ("3.2e-3", "0.032", "1.6"), a loss with three. */
 typedef struct rf_number_text {

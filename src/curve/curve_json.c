@@ -13,13 +13,13 @@
 
 enum { DEPTH_MAX = 32, KEY_BYTES = 64, PLANNED_MAX = 1000000 };
 
-/* Where a value lies: its key in an object, else its index in an array. */
-typedef struct place {
-    const struct place *parent; /* NULL: a document */
+/* The path of a value: its key in an object, else its index in an array, and what that lies in. */
+typedef struct path {
+    const struct path *parent; /* NULL: a document */
     bool keyed;
     char key[KEY_BYTES];
     size_t index;
-} place;
+} path;
 
 typedef struct column {
     double *values; /* owned; NaN: missing, or no number */
@@ -51,28 +51,28 @@ static char next(reader *json) {
     return *json->at;
 }
 
-/* ---- what a place means ---- */
+/* ---- what a path means ---- */
 
-static bool is_key(const place *at, const char *key) {
+static bool is_key(const path *at, const char *key) {
     return at && at->keyed && strcmp(at->key, key) == 0;
 }
 
 /* One of many: an element of an array, or pandas' row by its number. */
-static bool is_row(const place *at) {
+static bool is_row(const path *at) {
     return !at->keyed || at->key[strspn(at->key, "0123456789")] == '\0';
 }
 
-static bool is_cell(const place *at) {
-    const place *const row = at->parent, *const rows = row ? row->parent : NULL;
+static bool is_cell(const path *at) {
+    const path *const row = at->parent, *const rows = row ? row->parent : NULL;
     return !at->keyed && row && !row->keyed && rows && (!rows->parent || is_key(rows, "data"));
 }
 
-static bool names_column(const place *at) {
+static bool names_column(const path *at) {
     return at && at->keyed && rf_curve_role_of(at->key) != RF_ROLE_NONE;
 }
 
-/* The column that a number at this place belongs to, or NULL. */
-static column *column_of(reader *json, const place *at) {
+/* The column that a number at this path belongs to, or NULL. */
+static column *column_of(reader *json, const path *at) {
     for (size_t i = 0; is_cell(at) && i < RF_ROLE_COUNT; i++)
         if (json->columns[i].position == at->index) return &json->columns[i];
     const bool array = names_column(at->parent);
@@ -85,7 +85,7 @@ static column *column_of(reader *json, const place *at) {
 }
 
 /* An array named like a rate or a loss begins. It goes before numbers under such names; the first one counts. */
-static rf_status begin_column(reader *json, const place *at) {
+static rf_status begin_column(reader *json, const path *at) {
     column *const found = &json->columns[rf_curve_role_of(at->key)];
     if (found->array && strcmp(found->name, at->key) == 0) return fail_here(json, "duplicate name");
     if (found->array) return RF_OK;
@@ -108,7 +108,7 @@ static rf_status append(column *to, double value) {
     return RF_OK;
 }
 
-/* A row that lacks one of the two keeps its place in both columns. */
+/* A row that lacks one of the two counts in both columns. */
 static rf_status end_row(reader *json) {
     column *const rates = &json->columns[RF_ROLE_RATE], *const losses = &json->columns[RF_ROLE_LOSS];
     if (rates->array || losses->array) return RF_OK;
@@ -119,17 +119,13 @@ static rf_status end_row(reader *json) {
 /* ---- values ---- */
 
 static rf_stop_reason stop_of(const char *word) {
-    static const char *const words[] = {
-#define WORD(name, text) [RF_STOP_##name] = text,
-        RF_STOP_MAP(WORD)
-#undef WORD
-    };
-    for (size_t i = 0; i < RF_COUNT(words); i++)
-        if (strcmp(word, words[i]) == 0) return (rf_stop_reason)i;
+    const char *text;
+    for (int i = 0; (text = rf_stop_text((rf_stop_reason)i)) != NULL; i++)
+        if (strcmp(word, text) == 0) return (rf_stop_reason)i;
     return RF_STOP_COMPLETED;
 }
 
-static rf_status take_number(reader *json, const place *at, double value) {
+static rf_status take_number(reader *json, const path *at, double value) {
     column *const to = column_of(json, at);
     if (is_key(at, "iterations") && !at->parent->parent && value >= 0 && value <= PLANNED_MAX)
         json->planned = (size_t)value;
@@ -137,7 +133,7 @@ static rf_status take_number(reader *json, const place *at, double value) {
 }
 
 /* Anything but a number or null. */
-static rf_status refuse_other(reader *json, const place *at) {
+static rf_status refuse_other(reader *json, const path *at) {
     const column *const to = column_of(json, at);
     if (!to) return RF_OK;
     if (to == &json->columns[RF_ROLE_RATE])
@@ -160,7 +156,7 @@ static rf_status read_string(reader *json, char text[KEY_BYTES]) {
     return RF_OK;
 }
 
-static rf_status take_string(reader *json, const place *at) {
+static rf_status take_string(reader *json, const path *at) {
     char text[KEY_BYTES];
     RF_TRY(read_string(json, text));
     if (is_key(at, "reason") && is_key(at->parent, "stop")) json->stop = stop_of(text);
@@ -173,7 +169,7 @@ static rf_status take_string(reader *json, const place *at) {
     return refuse_other(json, at);
 }
 
-static rf_status take_word(reader *json, const place *at) {
+static rf_status take_word(reader *json, const path *at) {
     static const struct {
         const char *text;
         double value;
@@ -196,10 +192,10 @@ static rf_status take_word(reader *json, const place *at) {
     return take_number(json, at, value);
 }
 
-static rf_status read_value(reader *json, const place *at, int depth);
+static rf_status read_value(reader *json, const path *at, int depth);
 
 /* "name": of the next member. */
-static rf_status read_key(reader *json, place *member) {
+static rf_status read_key(reader *json, path *member) {
     if (next(json) != '"') return fail_here(json, "no name in quotes");
     RF_TRY(read_string(json, member->key));
     if (next(json) != ':') return fail_here(json, "no ':' after a name");
@@ -210,10 +206,10 @@ static rf_status read_key(reader *json, place *member) {
 }
 
 /* The members of an object or the elements of an array, up to its end. */
-static rf_status read_members(reader *json, const place *at, int depth) {
+static rf_status read_members(reader *json, const path *at, int depth) {
     const bool object = *json->at++ == '{';
     const char end = object ? '}' : ']';
-    place member = {.parent = at, .keyed = object};
+    path member = {.parent = at, .keyed = object};
     if (depth == DEPTH_MAX) return fail_here(json, "too great a depth of nesting");
     for (; next(json) != end || member.index > 0; member.index++) {
         if (object) RF_TRY(read_key(json, &member));
@@ -226,7 +222,7 @@ static rf_status read_members(reader *json, const place *at, int depth) {
     return object && is_row(at) ? end_row(json) : RF_OK;
 }
 
-static rf_status read_value(reader *json, const place *at, int depth) {
+static rf_status read_value(reader *json, const path *at, int depth) {
     const char first = next(json);
     if (first == '"') return take_string(json, at);
     if (first != '{' && first != '[') return take_word(json, at);
@@ -243,7 +239,7 @@ static rf_status read_value(reader *json, const place *at, int depth) {
 static rf_status read_documents(reader *json) {
     const char first = next(json);
     do {
-        const place document = {.index = json->documents++};
+        const path document = {.index = json->documents++};
         RF_TRY(read_value(json, &document, 0));
     } while (first == '{' && next(json) == '{');
     return next(json) == '\0' ? RF_OK : fail_here(json, "more behind the end");
@@ -273,7 +269,7 @@ static rf_smoothing smoothing_of(const reader *json) {
     return skips_second(rates->values, rates->count) ? RF_SMOOTHING_LIGHTNING : RF_SMOOTHING_PYTORCH;
 }
 
-/* The builder takes the columns' memory: point i is read before it is written, at or before its place. */
+/* The builder takes the columns' memory: point i is read before it is written, at or before its index. */
 static rf_status build(rf_curve_builder *builder, reader *json) {
     column *const rates = &json->columns[RF_ROLE_RATE], *const losses = &json->columns[RF_ROLE_LOSS];
     const size_t count = rates->count;

@@ -39,7 +39,7 @@ double rf_method_lightning(const rf_history *history) {
     }
     if (n < 2) return rf_too_few(history, n, 2);
     gradient(history->g, history->x, history->y, n);
-    /* The place among all points, those that are not finite counted. */
+    /* The index among all points, those that are not finite counted. */
     const size_t best = rf_argmin(history->g, n);
     size_t i = SKIP_START;
     for (; i < history->known; i++)

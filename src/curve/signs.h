@@ -11,7 +11,7 @@ typedef struct rf_signs {
     double *smoothed;      /* (count), owned: as the curve's, but without losses that stand alone */
     double start;          /* the median loss of the first tenth of the steps, at least five */
     double level;          /* its size */
-    size_t lowest;         /* k, where smoothed is least */
+    size_t lowest;         /* k, where smoothed is minimal */
     double drop;           /* start - smoothed[k] */
     size_t fall;           /* the step from which on, up to k, a tenth of the drop is made */
     size_t rise;     /* the step from which on, up to the end, a fifth of the drop is lost again; n: none */

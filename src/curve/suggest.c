@@ -35,15 +35,17 @@ static size_t run_on(double *loss, size_t count, const rf_curve *curve) {
     return count;
 }
 
-rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
-                     const rf_suggest_options *options) {
+rf_status rf_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                           const rf_suggest_options *given, size_t size) {
+    rf_suggest_options options;
+    *out = NULL;
+    *count = 0;
+    RF_TRY(rf_desc_copy(&options, sizeof options, given, size));
     const size_t room = RF_MAX(curve->count, curve->planned) + 1;
     rf_status status = RF_E_MEMORY;
     double *const loss = rf_alloc(room, sizeof *loss);
     float *const scratch = rf_alloc(room, 3 * sizeof *scratch);
     rf_suggestion *list = rf_alloc(RF_COUNT(methods), sizeof *list);
-    *out = NULL;
-    *count = 0;
     if (!loss || !scratch || !list) goto done;
 
     for (size_t i = 0; i < RF_COUNT(methods); i++) {
@@ -56,7 +58,7 @@ rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
                               .y = scratch + room,
                               .g = scratch + 2 * room,
                               .reason = answer->reason};
-        const bool as_is = (options && options->raw) || methods[i].smooth == smoothed_by[curve->smoothing];
+        const bool as_is = options.raw || methods[i].smooth == smoothed_by[curve->smoothing];
         const size_t seen = as_is ? take_as_is(loss, rf_curve_recorded(curve), curve->count)
                                   : methods[i].smooth(loss, curve->loss, curve->count);
         history.count = run_on(loss, seen, curve);

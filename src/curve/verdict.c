@@ -251,8 +251,8 @@ static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
         advise(out, "To see the upper end: --end-lr %s.", higher_end(signs, 10).text);
     if (decades > 1 &&
         doubt(out, why, decades > 2 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
-              "the lowest place could be anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
-        advise(out, "More steps would place it better: --iterations %zu.", steps);
+              "the minimum could lie anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
+        advise(out, "More steps would locate it better: --iterations %zu.", steps);
     if (share < 0.1 && doubt(out, why, share < 0.05 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
                              "little was learned on the way"))
         advise(out, "More steps would show more: --iterations %zu.", steps);
@@ -264,7 +264,6 @@ static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
 }
 
 static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
-    static const char *const words[] = {"low", "medium", "high"};
     const rf_curve *const curve = signs->curve;
     const double *const lr = curve->lr;
     char end[80] = "", noises[48] = "";
@@ -278,8 +277,8 @@ static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
     const size_t k = signs->lowest;
     snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
              rf_loss(signs->start).text, rf_loss(signs->smoothed[k]).text, *noises ? noises : ",",
-             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "", *why ? words[out->confidence] : "",
-             *why ? ": " : "", why);
+             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "",
+             *why ? rf_confidence_text(out->confidence) : "", *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
 }
 

@@ -129,4 +129,9 @@ static bool claims(const uint8_t *data, size_t length) {
     return length >= 2 && memcmp(data, "BM", 2) == 0;
 }
 
-const rf_codec rf_codec_bmp = {claims, inspect, decode};
+const rf_codec rf_codec_bmp = {
+    .endings = "bmp dib",
+    .claims = claims,
+    .inspect = inspect,
+    .decode = decode,
+};

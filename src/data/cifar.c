@@ -8,6 +8,7 @@
 
 #include "base/kind.h"
 #include "data/format.h"
+#include "data/listing.h"
 
 enum { CHANNELS = 3, SIDE = 32, IMAGE = CHANNELS * SIDE * SIDE };
 
@@ -209,6 +210,8 @@ static rf_status open_cifar(rf_dataset **out, const char *spec, const rf_dataset
 
 const rf_data_format rf_data_format_cifar = {
     .spec = "a CIFAR-10 or CIFAR-100 .bin file, or a folder that holds them",
+    .in_files = true,
+    .coarse_labels = true,
     .claims = claims,
     .open = open_cifar,
 };

@@ -1,4 +1,4 @@
-/* What the readers of image files share: each looks at a header without trusting it, and decodes. */
+/* What a reader of image files is, and what readers share: each looks at a header without trusting it, and decodes. */
 #ifndef RF_DATA_CODEC_H
 #define RF_DATA_CODEC_H
 
@@ -14,6 +14,8 @@ typedef struct rf_image_bytes {
 } rf_image_bytes;
 
 typedef struct rf_codec {
+    const char *endings; /* of names, in small letters: "jpg jpeg" */
+    bool distinct;       /* its first bytes are no accident: they count whatever the name */
     bool (*claims)(const uint8_t *data, size_t length); /* by the first bytes */
     /* Fills info, which is zeroed, and finds all that is wrong with the file short of decoding it.  Where bytes
      * are missing that the file may still have (!whole), sets info->unfinished.  need_bytes is that of decoding
@@ -22,8 +24,6 @@ typedef struct rf_codec {
     /* out->channels is 1 or 3, as wanted, and pixels are made. */
     rf_status (*decode)(rf_image *out, const rf_image_info *info, const rf_image_bytes *file);
 } rf_codec;
-
-extern const rf_codec rf_codec_jpeg, rf_codec_png, rf_codec_bmp, rf_codec_pnm;
 
 /* The end of the bytes came too early: unfinished, or an error that says so. */
 rf_status rf_image_cut_off(rf_image_info *info, const rf_image_bytes *file);

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
+
+#include "data/listing.h"
+#include "data/parts.h"
 
 void rf_collection_free(rf_collection *all) {
     for (size_t i = 0; i < all->count; i++) {
@@ -227,13 +229,8 @@ static rf_status add_classes(rf_collection *all, const char *root, const rf_list
 
 /* Are the folders train, val, test and the like, with no image of their own: parts of a data set? */
 static rf_status check_parts(const rf_collection *all, const char *root) {
-    static const char *const parts[] = {"train", "training", "val",  "valid",  "validation",
-                                        "test",  "testing",  "eval", "holdout"};
-    for (size_t i = 0; i < all->class_count; i++) {
-        size_t p = 0;
-        while (p < RF_COUNT(parts) && strcasecmp(all->class_names[i], parts[p]) != 0) p++;
-        if (p == RF_COUNT(parts)) return RF_OK;
-    }
+    for (size_t i = 0; i < all->class_count; i++)
+        if (!rf_part_is_name(all->class_names[i])) return RF_OK;
     size_t depth = strlen(root) + (root[strlen(root) - 1] != '/');
     for (size_t i = 0; i < all->count; i++) {
         const char *within = all->files[i].path + depth + strlen(all->class_names[all->labels[i]]) + 1;

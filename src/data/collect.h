@@ -2,7 +2,6 @@
 #ifndef RF_DATA_COLLECT_H
 #define RF_DATA_COLLECT_H
 
-#include "data/format.h"
 #include "data/image.h"
 
 typedef struct rf_image_file {

@@ -22,7 +22,7 @@ typedef struct rf_order_desc {
     uint64_t seed;
 } rf_order_desc;
 
-/* The place of the next batch. */
+/* The position of the next batch. */
 typedef struct rf_order_state {
     uint64_t epoch;
     uint64_t batch; /* within the epoch */

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "data/collect.h"
+#include "data/format.h"
 #include "data/gate.h"
+#include "data/listing.h"
+#include "data/transform.h"
 
 /* Keeps at most options->limit files, before any is read. */
 static rf_status limit_files(rf_collection *all) {
@@ -177,7 +180,7 @@ static rf_status gather(rf_dataset *dataset, rf_collection *all) {
 
 /* What was converted, counted over the images that were read. */
 typedef struct conversions {
-    size_t resized, misfits, grey, colour, deep, transparent, cmyk, turned;
+    size_t resized, other_aspect, grey, colour, deep, transparent, cmyk, turned;
 } conversions;
 
 static conversions count_conversions(const rf_dataset *dataset, const rf_collection *all) {
@@ -187,7 +190,7 @@ static conversions count_conversions(const rf_dataset *dataset, const rf_collect
         int height = upright_height(info), width = upright_width(info);
         if (all->files[i].status != RF_OK) continue;
         n.resized += height != dataset->height || width != dataset->width;
-        n.misfits += rf_image_misfits(height, width, dataset->height, dataset->width);
+        n.other_aspect += rf_image_aspect_differs(height, width, dataset->height, dataset->width);
         n.grey += info->channels < dataset->channels;
         n.colour += info->channels > dataset->channels;
         n.deep += info->deep;
@@ -216,7 +219,7 @@ static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all)
         {n.transparent, "with transparency, which is dropped", ""},
         {n.cmyk, "CMYK, converted to RGB without a colour profile", ""},
     };
-    RF_TRY(rf_dataset_note_misfits(dataset, n.misfits, all->options->fit));
+    RF_TRY(rf_dataset_note_aspect(dataset, n.other_aspect, all->options->fit));
     for (size_t i = 0; i < RF_COUNT(table); i++)
         if (table[i].count > 0)
             RF_TRY(rf_dataset_note(dataset, "%zu of %d images: %s%s", table[i].count, dataset->count,
@@ -277,7 +280,7 @@ static rf_status open_images(rf_dataset **out, const char *spec, const rf_datase
 }
 
 const rf_data_format rf_data_format_folder = {
-    .spec = "a folder with one sub-folder of images (JPEG, PNG, BMP, PNM) a class",
+    .spec = "a folder with one sub-folder of images a class",
     .claims = claims,
     .open = open_images,
 };

@@ -1,4 +1,4 @@
-/* A gate that lets threads pass as long as the memory they will need, together, stays below a total. */
+/* A counting semaphore of bytes: threads pass as long as the memory that they need together stays below a total. */
 #ifndef RF_DATA_GATE_H
 #define RF_DATA_GATE_H
 

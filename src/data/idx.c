@@ -5,9 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/class_folders.h"
 #include "data/format.h"
 #include "data/idx_file.h"
 #include "data/idx_pair.h"
+#include "data/listing.h"
 
 /* The shape of the images; *planar: (N,C,H,W). */
 static rf_status images_shape(rf_data_shape *shape, bool *planar, const rf_idx_file *images) {
@@ -193,6 +195,7 @@ static rf_status open_idx(rf_dataset **out, const char *spec, const rf_dataset_o
 
 const rf_data_format rf_data_format_idx = {
     .spec = "IMAGES,LABELS (two IDX files, gzipped or not), or a folder that holds them",
+    .in_files = true,
     .claims = claims,
     .open = open_idx,
 };

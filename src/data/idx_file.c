@@ -1,14 +1,12 @@
 /* One IDX file.  Format: two 0 bytes, the type of the values, the number of dimensions; each dimension as 32
- * bits, big end first; the values, big end first.  Source: http://yann.lecun.com/exdb/mnist/. */
+ * bits; the values.  All numbers are big-endian.  Source: http://yann.lecun.com/exdb/mnist/. */
 #include "data/idx_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/kind.h"
 
@@ -154,12 +152,12 @@ void rf_idx_close(rf_idx_file *file) {
 
 /* The first four bytes, unpacked; 0 where there are fewer. */
 static rf_status read_head(uint8_t head[4], const char *path) {
-    memset(head, 0, 4);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), code = Z_OK;
-    if (fd < 0) return RF_OK;
-    bool whole = read(fd, head, 4) == 4;
-    close(fd);
-    if (!whole) memset(head, 0, 4);
+    size_t length;
+    int code = Z_OK;
+    rf_error_hold();
+    rf_status status = rf_file_read_head(head, &length, NULL, path, 4);
+    rf_error_release();
+    if (status != RF_OK || length < 4) memset(head, 0, 4);
     if (head[0] != 0x1f || head[1] != 0x8b) return RF_OK;
     errno = 0;
     gzFile stream = gzopen(path, "rbe");
@@ -246,18 +244,18 @@ rf_status rf_idx_read_pixels(uint8_t *out, char **note, rf_idx_file *file) {
 
 /* ---- labels ---- */
 
-/* One row of labels: its first number, and the place of the only 1 among 0s (-1: it is no such row). */
+/* One row of labels: its first number, and the index of the 1 where it is one-hot (else -1). */
 static void read_row(double *first, int32_t *one, const rf_idx_file *file, const uint8_t *row,
                      size_t columns) {
-    size_t ones = 0, others = 0, place = 0;
+    size_t ones = 0, others = 0, index = 0;
     for (size_t c = 0; c < columns; c++) {
         double value = file->type->get(row + c * file->type->bytes);
         if (c == 0) *first = value;
-        if (value == 1) place = c;
+        if (value == 1) index = c;
         ones += value == 1;
         others += value != 1 && value != 0;
     }
-    *one = columns > 1 && ones == 1 && others == 0 ? (int32_t)place : -1;
+    *one = columns > 1 && ones == 1 && others == 0 ? (int32_t)index : -1;
 }
 
 rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file) {
@@ -285,7 +283,7 @@ rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file) {
     if (status == RF_OK && columns > 1) {
         *note =
             one_hot
-                ? rf_format("%s: rows of %zu with a single 1: its place is the label", file->path, columns)
+                ? rf_format("%s: one-hot rows of %zu: the index of the 1 is the label", file->path, columns)
                 : rf_format("%s: rows of %zu numbers: the first one is the label", file->path, columns);
         if (*note == NULL) status = RF_E_MEMORY;
     }

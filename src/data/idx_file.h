@@ -26,8 +26,8 @@ rf_status rf_idx_peek(int *rank, const char *path);
 /* Reads all values as pixels of 0..255, in their order.  Values that are no bytes must lie in 0..255, or floats
  * in 0..1, which are scaled; *note then says what was done (free it), else it is NULL. */
 rf_status rf_idx_read_pixels(uint8_t *out, char **note, rf_idx_file *file);
-/* Reads dims[0] labels: whole numbers from 0; of rows of several the first number, or, where each row is a 1
- * among 0s, the place of the 1.  *note as above. */
+/* Reads dims[0] labels: whole numbers from 0; of rows of several the first number, or, where all rows are
+ * one-hot, the index of the 1.  *note as above. */
 rf_status rf_idx_read_labels(int32_t *out, char **note, rf_idx_file *file);
 /* What follows the values: a few bytes are passed over and counted, more are an error.  Reading on to the end
  * also makes zlib compare gzip's checksum. */

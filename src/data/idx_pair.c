@@ -7,9 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "data/format.h"
 #include "data/idx_file.h"
 #include "data/image.h"
+#include "data/listing.h"
 
 typedef enum role { NEITHER, IMAGES, LABELS } role;
 

@@ -1,4 +1,4 @@
-/* Single images: files (JPEG, PNG, BMP, PNM) as 8-bit pixels, and pixels fitted to another size. */
+/* Single images: files (codec_list.h) as 8-bit pixels, and pixels fitted to another size. */
 #ifndef RF_DATA_IMAGE_H
 #define RF_DATA_IMAGE_H
 
@@ -38,19 +38,19 @@ rf_status rf_image_probe(rf_image_info *out, const char *path);
 rf_status rf_image_read(rf_image *out, const char *path, int channels);
 /* Does the name end like that of an image that can be read? */
 bool rf_image_is_name(const char *name);
-/* Does the file begin like a JPEG or PNG, whatever its name? */
+/* Does the file begin as none but an image would, like a JPEG or PNG, whatever its name? */
 bool rf_image_is_content(const char *path);
-extern const char rf_image_kinds[]; /* "JPEG, PNG, BMP, PNM", for messages */
+extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages */
 
 /* ---- fitting (resize.c) ---- */
 
 /* Resizes with a triangle filter, widened when shrinking so that every pixel counts (what Pillow calls
  * BILINEAR, and torchvision "bilinear" with antialias=True).  Shape: out is (height, width, in->channels). */
 rf_status rf_image_resize(uint8_t *out, int height, int width, const rf_image *in);
-/* Turns an image upright and makes it height x width, as `how` says where its proportions are others. */
+/* Turns an image upright and makes it height x width, as `how` says where its aspect ratio is another. */
 rf_status rf_image_fit(uint8_t *out, int height, int width, const rf_image *in, rf_fit how);
-/* Are the proportions others, so that `how` matters? height x width upright to target_height x target_width.
+/* Do the aspect ratios differ, so that `how` matters?  height x width upright to target_height x target_width.
  */
-bool rf_image_misfits(int height, int width, int target_height, int target_width);
+bool rf_image_aspect_differs(int height, int width, int target_height, int target_width);
 
 #endif

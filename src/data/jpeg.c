@@ -170,4 +170,10 @@ static bool claims(const uint8_t *data, size_t length) {
     return length >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0;
 }
 
-const rf_codec rf_codec_jpeg = {claims, inspect, decode};
+const rf_codec rf_codec_jpeg = {
+    .endings = "jpg jpeg jpe jfif",
+    .distinct = true,
+    .claims = claims,
+    .inspect = inspect,
+    .decode = decode,
+};

@@ -1,11 +1,11 @@
 /* Folders: what is in them, sorted, whatever the file system's order. */
+#include "data/listing.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include "data/format.h"
 
 static int by_bytes(const void *a, const void *b) {
     return strcmp(((const rf_entry *)a)->name, ((const rf_entry *)b)->name);
@@ -71,6 +71,21 @@ void rf_listing_free(rf_listing *listing) {
     for (size_t i = 0; i < listing->count; i++) free(listing->entries[i].name);
     free(listing->entries);
     *listing = (rf_listing){0};
+}
+
+rf_status rf_listing_count_folders(size_t *found, const rf_listing *list, const char *folder, size_t enough,
+                                   rf_folder_look *look, int depth) {
+    rf_status status = RF_OK;
+    *found = 0;
+    for (size_t i = 0; status == RF_OK && i < list->count && *found < enough; i++) {
+        bool yes = false;
+        if (list->entries[i].kind != RF_ENTRY_FOLDER) continue;
+        char *path = rf_path_join(folder, list->entries[i].name);
+        status = path != NULL ? look(&yes, path, depth) : RF_E_MEMORY;
+        *found += yes;
+        free(path);
+    }
+    return status;
 }
 
 bool rf_is_folder(const char *path) {

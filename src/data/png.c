@@ -98,4 +98,10 @@ static bool claims(const uint8_t *data, size_t length) {
     return length >= 8 && memcmp(data, "\x89PNG\r\n\x1A\n", 8) == 0;
 }
 
-const rf_codec rf_codec_png = {claims, inspect, decode};
+const rf_codec rf_codec_png = {
+    .endings = "png",
+    .distinct = true,
+    .claims = claims,
+    .inspect = inspect,
+    .decode = decode,
+};

@@ -123,4 +123,9 @@ static bool claims(const uint8_t *data, size_t length) {
     return length >= 3 && data[0] == 'P' && isdigit(data[1]) && (isspace(data[2]) || data[2] == '#');
 }
 
-const rf_codec rf_codec_pnm = {claims, inspect, decode};
+const rf_codec rf_codec_pnm = {
+    .endings = "pnm ppm pgm pbm",
+    .claims = claims,
+    .inspect = inspect,
+    .decode = decode,
+};

@@ -1,7 +1,7 @@
 /* Changing the size of an image: separable convolution with a triangle of radius max(1, in/out) around the
  * centre of each output pixel, the weights normalised; first the direction that shrinks, so that the time is
  * bounded by the pixels of input and output.
- * Where the proportions are others, only the part of the resized image that is wanted is computed; an image
+ * Where the aspect ratio is another, only the part of the resized image that is wanted is computed; an image
  * that was stored turned is turned upright afterwards, when it is small.
  * Sources: the filter of Pillow's resize (BILINEAR),
  * https://pillow.readthedocs.io/en/stable/handbook/concepts.html; Resize(size) and CenterCrop of torchvision;
@@ -159,7 +159,7 @@ rf_status rf_image_resize(uint8_t *out, int height, int width, const rf_image *i
 
 /* ---- fitting ---- */
 
-/* How stored pixels become upright ones: rows and columns change places, then stored rows (columns) run
+/* How stored pixels become upright ones: rows and columns are exchanged, then stored rows (columns) run
  * backwards. */
 typedef struct turn {
     bool swap, rows_back, columns_back;
@@ -176,7 +176,7 @@ static int side_of(int64_t pixels) {
     return (int)RF_MIN(RF_MAX(pixels, 1), INT32_MAX);
 }
 
-/* Where the upright image, resized with its proportions to rows x columns, covers the target (crop), or lies
+/* Where the upright image, resized with its aspect ratio to rows x columns, covers the target (crop), or lies
  * within it (pad). */
 static void fit_within(stretch *rows, stretch *columns, int height, int width, int target_height,
                        int target_width, rf_fit how) {
@@ -205,7 +205,7 @@ static stretch backwards(stretch side) {
     return (stretch){side.whole, side.whole - side.first - side.count, side.count};
 }
 
-/* Copies pixels as they are stored to their upright places in out, whose rows are `pitch` bytes apart. */
+/* Copies pixels as they are stored to where they are upright in out, whose rows are `pitch` bytes apart. */
 static void turn_upright(uint8_t *out, size_t pitch, const rf_image *stored, turn t) {
     size_t channels = (size_t)stored->channels;
     int rows = t.swap ? stored->width : stored->height, columns = t.swap ? stored->height : stored->width;
@@ -221,7 +221,7 @@ static void turn_upright(uint8_t *out, size_t pitch, const rf_image *stored, tur
         }
 }
 
-bool rf_image_misfits(int height, int width, int target_height, int target_width) {
+bool rf_image_aspect_differs(int height, int width, int target_height, int target_width) {
     stretch rows, columns;
     fit_within(&rows, &columns, height, width, target_height, target_width, RF_FIT_CROP);
     return rows.whole != target_height || columns.whole != target_width;

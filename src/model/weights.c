@@ -1,5 +1,5 @@
-/* A model's weights from and to safetensors files, by PyTorch's names: what is missing, superfluous or
- * misshapen is named before anything is changed. */
+/* A model's weights from and to safetensors files, by PyTorch's names: missing and unexpected keys and shape
+ * mismatches are named before anything is changed. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,15 +46,15 @@ static size_t wrapper_prefix(const rf_tensor_file *file, const rf_names *names) 
     return best;
 }
 
-/* ---- the list of what does not fit ---- */
+/* ---- lists of tensors for messages ---- */
 
-typedef struct misfits {
-    const char *title;
+typedef struct tensor_list {
+    const char *one, *many; /* what its entries are called */
     rf_str text;
     size_t count, listed;
-} misfits;
+} tensor_list;
 
-static void add_misfit(misfits *list, const char *name, const char *more) {
+static void add_tensor(tensor_list *list, const char *name, const char *more) {
     list->count++;
     if (list->listed == MAX_LISTED || list->text.length > MAX_LIST_BYTES) return;
     rf_str_addf(&list->text, "%s%.120s%s", list->listed++ ? ", " : "", name, more);
@@ -78,8 +78,9 @@ static bool same_shape(const rf_tensor *tensor, const rf_param_spec *spec) {
 /* Finds each parameter's tensor; found[] has one for every parameter if all fit. */
 static rf_status match(const rf_tensor **found, const rf_model *model, const rf_tensor_file *file,
                        const rf_names *names) {
-    misfits missing = {.title = "missing"}, superfluous = {.title = "superfluous"},
-            misshapen = {.title = "misshapen"};
+    tensor_list missing = {.one = "missing key", .many = "missing keys"},
+                unexpected = {.one = "unexpected key", .many = "unexpected keys"},
+                shape = {.one = "shape mismatch", .many = "shape mismatches"};
     const size_t skip = wrapper_prefix(file, names);
     for (size_t i = 0; i < file->count; i++) {
         const rf_tensor *tensor = &file->tensors[i];
@@ -87,23 +88,24 @@ static rf_status match(const rf_tensor **found, const rf_model *model, const rf_
         if (at >= 0)
             found[at] = tensor;
         else if (!is_ignored(tensor->name))
-            add_misfit(&superfluous, tensor->name, "");
+            add_tensor(&unexpected, tensor->name, "");
         if (at >= 0 && !same_shape(tensor, &model->parameters[at].spec)) {
             rf_str shapes = {0};
             shape_text(&shapes, tensor, &model->parameters[at].spec);
-            add_misfit(&misshapen, tensor->name, rf_str_text(&shapes));
+            add_tensor(&shape, tensor->name, rf_str_text(&shapes));
             rf_str_free(&shapes);
         }
     }
     for (int i = 0; i < model->parameter_count; i++)
-        if (!found[i]) add_misfit(&missing, model->parameters[i].name, "");
+        if (!found[i]) add_tensor(&missing, model->parameters[i].name, "");
 
     rf_str message = {0};
-    misfits *const lists[] = {&missing, &superfluous, &misshapen};
+    tensor_list *const lists[] = {&missing, &unexpected, &shape};
     for (size_t i = 0; i < RF_COUNT(lists); i++) {
         if (lists[i]->count)
-            rf_str_addf(&message, "; %zu %s: %s%s", lists[i]->count, lists[i]->title,
-                        rf_str_text(&lists[i]->text), lists[i]->listed < lists[i]->count ? ", ..." : "");
+            rf_str_addf(&message, "; %zu %s: %s%s", lists[i]->count,
+                        lists[i]->count == 1 ? lists[i]->one : lists[i]->many, rf_str_text(&lists[i]->text),
+                        lists[i]->listed < lists[i]->count ? ", ..." : "");
         rf_str_free(&lists[i]->text);
     }
     const rf_status status = message.length ? rf_fail(RF_E_INPUT, "%s does not fit the network '%s'%s",
@@ -122,7 +124,7 @@ static rf_status name_parameters(rf_names *names, const rf_model *model) {
 }
 
 /* Adds a tensor to the list if it holds what no training can start from. */
-static void look_for_nan(misfits *list, const char *name, const float *values, size_t count) {
+static void look_for_nan(tensor_list *list, const char *name, const float *values, size_t count) {
     size_t nan = 0, infinite = 0;
     char more[96];
     for (size_t i = 0; i < count; i++) {
@@ -131,28 +133,28 @@ static void look_for_nan(misfits *list, const char *name, const float *values, s
     }
     if (nan + infinite == 0) return;
     snprintf(more, sizeof more, " (%zu NaN and %zu infinite of %zu)", nan, infinite, count);
-    add_misfit(list, name, more);
+    add_tensor(list, name, more);
 }
 
 /* Reads everything into memory of its own first, so that a file that breaks off changes nothing. */
 static rf_status read_all(float **fresh, const rf_model *model, const rf_tensor_file *file,
                           const rf_tensor **found) {
-    misfits spoiled = {0};
+    tensor_list not_finite = {0};
     rf_status status = RF_OK;
     for (int i = 0; i < model->parameter_count && status == RF_OK; i++) {
         const size_t count = rf_param_count(&model->parameters[i].spec);
         fresh[i] = rf_alloc(count, sizeof **fresh);
         status = fresh[i] ? rf_tensor_read(fresh[i], file, found[i]) : RF_E_MEMORY;
-        if (status == RF_OK) look_for_nan(&spoiled, found[i]->name, fresh[i], count);
+        if (status == RF_OK) look_for_nan(&not_finite, found[i]->name, fresh[i], count);
     }
-    if (status == RF_OK && spoiled.count)
+    if (status == RF_OK && not_finite.count)
         status = rf_fail(
             RF_E_INPUT,
             "%s: %zu tensor%s hold%s numbers that are not finite: %s%s; the training that wrote them had "
             "diverged: take an earlier checkpoint",
-            file->path, spoiled.count, spoiled.count == 1 ? "" : "s", spoiled.count == 1 ? "s" : "",
-            rf_str_text(&spoiled.text), spoiled.listed < spoiled.count ? ", ..." : "");
-    rf_str_free(&spoiled.text);
+            file->path, not_finite.count, not_finite.count == 1 ? "" : "s", not_finite.count == 1 ? "s" : "",
+            rf_str_text(&not_finite.text), not_finite.listed < not_finite.count ? ", ..." : "");
+    rf_str_free(&not_finite.text);
     return status;
 }
 

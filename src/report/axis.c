@@ -6,7 +6,7 @@
 
 #include "curve/curve.h"
 
-double rf_axis_place(const rf_axis *axis, double value) {
+double rf_axis_position(const rf_axis *axis, double value) {
     if (!axis->logarithmic) return (value - axis->low) / (axis->high - axis->low);
     return (log(value) - log(axis->low)) / (log(axis->high) - log(axis->low));
 }

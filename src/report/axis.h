@@ -2,7 +2,7 @@
 #ifndef RF_REPORT_AXIS_H
 #define RF_REPORT_AXIS_H
 
-#include "rangefinder/finder.h"
+#include "rangefinder/report.h"
 
 typedef struct rf_axis {
     double low, high;
@@ -25,7 +25,7 @@ rf_axis rf_axis_of_rates(const rf_curve *curve);
  * divergence is left to be clipped. */
 rf_axis rf_axis_of_losses(const rf_curve *curve, const double *line);
 /* 0 at low, 1 at high; beyond for what lies outside. */
-double rf_axis_place(const rf_axis *axis, double value);
+double rf_axis_position(const rf_axis *axis, double value);
 /* Writes at most RF_TICKS_MAX ticks of which about `wanted` are labelled; returns how many. */
 int rf_axis_ticks(rf_tick ticks[RF_TICKS_MAX], const rf_axis *axis, int wanted);
 

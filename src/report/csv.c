@@ -1,6 +1,5 @@
 /* The curve as CSV: lr,loss,smoothed. Each number is the shortest that reads back as the same double. */
-#include "base/base.h"
-#include "rangefinder/finder.h"
+#include "report/writer.h"
 
 rf_status rf_report_csv(const rf_report *report, const char *path) {
     const rf_curve *const curve = report->curve;

@@ -3,14 +3,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "rangefinder/finder.h"
+#include "curve/curve.h"
 #include "rangefinder/version.h"
-
-static const char *const stop_words[] = {
-#define WORD(name, text) [RF_STOP_##name] = text,
-    RF_STOP_MAP(WORD)
-#undef WORD
-};
+#include "report/writer.h"
 
 /* Zero is "not known". */
 static void add_count(rf_json *json, const char *key, size_t value) {
@@ -28,7 +23,7 @@ static void add_curve(rf_json *json, const rf_curve *curve) {
     rf_json_close(json);
     rf_json_open(json, "stop", '{');
     rf_json_count(json, "step", curve->count);
-    rf_json_string(json, "reason", stop_words[curve->stop]);
+    rf_json_string(json, "reason", rf_stop_text(curve->stop));
     rf_json_close(json);
 }
 
@@ -41,7 +36,6 @@ static void add_suggestions(rf_json *json, const rf_report *report) {
 
 static void add_verdict(rf_json *json, const rf_verdict *verdict) {
     static const char *const kinds[] = {[RF_VERDICT_NONE] = "none", [RF_VERDICT_RANGE] = "range"};
-    static const char *const confidences[] = {"low", "medium", "high"};
     if (verdict == NULL) {
         rf_json_null(json, "verdict");
         return;
@@ -52,7 +46,7 @@ static void add_verdict(rf_json *json, const rf_verdict *verdict) {
     rf_json_number(json, "lr_min", verdict->lr_min);
     rf_json_number(json, "lr", verdict->lr);
     rf_json_number(json, "lr_max", verdict->lr_max);
-    rf_json_string(json, "confidence", range ? confidences[verdict->confidence] : NULL);
+    rf_json_string(json, "confidence", range ? rf_confidence_text(verdict->confidence) : NULL);
     rf_json_string(json, "cause", verdict->cause);
     rf_json_string(json, "reason", verdict->reason);
     rf_json_string(json, "advice", *verdict->advice ? verdict->advice : NULL);

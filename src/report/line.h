@@ -2,7 +2,7 @@
 #ifndef RF_REPORT_LINE_H
 #define RF_REPORT_LINE_H
 
-#include "rangefinder/finder.h"
+#include "rangefinder/report.h"
 
 /* A loss for each finite point, through the middle of the dots also where they leap. *out is owned: free(). */
 rf_status rf_line_create(double **out, const rf_curve *curve);

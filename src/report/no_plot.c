@@ -1,6 +1,5 @@
 /* What stands in for plot.c in a build without cairo (RF_PLOTS=OFF): a plot is refused, before any work. */
-#include "base/base.h"
-#include "rangefinder/finder.h"
+#include "report/writer.h"
 
 rf_status rf_report_plot_check(const char *path) {
     return rf_fail(RF_E_USAGE,

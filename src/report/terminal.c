@@ -112,12 +112,12 @@ static void write_row(rf_str *out, const text_canvas *canvas, const cell *cells)
 /* ---- dots ---- */
 
 static double dot_x(const text_canvas *canvas, double lr) {
-    return rf_axis_place(&canvas->rates, lr) * (canvas->width * DOTS_X - 1);
+    return rf_axis_position(&canvas->rates, lr) * (canvas->width * DOTS_X - 1);
 }
 
 static double dot_y(const text_canvas *canvas, double loss) {
-    const double place = fmin(fmax(rf_axis_place(&canvas->losses, loss), -2), 3);
-    return (1 - place) * (canvas->height * DOTS_Y - 1);
+    const double share = fmin(fmax(rf_axis_position(&canvas->losses, loss), -2), 3);
+    return (1 - share) * (canvas->height * DOTS_Y - 1);
 }
 
 static int column_of(const text_canvas *canvas, double lr) {

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "curve/curve.h"
+#include "rangefinder/report.h"
 
 /* Adds text broken between words to lines of `columns`. */
 static void add_wrapped(rf_str *out, const char *text, int columns) {
@@ -24,13 +25,12 @@ static void add_wrapped(rf_str *out, const char *text, int columns) {
 }
 
 static void add_verdict(rf_str *out, const rf_verdict *verdict, int columns, bool bold) {
-    static const char *const confidences[] = {"low", "medium", "high"};
     char first[256], rest[1024];
     if (verdict->kind == RF_VERDICT_RANGE)
         snprintf(first, sizeof first,
                  "%s is the learning rate to train with, in a usable range from %s to %s; confidence: %s.",
                  rf_rate(verdict->lr).text, rf_rate(verdict->lr_min).text, rf_rate(verdict->lr_max).text,
-                 confidences[verdict->confidence]);
+                 rf_confidence_text(verdict->confidence));
     else
         snprintf(first, sizeof first, "No learning rate can be suggested.");
     rf_str_addf(out, "%s", bold ? "\033[1m" : "");

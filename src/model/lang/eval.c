@@ -1,4 +1,5 @@
-/* The model language's values: variables, expressions, and attributes computed for given images. */
+/* The model language's values: names of layers, words, expressions, and attributes computed for given images.  Names
+ * and words belong together: a name may hold a variable, a word may be a layer's number of channels. */
 #include "model/lang/eval.h"
 
 #include <limits.h>
@@ -6,82 +7,128 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_AT_LEAST = 1 << 20, STEPS_PER_PART = 16, STEPS_PER_LAYER = 256 };
-
-rf_status rf_take_steps(rf_expansion *e, int steps, rf_place place) {
-    const int64_t limit = STEPS_AT_LEAST + (int64_t)STEPS_PER_PART * e->net->count +
-                          (int64_t)STEPS_PER_LAYER * e->model->node_count;
-    e->model->steps += steps;
-    if (e->model->steps <= limit) return RF_OK;
-    return rf_net_fail(
-        e->net->origin, place,
-        "the text takes more than %lld steps to unfold into %d layers: compute less in its loops",
-        (long long)limit, e->model->node_count - 1);
-}
+enum { STEPS_OF_NAME = 8, MAX_CANDIDATES = 1000 };
 
 static const rf_tree *node_of(rf_expansion *e, int index) {
     return &e->net->nodes[index];
 }
 
-static bool same(rf_slice a, rf_slice b) {
-    return a.length == b.length && !memcmp(a.at, b.at, (size_t)a.length);
+static bool is_int(double value) {
+    return value == floor(value) && fabs(value) <= INT_MAX;
 }
 
-/* ---- variables ---- */
+static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *word);
 
-/* Where the variable stands in the scope's table, or would; *steps is what looking takes. */
-static int slot_of(int *steps, const rf_scope *scope, rf_slice name) {
-    const int slots = (int)RF_COUNT(scope->slot);
-    int at = (int)(rf_hash(name.at, (size_t)name.length, 0) % (unsigned)slots);
-    *steps = 1 + name.length / 16;
-    while (scope->slot[at] && !same(scope->variables[scope->slot[at] - 1].name, name)) {
-        at = (at + 1) % slots;
-        ++*steps;
-    }
-    return at;
-}
+/* ---- names of layers ---- */
 
-rf_status rf_scope_set(rf_scope *scope, rf_expansion *e, rf_slice name, rf_value value, rf_place place) {
-    int steps;
-    int16_t *slot = &scope->slot[slot_of(&steps, scope, name)];
-    RF_TRY(rf_take_steps(e, steps, place));
-    if (*slot) return scope->variables[*slot - 1].value = value, RF_OK;
-    if (scope->count == scope->capacity) {
-        if (scope->count >= RF_MAX_VARIABLES)
-            return rf_net_fail(e->net->origin, place, "more than %d variables", RF_MAX_VARIABLES);
-        const int capacity = RF_MAX(8, scope->capacity * 2);
-        rf_variable *more = rf_resize(scope->variables, (size_t)capacity, sizeof *more);
-        if (!more) return RF_E_MEMORY;
-        scope->variables = more;
-        scope->capacity = capacity;
-    }
-    scope->variables[scope->count++] = (rf_variable){.name = name, .value = value};
-    *slot = (int16_t)scope->count;
+/* The whole number that {i} or {i+1} stands for; text is what the braces hold. */
+static rf_status eval_template(int *out, rf_expansion *e, const rf_scope *scope, rf_slice text,
+                               rf_place place) {
+    rf_tree word = {.kind = RF_TREE_WORD, .name = text, .place = place};
+    int offset = 0; /* {i+1} */
+    for (int i = 0; i < text.length; i++)
+        if (text.at[i] == '+' || text.at[i] == '-') {
+            offset = atoi(text.at + i);
+            word.name.length = i;
+        }
+    rf_value value = {0};
+    RF_TRY(eval_word(&value, e, scope, &word));
+    value.y += offset;
+    if (value.pair || !is_int(value.y) || value.y < 0)
+        return rf_net_fail(e->net->origin, place,
+                           "{%.*s} in a name must be a whole number from 0, it is %.15g", RF_SLICE(text),
+                           value.y);
+    *out = (int)value.y;
     return RF_OK;
 }
 
-void rf_scope_free(rf_scope *scope) {
-    free(scope->variables);
-    scope->variables = NULL;
+rf_status rf_name_expand(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope, rf_slice name,
+                         rf_place place) {
+    rf_str text = {0};
+    rf_status status = RF_OK;
+    rf_str_add(&text, scope->prefix);
+    for (const char *at = name.at, *end = name.at + name.length; at < end && status == RF_OK;) {
+        const char *open = memchr(at, '{', (size_t)(end - at));
+        rf_str_add_bytes(&text, at, (size_t)((open ? open : end) - at));
+        if (!open) break;
+        const char *close = memchr(open, '}', (size_t)(end - open)); /* the lexer has seen to it */
+        int value = 0;
+        status = eval_template(&value, e, scope, (rf_slice){open + 1, (int)(close - open - 1)}, place);
+        rf_str_addf(&text, "%d", value);
+        at = close + 1;
+    }
+    if (status == RF_OK && text.failed) status = RF_E_MEMORY;
+    if (status == RF_OK) status = rf_take_steps(e, STEPS_OF_NAME + (int)(text.length / 16), place);
+    if (status == RF_OK && text.length > RF_MAX_NAME)
+        status = rf_net_fail(e->net->origin, place,
+                             "the name '%.40s...' would have %zu characters; %d is the most",
+                             rf_str_text(&text), text.length, RF_MAX_NAME);
+    if (status == RF_OK) memcpy(out, rf_str_text(&text), text.length + 1);
+    rf_str_free(&text);
+    return status;
 }
 
-/* Words that have a value everywhere. */
+/* True if a layer of that name stands further down in the text, or is the very one that asks. */
+static const rf_tree *defined_later(const rf_net *net, const rf_tree *input) {
+    for (int i = 1; i < net->count; i++) {
+        const rf_tree *node = &net->nodes[i];
+        if (node->kind == RF_TREE_LAYER && node->place.line >= input->place.line &&
+            node->name.length == input->name.length &&
+            !memcmp(node->name.at, input->name.at, (size_t)node->name.length))
+            return node;
+    }
+    return NULL;
+}
+
+static const char *nearest_layer(rf_expansion *e, const rf_scope *scope, const char *name) {
+    const rf_model *model = e->model;
+    const size_t skip = strlen(scope->prefix);
+    const char *words[MAX_CANDIDATES];
+    size_t count = 0;
+    words[count++] = "in";
+    words[count++] = "prev";
+    for (int i = model->node_count - 1; i > 0 && count < MAX_CANDIDATES; i--)
+        if (!strncmp(model->nodes[i].name, scope->prefix, skip)) words[count++] = model->nodes[i].name + skip;
+    for (int i = e->instance_count - 1; i >= 0 && count < MAX_CANDIDATES; i--)
+        if (!strncmp(e->instances[i].name, scope->prefix, skip)) words[count++] = e->instances[i].name + skip;
+    return rf_nearest(name + skip, words, count);
+}
+
+rf_status rf_name_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place) {
+    char full[RF_MAX_NAME + 1];
+    if (rf_slice_is(name, "in")) return *out = scope->in, RF_OK;
+    if (rf_slice_is(name, "prev")) return *out = scope->prev, RF_OK;
+    RF_TRY(rf_name_expand(full, e, scope, name, place));
+    *out = rf_model_find_node(e->model, full, strlen(full));
+    if (*out >= 0) return RF_OK;
+    const int instance = rf_names_find(&e->instance_names, full, strlen(full));
+    if (instance >= 0) return *out = e->instances[instance].node, RF_OK;
+
+    const rf_tree *later = defined_later(e->net, &(rf_tree){.name = name, .place = place});
+    if (later && later->place.line == place.line)
+        return rf_net_fail(e->net->origin, place,
+                           "the layer '%.*s' reads itself: a network may have no cycles", RF_SLICE(name));
+    if (later)
+        return rf_net_fail(e->net->origin, place,
+                           "the layer '%.*s' comes only in line %d: a layer reads earlier ones (a network "
+                           "may have no cycles)",
+                           RF_SLICE(name), later->place.line);
+    const char *near = nearest_layer(e, scope, full);
+    return rf_net_fail(e->net->origin, place,
+                       near ? "no layer '%s'%s; did you mean '%s'?" : "no layer '%s'%s",
+                       full + strlen(scope->prefix), *scope->prefix ? " in this block" : "", near);
+}
+
+/* ---- words ---- */
+
+static const char *const constant_names[] = {RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
+
 static bool constant(double *out, const rf_images *images, rf_slice name) {
-    const struct {
-        const char *name;
-        double value;
-    } constants[] = {
-        {"classes", images->classes},
-        {"channels", images->channels},
-        {"height", images->height},
-        {"width", images->width},
-        {"yes", 1},
-        {"no", 0},
-        {"true", 1},
-        {"false", 0},
-    };
-    for (size_t i = 0; i < RF_COUNT(constants); i++)
-        if (rf_slice_is(name, constants[i].name)) return *out = constants[i].value, true;
+#define CONSTANT_VALUE(name, value) value,
+    const double values[] = {RF_CONSTANT_MAP(CONSTANT_VALUE)};
+#undef CONSTANT_VALUE
+    for (size_t i = 0; i < RF_COUNT(values); i++)
+        if (rf_slice_is(name, constant_names[i])) return *out = values[i], true;
     return false;
 }
 
@@ -91,7 +138,7 @@ static rf_status eval_property(double *out, rf_expansion *e, const rf_scope *sco
     const rf_slice layer = {word->name.at, (int)(dot - word->name.at)};
     const rf_slice what = {dot + 1, word->name.length - layer.length - 1};
     int node;
-    RF_TRY(rf_expand_find(&node, e, scope, layer, word->place));
+    RF_TRY(rf_name_find(&node, e, scope, layer, word->place));
     const rf_shape shape = e->model->nodes[node].shape;
     const struct {
         const char *name;
@@ -110,29 +157,29 @@ static rf_status eval_property(double *out, rf_expansion *e, const rf_scope *sco
 }
 
 static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope, const rf_tree *word) {
-    int steps;
-    const int slot = scope->slot[slot_of(&steps, scope, word->name)];
-    RF_TRY(rf_take_steps(e, steps, word->place));
-    if (slot) return *out = scope->variables[slot - 1].value, RF_OK;
+    const rf_value *variable;
+    RF_TRY(rf_scope_get(&variable, scope, e, word->name, word->place));
+    if (variable) return *out = *variable, RF_OK;
     if (constant(&out->y, &e->model->images, word->name)) return RF_OK;
     const char *dot = memrchr(word->name.at, '.', (size_t)word->name.length);
     if (dot) return eval_property(&out->y, e, scope, word, dot);
 
     char name[64], near_names[RF_MAX_VARIABLES][64];
-    const char *words[RF_MAX_VARIABLES + 8] = {"classes", "channels", "height", "width",
-                                               "yes",     "no",       "true",   "false"};
+    const char *words[RF_MAX_VARIABLES + RF_COUNT(constant_names)];
+    size_t count = 0;
     snprintf(name, sizeof name, "%.*s", RF_SLICE(word->name));
     int node;
-    if (rf_expand_find(&node, e, scope, word->name, word->place) == RF_OK)
+    if (rf_name_find(&node, e, scope, word->name, word->place) == RF_OK)
         return rf_net_fail(e->net->origin, word->place,
                            "expected a number, found the layer '%s' (write `%s.channels` for its channels, "
                            "`<- %s` to read it)",
                            name, name, name);
+    for (; count < RF_COUNT(constant_names); count++) words[count] = constant_names[count];
     for (int i = 0; i < scope->count; i++) {
         snprintf(near_names[i], sizeof near_names[i], "%.*s", RF_SLICE(scope->variables[i].name));
-        words[8 + i] = near_names[i];
+        words[count++] = near_names[i];
     }
-    const char *near = rf_nearest(name, words, (size_t)scope->count + 8);
+    const char *near = rf_nearest(name, words, count);
     return rf_net_fail(e->net->origin, word->place,
                        near ? "expected a number, found '%s'; did you mean '%s'?"
                             : "expected a number, found '%s'",
@@ -234,10 +281,6 @@ rf_status rf_eval_number(double *out, rf_expansion *e, const rf_scope *scope, in
     return RF_OK;
 }
 
-static bool is_int(double value) {
-    return value == floor(value) && fabs(value) <= INT_MAX;
-}
-
 rf_status rf_eval_int(int *out, rf_expansion *e, const rf_scope *scope, int expr) {
     double value;
     RF_TRY(rf_eval_number(&value, e, scope, expr));
@@ -245,25 +288,6 @@ rf_status rf_eval_int(int *out, rf_expansion *e, const rf_scope *scope, int expr
         return rf_net_fail(e->net->origin, node_of(e, expr)->place, "expected a whole number, found %.15g",
                            value);
     *out = (int)value;
-    return RF_OK;
-}
-
-rf_status rf_eval_template(int *out, rf_expansion *e, const rf_scope *scope, rf_slice text, rf_place place) {
-    rf_tree word = {.kind = RF_TREE_WORD, .name = text, .place = place};
-    int offset = 0; /* {i+1} */
-    for (int i = 0; i < text.length; i++)
-        if (text.at[i] == '+' || text.at[i] == '-') {
-            offset = atoi(text.at + i);
-            word.name.length = i;
-        }
-    rf_value value = {0};
-    RF_TRY(eval_word(&value, e, scope, &word));
-    value.y += offset;
-    if (value.pair || !is_int(value.y) || value.y < 0)
-        return rf_net_fail(e->net->origin, place,
-                           "{%.*s} in a name must be a whole number from 0, it is %.15g", RF_SLICE(text),
-                           value.y);
-    *out = (int)value.y;
     return RF_OK;
 }
 

@@ -1,4 +1,4 @@
-/* The model language's values: variables, expressions, and attributes computed for given images. */
+/* The model language's values: variables, names, expressions, and attributes computed for given images. */
 #ifndef RF_MODEL_LANG_EVAL_H
 #define RF_MODEL_LANG_EVAL_H
 
@@ -42,22 +42,29 @@ typedef struct rf_expansion {
     int calls;
 } rf_expansion;
 
+/* ---- variables (scope.c) ---- */
+
 /* Counts `steps`, each about as long as reading a variable takes, and fails where the text takes more of them than its
  * own size and that of the network explain. */
 rf_status rf_take_steps(rf_expansion *e, int steps, rf_place place);
+rf_status rf_scope_set(rf_scope *scope, rf_expansion *e, rf_slice name, rf_value value, rf_place place);
+/* *out: borrowed until a variable is set; NULL: there is none of that name. */
+rf_status rf_scope_get(const rf_value **out, const rf_scope *scope, rf_expansion *e, rf_slice name,
+                       rf_place place);
+void rf_scope_free(rf_scope *scope);
 
+/* ---- names and values (eval.c) ---- */
+
+/* prefix + name, with {variables} replaced by their values. */
+rf_status rf_name_expand(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope, rf_slice name,
+                         rf_place place);
+/* The node that a name stands for. */
+rf_status rf_name_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place);
 rf_status rf_eval(rf_value *out, rf_expansion *e, const rf_scope *scope, int expr);
 rf_status rf_eval_number(double *out, rf_expansion *e, const rf_scope *scope, int expr);
 rf_status rf_eval_int(int *out, rf_expansion *e, const rf_scope *scope, int expr);
-/* The whole number that {i} or {i+1} stands for within a layer's name; text is what the braces hold. */
-rf_status rf_eval_template(int *out, rf_expansion *e, const rf_scope *scope, rf_slice text, rf_place place);
 rf_status rf_eval_attributes(rf_attrs *out, rf_expansion *e, const rf_scope *scope, const rf_tree *layer);
 /* Sets the parameters of the block that `layer` uses; its arguments are computed in `outer`. */
 rf_status rf_eval_parameters(rf_scope *inner, rf_expansion *e, const rf_scope *outer, const rf_tree *layer);
-rf_status rf_scope_set(rf_scope *scope, rf_expansion *e, rf_slice name, rf_value value, rf_place place);
-void rf_scope_free(rf_scope *scope);
-
-/* expand.c: the node that a name stands for. */
-rf_status rf_expand_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place);
 
 #endif

@@ -6,89 +6,9 @@
 #include "graph/model.h"
 #include "model/lang/eval.h"
 
-enum { STEPS_OF_NAME = 8, STEPS_OF_BLOCK = 64, MAX_CALLS = 64, MAX_CANDIDATES = 1000 };
+enum { STEPS_OF_BLOCK = 64, MAX_CALLS = 64 };
 
 static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first);
-
-/* ---- names ---- */
-
-/* prefix + name, with {variables} replaced by their values. */
-static rf_status full_name(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_scope *scope, rf_slice name,
-                           rf_place place) {
-    rf_str text = {0};
-    rf_status status = RF_OK;
-    rf_str_add(&text, scope->prefix);
-    for (const char *at = name.at, *end = name.at + name.length; at < end && status == RF_OK;) {
-        const char *open = memchr(at, '{', (size_t)(end - at));
-        rf_str_add_bytes(&text, at, (size_t)((open ? open : end) - at));
-        if (!open) break;
-        const char *close = memchr(open, '}', (size_t)(end - open)); /* the lexer has seen to it */
-        int value = 0;
-        status = rf_eval_template(&value, e, scope, (rf_slice){open + 1, (int)(close - open - 1)}, place);
-        rf_str_addf(&text, "%d", value);
-        at = close + 1;
-    }
-    if (status == RF_OK && text.failed) status = RF_E_MEMORY;
-    if (status == RF_OK) status = rf_take_steps(e, STEPS_OF_NAME + (int)(text.length / 16), place);
-    if (status == RF_OK && text.length > RF_MAX_NAME)
-        status = rf_net_fail(e->net->origin, place,
-                             "the name '%.40s...' would have %zu characters; %d is the most",
-                             rf_str_text(&text), text.length, RF_MAX_NAME);
-    if (status == RF_OK) memcpy(out, rf_str_text(&text), text.length + 1);
-    rf_str_free(&text);
-    return status;
-}
-
-/* True if a layer of that name stands further down in the text, or is the very one that asks. */
-static const rf_tree *defined_later(const rf_net *net, const rf_tree *input) {
-    for (int i = 1; i < net->count; i++) {
-        const rf_tree *node = &net->nodes[i];
-        if (node->kind == RF_TREE_LAYER && node->place.line >= input->place.line &&
-            node->name.length == input->name.length &&
-            !memcmp(node->name.at, input->name.at, (size_t)node->name.length))
-            return node;
-    }
-    return NULL;
-}
-
-static const char *nearest_layer(rf_expansion *e, const rf_scope *scope, const char *name) {
-    const rf_model *model = e->model;
-    const size_t skip = strlen(scope->prefix);
-    const char *words[MAX_CANDIDATES];
-    size_t count = 0;
-    words[count++] = "in";
-    words[count++] = "prev";
-    for (int i = model->node_count - 1; i > 0 && count < MAX_CANDIDATES; i--)
-        if (!strncmp(model->nodes[i].name, scope->prefix, skip)) words[count++] = model->nodes[i].name + skip;
-    for (int i = e->instance_count - 1; i >= 0 && count < MAX_CANDIDATES; i--)
-        if (!strncmp(e->instances[i].name, scope->prefix, skip)) words[count++] = e->instances[i].name + skip;
-    return rf_nearest(name + skip, words, count);
-}
-
-rf_status rf_expand_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slice name, rf_place place) {
-    char full[RF_MAX_NAME + 1];
-    if (rf_slice_is(name, "in")) return *out = scope->in, RF_OK;
-    if (rf_slice_is(name, "prev")) return *out = scope->prev, RF_OK;
-    RF_TRY(full_name(full, e, scope, name, place));
-    *out = rf_model_find_node(e->model, full, strlen(full));
-    if (*out >= 0) return RF_OK;
-    const int instance = rf_names_find(&e->instance_names, full, strlen(full));
-    if (instance >= 0) return *out = e->instances[instance].node, RF_OK;
-
-    const rf_tree *later = defined_later(e->net, &(rf_tree){.name = name, .place = place});
-    if (later && later->place.line == place.line)
-        return rf_net_fail(e->net->origin, place,
-                           "the layer '%.*s' reads itself: a network may have no cycles", RF_SLICE(name));
-    if (later)
-        return rf_net_fail(e->net->origin, place,
-                           "the layer '%.*s' comes only in line %d: a layer reads earlier ones (a network "
-                           "may have no cycles)",
-                           RF_SLICE(name), later->place.line);
-    const char *near = nearest_layer(e, scope, full);
-    return rf_net_fail(e->net->origin, place,
-                       near ? "no layer '%s'%s; did you mean '%s'?" : "no layer '%s'%s",
-                       full + strlen(scope->prefix), *scope->prefix ? " in this block" : "", near);
-}
 
 /* ---- layers ---- */
 
@@ -101,7 +21,7 @@ static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], rf_expansion 
         if (*count == RF_MAX_INPUTS)
             return rf_net_fail(e->net->origin, node->place, "a layer can read at most %d others",
                                RF_MAX_INPUTS);
-        RF_TRY(rf_expand_find(&input[(*count)++], e, scope, node->name, node->place));
+        RF_TRY(rf_name_find(&input[(*count)++], e, scope, node->name, node->place));
     }
     return RF_OK;
 }
@@ -117,7 +37,7 @@ static rf_status name_layer(char name[RF_MAX_NAME + 1], rf_expansion *e, const r
                             : snprintf(made, sizeof made, "%.*s_%d", RF_MIN(block.length, 60), block.at,
                                        e->model->node_count)};
     }
-    RF_TRY(full_name(name, e, scope, word, layer->place));
+    RF_TRY(rf_name_expand(name, e, scope, word, layer->place));
     if (rf_names_find(&e->instance_names, name, strlen(name)) >= 0)
         return rf_net_fail(e->net->origin, layer->place, "the name '%s' is taken: an earlier block has it",
                            name);

@@ -78,6 +78,18 @@ typedef struct rf_place {
     X(AND, "and")                                                                                            \
     X(NOT, "not")
 
+/* Words that have a value everywhere; `images` are those that the network is for. */
+#define RF_CONSTANT_MAP(X)                                                                                   \
+    X("classes", images->classes)                                                                            \
+    X("channels", images->channels)                                                                          \
+    X("height", images->height)                                                                              \
+    X("width", images->width)                                                                                \
+    X("yes", 1)                                                                                              \
+    X("no", 0)                                                                                               \
+    X("true", 1)                                                                                             \
+    X("false", 0)
+#define RF_CONSTANT_NAME(name, value) name,
+
 typedef enum rf_token_kind {
     RF_TOKEN_END, /* of the text */
     RF_TOKEN_NEWLINE,

@@ -62,8 +62,8 @@ static rf_status accept_line_end(parser *p, const char *what) {
 
 /* A plain word that a variable, a parameter or a block may have as its name. */
 static rf_status accept_new_name(rf_token *out, parser *p, const char *what) {
-    static const char *const taken[] = {"in",  "prev", "images", "classes", "channels", "height", "width",
-                                        "yes", "no",   "true",   "false",   "min",      "max",    "floor"};
+    static const char *const taken[] = {
+        "in", "prev", "images", "min", "max", "floor", RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
     if (p->token.kind != RF_TOKEN_WORD) return expected(p, what);
     for (size_t i = 0; i < RF_COUNT(taken); i++)
         if (rf_slice_is(p->token.text, taken[i]))
@@ -160,8 +160,8 @@ static rf_status parse_unary(int *out, parser *p) {
     return make_expr(out, p, node);
 }
 
-/* How strongly a symbol binds its two sides; 0: it is no such symbol. */
-static int strength(rf_token_kind kind) {
+/* Of a binary operator; 0: it is none. */
+static int precedence(rf_token_kind kind) {
     static const unsigned char table[] = {
         [RF_TOKEN_OR] = 1,     [RF_TOKEN_AND] = 2,     [RF_TOKEN_EQUAL] = 3, [RF_TOKEN_UNEQUAL] = 3,
         [RF_TOKEN_LESS] = 3,   [RF_TOKEN_AT_MOST] = 3, [RF_TOKEN_MORE] = 3,  [RF_TOKEN_AT_LEAST] = 3,
@@ -171,15 +171,15 @@ static int strength(rf_token_kind kind) {
     return (size_t)kind < sizeof table ? table[kind] : 0;
 }
 
-/* Operators that bind at least as strongly as `least`; equal ones from the left (precedence climbing). */
-static rf_status parse_binary(int *out, parser *p, int least) {
+/* Precedence climbing: operators of at least `precedence_min`; equal ones from the left. */
+static rf_status parse_binary(int *out, parser *p, int precedence_min) {
     if (++p->nesting > RF_MAX_DEPTH) return rf_net_fail(p->net->origin, p->token.place, "nested too deep");
     RF_TRY(parse_unary(out, p));
-    while (strength(p->token.kind) >= least) {
+    while (precedence(p->token.kind) >= precedence_min) {
         rf_tree node = {
             .kind = RF_TREE_BINARY, .place = p->token.place, .token = p->token.kind, .first = *out};
         RF_TRY(advance(p));
-        RF_TRY(parse_binary(&node.second, p, strength(node.token) + 1));
+        RF_TRY(parse_binary(&node.second, p, precedence(node.token) + 1));
         RF_TRY(make_expr(out, p, node));
     }
     p->nesting--;

@@ -1,0 +1,11 @@
+/* Why a file or folder is no data set, where that is known. */
+#ifndef RF_DATA_EXPLAIN_H
+#define RF_DATA_EXPLAIN_H
+
+#include "base/base.h"
+
+/* For data that was refused: where a file is of a kind that is known and not read, the message says so and what to
+ * do.  unknown: no format knows the files; those of a folder are looked at.  Returns status. */
+rf_status rf_explain_data(rf_status status, const char *path, bool unknown);
+
+#endif

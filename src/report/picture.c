@@ -1,0 +1,393 @@
+/* The picture of a range test: one drawing of 960 x 540 units on a white card.
+ *
+ * Colours are Okabe and Ito's, which the colour-blind tell apart; the card is white so that the picture
+ * stands on light and dark pages. The losses are clipped, so that a divergence does not squash what is worth
+ * seeing. */
+#include "report/picture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "curve/curve.h"
+#include "rangefinder/version.h"
+#include "report/axis.h"
+#include "report/ink.h"
+#include "report/line.h"
+
+enum { WIDTH = RF_PICTURE_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
+static const double left = 84, right = 926, top = 122, bottom = 420, margin = 34;
+
+#define INK     RF_INK(0x1B2530, 1)
+#define MUTED   RF_INK(0x66727F, 1)
+#define GRID    RF_INK(0xE9EDF1, 1)
+#define FRAME   RF_INK(0xC3CBD4, 1)
+#define CURVE   RF_INK(0x0072B2, 1)
+#define RAW     RF_INK(0x7C93A8, 0.75)
+#define BAND    RF_INK(0x0072B2, 0.085)
+#define SUGGEST RF_INK(0xD55E00, 1)
+#define CARD    RF_INK(0xFFFFFF, 1)
+
+typedef struct picture {
+    cairo_t *cr;
+    const rf_report *report;
+    const rf_curve *curve;
+    const rf_verdict *verdict; /* NULL unless there is a range */
+    const double *line;        /* (finite points) */
+    rf_axis rates, losses;
+} picture;
+
+static double x_of(const picture *plot, double lr) {
+    return left + (right - left) * rf_axis_position(&plot->rates, lr);
+}
+/* Kept near the picture: cairo's coordinates are small. */
+static double y_of(const picture *plot, double loss) {
+    return bottom - (bottom - top) * fmin(fmax(rf_axis_position(&plot->losses, loss), -2), 3);
+}
+
+/* ---- the frame ---- */
+
+static void draw_line(cairo_t *cr, rf_ink ink, double width, double x0, double y0, double x1, double y1) {
+    rf_ink_use(cr, ink);
+    cairo_set_line_width(cr, width);
+    cairo_move_to(cr, x0, y0);
+    cairo_line_to(cr, x1, y1);
+    cairo_stroke(cr);
+}
+
+/* 10 with a raised exponent, centred at x. */
+static void draw_power(cairo_t *cr, rf_font font, double x, double y, int exponent) {
+    char digits[16];
+    snprintf(digits, sizeof digits, "%s%d", exponent < 0 ? "\u2212" : "", abs(exponent));
+    const rf_font raised = {font.size * 0.72, font.bold, font.ink};
+    const double base = rf_text_width(cr, font, "10"), width = base + 1 + rf_text_width(cr, raised, digits);
+    rf_text_draw(cr, font, x - width / 2, y, 0, "10");
+    rf_text_draw(cr, raised, x - width / 2 + base + 1, y - font.size * 0.42, 0, digits);
+}
+
+static void draw_rate_axis(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const rf_font font = {13, false, MUTED};
+    rf_tick ticks[RF_TICKS_MAX];
+    const int count = rf_axis_ticks(ticks, &plot->rates, 11);
+    for (int i = 0; i < count; i++) {
+        const double x = x_of(plot, ticks[i].at);
+        if (ticks[i].labelled) draw_line(cr, GRID, 1, x, top, x, bottom);
+        draw_line(cr, FRAME, 1, x, bottom, x, bottom + (ticks[i].labelled ? 6 : 3.5));
+        if (ticks[i].decade && strchr(ticks[i].text, 'e'))
+            draw_power(cr, font, x, bottom + 23, ticks[i].exponent);
+        else if (ticks[i].labelled)
+            rf_text_draw(cr, font, x, bottom + 23, 0.5, ticks[i].text);
+    }
+    draw_line(cr, FRAME, 1, left, bottom, right, bottom);
+    rf_text_draw(cr, (rf_font){13, false, MUTED}, (left + right) / 2, bottom + 45, 0.5, "learning rate");
+}
+
+static void draw_loss_axis(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const rf_font font = {13, false, MUTED};
+    rf_tick ticks[RF_TICKS_MAX];
+    const int count = rf_axis_ticks(ticks, &plot->losses, 5);
+    double widest = 0;
+    for (int i = 0; i < count; i++) {
+        const double y = y_of(plot, ticks[i].at);
+        draw_line(cr, GRID, 1, left, y, right, y);
+        widest = fmax(widest, rf_text_draw(cr, font, left - 12, y + 4.5, 1, ticks[i].text));
+    }
+    if (left - 12 - widest < margin + 8) return; /* no room for the word */
+    cairo_save(cr);
+    cairo_translate(cr, margin - 6, (top + bottom) / 2);
+    cairo_rotate(cr, -M_PI_2);
+    rf_text_draw(cr, font, 0, 4, 0.5, "loss");
+    cairo_restore(cr);
+}
+
+/* ---- the curve ---- */
+
+static void draw_range(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    if (!plot->verdict) return;
+    const double from = fmax(left, x_of(plot, plot->verdict->lr_min));
+    const double to = fmin(right, x_of(plot, plot->verdict->lr_max));
+    rf_ink_use(cr, BAND);
+    cairo_rectangle(cr, from, top, to - from, bottom - top);
+    cairo_fill(cr);
+    draw_line(cr, CURVE, 3, from, top - 1.5, to, top - 1.5);
+}
+
+/* A loss above the picture is a small triangle at its edge, if there is room beside the last one. */
+static void draw_raw(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
+    double marked = 0;
+    rf_ink_use(cr, RAW);
+    for (size_t i = 0; i < n; i += stride) {
+        const double x = x_of(plot, plot->curve->lr[i]), y = y_of(plot, plot->curve->loss[i]);
+        cairo_new_sub_path(cr);
+        if (y < top) {
+            if (x - marked < 8) continue;
+            marked = x;
+            cairo_move_to(cr, x - 3, top + 8);
+            cairo_line_to(cr, x + 3, top + 8);
+            cairo_line_to(cr, x, top + 3);
+            cairo_close_path(cr);
+        } else if (y <= bottom) {
+            cairo_arc(cr, x, y, n > 400 ? 1.6 : 2.4, 0, 2 * M_PI);
+        }
+    }
+    cairo_fill(cr);
+}
+
+static void draw_curve(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
+    if (n < 2) return;
+    cairo_save(cr);
+    cairo_rectangle(cr, left - 4, top, right - left + 8, bottom - top);
+    cairo_clip(cr);
+    for (size_t i = 0; i < n; i += stride)
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->line[i]));
+    rf_ink_use(cr, CURVE);
+    cairo_set_line_width(cr, 3);
+    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
+    cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
+    cairo_stroke(cr);
+    cairo_restore(cr);
+}
+
+static void draw_not_finite(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const size_t last = plot->curve->count - 1;
+    if (isfinite(plot->curve->loss[last])) return;
+    const double x = x_of(plot, plot->curve->lr[last]), y = top + 14, arm = 4.5;
+    cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
+    draw_line(cr, INK, 2, x - arm, y - arm, x + arm, y + arm);
+    draw_line(cr, INK, 2, x - arm, y + arm, x + arm, y - arm);
+    const bool beside = x > left + 120;
+    rf_text_draw(cr, (rf_font){12, false, MUTED}, beside ? x - 12 : x + 12, y + 4.5, beside, "not finite");
+}
+
+/* The suggested rate: a line, a dot on the curve, and its number above, between those of the range's ends. */
+static void draw_suggestion(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    if (!plot->verdict) return;
+    const rf_verdict *const verdict = plot->verdict;
+    const double x = x_of(plot, verdict->lr),
+                 y = y_of(plot, rf_line_at(plot->line, plot->curve, verdict->lr));
+    draw_line(cr, SUGGEST, 2, x, top - 4, x, bottom);
+    rf_ink_use(cr, CARD);
+    cairo_arc(cr, x, fmax(y, top), 7.5, 0, 2 * M_PI);
+    cairo_fill(cr);
+    rf_ink_use(cr, SUGGEST);
+    cairo_arc(cr, x, fmax(y, top), 5.5, 0, 2 * M_PI);
+    cairo_fill(cr);
+
+    const rf_font label = {14, true, CARD}, ends = {13, false, CURVE};
+    const rf_number_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
+                         high = rf_rate(verdict->lr_max);
+    const double half = rf_text_width(cr, label, rate.text) / 2 + 9;
+    const double middle = fmin(fmax(x, left + half), right - half);
+    rf_ink_use(cr, SUGGEST);
+    rf_round_rectangle(cr, middle - half, top - 27, 2 * half, 23, 6);
+    cairo_fill(cr);
+    rf_text_draw(cr, label, middle, top - 10.5, 0.5, rate.text);
+
+    const double from = x_of(plot, verdict->lr_min), to = x_of(plot, verdict->lr_max);
+    const double low_half = rf_text_width(cr, ends, low.text) / 2,
+                 high_half = rf_text_width(cr, ends, high.text) / 2;
+    const double low_x = fmin(fmax(from, left + low_half), middle - half - 8 - low_half);
+    const double high_x = fmax(fmin(to, right - high_half), middle + half + 8 + high_half);
+    if (low_x - low_half > left - 40 && strcmp(low.text, rate.text) != 0)
+        rf_text_draw(cr, ends, low_x, top - 11, 0.5, low.text);
+    if (high_x + high_half < WIDTH - 8 && strcmp(high.text, rate.text) != 0)
+        rf_text_draw(cr, ends, high_x, top - 11, 0.5, high.text);
+}
+
+/* ---- words ---- */
+
+/* Three bars, as many filled as the confidence is high; returns the width. */
+static double draw_bars(cairo_t *cr, double x, double y, rf_confidence confidence) {
+    for (int i = 0; i < 3; i++) {
+        const double height = 5 + 3.5 * i;
+        rf_ink_use(cr, i <= (int)confidence ? INK : FRAME);
+        rf_round_rectangle(cr, x + 6 * i, y - height, 4, height, 1);
+        cairo_fill(cr);
+    }
+    return 3 * 6;
+}
+
+/* At the top right: the number, or that there is none; returns where it begins. */
+static double draw_headline(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const rf_verdict *const verdict = plot->report->verdict;
+    const double end = WIDTH - margin, line = 48, line2 = 74;
+    if (!verdict) return end;
+    if (!plot->verdict)
+        return end - rf_text_draw(cr, (rf_font){22, true, SUGGEST}, end, line, 1, "no suggestion");
+    const double number =
+        rf_text_draw(cr, (rf_font){26, true, SUGGEST}, end, line, 1, rf_rate(verdict->lr).text);
+    const double label =
+        rf_text_draw(cr, (rf_font){14, false, MUTED}, end - number - 10, line, 1, "learning rate");
+    const rf_font font = {13.5, false, MUTED};
+    char text[32];
+    snprintf(text, sizeof text, "%s confidence", rf_confidence_text(verdict->confidence));
+    const double width = rf_text_width(cr, font, text);
+    rf_text_draw(cr, font, end, line2, 1, text);
+    draw_bars(cr, end - width - 26, line2, verdict->confidence);
+    return end - RF_MAX(number + 10 + label, width + 26);
+}
+
+/* 123456 -> "123,456". */
+static void add_grouped(rf_str *out, size_t value) {
+    if (value < 1000) {
+        rf_str_addf(out, "%zu", value);
+        return;
+    }
+    add_grouped(out, value / 1000);
+    rf_str_addf(out, ",%03zu", value % 1000);
+}
+
+/* Parts of a line are set apart by dots. */
+static void separate(rf_str *out) {
+    if (out->length) rf_str_add(out, "  \u00b7  ");
+}
+
+static void add_details(rf_str *out, const rf_report *report) {
+    if (report->batch) rf_str_addf(out, "batch %d", report->batch);
+    if (report->optimizer) {
+        separate(out);
+        rf_str_add(out, report->optimizer);
+    }
+    if (report->parameters) {
+        separate(out);
+        add_grouped(out, report->parameters);
+        rf_str_add(out, " parameters");
+    }
+    separate(out);
+    rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
+    if (report->time_ms > 0) rf_str_addf(out, " in %.2g s", report->time_ms / 1000);
+}
+
+/* Returns how much of it stands before the name of the data, of which the end tells most. */
+static size_t add_title(rf_str *out, const rf_report *report) {
+    const char *const model = report->model && *report->model ? report->model : NULL;
+    const char *const data = report->data && *report->data ? report->data : NULL;
+    if (model) rf_str_addf(out, data ? "%s on " : "%s", model);
+    const size_t before = data ? out->length : SIZE_MAX;
+    rf_str_add(out, data ? data : model ? "" : "Learning-rate range test");
+    return before;
+}
+
+static rf_status draw_title(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const rf_report *const report = plot->report;
+    rf_status status = RF_E_MEMORY;
+    rf_str title = {0}, details = {0};
+    char *clean = NULL, *device = NULL;
+    const double end = draw_headline(plot) - 28;
+
+    const size_t before = add_title(&title, report);
+    add_details(&details, report);
+    if (title.failed || details.failed) goto done;
+
+    if (!(clean = rf_printable(title.data))) goto done;
+    const double share = report->device ? 0.65 : 1;
+    const double width =
+        rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), before, clean);
+    if (report->device) {
+        if (!(device = rf_printable(report->device))) goto done;
+        const double x = margin + width + 14;
+        if (end - x > 60) rf_text_fit(cr, (rf_font){15, false, MUTED}, x, 48, end - x, SIZE_MAX, device);
+    }
+    free(clean);
+    if (!(clean = rf_printable(details.data))) goto done;
+    rf_text_fit(cr, (rf_font){13.5, false, MUTED}, margin, 74, end - margin, SIZE_MAX, clean);
+    status = RF_OK;
+done:
+    free(device);
+    free(clean);
+    rf_str_free(&title);
+    rf_str_free(&details);
+    return status;
+}
+
+static void draw_caption(const picture *plot) {
+    const rf_verdict *const verdict = plot->report->verdict;
+    char text[sizeof verdict->reason + sizeof verdict->advice + 2];
+    if (!verdict) return;
+    snprintf(text, sizeof text, "%s%s%s", verdict->reason, *verdict->advice ? " " : "", verdict->advice);
+    rf_text_wrap(plot->cr, (rf_font){13, false, plot->verdict ? MUTED : INK}, margin, HEIGHT - 39,
+                 WIDTH - 2 * margin, 19, 2, text);
+}
+
+int rf_picture_height(const rf_report *report) {
+    return HEIGHT + (report->command ? FOOTER : 0);
+}
+
+static void add_numbers(rf_str *out, const char *name, const double *values, int count) {
+    rf_str_addf(out, "  %s", name);
+    for (int i = 0; i < count; i++) rf_str_addf(out, "%s%.6g", i ? "," : " ", values[i]);
+}
+
+/* Below all, small: what reproduces the run. */
+static rf_status draw_footer(const picture *plot) {
+    const rf_report *const report = plot->report;
+    const rf_font font = {10.5, false, MUTED};
+    rf_str text = {0};
+    char *clean = NULL;
+    if (!report->command) return RF_OK;
+    rf_str_addf(&text, "rangefinder %s", rf_version());
+    if (report->mean && report->std) {
+        add_numbers(&text, "mean", report->mean, report->channels);
+        add_numbers(&text, "std", report->std, report->channels);
+    }
+    for (size_t i = 0; i < report->setting_count; i++)
+        rf_str_addf(&text, "  %s %s", report->settings[i].name, report->settings[i].value);
+    rf_status status = rf_str_status(&text);
+    if (status == RF_OK && !(clean = rf_printable(report->command))) status = RF_E_MEMORY;
+    if (status == RF_OK)
+        rf_text_fit(plot->cr, font, margin, HEIGHT + 12, WIDTH - 2 * margin, SIZE_MAX, clean);
+    free(clean);
+    clean = NULL;
+    if (status == RF_OK && !(clean = rf_printable(text.data))) status = RF_E_MEMORY;
+    if (status == RF_OK) rf_text_wrap(plot->cr, font, margin, HEIGHT + 27, WIDTH - 2 * margin, 15, 3, clean);
+    free(clean);
+    rf_str_free(&text);
+    return status;
+}
+
+static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) {
+    const rf_verdict *const verdict = report->verdict;
+    const picture plot = {.cr = cr,
+                          .report = report,
+                          .curve = report->curve,
+                          .line = line,
+                          .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
+                          .rates = rf_axis_of_rates(report->curve),
+                          .losses = rf_axis_of_losses(report->curve, line)};
+    rf_ink_use(cr, CARD);
+    rf_round_rectangle(cr, 0.5, 0.5, WIDTH - 1, rf_picture_height(report) - 1, 12);
+    cairo_fill_preserve(cr);
+    rf_ink_use(cr, GRID);
+    cairo_set_line_width(cr, 1);
+    cairo_stroke(cr);
+
+    draw_range(&plot);
+    draw_rate_axis(&plot);
+    draw_loss_axis(&plot);
+    draw_raw(&plot);
+    draw_curve(&plot);
+    draw_not_finite(&plot);
+    draw_suggestion(&plot);
+    draw_caption(&plot);
+    RF_TRY(draw_footer(&plot));
+    return draw_title(&plot);
+}
+
+rf_status rf_picture_draw(cairo_t *cr, const rf_report *report) {
+    double *line = NULL;
+    RF_TRY(rf_line_create(&line, report->curve));
+    const rf_status status = draw(cr, report, line);
+    free(line);
+    return status;
+}
