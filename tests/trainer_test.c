@@ -377,6 +377,35 @@ static void a_range_test_has_its_defaults(void **unused) {
     rf_model_free(model);
 }
 
+/* Descs of programs whose headers are older, or newer, than the library. */
+static void descs_of_other_versions_are_understood(void **unused) {
+    (void)unused;
+    struct {
+        rf_trainer_desc desc;
+        int more;
+    } later = {.more = 0};
+    rf_trainer *trainer = NULL, *same = NULL;
+    rf_model *model = model_of(small);
+    later.desc =
+        (rf_trainer_desc){.device = device, .model = model, .dataset = digits, .batch = 16, .seed = 77};
+    CHECK(
+        rf_trainer_create_sized(&trainer, &later.desc, offsetof(rf_trainer_desc, seed))); /* knows no seed */
+    rf_state *state = state_of(trainer);
+    assert_string_equal(rf_state_text(state, "seed"), "0");
+    CHECK(rf_trainer_create_sized(&same, &later.desc, sizeof later));
+    rf_state_free(state);
+    state = state_of(same);
+    assert_string_equal(rf_state_text(state, "seed"), "77");
+    rf_state_free(state);
+    rf_trainer_free(trainer);
+    rf_trainer_free(same);
+    later.more = 1;
+    assert_int_equal(rf_trainer_create_sized(&trainer, &later.desc, sizeof later), RF_E_USAGE);
+    assert_non_null(strstr(rf_error_message(), "later version"));
+    assert_null(trainer);
+    rf_model_free(model);
+}
+
 /* ---- what training means ---- */
 
 static void micro_batches_add_up(void **unused) {
@@ -688,6 +717,7 @@ int main(void) {
         cmocka_unit_test(range_test_stops_where_it_should),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_range_test_has_its_defaults),
+        cmocka_unit_test(descs_of_other_versions_are_understood),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(ratio_zero_freezes_parameters),
         cmocka_unit_test(class_weights_are_those_of_the_classes_of_the_data),

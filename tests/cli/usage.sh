@@ -230,7 +230,7 @@ bad_choices_are_refused_with_the_nearest() {
 options_that_contradict_each_other_are_refused() {
     refuses 2 "--start-lr 1 is not below --end-lr 0.1" find --start-lr 1 --end-lr 0.1
     refuses 2 "--start-lr" find --start-lr 1 --end-lr 1
-    refuses 2 "--nesterov" find --nesterov
+    refuses 2 "nesterov needs a momentum above 0" find --nesterov
     refuses 2 "stdout" find --json - --csv -
     refuses 2 "stdout" find --plot - --print suggestion
     refuses 2 "same file" find --json a.svg --plot a.svg
