@@ -495,7 +495,7 @@ static void reference_gradients_are_derivatives(void **state) {
 
 static bool applies(const rf_solver *solver, const rf_case *c, const rf_problem *problem) {
     return (solver->direction == RF_FORWARD || !c->inference) &&
-           (!solver->applicable || solver->applicable(problem, rf_device_describe(device)));
+           rf_solver_claim(solver, problem, rf_device_describe(device)) != RF_MATCH_NONE;
 }
 
 static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
@@ -588,8 +588,7 @@ static void ask_solver(const rf_solver *solver, const rf_problem *problem) {
         info.alignment_bytes = 64;
         info.local_memory_bytes = 48 << 10;
         info.memory_bytes = info.max_alloc_bytes = (size_t)1 << 36;
-        if (solver->applicable && !solver->applicable(problem, &info)) continue;
-        rf_solver_suits(solver, problem, &info);
+        if (rf_solver_claim(solver, problem, &info) == RF_MATCH_NONE) continue;
         rf_solver_defaults(&config, solver, problem, &info);
         rf_solver_workspace(solver, problem, &info, &config);
         rf_solver_sums(solver, problem, &info, &config);

@@ -85,7 +85,7 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
     bool bad = status != RF_OK || !rf_check_passed(&result);
     bool worse = status == RF_OK && !(result.worst <= row->worst);
     if (bad ? row->failed == 0 : worse && row->failed == 0)
-        snprintf(row->where, sizeof row->where, "%s", label);
+        snprintf(row->where, sizeof row->where, "%.*s", (int)sizeof row->where - 1, label);
     if (bad && row->failed == 0) {
         char text[192];
         snprintf(row->message, sizeof row->message, "%s",
@@ -100,9 +100,8 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
 /* The solvers that this kind of device has, or all; the first is what it would run, whoever it is made for. */
 static rf_status check_choices(validation *all, const rf_problem *problem, const rf_choice *choices,
                                int count, const char *label) {
-    const rf_device_kind kind = rf_device_describe(all->device)->kind;
     for (int i = 0; i < count; i++)
-        if (i == 0 || all->args->all || (choices[i].solver->devices & kind) != 0)
+        if (i == 0 || all->args->all || choices[i].match > RF_MATCH_OTHER)
             RF_TRY(check_one(all, problem, &choices[i], label));
     return RF_OK;
 }

@@ -26,32 +26,29 @@ static rf_act act_of(const rf_op *op) {
     return RF_ACT_NONE;
 }
 
-/* Whether the device has a solver; `fast`: one that is meant for it and likely to win. */
+/* Whether the device has a solver that matches so well. */
 static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction,
-                       bool fast) {
-    const rf_device_info *info = rf_device_describe(device);
+                       rf_match match) {
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
-        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
-            (!fast || rf_solver_suits(*s, problem, info)) &&
-            !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
-            return true;
+        if (rf_solver_match(*s, problem, direction, device) >= match) return true;
     return false;
 }
 
-/* Whether the device has a solver for each direction that is needed, if slot k's problem were this one. */
-static bool has_solvers(const lowering *l, int k, const rf_problem *fused, bool fast) {
+/* The same for each direction that is needed, if slot k's problem were this one. */
+static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_match match) {
     const int directions = !l->desc->training                       ? RF_FORWARD + 1
                            : l->slots[k].input[0] == RF_FROM_IMAGES ? RF_BACKWARD_PARAMS + 1
                                                                     : RF_DIRECTIONS;
     for (int d = 0; d < directions; d++)
-        if (fused->op->reference[d] != NULL && !has_solver(fused, l->desc->device, (rf_direction)d, fast))
+        if (problem->op->reference[d] != NULL &&
+            !has_solver(problem, l->desc->device, (rf_direction)d, match))
             return false;
     return true;
 }
 
 static bool fusible(const lowering *l, int k, const rf_problem *fused, rf_act act, bool residual) {
     return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(l, k, fused, false);
+           has_solvers(l, k, fused, RF_MATCH_OTHER);
 }
 
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
@@ -92,12 +89,9 @@ static void fuse_pool(lowering *l, int k) {
         return;
     rf_problem fused = l->slots[before].problem;
     if (strcmp(fused.op->name, "conv") != 0) return;
-    const rf_op *parts[] = {fused.op, pool->op, rf_op_find("conv_pool")};
-    fused.op = parts[2];
-    if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, true)) return;
-    for (int d = 0; d < RF_DIRECTIONS; d++)
-        for (size_t i = 0; i < RF_COUNT(parts); i++)
-            if (rf_device_is_quarantined(l->desc->device, parts[i]->name, rf_direction_names[d])) return;
+    if (!has_solvers(l, before, &fused, RF_MATCH_OTHER) || !has_solvers(l, k, pool, RF_MATCH_OTHER)) return;
+    fused.op = rf_op_find("conv_pool");
+    if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, RF_MATCH_FAST)) return;
     replace(l, before, k, &fused, l->slots[before].input);
 }
 

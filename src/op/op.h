@@ -189,8 +189,22 @@ typedef struct rf_solver {
 /* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
                         const rf_device_info *info);
-/* Whether it is meant for the device's kind and likely to be fast: such solvers come before those that are only right. */
-bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
+/* How well a solver matches a problem on a device: a better one is chosen before a worse one. */
+typedef enum rf_match {
+    RF_MATCH_NONE,  /* it cannot, or may not */
+    RF_MATCH_OTHER, /* correct, but made for other kinds of device */
+    RF_MATCH_SLOW,  /* made for this kind, but not likely fast here */
+    RF_MATCH_FAST
+} rf_match;
+/* What the solver says itself. */
+rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
+/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None where
+ * the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
+rf_match rf_solver_match(const rf_solver *solver, const rf_problem *problem, rf_direction direction,
+                         const rf_device *device);
+/* Whether $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of families ("conv_group", "group",
+ * "reference"), holds the name, or the family that the name ends in. */
+bool rf_is_forced(const char *name);
 /* What its functions say; 0 where it has none. */
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
                            const rf_config *config);
