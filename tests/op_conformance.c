@@ -186,12 +186,11 @@ static void add_tensor(rf_str *out, const rf_sample *sample, size_t tensor) {
 
 /* The case and its inputs as one JSON object, without its braces. */
 static char *describe_case(const rf_case *c, const rf_sample *sample) {
-    static const char *const acts[] = {"none", "relu", "relu6"};
     const rf_problem *p = &sample->problem;
     const uint32_t *rng = (const uint32_t *)sample->arrays.rng;
     rf_str out = {0};
     rf_str_addf(&out, "\"op\":\"%s\",\"case\":\"%s\",\"act\":\"%s\",\"training\":%d,\"accumulate\":%d",
-                p->op->name, c->label, acts[p->act], p->training, p->accumulate[0]);
+                p->op->name, c->label, rf_act_names[p->act], p->training, p->accumulate[0]);
     rf_str_addf(&out, ",\"rng\":[%u,%u,%u],\"id\":%u,\"attrs\":{", rng[0], rng[1], rng[2], p->id);
     for (const rf_attr_spec *spec = p->op->attrs; spec && spec->name; ++spec) {
         const void *field = (const char *)&p->attrs + spec->offset;

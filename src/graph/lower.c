@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations, residual additions and poolings behind
- * convolutions are fused into the node before them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node before
+ * them, where its op says that it takes them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
@@ -15,15 +15,10 @@ typedef struct lowering {
     int count;
 } lowering;
 
-static const struct {
-    const char *op;
-    rf_act act;
-} activations[] = {{"relu", RF_ACT_RELU}, {"relu6", RF_ACT_RELU6}};
-
 static rf_act act_of(const rf_op *op) {
-    for (size_t i = 0; i < RF_COUNT(activations); i++)
-        if (strcmp(op->name, activations[i].op) == 0) return activations[i].act;
-    return RF_ACT_NONE;
+    int act = RF_ACTS;
+    while (--act > RF_ACT_NONE && strcmp(op->name, rf_act_names[act]) != 0) continue;
+    return (rf_act)act;
 }
 
 /* Whether the device has a solver that matches so well. */
@@ -46,11 +41,6 @@ static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_
     return true;
 }
 
-static bool fusible(const lowering *l, int k, const rf_problem *fused, rf_act act, bool residual) {
-    return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(l, k, fused, RF_MATCH_OTHER);
-}
-
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
 static void replace(lowering *l, int earlier, int later, const rf_problem *fused, const int *input) {
     rf_lowered_node *node = &l->slots[later];
@@ -67,49 +57,44 @@ static void fuse_activation(lowering *l, int k) {
     int before = l->slots[k].input[0];
     if (act == RF_ACT_NONE || before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
-    if (fused.act != RF_ACT_NONE) return;
+    if (!fused.op->takes_act || fused.act != RF_ACT_NONE) return;
     fused.act = act;
-    if (fusible(l, before, &fused, act, fused.inputs > 1))
-        replace(l, before, k, &fused, l->slots[before].input);
+    if (has_solvers(l, before, &fused, RF_MATCH_OTHER)) replace(l, before, k, &fused, l->slots[before].input);
 }
 
-static bool is_2x2(const rf_attrs *pool) {
-    return pool->kernel.y == 2 && pool->kernel.x == 2 && pool->pad.y == 0 && pool->pad.x == 0 &&
-           (pool->stride.y == 0 || pool->stride.y == 2) && (pool->stride.x == 0 || pool->stride.x == 2) &&
-           pool->dilation.y <= 1 && pool->dilation.x <= 1;
-}
-
-/* maxpool(act(conv(x))): the 2x2 pooling in slot k swallows the convolution where there are solvers that make it
- * faster; the network's first needs no gradient of its input. */
-static void fuse_pool(lowering *l, int k) {
-    const rf_problem *pool = &l->slots[k].problem;
+/* One op for two: that of slot k and the one before, where there are solvers that make it faster and both parts would run
+ * on the device. */
+static void fuse_pair(lowering *l, int k) {
+    const rf_problem *second = &l->slots[k].problem;
     const int before = l->slots[k].input[0];
-    if (strcmp(pool->op->name, "max_pool") != 0 || !is_2x2(&pool->attrs) || before < 0 ||
-        l->uses[before] != 1)
-        return;
+    const rf_op *op = NULL;
+    if (before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
-    if (strcmp(fused.op->name, "conv") != 0) return;
-    if (!has_solvers(l, before, &fused, RF_MATCH_OTHER) || !has_solvers(l, k, pool, RF_MATCH_OTHER)) return;
-    fused.op = rf_op_find("conv_pool");
-    if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, RF_MATCH_FAST)) return;
-    replace(l, before, k, &fused, l->slots[before].input);
+    for (size_t i = 0; (op = rf_op_at(i)) != NULL; i++)
+        if (op->parts[0] == fused.op && op->parts[1] == second->op && op->joins(second)) break;
+    if (op == NULL || !has_solvers(l, before, &fused, RF_MATCH_OTHER) ||
+        !has_solvers(l, k, second, RF_MATCH_OTHER))
+        return;
+    fused.op = op;
+    if (op->infer(&fused) == RF_OK && has_solvers(l, before, &fused, RF_MATCH_FAST))
+        replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
  */
 static void fuse_residual(lowering *l, int k) {
     const rf_lowered_node *add = &l->slots[k];
-    if (strcmp(add->problem.op->name, "add") != 0 || add->problem.inputs != 2) return;
+    if (!add->problem.op->is_sum || add->problem.inputs != 2) return;
     for (int side = 0; side < 2; side++) {
         int before = add->input[side], other = add->input[1 - side];
         if (before < 0 || before == other || l->uses[before] != 1) continue;
         rf_problem fused = l->slots[before].problem;
-        if (fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
+        if (!fused.op->takes_residual || fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
         if (l->slots[before].input[0] == other) continue; /* one kernel would write the same gradient twice */
         int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
         fused.inputs = 2;
         fused.x[1] = fused.y;
-        if (!fusible(l, before, &fused, RF_ACT_NONE, true)) continue;
+        if (!has_solvers(l, before, &fused, RF_MATCH_OTHER)) continue;
         replace(l, before, k, &fused, input);
         return;
     }
@@ -172,7 +157,7 @@ static void fuse(lowering *l) {
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);
-        fuse_pool(l, k);
+        fuse_pair(l, k);
     }
 }
 

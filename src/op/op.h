@@ -12,6 +12,7 @@
 #define RF_OP_OP_H
 
 #include "base/base.h"
+#include "kernels/common/act.clh"
 #include "launch/sequence.h"
 
 enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
@@ -82,9 +83,8 @@ typedef struct rf_attr_spec {
 #define RF_ATTR_END                                                                                          \
     { .name = NULL }
 
-/* Fused onto an op's output: y = act(op(x)); and, for batch norm, y = act(op(x0) + x1).  backward sees dy of
- * y. */
-typedef enum rf_act { RF_ACT_NONE, RF_ACT_RELU, RF_ACT_RELU6 } rf_act;
+/* rf_act is fused onto an op's output, y = act(op(x)); backward sees dy of y. */
+extern const char *const rf_act_names[RF_ACTS]; /* "none", then ops' */
 
 typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF_DIRECTIONS } rf_direction;
 extern const char
@@ -232,11 +232,11 @@ struct rf_op {
     int label_input; /* index+1 of the input that holds int32 class labels; 0: none */
     bool is_loss;    /* y is one number: the mean loss of the batch */
     bool x_in_backward, y_in_backward;
-    bool takes_sums; /* of x[0] in forward, of dy in backward_params */
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
     bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */
-    bool passes_gradient; /* every dx[i] is dy as it is (add): no kernel where the memory can be shared */
+    bool
+        is_sum; /* y is the sum of its inputs, and every dx[i] is dy: no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char
         *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
@@ -249,10 +249,16 @@ struct rf_op {
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
     bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
                        may have spread, a check allows either */
-    bool internal;  /* made by lowering only; the model language does not have it */
     bool pools;     /* y is the result max-pooled by windows of 2x2 */
-    bool (*fuses)(const rf_problem *problem, rf_act act,
-                  bool residual);               /* can take act / a residual x[1]; NULL: no */
+    /* What lowering fuses into it from behind, where the device has solvers for the whole. */
+    bool takes_act;      /* y = act(op(x)) */
+    bool takes_residual; /* y = act(op(x[0]) + x[1]) */
+    bool
+        takes_sums; /* sums of x[0] in forward, of dy in backward_params, from the step that writes them (op/sums.h) */
+    /* An op for two in a row, made by lowering alone: y = parts[1](act(parts[0](x))); NULL: none.  `joins` says whether it
+     * is that for the attributes of the second. */
+    const rf_op *parts[2];
+    bool (*joins)(const rf_problem *second);
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
     const rf_solver *const *solvers;            /* ended by NULL */

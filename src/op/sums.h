@@ -19,8 +19,4 @@ static inline bool rf_sums_by_y(const rf_problem *batch_norm) {
 /* Appends the arguments SUMS_PARAMS, and counts the maps, of `floats`, that the gradient's sums read beside. */
 void rf_sums_args(rf_launch_desc *desc, const rf_tensors *tensors, rf_act act, size_t floats);
 
-/* act's limits for the kernels; NaN: none, since comparisons with it are false. */
-float rf_act_low(rf_act act);
-float rf_act_high(rf_act act);
-
 #endif

@@ -60,7 +60,7 @@ static double passed(const rf_sample *sample, float dy, size_t at, int C, int c)
     float seen = a->sums[RF_SUMS_X][at] - saved[c];
     seen = seen * saved[4 * C + c];
     seen = y != NULL ? y[at] : seen + saved[5 * C + c];
-    return rf_act_gradient(sample->problem.sums.act, dy, seen);
+    return rf_act_gradient(dy, seen, sample->problem.sums.act);
 }
 
 double rf_check_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,

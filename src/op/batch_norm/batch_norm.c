@@ -46,11 +46,6 @@ static size_t saved(const rf_problem *problem) {
     return RF_BN_SAVED * (size_t)problem->x[0].c;
 }
 
-static bool fuses(const rf_problem *problem, rf_act act, bool residual) {
-    (void)problem, (void)act, (void)residual;
-    return true;
-}
-
 /* ---- reference: sums in double over blocks of rows, merged in the blocks' order, 16 channels at a time ----
  */
 
@@ -114,7 +109,7 @@ RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int
         const float *y = act != RF_ACT_NONE ? r->a->y + row * C + first : dy;
 #pragma omp simd
         for (int c = 0; c < count; ++c) {
-            const double g = rf_act_gradient(act, dy[c], y[c]);
+            const double g = rf_act_gradient(dy[c], y[c], act);
             sum[0][c] += g;
             sum[1][c] += g * ((double)x[c] - mean[c]) * invstd[c];
         }
@@ -163,7 +158,7 @@ RF_SIMD static void normalise(const rf_problem *problem, const rf_arrays *a, con
         for (int c = 0; c < count; ++c) {
             double z = ((double)x[c] - mean[first + c]) * invstd[c] * weight[c] + bias[c];
             if (residual != NULL) z += residual[c];
-            y[c] = rf_act_apply(problem->act, (float)z);
+            y[c] = rf_act_apply((float)z, problem->act);
         }
     }
 }
@@ -218,7 +213,7 @@ RF_SIMD static void data_rows(const rf_problem *problem, const rf_arrays *a, int
         float *dx1 = problem->need_dx[1] ? a->dx[1] + at : NULL;
 #pragma omp simd
         for (int c = 0; c < count; ++c) {
-            const float g = rf_act_gradient(problem->act, dy[c], y[c]);
+            const float g = rf_act_gradient(dy[c], y[c], problem->act);
             if (dx1 != NULL) dx1[c] = g + (add1 ? dx1[c] : 0);
             const double d =
                 weight[c] * invstd[c] * (g - sum[c] - ((double)x[c] - mean[c]) * invstd[c] * product[c]);
@@ -294,14 +289,15 @@ const rf_op rf_op_batch_norm = {
     .inputs_min = 1,
     .inputs_max = 2,
     .x_in_backward = true,
-    .takes_sums = true,
     .in_place = true,
     .attrs = attrs,
     .infer = infer,
     .params = params,
     .states = states,
     .saved = saved,
-    .fuses = fuses,
+    .takes_act = true,
+    .takes_residual = true,
+    .takes_sums = true,
     .reference =
         {[RF_FORWARD] = forward, [RF_BACKWARD_PARAMS] = backward_params, [RF_BACKWARD_DATA] = backward_data},
     .solvers = rf_batch_norm_solvers,

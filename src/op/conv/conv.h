@@ -27,7 +27,6 @@ void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 double rf_conv_flops(const rf_problem *problem);
 /* Of x or dx; dy, y where an activation is fused, and the maxima's places where y is pooled. */
 double rf_conv_gradient_bytes(const rf_problem *problem);
-bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
 
 /* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction; HUGE_VAL for
  * kernels larger than Winograd's windows. */
