@@ -137,13 +137,9 @@ static rf_status check_cases(validation *all, const rf_op *op) {
 /* A problem as text, to tell whether it was there before. */
 static void describe(rf_str *out, const rf_step *step) {
     const rf_problem *p = &step->problem;
-#define TEXT_INT(name)   rf_str_addf(out, " %d", p->attrs.name);
-#define TEXT_BOOL(name)  rf_str_addf(out, " %d", p->attrs.name);
-#define TEXT_FLOAT(name) rf_str_addf(out, " %g", p->attrs.name);
-#define TEXT_PAIR(name)  rf_str_addf(out, " %dx%d", p->attrs.name.y, p->attrs.name.x);
-#define TEXT(name, type) TEXT_##type(name)
     rf_str_addf(out, "%s %d %d", p->op->name, step->direction, p->act);
-    RF_ATTR_MAP(TEXT)
+    for (const rf_attr_spec *spec = p->op->attrs; spec != NULL && spec->name != NULL; spec++)
+        for (int part = 0; part < 2; part++) rf_str_addf(out, " %.17g", rf_attr_get(&p->attrs, spec, part));
     for (int i = 0; i < p->inputs; i++)
         rf_str_addf(out, " [%d %d %d %d %d%d]", p->x[i].n, p->x[i].c, p->x[i].h, p->x[i].w, p->need_dx[i],
                     p->accumulate[i]);

@@ -272,6 +272,8 @@ const rf_op *rf_op_at(size_t index);       /* NULL past the end */
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op);
 /* Stores without checking: y and x of a pair, y of all else. */
 void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x);
+/* part: 0 is y of a pair, 1 is x; all else has one value. */
+double rf_attr_get(const rf_attrs *attrs, const rf_attr_spec *spec, int part);
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
 
 #endif
