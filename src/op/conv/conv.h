@@ -24,6 +24,7 @@ rf_conv rf_conv_of(const rf_problem *problem);
 void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays);
 void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
+extern const rf_case rf_conv_cases[], rf_conv_refused[]; /* conv_cases.c */
 double rf_conv_flops(const rf_problem *problem);
 /* Of x or dx; dy, y where an activation is fused, and the maxima's places where y is pooled. */
 double rf_conv_gradient_bytes(const rf_problem *problem);
