@@ -1,5 +1,4 @@
-/* From a model to a plan: what a batch does not allow, where tensors lie, and that compiling takes time in proportion to
- * the network. */
+/* From a model to a plan: what a batch does not allow, and that compiling takes time in proportion to the network. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,47 +53,6 @@ static void batches_too_large_to_count_are_refused(void **state) {
         lower("c: conv 1 1\nadaptive_avg_pool 1\nflatten\nlinear classes\n", images, INT_MAX, true),
         RF_E_SHAPE);
     assert_non_null(strstr(rf_error_message(), "layer 'c'"));
-}
-
-/* ---- memory ---- */
-
-static bool alive_together(const rf_tensor *a, const rf_tensor *b) {
-    return a->first <= b->last && b->first <= a->last;
-}
-
-/* Every 7th tensor is never used. */
-static void expect_no_overlap(int count, int steps) {
-    rf_tensor *tensors = rf_alloc((size_t)count, sizeof *tensors);
-    rf_arena *arena;
-    rf_random random;
-    rf_random_init(&random, 9, (uint32_t)count);
-    for (int i = 0; i < count; i++) {
-        const int first = (int)rf_random_below(&random, (uint32_t)steps);
-        tensors[i] = (rf_tensor){.bytes = 64 * (size_t)rf_random_below(&random, 9),
-                                 .first = first,
-                                 .last = RF_MIN(first + (int)rf_random_below(&random, 20), steps - 1)};
-        if (i % 7 == 0) tensors[i].first = INT32_MAX, tensors[i].last = -1;
-    }
-    if (rf_arena_create(&arena, device, tensors, (size_t)count) != RF_OK || rf_arena_allocate(arena) != RF_OK)
-        fail_msg("%s", rf_error_message());
-    for (int i = 0; i < count; i++) {
-        const rf_tensor *a = &tensors[i];
-        assert_true(a->offset + a->bytes <= rf_arena_bytes(arena));
-        assert_non_null(a->buffer);
-        for (int j = 0; j < i; j++) {
-            const rf_tensor *b = &tensors[j];
-            if (alive_together(a, b) && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes)
-                fail_msg("tensors %d and %d of %d lie in the same memory", i, j, count);
-        }
-    }
-    rf_arena_free(arena);
-    free(tensors);
-}
-
-static void tensors_alive_together_do_not_overlap(void **state) {
-    (void)state;
-    expect_no_overlap(500, 100);
-    expect_no_overlap(9000, 2000); /* so many are placed in another way */
 }
 
 /* ---- time ---- */
@@ -153,7 +111,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_norm_needs_two_values_a_channel_to_train),
         cmocka_unit_test(batches_too_large_to_count_are_refused),
-        cmocka_unit_test(tensors_alive_together_do_not_overlap),
         cmocka_unit_test(compiling_takes_time_in_proportion_to_the_layers),
     };
     if (rf_device_open(&device, NULL) != RF_OK) {
