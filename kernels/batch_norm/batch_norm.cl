@@ -298,7 +298,8 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
     if (dx) SOON_WRITTEN(dx + at + AHEAD);
     const channels v = channels_of(n);
     const floatv value = fetch(x + at, left),
-                 g = passed(fetch(dy + at, left), y ? fetch(y + at, left) : normed(value, v), act);
+                 seen = y ? fetch(y + at, left) : activate(normed(value, v), act),
+                 g = passed(fetch(dy + at, left), seen, act);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
         const floatv xhat = (value - v.mean) * number(n, INVSTD);

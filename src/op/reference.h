@@ -3,6 +3,8 @@
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 
+#include <math.h> /* for the formulas of kernels/common/act.clh */
+
 #include "op/op.h"
 
 /* Appends the reference function of one direction over these tensors. */

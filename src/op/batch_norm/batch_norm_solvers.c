@@ -156,7 +156,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
-/* What the gradients tell from what act let pass; NULL: from x. */
+/* y, from which the gradients tell what act let pass; NULL: they compute it from x. */
 static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
     return rf_sums_by_y(problem) ? t->y : NULL;
 }
