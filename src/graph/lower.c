@@ -16,9 +16,9 @@ typedef struct lowering {
 } lowering;
 
 static rf_act act_of(const rf_op *op) {
-    int act = RF_ACTS;
-    while (--act > RF_ACT_NONE && strcmp(op->name, rf_act_names[act]) != 0) continue;
-    return (rf_act)act;
+    for (int act = RF_ACT_NONE + 1; act < RF_ACTS; act++)
+        if (strcmp(op->name, rf_act_names[act]) == 0) return (rf_act)act;
+    return RF_ACT_NONE;
 }
 
 /* Whether the device has a solver that matches so well. */

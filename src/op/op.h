@@ -235,8 +235,7 @@ struct rf_op {
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
     bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */
-    bool
-        is_sum; /* y is the sum of its inputs, and every dx[i] is dy: no kernel where the memory can be shared */
+    bool is_sum;  /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char
         *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
@@ -253,10 +252,9 @@ struct rf_op {
     /* What lowering fuses into it from behind, where the device has solvers for the whole. */
     bool takes_act;      /* y = act(op(x)) */
     bool takes_residual; /* y = act(op(x[0]) + x[1]) */
-    bool
-        takes_sums; /* sums of x[0] in forward, of dy in backward_params, from the step that writes them (op/sums.h) */
-    /* An op for two in a row, made by lowering alone: y = parts[1](act(parts[0](x))); NULL: none.  `joins` says whether it
-     * is that for the attributes of the second. */
+    bool takes_sums;     /* of x[0] in forward, of dy in backward_params (op/sums.h) */
+    /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which lowering alone makes: the two, and whether it does
+     * the work of the second with its attributes.  NULL of others. */
     const rf_op *parts[2];
     bool (*joins)(const rf_problem *second);
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
