@@ -10,19 +10,15 @@ INLINE floatv sigmoid_of(floatv x) {
     return 1.0f / (1.0f + exp(-x));
 }
 
-INLINE floatv relu(floatv x, float slope) {
-    return x <= 0.0f ? (floatv)0.0f : x;
-}
-INLINE floatv relu_gradient(floatv y, floatv dy, float slope) {
-    return y <= 0.0f ? (floatv)0.0f : dy;
-}
-
-INLINE floatv relu6(floatv x, float slope) {
-    return x <= 0.0f ? (floatv)0.0f : (x >= 6.0f ? (floatv)6.0f : x);
-}
-INLINE floatv relu6_gradient(floatv y, floatv dy, float slope) {
-    return y <= 0.0f ? (floatv)0.0f : (y >= 6.0f ? (floatv)0.0f : dy);
-}
+/* Those that can be fused: act.clh. */
+#define FUSIBLE(T, NAME, op, f, df)                                                                          \
+    INLINE T op(T x, float slope) {                                                                          \
+        return f;                                                                                            \
+    }                                                                                                        \
+    INLINE T op##_gradient(T y, T dy, float slope) {                                                         \
+        return df;                                                                                           \
+    }
+RF_ACT_MAP(FUSIBLE, floatv)
 
 INLINE floatv leaky_relu(floatv x, float slope) {
     return x <= 0.0f ? x * slope : x;

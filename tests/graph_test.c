@@ -1,5 +1,4 @@
-/* From a model to a plan: what a batch does not allow, where tensors lie, and that compiling takes time in proportion to
- * the network. */
+/* From a model to a plan: what a batch does not allow, which tensors share memory, and that compiling takes time in proportion to the network. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,45 +55,70 @@ static void batches_too_large_to_count_are_refused(void **state) {
     assert_non_null(strstr(rf_error_message(), "layer 'c'"));
 }
 
-/* ---- memory ---- */
+/* ---- shared memory ---- */
 
-static bool alive_together(const rf_tensor *a, const rf_tensor *b) {
-    return a->first <= b->last && b->first <= a->last;
+/* The last step of an op in a direction. */
+static const rf_step *step_of(const rf_steps *steps, const char *op, rf_direction direction) {
+    for (int i = steps->count - 1; i >= 0; i--)
+        if (steps->steps[i].direction == direction && strcmp(steps->steps[i].problem.op->name, op) == 0)
+            return &steps->steps[i];
+    fail_msg("no step %s.%s", op, rf_direction_names[direction]);
+    return NULL;
 }
 
-/* Every 7th tensor is never used. */
-static void expect_no_overlap(int count, int steps) {
-    rf_tensor *tensors = rf_alloc((size_t)count, sizeof *tensors);
-    rf_arena *arena;
-    rf_random random;
-    rf_random_init(&random, 9, (uint32_t)count);
-    for (int i = 0; i < count; i++) {
-        const int first = (int)rf_random_below(&random, (uint32_t)steps);
-        tensors[i] = (rf_tensor){.bytes = 64 * (size_t)rf_random_below(&random, 9),
-                                 .first = first,
-                                 .last = RF_MIN(first + (int)rf_random_below(&random, 20), steps - 1)};
-        if (i % 7 == 0) tensors[i].first = INT32_MAX, tensors[i].last = -1;
-    }
-    if (rf_arena_create(&arena, device, tensors, (size_t)count) != RF_OK || rf_arena_allocate(arena) != RF_OK)
+static rf_steps *steps_of(const char *text, bool training) {
+    rf_model *model = model_of(text, (rf_images){3, 8, 8, 2});
+    rf_lowered *lowered = NULL;
+    rf_steps *steps = NULL;
+    const rf_lower_desc desc = {.model = model,
+                                .batch = 2,
+                                .training = training,
+                                .loss = training ? rf_op_find("cross_entropy") : NULL,
+                                .device = device};
+    if (rf_lower(&lowered, &desc) != RF_OK ||
+        rf_steps_create(&steps, lowered, model, training, device, NULL) != RF_OK)
         fail_msg("%s", rf_error_message());
-    for (int i = 0; i < count; i++) {
-        const rf_tensor *a = &tensors[i];
-        assert_true(a->offset + a->bytes <= rf_arena_bytes(arena));
-        assert_non_null(a->buffer);
-        for (int j = 0; j < i; j++) {
-            const rf_tensor *b = &tensors[j];
-            if (alive_together(a, b) && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes)
-                fail_msg("tensors %d and %d of %d lie in the same memory", i, j, count);
-        }
-    }
-    rf_arena_free(arena);
-    free(tensors);
+    rf_lowered_free(lowered);
+    rf_model_free(model);
+    return steps;
 }
 
-static void tensors_alive_together_do_not_overlap(void **state) {
+/* Whether the last layer of that op writes its output over its first input. */
+static bool runs_in_place(const char *text, const char *op, bool training) {
+    rf_steps *steps = steps_of(text, training);
+    const rf_step *step = step_of(steps, op, RF_FORWARD);
+    const bool same = step->y == step->x[0];
+    rf_steps_free(steps);
+    return same;
+}
+
+static void outputs_replace_inputs_that_nobody_needs(void **state) {
     (void)state;
-    expect_no_overlap(500, 100);
-    expect_no_overlap(9000, 2000); /* so many are placed in another way */
+#define END "adaptive_avg_pool 1\nflatten\nlinear classes\n"
+    static const char chain[] = "conv 4 1\navg_pool 2\nsigmoid\n" END;
+    static const char fork[] = "conv 4 1\nm: avg_pool 2\ns: sigmoid\nadd <- s, m\n" END;
+    static const char from_x[] = "conv 4 1\navg_pool 2\ngelu\n" END; /* its gradient reads its input */
+    assert_true(runs_in_place(chain, "sigmoid", false));
+    assert_true(runs_in_place(chain, "sigmoid", true));
+    assert_false(runs_in_place(fork, "sigmoid", false));
+    assert_true(runs_in_place(fork, "add", false));
+    assert_false(runs_in_place(from_x, "gelu", true));
+    assert_false(runs_in_place("sigmoid\n" END, "sigmoid", false)); /* the images are the caller's */
+}
+
+/* Both terms of a sum get its own gradient, and a flattened map is the map. */
+static void what_an_op_passes_on_is_not_copied(void **state) {
+    (void)state;
+    rf_steps *steps = steps_of("a: conv 4 1\nc: conv 4 1 <- images\nadd <- a, c\n" END, true);
+    const rf_step *pool = step_of(steps, "adaptive_avg_pool", RF_BACKWARD_DATA);
+    const rf_step *conv = step_of(steps, "conv", RF_BACKWARD_PARAMS);
+    assert_int_equal(conv[0].dy, pool->dx[0]);
+    assert_int_equal(conv[-1].dy, pool->dx[0]);
+    assert_string_equal(conv[-1].problem.op->name, "conv");
+    assert_int_equal(step_of(steps, "linear", RF_FORWARD)->x[0],
+                     step_of(steps, "adaptive_avg_pool", RF_FORWARD)->y);
+    rf_steps_free(steps);
+#undef END
 }
 
 /* ---- time ---- */
@@ -153,7 +177,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_norm_needs_two_values_a_channel_to_train),
         cmocka_unit_test(batches_too_large_to_count_are_refused),
-        cmocka_unit_test(tensors_alive_together_do_not_overlap),
+        cmocka_unit_test(outputs_replace_inputs_that_nobody_needs),
+        cmocka_unit_test(what_an_op_passes_on_is_not_copied),
         cmocka_unit_test(compiling_takes_time_in_proportion_to_the_layers),
     };
     if (rf_device_open(&device, NULL) != RF_OK) {

@@ -186,30 +186,19 @@ static void add_tensor(rf_str *out, const rf_sample *sample, size_t tensor) {
 
 /* The case and its inputs as one JSON object, without its braces. */
 static char *describe_case(const rf_case *c, const rf_sample *sample) {
-    static const char *const acts[] = {"none", "relu", "relu6"};
     const rf_problem *p = &sample->problem;
     const uint32_t *rng = (const uint32_t *)sample->arrays.rng;
     rf_str out = {0};
     rf_str_addf(&out, "\"op\":\"%s\",\"case\":\"%s\",\"act\":\"%s\",\"training\":%d,\"accumulate\":%d",
-                p->op->name, c->label, acts[p->act], p->training, p->accumulate[0]);
+                p->op->name, c->label, rf_act_names[p->act], p->training, p->accumulate[0]);
     rf_str_addf(&out, ",\"rng\":[%u,%u,%u],\"id\":%u,\"attrs\":{", rng[0], rng[1], rng[2], p->id);
     for (const rf_attr_spec *spec = p->op->attrs; spec && spec->name; ++spec) {
-        const void *field = (const char *)&p->attrs + spec->offset;
+        const double y = rf_attr_get(&p->attrs, spec, 0), x = rf_attr_get(&p->attrs, spec, 1);
         rf_str_addf(&out, "%s\"%s\":", spec == p->op->attrs ? "" : ",", spec->name);
-        switch (spec->type) {
-        case RF_ATTR_INT:
-            rf_str_addf(&out, "%d", *(const int *)field);
-            break;
-        case RF_ATTR_BOOL:
-            rf_str_addf(&out, "%d", *(const bool *)field);
-            break;
-        case RF_ATTR_FLOAT:
-            rf_str_addf(&out, "%.17g", *(const double *)field);
-            break;
-        case RF_ATTR_PAIR:
-            rf_str_addf(&out, "[%d,%d]", ((const rf_pair *)field)->y, ((const rf_pair *)field)->x);
-            break;
-        }
+        if (spec->type == RF_ATTR_PAIR)
+            rf_str_addf(&out, "[%.17g,%.17g]", y, x);
+        else
+            rf_str_addf(&out, "%.17g", y);
     }
     rf_str_add(&out, "}");
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) {
@@ -367,10 +356,8 @@ static void draw_case(rf_case *c, const rf_op *op, rf_random *random) {
         c->x[i] = op->label_input == i + 1 ? (rf_shape){c->x[0].n, 1, 1, 1, false} : c->x[0];
     if (op->is_loss) c->x[0].h = c->x[0].w = 1;
     for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec) {
-        const double value = draw_value(random, spec);
-        set_attribute(&c->attrs, spec, value);
-        if (spec->type == RF_ATTR_PAIR)
-            ((rf_pair *)((char *)&c->attrs + spec->offset))->y = (int)draw_value(random, spec);
+        const double x = draw_value(random, spec);
+        rf_attr_set(&c->attrs, spec, spec->type == RF_ATTR_PAIR ? draw_value(random, spec) : x, x);
     }
 }
 
@@ -495,7 +482,7 @@ static void reference_gradients_are_derivatives(void **state) {
 
 static bool applies(const rf_solver *solver, const rf_case *c, const rf_problem *problem) {
     return (solver->direction == RF_FORWARD || !c->inference) &&
-           (!solver->applicable || solver->applicable(problem, rf_device_describe(device)));
+           rf_solver_claim(solver, problem, rf_device_describe(device)) != RF_MATCH_NONE;
 }
 
 static void check_one(const rf_case *c, const rf_sample *sample, const rf_solver *solver,
@@ -588,8 +575,7 @@ static void ask_solver(const rf_solver *solver, const rf_problem *problem) {
         info.alignment_bytes = 64;
         info.local_memory_bytes = 48 << 10;
         info.memory_bytes = info.max_alloc_bytes = (size_t)1 << 36;
-        if (solver->applicable && !solver->applicable(problem, &info)) continue;
-        rf_solver_suits(solver, problem, &info);
+        if (rf_solver_claim(solver, problem, &info) == RF_MATCH_NONE) continue;
         rf_solver_defaults(&config, solver, problem, &info);
         rf_solver_workspace(solver, problem, &info, &config);
         rf_solver_sums(solver, problem, &info, &config);

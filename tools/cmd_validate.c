@@ -85,7 +85,7 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
     bool bad = status != RF_OK || !rf_check_passed(&result);
     bool worse = status == RF_OK && !(result.worst <= row->worst);
     if (bad ? row->failed == 0 : worse && row->failed == 0)
-        snprintf(row->where, sizeof row->where, "%s", label);
+        snprintf(row->where, sizeof row->where, "%.*s", (int)sizeof row->where - 1, label);
     if (bad && row->failed == 0) {
         char text[192];
         snprintf(row->message, sizeof row->message, "%s",
@@ -100,9 +100,8 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
 /* The solvers that this kind of device has, or all; the first is what it would run, whoever it is made for. */
 static rf_status check_choices(validation *all, const rf_problem *problem, const rf_choice *choices,
                                int count, const char *label) {
-    const rf_device_kind kind = rf_device_describe(all->device)->kind;
     for (int i = 0; i < count; i++)
-        if (i == 0 || all->args->all || (choices[i].solver->devices & kind) != 0)
+        if (i == 0 || all->args->all || choices[i].match > RF_MATCH_OTHER)
             RF_TRY(check_one(all, problem, &choices[i], label));
     return RF_OK;
 }
@@ -138,13 +137,9 @@ static rf_status check_cases(validation *all, const rf_op *op) {
 /* A problem as text, to tell whether it was there before. */
 static void describe(rf_str *out, const rf_step *step) {
     const rf_problem *p = &step->problem;
-#define TEXT_INT(name)   rf_str_addf(out, " %d", p->attrs.name);
-#define TEXT_BOOL(name)  rf_str_addf(out, " %d", p->attrs.name);
-#define TEXT_FLOAT(name) rf_str_addf(out, " %g", p->attrs.name);
-#define TEXT_PAIR(name)  rf_str_addf(out, " %dx%d", p->attrs.name.y, p->attrs.name.x);
-#define TEXT(name, type) TEXT_##type(name)
     rf_str_addf(out, "%s %d %d", p->op->name, step->direction, p->act);
-    RF_ATTR_MAP(TEXT)
+    for (const rf_attr_spec *spec = p->op->attrs; spec != NULL && spec->name != NULL; spec++)
+        for (int part = 0; part < 2; part++) rf_str_addf(out, " %.17g", rf_attr_get(&p->attrs, spec, part));
     for (int i = 0; i < p->inputs; i++)
         rf_str_addf(out, " [%d %d %d %d %d%d]", p->x[i].n, p->x[i].c, p->x[i].h, p->x[i].w, p->need_dx[i],
                     p->accumulate[i]);

@@ -12,8 +12,6 @@
  *
  * gradient: dx = scale * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
  *
- * low and high are act's limits (ReLU: 0 and none); a limit that is NaN compares false: there is none.
- *
  * Ownership, tile: statistics and gradient_sums: a work-item has a block; merge and fold: VEC channels; apply and
  * gradient: a run of rows.  group: a work-group has a block of COLUMNS channels; merge and fold: MERGED channels;
  * apply and gradient: a work-item has every so many-th row of one channel, which takes a number of work-items that C
@@ -209,7 +207,7 @@ INLINE float number(numbers n, int which) {
     } while (0)
 #endif
 
-#define NO_SUMS partial, 0, 0, 0, 0.0f, 0.0f /* but where to put them */
+#define NO_SUMS partial, 0, 0, 0, RF_ACT_NONE /* but where to put them */
 
 KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C) {
     SUM_ROWS(x, NO_SUMS, STATISTICS);
@@ -264,17 +262,17 @@ INLINE channels channels_of(numbers n) {
 }
 
 INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y, numbers n,
-                     float low, float high, int at, int left) {
+                     int act, int at, int left) {
     LATER_READ(x + at + AHEAD);
     SOON_WRITTEN(y + at + AHEAD);
     floatv z = normed(fetch(x + at, left), channels_of(n));
     if (residual) z += fetch(residual + at, left);
-    put(limit(z, low, high), y + at, left);
+    put(activate(z, act), y + at, left);
 }
 
 KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
-                  const __global float *saved, int rows, int C, float low, float high) {
-    FOR_ROWS(row, c, left, n, apply_at(x, residual, y, n, low, high, row * C + c, left));
+                  const __global float *saved, int rows, int C, int act) {
+    FOR_ROWS(row, c, left, n, apply_at(x, residual, y, n, act, row * C + c, left));
 }
 
 INLINE void fold_at(part all, __global float *saved, __global float *dweight, __global float *dbias, int C,
@@ -292,7 +290,7 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
 }
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
-                        __global float *dx, __global float *dresidual, numbers n, float low, float high,
+                        __global float *dx, __global float *dresidual, numbers n, int act,
                         int accumulate, int accumulate_residual, float inverse, int at, int left) {
     LATER_READ(x + at + AHEAD);
     LATER_READ(dy + at + AHEAD);
@@ -300,7 +298,8 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
     if (dx) SOON_WRITTEN(dx + at + AHEAD);
     const channels v = channels_of(n);
     const floatv value = fetch(x + at, left),
-                 g = passed(fetch(dy + at, left), y ? fetch(y + at, left) : normed(value, v), low, high);
+                 seen = y ? fetch(y + at, left) : activate(normed(value, v), act),
+                 g = passed(fetch(dy + at, left), seen, act);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
         const floatv xhat = (value - v.mean) * number(n, INVSTD);
@@ -312,9 +311,9 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
 
 KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
                      __global float *dx, __global float *dresidual, const __global float *saved, int rows,
-                     int C, float low, float high, int accumulate, int accumulate_residual) {
+                     int C, int act, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
     FOR_ROWS(row, c, left, n,
-             gradient_at(x, y, dy, dx, dresidual, n, low, high, accumulate, accumulate_residual, inverse,
+             gradient_at(x, y, dy, dx, dresidual, n, act, accumulate, accumulate_residual, inverse,
                          row * C + c, left));
 }

@@ -32,8 +32,10 @@ typedef float floatx;
 #endif
 #if WIDE_Y == 4
 typedef float4 floaty;
+#define PASSED_Y passed4
 #else
 typedef float floaty;
+#define PASSED_Y passed
 #endif
 
 /* Whole vectors where they lie at multiples of four floats. */
@@ -88,11 +90,12 @@ INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, i
     put_column1(value.w, tile, stride, d + 3, m);
 }
 
+RF_ACT_FUNCTIONS(INLINE, float4, activate4, passed4)
+
 /* The result of four columns, from the o-th of k on. */
 INLINE float4 finished(float4 value, const __global float *bias, int o, int k, int act) {
     if (bias) value += fetch4(bias + o, k - o);
-    if (act) value = value <= 0.0f ? (float4)0.0f : value;
-    return act == 2 ? (value >= 6.0f ? (float4)6.0f : value) : value;
+    return activate4(value, act);
 }
 INLINE void put_result(float4 value, __global float *to, int left, int accumulate) {
 #if WIDE_Y == 4
@@ -281,11 +284,7 @@ INLINE void find_places(__local int4 *places, int item, int p0, int grid_h, int 
 
 INLINE floaty load_dy(const __global float *dy, const __global float *y, int at, int act) {
     floaty d = ATY(dy + at);
-    if (act) {
-        const floaty seen = ATY(y + at);
-        d = seen <= 0.0f ? (floaty)0.0f : d;
-        if (act == 2) d = seen >= 6.0f ? (floaty)0.0f : d;
-    }
+    if (act) d = PASSED_Y(d, ATY(y + at), act);
     return d;
 }
 

@@ -3,6 +3,7 @@
  * tasks are neighbouring channels, so that a GPU's loads coalesce. */
 #include "common.clh"
 
+RF_ACT_FUNCTIONS(INLINE, float, activate1, passed1)
 
 __kernel void forward(const __global float *x, const __global float *w, const __global float *bias,
                       __global float *y, int count, int c, int h, int width, int k, int oh, int ow, int taps,
@@ -19,8 +20,7 @@ __kernel void forward(const __global float *x, const __global float *w, const __
                 const __global float *weight = w + (r * X_OF(taps) + s) * in * k + o;
                 for (int e = 0; e < in; ++e) sum += from[e] * weight[e * k];
             }
-        if (act) sum = sum <= 0.0f ? 0.0f : sum;
-        y[task] = act == 2 && sum >= 6.0f ? 6.0f : sum;
+        y[task] = activate1(sum, act);
     }
 }
 

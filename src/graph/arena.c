@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/choose.h"
+#include "op/op.h"
 
 struct rf_arena {
     rf_device *device;  /* borrowed */

@@ -177,7 +177,7 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     const rf_op *op = node->problem.op;
     int in = node->input[i];
     if (in < 0 || !d->trained[in]) return RF_OK;
-    bool first = d->gradient[in] < 0, passes = op->passes_gradient || op->alias;
+    bool first = d->gradient[in] < 0, passes = op->is_sum || op->alias;
     bool in_place = op->in_place && i == 0;
     if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;

@@ -6,19 +6,16 @@
 
 typedef struct rf_choice {
     const rf_solver *solver; /* NULL: the reference */
+    rf_match match;
     rf_config config;
     size_t workspace_bytes;
 } rf_choice;
 
 /* The solvers that may run the problem on this device, best first; the reference is always the last resort
- * and not among them.  Returns how many of `limit` there are.  $RANGEFINDER_SOLVER, a comma-separated list of
- * solvers' names or of families ("conv_group", "group", "reference"), goes before everything else.  tuning
- * may be NULL. */
+ * and not among them.  Returns how many of `limit` there are.  What $RANGEFINDER_SOLVER names
+ * (rf_is_forced) goes before everything else.  tuning may be NULL. */
 int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,
               rf_device *device, const rf_tuning *tuning);
 enum { RF_MAX_CHOICES = 8 };
-
-/* Whether that variable names the solver, or its family. */
-bool rf_is_forced(const char *solver);
 
 #endif

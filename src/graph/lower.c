@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations, residual additions and poolings behind
- * convolutions are fused into the node before them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node before
+ * them, where its op says that it takes them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
@@ -15,43 +15,30 @@ typedef struct lowering {
     int count;
 } lowering;
 
-static const struct {
-    const char *op;
-    rf_act act;
-} activations[] = {{"relu", RF_ACT_RELU}, {"relu6", RF_ACT_RELU6}};
-
 static rf_act act_of(const rf_op *op) {
-    for (size_t i = 0; i < RF_COUNT(activations); i++)
-        if (strcmp(op->name, activations[i].op) == 0) return activations[i].act;
+    for (int act = RF_ACT_NONE + 1; act < RF_ACTS; act++)
+        if (strcmp(op->name, rf_act_names[act]) == 0) return (rf_act)act;
     return RF_ACT_NONE;
 }
 
-/* Whether the device has a solver; `fast`: one that is meant for it and likely to win. */
+/* Whether the device has a solver that matches so well. */
 static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction,
-                       bool fast) {
-    const rf_device_info *info = rf_device_describe(device);
+                       rf_match match) {
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
-        if ((*s)->direction == direction && ((*s)->applicable == NULL || (*s)->applicable(problem, info)) &&
-            (!fast || rf_solver_suits(*s, problem, info)) &&
-            !rf_device_is_quarantined(device, (*s)->name, rf_direction_names[direction]))
-            return true;
+        if (rf_solver_match(*s, problem, direction, device) >= match) return true;
     return false;
 }
 
-/* Whether the device has a solver for each direction that is needed, if slot k's problem were this one. */
-static bool has_solvers(const lowering *l, int k, const rf_problem *fused, bool fast) {
+/* The same for each direction that is needed, if slot k's problem were this one. */
+static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_match match) {
     const int directions = !l->desc->training                       ? RF_FORWARD + 1
                            : l->slots[k].input[0] == RF_FROM_IMAGES ? RF_BACKWARD_PARAMS + 1
                                                                     : RF_DIRECTIONS;
     for (int d = 0; d < directions; d++)
-        if (fused->op->reference[d] != NULL && !has_solver(fused, l->desc->device, (rf_direction)d, fast))
+        if (problem->op->reference[d] != NULL &&
+            !has_solver(problem, l->desc->device, (rf_direction)d, match))
             return false;
     return true;
-}
-
-static bool fusible(const lowering *l, int k, const rf_problem *fused, rf_act act, bool residual) {
-    return fused->op->fuses != NULL && fused->op->fuses(fused, act, residual) &&
-           has_solvers(l, k, fused, false);
 }
 
 /* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
@@ -70,52 +57,44 @@ static void fuse_activation(lowering *l, int k) {
     int before = l->slots[k].input[0];
     if (act == RF_ACT_NONE || before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
-    if (fused.act != RF_ACT_NONE) return;
+    if (!fused.op->takes_act || fused.act != RF_ACT_NONE) return;
     fused.act = act;
-    if (fusible(l, before, &fused, act, fused.inputs > 1))
-        replace(l, before, k, &fused, l->slots[before].input);
+    if (has_solvers(l, before, &fused, RF_MATCH_OTHER)) replace(l, before, k, &fused, l->slots[before].input);
 }
 
-static bool is_2x2(const rf_attrs *pool) {
-    return pool->kernel.y == 2 && pool->kernel.x == 2 && pool->pad.y == 0 && pool->pad.x == 0 &&
-           (pool->stride.y == 0 || pool->stride.y == 2) && (pool->stride.x == 0 || pool->stride.x == 2) &&
-           pool->dilation.y <= 1 && pool->dilation.x <= 1;
-}
-
-/* maxpool(act(conv(x))): the 2x2 pooling in slot k swallows the convolution where there are solvers that make it
- * faster; the network's first needs no gradient of its input. */
-static void fuse_pool(lowering *l, int k) {
-    const rf_problem *pool = &l->slots[k].problem;
+/* One op for two: that of slot k and the one before, where there are solvers that make it faster and both parts would run
+ * on the device. */
+static void fuse_pair(lowering *l, int k) {
+    const rf_problem *second = &l->slots[k].problem;
     const int before = l->slots[k].input[0];
-    if (strcmp(pool->op->name, "max_pool") != 0 || !is_2x2(&pool->attrs) || before < 0 ||
-        l->uses[before] != 1)
-        return;
+    const rf_op *op = NULL;
+    if (before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
-    if (strcmp(fused.op->name, "conv") != 0) return;
-    const rf_op *parts[] = {fused.op, pool->op, rf_op_find("conv_pool")};
-    fused.op = parts[2];
-    if (fused.op->infer(&fused) != RF_OK || !has_solvers(l, before, &fused, true)) return;
-    for (int d = 0; d < RF_DIRECTIONS; d++)
-        for (size_t i = 0; i < RF_COUNT(parts); i++)
-            if (rf_device_is_quarantined(l->desc->device, parts[i]->name, rf_direction_names[d])) return;
-    replace(l, before, k, &fused, l->slots[before].input);
+    for (size_t i = 0; (op = rf_op_at(i)) != NULL; i++)
+        if (op->parts[0] == fused.op && op->parts[1] == second->op && op->joins(second)) break;
+    if (op == NULL || !has_solvers(l, before, &fused, RF_MATCH_OTHER) ||
+        !has_solvers(l, k, second, RF_MATCH_OTHER))
+        return;
+    fused.op = op;
+    if (op->infer(&fused) == RF_OK && has_solvers(l, before, &fused, RF_MATCH_FAST))
+        replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
  */
 static void fuse_residual(lowering *l, int k) {
     const rf_lowered_node *add = &l->slots[k];
-    if (strcmp(add->problem.op->name, "add") != 0 || add->problem.inputs != 2) return;
+    if (!add->problem.op->is_sum || add->problem.inputs != 2) return;
     for (int side = 0; side < 2; side++) {
         int before = add->input[side], other = add->input[1 - side];
         if (before < 0 || before == other || l->uses[before] != 1) continue;
         rf_problem fused = l->slots[before].problem;
-        if (fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
+        if (!fused.op->takes_residual || fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
         if (l->slots[before].input[0] == other) continue; /* one kernel would write the same gradient twice */
         int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
         fused.inputs = 2;
         fused.x[1] = fused.y;
-        if (!fusible(l, before, &fused, RF_ACT_NONE, true)) continue;
+        if (!has_solvers(l, before, &fused, RF_MATCH_OTHER)) continue;
         replace(l, before, k, &fused, input);
         return;
     }
@@ -178,7 +157,7 @@ static void fuse(lowering *l) {
     for (int k = 0; k < l->count; k++) {
         fuse_residual(l, k);
         fuse_activation(l, k);
-        fuse_pool(l, k);
+        fuse_pair(l, k);
     }
 }
 

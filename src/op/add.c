@@ -85,7 +85,7 @@ const rf_op rf_op_add = {
     .inputs_min = 2,
     .inputs_max = RF_MAX_INPUTS,
     .in_place = true,
-    .passes_gradient = true,
+    .is_sum = true,
     .infer = infer,
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,

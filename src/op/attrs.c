@@ -1,6 +1,7 @@
-/* Attributes of ops: defaults and bounds, by the ops' tables. */
+/* Attributes of ops: values by name and type, defaults and bounds, by the ops' tables. */
 #include "op/op.h"
 
+#include <math.h>
 #include <string.h>
 
 void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x) {
@@ -21,6 +22,21 @@ void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x) 
     }
 }
 
+double rf_attr_get(const rf_attrs *attrs, const rf_attr_spec *spec, int part) {
+    const void *field = (const char *)attrs + spec->offset;
+    switch (spec->type) {
+    case RF_ATTR_INT:
+        return *(const int *)field;
+    case RF_ATTR_BOOL:
+        return *(const bool *)field;
+    case RF_ATTR_FLOAT:
+        return *(const double *)field;
+    case RF_ATTR_PAIR:
+        return part == 0 ? ((const rf_pair *)field)->y : ((const rf_pair *)field)->x;
+    }
+    return NAN;
+}
+
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op) {
     memset(attrs, 0, sizeof *attrs);
     for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec)
@@ -32,27 +48,12 @@ static bool within(const rf_attr_spec *spec, double value) { /* false for NaN; a
 }
 
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op) {
-    for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec) {
-        const void *field = (const char *)attrs + spec->offset;
-        double value[2];
-        switch (spec->type) {
-        case RF_ATTR_INT:
-            value[0] = value[1] = *(const int *)field;
-            break;
-        case RF_ATTR_FLOAT:
-            value[0] = value[1] = *(const double *)field;
-            break;
-        case RF_ATTR_PAIR:
-            value[0] = ((const rf_pair *)field)->y;
-            value[1] = ((const rf_pair *)field)->x;
-            break;
-        default:
-            continue;
-        }
-        for (int i = 0; i < 2; ++i)
-            if (!within(spec, value[i]))
+    for (const rf_attr_spec *spec = op->attrs; spec && spec->name; ++spec)
+        for (int part = 0; part < 2; ++part) {
+            const double value = rf_attr_get(attrs, spec, part);
+            if (!within(spec, value))
                 return rf_fail(RF_E_INPUT, "%s: %s is %g, and must be from %g to %g", op->name, spec->name,
-                               value[i], spec->min, spec->max);
-    }
+                               value, spec->min, spec->max);
+        }
     return RF_OK;
 }

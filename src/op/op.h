@@ -12,6 +12,7 @@
 #define RF_OP_OP_H
 
 #include "base/base.h"
+#include "kernels/common/act.clh"
 #include "launch/sequence.h"
 
 enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
@@ -82,9 +83,8 @@ typedef struct rf_attr_spec {
 #define RF_ATTR_END                                                                                          \
     { .name = NULL }
 
-/* Fused onto an op's output: y = act(op(x)); and, for batch norm, y = act(op(x0) + x1).  backward sees dy of
- * y. */
-typedef enum rf_act { RF_ACT_NONE, RF_ACT_RELU, RF_ACT_RELU6 } rf_act;
+/* rf_act is fused onto an op's output, y = act(op(x)); backward sees dy of y. */
+extern const char *const rf_act_names[RF_ACTS]; /* "none", then ops' */
 
 typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF_DIRECTIONS } rf_direction;
 extern const char
@@ -189,8 +189,22 @@ typedef struct rf_solver {
 /* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
                         const rf_device_info *info);
-/* Whether it is meant for the device's kind and likely to be fast: such solvers come before those that are only right. */
-bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
+/* How well a solver matches a problem on a device: a better one is chosen before a worse one. */
+typedef enum rf_match {
+    RF_MATCH_NONE,  /* it cannot, or may not */
+    RF_MATCH_OTHER, /* correct, but made for other kinds of device */
+    RF_MATCH_SLOW,  /* made for this kind, but not likely fast here */
+    RF_MATCH_FAST
+} rf_match;
+/* What the solver says itself. */
+rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
+/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None where
+ * the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
+rf_match rf_solver_match(const rf_solver *solver, const rf_problem *problem, rf_direction direction,
+                         const rf_device *device);
+/* Whether $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of families ("conv_group", "group",
+ * "reference"), holds the name, or the family that the name ends in. */
+bool rf_is_forced(const char *name);
 /* What its functions say; 0 where it has none. */
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
                            const rf_config *config);
@@ -218,11 +232,10 @@ struct rf_op {
     int label_input; /* index+1 of the input that holds int32 class labels; 0: none */
     bool is_loss;    /* y is one number: the mean loss of the batch */
     bool x_in_backward, y_in_backward;
-    bool takes_sums; /* of x[0] in forward, of dy in backward_params */
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
     bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */
-    bool passes_gradient; /* every dx[i] is dy as it is (add): no kernel where the memory can be shared */
+    bool is_sum;  /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char
         *positional; /* attributes that the model language takes without a name, in order: "out kernel" */
@@ -235,10 +248,15 @@ struct rf_op {
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
     bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
                        may have spread, a check allows either */
-    bool internal;  /* made by lowering only; the model language does not have it */
     bool pools;     /* y is the result max-pooled by windows of 2x2 */
-    bool (*fuses)(const rf_problem *problem, rf_act act,
-                  bool residual);               /* can take act / a residual x[1]; NULL: no */
+    /* What lowering fuses into it from behind, where the device has solvers for the whole. */
+    bool takes_act;      /* y = act(op(x)) */
+    bool takes_residual; /* y = act(op(x[0]) + x[1]) */
+    bool takes_sums;     /* of x[0] in forward, of dy in backward_params (op/sums.h) */
+    /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which lowering alone makes: the two, and whether it does
+     * the work of the second with its attributes.  NULL of others. */
+    const rf_op *parts[2];
+    bool (*joins)(const rf_problem *second);
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
     const rf_solver *const *solvers;            /* ended by NULL */
@@ -252,6 +270,8 @@ const rf_op *rf_op_at(size_t index);       /* NULL past the end */
 void rf_attrs_default(rf_attrs *attrs, const rf_op *op);
 /* Stores without checking: y and x of a pair, y of all else. */
 void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x);
+/* part: 0 is y of a pair, 1 is x; all else has one value. */
+double rf_attr_get(const rf_attrs *attrs, const rf_attr_spec *spec, int part);
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
 
 #endif

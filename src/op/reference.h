@@ -3,6 +3,8 @@
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 
+#include <math.h> /* for the formulas of kernels/common/act.clh */
+
 #include "op/op.h"
 
 /* Appends the reference function of one direction over these tensors. */
@@ -27,17 +29,7 @@ rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf
 /* For num_threads() of every OpenMP region: no more than there are cores (reference.c). */
 int rf_reference_threads(void);
 
-/* dy as it is before a fused activation: zero where y is clipped; a y that is NaN lets it through. */
-static inline float rf_act_gradient(rf_act act, float dy, float y) {
-    if (act == RF_ACT_NONE) return dy;
-    return y <= 0.0f || (act == RF_ACT_RELU6 && y >= 6.0f) ? 0.0f : dy;
-}
-
-/* A NaN stays one, as in PyTorch: a diverging loss must be seen. */
-static inline float rf_act_apply(rf_act act, float value) {
-    if (act == RF_ACT_NONE) return value;
-    if (value < 0.0f) return 0.0f;
-    return act == RF_ACT_RELU6 && value > 6.0f ? 6.0f : value;
-}
+/* A fused activation, and what of dy it passes. */
+RF_ACT_FUNCTIONS(static inline, float, rf_act_apply, rf_act_gradient)
 
 #endif

@@ -1,6 +1,8 @@
-/* What every solver is asked through: its tunables, its workspace, and the device as it is to see it. */
+/* What every solver is asked through: whether it serves a problem, its tunables, its workspace, and the device as it is to
+ * see it. */
 #include "op/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *const rf_direction_names[RF_DIRECTIONS] = {
@@ -8,6 +10,10 @@ const char *const rf_direction_names[RF_DIRECTIONS] = {
     [RF_BACKWARD_PARAMS] = "backward_params",
     [RF_BACKWARD_DATA] = "backward_data",
 };
+
+static bool is_applicable(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
+    return solver->applicable == NULL || solver->applicable(problem, info);
+}
 
 enum { LITTLE = 32 }; /* one in so many outputs may go to waste */
 
@@ -21,12 +27,37 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
         (rf_round_up(outputs, native) - rf_round_up(outputs, general)) * LITTLE > outputs)
         return seen;
     seen.vector_width = info->native_vector_width;
-    return solver->applicable == NULL || solver->applicable(problem, &seen) ? seen : *info;
+    return is_applicable(solver, problem, &seen) ? seen : *info;
 }
 
-bool rf_solver_suits(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
-    return (solver->devices & info->kind) != 0 &&
-           (solver->wins == NULL || solver->wins(problem, solver->direction, info));
+rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
+    if (!is_applicable(solver, problem, info)) return RF_MATCH_NONE;
+    if ((solver->devices & info->kind) == 0) return RF_MATCH_OTHER;
+    return solver->wins == NULL || solver->wins(problem, solver->direction, info) ? RF_MATCH_FAST
+                                                                                  : RF_MATCH_SLOW;
+}
+
+bool rf_is_forced(const char *name) {
+    const size_t length = strlen(name);
+    for (const char *item = getenv("RANGEFINDER_SOLVER"); item != NULL && *item != '\0';) {
+        const size_t n = strcspn(item, ",");
+        const char *end = n <= length ? name + length - n : NULL;
+        if (n > 0 && end != NULL && strncmp(item, end, n) == 0 && (end == name || end[-1] == '_'))
+            return true;
+        item += n + (item[n] == ',');
+    }
+    return false;
+}
+
+rf_match rf_solver_match(const rf_solver *solver, const rf_problem *problem, rf_direction direction,
+                         const rf_device *device) {
+    const rf_device_info *info = rf_device_describe(device);
+    const char *name = rf_direction_names[direction];
+    if (solver->direction != direction || info->kind == RF_DEVICE_REFERENCE || rf_is_forced("reference") ||
+        rf_device_is_quarantined(device, problem->op->name, name) ||
+        rf_device_is_quarantined(device, solver->name, name))
+        return RF_MATCH_NONE;
+    return rf_solver_claim(solver, problem, info);
 }
 
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,

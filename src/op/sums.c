@@ -1,8 +1,6 @@
 /* Sums for batch norm: what the solvers that make them share. */
 #include "op/sums.h"
 
-#include <math.h>
-
 size_t rf_sums_floats(int blocks, int channels) {
     return (size_t)blocks * (2 * (size_t)channels + 1);
 }
@@ -11,19 +9,10 @@ int rf_sums_which(const rf_problem *problem, rf_direction direction) {
     return problem->sums.blocks == 0 ? 0 : direction == RF_FORWARD ? 1 : 2;
 }
 
-float rf_act_low(rf_act act) {
-    return act == RF_ACT_NONE ? NAN : 0;
-}
-
-float rf_act_high(rf_act act) {
-    return act == RF_ACT_RELU6 ? 6 : NAN;
-}
-
 void rf_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {
     rf_arg *arg = desc->args;
     while (arg->kind != RF_ARG_END) arg++;
     for (int i = 0; i < RF_MAX_SUMS; i++) *arg++ = (rf_arg)RF_BUF(t->sums[i]);
-    *arg++ = (rf_arg)RF_F32(rf_act_low(act));
-    *arg++ = (rf_arg)RF_F32(rf_act_high(act));
+    *arg++ = (rf_arg)RF_I32(act);
     desc->bytes += 4.0 * (double)floats * ((t->sums[RF_SUMS_X] != NULL) + (t->sums[RF_SUMS_Y] != NULL));
 }

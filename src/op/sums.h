@@ -12,15 +12,11 @@
 size_t rf_sums_floats(int blocks, int channels);
 /* Of the kernels: -DSUMS. */
 int rf_sums_which(const rf_problem *problem, rf_direction direction);
-/* Whether batch norm tells what act let pass from its y; else it does from x. */
+/* Whether batch norm reads its y to tell what act let pass; else it computes y from x. */
 static inline bool rf_sums_by_y(const rf_problem *batch_norm) {
     return batch_norm->act != RF_ACT_NONE && batch_norm->inputs > 1;
 }
 /* Appends the arguments SUMS_PARAMS, and counts the maps, of `floats`, that the gradient's sums read beside. */
 void rf_sums_args(rf_launch_desc *desc, const rf_tensors *tensors, rf_act act, size_t floats);
-
-/* act's limits for the kernels; NaN: none, since comparisons with it are false. */
-float rf_act_low(rf_act act);
-float rf_act_high(rf_act act);
 
 #endif

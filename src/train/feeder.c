@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/choose.h"
 #include "kernels/common/control.clh"
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {

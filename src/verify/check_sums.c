@@ -59,8 +59,8 @@ static double passed(const rf_sample *sample, float dy, size_t at, int C, int c)
     const float *saved = a->sums[RF_SUMS_SAVED], *y = a->sums[RF_SUMS_Y];
     float seen = a->sums[RF_SUMS_X][at] - saved[c];
     seen = seen * saved[4 * C + c];
-    seen = y != NULL ? y[at] : seen + saved[5 * C + c];
-    return rf_act_gradient(sample->problem.sums.act, dy, seen);
+    const rf_act act = sample->problem.sums.act;
+    return rf_act_gradient(dy, y != NULL ? y[at] : rf_act_apply(seen + saved[5 * C + c], act), act);
 }
 
 double rf_check_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,

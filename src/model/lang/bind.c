@@ -26,7 +26,7 @@ rf_status rf_net_bind_op(rf_net *net, int layer, rf_token op) {
     }
     snprintf(name, sizeof name, "%.*s", RF_SLICE(op.text));
     const rf_op *found = op.text.length < (int)sizeof name ? rf_op_find(name) : NULL;
-    if (found && !found->is_loss && !found->internal) {
+    if (found && !found->is_loss && !found->parts[0]) {
         net->nodes[layer].op = found;
         return RF_OK;
     }
@@ -40,7 +40,7 @@ rf_status rf_net_bind_op(rf_net *net, int layer, rf_token op) {
     size_t count = 0;
     const rf_op *o;
     for (size_t i = 0; (o = rf_op_at(i)) && count < MAX_WORDS - RF_MAX_BLOCKS; i++)
-        if (!o->internal) words[count++] = o->name;
+        if (!o->parts[0]) words[count++] = o->name;
     for (int i = 0; i < net->block_count; i++) {
         snprintf(blocks[i], sizeof blocks[i], "%.*s", RF_SLICE(net->nodes[net->blocks[i]].name));
         words[count++] = blocks[i];

@@ -296,8 +296,6 @@ rf_status rf_eval_int(int *out, rf_expansion *e, const rf_scope *scope, int expr
 static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, rf_expansion *e, rf_place place,
                        rf_value value) {
     if (!value.pair) value.x = value.y;
-    const double low = spec->type == RF_ATTR_BOOL ? 0 : spec->min,
-                 high = spec->type == RF_ATTR_BOOL ? 1 : spec->max;
     const double part[2] = {value.y, value.x};
     if (value.pair && spec->type != RF_ATTR_PAIR)
         return rf_net_fail(e->net->origin, place, "%s: expected one number, found the pair %gx%g", spec->name,
@@ -307,10 +305,10 @@ static rf_status store(rf_attrs *attrs, const rf_attr_spec *spec, rf_expansion *
                                        : spec->type != RF_ATTR_FLOAT && !is_int(part[i]))
             return rf_net_fail(e->net->origin, place, "%s: expected %s, found %.15g", spec->name,
                                spec->type == RF_ATTR_BOOL ? "yes or no" : "a whole number", part[i]);
-        if (!(part[i] >= low && part[i] <= high))
+        if (!(part[i] >= spec->min && part[i] <= spec->max))
             return rf_net_fail(e->net->origin, place,
-                               "%s: expected a number from %.10g to %.10g, found %.15g", spec->name, low,
-                               high, part[i]);
+                               "%s: expected a number from %.10g to %.10g, found %.15g", spec->name,
+                               spec->min, spec->max, part[i]);
     }
     rf_attr_set(attrs, spec, value.y, value.x);
     return RF_OK;

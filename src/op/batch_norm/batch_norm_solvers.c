@@ -151,13 +151,12 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     rf_launch_desc apply = {.kernel = "apply",
                             .args = {RF_BUF(t->x[0]), RF_BUF(residual ? t->x[1] : NULL), RF_BUF(t->y),
                                      RF_BUF(problem->training ? t->saved : t->work), RF_I32(rows(problem)),
-                                     RF_I32(channels(problem)), RF_F32(rf_act_low(problem->act)),
-                                     RF_F32(rf_act_high(problem->act))}};
+                                     RF_I32(channels(problem)), RF_I32(problem->act)}};
     RF_TRY((problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
-/* What the gradients tell from what act let pass; NULL: from x. */
+/* y, from which the gradients tell what act let pass; NULL: they compute it from x. */
 static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
     return rf_sums_by_y(problem) ? t->y : NULL;
 }
@@ -188,8 +187,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(t->x[0]), RF_BUF(y), RF_BUF(t->dy),
                                     RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
                                     RF_BUF(t->saved), RF_I32(rows(problem)), RF_I32(channels(problem)),
-                                    RF_F32(rf_act_low(problem->act)), RF_F32(rf_act_high(problem->act)),
-                                    RF_I32(add[0]), RF_I32(add[1])}};
+                                    RF_I32(problem->act), RF_I32(add[0]), RF_I32(add[1])}};
     double passes = 1 + (y != NULL) + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }

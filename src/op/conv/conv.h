@@ -24,14 +24,10 @@ rf_conv rf_conv_of(const rf_problem *problem);
 void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays);
 void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
+extern const rf_case rf_conv_cases[], rf_conv_refused[]; /* conv_cases.c */
 double rf_conv_flops(const rf_problem *problem);
 /* Of x or dx; dy, y where an activation is fused, and the maxima's places where y is pooled. */
 double rf_conv_gradient_bytes(const rf_problem *problem);
-bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual);
-
-/* Products at Winograd's points for each pair of channels, the transforms counted as such, in a direction; HUGE_VAL for
- * kernels larger than Winograd's windows. */
-double rf_winograd_products(const rf_problem *problem, rf_direction direction);
 
 /* The solvers, each an array in the file of its name (grouped.c has both families). */
 #define RF_SOLVER_DECLARE(name, count) extern const rf_solver name[count];
@@ -41,6 +37,7 @@ RF_CONV_POOL_SOLVERS(RF_SOLVER_DECLARE)
 #undef RF_SOLVER_DECLARE
 /* What an op's table of solvers takes of a list: a pointer for each direction. */
 #define RF_SOLVER_ENTRIES(name, count) RF_SOLVER_ENTRIES_##count(name)
+#define RF_SOLVER_ENTRIES_1(name)      &name[0],
 #define RF_SOLVER_ENTRIES_2(name)      &name[0], &name[1],
 #define RF_SOLVER_ENTRIES_3(name)      &name[0], &name[1], &name[2],
 

@@ -10,7 +10,7 @@
 #include "op/conv/conv.h"
 #include "op/reference.h"
 
-extern const rf_op rf_op_conv, rf_op_conv_pool;
+extern const rf_op rf_op_conv, rf_op_max_pool, rf_op_conv_pool;
 
 /* The convolution before the pooling, without the activation. */
 static rf_status conv_problem(rf_problem *conv, const rf_problem *problem) {
@@ -52,6 +52,13 @@ static size_t saved(const rf_problem *problem) {
     return rf_ceil_div(rf_shape_count(problem->y), sizeof(float));
 }
 
+static bool joins(const rf_problem *pool) {
+    const rf_attrs *a = &pool->attrs;
+    return a->kernel.y == 2 && a->kernel.x == 2 && a->pad.y == 0 && a->pad.x == 0 &&
+           (a->stride.y == 0 || a->stride.y == 2) && (a->stride.x == 0 || a->stride.x == 2) &&
+           a->dilation.y <= 1 && a->dilation.x <= 1;
+}
+
 static double flops(const rf_problem *problem) {
     rf_problem conv;
     return conv_problem(&conv, problem) == RF_OK ? rf_conv_flops(&conv) : 0;
@@ -88,7 +95,7 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
             best = value;
             place = p;
         }
-        a->y[i] = rf_act_apply(problem->act, best);
+        a->y[i] = rf_act_apply(best, problem->act);
         if (places != NULL) places[i] = (uint8_t)place;
     }
     free(between.y);
@@ -100,7 +107,7 @@ static float *spread(const rf_problem *problem, const rf_problem *conv, const rf
     const uint8_t *places = (const uint8_t *)a->saved;
     for (size_t i = 0; map != NULL && i < rf_shape_count(problem->y); i++)
         map[window_at(problem, conv->y, i) + place_at(conv->y, places[i])] =
-            rf_act_gradient(problem->act, a->dy[i], problem->act ? a->y[i] : 0);
+            rf_act_gradient(a->dy[i], problem->act ? a->y[i] : 0, problem->act);
     return map;
 }
 
@@ -139,7 +146,7 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
     double *bias = sums + weights;
     for (size_t i = 0; i < rf_shape_count(y); i++) {
         int k = (int)(i % y.c), px = (int)(i / y.c % y.w), py = (int)(i / y.c / y.w % y.h);
-        double d = rf_act_gradient(problem->act, a->dy[i], problem->act ? a->y[i] : 0);
+        double d = rf_act_gradient(a->dy[i], problem->act ? a->y[i] : 0, problem->act);
         add_place(sums, &v, a->x[0], (int)(i / y.c / y.w / y.h), py * 2 + places[i] / 2,
                   px * 2 + places[i] % 2, k, d);
         bias[k] += d;
@@ -218,7 +225,6 @@ const rf_op rf_op_conv_pool = {
     .summary = "convolution and 2x2 max pooling in one",
     .inputs_min = 1,
     .inputs_max = 1,
-    .internal = true,
     .x_in_backward = true,
     .y_in_backward = true, /* of a fused activation */
     .attrs = attrs,
@@ -228,7 +234,9 @@ const rf_op rf_op_conv_pool = {
     .saved = saved,
     .saved_bits = true,
     .near_ties = true,
-    .fuses = rf_conv_fuses,
+    .takes_act = true,
+    .parts = {&rf_op_conv, &rf_op_max_pool},
+    .joins = joins,
     .flops = flops,
     .reference = {forward, backward_params, backward_data},
     .solvers = solvers,

@@ -77,7 +77,7 @@ RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, co
                 for (int q = 0; q < count; q++)
                     for (int j = 0; j < RF_PANEL && k0 + j < v->k; j++)
                         y[((size_t)oy * v->ow + ox + q) * v->k + k0 + j] =
-                            rf_act_apply(v->act, (float)(sum[q][j] + (bias ? bias[k0 + j] : 0)));
+                            rf_act_apply((float)(sum[q][j] + (bias ? bias[k0 + j] : 0)), v->act);
             }
 }
 
@@ -89,7 +89,7 @@ static inline void load_dy(double d[RF_PANEL], const rf_conv *v, const float *dy
         return;
     }
     for (int j = 0; j < RF_PANEL; j++)
-        d[j] = k0 + j < v->k ? rf_act_gradient(v->act, dy[at + j], v->act ? y[at + j] : 0) : 0;
+        d[j] = k0 + j < v->k ? rf_act_gradient(dy[at + j], v->act ? y[at + j] : 0, v->act) : 0;
 }
 
 /* sum[c][j] += x[q][c] * d[q][j] over PIXELS pixels q; or over one. */
@@ -223,7 +223,7 @@ RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const floa
                     const float *ws = w + (size_t)(r * v->s + s) * in * v->k + k;
                     for (int c = 0; c < in; c++) sum += (double)xs[c] * ws[(size_t)c * v->k];
                 }
-            y[(size_t)pixel * v->k + k] = rf_act_apply(v->act, (float)sum);
+            y[(size_t)pixel * v->k + k] = rf_act_apply((float)sum, v->act);
         }
 }
 
@@ -241,7 +241,7 @@ RF_SIMD static void grouped_weight_piece(const rf_conv *v, float *grad, const fl
                     if (!inside(iy, v->h) || !inside(ix, v->w)) continue;
                     size_t at = (((size_t)n * v->oh + oy) * v->ow + ox) * v->k + k;
                     sum += (double)x[(((size_t)n * v->h + iy) * v->w + ix) * v->c + k / out * in + c] *
-                           rf_act_gradient(v->act, dy[at], v->act ? y[at] : 0);
+                           rf_act_gradient(dy[at], v->act ? y[at] : 0, v->act);
                 }
         grad[((size_t)(r * v->s + s) * in + c) * v->k + k] = (float)sum;
     }
@@ -261,7 +261,7 @@ RF_SIMD static void grouped_data_image(const rf_conv *v, float *dx, const float 
                     const float *ws = w + ((size_t)(r * v->s + s) * in + c % in) * v->k;
                     size_t at = ((size_t)oy * v->ow + ox) * v->k;
                     for (int k = c / in * out; k < (c / in + 1) * out; k++)
-                        sum += (double)rf_act_gradient(v->act, dy[at + k], v->act ? y[at + k] : 0) * ws[k];
+                        sum += (double)rf_act_gradient(dy[at + k], v->act ? y[at + k] : 0, v->act) * ws[k];
                 }
             float *to = dx + (size_t)pixel * v->c + c;
             *to = (float)sum + (accumulate ? *to : 0.0f);

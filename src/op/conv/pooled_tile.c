@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "op/conv/conv.h"
+#include "op/conv/winograd.h"
 
 enum {
     ROOM = 6144,      /* floats of the bands, and of a block's weights: what the first cache has room for */

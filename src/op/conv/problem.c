@@ -46,9 +46,3 @@ double rf_conv_gradient_bytes(const rf_problem *problem) {
     const double passes = (problem->act ? 2 : 1) + (problem->op->pools ? 0.25 : 0);
     return 4.0 * ((double)rf_shape_count(problem->x[0]) + (double)rf_shape_count(problem->y) * passes);
 }
-
-bool rf_conv_fuses(const rf_problem *problem, rf_act act, bool residual) {
-    (void)problem;
-    (void)act;
-    return !residual;
-}

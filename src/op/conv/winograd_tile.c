@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "op/conv/conv.h"
+#include "op/conv/winograd.h"
 #include "op/sums.h"
 
 enum { LINE = 16, WINDOW = 6, LARGE = 8 };
