@@ -9,12 +9,6 @@
  * against 6.2 (with CLBlast's own parameters); the batch for dW crashes there, and dx has none. */
 #include "op/conv/conv.h"
 
-static bool applicable(const rf_problem *problem, const rf_device_info *info) {
-    const rf_conv v = rf_conv_of(problem);
-    return rf_gemm_is_there(info->device) && v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x &&
-           v.stride.y * v.stride.x == 1 && rf_indexable(problem, info);
-}
-
 /* Nowhere by default: on processors ours are several times as fast, and no GPU was tried. */
 static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     (void)problem, (void)direction, (void)info;
@@ -52,6 +46,17 @@ static layout layout_of(const rf_conv *v, rf_direction direction, const rf_devic
     l.bias_at = l.dy_at + (direction == RF_FORWARD ? 0 : rf_masked_floats(v));
     l.floats = l.bias_at + (size_t)l.parts * k;
     return l;
+}
+
+/* A larger kernel or a stride would need a copy of x that is as large as all taps of all pixels, or a part of it.  Positions
+ * in work must be whole numbers of 32 bits, for CLBlast too. */
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    const rf_conv v = rf_conv_of(problem);
+    bool fits = rf_gemm_is_there(info->device) && v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x &&
+                v.stride.y * v.stride.x == 1 && rf_indexable(problem, info);
+    for (int direction = RF_FORWARD; direction < RF_DIRECTIONS && fits; direction++)
+        fits = layout_of(&v, (rf_direction)direction, info).floats <= INT32_MAX;
+    return fits;
 }
 
 #define WORKSPACE(name, direction)                                                                           \
