@@ -113,8 +113,8 @@ typedef struct rf_gemm {
 } rf_gemm;
 const char *rf_gemm_library(void);              /* "CLBlast 1.5.3"; NULL: this build has none */
 bool rf_gemm_is_there(const rf_device *device); /* false for NULL */
-size_t rf_gemm_work(const rf_device *device,
-                    const rf_gemm *gemm); /* looks at extents and transpositions alone */
+/* Looks at no buffer, but at where a matrix begins: one that does not at 0 may be copied. */
+size_t rf_gemm_work(const rf_device *device, const rf_gemm *gemm);
 /* Before the first product: under the same time limit as a kernel's program.  *is_new as rf_kernel_is_new says it. */
 rf_status rf_gemm_compile(rf_device *device, bool *is_new);
 void rf_gemm_distrust(rf_device *device); /* as rf_kernel_distrust */

@@ -1,13 +1,13 @@
 /* Matrix products by CLBlast, which is given our queue and memory.
  *
- * It compiles all its kernels for products at its first call, which can take long (PoCL: 12 s of one core): so that call is
- * made here, in a job under the compiler's time limit.  In its process CLBlast keeps what it compiled, for all processes
- * the driver may (PoCL does).
+ * At its first call it compiles all its kernels for products, which can take long (PoCL: 12 s of one core).  So that call is
+ * made here, in a job under the compiler's time limit.  CLBlast keeps what it compiled until its process ends; for later
+ * processes the driver may (PoCL does).
  *
- * For processors CLBlast has no good parameters: 2 to 6 GFLOP/s on two cores of a Xeon under PoCL.  With those below, which
- * hold for all of this process's calls of CLBlast on such a device, it makes 10 to 34 there: work-groups of one item, with a tile of 16x8 in
- * vectors of 8 (32x4 is no faster), and never the "direct" kernels for small products, whose work-groups meet at barriers.
- * They are given small tiles, too, since they are compiled all the same: a third of the time. */
+ * For processors CLBlast has no good parameters: 2 to 6 GFLOP/s on two cores of a Xeon under PoCL.  With those below it makes
+ * 10 to 34: work-groups of one item, a tile of 16x8 in vectors of 8 (32x4 is no faster), and never the "direct" kernels for
+ * small products, whose items meet at barriers.  Those have small tiles, which compile in a third of the time.  The parameters
+ * hold for all that this process lets CLBlast do on the device. */
 #include <clblast_c.h>
 #include <stdlib.h>
 
@@ -39,8 +39,8 @@ static const struct {
 /* Before the first question about a product: the parameters decide how much temporary memory it takes. */
 static rf_opencl *tuned(const rf_device *device) {
     rf_opencl *cl = rf_opencl_of(device);
-    for (size_t i = 0;
-         i < RF_COUNT(for_processors) && device->info.kind == RF_DEVICE_CPU && !cl->gemm_is_tuned; i++)
+    const bool wanted = device->info.kind == RF_DEVICE_CPU && !cl->gemm_is_tuned;
+    for (size_t i = 0; i < RF_COUNT(for_processors) && wanted; i++)
         CLBlastOverrideParameters(cl->id, for_processors[i].kernel, CLBlastPrecisionSingle,
                                   for_processors[i].count, (const char **)for_processors[i].names,
                                   for_processors[i].values);
@@ -144,9 +144,8 @@ static rf_status compile_now(rf_device *device) {
     if (w->queue != NULL)
         w->memory.handle =
             clCreateBuffer(cl->context, CL_MEM_READ_WRITE, 3 * EXTENT * EXTENT * sizeof(float), NULL, &error);
-    rf_status status = w->memory.handle != NULL
-                           ? rf_job_run(&w->job, &abandoned, device, "CLBlast's kernels", slow)
-                           : rf_opencl_fail(error, NAME);
+    rf_status status = w->memory.handle != NULL ? rf_job_run(&w->job, &abandoned, device, "CLBlast", slow)
+                                                : rf_opencl_fail(error, NAME);
     if (abandoned) return status;
     if (status == RF_OK && w->error != CLBlastSuccess) status = fail(w->error, "compiling its kernels");
     release(&w->job);

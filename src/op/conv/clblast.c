@@ -36,14 +36,22 @@ typedef struct layout {
 
 static layout layout_of(const rf_conv *v, rf_direction direction, const rf_device_info *info) {
     const size_t pixels = pixels_of(v), c = (size_t)v->c, k = (size_t)v->k;
-    layout l = {{.m = k, .n = pixels, .k = c}};
-    if (direction == RF_BACKWARD_PARAMS)
-        l.gemm = (rf_gemm){.m = k, .n = c, .k = pixels, .b.transposed = true};
+    layout l = {.gemm = {.m = k, .n = pixels, .k = c}};
+    rf_matrix *weights = &l.gemm.a, *dy = &l.gemm.b;
     if (direction == RF_BACKWARD_DATA) l.gemm = (rf_gemm){.m = c, .n = pixels, .k = k, .a.transposed = true};
-    if (direction == RF_BACKWARD_PARAMS && v->bias) l.parts = (int)rf_ceil_div(pixels, ROWS);
-    l.weights_at = rf_ceil_div(rf_gemm_work(info->device, &l.gemm), sizeof(float));
+    if (direction == RF_BACKWARD_PARAMS) {
+        l.gemm = (rf_gemm){.m = k, .n = c, .k = pixels, .b.transposed = true};
+        weights = &l.gemm.c;
+        dy = &l.gemm.a;
+    }
+    const bool masked = direction != RF_FORWARD && v->act;
+    weights->at = 1; /* anywhere but at the start: CLBlast may copy such a matrix into its memory */
+    if (masked) dy->at = 1;
+    l.weights_at = weights->at = rf_ceil_div(rf_gemm_work(info->device, &l.gemm), sizeof(float));
     l.dy_at = l.weights_at + k * c;
-    l.bias_at = l.dy_at + (direction == RF_FORWARD ? 0 : rf_masked_floats(v));
+    if (masked) dy->at = l.dy_at;
+    l.bias_at = l.dy_at + (masked ? rf_masked_floats(v) : 0);
+    if (direction == RF_BACKWARD_PARAMS && v->bias) l.parts = (int)rf_ceil_div(pixels, ROWS);
     l.floats = l.bias_at + (size_t)l.parts * k;
     return l;
 }
@@ -99,13 +107,11 @@ static rf_status emit_unpack(rf_sequence *sequence, const rf_device_info *info, 
     return emit(sequence, info, &desc, panel_rows(v), 2 * RF_PANEL);
 }
 
-/* dy before a fused activation. */
-static rf_status emit_dy(rf_matrix *dy, rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
+/* Brings dy before a fused activation. */
+static rf_status emit_dy(rf_buffer **dy, rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
                          const rf_tensors *t, const layout *l) {
-    *dy = (rf_matrix){t->dy};
-    if (!v->act) return RF_OK;
-    *dy = (rf_matrix){t->work, l->dy_at};
-    return rf_emit_mask(sequence, info, family_of(info), v, t, l->dy_at);
+    *dy = v->act ? t->work : t->dy;
+    return v->act ? rf_emit_mask(sequence, info, family_of(info), v, t, l->dy_at) : RF_OK;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -114,10 +120,9 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     const size_t vectors = vectors_of(&v, info);
     layout l = layout_of(&v, RF_FORWARD, info);
     (void)config;
-    l.gemm.a = (rf_matrix){t->work, l.weights_at};
-    l.gemm.b = (rf_matrix){t->x[0]};
-    l.gemm.c = (rf_matrix){t->y};
-    l.gemm.work = t->work;
+    l.gemm.a.buffer = l.gemm.work = t->work;
+    l.gemm.b.buffer = t->x[0];
+    l.gemm.c.buffer = t->y;
     RF_TRY(emit_unpack(sequence, info, &v, t, l.weights_at));
     RF_TRY(rf_emit_gemm(sequence, &l.gemm));
     if (!v.bias && !v.act) return RF_OK;
@@ -144,10 +149,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     const rf_conv v = rf_conv_of(problem);
     layout l = layout_of(&v, RF_BACKWARD_PARAMS, info);
     (void)config;
-    RF_TRY(emit_dy(&l.gemm.a, sequence, info, &v, t, &l));
+    RF_TRY(emit_dy(&l.gemm.a.buffer, sequence, info, &v, t, &l));
     l.gemm.b.buffer = t->x[0];
-    l.gemm.c = (rf_matrix){t->work, l.weights_at};
-    l.gemm.work = t->work;
+    l.gemm.c.buffer = l.gemm.work = t->work;
     RF_TRY(rf_emit_gemm(sequence, &l.gemm));
     rf_launch_desc desc = {
         .kernel = "pack",
@@ -163,12 +167,10 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     (void)config;
     if (!problem->need_dx[0]) return RF_OK;
     RF_TRY(emit_unpack(sequence, info, &v, t, l.weights_at));
-    RF_TRY(emit_dy(&l.gemm.b, sequence, info, &v, t, &l));
-    l.gemm.a.buffer = t->work;
-    l.gemm.a.at = l.weights_at;
-    l.gemm.c = (rf_matrix){t->dx[0]};
+    RF_TRY(emit_dy(&l.gemm.b.buffer, sequence, info, &v, t, &l));
+    l.gemm.a.buffer = l.gemm.work = t->work;
+    l.gemm.c.buffer = t->dx[0];
     l.gemm.beta = problem->accumulate[0] ? 1 : 0;
-    l.gemm.work = t->work;
     return rf_emit_gemm(sequence, &l.gemm);
 }
 
@@ -179,7 +181,6 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                     .rank = 5,                                                                               \
                     .applicable = applicable,                                                                \
                     .wins = wins,                                                                            \
-                    .native_vectors = true,                                                                  \
                     .workspace = work,                                                                       \
                     .prepare = function}
 const rf_solver rf_clblast[RF_DIRECTIONS] = {
