@@ -7,11 +7,11 @@
 
 #include "device/opencl/opencl.h"
 
-/* The first field of a struct that holds what the work is about. */
+/* The first field of a struct that holds what the work is about.  abandon releases all of it, in the job's thread, after a run
+ * for which nobody waited. */
 typedef struct rf_job {
     void (*run)(struct rf_job *job);
-    void (*abandon)(
-        struct rf_job *job); /* in its thread, after a run for which nobody waited: releases everything */
+    void (*abandon)(struct rf_job *job);
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done, abandoned; /* under the lock; whoever sees the other one set cleans up */
