@@ -4,9 +4,9 @@
  *   forward          y = W x, then bias and activation
  *   backward_params  dW = dy x^T
  *   backward_data    dx = W^T dy, or dx += it
- * W lies in panels of 16 outputs, and is copied into a matrix and back.  To leave it and make a strided batch of products of 16 rows
- * each was slower by far: 64 channels to 64 of 8192 pixels, on two cores of a Xeon under PoCL, 0.7 GFLOP/s forward
- * against 6.2 (with CLBlast's own parameters); the batch for dW crashes there, and dx has none. */
+ * W lies in panels of 16 outputs, and is copied into a matrix and back.  Products of 16 rows each in a strided batch need no copy,
+ * but were slower by far: 64 channels to 64 of 8192 pixels, on two cores of a Xeon under PoCL, 0.7 GFLOP/s forward against
+ * 6.2, both with CLBlast's own parameters; the batch for dW crashes there, and dx has none. */
 #include "op/conv/conv.h"
 
 /* Nowhere by default: on processors ours are several times as fast, and no GPU was tried. */
@@ -56,8 +56,7 @@ static layout layout_of(const rf_conv *v, rf_direction direction, const rf_devic
     return l;
 }
 
-/* A larger kernel or a stride would need a copy of x that is as large as all taps of all pixels, or a part of it.  Positions
- * in work must be whole numbers of 32 bits, for CLBlast too. */
+/* A stride or a larger kernel would need a copy of what x gives each pixel (im2col).  Positions in work have 32 bits. */
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     const rf_conv v = rf_conv_of(problem);
     bool fits = rf_gemm_is_there(info->device) && v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x &&
