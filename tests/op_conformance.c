@@ -572,6 +572,7 @@ static void ask_solver(const rf_solver *solver, const rf_problem *problem) {
         rf_config config;
         info.compute_units = 2 << 2 * i;
         info.max_work_group = 1024;
+        info.device = device;
         info.alignment_bytes = 64;
         info.local_memory_bytes = 48 << 10;
         info.memory_bytes = info.max_alloc_bytes = (size_t)1 << 36;

@@ -65,6 +65,7 @@ static rf_status print_as_json(const rf_device_info *list, size_t count, size_t 
     rf_json_close(&json);
     rf_json_string(&json, "auto", list[automatic].selector);
     rf_json_string(&json, "why", why);
+    rf_json_bool(&json, "clblast", rf_gemm_library() != NULL);
     return rf_json_write(&json, "-");
 }
 
@@ -95,6 +96,7 @@ static rf_status print_as_table(const rf_device_info *list, size_t count, size_t
     RF_TRY(rf_table_end(&table, stdout));
     putchar('\n');
     rf_print_line("* is what 'auto' takes%s%s", why[0] != '\0' ? ": " : ".", why);
+    rf_print_line("%s", rf_library_text());
     return RF_OK;
 }
 

@@ -53,6 +53,8 @@ void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *
 
 /* rf_device_open, and a line on stderr where there is something to say of the device. */
 rf_status rf_open_device(rf_device **out, const char *selector);
+/* "with CLBlast 1.5.3", or "without CLBlast". */
+const char *rf_library_text(void);
 /* What --device takes besides numbers and parts of names; ended by NULL. */
 const char *const *rf_device_choices(void);
 /* What --data takes besides files and folders; ended by NULL. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "device/device.h"
 #include "ending.h"
 
 #define COMMAND_ROW(name) &rf_command_##name,
@@ -36,11 +37,23 @@ void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *
     tables[count] = (rf_option_table){0};
 }
 
+static void say_notice(void *context, const char *text) {
+    (void)context;
+    rf_say("%s", text);
+}
+
 rf_status rf_open_device(rf_device **out, const char *selector) {
     RF_TRY(rf_device_open(out, selector));
+    rf_device_on_notice(*out, say_notice, NULL);
     const char *warning = rf_device_warning(*out);
     if (warning[0] != '\0') rf_say("%s", warning);
     return RF_OK;
+}
+
+const char *rf_library_text(void) {
+    static char text[64] = "without CLBlast";
+    if (rf_gemm_library() != NULL) snprintf(text, sizeof text, "with %s", rf_gemm_library());
+    return text;
 }
 
 const char *const *rf_device_choices(void) {
@@ -81,7 +94,7 @@ static rf_status check_operands(const rf_command *command, int given, char **ope
 }
 
 static void print_version(FILE *stream) {
-    fprintf(stream, "rangefinder %s\n", rf_version());
+    fprintf(stream, "rangefinder %s\n%s\n", rf_version(), rf_library_text());
 }
 
 /* The words as a shell would have to be given them; NULL: out of memory. */

@@ -32,6 +32,7 @@ typedef struct rf_device_info {
     size_t alignment_bytes; /* of a buffer region */
     bool host_memory;       /* the device computes in the host's memory: mapping costs nothing */
     bool fp64, fp16;
+    const rf_device *device; /* that this describes while it is open; NULL in rf_device_list's array */
 } rf_device_info;
 
 /* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored);

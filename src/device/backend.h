@@ -35,6 +35,8 @@ struct rf_device {
     size_t quarantined_count;
     void (*on_compile)(void *context); /* NULL: not asked for, or done */
     void *on_compile_context;
+    void (*on_notice)(void *context, const char *text); /* NULL: not asked for */
+    void *on_notice_context;
     bool ahead; /* rf_device_compile_ahead */
 };
 
@@ -49,6 +51,7 @@ struct rf_buffer {
 struct rf_event {
     rf_device *device; /* borrowed */
     void *handle;
+    void *before; /* where it times more than one command: the end of what came before them; or NULL */
 };
 
 struct rf_kernel {
@@ -58,6 +61,15 @@ struct rf_kernel {
     size_t max_group; /* 0: not asked yet */
     bool is_new;
 };
+
+/* Matrix products by a library: as rf_gemm_work and those beside it. */
+typedef struct rf_backend_gemm {
+    const char *library; /* "CLBlast 1.5.3" */
+    size_t (*work)(const rf_device *device, const rf_gemm *gemm);
+    rf_status (*compile)(rf_device *device, bool *is_new);
+    rf_status (*run)(rf_device *device, const rf_gemm *gemm, rf_event *event);
+    void (*distrust)(rf_device *device);
+} rf_backend_gemm;
 
 /* Ranges are inside the buffer and not empty.  `event` NULL: return when it is done; else hand out a marker
  * in event->handle and return at once. */
@@ -88,6 +100,8 @@ struct rf_backend {
     size_t (*kernel_max_group)(const rf_kernel *kernel); /* 0: failed */
     rf_status (*set_args)(rf_kernel *kernel, const rf_arg *args);
     rf_status (*launch)(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
+
+    const rf_backend_gemm *gemm; /* NULL: there are none */
 
     rf_status (*event_wait)(rf_event *event);
     rf_status (*event_times)(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);

@@ -45,6 +45,11 @@ void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *
     device->on_compile_context = context;
 }
 
+void rf_device_on_notice(rf_device *device, void (*call)(void *context, const char *text), void *context) {
+    device->on_notice = call;
+    device->on_notice_context = context;
+}
+
 void rf_device_compile_ahead(rf_device *device) {
     device->ahead = true;
 }
@@ -277,4 +282,34 @@ rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size
     rf_event *marker = new_event(device);
     if (marker == NULL) return RF_E_MEMORY;
     return give_event(event, marker, device->backend->launch(kernel, g, l, marker));
+}
+
+/* ---- matrix products ---- */
+
+const char *rf_gemm_library(void) {
+    return rf_backend_opencl.gemm != NULL ? rf_backend_opencl.gemm->library : NULL;
+}
+
+bool rf_gemm_is_there(const rf_device *device) {
+    return device != NULL && device->backend->gemm != NULL;
+}
+
+size_t rf_gemm_work(const rf_device *device, const rf_gemm *gemm) {
+    return device->backend->gemm->work(device, gemm);
+}
+
+rf_status rf_gemm_compile(rf_device *device, bool *is_new) {
+    return device->backend->gemm->compile(device, is_new);
+}
+
+void rf_gemm_distrust(rf_device *device) {
+    device->backend->gemm->distrust(device);
+}
+
+rf_status rf_gemm_run(rf_device *device, const rf_gemm *gemm, rf_event **event) {
+    if (event == NULL) return device->backend->gemm->run(device, gemm, NULL);
+    *event = NULL;
+    rf_event *marker = new_event(device);
+    if (marker == NULL) return RF_E_MEMORY;
+    return give_event(event, marker, device->backend->gemm->run(device, gemm, marker));
 }

@@ -58,6 +58,9 @@ void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *
  * as checked. */
 void rf_device_compile_ahead(rf_device *device);
 
+/* Tells of what takes long, in a sentence.  text is borrowed for the call. */
+void rf_device_on_notice(rf_device *device, void (*call)(void *context, const char *text), void *context);
+
 typedef enum rf_arg_kind {
     RF_ARG_END,
     RF_ARG_BUFFER,
@@ -94,6 +97,29 @@ rf_status rf_kernel_set_args(rf_kernel *kernel, const rf_arg *args);
 rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3],
                            rf_event **event);
 size_t rf_kernel_max_group(const rf_kernel *kernel); /* 0: the driver does not say, and the message is set */
+
+/* C = A B + beta C by a library (CLBlast), which gets the device's queue and memory.  Matrices lie column by column,
+ * without gaps; one that is transposed lies so before the product transposes it. */
+typedef struct rf_matrix {
+    rf_buffer *buffer;
+    size_t at; /* its first element, in floats */
+    bool transposed;
+} rf_matrix;
+typedef struct rf_gemm {
+    size_t m, n, k; /* A is m x k, B is k x n */
+    rf_matrix a, b, c;
+    float beta;
+    rf_buffer *work; /* rf_gemm_work bytes from its start; NULL: the library allocates its own */
+} rf_gemm;
+const char *rf_gemm_library(void);              /* "CLBlast 1.5.3"; NULL: this build has none */
+bool rf_gemm_is_there(const rf_device *device); /* false for NULL */
+/* Looks at no buffer, but at where a matrix begins: one that does not at 0 may be copied. */
+size_t rf_gemm_work(const rf_device *device, const rf_gemm *gemm);
+/* Before the first product: under the same time limit as a kernel's program.  *is_new as rf_kernel_is_new says it. */
+rf_status rf_gemm_compile(rf_device *device, bool *is_new);
+void rf_gemm_distrust(rf_device *device); /* as rf_kernel_distrust */
+/* Enqueues, as rf_kernel_launch does. */
+rf_status rf_gemm_run(rf_device *device, const rf_gemm *gemm, rf_event **event);
 
 rf_status rf_device_sync(rf_device *device);  /* waits for everything enqueued */
 rf_status rf_device_flush(rf_device *device); /* starts it without waiting */

@@ -220,6 +220,7 @@ static rf_status open_found(rf_device **out, const rf_found *found) {
     if (device == NULL) return RF_E_MEMORY;
     device->backend = found->backend;
     device->info = found->info;
+    device->info.device = device;
     rf_status status = found->backend->open(device, found->id);
     if (status != RF_OK) {
         free(device);

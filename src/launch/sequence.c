@@ -1,13 +1,15 @@
-/* Sequences of launches: kernels with their arguments set, or host functions over mapped buffers. */
+/* Sequences of launches: kernels with their arguments set, library calls, or host functions over mapped buffers. */
 #include "launch/sequence.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct launch {
-    rf_kernel *kernel; /* NULL: a host call */
+    rf_kernel *kernel; /* of a kernel */
     size_t global[3], local[3];
-    rf_host_fn *function;
+    bool is_new;          /* what is enqueued was built now */
+    rf_gemm gemm;         /* of a library call: neither kernel nor function is there */
+    rf_host_fn *function; /* of a host call */
     void *context;
     rf_buffer **buffers; /* owned array of borrowed buffers */
     size_t buffer_count;
@@ -87,11 +89,23 @@ rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc) {
         rf_sequence_truncate(sequence, sequence->count - 1);
         return rf_fail_prefix(status, "%s", sequence->label[0] != '\0' ? sequence->label : desc->kernel);
     }
+    l->is_new = rf_kernel_is_new(l->kernel);
     for (int i = 0; i < 3; i++) {
         l->global[i] = RF_MAX(desc->global[i], 1);
         l->local[i] = RF_MAX(desc->local[i], 1);
     }
     return RF_OK;
+}
+
+rf_status rf_emit_gemm(rf_sequence *sequence, const rf_gemm *gemm) {
+    const double m = (double)gemm->m, n = (double)gemm->n, k = (double)gemm->k;
+    launch *l =
+        append(sequence, "gemm", 2 * m * n * k, 4 * (m * k + k * n + m * n * (gemm->beta != 0 ? 2 : 1)));
+    if (l == NULL) return RF_E_MEMORY;
+    l->gemm = *gemm;
+    rf_status status = rf_gemm_compile(sequence->device, &l->is_new);
+    if (status != RF_OK) rf_sequence_truncate(sequence, sequence->count - 1);
+    return status;
 }
 
 rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,
@@ -134,11 +148,15 @@ static rf_status run_host(const launch *l) {
     return status;
 }
 
+static rf_status enqueue(const rf_sequence *sequence, const launch *l, rf_event **event) {
+    return l->kernel != NULL ? rf_kernel_launch(l->kernel, l->global, l->local, event)
+                             : rf_gemm_run(sequence->device, &l->gemm, event);
+}
+
 rf_status rf_sequence_run(rf_sequence *sequence) {
     for (size_t i = 0; i < sequence->count; i++) {
         launch *l = &sequence->launches[i];
-        rf_status status =
-            l->kernel != NULL ? rf_kernel_launch(l->kernel, l->global, l->local, NULL) : run_host(l);
+        rf_status status = l->function != NULL ? run_host(l) : enqueue(sequence, l, NULL);
         if (status != RF_OK) return rf_fail_prefix(status, "%s (%s)", l->label, l->kernel_name);
     }
     return RF_OK;
@@ -147,8 +165,8 @@ rf_status rf_sequence_run(rf_sequence *sequence) {
 static rf_status run_timed(rf_sequence *sequence, launch *l) {
     double start = rf_time_ms();
     rf_event *event = NULL;
-    if (l->kernel != NULL) {
-        RF_TRY(rf_kernel_launch(l->kernel, l->global, l->local, &event));
+    if (l->function == NULL) {
+        RF_TRY(enqueue(sequence, l, &event));
         rf_status status = rf_device_sync(sequence->device);
         uint64_t from = 0, to = 0;
         if (status == RF_OK) status = rf_event_times(event, &from, &to);
@@ -189,12 +207,16 @@ const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t
 
 bool rf_sequence_is_new(const rf_sequence *sequence, size_t first) {
     for (size_t i = first; i < sequence->count; i++)
-        if (sequence->launches[i].kernel != NULL && rf_kernel_is_new(sequence->launches[i].kernel))
-            return true;
+        if (sequence->launches[i].is_new) return true;
     return false;
 }
 
 void rf_sequence_distrust(rf_sequence *sequence, size_t first) {
-    for (size_t i = first; i < sequence->count; i++)
-        if (sequence->launches[i].kernel != NULL) rf_kernel_distrust(sequence->launches[i].kernel);
+    for (size_t i = first; i < sequence->count; i++) {
+        const launch *l = &sequence->launches[i];
+        if (l->kernel != NULL)
+            rf_kernel_distrust(l->kernel);
+        else if (l->function == NULL)
+            rf_gemm_distrust(sequence->device);
+    }
 }

@@ -1,5 +1,6 @@
 /* A sequence: launches in order, each with its arguments set, run as often as wanted without the host
- * waiting. A launch is a kernel on the device, or a host function where the reference does the work. */
+ * waiting. A launch is a kernel on the device, a call of a library that enqueues kernels of its own, or a host function
+ * where the reference does the work. */
 #ifndef RF_LAUNCH_SEQUENCE_H
 #define RF_LAUNCH_SEQUENCE_H
 
@@ -29,6 +30,8 @@ void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF
 
 /* Appends a kernel, built now where it is not yet. */
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
+/* Appends a matrix product by the device's library, whose kernels are compiled now where they are not yet. */
+rf_status rf_emit_gemm(rf_sequence *sequence, const rf_gemm *gemm);
 enum { RF_MAX_HOST_BUFFERS = 48 };
 /* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped for the call. */
 rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,

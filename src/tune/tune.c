@@ -91,6 +91,7 @@ static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step
         rf_config normal;
         const rf_solver *solver = step->choices[i].solver;
         if (i > 0 && step->choices[i].match == RF_MATCH_OTHER) continue;
+        if (i > 0 && rf_time_ms() > deadline) break;
         rf_solver_defaults(&normal, solver, s.problem, info);
         status = try_config(&s, solver, &normal, i == 0);
         if (status == RF_OK) status = try_solver(&s, solver, &normal);

@@ -35,6 +35,22 @@ bench_times_the_way_of_streamed_images() {
     prints stream
 }
 
+clblast_multiplies_where_it_is_named() {
+    export RANGEFINDER_SOLVER=clblast
+    printf 'a: conv 20 1\nb: conv 8 1 stride=2\nc: conv 8 3\nrelu\nflatten\nd: linear 12\nrelu\ne: linear classes\n' >my.net
+    succeeds bench --model my.net --data synthetic:3x12x12,4,64 --batch 8 --steps 2 --json
+    tr -d ' \n' <"$logs/out" >kernels
+    ! grep -Eq '"[bc]\.[a-z_]*\.clblast' kernels || fail "a stride, or a larger kernel"
+    for name in a.forward a.backward_params d.forward d.backward_params d.backward_data e.forward e.backward_data; do
+        if "$RANGEFINDER" --version | grep -q 'with CLBlast'; then
+            grep -Eq "\"$name\.clblast\",\"kernel\":\"gemm\",[^}]*\"time_ms\":[0-9.e-]*[1-9]" kernels ||
+                fail "$name is left to others, or takes no time"
+        else
+            ! grep -q clblast kernels || fail "CLBlast is not in"
+        fi
+    done
+}
+
 tune_tells_what_is_fastest() {
     export XDG_CACHE_HOME="$PWD/cache"
     succeeds tune --input 1x12x12 --classes 4 --batch 4 --limit 1

@@ -15,11 +15,11 @@ rf() {
     "$RANGEFINDER" "$@" >"$logs/out" 2>"$logs/err" </dev/null || code=$?
 }
 
-# succeeds ARGS...: exit code 0 and a quiet stderr.
+# succeeds ARGS...: exit code 0 and a quiet stderr, but for what is said where compiling CLBlast takes long.
 succeeds() {
     rf "$@"
     [ "$code" -eq 0 ] || fail "$*: should have succeeded"
-    [ ! -s "$logs/err" ] || fail "$*: has something to say on stderr"
+    ! grep -qv '^rangefinder: CLBlast' "$logs/err" || fail "$*: has something to say on stderr"
 }
 
 # prints TEXT: the last answer's stdout has this in it.

@@ -4,6 +4,7 @@ devices_lists_the_reference_at_least() {
     succeeds devices
     prints reference
     prints auto
+    prints CLBlast
     succeeds devices --json
     tr -d ' \n' <"$logs/out" | grep -q '"devices":\[{"selector":' || fail "the JSON"
     grep -q '"auto"' "$logs/out" || fail "the JSON says what auto takes"

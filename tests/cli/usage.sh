@@ -12,6 +12,7 @@ help_and_version_work_everywhere() {
     [ "$(commands | wc -l)" -ge 7 ] || fail "--help should list the commands"
     succeeds --version
     grep -qx 'rangefinder [0-9]*\.[0-9]*\.[0-9]*' "$logs/out" || fail "--version"
+    grep -Eqx 'with CLBlast [0-9.]+|without CLBlast' "$logs/out" || fail "--version does not speak of CLBlast"
     for command in $(commands); do
         succeeds "$command" --help
         prints "usage: rangefinder $command"

@@ -7,7 +7,7 @@ sed -n '/^```c$/,/^```$/{/^```/!p}' "$examples/../../README.md" | cmp - "$exampl
     fail "the README shows another program than tests/examples/range_test.c"
 logged cmake --install "$1" --prefix "$work/prefix" || fail "cannot be installed"
 builds_against "$work/prefix"
-[ "$(prefix/bin/rangefinder --version)" = "rangefinder $(pkg-config --modversion rangefinder)" ] ||
+[ "$(prefix/bin/rangefinder --version | head -n 1)" = "rangefinder $(pkg-config --modversion rangefinder)" ] ||
     fail "the program and pkg-config disagree on the version"
 [ -s prefix/share/man/man1/rangefinder.1 ] || fail "no manual page"
 [ -s prefix/share/bash-completion/completions/rangefinder ] || fail "no completion"

@@ -331,12 +331,15 @@ static rf_status event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_
         clGetEventProfilingInfo(event->handle, CL_PROFILING_COMMAND_START, sizeof start, &start, NULL);
     if (error == CL_SUCCESS)
         error = clGetEventProfilingInfo(event->handle, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
+    if (error == CL_SUCCESS && event->before != NULL)
+        error = clGetEventProfilingInfo(event->before, CL_PROFILING_COMMAND_END, sizeof start, &start, NULL);
     *start_ns = start;
     *end_ns = RF_MAX(start, end);
     return error == CL_SUCCESS ? RF_OK : rf_opencl_fail(error, "%s: timing", event->device->info.name);
 }
 
 static void event_free(rf_event *event) {
+    if (event->before != NULL) clReleaseEvent(event->before);
     clReleaseEvent(event->handle);
 }
 
@@ -364,6 +367,9 @@ const rf_backend rf_backend_opencl = {
     .kernel_max_group = rf_opencl_kernel_max_group,
     .set_args = rf_opencl_set_args,
     .launch = rf_opencl_launch,
+#ifdef RF_CLBLAST
+    .gemm = &rf_opencl_gemm,
+#endif
     .event_wait = event_wait,
     .event_times = event_times,
     .event_free = event_free,

@@ -15,6 +15,7 @@ typedef struct rf_opencl {
     bool has_fma;      /* single precision, in hardware */
     bool own_builtins; /* programs are built with kernels/common/builtins.clh for the compiler's own header */
     bool compiler_stuck; /* a build passed its time limit: its thread may still hold the compiler's locks */
+    bool gemm_is_tuned, gemm_is_compiled, gemm_is_new; /* clblast.c */
     rf_program *programs;
 } rf_opencl;
 
@@ -35,6 +36,9 @@ size_t rf_opencl_kernel_max_group(const rf_kernel *kernel);
 rf_status rf_opencl_set_args(rf_kernel *kernel, const rf_arg *args);
 rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
 
+/* Matrix products (clblast.c); in builds without CLBlast it is not there. */
+extern const rf_backend_gemm rf_opencl_gemm;
+
 /* The program kernels/<name>.cl built with these options, made once a device (program.c).  *out is borrowed.
  */
 rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const char *name,
@@ -49,7 +53,7 @@ rf_status rf_program_source(rf_str *out, const char *first, const char *name);
 /* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
  * NULL then. With `binary`, fetches that too; NULL if the driver gives none: free(*binary).  what: for
  * messages, "conv.cl". */
-rf_status rf_program_build(rf_opencl *cl, cl_program *program, const char *options, const char *what,
+rf_status rf_program_build(rf_device *device, cl_program *program, const char *options, const char *what,
                            void **binary, size_t *length);
 
 /* Binaries kept in the user's cache folder (program_cache.c).  Whatever is wrong with a file means: not
@@ -58,6 +62,8 @@ typedef struct rf_cache_key {
     uint64_t hash[2];
 } rf_cache_key;
 void rf_cache_key_add(rf_cache_key *key, const char *text);
+/* Of everything that may change the binary (program.c). */
+rf_cache_key rf_program_key(const rf_device_info *info, const char *source, const char *options);
 bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
 void rf_program_cache_remove(const rf_cache_key *key);
 /* Keeps other processes from building the same program at the same time: waits, up to `seconds`, for one that

@@ -39,22 +39,22 @@ void rf_program_distrust(rf_opencl *cl, cl_program program) {
         if (p->handle == program) rf_program_cache_remove(&p->key);
 }
 
-/* Everything that may change the binary. */
-static rf_cache_key key_of(const rf_device_info *info, const char *source, const char *options) {
+rf_cache_key rf_program_key(const rf_device_info *info, const char *source, const char *options) {
     rf_cache_key key = {{0, 0}};
     const char *parts[] = {source, options, info->platform, info->name, info->version, info->driver};
     for (size_t i = 0; i < RF_COUNT(parts); i++) rf_cache_key_add(&key, parts[i]);
     return key;
 }
 
-static rf_status build_binary(rf_program *p, rf_opencl *cl, const void *binary, size_t length,
+static rf_status build_binary(rf_program *p, rf_device *device, const void *binary, size_t length,
                               const char *options) {
+    const rf_opencl *cl = rf_opencl_of(device);
     const unsigned char *bytes = binary;
     cl_int error, accepted = CL_SUCCESS;
     cl_program program =
         clCreateProgramWithBinary(cl->context, 1, &cl->id, &length, &bytes, &accepted, &error);
     rf_status status = program != NULL && accepted == CL_SUCCESS ? RF_OK : RF_E_DEVICE;
-    if (status == RF_OK) status = rf_program_build(cl, &program, options, p->name, NULL, NULL);
+    if (status == RF_OK) status = rf_program_build(device, &program, options, p->name, NULL, NULL);
     if (status == RF_OK)
         p->handle = program;
     else if (program != NULL)
@@ -63,14 +63,14 @@ static rf_status build_binary(rf_program *p, rf_opencl *cl, const void *binary, 
 }
 
 /* Fetches the binary too, where `binary` is not NULL. */
-static rf_status build_source(rf_program *p, rf_opencl *cl, const char *source, const char *options,
+static rf_status build_source(rf_program *p, rf_device *device, const char *source, const char *options,
                               void **binary, size_t *length) {
     cl_int error;
     char what[80];
     snprintf(what, sizeof what, "%s.cl", p->name);
-    cl_program program = clCreateProgramWithSource(cl->context, 1, &source, NULL, &error);
+    cl_program program = clCreateProgramWithSource(rf_opencl_of(device)->context, 1, &source, NULL, &error);
     if (program == NULL) return rf_opencl_fail(error, "%s", what);
-    rf_status status = rf_program_build(cl, &program, options, what, binary, length);
+    rf_status status = rf_program_build(device, &program, options, what, binary, length);
     if (status == RF_OK)
         p->handle = program;
     else if (program != NULL)
@@ -89,20 +89,20 @@ static void tell_of_compiling(rf_device *device) {
 /* From the binary that the cache has; without one, or with one that the driver refuses, from source. */
 static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
     rf_opencl *cl = rf_opencl_of(device);
-    rf_cache_key key = p->key = key_of(&device->info, source, options);
+    rf_cache_key key = p->key = rf_program_key(&device->info, source, options);
     /* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a program a second
      * time, used or not: twice the time of a first run.  There an empty file says that it was built before. */
     bool keep = !rf_is_pocl(&device->info);
     void *binary = NULL;
     size_t length = 0;
     bool known = rf_program_cache_load(&binary, &length, &key);
-    rf_status status = known && keep ? build_binary(p, cl, binary, length, options) : RF_E_DEVICE;
+    rf_status status = known && keep ? build_binary(p, device, binary, length, options) : RF_E_DEVICE;
     free(binary);
     binary = NULL;
     if (status == RF_OK || cl->compiler_stuck) return status;
     if (!known && !keep) tell_of_compiling(device);
     int lock = known || keep ? -1 : rf_program_cache_lock(&key, MAX_WAIT_SECONDS);
-    status = build_source(p, cl, source, options, keep ? &binary : NULL, &length);
+    status = build_source(p, device, source, options, keep ? &binary : NULL, &length);
     rf_program_cache_unlock(&key, lock);
     p->is_new = !known || keep;
     if (status == RF_OK && p->is_new && (binary != NULL || !keep) && !device->ahead)

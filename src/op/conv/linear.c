@@ -52,6 +52,7 @@ static const rf_case cases[] = {
     {.label = "accumulated", LINEAR(12), X(3, 30, 1, 1), .accumulate = true},
     {.label = "accumulated, many outputs", LINEAR(70), X(5, 27, 1, 1), .accumulate = true},
     {.label = "more outputs than are at work at a time", LINEAR(530), X(13, 35, 1, 1)},
+    {.label = "whole panels and tiles", LINEAR(48), .act = RF_ACT_RELU, X(128, 64, 1, 1)},
     {.label = "few outputs, fused relu6", LINEAR(7), .act = RF_ACT_RELU6, X(9, 35, 1, 1)},
     {.label = "simplecnn fc", LINEAR(10), X(32, 16, 14, 14), .large = true},
     {.label = "lenet fc1", LINEAR(500), .act = RF_ACT_RELU, X(64, 50, 4, 4), .large = true},

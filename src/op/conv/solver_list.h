@@ -12,11 +12,13 @@
     X(rf_grouped_group, 3)                                                                                   \
     X(rf_pointwise_tile, 3)                                                                                  \
     X(rf_winograd_tile, 3)                                                                                   \
-    X(rf_stem_tile, 2)
+    X(rf_stem_tile, 2)                                                                                       \
+    X(rf_clblast, 3)
 #define RF_LINEAR_SOLVERS(X)                                                                                 \
     X(rf_conv_tile, 3)                                                                                       \
     X(rf_conv_group, 3)                                                                                      \
-    X(rf_linear_tile, 3)
+    X(rf_linear_tile, 3)                                                                                     \
+    X(rf_clblast, 3)
 #define RF_CONV_POOL_SOLVERS(X)                                                                              \
     X(rf_stem_pool_tile, 2)                                                                                  \
     X(rf_pooled_tile, 2)                                                                                     \
