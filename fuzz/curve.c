@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < curve->count; i++)
         RF_FUZZ_HOLDS(curve->lr[i] > 0 && isfinite(curve->lr[i]) &&
                       (i == 0 || curve->lr[i] > curve->lr[i - 1]));
-    RF_FUZZ_HOLDS(rf_suggest(&suggestions, &count, curve, NULL) == RF_OK);
-    RF_FUZZ_HOLDS(rf_judge(&verdict, curve) == RF_OK);
+    RF_FUZZ_HOLDS(rf_curve_suggest(&suggestions, &count, curve, NULL) == RF_OK);
+    RF_FUZZ_HOLDS(rf_curve_judge(&verdict, curve) == RF_OK);
     const rf_report report = {
         .curve = curve, .suggestions = suggestions, .suggestion_count = count, .verdict = &verdict};
     RF_FUZZ_HOLDS(rf_report_terminal(&text, &report, &(rf_terminal_options){80, 20, true, true}) == RF_OK);

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = rf_fuzz_text(data, size);
     rf_model *model = NULL;
     rf_net net = {0};
-    RF_FUZZ_HOLDS(rf_model_begin(&model, "fuzz", (rf_images){3, 16, 16, 10}) == RF_OK);
+    RF_FUZZ_HOLDS(rf_model_begin(&model, "fuzz", (rf_image_shape){3, 16, 16, 10}) == RF_OK);
     rf_status status = rf_net_parse(&net, text, "fuzz");
     if (status == RF_OK) status = rf_net_expand(model, &net);
     if (status == RF_OK && model->parameter_numbers <= MOST_WEIGHTS) status = rf_model_finish(model, 1);

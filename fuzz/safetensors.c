@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (status == RF_OK) read_tensors(file);
     rf_tensor_file_close(file);
     RF_FUZZ_HOLDS(rf_model_parse(&model, "conv1: conv 2 1\nbatch_norm\nflatten\nfc: linear classes\n", "fuzz",
-                                 (rf_images){1, 1, 2, 2}, 1) == RF_OK);
+                                 (rf_image_shape){1, 1, 2, 2}, 1) == RF_OK);
     const rf_status loaded = rf_model_load_weights(model, path);
     RF_FUZZ_HOLDS(loaded == RF_OK || (loaded != RF_E_MEMORY && *rf_error_message() != '\0'));
     RF_FUZZ_HOLDS(loaded != RF_OK || status == RF_OK);

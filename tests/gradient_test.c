@@ -15,7 +15,7 @@
 #include "rangefinder/rangefinder.h"
 
 enum { IMAGES = 4, CHANNELS = 2, SIDE = 6, CLASSES = 3, RANDOM_NETWORKS = 60 };
-static const rf_images images = {CHANNELS, SIDE, SIDE, CLASSES};
+static const rf_image_shape images = {CHANNELS, SIDE, SIDE, CLASSES};
 static rf_device *device, *reference;
 static rf_dataset *dataset;
 

@@ -14,7 +14,7 @@
 
 static rf_device *device;
 
-static rf_model *model_of(const char *text, rf_images images) {
+static rf_model *model_of(const char *text, rf_image_shape images) {
     rf_model *model = NULL;
     if (rf_model_parse(&model, text, "t", images, 1) != RF_OK) fail_msg("%s", rf_error_message());
     return model;
@@ -22,7 +22,7 @@ static rf_model *model_of(const char *text, rf_images images) {
 
 /* ---- the batch ---- */
 
-static rf_status lower(const char *text, rf_images images, int batch, bool training) {
+static rf_status lower(const char *text, rf_image_shape images, int batch, bool training) {
     rf_model *model = model_of(text, images);
     rf_lowered *lowered = NULL;
     const rf_lower_desc desc = {.model = model, .batch = batch, .training = training, .device = device};
@@ -36,7 +36,7 @@ static rf_status lower(const char *text, rf_images images, int batch, bool train
 static void batch_norm_needs_two_values_a_channel_to_train(void **state) {
     (void)state;
     static const char text[] = "flatten\nlinear 4\nb: batch_norm\nlinear classes\n";
-    const rf_images images = {1, 2, 2, 2};
+    const rf_image_shape images = {1, 2, 2, 2};
     assert_int_equal(lower(text, images, 1, true), RF_E_SHAPE);
     assert_non_null(strstr(rf_error_message(), "layer 'b': batch_norm: one image"));
     assert_int_equal(lower(text, images, 1, false), RF_OK);
@@ -45,7 +45,7 @@ static void batch_norm_needs_two_values_a_channel_to_train(void **state) {
 
 static void batches_too_large_to_count_are_refused(void **state) {
     (void)state;
-    const rf_images images = {16, 1 << 12, 1 << 12, 2};
+    const rf_image_shape images = {16, 1 << 12, 1 << 12, 2};
     assert_int_equal(lower("r: relu\nadaptive_avg_pool 1\nflatten\nlinear classes\n", images, INT_MAX, true),
                      RF_E_SHAPE);
     assert_non_null(strstr(rf_error_message(), "layer 'r'"));
@@ -67,7 +67,7 @@ static const rf_step *step_of(const rf_steps *steps, const char *op, rf_directio
 }
 
 static rf_steps *steps_of(const char *text, bool training) {
-    rf_model *model = model_of(text, (rf_images){3, 8, 8, 2});
+    rf_model *model = model_of(text, (rf_image_shape){3, 8, 8, 2});
     rf_lowered *lowered = NULL;
     rf_steps *steps = NULL;
     const rf_lower_desc desc = {.model = model,
@@ -139,7 +139,7 @@ static double compile_seconds(size_t network, int layers) {
     rf_str_addf(&text, "%sfor i = 1 to %d\n%send\nadaptive_avg_pool 1\nflatten\nlinear classes\n",
                 networks[network].first, layers, networks[network].layer);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-    rf_model *model = model_of(text.data, (rf_images){1, 1, 1, 2});
+    rf_model *model = model_of(text.data, (rf_image_shape){1, 1, 1, 2});
     rf_lowered *lowered = NULL;
     rf_steps *steps = NULL;
     rf_arena *arena = NULL;

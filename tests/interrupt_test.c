@@ -78,7 +78,7 @@ static void a_solver_is_not_blamed_for_an_interrupted_build(void **state) {
 static int open_all(void **state) {
     (void)state;
     if (rf_device_open(&device, NULL) != RF_OK ||
-        rf_model_create(&model, "simplecnn", (rf_images){1, 8, 8, 4}, 0) != RF_OK)
+        rf_model_create(&model, "simplecnn", (rf_image_shape){1, 8, 8, 4}, 0) != RF_OK)
         return -1;
     return 0;
 }

@@ -119,7 +119,7 @@ static void says(const char *text) {
 /* Each reader, handed each kind, names the kind, and is done with it. */
 static void every_reader_names_a_file_of_another_kind(void **state) {
     (void)state;
-    static const rf_images images = {3, 32, 32, 10};
+    static const rf_image_shape images = {3, 32, 32, 10};
     folder(at("set/a"));
     folder(at("set/b"));
     for (size_t i = 0; i < RF_COUNT(kinds); i++) {

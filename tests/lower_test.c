@@ -18,7 +18,7 @@ static rf_device *device;
 
 static rf_model *model_of(const char *text) {
     rf_model *model = NULL;
-    if (rf_model_parse(&model, text, "t", (rf_images){3, 16, 16, 4}, 1) != RF_OK)
+    if (rf_model_parse(&model, text, "t", (rf_image_shape){3, 16, 16, 4}, 1) != RF_OK)
         fail_msg("%s", rf_error_message());
     return model;
 }

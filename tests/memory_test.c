@@ -102,7 +102,7 @@ static rf_status try_setting(const setting *s, size_t mebibytes, rf_curve **curv
     char *spec = rf_format("synthetic:3x%dx%d,10,%d", s->size, s->size, s->images);
     unsetenv("RANGEFINDER_MEMORY");
     CHECK(rf_dataset_open(&data, spec, NULL));
-    CHECK(rf_model_parse(&model, s->network, "test", (rf_images){3, s->size, s->size, 10}, 1));
+    CHECK(rf_model_parse(&model, s->network, "test", (rf_image_shape){3, s->size, s->size, 10}, 1));
     if (mebibytes > 0) limit_memory(mebibytes);
     rf_status status = rf_trainer_create(&trainer, &(rf_trainer_desc){.device = device,
                                                                       .model = model,
@@ -112,7 +112,7 @@ static rf_status try_setting(const setting *s, size_t mebibytes, rf_curve **curv
                                                                       .validation = s->validation});
     unsetenv("RANGEFINDER_MEMORY");
     if (status == RF_OK && curve != NULL)
-        CHECK(rf_range_test(curve, trainer, &(rf_range_test_desc){.iterations = 3}));
+        CHECK(rf_range_test_run(curve, trainer, &(rf_range_test_desc){.iterations = 3}));
     rf_trainer_free(trainer);
     rf_model_free(model);
     rf_dataset_free(data);
@@ -164,7 +164,7 @@ static void a_network_that_no_batch_makes_fit_is_said_to_be_too_large(void **unu
     assert_int_equal(try_setting(&s, 60, NULL), RF_OK);
     limit_memory(10);
     rf_model *model;
-    assert_int_equal(rf_model_parse(&model, wide, "test", (rf_images){3, 64, 64, 10}, 1), RF_E_MEMORY);
+    assert_int_equal(rf_model_parse(&model, wide, "test", (rf_image_shape){3, 64, 64, 10}, 1), RF_E_MEMORY);
     assert_null(model);
     unsetenv("RANGEFINDER_MEMORY");
 }
@@ -220,7 +220,7 @@ static void the_need_is_what_is_taken(void **unused) {
                high = 1024; /* MiB: the least limit that lets it pass, with the images on the device */
         char *spec = rf_format("synthetic:3x%dx%d,10,%d", s->size, s->size, s->images);
         CHECK(rf_dataset_open(&data, spec, NULL));
-        CHECK(rf_model_parse(&model, s->network, "test", (rf_images){3, s->size, s->size, 10}, 1));
+        CHECK(rf_model_parse(&model, s->network, "test", (rf_image_shape){3, s->size, s->size, 10}, 1));
         const struct mallinfo2 before = mallinfo2();
         const rf_trainer_desc desc = {.device = device,
                                       .model = model,
@@ -239,7 +239,7 @@ static void the_need_is_what_is_taken(void **unused) {
         }
         unsetenv("RANGEFINDER_MEMORY");
         CHECK(rf_trainer_create(&trainer, &desc));
-        CHECK(rf_range_test(&curve, trainer, &(rf_range_test_desc){.iterations = 2}));
+        CHECK(rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = 2}));
         const struct mallinfo2 after = mallinfo2();
         const double taken =
             (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / (1 << 20);
@@ -258,7 +258,7 @@ static void tuning_names_the_batch_that_fits(void **unused) {
     (void)unused;
     rf_model *model;
     if (rf_device_describe(device)->kind == RF_DEVICE_REFERENCE) return; /* nothing to tune */
-    CHECK(rf_model_parse(&model, network, "test", (rf_images){3, 64, 64, 10}, 1));
+    CHECK(rf_model_parse(&model, network, "test", (rf_image_shape){3, 64, 64, 10}, 1));
     limit_memory(30);
     rf_tune_desc desc = {.device = device, .model = model, .batch = 64};
     assert_int_equal(rf_tune(&desc), RF_E_MEMORY);

@@ -10,8 +10,8 @@
 #include "graph/model.h"
 #include "model/lang/net.h"
 
-static const rf_images digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
-static const rf_images colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};
+static const rf_image_shape digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
+static const rf_image_shape colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};
 
 /* ---- the zoo ---- */
 
@@ -34,7 +34,7 @@ static void zoo_has_pytorchs_state_dicts(void **state) {
     FILE *file = fopen(RF_TEST_DATA "/state_dicts.txt", "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file)) {
-        rf_images images = {.classes = 10};
+        rf_image_shape images = {.classes = 10};
         rf_parameter_view past;
         size_t parameters;
         line[strcspn(line, "\n")] = 0;
@@ -62,7 +62,7 @@ static void zoo_has_pytorchs_state_dicts(void **state) {
 
 static void zoo_adapts_to_the_images(void **state) {
     (void)state;
-    static const rf_images sizes[] = {
+    static const rf_image_shape sizes[] = {
         {1, 8, 8, 10}, {1, 28, 28, 10}, {3, 33, 47, 7}, {4, 4, 5, 2}, {3, 64, 64, 1000}};
     for (size_t i = 0; rf_model_names()[i]; i++)
         for (size_t k = 0; k < RF_COUNT(sizes); k++) {
@@ -400,7 +400,7 @@ static void models_can_be_built_in_c(void **state) {
 
 static void images_out_of_range_are_refused(void **state) {
     (void)state;
-    static const rf_images wrong[] = {
+    static const rf_image_shape wrong[] = {
         {0, 8, 8, 10}, {1, -8, 8, 10}, {1, 8, 8, 0}, {65536, 65536, 65536, 10}, {1, 1 << 20, 8, 10}};
     for (size_t i = 0; i < RF_COUNT(wrong); i++) {
         rf_model *model;

@@ -21,7 +21,7 @@ static const double tolerance = 1e-3; /* of max(1, loss) */
 
 typedef struct sample {
     const char *label, *model;
-    rf_images images;
+    rf_image_shape images;
     int count;
     rf_trainer_desc training;
     rf_range_test_desc test;
@@ -53,8 +53,8 @@ static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 #define DEEPER       .test = {1e-7, 0.01, STEPS}
 #define GROUPS(list) .groups = list, .group_count = RF_COUNT(list)
 
-static const rf_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
-static const rf_group frozen_stem[] = {{"conv1.*", 0}, {"bn1.*", 0}, {"*.bias", 2}};
+static const rf_parameter_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
+static const rf_parameter_group frozen_stem[] = {{"conv1.*", 0}, {"bn1.*", 0}, {"*.bias", 2}};
 
 static const sample samples[] = {
     {"simplecnn sgd", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, SLOW},
@@ -105,7 +105,7 @@ static const sample samples[] = {
 /* s = s * 1664525 + 1013904223 (mod 2^32) from s = 1; an image draws its label, (s >> 24) % 10, and then its
  * pixels in PyTorch's order, (s >> 24) * (label + 3) / 12: the brighter the higher the class. */
 static rf_dataset *make_dataset(const sample *given) {
-    const rf_images *shape = &given->images;
+    const rf_image_shape *shape = &given->images;
     size_t per_image = (size_t)shape->channels * shape->height * shape->width, at = 0;
     uint8_t *pixels = rf_alloc((size_t)given->count, per_image);
     int32_t labels[256];
@@ -175,7 +175,7 @@ static void losses_equal_pytorchs(void **state) {
     test.progress = more_to_compare;
     test.progress_context = &count;
     CHECK(rf_trainer_create(&trainer, &training));
-    CHECK(rf_range_test(&curve, trainer, &test));
+    CHECK(rf_range_test_run(&curve, trainer, &test));
     assert_true(curve->count >= count);
     for (size_t i = 0; i < count; i++) {
         double error = fabs(curve->loss[i] - expected[i]) / fmax(1, expected[i]);

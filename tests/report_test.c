@@ -30,8 +30,8 @@ typedef struct sample {
 static sample judged(rf_curve *curve) {
     sample made = {.curve = curve};
     size_t count;
-    assert_int_equal(rf_suggest(&made.suggestions, &count, curve, NULL), RF_OK);
-    assert_int_equal(rf_judge(&made.verdict, curve), RF_OK);
+    assert_int_equal(rf_curve_suggest(&made.suggestions, &count, curve, NULL), RF_OK);
+    assert_int_equal(rf_curve_judge(&made.verdict, curve), RF_OK);
     made.report = (rf_report){.curve = curve, .suggestions = made.suggestions, .suggestion_count = count};
     return made;
 }

@@ -16,7 +16,7 @@ static char path[] = "/tmp/rangefinder-weights-XXXXXX";
 /* Two parameters: fc.weight (2,3) and fc.bias (2). */
 static rf_model *tiny_model(void) {
     rf_model *model;
-    const rf_images images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
+    const rf_image_shape images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
     assert_int_equal(rf_model_parse(&model, "flatten\nfc: linear classes\n", "tiny", images, 3), RF_OK);
     return model;
 }
@@ -98,7 +98,7 @@ static void names_lose_what_wrappers_put_before_them(void **state) {
     assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
     assert_non_null(strstr(rf_error_message(), "2 missing keys: fc.weight, fc.bias"));
     rf_model_free(model);
-    const rf_images images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
+    const rf_image_shape images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
     assert_int_equal(rf_model_parse(&model, "flatten\nhead.fc: linear classes\n", "t", images, 3), RF_OK);
     write_doubles("head.", values, "");
     if (rf_model_load_weights(model, path) != RF_OK) fail_msg("%s", rf_error_message());
@@ -131,7 +131,7 @@ static void weights_that_are_not_finite_are_named_and_nothing_changes(void **sta
 static void saved_weights_come_back(void **state) {
     (void)state;
     rf_model *a, *b;
-    const rf_images images = {.channels = 1, .height = 8, .width = 8, .classes = 10};
+    const rf_image_shape images = {.channels = 1, .height = 8, .width = 8, .classes = 10};
     assert_int_equal(rf_model_create(&a, "resnet20", images, 1), RF_OK);
     assert_int_equal(rf_model_create(&b, "resnet20", images, 2), RF_OK);
     assert_int_equal(rf_model_save_weights(a, path), RF_OK);
@@ -163,7 +163,7 @@ static void what_does_not_fit_is_named_and_nothing_changes(void **state) {
 static void long_lists_are_cut(void **state) {
     (void)state;
     rf_model *model;
-    const rf_images images = {.channels = 3, .height = 32, .width = 32, .classes = 10};
+    const rf_image_shape images = {.channels = 3, .height = 32, .width = 32, .classes = 10};
     assert_int_equal(rf_model_create(&model, "resnet20", images, 1), RF_OK);
     write_file("{}", NULL, 0);
     assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);

@@ -47,7 +47,7 @@ static rf_trainer *trainer_of(size_t run, rf_device *on) {
     rf_model *model = NULL;
     rf_trainer_desc desc = runs[run].desc;
     setenv("RANGEFINDER_STREAM", runs[run].stream, 1);
-    CHECK(rf_model_parse(&model, network, "test", (rf_images){1, 8, 8, 10}, 3));
+    CHECK(rf_model_parse(&model, network, "test", (rf_image_shape){1, 8, 8, 10}, 3));
     desc.device = on;
     desc.model = model;
     desc.dataset = digits;
@@ -154,7 +154,7 @@ static void arrays_have_pytorchs_names_and_layouts(void **unused) {
     rf_trainer *trainer = NULL;
     rf_parameter_view before, now, momentum;
     size_t moved = 0;
-    CHECK(rf_model_parse(&model, network, "test", (rf_images){1, 8, 8, 10}, 3));
+    CHECK(rf_model_parse(&model, network, "test", (rf_image_shape){1, 8, 8, 10}, 3));
     full.device = device;
     full.model = model;
     full.dataset = digits;

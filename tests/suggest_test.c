@@ -48,7 +48,7 @@ static rf_curve *golden_curve(ladder *rates, int count) {
 static rf_suggestion answer(const rf_curve *curve, const char *method, bool raw) {
     rf_suggestion *list, found = {0};
     size_t count;
-    assert_int_equal(rf_suggest(&list, &count, curve, &(rf_suggest_options){.raw = raw}), RF_OK);
+    assert_int_equal(rf_curve_suggest(&list, &count, curve, &(rf_suggest_options){.raw = raw}), RF_OK);
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i].method, method) == 0) found = list[i];
     free(list);
@@ -114,7 +114,7 @@ static void too_few_points_give_a_reason(void **state) {
     rf_curve *const one = golden_curve(fastai_ladder, 1), *const few = golden_curve(fastai_ladder, 16);
     rf_suggestion *list;
     size_t count;
-    assert_int_equal(rf_suggest(&list, &count, one, NULL), RF_OK);
+    assert_int_equal(rf_curve_suggest(&list, &count, one, NULL), RF_OK);
     assert_true(count > 0);
     for (size_t i = 0; i < count; i++) {
         assert_true(isnan(list[i].lr));

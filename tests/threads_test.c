@@ -88,7 +88,7 @@ static void *report_to_own_files(void *given) {
     rf_verdict verdict;
     w->curve = curve_of(w->number);
     rf_report report = {.curve = w->curve, .verdict = &verdict, .model = "net", .data = "images", .batch = 1};
-    if (w->curve == NULL || rf_judge(&verdict, w->curve) != RF_OK) w->failed = "no curve";
+    if (w->curve == NULL || rf_curve_judge(&verdict, w->curve) != RF_OK) w->failed = "no curve";
     snprintf(stem, sizeof stem, "%s/own-%d", root, w->number);
     for (int round = 0; round < ROUNDS && w->failed == NULL; round++) {
         if (write_all(&report, stem, round == 0) != RF_OK) w->failed = "a report could not be written";
@@ -195,12 +195,13 @@ static void *find_a_rate(void *given) {
     rf_trainer_desc desc = {.model = w->model, .dataset = w->dataset, .batch = 8, .seed = 7};
     rf_status status = rf_device_open(&device, NULL);
     if (status == RF_OK) status = rf_dataset_open(&own, "digits", &(rf_dataset_options){.limit = 100});
-    if (status == RF_OK) status = rf_model_create(&model, "lenet", (rf_images){3, 32, 32, 10}, 1);
+    if (status == RF_OK) status = rf_model_create(&model, "lenet", (rf_image_shape){3, 32, 32, 10}, 1);
     desc.device = device;
     if (status == RF_OK) status = rf_trainer_create(&trainer, &desc);
-    if (status == RF_OK) status = rf_range_test(&w->curve, trainer, &(rf_range_test_desc){.iterations = 12});
-    if (status == RF_OK) status = rf_suggest(&suggestions, &count, w->curve, NULL);
-    if (status == RF_OK) status = rf_judge(&verdict, w->curve);
+    if (status == RF_OK)
+        status = rf_range_test_run(&w->curve, trainer, &(rf_range_test_desc){.iterations = 12});
+    if (status == RF_OK) status = rf_curve_suggest(&suggestions, &count, w->curve, NULL);
+    if (status == RF_OK) status = rf_curve_judge(&verdict, w->curve);
     if (status != RF_OK) {
         snprintf(w->message, sizeof w->message, "%s", rf_error_message());
         w->failed = w->message;
@@ -220,7 +221,7 @@ static void range_tests_of_many_threads_agree(void **state) {
     rf_model *model = NULL;
     (void)state;
     assert_int_equal(rf_model_parse(&model, "conv 4 3\nbatch_norm\nrelu\nflatten\nlinear classes\n", "test",
-                                    (rf_images){1, 8, 8, 3}, 0),
+                                    (rf_image_shape){1, 8, 8, 3}, 0),
                      RF_OK);
     for (int i = 0; i < THREADS; i++) workers[i].dataset = dataset, workers[i].model = model;
     together(workers, find_a_rate);

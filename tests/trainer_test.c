@@ -42,7 +42,7 @@ static const char *const optimizers[] = {
 
 static rf_model *model_of(const char *text) {
     rf_model *model = NULL;
-    CHECK(rf_model_parse(&model, text, "test", (rf_images){1, 8, 8, 10}, 3));
+    CHECK(rf_model_parse(&model, text, "test", (rf_image_shape){1, 8, 8, 10}, 3));
     return model;
 }
 
@@ -58,7 +58,7 @@ static rf_trainer *trainer_of(const rf_model *model, rf_trainer_desc desc) {
 
 static rf_curve *curve_of(rf_trainer *trainer, const rf_range_test_desc *desc) {
     rf_curve *curve = NULL;
-    CHECK(rf_range_test(&curve, trainer, desc));
+    CHECK(rf_range_test_run(&curve, trainer, desc));
     return curve;
 }
 
@@ -301,7 +301,7 @@ static void wrong_requests_are_refused(void **unused) {
         {.end_lr = INFINITY}, {.end_lr = NAN},   {.iterations = 1},
         {.iterations = -5},
     };
-    static const rf_group nobody = {"nothing*", 2}, negative = {"*", -1};
+    static const rf_parameter_group nobody = {"nothing*", 2}, negative = {"*", -1};
     const rf_trainer_desc bad[] = {
         {.batch = 5000},
         {.batch = -1},
@@ -314,7 +314,7 @@ static void wrong_requests_are_refused(void **unused) {
         {.groups = &nobody, .group_count = 1},
         {.groups = &negative, .group_count = 1},
         {.groups = NULL, .group_count = 1},
-        {.groups = &(const rf_group){NULL, 1}, .group_count = 1},
+        {.groups = &(const rf_parameter_group){NULL, 1}, .group_count = 1},
         {.loss = "mse", .label_smoothing = 0.1},
         {.loss = "mse", .class_weights = (const float[10]){1}},
         {.class_weights = (const float[10]){1, -1}},
@@ -326,12 +326,12 @@ static void wrong_requests_are_refused(void **unused) {
     rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.seed = 0});
     for (size_t i = 0; i < RF_COUNT(wrong); i++) {
         rf_curve *curve = (void *)model;
-        assert_int_equal(rf_range_test(&curve, trainer, &wrong[i]), RF_E_USAGE);
+        assert_int_equal(rf_range_test_run(&curve, trainer, &wrong[i]), RF_E_USAGE);
         assert_null(curve);
     }
     rf_curve *curve;
     const rf_range_test_desc impatient = {.iterations = 20, .progress = stop_at_once};
-    rf_status status = rf_range_test(&curve, trainer, &impatient);
+    rf_status status = rf_range_test_run(&curve, trainer, &impatient);
     assert_true(status == RF_E_INTERRUPTED || (status == RF_OK && curve->stop == RF_STOP_INTERRUPTED));
     if (status == RF_OK) rf_curve_free(curve);
     rf_trainer_free(trainer);
@@ -344,7 +344,7 @@ static void wrong_requests_are_refused(void **unused) {
         assert_null(trainer);
     }
     rf_model_free(model);
-    CHECK(rf_model_begin(&model, "unfinished", (rf_images){1, 8, 8, 10}));
+    CHECK(rf_model_begin(&model, "unfinished", (rf_image_shape){1, 8, 8, 10}));
     const rf_trainer_desc missing[] = {{.device = device, .model = model, .dataset = digits},
                                        {.device = device, .dataset = digits},
                                        {.device = device, .model = model},
@@ -429,7 +429,7 @@ static void micro_batches_add_up(void **unused) {
 
 static void ratio_zero_freezes_parameters(void **unused) {
     (void)unused;
-    static const rf_group frozen[] = {{"conv1.*", 0}};
+    static const rf_parameter_group frozen[] = {{"conv1.*", 0}};
     rf_model *model = model_of(small), *after = model_of(small);
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
         rf_trainer *trainer = trainer_of(
@@ -476,7 +476,8 @@ static void class_weights_are_those_of_the_classes_of_the_data(void **unused) {
     float *given = malloc(GIVEN * sizeof *given); /* not a byte more, for AddressSanitizer */
     assert_non_null(given);
     for (int c = 0; c < GIVEN; c++) given[c] = 0.25f * (float)(c + 1);
-    CHECK(rf_model_parse(&model, "flatten\nfc1: linear classes\n", "test", (rf_images){1, 8, 8, CLASSES}, 3));
+    CHECK(rf_model_parse(&model, "flatten\nfc1: linear classes\n", "test", (rf_image_shape){1, 8, 8, CLASSES},
+                         3));
     rf_trainer *trainer = trainer_of(
         model, (rf_trainer_desc){
                    .batch = BATCH, .no_shuffle = true, .class_weights = given, .label_smoothing = 0.1});
@@ -521,7 +522,7 @@ static void what_the_caller_gave_may_go_after_creation(void **unused) {
     static const double half = 0.5;
     static const char pattern[] = "fc*", loss[] = "cross_entropy";
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
-        rf_group group = {pattern, 0.5};
+        rf_parameter_group group = {pattern, 0.5};
         rf_model *model[2] = {model_of(stateful), model_of(stateful)};
         rf_trainer_desc desc = {.optimizer = optimizers[o],
                                 .groups = &group,

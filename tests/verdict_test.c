@@ -43,7 +43,7 @@ static rf_curve *draw(const corner *corners, size_t count, double noise, int ste
 /* Frees the curve. */
 static rf_verdict judged(rf_curve *curve) {
     rf_verdict verdict;
-    assert_int_equal(rf_judge(&verdict, curve), RF_OK);
+    assert_int_equal(rf_curve_judge(&verdict, curve), RF_OK);
     rf_curve_free(curve);
     assert_string_not_equal(verdict.reason, "");
     if (verdict.kind == RF_VERDICT_RANGE) {
@@ -142,7 +142,7 @@ static void one_noisy_loss_decides_nothing(void **state) {
     (void)state;
     rf_curve *const curve = draw(valley, RF_COUNT(valley), 0.02, STEPS);
     rf_verdict before;
-    assert_int_equal(rf_judge(&before, curve), RF_OK);
+    assert_int_equal(rf_curve_judge(&before, curve), RF_OK);
     for (size_t f = 0; f < RF_COUNT(factors); f++) {
         for (int i = 0; i < STEPS - 2; i++) {
             double loss[STEPS];
@@ -295,7 +295,7 @@ static rf_verdict judge_until_nan(const corner *corners, size_t count, int steps
     rf_curve *curve;
     loss[steps - 1] = NAN;
     assert_int_equal(rf_curve_create(&curve, lr, loss, (size_t)steps), RF_OK);
-    assert_int_equal(rf_judge(&verdict, curve), RF_OK);
+    assert_int_equal(rf_curve_judge(&verdict, curve), RF_OK);
     rf_curve_free(curve);
     return verdict;
 }

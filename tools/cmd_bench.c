@@ -54,7 +54,7 @@ static void release_run(bench_run *run) {
 static rf_status measure(bench_run *run, const bench_args *args) {
     RF_TRY(rf_dataset_open(&run->dataset, args->data, NULL));
     const rf_dataset *data = run->dataset;
-    const rf_images images = {data->channels, data->height, data->width, data->classes};
+    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&run->model, args->model, images, 0));
     RF_TRY(rf_open_device(&run->device, args->device));
     const rf_trainer_desc desc = {.device = run->device,

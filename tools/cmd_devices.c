@@ -125,7 +125,7 @@ static rf_status measure_all(const rf_device_info *list, size_t count) {
     rf_dataset *images = NULL;
     rf_model *model = NULL;
     rf_status status = rf_dataset_open(&images, "synthetic:3x16x16,10,64", NULL);
-    if (status == RF_OK) status = rf_model_create(&model, "resnet20", (rf_images){3, 16, 16, 10}, 0);
+    if (status == RF_OK) status = rf_model_create(&model, "resnet20", (rf_image_shape){3, 16, 16, 10}, 0);
     for (size_t i = 0; i < count && status == RF_OK; i++)
         if (measure(&list[i], images, model) != RF_OK)
             rf_say("%s (%s) is not measured: %s", list[i].selector, list[i].name, rf_error_message());

@@ -93,7 +93,7 @@ static const rf_option options[] = {
 /* ---- what the options mean together ---- */
 
 /* "fc*=10": the patterns are owned by the caller. */
-static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
+static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
         const char *text = texts->values[i], *equals = strrchr(text, '=');
         double ratio;
@@ -101,7 +101,8 @@ static rf_status read_groups(rf_group groups[RF_MAX_REPEATS], const rf_texts *te
             ratio > 1e9)
             return rf_fail(RF_E_USAGE,
                            "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
-        groups[i] = (rf_group){.pattern = rf_format("%.*s", (int)(equals - text), text), .ratio = ratio};
+        groups[i] =
+            (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text), .ratio = ratio};
         if (groups[i].pattern == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
@@ -233,7 +234,7 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
     RF_TRY(per_channel(&run->mean, &args->mean, "mean", data->channels));
     RF_TRY(per_channel(&run->std, &args->std, "std", data->channels));
     RF_TRY(class_weights(&run->class_weights, &args->class_weights, data->classes));
-    const rf_images images = {data->channels, data->height, data->width, data->classes};
+    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&run->model, args->model, images, args->seed));
     if (args->weights != NULL && rf_ahead_data() == NULL)
         RF_TRY(rf_model_load_weights(run->model, args->weights));
@@ -247,7 +248,7 @@ static rf_status open_inputs(find_run *run, const find_args *args) {
     return run->data_text != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-static rf_status make_trainer(find_run *run, const find_args *args, const rf_group *groups) {
+static rf_status make_trainer(find_run *run, const find_args *args, const rf_parameter_group *groups) {
     const rf_trainer_desc desc = {
         .device = run->device,
         .model = run->model,
@@ -296,14 +297,14 @@ static rf_status run_test(find_run *run, const find_args *args) {
         .progress = on_progress,
         .progress_context = &progress,
     };
-    rf_status status = rf_range_test(&run->curve, run->trainer, &desc);
+    rf_status status = rf_range_test_run(&run->curve, run->trainer, &desc);
     rf_progress_end(&progress);
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_ahead_end();
     RF_TRY(status);
     verbose(args, run, "range test done");
-    RF_TRY(rf_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
-    return rf_judge(&run->verdict, run->curve);
+    RF_TRY(rf_curve_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
+    return rf_curve_judge(&run->verdict, run->curve);
 }
 
 static void print_heading(const find_run *run, const find_args *args) {
@@ -353,7 +354,7 @@ static rf_status report(const find_run *run, const find_args *args) {
 static rf_status find_main(void *given, char **operands) {
     (void)operands;
     const find_args *args = given;
-    rf_group groups[RF_MAX_REPEATS] = {0};
+    rf_parameter_group groups[RF_MAX_REPEATS] = {0};
     find_run run = {.started_ms = rf_time_ms()};
     const char *const inputs[] = {args->data, args->model, args->weights, NULL};
     rf_status status = check_together(args);

@@ -131,7 +131,7 @@ static void add_layer(rf_json *json, const rf_model *model, const layer *l) {
 }
 
 static rf_status print_as_json(const rf_model *model, const layer *layers, const totals *sum) {
-    const rf_images *images = &model->images;
+    const rf_image_shape *images = &model->images;
     rf_json json = {0};
     rf_json_open(&json, NULL, '{');
     rf_json_string(&json, "model", rf_model_name(model));
@@ -148,7 +148,8 @@ static rf_status print_as_json(const rf_model *model, const layer *layers, const
 
 static rf_status model_main(void *given, char **operands) {
     const model_args *args = given;
-    const rf_images images = {args->input.channels, args->input.height, args->input.width, args->classes};
+    const rf_image_shape images = {args->input.channels, args->input.height, args->input.width,
+                                   args->classes};
     rf_model *model = NULL;
     layer *layers = NULL;
     totals sum;

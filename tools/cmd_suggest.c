@@ -62,8 +62,8 @@ static rf_status suggest_main(void *given, char **operands) {
     if (status == RF_OK) status = set_smoothing(curve, args->smooth);
     if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common))
         print_heading(curve, operands[0]);
-    if (status == RF_OK) status = rf_suggest(&suggestions, &count, curve, &how);
-    if (status == RF_OK) status = rf_judge(&verdict, curve);
+    if (status == RF_OK) status = rf_curve_suggest(&suggestions, &count, curve, &how);
+    if (status == RF_OK) status = rf_curve_judge(&verdict, curve);
     if (status == RF_OK) {
         const rf_report report = {
             .curve = curve,

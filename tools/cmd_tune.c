@@ -56,7 +56,8 @@ static rf_status tune_main(void *given, char **operands) {
                                           "ms after", "tried",       "wrong"};
     (void)operands;
     const tune_args *args = given;
-    const rf_images images = {args->input.channels, args->input.height, args->input.width, args->classes};
+    const rf_image_shape images = {args->input.channels, args->input.height, args->input.width,
+                                   args->classes};
     tuning_run run = {0};
     rf_device *device = NULL;
     rf_model *model = NULL;

@@ -188,7 +188,7 @@ static rf_status check_steps(validation *all, const rf_steps *steps, const rf_lo
 
 /* The network as it would be trained here, fused and all, at an odd batch size. */
 static rf_status check_network(validation *all, const char *name) {
-    static const rf_images images = {.channels = 3, .height = 32, .width = 32, .classes = 10};
+    static const rf_image_shape images = {.channels = 3, .height = 32, .width = 32, .classes = 10};
     rf_model *model = NULL;
     rf_lowered *lowered = NULL;
     rf_steps *steps = NULL;

@@ -79,11 +79,11 @@ typedef struct rf_suggest_options {
 
 /* Every method's answer, in the order of the list: each sees the losses as its library would have recorded
  * them, or has recorded them (curve->smoothing). *out is owned by the caller: free(). options may be NULL. */
-RF_API rf_status rf_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
-                                  const rf_suggest_options *options, size_t size);
-static inline rf_status rf_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
-                                   const rf_suggest_options *options) {
-    return rf_suggest_sized(out, count, curve, options, sizeof *options);
+RF_API rf_status rf_curve_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                                        const rf_suggest_options *options, size_t size);
+static inline rf_status rf_curve_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                                         const rf_suggest_options *options) {
+    return rf_curve_suggest_sized(out, count, curve, options, sizeof *options);
 }
 
 typedef enum rf_verdict_kind { RF_VERDICT_NONE, RF_VERDICT_RANGE } rf_verdict_kind;
@@ -109,7 +109,7 @@ typedef struct rf_verdict {
     char advice[256];  /* what to try instead, or "" */
 } rf_verdict;
 
-RF_API rf_status rf_judge(rf_verdict *out, const rf_curve *curve);
+RF_API rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve);
 
 #ifdef __cplusplus
 }

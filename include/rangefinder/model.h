@@ -15,16 +15,17 @@ extern "C" {
 typedef struct rf_model rf_model;
 
 /* What the network is for: it adapts to the images' channels and size and to the number of classes. */
-typedef struct rf_images {
+typedef struct rf_image_shape {
     int channels, height, width, classes;
-} rf_images;
+} rf_image_shape;
 
 /* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...; "ResNet-20" is taken too) or
  * from a file in the model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
  * column and what was expected; RF_E_SHAPE where the images do not fit. */
-RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed);
+RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images,
+                                 uint64_t seed);
 /* The same from text; origin is what messages call it.  Both are read during the call alone. */
-RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_images images,
+RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_image_shape images,
                                 uint64_t seed);
 /* The names of the zoo, ended by NULL. */
 RF_API const char *const *rf_model_names(void);
@@ -32,7 +33,7 @@ RF_API const char *const *rf_model_names(void);
 /* Building one in C: begin, add layers, each reading the last one unless `inputs` says otherwise, finish.
  * attributes are written as in the model language: "16 3x3 pad=1".  inputs: names separated by blanks, or
  * NULL. */
-RF_API rf_status rf_model_begin(rf_model **out, const char *name, rf_images images);
+RF_API rf_status rf_model_begin(rf_model **out, const char *name, rf_image_shape images);
 RF_API rf_status rf_model_add(rf_model *model, const char *op, const char *name, const char *attributes,
                               const char *inputs);
 RF_API rf_status rf_model_finish(rf_model *model, uint64_t seed);

@@ -21,10 +21,10 @@ RF_API const char *const *rf_loss_names(void);
 
 /* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match
  * counts. */
-typedef struct rf_group {
+typedef struct rf_parameter_group {
     const char *pattern;
     double ratio;
-} rf_group;
+} rf_parameter_group;
 
 /* Zero means the default, which is PyTorch's unless said otherwise.  All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */
 typedef struct rf_trainer_desc {
@@ -35,7 +35,7 @@ typedef struct rf_trainer_desc {
     /* A name and its options, "sgd" (NULL means that), "sgd momentum=0.9 nesterov", "adamw betas=0.9,0.95
      * weight_decay=0.1": names and defaults are PyTorch's, and `rangefinder find --help` lists them. */
     const char *optimizer;
-    const rf_group *groups;
+    const rf_parameter_group *groups;
     size_t group_count;
     const char *loss;       /* "cross_entropy" (default), "mse" (against one-hot) */
     double label_smoothing; /* 0..1, of cross_entropy */
@@ -85,10 +85,11 @@ typedef struct rf_range_test_desc {
  * loss[i] is that before the update with lr[i] (with validation images: theirs, after it).  Owns: the caller
  * frees the curve. Errors: RF_E_USAGE for a bad range, RF_E_DEVICE; RF_E_INTERRUPTED when progress returned
  * false before two steps. */
-RF_API rf_status rf_range_test_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
-                                     size_t size);
-static inline rf_status rf_range_test(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc) {
-    return rf_range_test_sized(out, trainer, desc, sizeof *desc);
+RF_API rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
+                                         size_t size);
+static inline rf_status rf_range_test_run(rf_curve **out, rf_trainer *trainer,
+                                          const rf_range_test_desc *desc) {
+    return rf_range_test_run_sized(out, trainer, desc, sizeof *desc);
 }
 
 /* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's, of training.  At a loss that is not finite it

@@ -35,8 +35,8 @@ static size_t run_on(double *loss, size_t count, const rf_curve *curve) {
     return count;
 }
 
-rf_status rf_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
-                           const rf_suggest_options *given, size_t size) {
+rf_status rf_curve_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
+                                 const rf_suggest_options *given, size_t size) {
     rf_suggest_options options;
     *out = NULL;
     *count = 0;

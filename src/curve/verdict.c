@@ -307,7 +307,7 @@ static void add_stop(rf_verdict *out, const rf_curve *curve) {
                  " The test stopped at step %zu of %zu: %s.", curve->count, curve->planned, why[curve->stop]);
 }
 
-rf_status rf_judge(rf_verdict *out, const rf_curve *curve) {
+rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve) {
     static bool (*const refusals[])(rf_verdict *, const rf_signs *) = {too_few, nothing_learned, lower_edge,
                                                                        upper_edge};
     rf_signs signs = {0};

@@ -31,8 +31,8 @@ static double loss_of_guessing(const rf_trainer *trainer) {
     return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
-rf_status rf_range_test_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
-                              size_t size) {
+rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
+                                  size_t size) {
     rf_range_test_desc d;
     rf_run_result result = {0};
     rf_host_state before;

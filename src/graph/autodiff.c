@@ -237,7 +237,7 @@ static rf_status list_readers(differ *d) {
 static rf_status derive(differ *d) {
     rf_steps *s = d->steps;
     const rf_lowered *g = d->graph;
-    const rf_images *images = &d->model->images;
+    const rf_image_shape *images = &d->model->images;
     int batch = g->nodes[0].problem.y.n;
     s->images =
         activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-rf_status rf_model_begin(rf_model **out, const char *name, rf_images images) {
+rf_status rf_model_begin(rf_model **out, const char *name, rf_image_shape images) {
     *out = NULL;
     const int limit = 1 << 16;
     if (images.channels < 1 || images.height < 1 || images.width < 1 || images.channels > limit ||

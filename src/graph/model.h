@@ -25,7 +25,7 @@ typedef struct rf_parameter {
 
 struct rf_model {
     char *name;
-    rf_images images;
+    rf_image_shape images;
     rf_node *nodes;
     int node_count, node_capacity;
     rf_parameter *parameters; /* in PyTorch's order: node by node, params then states */

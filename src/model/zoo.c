@@ -30,7 +30,7 @@ const char *const *rf_model_names(void) {
     return names;
 }
 
-static rf_status create_from_file(rf_model **out, const char *path, rf_images images, uint64_t seed) {
+static rf_status create_from_file(rf_model **out, const char *path, rf_image_shape images, uint64_t seed) {
     void *text;
     size_t length;
     rf_status status = rf_file_read(&text, &length, path, MAX_TEXT_BYTES);
@@ -73,7 +73,7 @@ static int find_in_zoo(const char *name, bool exactly) {
     return -1;
 }
 
-rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_images images, uint64_t seed) {
+rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images, uint64_t seed) {
     *out = NULL;
     int known = find_in_zoo(name_or_file, true);
     bool file = known < 0 && (strpbrk(name_or_file, "/.") != NULL || access(name_or_file, F_OK) == 0);

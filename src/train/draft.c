@@ -166,7 +166,7 @@ static int largest(const search *s, bool validation) {
 
 /* The network for images of another size, without values; NULL: they do not suit it. */
 static rf_model *resized(const rf_model *from, int height, int width) {
-    rf_images images = {from->images.channels, height, width, from->images.classes};
+    rf_image_shape images = {from->images.channels, height, width, from->images.classes};
     rf_model *model;
     if (rf_model_begin(&model, from->name, images) != RF_OK) return NULL;
     rf_status status = RF_OK;

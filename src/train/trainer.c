@@ -39,7 +39,7 @@ static rf_order_desc order_of(const rf_trainer_desc *d) {
 
 static rf_status check_desc(rf_trainer_desc *d) {
     const rf_dataset *data = d->dataset;
-    const rf_images *images = &d->model->images;
+    const rf_image_shape *images = &d->model->images;
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";

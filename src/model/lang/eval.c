@@ -123,7 +123,7 @@ rf_status rf_name_find(int *out, rf_expansion *e, const rf_scope *scope, rf_slic
 
 static const char *const constant_names[] = {RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
 
-static bool constant(double *out, const rf_images *images, rf_slice name) {
+static bool constant(double *out, const rf_image_shape *images, rf_slice name) {
 #define CONSTANT_VALUE(name, value) value,
     const double values[] = {RF_CONSTANT_MAP(CONSTANT_VALUE)};
 #undef CONSTANT_VALUE

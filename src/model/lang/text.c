@@ -4,7 +4,7 @@
 #include "graph/model.h"
 #include "model/lang/net.h"
 
-rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_images images,
+rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_image_shape images,
                          uint64_t seed) {
     rf_model *model = NULL;
     rf_net net = {0};
