@@ -4,8 +4,9 @@
  *
  *   op_conformance [--quick] [--defaults] [--first] [OP...]
  *       --quick leaves out the cases marked `large`, --defaults all values of tunables but those that are taken
- *       where nothing was tuned, --first all cases of a solver but the first that it takes: nearly all of the time
- *       goes into compiling.  With none of these and no OP, all three, unless $RANGEFINDER_TEST_ALL is set.
+ *       where nothing was tuned, --first all cases of a solver but the first that it takes, unless
+ *       $RANGEFINDER_TEST_ALL is set: nearly all of the time goes into compiling.  With none of these and no OP, all
+ *       three, unless that is set.
  *   op_conformance --inputs
  *       prints the inputs of the small cases, for tools/fixtures/ops.py */
 #include <math.h>
@@ -706,11 +707,12 @@ int main(int argc, char **argv) {
                  {"solvers_agree_with_the_reference", solvers_agree_with_the_reference}};
     static struct CMUnitTest tests[MAX_OPS * RF_COUNT(kinds) + 1];
     size_t count = 0;
-    quick = defaults = first = argc == 1 && !getenv("RANGEFINDER_TEST_ALL");
+    const bool all = getenv("RANGEFINDER_TEST_ALL") != NULL;
+    quick = defaults = first = argc == 1 && !all;
     for (int i = 1; i < argc; ++i) {
         quick |= !strcmp(argv[i], "--quick");
         defaults |= !strcmp(argv[i], "--defaults");
-        first |= !strcmp(argv[i], "--first");
+        first |= !strcmp(argv[i], "--first") && !all;
     }
     if (argc > 1 && !strcmp(argv[1], "--inputs")) {
         print_inputs();
