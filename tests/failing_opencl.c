@@ -7,7 +7,8 @@
  * RF_FAIL_COUNTS=FILE      writes "name count" for every function into the file at the end
  * RF_FAIL_RENAME=1         the platform has another name: what we know of PoCL is not made use of
  * RF_FAIL_LATE=1           reads that do not block happen a while after they were asked for */
-#include <CL/cl.h>
+#include "device/opencl/opencl.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -3,18 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "device/device.h"
 
+extern char **environ;
 static const char variable[] = "RANGEFINDER_AHEAD";           /* the helper's data set */
 static const char parent_variable[] = "RANGEFINDER_AHEAD_OF"; /* the process that it helps */
 
@@ -41,11 +40,6 @@ void rf_ahead_forget(void) {
 
 const char *rf_ahead_data(void) {
     return getenv(variable);
-}
-
-static bool has_second_core(void) {
-    cpu_set_t cores;
-    return sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 1;
 }
 
 /* The environment with our variables in it; the strings are borrowed. */
@@ -79,7 +73,7 @@ static void start(void *context) {
 }
 
 void rf_ahead_begin(rf_device *device, const rf_dataset *dataset, int count) {
-    if (rf_ahead_data() != NULL || ahead.words == NULL || !has_second_core()) return;
+    if (rf_ahead_data() != NULL || ahead.words == NULL || rf_cpu_count() < 2) return;
     snprintf(ahead.data, sizeof ahead.data, "%s=synthetic:%dx%dx%d,%d,%d", variable, dataset->channels,
              dataset->height, dataset->width, dataset->classes, count);
     snprintf(ahead.parent, sizeof ahead.parent, "%s=%ld", parent_variable, (long)getpid());
@@ -98,7 +92,7 @@ void rf_ahead_end(void) {
 void rf_ahead_follow(void) {
     const char *parent = getenv(parent_variable);
     if (parent == NULL || rf_ahead_data() == NULL) return;
-    prctl(PR_SET_PDEATHSIG, RF_AHEAD_ORPHANED);
+    rf_os_signal_on_parent_exit(RF_AHEAD_ORPHANED);
     if (getppid() != atol(parent)) kill(getpid(), RF_AHEAD_ORPHANED); /* it ended before */
 }
 

@@ -119,6 +119,21 @@ bool rf_is_stdout(const char *path); /* "-", /dev/stdout, a link to it */
 /* Do two names stand for one file, there or not yet?  Never for a character device, such as /dev/null. */
 bool rf_same_file(const char *a, const char *b);
 
+/* ---- what differs between systems (os.c) ---- */
+
+/* What strerror says of an error, from any thread; `text` has room for it where it is needed. */
+const char *rf_os_error_text(char *text, size_t size, int error);
+int rf_cpu_count(void); /* processors that this process may use */
+/* At most 256 bytes that nobody can foresee; false: there are none. */
+bool rf_os_random(void *out, size_t size);
+/* A file without a name; -1 and errno EOPNOTSUPP: this system or this file system has none. */
+int rf_os_open_nameless(const char *folder);
+/* Removes the files of an open folder whose names are wanted.  On Linux it neither opens a file nor allocates: the process may
+ * be about to end. */
+void rf_os_remove_from(int folder, bool (*wanted)(const char *name));
+/* Sends this process a signal when its parent ends, where the system can. */
+void rf_os_signal_on_parent_exit(int signal);
+
 /* ---- cache folders (cache.c) ---- */
 
 /* Makes the folder for our caches of this number, the best first: the user's ($XDG_CACHE_HOME or ~/.cache, /rangefinder), then
@@ -150,7 +165,6 @@ void rf_random_shuffle(rf_random *random, int32_t *items, size_t count);
 
 /* ---- time and threads ---- */
 double rf_time_ms(void); /* monotonic */
-int rf_cpu_count(void);
 /* Calls body(context, i) for i in [0,count) on up to `threads` threads (0: one a core); returns when all are
  * done. */
 void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size_t i), void *context);

@@ -47,8 +47,8 @@ rf_status rf_cache_make(char **out, int number) {
 
 /* A file without a name, or one whose name is gone. */
 static int open_nameless(const char *folder) {
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)) return fd;
+    int fd = rf_os_open_nameless(folder);
+    if (fd >= 0 || errno != EOPNOTSUPP) return fd;
     char *name = rf_format("%s/tempfile_XXXXXX", folder);
     if (name != NULL && (fd = mkostemp(name, O_CLOEXEC)) >= 0) unlink(name);
     free(name);

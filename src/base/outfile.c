@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -143,8 +142,7 @@ static int make_temporary(temporary *t, const target *to) {
     int fd = -1;
     for (int tries = 0; fd < 0 && tries < 100; tries++) {
         uint64_t number;
-        if (getrandom(&number, sizeof number, 0) != sizeof number)
-            number = (uint64_t)rf_time_ms() + (uint64_t)tries;
+        if (!rf_os_random(&number, sizeof number)) number = (uint64_t)rf_time_ms() + (uint64_t)tries;
         t->state = TAKEN;
         if (snprintf(t->path, sizeof t->path, "%.*s.rf-%012" PRIx64, folder, to->path, number >> 16) >=
             (int)sizeof t->path) {

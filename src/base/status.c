@@ -62,8 +62,7 @@ rf_status rf_fail_errno(int error, const char *format, ...) {
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     if (error == ENOMEM) return rf_fail(RF_E_MEMORY, "%s: out of memory", what);
-    return rf_fail(RF_E_IO, "%s: %s", what,
-                   strerror_r(error, text, sizeof text)); /* GNU's: returns the text */
+    return rf_fail(RF_E_IO, "%s: %s", what, rf_os_error_text(text, sizeof text, error));
 }
 
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) {

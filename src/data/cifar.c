@@ -69,7 +69,7 @@ static rf_status read_records(rf_dataset *dataset, size_t first, size_t records,
                               const variant *kind) {
     rf_status status = RF_OK;
     uint8_t record[IMAGE + 2];
-    size_t size = (size_t)(IMAGE + kind->label_bytes);
+    size_t size = (size_t)IMAGE + kind->label_bytes;
     FILE *stream = fopen(path, "rbe");
     if (stream == NULL) return rf_fail_errno(errno, "%s: cannot be opened", path);
     for (size_t i = 0; status == RF_OK && i < records; i++) {

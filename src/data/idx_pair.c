@@ -18,6 +18,7 @@ typedef struct candidate {
     char *key;  /* what the names of a pair share */
     role role;
     size_t order;
+    size_t *compared; /* borrowed: counts the comparisons */
 } candidate;
 
 typedef struct candidates {
@@ -138,9 +139,9 @@ rf_status rf_idx_in_folder(bool *out, const char *folder) {
 
 /* ---- the pair ---- */
 
-static int by_key(const void *a, const void *b, void *compared) {
+static int by_key(const void *a, const void *b) {
     const candidate *x = a, *y = b;
-    ++*(size_t *)compared;
+    ++*x->compared;
     int order = strcmp(x->key, y->key);
     if (order == 0) order = (x->role > y->role) - (x->role < y->role);
     return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
@@ -241,7 +242,8 @@ rf_status rf_idx_pair_find(rf_idx_pair *out, const char *folder, const char *onl
     *out = (rf_idx_pair){0};
     rf_status status = gather(&all, folder);
     if (status != RF_OK) goto done;
-    if (all.count > 1) qsort_r(all.items, all.count, sizeof *all.items, by_key, &out->compared);
+    for (size_t i = 0; i < all.count; i++) all.items[i].compared = &out->compared;
+    if (all.count > 1) qsort(all.items, all.count, sizeof *all.items, by_key);
     pairs = pick_pairs(&all);
     if ((status = choose(&chosen, &all, pairs, folder, only)) != RF_OK) goto done;
     out->images = rf_path_join(folder, all.items[2 * chosen].name);

@@ -1,4 +1,5 @@
 /* GPUs that the machine has and that no OpenCL platform shows: what to install, set or ask for. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,7 +93,8 @@ static bool is_shown(const rf_found_list *list, const char *const words[2]) {
 /* A node that this user may not open keeps the GPU from every driver. */
 static char *forbidden(const char *root, int node) {
     char *path = rf_format("%s/dev/dri/renderD%d", root, node), *text = NULL;
-    if (node != 0 && path != NULL && euidaccess(path, F_OK) == 0 && euidaccess(path, R_OK | W_OK) != 0)
+    if (node != 0 && path != NULL && faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0 &&
+        faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0)
         text = rf_format("this user may not open /dev/dri/renderD%d: 'sudo usermod -aG render %s' allows it, "
                          "at the next login",
                          node, getenv("USER") != NULL ? getenv("USER") : "USER");

@@ -240,9 +240,9 @@ static rf_status open_canvas(text_canvas *canvas, const rf_curve *curve, const d
     canvas->height = canvas->rows - canvas->top - ROWS_BELOW;
     canvas->left = label_width(&canvas->losses, canvas->height) + 3;
     canvas->width = canvas->columns - canvas->left - 1;
-    canvas->cells = rf_alloc((size_t)(canvas->rows * canvas->columns), sizeof *canvas->cells);
-    canvas->raw = rf_alloc((size_t)(canvas->width * canvas->height), 1);
-    canvas->line = rf_alloc((size_t)(canvas->width * canvas->height), 1);
+    canvas->cells = rf_alloc((size_t)canvas->rows * canvas->columns, sizeof *canvas->cells);
+    canvas->raw = rf_alloc((size_t)canvas->width * canvas->height, 1);
+    canvas->line = rf_alloc((size_t)canvas->width * canvas->height, 1);
     return canvas->cells && canvas->raw && canvas->line ? RF_OK : RF_E_MEMORY;
 }
 

@@ -131,7 +131,7 @@ static void compare_numbers(check *c, size_t tensor, const float *expected, cons
                             const float *weights) {
     const double rms = root_mean_square(expected, count), length = length_of_sums(c->sample, tensor);
     for (size_t i = 0; i < count; ++i) {
-        const double tolerance = 16 * FLT_EPSILON * (sqrt(length) * rms + fabs(expected[i])) + 1e-30;
+        const double tolerance = 16 * FLT_EPSILON * (sqrt(length) * rms + fabsf(expected[i])) + 1e-30;
         const bool padding = weights != NULL && weights[i] == 0;
         double error = fabs((double)got[i] - expected[i]) / tolerance;
         if (c->sample->poisoned)

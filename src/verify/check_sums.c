@@ -89,7 +89,7 @@ double rf_check_sums_compare(const rf_sample *sample, rf_direction direction, co
             worst = error;
             *expected = (float)sum[i];
             *got = (float)have[i];
-            *channel = (size_t)(i * C + c);
+            *channel = (size_t)i * C + c;
         }
     }
     return worst;

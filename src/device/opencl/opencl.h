@@ -2,7 +2,11 @@
 #ifndef RF_DEVICE_OPENCL_OPENCL_H
 #define RF_DEVICE_OPENCL_OPENCL_H
 
+#ifdef __APPLE__
+#include <OpenCL/opencl.h>
+#else
 #include <CL/cl.h>
+#endif
 
 #include "device/backend.h"
 

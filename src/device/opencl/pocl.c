@@ -5,7 +5,6 @@
 #include "device/opencl/pocl.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,8 +14,10 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+#ifndef __APPLE__
+#include <elf.h>
+#endif
 
 /* What a large network's kernels take, what one of them may, and more than the largest of its files. */
 enum { ROOM_BYTES = 16 << 20, KERNEL_BYTES = 1 << 20, FILE_BYTES = 2 << 20 };
@@ -36,11 +37,15 @@ static struct {
 
 /* The section headers stand at the end of an ELF file. */
 static bool is_whole_elf(const unsigned char *start, size_t length, size_t size) {
+#ifdef __APPLE__ /* whose objects are of another format */
+    return start != NULL && length <= size;
+#else
     Elf64_Ehdr h;
     if (length < sizeof h) return false;
     memcpy(&h, start, sizeof h);
     return memcmp(h.e_ident, ELFMAG, SELFMAG) == 0 &&
            (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_shoff + (size_t)h.e_shnum * h.e_shentsize <= size);
+#endif
 }
 
 /* LLVM's bitcode is a row of blocks, each with its length in words behind its first word. */
@@ -96,24 +101,11 @@ static bool is_ours(const char *name) { /* a lock, or a file written to be renam
     return ends_in(name, ".lock") || strncmp(name, ".rf-", 4) == 0;
 }
 
-/* Neither opens a file nor allocates: the process may be about to end. */
-static void remove_from(int folder, bool (*wanted)(const char *name)) {
-    _Alignas(struct dirent64) char block[4096];
-    lseek(folder, 0, SEEK_SET);
-    for (long length; (length = syscall(SYS_getdents64, folder, block, sizeof block)) > 0;) {
-        const struct dirent64 *entry;
-        for (long at = 0; at < length; at += entry->d_reclen) {
-            entry = (const struct dirent64 *)(block + at);
-            if (wanted(entry->d_name)) unlinkat(folder, entry->d_name, 0);
-        }
-    }
-}
-
 void rf_pocl_sweep(bool may_open) {
     const char *place = getenv(variable);
     if (pocl.cache < 0 || place == NULL || flock(pocl.cache, LOCK_EX | LOCK_NB) != 0) return;
-    remove_from(pocl.cache, is_ours);
-    remove_from(pocl.place, is_pocls);
+    rf_os_remove_from(pocl.cache, is_ours);
+    rf_os_remove_from(pocl.place, is_pocls);
     if (may_open) nftw(place, remove_temporary, 16, FTW_PHYS);
     flock(pocl.cache, LOCK_SH);
 }
@@ -131,8 +123,8 @@ static void clean(const char *place) {
             nftw(place, remove_any, 16, FTW_DEPTH | FTW_PHYS);
             unlinkat(pocl.cache, suspect, 0);
         }
-        remove_from(pocl.cache, is_ours);
-        remove_from(pocl.place, is_pocls);
+        rf_os_remove_from(pocl.cache, is_ours);
+        rf_os_remove_from(pocl.place, is_pocls);
         nftw(place, remove_temporary, 16, FTW_PHYS);
     }
     flock(pocl.cache, LOCK_SH);

@@ -161,7 +161,9 @@ static rf_status eval_word(rf_value *out, rf_expansion *e, const rf_scope *scope
     RF_TRY(rf_scope_get(&variable, scope, e, word->name, word->place));
     if (variable) return *out = *variable, RF_OK;
     if (constant(&out->y, &e->model->images, word->name)) return RF_OK;
-    const char *dot = memrchr(word->name.at, '.', (size_t)word->name.length);
+    const char *dot = NULL;
+    for (int i = 0; i < word->name.length; i++)
+        if (word->name.at[i] == '.') dot = word->name.at + i;
     if (dot) return eval_property(&out->y, e, scope, word, dot);
 
     char name[64], near_names[RF_MAX_VARIABLES][64];

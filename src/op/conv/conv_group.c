@@ -25,7 +25,7 @@ static product product_of(size_t rows, size_t columns, size_t chunks, const rf_c
     p.column_items = RF_MIN(wide / 4, 16);
     p.item_columns = wide / p.column_items;
     p.item_rows = wide == 16 ? 4 : config->value[ROWS]; /* eight would not fit local memory */
-    p.row_groups = rf_ceil_div(rows, (size_t)(ITEMS / p.column_items * p.item_rows));
+    p.row_groups = rf_ceil_div(rows, (size_t)ITEMS / p.column_items * p.item_rows);
     p.column_groups = rf_ceil_div(columns, (size_t)wide);
     return p;
 }
