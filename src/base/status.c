@@ -31,7 +31,7 @@ int rf_status_exit_code(rf_status status) {
 }
 
 const char *rf_version(void) {
-#define QUOTE(x) #x
+#define QUOTE(x)                    #x
 #define DOTTED(major, minor, patch) QUOTE(major) "." QUOTE(minor) "." QUOTE(patch)
     return DOTTED(RF_VERSION_MAJOR, RF_VERSION_MINOR, RF_VERSION_PATCH);
 }
@@ -79,8 +79,9 @@ rf_status rf_desc_copy(void *copy, size_t known, const void *given, size_t size)
     if (given != NULL) memcpy(copy, given, RF_MIN(known, size));
     for (size_t i = known; given != NULL && i < size; i++)
         if (((const char *)given)[i] != 0)
-            return rf_fail(RF_E_USAGE, "the program was built with headers of a later version than this library, %s, "
-                                       "and asks for what it does not know",
+            return rf_fail(RF_E_USAGE,
+                           "the program was built with headers of a later version than this library, %s, "
+                           "and asks for what it does not know",
                            rf_version());
     return RF_OK;
 }
