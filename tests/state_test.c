@@ -39,6 +39,12 @@ static const struct {
     {"0", {.batch = 100, .optimizer = "rmsprop momentum=0.5", .no_shuffle = true}},
     {"0", {.batch = 50, .optimizer = "lars", .accumulate = 2}},
     {"1", {.batch = 100, .optimizer = "lamb"}},
+    {"0", {.batch = 100, .optimizer = "adagrad lr_decay=0.01"}},
+    {"0", {.batch = 100, .optimizer = "adadelta"}},
+    {"0", {.batch = 100, .optimizer = "adamax"}},
+    {"0", {.batch = 100, .optimizer = "nadam"}},
+    {"0", {.batch = 100, .optimizer = "radam"}},
+    {"0", {.batch = 100, .optimizer = "lion"}},
 };
 enum { BEFORE = 11, AFTER = 9 }; /* steps */
 

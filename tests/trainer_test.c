@@ -34,6 +34,12 @@ static const char *const optimizers[] = {
     "adam",
     "adamw",
     "rmsprop momentum=0.5",
+    "adagrad",
+    "adadelta eps=1",
+    "adamax",
+    "nadam",
+    "radam",
+    "lion",
     "lars trust=1",
     "lamb",
 };

@@ -63,7 +63,7 @@ static void describe(char *out, rf_option *row, const char *name) {
         row->min = i == 0 ? option->low : fmin(row->min, option->low);
         row->max = i == 0 ? option->high : fmax(row->max, option->high);
         if (first == NULL) rf_optimizer_add_value(&defaults, first = option, option->def);
-        if (memcmp(option->def, first->def, sizeof option->def) != 0) {
+        if (option->def[0] != first->def[0] || option->def[1] != first->def[1]) {
             rf_str_addf(&defaults, "; %s ", taking[i]->name);
             rf_optimizer_add_value(&defaults, option, option->def);
         }

@@ -55,6 +55,12 @@ typedef struct rf_optimizer {
     X(adam)                                                                                                  \
     X(adamw)                                                                                                 \
     X(rmsprop)                                                                                               \
+    X(adagrad)                                                                                               \
+    X(adadelta)                                                                                              \
+    X(adamax)                                                                                                \
+    X(nadam)                                                                                                 \
+    X(radam)                                                                                                 \
+    X(lion)                                                                                                  \
     X(lars)                                                                                                  \
     X(lamb)
 #define RF_OPTIMIZER_DECLARE(name) extern const rf_optimizer rf_optimizer_##name;

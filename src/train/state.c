@@ -170,11 +170,17 @@ rf_status rf_state_load(rf_state **out, const char *path) {
 
 /* ---- comparing ---- */
 
+static uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 static rf_status compare_array(const rf_state_entry *a, const rf_state_entry *b) {
     if (a->rank != b->rank || memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) != 0)
         return rf_fail(RF_E_FAILED, "'%s' has another shape", a->name);
     for (size_t i = 0; i < a->count; i++)
-        if (memcmp(&a->values[i], &b->values[i], sizeof(float)) != 0)
+        if (bits_of(a->values[i]) != bits_of(b->values[i]))
             return rf_fail(RF_E_FAILED, "'%s' differs at %zu: %.9g and %.9g", a->name, i,
                            (double)a->values[i], (double)b->values[i]);
     return RF_OK;

@@ -65,11 +65,11 @@ offers() {
 }
 offers suggest rangefinder su
 offers find rangefinder help fi
-offers 'adam adamw' rangefinder find --optimizer ad
-offers 'adam adamw' rangefinder find -o ad
+offers 'adam adamw adagrad adadelta adamax' rangefinder find --optimizer ad
+offers 'adam adamw adagrad adadelta adamax' rangefinder find -o ad
 offers --start-lr rangefinder find --start
 offers 'resnet18 resnet20' rangefinder find --model = re
-offers 'sgd adam adamw rmsprop lars lamb' rangefinder find --optimizer =
+offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb' rangefinder find --optimizer =
 offers lenet rangefinder model le
 offers 'my photos' rangefinder find --data my
 offers 'my photos' rangefinder data my
@@ -222,7 +222,7 @@ bad_numbers_are_refused_with_the_option_and_its_range() {
 
 bad_choices_are_refused_with_the_nearest() {
     refuses 2 "did you mean 'sgd'" find --optimizer sdg
-    refuses 2 "sgd, adam, adamw, rmsprop" find --optimizer lion
+    refuses 2 "sgd, adam, adamw, rmsprop" find --optimizer muon
     refuses 2 "exp" find --mode cosine
     refuses 2 "did you mean 'cross_entropy'" find --loss crossentropy
     refuses 2 "did you mean 'suggestion'" find --print sugestion
