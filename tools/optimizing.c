@@ -44,8 +44,8 @@ static rf_status add_pair(void *target, const rf_option *row, const char *text) 
 static rf_option rows[MAX_ROWS + 1];
 static char names[MAX_ROWS][32], helps[MAX_ROWS][MAX_TEXT];
 
-static const rf_optimizer_option *option_of(const rf_optimizer *optimizer, const char *name) {
-    const rf_optimizer_option *option = optimizer->options;
+static const rf_spec_option *option_of(const rf_optimizer *optimizer, const char *name) {
+    const rf_spec_option *option = optimizer->kind.options;
     while (option->name != NULL && strcmp(option->name, name) != 0) option++;
     return option->name != NULL ? option : NULL;
 }
@@ -53,7 +53,7 @@ static const rf_optimizer_option *option_of(const rf_optimizer *optimizer, const
 /* "of sgd, rmsprop and lars (0; lars 0.9)" */
 static void describe(char *out, rf_option *row, const char *name) {
     const rf_optimizer *taking[MAX_ROWS];
-    const rf_optimizer_option *first = NULL, *option;
+    const rf_spec_option *first = NULL, *option;
     rf_str help = {0}, defaults = {0};
     size_t count = 0, all = 0;
     for (const rf_optimizer *o; (o = rf_optimizer_at(all)) != NULL; all++)
@@ -62,12 +62,12 @@ static void describe(char *out, rf_option *row, const char *name) {
         option = option_of(taking[i], name);
         row->min = i == 0 ? option->low : fmin(row->min, option->low);
         row->max = i == 0 ? option->high : fmax(row->max, option->high);
-        if (first == NULL) rf_optimizer_add_value(&defaults, first = option, option->def);
+        if (first == NULL) rf_spec_add_value(&defaults, (first = option)->def, rf_spec_numbers(option));
         if (option->def[0] != first->def[0] || option->def[1] != first->def[1]) {
-            rf_str_addf(&defaults, "; %s ", taking[i]->name);
-            rf_optimizer_add_value(&defaults, option, option->def);
+            rf_str_addf(&defaults, "; %s ", taking[i]->kind.name);
+            rf_spec_add_value(&defaults, option->def, rf_spec_numbers(option));
         }
-        rf_str_addf(&help, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", taking[i]->name);
+        rf_str_addf(&help, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", taking[i]->kind.name);
     }
     snprintf(out, MAX_TEXT, "of %s%s%s%s", count == all ? "every optimizer" : rf_str_text(&help),
              first->count > 0 ? " (" : "", first->count > 0 ? rf_str_text(&defaults) : "",
@@ -87,7 +87,7 @@ static rf_option *row_of(const char *option) {
     return row;
 }
 
-static void make_row(rf_option *row, const rf_optimizer_option *option) {
+static void make_row(rf_option *row, const rf_spec_option *option) {
     static const char *const metavars[] = {NULL, "X", "A,B"};
     static rf_option_parse *const parsers[] = {add_flag, add_number, add_pair};
     char *name = names[row - rows];
@@ -104,7 +104,7 @@ static void make_row(rf_option *row, const rf_optimizer_option *option) {
 static void make_rows(void) {
     const rf_optimizer *optimizer;
     for (size_t i = 0; (optimizer = rf_optimizer_at(i)) != NULL; i++)
-        for (const rf_optimizer_option *option = optimizer->options; option->name != NULL; option++) {
+        for (const rf_spec_option *option = optimizer->kind.options; option->name != NULL; option++) {
             rf_option *row = row_of(option->name);
             if (row->name == NULL && row < rows + MAX_ROWS) make_row(row, option);
         }
@@ -132,15 +132,15 @@ rf_status rf_optimizing_settings(rf_settings *settings, const rf_optimizing *giv
     char *text;
     rf_status status = rf_optimizing_text(&text, given);
     if (status == RF_OK) status = rf_optimizer_parse(&setup, text);
-    const double *numbers = setup.o;
-    for (const rf_optimizer_option *option = status == RF_OK ? setup.optimizer->options : NULL;
+    const double *numbers = setup.spec.o;
+    for (const rf_spec_option *option = status == RF_OK ? setup.spec.kind->options : NULL;
          status == RF_OK && option->name != NULL; option++) {
         rf_str value = {0};
         if (option->count > 0)
-            rf_optimizer_add_value(&value, option, numbers);
+            rf_spec_add_value(&value, numbers, rf_spec_numbers(option));
         else if (*numbers != 0)
             rf_str_add(&value, "yes");
-        numbers += rf_option_numbers(option);
+        numbers += rf_spec_numbers(option);
         status = rf_str_status(&value);
         if (status == RF_OK && value.length > 0)
             status = rf_settings_set(settings, row_of(option->name)->name, value.data);

@@ -4,7 +4,7 @@
 #include "optim/optimizer.h"
 
 enum { RHO, EPS, DECAY };
-static const rf_optimizer_option options[] = {{"rho", 1, {0.9}, 0, 1}, RF_EPS(1e-6), RF_DECAY(0), {NULL}};
+static const rf_spec_option options[] = {{"rho", 1, {0.9}, 0, 1}, RF_EPS(1e-6), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"square_avg", "acc_delta", NULL};
 
 enum { N_LR, N_RHO, N_NEW, N_EPS, N_DECAY, NUMBERS };
@@ -30,11 +30,10 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_adadelta = {.name = "adadelta",
-                                            .summary = "steps as long as the last ones, over the gradient",
-                                            .options = options,
-                                            .slots = slots,
-                                            .numbers = NUMBERS,
-                                            .step = step,
-                                            .kernel = "adadelta",
-                                            .reference = reference};
+const rf_optimizer rf_optimizer_adadelta = {
+    .kind = {"adadelta", "steps as long as the last ones, over the gradient", options, NULL},
+    .slots = slots,
+    .numbers = NUMBERS,
+    .step = step,
+    .kernel = "adadelta",
+    .reference = reference};

@@ -4,7 +4,7 @@
 #include "optim/optimizer.h"
 
 enum { LR_DECAY, EPS, DECAY };
-static const rf_optimizer_option options[] = {{"lr_decay", 1, {0}, 0, 1}, RF_EPS(1e-10), RF_DECAY(0), {NULL}};
+static const rf_spec_option options[] = {{"lr_decay", 1, {0}, 0, 1}, RF_EPS(1e-10), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"sum", NULL};
 
 enum { N_RATE, N_EPS, N_DECAY, NUMBERS };
@@ -25,11 +25,10 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_adagrad = {.name = "adagrad",
-                                           .summary = "gradient over the root of the sum of its squares",
-                                           .options = options,
-                                           .slots = slots,
-                                           .numbers = NUMBERS,
-                                           .step = step,
-                                           .kernel = "adagrad",
-                                           .reference = reference};
+const rf_optimizer rf_optimizer_adagrad = {
+    .kind = {"adagrad", "gradient over the root of the sum of its squares", options, NULL},
+    .slots = slots,
+    .numbers = NUMBERS,
+    .step = step,
+    .kernel = "adagrad",
+    .reference = reference};

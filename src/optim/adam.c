@@ -4,9 +4,8 @@
 #include "optim/optimizer.h"
 
 enum { BETA1, BETA2, EPS, DECAY };
-static const rf_optimizer_option adam_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
-static const rf_optimizer_option adamw_options[] = {
-    RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0.01), {NULL}};
+static const rf_spec_option adam_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
+static const rf_spec_option adamw_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0.01), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
 enum { N_RATE, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, N_SHRINK, NUMBERS };
@@ -42,9 +41,7 @@ static void reference(const rf_update *u) {
 }
 
 #define RF_ADAM(name_, step_, summary_)                                                                      \
-    const rf_optimizer rf_optimizer_##name_ = {.name = #name_,                                               \
-                                               .summary = summary_,                                          \
-                                               .options = name_##_options,                                   \
+    const rf_optimizer rf_optimizer_##name_ = {.kind = {#name_, summary_, name_##_options, NULL},            \
                                                .slots = slots,                                               \
                                                .numbers = NUMBERS,                                           \
                                                .step = step_,                                                \

@@ -6,7 +6,7 @@
 
 enum { BETA1, BETA2, EPS, DECAY };
 /* eps above 0: where a parameter's storage is padded, the moments are zero. */
-static const rf_optimizer_option options[] = {
+static const rf_spec_option options[] = {
     RF_BETAS(0.9, 0.999), {"eps", 1, {1e-6}, 1e-12, 1}, RF_DECAY(0.01), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
@@ -41,9 +41,7 @@ static void reference(const rf_update *u) {
 }
 
 const rf_optimizer rf_optimizer_lamb = {
-    .name = "lamb",
-    .summary = "adaptive moments, their rate scaled by the norms of each parameter",
-    .options = options,
+    .kind = {"lamb", "adaptive moments, their rate scaled by the norms of each parameter", options, NULL},
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

@@ -3,7 +3,7 @@
 #include "optim/optimizer.h"
 
 enum { MOMENTUM, TRUST, EPS, DECAY };
-static const rf_optimizer_option options[] = {
+static const rf_spec_option options[] = {
     RF_MOMENTUM(0.9), {"trust", 1, {0.001}, 0, 1000}, RF_EPS(1e-8), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"momentum_buffer", NULL};
 
@@ -27,12 +27,11 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_lars = {.name = "lars",
-                                        .summary = "momentum, its rate scaled by the norms of each parameter",
-                                        .options = options,
-                                        .slots = slots,
-                                        .numbers = NUMBERS,
-                                        .step = step,
-                                        .kernel = "lars",
-                                        .reference = reference,
-                                        .norms = true};
+const rf_optimizer rf_optimizer_lars = {
+    .kind = {"lars", "momentum, its rate scaled by the norms of each parameter", options, NULL},
+    .slots = slots,
+    .numbers = NUMBERS,
+    .step = step,
+    .kernel = "lars",
+    .reference = reference,
+    .norms = true};

@@ -2,7 +2,7 @@
 #include "optim/optimizer.h"
 
 enum { BETA1, BETA2, DECAY };
-static const rf_optimizer_option options[] = {RF_BETAS(0.9, 0.99), RF_DECAY(0), {NULL}};
+static const rf_spec_option options[] = {RF_BETAS(0.9, 0.99), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"exp_avg", NULL};
 
 enum { N_LR, N_BETA1, N_NEW1, N_BETA2, N_NEW2, N_SHRINK, NUMBERS };
@@ -27,9 +27,7 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_lion = {.name = "lion",
-                                        .summary = "the sign of a momentum",
-                                        .options = options,
+const rf_optimizer rf_optimizer_lion = {.kind = {"lion", "the sign of a momentum", options, NULL},
                                         .slots = slots,
                                         .numbers = NUMBERS,
                                         .step = step,

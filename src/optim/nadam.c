@@ -4,7 +4,7 @@
 #include "optim/optimizer.h"
 
 enum { BETA1, BETA2, EPS, DECAY, MOMENTUM_DECAY };
-static const rf_optimizer_option options[] = {
+static const rf_spec_option options[] = {
     RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {"momentum_decay", 1, {4e-3}, 0, 1}, {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
@@ -44,11 +44,10 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_nadam = {.name = "nadam",
-                                         .summary = "adaptive moments with Nesterov's momentum",
-                                         .options = options,
-                                         .slots = slots,
-                                         .numbers = NUMBERS,
-                                         .step = step,
-                                         .kernel = "nadam",
-                                         .reference = reference};
+const rf_optimizer rf_optimizer_nadam = {
+    .kind = {"nadam", "adaptive moments with Nesterov's momentum", options, NULL},
+    .slots = slots,
+    .numbers = NUMBERS,
+    .step = step,
+    .kernel = "nadam",
+    .reference = reference};

@@ -3,15 +3,9 @@
 #ifndef RF_OPTIM_OPTIMIZER_H
 #define RF_OPTIM_OPTIMIZER_H
 
-#include "base/base.h"
+#include "base/spec.h"
 
-/* An option, the same for the library, the command line, reports and saved states. */
-typedef struct rf_optimizer_option {
-    const char *name; /* PyTorch's: "weight_decay" */
-    int count;        /* numbers: 1, or 2 ("betas"); 0: a switch, whose number is 0 or 1 */
-    double def[2];
-    double low, high; /* included */
-} rf_optimizer_option;
+/* Options that several have. */
 #define RF_MOMENTUM(m)                                                                                       \
     { "momentum", 1, {m}, 0, 1 }
 #define RF_BETAS(b1, b2)                                                                                     \
@@ -32,10 +26,7 @@ typedef struct rf_update {
 } rf_update;
 
 typedef struct rf_optimizer {
-    const char *name, *summary;
-    const rf_optimizer_option
-        *options; /* ended by name NULL; their numbers lie one behind the other in `o` below */
-    rf_status (*check)(const double *o); /* of several options together; NULL: nothing to check */
+    rf_spec_kind kind;        /* its options are PyTorch's */
     const char *const *slots; /* floats kept for each parameter, by PyTorch's names; ended by NULL */
     int (*slot_count)(const double *o); /* how many of them are there; NULL: all */
     /* What a step's kernel reads, computed in double and then rounded.  t counts from 1 over the optimizer's life. */
@@ -68,24 +59,15 @@ RF_OPTIMIZER_LIST(RF_OPTIMIZER_DECLARE)
 #undef RF_OPTIMIZER_DECLARE
 
 const rf_optimizer *rf_optimizer_at(size_t index); /* NULL past the end */
-/* How many numbers an option has in `o`. */
-static inline int rf_option_numbers(const rf_optimizer_option *option) {
-    return RF_MAX(option->count, 1);
-}
 
 /* An optimizer with its options' numbers. */
 typedef struct rf_optimizer_setup {
     const rf_optimizer *optimizer;
-    double *o; /* owned */
+    rf_spec spec;
 } rf_optimizer_setup;
-/* Reads "sgd momentum=0.9 nesterov": a name (NULL: "sgd") and options, of which the last counts.  Errors: RF_E_USAGE with
- * the option and its range, or that it has no effect. */
+/* Reads "sgd momentum=0.9 nesterov" (NULL: "sgd").  Errors: as rf_spec_parse. */
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text);
 void rf_optimizer_release(rf_optimizer_setup *setup);
 int rf_optimizer_slots(const rf_optimizer_setup *setup);
-/* The number (or two) of an option as parse reads it; text is "" at first. */
-void rf_optimizer_add_value(rf_str *text, const rf_optimizer_option *option, const double *numbers);
-/* The name and every option, as parse reads it. */
-void rf_optimizer_add_text(rf_str *text, const rf_optimizer_setup *setup);
 
 #endif

@@ -4,7 +4,7 @@
 #include "optim/optimizer.h"
 
 enum { BETA1, BETA2, EPS, DECAY };
-static const rf_optimizer_option options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
+static const rf_spec_option options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
 enum { N_RATE, N_ADAPTIVE, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, NUMBERS };
@@ -36,11 +36,10 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_radam = {.name = "radam",
-                                         .summary = "adaptive moments, once their variance is known",
-                                         .options = options,
-                                         .slots = slots,
-                                         .numbers = NUMBERS,
-                                         .step = step,
-                                         .kernel = "radam",
-                                         .reference = reference};
+const rf_optimizer rf_optimizer_radam = {
+    .kind = {"radam", "adaptive moments, once their variance is known", options, NULL},
+    .slots = slots,
+    .numbers = NUMBERS,
+    .step = step,
+    .kernel = "radam",
+    .reference = reference};

@@ -4,7 +4,7 @@
 #include "optim/optimizer.h"
 
 enum { ALPHA, EPS, MOMENTUM, DECAY };
-static const rf_optimizer_option options[] = {
+static const rf_spec_option options[] = {
     {"alpha", 1, {0.99}, 0, 1}, RF_EPS(1e-8), RF_MOMENTUM(0), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"square_avg", "momentum_buffer", NULL};
 
@@ -36,12 +36,11 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_rmsprop = {.name = "rmsprop",
-                                           .summary = "gradient over the root of its mean square",
-                                           .options = options,
-                                           .slots = slots,
-                                           .slot_count = slot_count,
-                                           .numbers = NUMBERS,
-                                           .step = step,
-                                           .reference = reference,
-                                           .kernel = "rmsprop"};
+const rf_optimizer rf_optimizer_rmsprop = {
+    .kind = {"rmsprop", "gradient over the root of its mean square", options, NULL},
+    .slots = slots,
+    .slot_count = slot_count,
+    .numbers = NUMBERS,
+    .step = step,
+    .reference = reference,
+    .kernel = "rmsprop"};

@@ -2,11 +2,12 @@
 #include "optim/optimizer.h"
 
 enum { MOMENTUM, DAMPENING, NESTEROV, DECAY };
-static const rf_optimizer_option options[] = {
+static const rf_spec_option options[] = {
     RF_MOMENTUM(0), {"dampening", 1, {0}, 0, 1}, {"nesterov", 0, {0}, 0, 1}, RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"momentum_buffer", NULL};
 
-static rf_status check(const double *o) {
+static rf_status check(const double *o, size_t count) {
+    (void)count;
     if (o[NESTEROV] != 0 && (o[MOMENTUM] == 0 || o[DAMPENING] != 0))
         return rf_fail(RF_E_USAGE, "nesterov needs a momentum above 0 and no dampening");
     if (o[DAMPENING] != 0 && o[MOMENTUM] == 0)
@@ -42,13 +43,11 @@ static void reference(const rf_update *u) {
     }
 }
 
-const rf_optimizer rf_optimizer_sgd = {.name = "sgd",
-                                       .summary = "gradient descent, with momentum if asked for",
-                                       .options = options,
-                                       .check = check,
-                                       .slots = slots,
-                                       .slot_count = slot_count,
-                                       .numbers = NUMBERS,
-                                       .step = step,
-                                       .reference = reference,
-                                       .kernel = "sgd"};
+const rf_optimizer rf_optimizer_sgd = {
+    .kind = {"sgd", "gradient descent, with momentum if asked for", options, check},
+    .slots = slots,
+    .slot_count = slot_count,
+    .numbers = NUMBERS,
+    .step = step,
+    .reference = reference,
+    .kernel = "sgd"};

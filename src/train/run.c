@@ -38,7 +38,7 @@ static rf_status start_segment(run *r, size_t first, size_t steps) {
     const size_t row = (size_t)optimizer->numbers;
     uint32_t zeros[3] = {0};
     for (size_t i = 0; i < steps; i++)
-        optimizer->step(t->numbers_host + i * row, t->setup.o, r->desc->lr[first + i],
+        optimizer->step(t->numbers_host + i * row, t->setup.spec.o, r->desc->lr[first + i],
                         t->steps_done + (long)i + 1);
     size_t batches = steps * (size_t)t->desc.accumulate;
     rf_order_fill(t->order, t->order_host, batches);

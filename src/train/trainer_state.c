@@ -73,7 +73,7 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     RF_TRY(rf_state_add_number(state, "epoch", order.epoch));
     RF_TRY(rf_state_add_number(state, "epoch_batch", order.batch));
     RF_TRY(rf_state_add_number(state, "random_step", rng[2]));
-    rf_optimizer_add_text(&optimizer, &t->setup);
+    rf_spec_add_text(&optimizer, &t->setup.spec);
     if (rf_str_status(&optimizer) != RF_OK) rf_str_free(&optimizer);
     RF_TRY(rf_state_add_text(state, FIRST_FIXED, optimizer.data));
     RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));

@@ -138,7 +138,7 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
     const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
     rf_buffer *buffers[RF_MAX_ARGS] = {w->params, gradient_of(t), t->ratio, t->numbers, t->control};
     int count = SLOTS;
-    rf_sequence_label(sequence, "update.%s", optimizer->name);
+    rf_sequence_label(sequence, "update.%s", optimizer->kind.name);
     for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
     if (rf_train_on_reference(t->desc.device)) {
         if (norms) buffers[count++] = t->norms.owner, buffers[count++] = t->norms.norm;
