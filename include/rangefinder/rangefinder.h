@@ -23,6 +23,7 @@
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"
 #include "rangefinder/report.h"
+#include "rangefinder/schedule.h"
 #include "rangefinder/state.h"
 #include "rangefinder/status.h"
 #include "rangefinder/trainer.h"

@@ -1,0 +1,84 @@
+/* The table of schedules, and the warm-up and cool-down around any. */
+#include "optim/schedule.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rangefinder/schedule.h"
+
+static const rf_schedule *const schedules[] = {
+#define RF_SCHEDULE_ROW(name) &rf_schedule_##name,
+    RF_SCHEDULE_LIST(RF_SCHEDULE_ROW)
+#undef RF_SCHEDULE_ROW
+};
+
+static const rf_spec_kind *const kinds[] = {
+#define RF_SCHEDULE_KIND(name) &rf_schedule_##name.kind,
+    RF_SCHEDULE_LIST(RF_SCHEDULE_KIND)
+#undef RF_SCHEDULE_KIND
+        NULL,
+};
+
+const char *const *rf_schedule_names(void) {
+#define RF_SCHEDULE_NAME(name) #name,
+    static const char *const names[] = {RF_SCHEDULE_LIST(RF_SCHEDULE_NAME) NULL};
+#undef RF_SCHEDULE_NAME
+    return names;
+}
+
+double rf_cosine_between(double from, double to, double share) {
+    return to + (from - to) / 2 * (1 + cos(acos(-1) * share));
+}
+
+/* "1x50,0.1x50 warmup=5" is "table parts=1,50,0.1,50 warmup=5". */
+static rf_status parse(rf_spec *out, const char *text) {
+    while (isspace((unsigned char)*text)) text++;
+    if (!isdigit((unsigned char)*text) && *text != '.') return rf_spec_parse(out, text, "schedule", kinds);
+    char *spelt = rf_format("table parts=%s", text);
+    if (spelt == NULL) return RF_E_MEMORY;
+    for (char *at = spelt + strlen("table parts="); *at != '\0' && !isspace((unsigned char)*at); at++)
+        if (*at == 'x') *at = ',';
+    rf_status status = rf_spec_parse(out, spelt, "schedule", kinds);
+    free(spelt);
+    return status;
+}
+
+static const rf_schedule *schedule_of(const rf_spec *spec) {
+    size_t i = 0;
+    while (kinds[i] != spec->kind) i++;
+    return schedules[i];
+}
+
+static double factor_at(const rf_schedule *schedule, const rf_schedule_run *run, double step, double warmup,
+                        double warmup_from, double cooldown) {
+    if (step < warmup) return warmup_from + (1 - warmup_from) * step / warmup;
+    if (step - warmup < run->steps) return schedule->factor(run, step - warmup);
+    return schedule->factor(run, run->steps) * (warmup + run->steps + cooldown - step) / cooldown;
+}
+
+rf_status rf_schedule_rates(double *rates, size_t steps, const char *text, double lr,
+                            size_t steps_per_epoch) {
+    rf_spec spec;
+    rf_status status = RF_OK;
+    if (!(lr > 0) || isinf(lr) || steps_per_epoch < 1)
+        return rf_fail(RF_E_USAGE, "learning rate %g, %zu steps an epoch: both must be above 0", lr,
+                       steps_per_epoch);
+    RF_TRY(parse(&spec, text != NULL ? text : "constant"));
+    const double epoch = (double)steps_per_epoch, warmup = round(spec.o[RF_WARMUP] * epoch),
+                 cooldown = round(spec.o[RF_COOLDOWN] * epoch);
+    const rf_schedule_run run = {.o = spec.o + RF_SCHEDULE_OWN,
+                                 .count = spec.count - RF_SCHEDULE_OWN,
+                                 .steps = (double)steps - warmup - cooldown,
+                                 .epoch = epoch};
+    if (run.steps < 0)
+        status =
+            rf_fail(RF_E_USAGE, "%s: warm-up and cool-down take %g epochs, and the run has %g; shorten them",
+                    spec.kind->name, (warmup + cooldown) / epoch, (double)steps / epoch);
+    for (size_t i = 0; i < steps && status == RF_OK; i++)
+        rates[i] =
+            lr * factor_at(schedule_of(&spec), &run, (double)i, warmup, spec.o[RF_WARMUP_FROM], cooldown);
+    rf_spec_release(&spec);
+    return status;
+}

@@ -1,0 +1,48 @@
+/* Schedules: one file each. */
+#ifndef RF_OPTIM_SCHEDULE_H
+#define RF_OPTIM_SCHEDULE_H
+
+#include "base/spec.h"
+
+/* What a schedule sees: the part of the run between warm-up and cool-down. */
+typedef struct rf_schedule_run {
+    const double *o; /* its own options' numbers */
+    size_t count;    /* of them */
+    double steps;    /* how long it is */
+    double epoch;    /* steps in one */
+} rf_schedule_run;
+
+typedef struct rf_schedule {
+    rf_spec_kind kind;
+    double (*factor)(const rf_schedule_run *run, double step); /* step: from 0 */
+} rf_schedule;
+
+/* Options of every schedule, which stand first in its table; they are not among a run's numbers. */
+#define RF_SCHEDULE_COMMON                                                                                   \
+    {"warmup", 1, {0}, 0, 1e6}, {"warmup_from", 1, {0}, 0, 1}, {                                             \
+        "cooldown", 1, {0}, 0, 1e6                                                                           \
+    }
+enum { RF_WARMUP, RF_WARMUP_FROM, RF_COOLDOWN, RF_SCHEDULE_OWN };
+
+/* Every schedule there is: the only registration. */
+#define RF_SCHEDULE_LIST(X)                                                                                  \
+    X(constant)                                                                                              \
+    X(table)                                                                                                 \
+    X(step)                                                                                                  \
+    X(multistep)                                                                                             \
+    X(exponential)                                                                                           \
+    X(polynomial)                                                                                            \
+    X(cosine)                                                                                                \
+    X(restarts)                                                                                              \
+    X(onecycle)                                                                                              \
+    X(triangular)                                                                                            \
+    X(triangular2)                                                                                           \
+    X(exp_range)
+#define RF_SCHEDULE_DECLARE(name) extern const rf_schedule rf_schedule_##name;
+RF_SCHEDULE_LIST(RF_SCHEDULE_DECLARE)
+#undef RF_SCHEDULE_DECLARE
+
+/* From `from` at 0 to `to` at 1, along half a cosine. */
+double rf_cosine_between(double from, double to, double share);
+
+#endif
