@@ -199,18 +199,33 @@ static const entry *entry_of(const option_set *set, int code) {
     return NULL;
 }
 
+/* A word as an option's name: without dashes and value, in lower case, with '-' for '_'. */
+static void name_of(char *name, size_t size, const char *word) {
+    const char *dashes = word + strspn(word, "-");
+    snprintf(name, size, "%.*s", (int)strcspn(dashes, "="), dashes);
+    for (char *p = name; *p != '\0'; p++) *p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
+}
+
 static rf_status unknown_option(const option_set *set, const char *word) {
     const char *names[MAX_OPTIONS];
     char typed[64];
-    const char *dashes = word + strspn(word, "-");
-    snprintf(typed, sizeof typed, "%.*s", (int)strcspn(dashes, "="), dashes);
-    for (char *p = typed; *p != '\0'; p++) *p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
+    name_of(typed, sizeof typed, word);
     for (int i = 0; i < set->count; i++) names[i] = set->entries[i].row->name;
     const char *hint = rf_peer_hint(typed, names, (size_t)set->count);
     if (hint != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; %s", word, hint);
     const char *near = rf_nearest(typed, names, (size_t)set->count);
     if (near != NULL) return rf_fail(RF_E_USAGE, "%s: no such option; did you mean '--%s'?", word, near);
     return rf_fail(RF_E_USAGE, "%s: no such option; --help lists them", word);
+}
+
+/* getopt takes "--lr" for an abbreviation of --lr-decay; where other programs have an option of that name, it is meant. */
+static bool means_another(const option_set *set, const entry *option, const char *word) {
+    const char *names[MAX_OPTIONS];
+    char typed[64];
+    name_of(typed, sizeof typed, word);
+    for (int i = 0; i < set->count; i++) names[i] = set->entries[i].row->name;
+    return strncmp(word, "--", 2) == 0 && strcmp(typed, option->row->name) != 0 &&
+           rf_peer_hint(typed, names, (size_t)set->count) != NULL;
 }
 
 /* "-batch" would be -b with the value "atch". */
@@ -304,6 +319,7 @@ rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, c
         int code = getopt_long(argc, argv, set->shorts, set->longs, NULL);
         if (code == -1) break;
         const char *word = argv[optind - 1];
+        const char *named = optarg == word ? argv[optind - 2] : word; /* the option that getopt has found */
         const entry *asked = entry_of(set, optopt);
         if (code == ':' && asked != NULL)
             RF_TRY(without_value(&parsing, asked));
@@ -311,6 +327,8 @@ rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, c
             return rf_fail(RF_E_USAGE, "--%s takes no value", asked->row->name);
         else if (code == '?')
             return unknown_option(set, optopt != 0 ? (char[]){'-', (char)optopt, 0} : word);
+        else if (means_another(set, entry_of(set, code), named))
+            return unknown_option(set, named);
         else
             RF_TRY(apply(&parsing, entry_of(set, code), word));
     }

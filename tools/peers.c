@@ -32,7 +32,6 @@ static const struct {
     {"smoothing", "label-smoothing", "here it is '--label-smoothing'"},
     {"beta1 beta2 opt-betas", "betas", "here it is '--betas A,B'"},
     {"opt-eps epsilon", "eps", "here it is '--eps'"},
-    {"rho", "alpha", "here it is '--alpha'"},
     {"criterion loss-fn", "loss", "here it is '--loss'"},
     {"gpu cuda gpus", "device", "here it is '--device gpu'"},
     {"cpu no-cuda", "device", "here it is '--device cpu'"},

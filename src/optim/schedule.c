@@ -28,10 +28,6 @@ const char *const *rf_schedule_names(void) {
     return names;
 }
 
-double rf_cosine_between(double from, double to, double share) {
-    return to + (from - to) / 2 * (1 + cos(acos(-1) * share));
-}
-
 /* "1x50,0.1x50 warmup=5" is "table parts=1,50,0.1,50 warmup=5". */
 static rf_status parse(rf_spec *out, const char *text) {
     while (isspace((unsigned char)*text)) text++;

@@ -2,6 +2,8 @@
 #ifndef RF_OPTIM_SCHEDULE_H
 #define RF_OPTIM_SCHEDULE_H
 
+#include <math.h>
+
 #include "base/spec.h"
 
 /* What a schedule sees: the part of the run between warm-up and cool-down. */
@@ -43,6 +45,8 @@ RF_SCHEDULE_LIST(RF_SCHEDULE_DECLARE)
 #undef RF_SCHEDULE_DECLARE
 
 /* From `from` at 0 to `to` at 1, along half a cosine. */
-double rf_cosine_between(double from, double to, double share);
+static inline double rf_cosine_between(double from, double to, double share) {
+    return to + (from - to) / 2 * (1 + cos(acos(-1) * share));
+}
 
 #endif
