@@ -4,6 +4,7 @@
 
 #include "ahead.h"
 #include "device/device.h"
+#include "optim/optimizer.h"
 #include "optimizing.h"
 #include "outputs.h"
 #include "reading.h"
@@ -351,6 +352,25 @@ static rf_status report(const find_run *run, const find_args *args) {
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
+/* What to do with the number, where parameter groups do not make it several. */
+static rf_status print_next(const find_run *run, const find_args *args) {
+    rf_optimizer_setup setup;
+    rf_str text = {0};
+    if (args->groups.count > 0) return RF_OK;
+    RF_TRY(rf_optimizer_parse(&setup, run->optimizer));
+    rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
+    rf_optimizer_release(&setup);
+    if (text.length > 0)
+        printf(
+            "\nTo train with it in PyTorch:\n"
+            "  optimizer = %s\n"
+            "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%.2g, total_steps=STEPS)\n",
+            text.data, run->verdict.lr);
+    rf_status status = rf_str_status(&text);
+    rf_str_free(&text);
+    return status;
+}
+
 static rf_status find_main(void *given, char **operands) {
     (void)operands;
     const find_args *args = given;
@@ -369,6 +389,8 @@ static rf_status find_main(void *given, char **operands) {
     if (status == RF_OK) status = note_device(&run);
     if (status == RF_OK) status = complete_settings(given, &run);
     if (status == RF_OK) status = report(&run, args);
+    if (status == RF_OK && rf_outputs_for_people(&args->outputs, &args->common))
+        status = print_next(&run, args);
 done:
     release_run(&run);
     for (size_t i = 0; i < RF_MAX_REPEATS; i++) free((char *)groups[i].pattern);

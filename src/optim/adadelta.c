@@ -32,6 +32,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_adadelta = {
     .kind = {"adadelta", "steps as long as the last ones, over the gradient", options, NULL},
+    .pytorch = "Adadelta",
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

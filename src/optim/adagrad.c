@@ -27,6 +27,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_adagrad = {
     .kind = {"adagrad", "gradient over the root of the sum of its squares", options, NULL},
+    .pytorch = "Adagrad",
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

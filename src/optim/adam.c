@@ -40,12 +40,13 @@ static void reference(const rf_update *u) {
     }
 }
 
-#define RF_ADAM(name_, step_, summary_)                                                                      \
+#define RF_ADAM(name_, pytorch_, step_, summary_)                                                            \
     const rf_optimizer rf_optimizer_##name_ = {.kind = {#name_, summary_, name_##_options, NULL},            \
+                                               .pytorch = pytorch_,                                          \
                                                .slots = slots,                                               \
                                                .numbers = NUMBERS,                                           \
                                                .step = step_,                                                \
                                                .reference = reference,                                       \
                                                .kernel = "adam"}
-RF_ADAM(adam, step, "adaptive moments");
-RF_ADAM(adamw, step_decoupled, "adaptive moments, weight decay apart from the gradient");
+RF_ADAM(adam, "Adam", step, "adaptive moments");
+RF_ADAM(adamw, "AdamW", step_decoupled, "adaptive moments, weight decay apart from the gradient");

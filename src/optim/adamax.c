@@ -30,6 +30,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_adamax = {
     .kind = {"adamax", "momentum over the largest gradient of late", options, NULL},
+    .pytorch = "Adamax",
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

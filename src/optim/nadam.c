@@ -46,6 +46,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_nadam = {
     .kind = {"nadam", "adaptive moments with Nesterov's momentum", options, NULL},
+    .pytorch = "NAdam",
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

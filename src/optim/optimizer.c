@@ -45,3 +45,21 @@ rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text) {
 void rf_optimizer_release(rf_optimizer_setup *setup) {
     rf_spec_release(&setup->spec);
 }
+
+void rf_optimizer_add_pytorch(rf_str *text, const rf_optimizer_setup *setup, double lr) {
+    const double *numbers = setup->spec.o;
+    if (setup->optimizer->pytorch == NULL) return;
+    rf_str_addf(text, "torch.optim.%s(model.parameters(), lr=%.2g", setup->optimizer->pytorch, lr);
+    for (const rf_spec_option *option = setup->spec.kind->options; option->name != NULL; option++) {
+        const int count = rf_spec_numbers(option);
+        bool differs = false;
+        for (int i = 0; i < count; i++) differs |= numbers[i] != option->def[i];
+        if (differs && option->count == 0)
+            rf_str_addf(text, ", %s=%s", option->name, *numbers != 0 ? "True" : "False");
+        if (differs && option->count == 1) rf_str_addf(text, ", %s=%g", option->name, *numbers);
+        if (differs && option->count == 2)
+            rf_str_addf(text, ", %s=(%g, %g)", option->name, numbers[0], numbers[1]);
+        numbers += count;
+    }
+    rf_str_add(text, ")");
+}

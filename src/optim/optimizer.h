@@ -26,7 +26,8 @@ typedef struct rf_update {
 } rf_update;
 
 typedef struct rf_optimizer {
-    rf_spec_kind kind;        /* its options are PyTorch's */
+    rf_spec_kind kind;        /* its options are those of PyTorch */
+    const char *pytorch;      /* its class in torch.optim; NULL: there is none */
     const char *const *slots; /* floats kept for each parameter, by PyTorch's names; ended by NULL */
     int (*slot_count)(const double *o); /* how many of them are there; NULL: all */
     /* What a step's kernel reads, computed in double and then rounded.  t counts from 1 over the optimizer's life. */
@@ -69,5 +70,7 @@ typedef struct rf_optimizer_setup {
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text);
 void rf_optimizer_release(rf_optimizer_setup *setup);
 int rf_optimizer_slots(const rf_optimizer_setup *setup);
+/* The same in PyTorch, "torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)"; nothing where PyTorch has none. */
+void rf_optimizer_add_pytorch(rf_str *text, const rf_optimizer_setup *setup, double lr);
 
 #endif

@@ -38,6 +38,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_radam = {
     .kind = {"radam", "adaptive moments, once their variance is known", options, NULL},
+    .pytorch = "RAdam",
     .slots = slots,
     .numbers = NUMBERS,
     .step = step,

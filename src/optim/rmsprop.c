@@ -38,6 +38,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_rmsprop = {
     .kind = {"rmsprop", "gradient over the root of its mean square", options, NULL},
+    .pytorch = "RMSprop",
     .slots = slots,
     .slot_count = slot_count,
     .numbers = NUMBERS,

@@ -45,6 +45,7 @@ static void reference(const rf_update *u) {
 
 const rf_optimizer rf_optimizer_sgd = {
     .kind = {"sgd", "gradient descent, with momentum if asked for", options, check},
+    .pytorch = "SGD",
     .slots = slots,
     .slot_count = slot_count,
     .numbers = NUMBERS,

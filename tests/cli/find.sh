@@ -52,6 +52,19 @@ first_run_with_an_empty_cache_gives_the_same_bits() {
     [ ! -e c.csv ] || fail "a helper reported"
 }
 
+pytorchs_lines_follow_the_number() {
+    rf find --momentum 0.9 --nesterov
+    prints 'optimizer = torch.optim.SGD(model.parameters(), lr=0.'
+    prints ', momentum=0.9, nesterov=True)'
+    rf find --optimizer adamw --betas 0.8,0.9 --weight-decay 0 --seed 1
+    prints ', betas=(0.8, 0.9), weight_decay=0)'
+    prints 'OneCycleLR(optimizer, max_lr='
+    for options in '--optimizer lion' '--quiet' '--group *bias=2' '--json -'; do
+        rf find $options
+        ! grep -q torch.optim "$logs/out" || fail "$options: PyTorch has none, or nobody asked"
+    done
+}
+
 every_optimizer_and_option_runs() {
     for options in '--momentum 0.9 --nesterov --weight-decay 1e-4' '--momentum 0.9 --dampening 0.1' '--optimizer adam' \
         '--optimizer adamw --betas 0.8,0.9 --eps 1e-6 --weight-decay 0' '--optimizer rmsprop --alpha 0.9 --momentum 0.5' \
