@@ -268,16 +268,16 @@ static void drivers_of_the_kernel_tell_of_a_gpu_too(void **state) {
 
 static void a_gpu_that_a_platform_shows_is_not_missed(void **state) {
     (void)state;
-    static const char *const makers[][2] = {{"0x10de", "NVIDIA Corporation"},
-                                            {"0x1002", "Advanced Micro Devices, Inc."},
-                                            {"0x1002", "AMD"},
-                                            {"0x8086", "Intel(R) Corporation"}};
-    for (size_t i = 0; i < RF_COUNT(makers); i++) {
+    static const char *const vendors[][2] = {{"0x10de", "NVIDIA Corporation"},
+                                             {"0x1002", "Advanced Micro Devices, Inc."},
+                                             {"0x1002", "AMD"},
+                                             {"0x8086", "Intel(R) Corporation"}};
+    for (size_t i = 0; i < RF_COUNT(vendors); i++) {
         rf_found_list list = {0};
         rf_found found = {.info = {.kind = RF_DEVICE_CPU}};
         new_machine(NULL);
-        put("/sys/class/drm/renderD128/device/vendor", makers[i][0]);
-        snprintf(found.info.vendor, sizeof found.info.vendor, "%s", makers[i][1]);
+        put("/sys/class/drm/renderD128/device/vendor", vendors[i][0]);
+        snprintf(found.info.vendor, sizeof found.info.vendor, "%s", vendors[i][1]);
         assert_ok(rf_found_add(&list, &found)); /* a processor of the same maker is no GPU */
         expect_advice(&list, "GPU", "install");
         list.items[0].info.kind = RF_DEVICE_GPU;

@@ -105,16 +105,16 @@ static void initialisation_is_pytorchs_default(void **state) {
     assert_int_equal(rf_model_create(&model, "resnet18", colour, 7), RF_OK);
     const float *weight = values_of(model, "layer4.1.conv2.weight", &count);
     const double bound = 1 / 67.88225099390856; /* 1 / sqrt(512 * 9) */
-    double mean = 0, square = 0, least = 1, most = -1;
+    double mean = 0, square = 0, lowest = 1, highest = -1;
     for (size_t i = 0; i < count; i++) {
         mean += weight[i] / (double)count;
         square += (double)weight[i] * weight[i] / (double)count;
-        least = RF_MIN(least, weight[i]);
-        most = RF_MAX(most, weight[i]);
+        lowest = RF_MIN(lowest, weight[i]);
+        highest = RF_MAX(highest, weight[i]);
     }
     assert_true(mean > -1e-5 * 3 && mean < 1e-5 * 3);
     assert_true(square > bound * bound / 3 * 0.99 && square < bound * bound / 3 * 1.01);
-    assert_true(least >= -bound && least < -bound * 0.9999 && most <= bound && most > bound * 0.9999);
+    assert_true(lowest >= -bound && lowest < -bound * 0.9999 && highest <= bound && highest > bound * 0.9999);
     assert_true(values_of(model, "bn1.weight", NULL)[5] == 1 && values_of(model, "bn1.bias", NULL)[5] == 0);
     assert_true(values_of(model, "bn1.running_mean", NULL)[5] == 0 &&
                 values_of(model, "bn1.running_var", NULL)[5] == 1);

@@ -96,13 +96,13 @@ static const rf_option options[] = {
 static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
         const char *text = texts->values[i], *equals = strrchr(text, '=');
-        double ratio;
-        if (equals == NULL || equals == text || !rf_parse_number(&ratio, equals + 1) || ratio < 1e-9 ||
-            ratio > 1e9)
+        double lr_multiplier;
+        if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
+            lr_multiplier < 1e-9 || lr_multiplier > 1e9)
             return rf_fail(RF_E_USAGE,
                            "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
-        groups[i] =
-            (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text), .ratio = ratio};
+        groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
+                                         .lr_multiplier = lr_multiplier};
         if (groups[i].pattern == NULL) return RF_E_MEMORY;
     }
     return RF_OK;

@@ -33,26 +33,26 @@ static const rf_option options[] = {
 };
 
 /* One line of the table: how a solver did over all its cases. */
-typedef struct tally {
+typedef struct result_row {
     const char *op, *solver; /* of the tables */
     rf_direction direction;
     int cases, failed;
     double worst;      /* error in units of the tolerance */
     char where[128];   /* the first case that failed, else the worst */
     char message[256]; /* what is wrong with it; "" */
-} tally;
+} result_row;
 
 typedef struct validation {
     const validate_args *args;
     rf_device *device;
     rf_progress progress;
-    tally *rows; /* owned */
+    result_row *rows; /* owned */
     int count, capacity;
     char **seen; /* what was checked already: shapes come again within and between networks; owned */
     int seen_count, seen_capacity;
 } validation;
 
-static rf_status find_row(tally **out, validation *all, const rf_op *op, const rf_solver *solver) {
+static rf_status find_row(result_row **out, validation *all, const rf_op *op, const rf_solver *solver) {
     for (int i = 0; i < all->count; i++)
         if (strcmp(all->rows[i].solver, solver->name) == 0 && strcmp(all->rows[i].op, op->name) == 0 &&
             all->rows[i].direction == solver->direction) {
@@ -61,13 +61,13 @@ static rf_status find_row(tally **out, validation *all, const rf_op *op, const r
         }
     if (all->count == all->capacity) {
         int capacity = all->capacity > 0 ? 2 * all->capacity : 64;
-        tally *more = rf_resize(all->rows, (size_t)capacity, sizeof *more);
+        result_row *more = rf_resize(all->rows, (size_t)capacity, sizeof *more);
         if (more == NULL) return RF_E_MEMORY;
         all->rows = more;
         all->capacity = capacity;
     }
     *out = &all->rows[all->count++];
-    **out = (tally){.op = op->name, .solver = solver->name, .direction = solver->direction};
+    **out = (result_row){.op = op->name, .solver = solver->name, .direction = solver->direction};
     return RF_OK;
 }
 
@@ -75,7 +75,7 @@ static rf_status find_row(tally **out, validation *all, const rf_op *op, const r
 
 static rf_status check_one(validation *all, const rf_problem *problem, const rf_choice *choice,
                            const char *label) {
-    tally *row = NULL;
+    result_row *row = NULL;
     rf_check_result result = {0};
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_progress_draw(&all->progress, "%s %s", choice->solver->name, label);
@@ -225,7 +225,7 @@ static rf_status print_as_table(const validation *all) {
     rf_table_begin(&table, "lllrrll");
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
     for (int i = 0; i < all->count; i++) {
-        const tally *row = &all->rows[i];
+        const result_row *row = &all->rows[i];
         rf_table_cell(&table, "%s", row->op);
         rf_table_cell(&table, "%s", rf_direction_names[row->direction]);
         rf_table_cell(&table, "%s", row->solver);
@@ -247,7 +247,7 @@ static rf_status print_as_json(const validation *all) {
     rf_json_string(&json, "device", rf_device_describe(all->device)->name);
     rf_json_open(&json, "results", '[');
     for (int i = 0; i < all->count; i++) {
-        const tally *row = &all->rows[i];
+        const result_row *row = &all->rows[i];
         rf_json_open(&json, NULL, '{');
         rf_json_string(&json, "op", row->op);
         rf_json_string(&json, "direction", rf_direction_names[row->direction]);
@@ -264,7 +264,7 @@ static rf_status print_as_json(const validation *all) {
 
 static rf_status judge(const validation *all) {
     int failed = 0, cases = 0;
-    const tally *first = NULL;
+    const result_row *first = NULL;
     for (int i = 0; i < all->count; i++) {
         failed += all->rows[i].failed;
         cases += all->rows[i].cases;

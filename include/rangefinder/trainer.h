@@ -23,7 +23,7 @@ RF_API const char *const *rf_loss_names(void);
  * counts. */
 typedef struct rf_parameter_group {
     const char *pattern;
-    double ratio;
+    double lr_multiplier;
 } rf_parameter_group;
 
 /* Zero means the default, which is PyTorch's unless said otherwise.  All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */

@@ -88,7 +88,7 @@ static bool of_name(const rf_device_info *info, const char *text) {
     return strcasestr(info->name, text) != NULL;
 }
 
-static bool of_maker(const rf_device_info *info, const char *text) {
+static bool of_vendor(const rf_device_info *info, const char *text) {
     return strcasestr(info->platform, text) != NULL || strcasestr(info->vendor, text) != NULL ||
            strcasestr(info->version, text) != NULL;
 }
@@ -152,7 +152,7 @@ static rf_status find_all(rf_found_list *list) {
 /* "auto" and the kinds are words; then a device's name, then its maker's, may hold the text. */
 static const rf_found *choose(const rf_found_list *list, const char *selector) {
     if (strcasecmp(selector, "auto") == 0) return best(list, any, NULL);
-    match_fn *const rules[] = {of_kind, of_selector, of_name, of_maker};
+    match_fn *const rules[] = {of_kind, of_selector, of_name, of_vendor};
     const rf_found *taken = NULL;
     for (size_t i = 0; i < RF_COUNT(rules) && taken == NULL; i++) taken = best(list, rules[i], selector);
     return taken;

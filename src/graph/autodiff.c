@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "op/sums.h"
+#include "op/bn_sums.h"
 
 /* A network that sums more branches than this in one tensor gets copies: the search among them stays short. */
 enum { MAX_SHARERS = 64 };
@@ -23,8 +23,8 @@ typedef struct differ {
     bool training;
     int *value, *gradient, *saved; /* tensor ids, by node; gradient -1: none yet */
     int *uses;                     /* how often a node's output is read */
-    int *reader,
-        *first_reader; /* who reads node n: reader[first_reader[n]] .. reader[first_reader[n + 1] - 1] */
+    int *consumer_node,
+        *first_consumer; /* who reads node n: reader[first_consumer[n]] .. reader[first_consumer[n + 1] - 1] */
     int *
         sharer; /* nodes whose dy lies in the same tensor and is still to be read form a ring: the next one */
     bool *trained; /* something before or in the node learns */
@@ -112,9 +112,9 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .dy = -1,
                     .saved = d->saved[k],
                     .work = -1,
-                    .sums_from = -1};
+                    .bn_sums_from = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
-    for (int i = 0; i < RF_MAX_SUMS; i++) step.sums[i] = -1;
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
     return step;
 }
 
@@ -139,15 +139,15 @@ static rf_status forward(differ *d, int k) {
 /* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the
  * gradient of `node` while the same memory still holds the dy of `other`. */
 static bool is_added_to_before(const differ *d, int node, int other, int k) {
-    int low = d->first_reader[node], high = d->first_reader[node + 1];
+    int low = d->first_consumer[node], high = d->first_consumer[node + 1];
     while (low < high) { /* the first reader from k on */
         const int middle = low + (high - low) / 2;
-        if (d->reader[middle] < k)
+        if (d->consumer_node[middle] < k)
             low = middle + 1;
         else
             high = middle;
     }
-    return low > d->first_reader[node] && d->reader[low - 1] >= other;
+    return low > d->first_consumer[node] && d->consumer_node[low - 1] >= other;
 }
 
 /* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with
@@ -217,20 +217,20 @@ static rf_status backward(differ *d, int k) {
 }
 
 /* Who reads whom, in the order of the nodes. */
-static rf_status list_readers(differ *d) {
+static rf_status list_consumers(differ *d) {
     const rf_lowered *g = d->graph;
     for (int k = 0; k < g->count; k++)
         for (int i = 0; i < g->nodes[k].problem.inputs; i++)
             if (g->nodes[k].input[i] >= 0) d->uses[g->nodes[k].input[i]]++;
-    for (int k = 0; k < g->count; k++) d->first_reader[k + 1] = d->first_reader[k] + d->uses[k];
-    d->reader = rf_alloc((size_t)d->first_reader[g->count], sizeof *d->reader);
-    if (d->reader == NULL) return RF_E_MEMORY;
+    for (int k = 0; k < g->count; k++) d->first_consumer[k + 1] = d->first_consumer[k] + d->uses[k];
+    d->consumer_node = rf_alloc((size_t)d->first_consumer[g->count], sizeof *d->consumer_node);
+    if (d->consumer_node == NULL) return RF_E_MEMORY;
     for (int k = g->count - 1; k >= 0; k--) /* from behind: each list is filled from its end */
         for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
             const int in = g->nodes[k].input[i];
-            if (in >= 0) d->reader[d->first_reader[in] + --d->uses[in]] = k;
+            if (in >= 0) d->consumer_node[d->first_consumer[in] + --d->uses[in]] = k;
         }
-    for (int k = 0; k < g->count; k++) d->uses[k] = d->first_reader[k + 1] - d->first_reader[k];
+    for (int k = 0; k < g->count; k++) d->uses[k] = d->first_consumer[k + 1] - d->first_consumer[k];
     return RF_OK;
 }
 
@@ -246,7 +246,7 @@ static rf_status derive(differ *d) {
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
     for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->sharer[k] = k;
-    RF_TRY(list_readers(d));
+    RF_TRY(list_consumers(d));
     d->uses[g->scores]++; /* the caller may read them */
     for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
     s->backward = s->count;
@@ -281,10 +281,10 @@ static void note_writes(int *writer, const rf_steps *s, int step) {
 }
 
 /* Lets the step that completes what batch norm step `i` reads make the sums of it. */
-static rf_status link_step(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
+static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
     rf_step *consumer = &s->steps[i];
     const bool forward = consumer->direction == RF_FORWARD;
-    if (!consumer->problem.op->takes_sums || consumer->direction == RF_BACKWARD_DATA ||
+    if (!consumer->problem.op->takes_bn_sums || consumer->direction == RF_BACKWARD_DATA ||
         consumer->choice_count == 0)
         return RF_OK;
     rf_step *producer = producer_of(s, writer, forward ? consumer->x[0] : consumer->dy);
@@ -292,17 +292,17 @@ static rf_status link_step(rf_steps *s, const rf_device_info *info, const int *w
     const rf_choice *choice = &producer->choices[0];
     const int blocks = rf_solver_sums(choice->solver, &producer->problem, info, &choice->config);
     if (blocks == 0) return RF_OK;
-    const int partial = new_tensor(s, rf_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
+    const int partial = new_tensor(s, rf_bn_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
     if (partial < 0) return RF_E_MEMORY;
-    consumer->sums_from = (int)(producer - s->steps);
-    consumer->sums[RF_SUMS_PARTIAL] = producer->sums[RF_SUMS_PARTIAL] = partial;
+    consumer->bn_sums_from = (int)(producer - s->steps);
+    consumer->sums[RF_BN_SUMS_PARTIAL] = producer->sums[RF_BN_SUMS_PARTIAL] = partial;
     consumer->problem.sums.blocks = producer->problem.sums.blocks = blocks;
     producer->problem.sums.act = consumer->problem.act;
-    touch(s, partial, consumer->sums_from), touch(s, partial, i);
+    touch(s, partial, consumer->bn_sums_from), touch(s, partial, i);
     if (forward) return RF_OK;
-    producer->sums[RF_SUMS_X] = consumer->x[0];
-    producer->sums[RF_SUMS_Y] = rf_sums_by_y(&consumer->problem) ? consumer->y : -1;
-    producer->sums[RF_SUMS_SAVED] = consumer->saved;
+    producer->sums[RF_BN_SUMS_X] = consumer->x[0];
+    producer->sums[RF_BN_SUMS_Y] = rf_bn_sums_by_y(&consumer->problem) ? consumer->y : -1;
+    producer->sums[RF_BN_SUMS_SAVED] = consumer->saved;
     return RF_OK;
 }
 
@@ -312,7 +312,7 @@ static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
     if (writer == NULL) return RF_E_MEMORY;
     for (int t = s->tensor_count - 1; t >= 0; t--) writer[t] = -1;
     for (int i = 0; i < s->count && status == RF_OK; i++) {
-        status = link_step(s, info, writer, i);
+        status = link_bn_sums(s, info, writer, i);
         note_writes(writer, s, i);
     }
     free(writer);
@@ -330,11 +330,11 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     d.gradient = rf_alloc(n, sizeof(int));
     d.saved = rf_alloc(n, sizeof(int));
     d.uses = rf_alloc(n, sizeof(int));
-    d.first_reader = rf_alloc(n + 1, sizeof(int));
+    d.first_consumer = rf_alloc(n + 1, sizeof(int));
     d.sharer = rf_alloc(n, sizeof(int));
     d.trained = rf_alloc(n, sizeof(bool));
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
-        d.first_reader != NULL && d.sharer != NULL && d.trained != NULL)
+        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL)
         status = derive(&d);
     if (status == RF_OK && training && rf_fusion_wanted(device))
         status = link_sums(d.steps, rf_device_describe(device));
@@ -346,8 +346,8 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.gradient);
     free(d.saved);
     free(d.uses);
-    free(d.first_reader);
-    free(d.reader);
+    free(d.first_consumer);
+    free(d.consumer_node);
     free(d.sharer);
     free(d.trained);
     return status;

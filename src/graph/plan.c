@@ -156,7 +156,7 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
         t.x[i] = tensor_buffer(plan, step->x[i]);
         t.dx[i] = tensor_buffer(plan, step->dx[i]);
     }
-    for (int i = 0; i < RF_MAX_SUMS; i++) t.sums[i] = tensor_buffer(plan, step->sums[i]);
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) t.sums[i] = tensor_buffer(plan, step->sums[i]);
     if (model_node >= 0)
         bind_parameters(plan, &t, model_node);
     else
@@ -182,8 +182,8 @@ static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *
 }
 
 /* Sums are made by the step's first choice and for its first choice: what was planned; another one makes its own. */
-static bool sums_hold(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
-    const int from = step->sums_from;
+static bool bn_sums_hold(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
+    const int from = step->bn_sums_from;
     return from < 0 ? choice == step->choices
                     : plan->taken[from] == plan->steps->steps[from].choices[0].solver;
 }
@@ -193,7 +193,7 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_problem problem = step->problem;
-    if (!sums_hold(plan, step, choice)) problem.sums = (rf_sums){0};
+    if (!bn_sums_hold(plan, step, choice)) problem.sums = (rf_bn_sums){0};
     rf_status status = rf_solver_prepare(choice->solver, sequence, &problem, info, tensors, &choice->config);
     if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
         status = check_new(plan, step, choice);

@@ -8,7 +8,7 @@
 
 typedef struct rf_weights {
     rf_device *device;                   /* borrowed: outlives this */
-    size_t grain;                        /* floats */
+    size_t alignment;                    /* floats */
     size_t trained_floats, state_floats; /* of the flat buffers; multiples of grain, at least one grain */
     rf_buffer *params, *grads, *states;  /* the flat buffers */
     int count;                           /* the model's parameters */

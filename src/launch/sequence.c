@@ -180,8 +180,8 @@ static rf_status run_timed(rf_sequence *sequence, launch *l) {
         l->profile.start_ms = start;
         l->profile.last_ms = rf_time_ms() - start;
     }
-    l->profile.least_ms =
-        l->profile.least_ms > 0 ? RF_MIN(l->profile.least_ms, l->profile.last_ms) : l->profile.last_ms;
+    l->profile.min_ms =
+        l->profile.min_ms > 0 ? RF_MIN(l->profile.min_ms, l->profile.last_ms) : l->profile.last_ms;
     return RF_OK;
 }
 

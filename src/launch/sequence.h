@@ -44,7 +44,7 @@ rf_status rf_sequence_run(rf_sequence *sequence);
 typedef struct rf_launch_profile {
     const char *label, *kernel;
     double flops, bytes; /* of one run */
-    double least_ms;     /* duration of the shortest run; 0: none */
+    double min_ms;       /* duration of the shortest run; 0: none */
     double start_ms;     /* of the last run, on the device's clock */
     double last_ms;      /* duration of the last run */
 } rf_launch_profile;

@@ -27,7 +27,7 @@ bool rf_family_is_processor(const rf_device_info *info) {
 
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) {
-    const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DSOON " : " ";
+    const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DPREFETCH " : " ";
     int used = snprintf(options, RF_OPTIONS, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
                         rf_family_group(family, info), kind);
     va_list args;

@@ -25,7 +25,7 @@ void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_in
  * a word, after 65536; HUGE_VAL elsewhere. */
 double rf_family_rounds(const rf_device_info *info);
 
-/* False for GPUs, llvmpipe and Oclgrind: their compilers do not take Clang's prefetch (-DSOON), and Oclgrind 21.10 makes
+/* False for GPUs, llvmpipe and Oclgrind: their compilers do not take Clang's prefetch (-DPREFETCH), and Oclgrind 21.10 makes
  * 255 of a vector's truth that the compiler turns into an int. */
 bool rf_family_is_processor(const rf_device_info *info);
 

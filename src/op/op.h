@@ -91,11 +91,11 @@ extern const char
     *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
 
 /* Sums over the pixels of a map, by channel, which the batch norm that reads it needs: the step that writes the
- * map can make them while its numbers are at hand (op/sums.h). */
-typedef struct rf_sums {
+ * map can make them while its numbers are at hand (op/bn_sums.h). */
+typedef struct rf_bn_sums {
     int blocks; /* of pixels, each with sums of its own; 0: nobody asks */
     rf_act act; /* batch norm's: what of dy it let pass */
-} rf_sums;
+} rf_bn_sums;
 
 typedef struct rf_op rf_op;
 
@@ -110,7 +110,7 @@ typedef struct rf_problem {
     bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
     uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
-    rf_sums sums;                   /* made by this step, or made for it */
+    rf_bn_sums sums;                /* made by this step, or made for it */
 } rf_problem;
 
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
@@ -139,12 +139,12 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
  * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/common/control.clh, or NULL;
  * once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the same
- * buffers.  sums: see op/sums.h; there where problem->sums.blocks > 0. */
-enum { RF_SUMS_PARTIAL, RF_SUMS_X, RF_SUMS_Y, RF_SUMS_SAVED, RF_MAX_SUMS };
+ * buffers.  sums: see op/bn_sums.h; there where problem->sums.blocks > 0. */
+enum { RF_BN_SUMS_PARTIAL, RF_BN_SUMS_X, RF_BN_SUMS_Y, RF_BN_SUMS_SAVED, RF_MAX_BN_SUMS };
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
-            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_SUMS];                              \
+            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_BN_SUMS];                           \
     }
 typedef rf_buffer *rf_device_tensor;
 typedef float *rf_host_tensor;
@@ -171,7 +171,7 @@ typedef struct rf_solver {
     int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
     /* Likely fast here; else it comes after those that are.  NULL: always. */
-    bool (*wins)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
+    bool (*preferred)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
     bool
         native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
                             where the outputs (backward data: inputs), along which they lie, fill both alike */
@@ -252,7 +252,7 @@ struct rf_op {
     /* What lowering fuses into it from behind, where the device has solvers for the whole. */
     bool takes_act;      /* y = act(op(x)) */
     bool takes_residual; /* y = act(op(x[0]) + x[1]) */
-    bool takes_sums;     /* of x[0] in forward, of dy in backward_params (op/sums.h) */
+    bool takes_bn_sums;  /* of x[0] in forward, of dy in backward_params (op/bn_sums.h) */
     /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which lowering alone makes: the two, and whether it does
      * the work of the second with its attributes.  NULL of others. */
     const rf_op *parts[2];

@@ -36,7 +36,7 @@ static void direction(const rf_update *u) {
 
 static void reference(const rf_update *u) {
     const float scale = u->norm[0] > 0 && u->norm[1] > 0 ? u->norm[0] / u->norm[1] : 1;
-    const float rate = u->numbers[N_LR] * u->ratio * scale;
+    const float rate = u->numbers[N_LR] * u->lr_multiplier * scale;
     for (size_t i = u->begin; i < u->end; i++) u->p[i] -= rate * u->g[i];
 }
 

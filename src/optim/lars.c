@@ -23,7 +23,7 @@ static void reference(const rf_update *u) {
     float *v = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
         v[i] = n[N_MOMENTUM] * v[i] + scale * (u->g[i] + n[N_DECAY] * u->p[i]);
-        u->p[i] -= n[N_LR] * u->ratio * v[i];
+        u->p[i] -= n[N_LR] * u->lr_multiplier * v[i];
     }
 }
 

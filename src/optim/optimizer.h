@@ -25,7 +25,7 @@ typedef struct rf_optimizer_option {
 typedef struct rf_update {
     float *p, *g;
     void *const *slot;    /* each an array of floats */
-    float ratio;          /* of this block */
+    float lr_multiplier;  /* of this block */
     const float *numbers; /* of this step */
     const float *norm;    /* two: of the block's parameter and of its direction; NULL unless `norms` */
     size_t begin, end;    /* floats */

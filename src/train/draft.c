@@ -62,17 +62,17 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t grain =
+    const size_t alignment =
         RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64); /* has a ratio of its own */
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model);
     const size_t numbers = (size_t)t->setup.optimizer->numbers;
-    const size_t update = rf_update_bytes(t, grain / sizeof(float), trained);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
     trained *= sizeof(float);
     states *= sizeof(float);
     const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / grain * sizeof(float) + order +
+    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
                         RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
               .host =
                   order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
@@ -181,7 +181,7 @@ static rf_model *resized(const rf_model *from, int height, int width) {
 }
 
 /* Whether images of `side`, the longer one, are too large; *suits: neither that nor too small for the network. */
-static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) {
+static bool too_large(const search *s, int side, rf_dataset *data, bool *usable) {
     const rf_dataset *from = s->desc.dataset;
     const int longer = RF_MAX(from->height, from->width);
     rf_trainer_desc desc = s->desc;
@@ -194,21 +194,21 @@ static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) 
     desc.dataset = data;
     const bool made = model != NULL && try_desc(&enough, s, &desc) == RF_OK;
     rf_model_free(model);
-    *suits = made && enough;
+    *usable = made && enough;
     return made && !enough;
 }
 
 static void add_image_size(rf_str *text, const search *s, const char *before) {
     const rf_dataset *from = s->desc.dataset;
     rf_dataset data;
-    bool suits = false;
+    bool usable = false;
     int low = 1, high = RF_MAX(from->height, from->width);
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        *(too_large(s, middle, &data, &suits) ? &high : &low) = middle;
+        *(too_large(s, middle, &data, &usable) ? &high : &low) = middle;
     }
-    too_large(s, low, &data, &suits);
-    if (!suits) return;
+    too_large(s, low, &data, &usable);
+    if (!usable) return;
     rf_str_addf(text, "%s --image-size ", before);
     if (data.height == data.width)
         rf_str_addf(text, "%d", data.height);

@@ -51,7 +51,7 @@ struct rf_trainer {
     /* device memory */
     rf_buffer **slot; /* `slots` of them, flat as the parameters */
     rf_buffer *sum;   /* of micro-batches' gradients, flat; or NULL */
-    rf_buffer *ratio; /* one a grain of the parameters */
+    rf_buffer *lr_multiplier; /* one a grain of the parameters */
     rf_norms norms;
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
@@ -105,7 +105,7 @@ size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order tabl
 rf_status rf_trainer_emit(rf_trainer *trainer);
 
 /* The optimizer's launches and the memory for its norms (update.c). */
-size_t rf_update_bytes(const rf_trainer *trainer, size_t grain, size_t trained_floats);
+size_t rf_update_bytes(const rf_trainer *trainer, size_t alignment, size_t trained_floats);
 rf_status rf_update_prepare(rf_trainer *trainer);
 void rf_update_release(rf_trainer *trainer);
 rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);

@@ -77,7 +77,7 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
         for (size_t i = 0; i < rf_sequence_count(t->phase[p]); i++) {
             const rf_launch_profile *from = rf_sequence_profile(t->phase[p], i);
             rf_bench_row *row = &out->rows[out->row_count++];
-            *row = (rf_bench_row){.time_ms = from->least_ms,
+            *row = (rf_bench_row){.time_ms = from->min_ms,
                                   .flops = from->flops,
                                   .bytes = from->bytes,
                                   .start_ms = from->start_ms,

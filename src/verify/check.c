@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "launch/sequence.h"
-#include "verify/check_sums.h"
+#include "verify/check_bn_sums.h"
 
 /* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
  * them. */
@@ -32,7 +32,7 @@ typedef struct check {
 /* The sample as the solver's direction finds it. */
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
-    RF_TRY(rf_check_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
+    RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
         rf_sample_run(c->before, (rf_direction)direction);
     return RF_OK;
@@ -178,8 +178,8 @@ static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
     if (map == NULL) return RF_E_MEMORY;
     rf_status status = rf_buffer_read(forward ? c->tensors.y : c->tensors.dx[0], 0, map, count * sizeof *map);
     if (status == RF_OK && !c->sample->poisoned) {
-        const double error =
-            rf_check_sums_compare(c->before, c->solver->direction, map, partial, &expected, &got, &channel);
+        const double error = rf_check_bn_sums_compare(c->before, c->solver->direction, map, partial,
+                                                      &expected, &got, &channel);
         if (error > c->result->worst) note(c, tensor, channel, error, expected, got);
     }
     free(map);
@@ -188,7 +188,7 @@ static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
 
 static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
     const bool is_work = c->buffer[tensor] == c->tensors.work,
-               is_sums = c->buffer[tensor] == c->tensors.sums[RF_SUMS_PARTIAL];
+               is_sums = c->buffer[tensor] == c->tensors.sums[RF_BN_SUMS_PARTIAL];
     const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
     float *got = rf_alloc(count + CANARY_WORDS, sizeof *got), *weights = NULL;
     rf_status status = got != NULL ? find_padding(&weights, rf_sample_spec(c->sample, tensor)) : RF_E_MEMORY;

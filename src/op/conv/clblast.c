@@ -10,7 +10,7 @@
 #include "op/conv/conv.h"
 
 /* Nowhere by default: on processors ours are several times as fast, and no GPU was tried. */
-static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
+static bool preferred(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     (void)problem, (void)direction, (void)info;
     return false;
 }
@@ -179,7 +179,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                     .devices = RF_DEVICE_CPU | RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR,                        \
                     .rank = 5,                                                                               \
                     .applicable = applicable,                                                                \
-                    .wins = wins,                                                                            \
+                    .preferred = preferred,                                                                  \
                     .workspace = work,                                                                       \
                     .prepare = function}
 const rf_solver rf_clblast[RF_DIRECTIONS] = {

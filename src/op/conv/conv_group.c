@@ -217,25 +217,26 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 /* ---- the gradients of weights and bias ---- */
 
 /* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some groups. */
-typedef struct filter_cut {
+typedef struct wgrad_partition {
     product product;
     rf_partials partials;
-} filter_cut;
+} wgrad_partition;
 
-static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
+                                       const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t positions = (size_t)o.n * o.grid_h * o.grid_w;
-    filter_cut c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
-                                          rf_ceil_div(positions, DEPTH), config)};
+    wgrad_partition c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
+                                               rf_ceil_div(positions, DEPTH), config)};
     const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 4,
                  groups = c.product.row_groups * c.product.column_groups;
     const size_t parts = RF_MIN(rf_ceil_div(wanted, groups), rf_ceil_div(c.product.chunks, MIN_CHUNKS * 2));
-    c.partials = rf_filter_partials(&v, &o, (int)parts);
+    c.partials = rf_wgrad_partials(&v, &o, (int)parts);
     return c;
 }
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t rows = (size_t)o.taps_y * o.taps_x * o.length;
@@ -246,8 +247,8 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
-    filter_cut c = cut_filter(problem, config, info);
-    return rf_filter_work(&c.partials);
+    wgrad_partition c = partition_wgrad(problem, config, info);
+    return rf_wgrad_work(&c.partials);
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -256,8 +257,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
-    filter_cut c = cut_filter(problem, config, info);
-    RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
+    wgrad_partition c = partition_wgrad(problem, config, info);
+    RF_TRY(rf_wgrad_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
     desc.options = options_of(options, &c.product, o.c % 4 == 0 && o.length % 4 == 0, v.k % 4 == 0, "", info);
     set_groups(&desc, &c.product, c.partials.parts);
     RF_TRY(rf_emit(sequence, &desc));
@@ -274,7 +275,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     __VA_ARGS__}
 const rf_solver rf_conv_group[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .choose = choose_forward, .workspace = forward_work, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_filter, .workspace = backward_params_work,
+    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_wgrad, .workspace = backward_params_work,
            .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = data_work, .prepare = backward_data),
 };

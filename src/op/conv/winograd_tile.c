@@ -3,9 +3,9 @@
  * the workspace. */
 #include <math.h>
 
+#include "op/bn_sums.h"
 #include "op/conv/conv.h"
 #include "op/conv/winograd.h"
-#include "op/sums.h"
 
 enum { LINE = 16, WINDOW = 6, LARGE = 8 };
 /* Tunables: a register tile's rows and panels; tiles in a block (of 36 points, or as many numbers); groups of panels at a
@@ -90,8 +90,8 @@ static bool spreads(const rf_problem *problem, const rf_conv *v) {
     return pools(problem) || straight.points * straight.tiles * 1.5 < turned.points * turned.tiles;
 }
 
-/* What each direction reads and writes.  With 8x8 points the errors of the weights' gradient, a sum over all tiles, come near
- * the tolerance. */
+/* What each direction reads and writes.  With 8x8 points the errors of the weight gradient, a sum over all tiles, come
+ * near the tolerance. */
 static side side_in(const rf_problem *problem, const rf_conv *v, rf_direction direction) {
     return side_of(v, direction == RF_BACKWARD_DATA && !spreads(problem, v), direction == RF_BACKWARD_PARAMS);
 }
@@ -103,7 +103,7 @@ double rf_winograd_products(const rf_problem *problem, rf_direction direction) {
     return products_of(&v, &s);
 }
 
-static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
+static bool preferred(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     (void)info;
     rf_conv v = rf_conv_of(problem);
     double direct = (double)v.n * products(v.oh, v.r, v.h, v.pad.y) * products(v.ow, v.s, v.w, v.pad.x);
@@ -128,7 +128,7 @@ static int rows_of(const rf_config *config, int outputs) {
 }
 
 /* The places of the windows' maxima, where y is pooled. */
-static rf_buffer *places_of(const rf_problem *problem, const rf_tensors *t) {
+static rf_buffer *argmax_of(const rf_problem *problem, const rf_tensors *t) {
     return pools(problem) ? t->saved : NULL;
 }
 
@@ -136,7 +136,7 @@ static rf_buffer *places_of(const rf_problem *problem, const rf_tensors *t) {
 static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const side *s,
                               const rf_config *config, const rf_device_info *info, int which) {
     return rf_family_options(options, RF_TILE, info,
-                             "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DSUMS=%d%s",
+                             "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DBN_SUMS=%d%s",
                              rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS],
                              config->value[PANELS], which, pools(problem) ? " -DPOOL" : "");
 }
@@ -146,7 +146,7 @@ static const char *options_of(char options[RF_OPTIONS], const rf_problem *proble
 static const rf_tunable gather_tunables[] = {
     {"rows", {6, 12, 3, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 12}}, {"span", {1, 4, 8}}, {NULL}};
 
-/* Tiles in a block: with few channels so few that the points stay in the first cache. */
+/* Tiles in a block: with few channels so few that the points stay in the L1 cache. */
 static int tiles_of(const rf_problem *problem) {
     return rf_conv_of(problem).c < 32 ? 12 : 24;
 }
@@ -182,19 +182,19 @@ static void choose_backward_data(rf_config *config, const rf_problem *problem, c
 }
 
 /* The workspace, in floats: weights at the points, the items' scratch. */
-typedef struct gather_cut {
+typedef struct gather_partition {
     int block, span;
     size_t blocks, groups; /* of the launch */
     bool own;              /* the items make the weights at the points that they need */
     size_t at, scratch, floats;
-} gather_cut;
+} gather_partition;
 
-static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config *config,
-                             const rf_device_info *info) {
+static gather_partition partition_blocks(const side *s, int most, bool own, const rf_config *config,
+                                         const rf_device_info *info) {
     const size_t cores = (size_t)RF_MAX(info->compute_units, 1), wanted = own ? cores : 2 * cores;
     size_t outputs = RF_PANEL * (size_t)config->value[PANELS], groups = rf_ceil_div(s->k, outputs);
     size_t panel = s->points * step_of(RF_PANEL * (size_t)s->c), panels = rf_ceil_div(s->k, RF_PANEL);
-    gather_cut g = {.block = block_of(s->tiles, most, rows_of(config, s->k)), .own = own};
+    gather_partition g = {.block = block_of(s->tiles, most, rows_of(config, s->k)), .own = own};
     g.blocks = RF_MIN(rf_ceil_div(s->tiles, g.block), 4 * wanted);
     g.groups = RF_MIN(groups, rf_ceil_div(wanted, g.blocks));
     g.span = (int)RF_MIN(rf_ceil_div(groups, g.groups), own ? 2 : (size_t)config->value[SPAN]);
@@ -208,9 +208,9 @@ static gather_cut cut_blocks(const side *s, int most, bool own, const rf_config 
 
 /* All tiles in one block, and each item with its own weights, if that takes less memory than all weights at the points:
  * they are many then, and would cross memory twice. */
-static gather_cut cut_gather(const side *s, const rf_config *config, const rf_device_info *info) {
-    gather_cut blocks = cut_blocks(s, scaled_block(s, config), false, config, info),
-               one = cut_blocks(s, (int)s->tiles, true, config, info);
+static gather_partition partition_gather(const side *s, const rf_config *config, const rf_device_info *info) {
+    gather_partition blocks = partition_blocks(s, scaled_block(s, config), false, config, info),
+                     one = partition_blocks(s, (int)s->tiles, true, config, info);
     return one.floats < blocks.at ? one : blocks;
 }
 
@@ -234,8 +234,8 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
     const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, direction);
-    gather_cut g = cut_gather(&s, config, info);
-    options_of(options, problem, &s, config, info, rf_sums_which(problem, direction));
+    gather_partition g = partition_gather(&s, config, info);
+    options_of(options, problem, &s, config, info, rf_bn_sums_which(problem, direction));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s, turned ? TURNED : STRAIGHT,
                             options));
@@ -246,22 +246,22 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
         .args = {RF_BUF(turned ? t->dy : t->x[0]), RF_BUF(turned && v.act ? t->y : NULL),
                  RF_BUF(g.own ? t->param[0] : NULL), RF_BUF(t->work),
                  RF_BUF(turned || !v.bias ? NULL : t->param[1]), RF_BUF(turned ? t->dx[0] : t->y),
-                 RF_BUF(places_of(problem, t)), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s),
+                 RF_BUF(argmax_of(problem, t)), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s),
                  RF_I32(g.block), RF_I32(g.span), RF_I32(turned ? TURNED : STRAIGHT), RF_I32(v.act),
                  RF_I32(turned ? RF_ACT_NONE : v.act), RF_I32(turned && problem->accumulate[0])},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (v.n * (double)s.h * s.w * s.c + rf_shape_count(turned ? problem->x[0] : problem->y)),
     };
-    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
+    rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return rf_emit(sequence, &desc);
 }
 
-/* As cut_blocks, of whole images: weights at the points, the items' scratch. */
-static gather_cut cut_scatter(const rf_conv *v, const side *s, const rf_config *config,
-                              const rf_device_info *info) {
+/* As partition_blocks, of whole images: weights at the points, the items' scratch. */
+static gather_partition partition_scatter(const rf_conv *v, const side *s, const rf_config *config,
+                                          const rf_device_info *info) {
     size_t per_image = s->tiles / (size_t)v->n, outputs = RF_PANEL * (size_t)config->value[PANELS];
-    gather_cut g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
+    gather_partition g = {.blocks = RF_MIN((size_t)v->n, 8 * (size_t)RF_MAX(info->compute_units, 1))};
     g.block =
         block_of(rf_ceil_div(v->n, g.blocks) * per_image, scaled_block(s, config), rows_of(config, v->c));
     g.at = rf_ceil_div(v->c, RF_PANEL) * s->points * step_of(RF_PANEL * (size_t)v->k);
@@ -276,14 +276,14 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
     rf_conv v = rf_conv_of(problem);
     side straight = side_in(problem, &v, RF_BACKWARD_DATA),
          turned = {.c = v.k, .k = v.c, .points = straight.points};
-    gather_cut g = cut_scatter(&v, &straight, config, info);
+    gather_partition g = partition_scatter(&v, &straight, config, info);
     options_of(options, problem, &straight, config, info, 0);
     RF_TRY(emit_weights(sequence, info, &turned, t->param[0], t->work, v.r * v.s, SPREAD, options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
         .kernel = "scatter",
         .options = options,
-        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(places_of(problem, t)), RF_BUF(t->work),
+        .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(argmax_of(problem, t)), RF_BUF(t->work),
                  RF_BUF(t->dx[0]), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, straight), RF_I32(g.block),
                  RF_I32(v.act), RF_I32(problem->accumulate[0])},
         .global = {g.blocks},
@@ -312,29 +312,30 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
     const bool turned = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, direction);
-    return turned && spreads(problem, &v) ? 0 : (int)cut_gather(&s, config, info).blocks;
+    return turned && spreads(problem, &v) ? 0 : (int)partition_gather(&s, config, info).blocks;
 }
 
 static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_FORWARD);
-    return cut_gather(&s, config, info).floats * sizeof(float);
+    return partition_gather(&s, config, info).floats * sizeof(float);
 }
 
 static size_t backward_data_work(const rf_problem *problem, const rf_device_info *info,
                                  const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_BACKWARD_DATA);
-    gather_cut g = spreads(problem, &v) ? cut_scatter(&v, &s, config, info) : cut_gather(&s, config, info);
+    gather_partition g =
+        spreads(problem, &v) ? partition_scatter(&v, &s, config, info) : partition_gather(&s, config, info);
     return g.floats * sizeof(float);
 }
 
 /* ---- the gradients of weights and bias ---- */
 
-static const rf_tunable filter_tunables[] = {
+static const rf_tunable wgrad_tunables[] = {
     {"rows", {6, 8, 4, 5}}, {"panels", {1, 2}}, {"block", {24, 48, 96}}, {"share", {64, 32, 128}}, {NULL}};
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     int width = rf_family_vector(RF_TILE, info);
     config->value[ROWS] = fitting_rows(width == 16 ? 8 : width == 8 ? 6 : 4, rf_conv_of(problem).c);
     config->value[PANELS] = width == 16 ? 2 : 1;
@@ -343,15 +344,15 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
 }
 
 /* The workspace, in floats: partial sums, partial biases, the items' scratch. */
-typedef struct filter_cut {
+typedef struct wgrad_partition {
     int block, share, pitch, span;
     size_t items, parts, bias_at, at, scratch, floats;
-} filter_cut;
+} wgrad_partition;
 
-static filter_cut cut_filter(const rf_conv *v, const side *s, const rf_config *config,
-                             const rf_device_info *info) {
+static wgrad_partition partition_wgrad(const rf_conv *v, const side *s, const rf_config *config,
+                                       const rf_device_info *info) {
     const size_t wanted = 2 * (size_t)RF_MAX(info->compute_units, 1); /* more have more sums to add up */
-    filter_cut f = {.block = block_of(s->tiles, scaled_block(s, config), 1)};
+    wgrad_partition f = {.block = block_of(s->tiles, scaled_block(s, config), 1)};
     size_t outputs = RF_PANEL * (size_t)config->value[PANELS], rows = rows_of(config, v->k);
     size_t shares = rf_ceil_div(v->c, config->value[SHARE]), spans = rf_ceil_div(v->k, config->value[SHARE]);
     f.share = (int)rf_ceil_div(v->c, shares);
@@ -376,14 +377,14 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_BACKWARD_PARAMS);
-    filter_cut f = cut_filter(&v, &s, config, info);
+    wgrad_partition f = partition_wgrad(&v, &s, config, info);
     options_of(options, problem, &s, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
-    rf_launch_desc filter = {
+    rf_launch_desc wgrad = {
         .program = "winograd_tile",
-        .kernel = "filter",
+        .kernel = "wgrad",
         .options = options,
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(places_of(problem, t)),
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(argmax_of(problem, t)),
                  RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.at),
                  RF_I32(f.scratch), GEOMETRY(v, s), RF_I32(f.block), RF_I32(f.share), RF_I32(f.pitch),
                  RF_I32(f.span), RF_I32(v.act)},
@@ -391,25 +392,25 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .flops = rf_conv_flops(problem),
         .bytes = rf_conv_gradient_bytes(problem),
     };
-    RF_TRY(rf_emit(sequence, &filter));
+    RF_TRY(rf_emit(sequence, &wgrad));
     if (f.parts == 1) return RF_OK;
     size_t tasks = rf_ceil_div(v.k, RF_PANEL) * v.c;
-    rf_launch_desc collapse = {.program = "winograd_tile",
-                               .kernel = "collapse",
-                               .options = options,
-                               .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias),
-                                        RF_I32(f.bias_at), RF_I32(f.parts), RF_I32(v.c), RF_I32(v.k),
-                                        RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span)},
-                               .bytes = 4.0 * tasks * RF_PANEL * ((double)f.parts * s.points + v.r * v.s)};
-    rf_family_spread(&collapse, RF_TILE, info, tasks, RF_PANEL * s.points * f.parts);
-    return rf_emit(sequence, &collapse);
+    rf_launch_desc reduce_parts = {
+        .program = "winograd_tile",
+        .kernel = "reduce_parts",
+        .options = options,
+        .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.parts),
+                 RF_I32(v.c), RF_I32(v.k), RF_I32(f.share), RF_I32(f.pitch), RF_I32(f.span)},
+        .bytes = 4.0 * tasks * RF_PANEL * ((double)f.parts * s.points + v.r * v.s)};
+    rf_family_spread(&reduce_parts, RF_TILE, info, tasks, RF_PANEL * s.points * f.parts);
+    return rf_emit(sequence, &reduce_parts);
 }
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_BACKWARD_PARAMS);
-    return cut_filter(&v, &s, config, info).floats * sizeof(float);
+    return partition_wgrad(&v, &s, config, info).floats * sizeof(float);
 }
 
 /* ---- the solvers ---- */
@@ -417,13 +418,14 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 #define SOLVER(direction_, ...)                                                                              \
     {                                                                                                        \
         .name = "winograd_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,              \
-        .applicable = applicable, .wins = wins, .native_vectors = direction_ != RF_FORWARD, __VA_ARGS__      \
+        .applicable = applicable, .preferred = preferred, .native_vectors = direction_ != RF_FORWARD,        \
+        __VA_ARGS__                                                                                          \
     }
 #define SOLVERS(...)                                                                                         \
     {                                                                                                        \
         SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work, \
                .prepare = forward, __VA_ARGS__),                                                             \
-            SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,                 \
+            SOLVER(RF_BACKWARD_PARAMS, .tunables = wgrad_tunables, .choose = choose_wgrad,                   \
                    .workspace = backward_params_work, .prepare = backward_params),                           \
             SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,            \
                    .workspace = backward_data_work, .prepare = backward_data, __VA_ARGS__),                  \

@@ -1,6 +1,6 @@
 /* Levels are medians, edges the last crossings: an early dip is no fall yet, and a bump that recovers is not the
  * end. A loss that stands alone (a bad batch) counts as its neighbours do. */
-#include "curve/signs.h"
+#include "curve/features.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,56 +20,57 @@ static double deviation(double *bends, const double *loss, size_t points) {
 }
 
 /* The last two points are left alone: a divergence may begin there. */
-static void even_out(double *out, const rf_signs *signs, double noise) {
-    const double *const loss = signs->curve->loss;
-    const double bound = fmax(alone_noises * noise, alone_share * signs->level);
-    memcpy(out, loss, signs->n * sizeof *out);
-    for (size_t i = 0; i + 2 < signs->n && signs->n >= NEIGHBOURS; i++) {
+static void even_out(double *out, const rf_features *features, double noise) {
+    const double *const loss = features->curve->loss;
+    const double bound = fmax(alone_noises * noise, alone_share * features->level);
+    memcpy(out, loss, features->n * sizeof *out);
+    for (size_t i = 0; i + 2 < features->n && features->n >= NEIGHBOURS; i++) {
         double around[NEIGHBOURS];
-        const size_t first = RF_MIN(i > NEIGHBOURS / 2 ? i - NEIGHBOURS / 2 : 0, signs->n - NEIGHBOURS);
+        const size_t first = RF_MIN(i > NEIGHBOURS / 2 ? i - NEIGHBOURS / 2 : 0, features->n - NEIGHBOURS);
         memcpy(around, loss + first, sizeof around);
         const double middle = rf_median(around, NEIGHBOURS);
         if (fabs(loss[i] - middle) > bound) out[i] = middle;
     }
 }
 
-size_t rf_signs_rise_above(const rf_signs *signs, double bound) {
-    size_t i = signs->n;
-    while (i > 0 && signs->smoothed[i - 1] > bound) i--;
+size_t rf_features_rise_above(const rf_features *features, double bound) {
+    size_t i = features->n;
+    while (i > 0 && features->smoothed[i - 1] > bound) i--;
     return i;
 }
 
-rf_status rf_signs_measure(rf_signs *signs, const rf_curve *curve) {
+rf_status rf_features_measure(rf_features *features, const rf_curve *curve) {
     const size_t n = rf_curve_finite(curve), first = RF_MIN(n, RF_MAX(START_MIN, n / START_SHARE));
     rf_status status = RF_E_MEMORY;
     double *const scratch = rf_alloc(n + 1, sizeof *scratch);
     double *const s = rf_alloc(curve->count, sizeof *s);
-    *signs = (rf_signs){.curve = curve, .n = n, .smoothed = s, .not_finite = n < curve->count};
+    *features = (rf_features){.curve = curve, .n = n, .smoothed = s, .not_finite = n < curve->count};
     if (!scratch || !s) goto done;
     status = RF_OK;
     if (n == 0) goto done;
 
     memcpy(scratch, curve->loss, first * sizeof *scratch);
-    signs->start = rf_median(scratch, first);
-    signs->level = fabs(signs->start);
+    features->start = rf_median(scratch, first);
+    features->level = fabs(features->start);
     const double noise = deviation(scratch, curve->loss, n);
-    even_out(scratch, signs, noise);
+    even_out(scratch, features, noise);
     rf_curve_smooth(s, scratch, curve);
     for (size_t i = 1; i < n; i++)
-        if (s[i] < s[signs->lowest]) signs->lowest = i;
-    signs->drop = signs->start - s[signs->lowest];
-    const size_t falling = RF_MIN(n, RF_MAX(signs->lowest + 1, POINTS_MIN));
-    signs->noise = deviation(scratch, curve->loss, falling) * sqrt(3 / rf_curve_sigma(curve));
-    const double fallen = signs->start - fmax(made * signs->drop, signs->noise);
-    signs->fall = signs->lowest;
-    while (signs->fall > 0 && s[signs->fall - 1] <= fallen) signs->fall--;
-    signs->rise = rf_signs_rise_above(signs, s[signs->lowest] + fmax(risen * signs->drop, signs->noise));
+        if (s[i] < s[features->lowest]) features->lowest = i;
+    features->drop = features->start - s[features->lowest];
+    const size_t falling = RF_MIN(n, RF_MAX(features->lowest + 1, POINTS_MIN));
+    features->noise = deviation(scratch, curve->loss, falling) * sqrt(3 / rf_curve_sigma(curve));
+    const double fallen = features->start - fmax(made * features->drop, features->noise);
+    features->fall = features->lowest;
+    while (features->fall > 0 && s[features->fall - 1] <= fallen) features->fall--;
+    features->rise =
+        rf_features_rise_above(features, s[features->lowest] + fmax(risen * features->drop, features->noise));
 done:
     free(scratch);
     return status;
 }
 
-void rf_signs_release(rf_signs *signs) {
-    free(signs->smoothed);
-    *signs = (rf_signs){0};
+void rf_features_release(rf_features *features) {
+    free(features->smoothed);
+    *features = (rf_features){0};
 }
