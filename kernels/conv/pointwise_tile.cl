@@ -45,10 +45,10 @@ INLINE grid grid_of(int strided, int map_h, int map_w, int stride) {
 
 typedef struct {
     int pixel, i, j;
-} place;
+} grid_position;
 
-INLINE place place_at(grid g, int row) {
-    place at = {row, 0, 0};
+INLINE grid_position position_at(grid g, int row) {
+    grid_position at = {row, 0, 0};
     if (!g.strided) return at;
     at.i = row / g.w % g.h;
     at.j = row % g.w;
@@ -56,7 +56,7 @@ INLINE place place_at(grid g, int row) {
     return at;
 }
 
-INLINE place place_after(grid g, place at) {
+INLINE grid_position position_after(grid g, grid_position at) {
     at.pixel += g.strided ? g.stride_x : 1;
     if (!g.strided || ++at.j < g.w) return at;
     at.j = 0;
@@ -77,12 +77,12 @@ INLINE place place_after(grid g, place at) {
         const __global float *from[PIXELS], *weights[N];                                                     \
         __global float *to[PIXELS];                                                                          \
         floatv acc[PIXELS][N];                                                                               \
-        const __global float *next_x = x + place_at(of_x, row + 2 * PIXELS).pixel * c;                       \
+        const __global float *next_x = x + position_at(of_x, row + 2 * PIXELS).pixel * c;                    \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
-        place at = place_at(of_x, row);                                                                      \
+        grid_position at = position_at(of_x, row);                                                           \
         EACH(q, PIXELS) {                                                                                    \
             from[q] = x + at.pixel * c;                                                                      \
-            if (q + 1 < count) at = place_after(of_x, at);                                                   \
+            if (q + 1 < count) at = position_after(of_x, at);                                                \
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
@@ -104,10 +104,10 @@ INLINE place place_after(grid g, place at) {
                 EACH(v, N) acc[q][v] += in * weight[v];                                                      \
             }                                                                                                \
         }                                                                                                    \
-        at = place_at(of_y, row);                                                                            \
+        at = position_at(of_y, row);                                                                         \
         EACH(q, PIXELS) {                                                                                    \
             to[q] = y + at.pixel * k + u * VEC;                                                              \
-            at = place_after(of_y, at);                                                                      \
+            at = position_after(of_y, at);                                                                   \
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
             int o = (u + v) * VEC, left = LEFT(o);                                                           \
@@ -116,14 +116,13 @@ INLINE place place_after(grid g, place at) {
                 if (act) EACH(q, PIXELS) acc[q][v] = activate(acc[q][v], act);                               \
                 if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + v * VEC);                          \
                 EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
-                if (BN_SUMS)                                                                                 \
-                    EACH(q, PIXELS)                                                                          \
-                    accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);              \
+                if (BN_SUMS) EACH(q, PIXELS)                                                                 \
+                accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);                  \
             } else {                                                                                         \
                 floatv rest[PIXELS];                                                                         \
                 EACH(q, PIXELS) rest[q] = acc[q][v];                                                         \
-                at = place_at(of_y, row);                                                                    \
-                for (int q = 0; q < count; ++q, at = place_after(of_y, at)) {                                \
+                at = position_at(of_y, row);                                                                 \
+                for (int q = 0; q < count; ++q, at = position_after(of_y, at)) {                             \
                     __global float *to_q = y + at.pixel * k + o;                                             \
                     floatv value = activate(rest[q], act);                                                   \
                     if (accumulate) value += fetch(to_q, left);                                              \
@@ -146,8 +145,8 @@ TILE(3)
 /* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
  * is written in order: the channels o_begin .. o_end-1 of k. */
 INLINE void clear_blocks(__global float *y, grid g, int row, int count, int k, int o_begin, int o_end) {
-    place at = place_at(g, row);
-    for (; count > 0; --count, at = place_after(g, at))
+    grid_position at = position_at(g, row);
+    for (; count > 0; --count, at = position_after(g, at))
         for (int down = 0; down < min(g.stride_y, g.map_h - at.i * g.stride_y); ++down)
             for (int right = 0; right < min(g.stride_x, g.map_w - at.j * g.stride_x); ++right)
                 for (int o = o_begin; o < o_end; o += VEC)
@@ -185,8 +184,8 @@ gather(const __global float *x, const __global float *w, const __global float *b
 /* Prefetches the floats begin .. end-1 of pixels of `pitch`, of the rows from `first` up to `last`. */
 INLINE void prefetch_rows(const __global float *p, grid g, int first, int last, int pitch, int begin,
                           int end) {
-    place at = place_at(g, first);
-    for (int row = first; row < last; ++row, at = place_after(g, at))
+    grid_position at = position_at(g, first);
+    for (int row = first; row < last; ++row, at = position_after(g, at))
         for (int l = begin; l < end; l += LINE) PREFETCH_READ_L2(p + at.pixel * pitch + l);
 }
 
@@ -209,14 +208,14 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
 /* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a `fresh`
  * out is uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way. */
 INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const __global float *x, grid of_x, place at, int c, int count, int u,
+                     int k, const __global float *x, grid of_x, grid_position at, int c, int count, int u,
                      int channels, int vectors, int fresh) {
     floatv acc[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
     acc[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, at = place_after(of_x, at)) {
+    for (int p = 0; p < count; ++p, packed += WIDTH, at = position_after(of_x, at)) {
         floatv d[WIDTH];
         EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
         if (rows) EACH(v, WIDTH) packed[v] = d[v];
@@ -255,7 +254,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
         int count = min(block, last - begin), fresh = begin == first;
         int next_prefetch = begin + count,
             prefetch_end = min(next_prefetch + block, last); /* rows, some at each tile */
-        const place at = place_at(of_x, begin);
+        const grid_position at = position_at(of_x, begin);
         if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
                 for (int i = 0; i < channels; ++i)

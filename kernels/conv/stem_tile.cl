@@ -1,24 +1,24 @@
 /* Convolution of few input channels for CPUs (a network's first): y[p][k] = act(bias[k] + sum over taps of
- * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so what is read,
- * written and set up counts as much as they do.
+ * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so loads, stores and set-up
+ * cost as much as they do.
  *
  * A task is a band (band.clh), in the L1 cache: `rows` rows of outputs of one image.  y and dy
  * are (n,oh,ow,K), w is [panel of 16 outputs][tap][16], a tap being (r, s, c).
  *
- * forward   PIXELS neighbouring outputs by ACCUMULATORS vectors of VEC output channels in registers, all taps
- * unrolled; the last tile of a row begins early enough to be whole, and computes some results a second time.
- * filter    a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole POSITIONS);
- * then, for each of its vectors and ROWS x COLS x C taps, the sums stay in registers over the band, POSITIONS
- * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
- * takes a part of the bands and writes sums of its own; conv_pack.cl reduces the parts in order.
+ * forward   PIXELS neighbouring outputs by ACCUMULATORS vectors of VEC output channels in registers, all taps unrolled;
+ *           the last tile of a row is moved back to be full, and repeats some results.
+ * wgrad     a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole POSITIONS); then, for
+ *           each of its vectors and ROWS x COLS x C taps, the accumulators stay in registers over the band, POSITIONS
+ *           outputs at a time, which share the numbers of x.  Between bands they are in `out`.  Each work-item takes a
+ *           part of the bands and writes partial sums of its own; conv_pack.cl reduces the parts in order.
  *
- * With -DPOOL y and dy are of the 2x2 max pooled map, of whose windows one place has a gradient (pooled.clh).  With
- * -DSPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
- * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
- * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
+ * With -DPOOL y and dy are of the 2x2 max pooled map, of whose windows only the argmax has a gradient (pooled.clh).
+ * With -DSPARSE too, wgrad takes only the products of those: for each output channel, a row of the kernel, S x C
+ * neighbouring numbers of x from the argmax on, is VECTORS accumulators, and all rows stay in registers over the band's
+ * windows, whose dy (`value`) and positions in the band (`place`) are packed as [window][K_PADDED].
  *
  * Options: C channels of x, K of y, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
- * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
+ * activation, ROOM floats of a band, BLOCK positions of d.  pad is a pair: y << 16 | x. */
 #include "band.clh"
 #include "common.clh"
 #include "pooled.clh"
@@ -26,8 +26,7 @@
 #define TAPS (R * S * C)
 #define WIDE (16 / VEC) /* vectors in a panel */
 
-/* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are whole: half the code for the
- * compiler. */
+/* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are full: half the code. */
 #ifdef PIXELS
 #define ALL_WHOLE (K % (ACCUMULATORS * VEC) == 0)
 #elif defined(SPARSE)
@@ -48,7 +47,7 @@
 #endif
 
 #ifdef PIXELS
-/* The taps of a row are unrolled where registers are left for numbers that pixels share. */
+/* The taps of a row are unrolled where registers are left to share inputs between pixels. */
 #if PIXELS * ACCUMULATORS <= 8
 #define EACH_OF_ROW _Pragma("unroll")
 #else
@@ -64,8 +63,7 @@
 #define STEP         PIXELS
 #endif
 
-/* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
- * for them. */
+/* One tap: neighbouring pixels' inputs are reloaded for each tap, as there are no registers to keep them. */
 INLINE void add_tap(floatv acc[PIXELS][ACCUMULATORS], const float *from, int below,
                     const __global float *const w[ACCUMULATORS], int tap) {
     floatv weight[ACCUMULATORS];
@@ -140,7 +138,7 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
                 }
                 for (int j = 0; j < columns; j += STEP) {
                     int begin = max(min(j, columns - STEP), 0), to = line + begin * K + o;
-                    for (int q = 0; q < STEP; ++q) /* of the line to come */
+                    for (int q = 0; q < STEP; ++q) /* of the next line */
                         for (int v = 0; v < ACCUMULATORS * VEC; v += LINE)
                             PREFETCH_WRITE(y + to + (columns + q) * K + v);
                     tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
@@ -157,15 +155,15 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
 #define VECTORS ((S * C + VEC - 1) / VEC)
 
 /* The first `count` windows' gradients of output o: sum over the windows of value * x[place..]. */
-INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value, const ushort *place,
-                        int count, int row) {
+INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value,
+                        const ushort *position, int count, int row) {
     floatv acc[2][R][VECTORS];
     EACH(r, R) EACH(v, VECTORS) {
         acc[0][r][v] = sums[r * VECTORS + v];
         acc[1][r][v] = 0.0f;
     }
-    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED) EACH(a, 2) {
-            const float *from = band + place[a * K_PADDED];
+    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, position += 2 * K_PADDED) EACH(a, 2) {
+            const float *from = band + position[a * K_PADDED];
             const floatv one = value[a * K_PADDED];
             EACH(r, R) EACH(v, VECTORS) acc[a][r][v] += one * LOAD(from + r * row + v * VEC);
         }
@@ -177,7 +175,7 @@ KERNEL void wgrad(const __global float *x, const __global float *dy, const __glo
                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
                   int dilation_y, int pad, int rows) {
     float band[ROOM + 2 * VEC], value[BLOCK + K_PADDED];
-    ushort place[BLOCK + K_PADDED];
+    ushort position[BLOCK + K_PADDED];
     floatv sums[K_PADDED * R * VECTORS], bias[K_PADDED / VEC];
     layout at = layout_of(ow, width, X_OF(pad));
     int part = (int)get_global_id(0), bands = (oh + rows - 1) / rows;
@@ -199,13 +197,13 @@ KERNEL void wgrad(const __global float *x, const __global float *dy, const __glo
                     PASTE(vstore, VEC)
                     (PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
                                                 (winner & 1) * (SX * C)),
-                     0, place + to);
+                     0, position + to);
                 }
         if (count % 2)
             for (int o = 0; o < K_PADDED; ++o)
-                value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
+                value[count * K_PADDED + o] = 0.0f, position[count * K_PADDED + o] = 0;
         for (int o = 0; o < K; ++o)
-            sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
+            sparse_tile(sums + o * R * VECTORS, band, value + o, position + o, count, dilation_y * at.pitch);
     }
     out += out_at + (size_t)part * part_size;
     for (int o = 0; o < (K + 15) / 16 * 16; ++o)
@@ -226,9 +224,8 @@ KERNEL void wgrad(const __global float *x, const __global float *dy, const __glo
 #define ROWS_LEFT    (COLS == S ? R % ROWS : 1)
 #define COLS_LEFT    (COLS == S ? S : S % COLS)
 
-/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is where the first tap
- * of the first place lies.  Places have COPIES sums in turn, where there are so few that each would wait for
- * itself. */
+/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is the first tap of the first
+ * position. Few accumulators would wait for their own latency: then positions alternate between COPIES of them. */
 #define COPIES(N, M) ((N) * (M)*C * 2 <= ROWS * COLS * C ? 2 : 1)
 #define TILE(NAME, N, M)                                                                                     \
     INLINE void NAME(__global float *out, const float *from, const floatv *d, int rows, int positions,       \
@@ -270,7 +267,7 @@ TILE(tile, ROWS, COLS)
 TILE(tile_left, ROWS_LEFT, COLS_LEFT)
 #endif
 
-/* The places of dy that output (i, j) of a band stands for, VEC channels of them. */
+/* Writes the positions of d that output (i, j) of a band covers, VEC channels of them. */
 INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int positions,
                    int left) {
 #ifdef POOL
@@ -303,7 +300,7 @@ KERNEL void wgrad(const __global float *x, const __global float *dy, const __glo
             __global float *panel = out + o * TAPS;
             floatv bias[WIDE];
             EACH(v, WIDE) bias[v] = 0.0f;
-            /* From here to the next panel, or the next band's first. */
+            /* Distance to the next panel, or to the next band's first. */
             const int next = o + 16 < K ? 16 : HALF(count) * HALF(ow) * K - o;
             for (int i = 0; i < HALF(count); ++i) {
                 int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * K + o;

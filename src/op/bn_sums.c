@@ -1,4 +1,4 @@
-/* Sums for batch norm: what the solvers that make them share. */
+/* Sums for batch norm: shared by the solvers that compute them. */
 #include "op/bn_sums.h"
 
 size_t rf_bn_sums_floats(int blocks, int channels) {

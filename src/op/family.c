@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends
- * the loops of a work-item, without a word, after 65536 rounds in all. */
+/* A work-item of the tile family moves at least FEW_FLOATS, so that a launch pays, and at most MANY_FLOATS: llvmpipe
+ * silently ends the loops of a work-item after 65536 iterations in all. */
 enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FEW_FLOATS = 4096, MANY_FLOATS = 65536 };
 
 int rf_family_vector(rf_family family, const rf_device_info *info) {

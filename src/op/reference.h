@@ -1,5 +1,5 @@
-/* Launching the reference functions, and what these share: the same C compiled for several vector widths, chosen when the library
- * loads. */
+/* Launching the reference functions, and multiversioning: the same C compiled for several vector widths, chosen when
+ * the library loads. */
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 

@@ -194,7 +194,7 @@ rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_
     if (sample == NULL) return RF_E_MEMORY;
     if (options == NULL) options = &defaults;
     sample->problem = *problem;
-    sample->problem.sums = (rf_bn_sums){0}; /* it has no neighbours */
+    sample->problem.sums = (rf_bn_sums){0}; /* it has no batch norm beside it */
     sample->poisoned = options->poison;
     count_tensors(sample);
     rf_status status = allocate(sample);

@@ -53,7 +53,7 @@ static merged merge(const float *partial, int blocks, int C, int c, bool statist
     return m;
 }
 
-/* The gradient that act passes, told as the kernels do. */
+/* The gradient before act, as the kernels compute it. */
 static double passed(const rf_sample *sample, float dy, size_t at, int C, int c) {
     const rf_arrays *a = &sample->arrays;
     const float *saved = a->sums[RF_BN_SUMS_SAVED], *y = a->sums[RF_BN_SUMS_Y];

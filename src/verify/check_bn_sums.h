@@ -1,4 +1,4 @@
-/* Checking the sums that a solver makes for a batch norm behind it (op/bn_sums.h). */
+/* Checking the sums that a solver computes for batch norm (op/bn_sums.h). */
 #ifndef RF_VERIFY_CHECK_BN_SUMS_H
 #define RF_VERIFY_CHECK_BN_SUMS_H
 

@@ -1,5 +1,5 @@
-/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Where the step
- * before has made the sums (op/bn_sums.h), they are not made again. */
+/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Skips the sums
+ * that the step before has computed (op/bn_sums.h). */
 #include "op/batch_norm/batch_norm.h"
 #include "op/bn_sums.h"
 #include "op/family.h"
@@ -22,13 +22,14 @@ static size_t columns(const rf_problem *problem, const rf_device_info *info) {
     return wide;
 }
 
-/* Channels of a work-group that folds blocks: few, for many lines, since a line waits for each of its blocks in turn. */
+/* Channels of a work-group that merges blocks: few, to leave many lines, each of which reads its blocks one after
+ * another. */
 static size_t merged(const rf_device_info *info) {
     return RF_MIN((size_t)MAX_MERGED, rf_family_group(RF_GROUP, info));
 }
 
-/* Work-groups of the group family that fill the device.  One of few units gets as many as a larger one, so that what is
- * tested there is what runs here. */
+/* Work-groups of the group family that fill the device.  At least as many as for a mid-size GPU, so that small devices
+ * test the same code. */
 static size_t full(const rf_device_info *info) {
     return (size_t)RF_MAX(info->compute_units, FEW_UNITS) * GROUPS_PER_UNIT;
 }
@@ -44,7 +45,7 @@ static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_f
     return RF_MAX(RF_MIN(most, full(info) / rf_ceil_div(channels(problem), wide)), 1);
 }
 
-/* The partial sums; at inference what `apply` needs of the channels. */
+/* The partial sums; at inference the channels' scale and shift. */
 static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     const size_t most = RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP));
@@ -156,7 +157,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
-/* y, from which the gradients tell what act let pass; NULL: they compute it from x. */
+/* y, for act's gradient; NULL: it is computed from x. */
 static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
     return rf_bn_sums_by_y(problem) ? t->y : NULL;
 }

@@ -1,10 +1,8 @@
-/* How a convolution is brought into the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as one run of
+/* Converts a convolution to the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as contiguous
  * memory. */
 #include "op/conv/conv_form.h"
 
-enum {
-    FEW_CHANNELS = 4
-}; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
+enum { FEW_CHANNELS = 4 }; /* up to here a padded copy of x pays: a row of the kernel is then contiguous */
 
 rf_view rf_view_of(const rf_conv *v, rf_family family) {
     rf_view o = {.n = v->n,

@@ -1,9 +1,9 @@
-/* conv_pool: y = maxpool2x2(act(conv(x))), one op, so that the map between never goes through memory.  No
- * model names it: lowering puts it where a convolution is pooled and the device has solvers that make it faster.
+/* conv_pool: y = maxpool2x2(act(conv(x))), one op, so that the map between is never in memory. Models do not name it:
+ * lowering fuses a convolution and its pooling where the device has a solver that is faster.
  *
- * saved holds, a byte an output, the place (0..3, row by row) of the window's first maximum before the
- * activation; a NaN wins.  An activation that does not rise has no gradient there either, so that places
- * among equal results do not matter.  An odd last row or column is left out, as max_pool does. */
+ * saved holds the argmax index (0..3, row by row; one byte) of each window before the activation, the first of equal
+ * ones; NaN propagates. Where a monotonic activation maps different values to one, its gradient is 0, so the index does
+ * not matter. An odd last row or column is dropped, as by max_pool. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -66,7 +66,7 @@ static double flops(const rf_problem *problem) {
 
 /* ---- reference ---- */
 
-/* Where the first pixel of output i's window lies in the map between. */
+/* Offset of the first pixel of output i's window in the map between. */
 static size_t window_at(const rf_problem *problem, rf_shape map, size_t i) {
     rf_shape y = problem->y;
     size_t c = i % y.c, x = i / y.c % y.w, line = i / y.c / y.w % y.h, n = i / y.c / y.w / y.h;
@@ -120,7 +120,7 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
     free(between.dy);
 }
 
-/* sums [panel][r][s][c][16] += d * x for output channel k of the place (py, px) of image n. */
+/* sums [panel][r][s][c][16] += d * x for output channel k at (py, px) of image n. */
 static void add_position(double *sums, const rf_conv *v, const float *x, int n, int py, int px, int k,
                          double d) {
     double *panel = sums + (size_t)(k / RF_PANEL) * v->r * v->s * v->c * RF_PANEL + k % RF_PANEL;
@@ -135,7 +135,7 @@ static void add_position(double *sums, const rf_conv *v, const float *x, int n, 
         }
 }
 
-/* Only the places of the maxima count: nothing is multiplied by the zeros between. */
+/* Only the argmax positions: the gradient of all others is zero. */
 static void backward_params(const rf_problem *problem, const rf_arrays *a) {
     rf_conv v = rf_conv_of(problem);
     rf_shape y = problem->y;
@@ -158,7 +158,7 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- the op ---- */
 
-/* The first of equal rank that is likely to win is taken. */
+/* Of equal rank the first preferred one is taken. */
 static const rf_solver *const solvers[] = {RF_CONV_POOL_SOLVERS(RF_SOLVER_ENTRIES) NULL};
 
 #define CONV(K, RS, PAD)                                                                                     \

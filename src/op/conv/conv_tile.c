@@ -1,7 +1,8 @@
 /* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.
- * kernels/conv/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride, backward
- * data; kernels/conv/conv_wgrad.cl the weight gradient, kernels/conv/conv_pack.cl what they need beside. Here: how the work is cut
- * into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
+ * kernels/conv/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride,
+ * backward data; kernels/conv/conv_wgrad.cl the weight gradient, kernels/conv/conv_pack.cl their preparation and
+ * reduction. Here: the partition into work-items, and the tiles' sizes; conv_form.c converts a problem to the kernels'
+ * form. */
 #include <math.h>
 
 #include "op/conv/conv_form.h"
@@ -21,7 +22,7 @@ static int vector(const rf_device_info *info) {
 static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {"panels", {1, 2}}, {NULL}};
 enum { PIXELS, PANELS };
 
-/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
+/* 16 registers of 8: 6 pixels by 2 accumulators.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
  * 4: 3 pixels by 4. */
 static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
     int width = vector(info);
@@ -47,14 +48,14 @@ typedef struct gather {
     double flops, bytes;
 } gather;
 
-/* How the positions (in blocks of `tiles` tiles) and the panels (in groups) are cut into work-items. */
+/* The partition into work-items: positions in blocks of `tiles` tiles, panels in groups. */
 typedef struct partition {
     int tiles;
     size_t blocks, groups;
 } partition;
 
-/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is
- * little, and the weights of a group stay in a core's cache while it walks its block. */
+/* Enough items for the cores, with little read repeatedly (weights by each block, x by each group), and a group's
+ * weights in a core's cache while it walks its block. */
 static partition partition_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
     const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
     double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
@@ -74,7 +75,7 @@ static partition partition_gather(const gather *g, int pixels, int panels, const
     return c;
 }
 
-enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no more */
+enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* at most 1/20 of the outputs */
 
 /* The outputs of `g` as whole panels, `lanes` of each panel in use. */
 static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, int panels, int lanes,
@@ -104,15 +105,15 @@ static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, 
     return rf_emit(sequence, &desc);
 }
 
-/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels
- * and fewer vectors a tile. */
+/* All outputs; a remainder that fills few vectors of its panel gets a launch with more pixels and fewer vectors a
+ * tile. */
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info) {
     int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
     bool streams = g->k > rest && g->all_taps == 1 &&
-                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
-    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* less than a launch */
+                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* reading x again is expensive */
+    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* cheaper than a launch */
     if (rest == 0 || lanes == RF_PANEL || streams || slight)
         return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
     gather whole = *g, end = *g;
@@ -262,7 +263,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return RF_OK;
 }
 
-/* ---- filter: the gradients of weights and bias ---- */
+/* ---- the gradients of weights and bias ---- */
 
 static const rf_tunable wgrad_tunables[] = {
     {"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
@@ -280,9 +281,9 @@ typedef struct wgrad_partition {
     rf_partials partials;
 } wgrad_partition;
 
-/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of
- * the positions, each of which costs a pass over the weights; where that is too much, groups of panels, and
- * shares of the weights, each of which reads dy again. */
+/* A core takes as many panels at once as its cache holds accumulators for, so that they share x. Then parts of the
+ * positions, each of which costs a pass over the weights; where that is too much, groups of panels, and shares of the
+ * weights, each of which reads dy again. */
 static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
                                        const rf_device_info *info) {
     const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
@@ -340,7 +341,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     wgrad_partition c = partition_wgrad(problem, config, info);
     int rest = v.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1))
-        rest = 0; /* nothing won; or x again, which is dear */
+        rest = 0; /* no gain; or x is read again, which is expensive */
     RF_TRY(rf_wgrad_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
     double flops = desc.flops;
     desc.flops = flops * (v.k - rest) / v.k;

@@ -1,14 +1,14 @@
-/* Depthwise convolution on GPUs: kernels/conv/depthwise_group.cl.  A work-item makes a block of pixels of one channel; the
- * tunables say how large. */
+/* Depthwise convolution on GPUs: kernels/conv/depthwise_group.cl.  A work-item computes a block of pixels of one
+ * channel, whose size is tunable. */
 #include "op/conv/conv.h"
 
-/* LANES: channels beside each other in a work-group, as many floats as make a line of memory.  ITEMS_PER_UNIT: fewer
- * work-items than that on a compute unit do not hide how long memory takes, so that smaller blocks are better.  An
- * index in the second and third dimension of a launch has 16 bits with CUDA. */
+/* LANES: channels side by side in a work-group, for coalesced accesses. ITEMS_PER_UNIT: fewer work-items on a compute
+ * unit do not hide memory's latency; then smaller blocks are better. Group indices in a launch's second and third
+ * dimension have 16 bits in CUDA. */
 enum { LANES = 32, ITEMS_PER_UNIT = 512, SMALLEST_GROUP = 64, MOST_GROUPS = 65535 };
-/* What a work-item's registers take: taps along one axis, weights, pixels that a block reads. */
+/* What fits a work-item's registers: taps along one axis, weights, pixels that a block reads. */
 enum { MOST_TAPS = 7, MOST_WEIGHTS = 25, MOST_STRIDE = 3, MOST_READ = 50 };
-/* Of the weight gradient: up to FEW_TURNS of a work-group over its blocks cost less than a launch that adds parts. */
+/* Weight gradient: up to FEW_TURNS turns of a work-group over its blocks cost less than a launch that reduces parts. */
 enum { GROUPS_PER_UNIT = 4, MOST_PARTS = 64, FEW_TURNS = 4, FEW_LANE_BITS = 3 };
 
 static const rf_tunable tunables[] = {{"rows", {4, 2, 1}}, {"columns", {4, 2, 1}}, {NULL}};
@@ -18,7 +18,7 @@ static int up(int n, int step) {
     return (n + step - 1) / step * step;
 }
 
-/* How a map is cut into blocks, and these into work-groups of `lines` x `lanes` work-items. */
+/* The partition of a map into blocks, and of these into work-groups of `lines` x `lanes` work-items. */
 typedef struct map_partition {
     int strips_x, strips; /* blocks in a row of blocks, and in a map */
     int lane_bits, lines;
@@ -41,7 +41,7 @@ static map_partition partition_map(const rf_conv *v, int height, int width, rf_p
     return partition;
 }
 
-/* For a kernel whose groups stay within an image: lines that have no block are better used by more channels. */
+/* For a kernel whose groups stay within an image: idle lines are better used for more channels. */
 static map_partition partition_image(const rf_conv *v, int height, int width, rf_pair block,
                                      const rf_device_info *info) {
     map_partition partition = partition_map(v, height, width, block, info);
@@ -50,7 +50,7 @@ static map_partition partition_image(const rf_conv *v, int height, int width, rf
     return partition;
 }
 
-/* The block that the tunables ask for, made smaller where it would read more than the registers take. */
+/* The block that the tunables set, smaller where its inputs would exceed the registers. */
 static rf_pair block_of(const rf_conv *v, const rf_config *config) {
     rf_pair b = {config->value[ROWS], config->value[COLUMNS]};
     while (b.y * b.x > 1 && ((b.y - 1) * v->stride.y + v->r) * ((b.x - 1) * v->stride.x + v->s) > MOST_READ)
@@ -164,8 +164,8 @@ static size_t turns(const wgrad_shares *s) {
     return rf_ceil_div(s->blocks, (size_t)s->partition.lines);
 }
 
-/* One part where that takes few turns, for which fewer channels beside each other leave more lines.  Else as many as keep
- * the units busy, though no line goes without a block; each more is one more to add up. */
+/* One part where that takes few turns (fewer channels side by side leave more lines). Else as many as keep the units
+ * busy and every line has a block for; each has to be reduced. */
 static wgrad_shares share_blocks(const rf_conv *v, const rf_device_info *info, const rf_config *config) {
     wgrad_shares s = {.partition = partition_map(v, v->oh, v->ow, block_of(v, config), info),
                       .partials = {.size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0}};

@@ -27,7 +27,7 @@ static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info 
     rf_family_spread(desc, RF_TILE, info, (size_t)v->n * h, (size_t)width * v->c * cost);
 }
 
-/* A block of sums is what a work-item writes. */
+/* A block of sums covers what a work-item writes. */
 static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
                 const rf_config *config) {
     (void)config;
@@ -74,7 +74,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, &desc, rf_bn_sums_which(problem, RF_BACKWARD_DATA));
 }
 
-/* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
+/* Parts of the rows of dy, each with partial sums of its own: enough to balance the load of the cores. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
     rf_partials p = {
         .at = rf_masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};

@@ -26,7 +26,7 @@ static bool whole_vectors(int outputs, const rf_device_info *info) {
     return (size_t)outputs % vector(info) == 0;
 }
 
-/* Tiles of sums in registers, 12 vectors of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
+/* Register tiles of accumulators, 12 of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
  * `width` vectors of outputs. */
 enum { LINES, WIDTH };
 
@@ -55,7 +55,7 @@ typedef struct gather {
     int c, k, act, accumulate;
 } gather;
 
-/* Caches of a core, in floats, of which a part is left to what streams by. */
+/* A core's caches, in floats, less a part for streams. */
 enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
 
 /* Ranges of rows, each of `share` tiles, by ranges of outputs. */
@@ -67,7 +67,7 @@ typedef struct row_partition {
 static row_partition partition_of(int rows, int k, const rf_config *config, const rf_device_info *info) {
     const double wanted = 8.0 * info->compute_units, tiles = ceil((double)rows / config->value[LINES]);
     const double all = ceil((double)rf_ceil_div((size_t)k, vector(info)) / config->value[WIDTH]);
-    /* Each range of rows reads the weights anew, each range of outputs x. */
+    /* Each range of rows reads the weights again, each range of outputs x. */
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * rows / k))));
     double groups = RF_MIN(all, ceil(wanted / blocks));
     blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));

@@ -1,5 +1,5 @@
-/* The gradients of conv_pool on CPUs, by the products of the windows' maxima alone: kernels/conv/pooled_tile.cl.  Here: how maps
- * are cut into bands and weights into runs. */
+/* The gradients of conv_pool on CPUs, by the products of the windows' argmax positions alone:
+ * kernels/conv/pooled_tile.cl.  Here: the partition of maps into bands and of weights into runs. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 #include "op/conv/winograd.h"
 
 enum {
-    ROOM = 6144,      /* floats of the bands, and of a block's weights: what the L1 cache has room for */
+    ROOM = 6144,      /* floats of the bands, and of a block's weights: what fits the L1 cache */
     WINDOWS = 64,     /* of a band, at most */
     AT_ONCE = 32,     /* windows of several bands, or of some rows of data */
     LISTED = 1 << 16, /* gradients in the lists of these */
@@ -16,7 +16,7 @@ enum {
     SUMMED = 1 << 21, /* floats of all parts' sums */
 };
 
-/* Runs of S x C floats in vectors: as many in registers as leave two for what is multiplied. */
+/* Runs of S x C floats in vectors: as many in registers as leave two for the factors. */
 typedef struct runs {
     int vectors; /* of a chunk */
     size_t chunk, floats;
@@ -53,8 +53,8 @@ static bool is_supported(const rf_conv *v, const rf_problem *problem, const rf_d
            rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
 }
 
-/* Whether it is likely to win (measured on AVX2 and AVX-512): of a quarter of the direct form's products each weighs as much
- * as 1.75 of Winograd's, in backward data as 2; behind an activation some third is left out.  A part's sums should stay in
+/* Whether it is likely faster (measured on AVX2 and AVX-512): it takes a quarter of the direct form's products, each of
+ * which costs 1.75 of Winograd's, in backward data 2; an activation drops some third of them. A part's sums should fit
  * a cache. */
 static bool preferred(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
@@ -75,7 +75,7 @@ static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const 
     RF_I32((v).n), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((v).stride.y),       \
         RF_I32((v).dilation.y), RF_PAIR_ARG((v).pad)
 
-/* Tasks of `weights` and `collapse`, and what they move. */
+/* Tasks of `weights` and `reduce_parts`, and what they move. */
 static rf_status emit_runs(rf_sequence *sequence, const rf_conv *v, const runs *r, const rf_device_info *info,
                            rf_launch_desc *desc, int parts) {
     size_t tasks =
@@ -166,7 +166,7 @@ static data_partition partition_data(const rf_conv *v, const rf_device_info *inf
     return d;
 }
 
-/* Gradients in the lists: each place's could be all. */
+/* Gradients in the lists: all could have the same argmax. */
 static size_t listed(const rf_conv *v, const data_partition *d) {
     return (size_t)windows_of(v, d->rows) * rf_ceil_div(v->k, d->depth) * d->depth * 4;
 }

@@ -9,13 +9,13 @@ enum {
     MOST_CHANNELS = 4,
     MOST_TAPS = 256,
     ROOM = 4096,         /* floats of a band */
-    BLOCK = 256,         /* places of dy in a band */
+    BLOCK = 256,         /* positions of dy in a band */
     SPARSE_BLOCK = 2048, /* floats of dy in a band, and outputs with sums, where only maxima count */
     SPARSE_OUTPUTS = 64,
     ITEMS_PER_UNIT = 4,
 };
 
-/* The convolution; `step` outputs along either axis become one: 2 with a pooling behind, else 1. */
+/* The convolution; with pooling behind, `step` is 2: outputs that become one along each axis; else 1. */
 typedef struct stem {
     rf_conv v;
     int step;
@@ -29,7 +29,7 @@ static int vector(const rf_device_info *info) {
     return rf_family_vector(RF_TILE, info);
 }
 
-/* Sums that the registers hold beside what is multiplied. */
+/* Accumulators that fit the registers beside the factors. */
 static int registers(const rf_device_info *info) {
     return vector(info) == 16 ? 24 : 12;
 }
@@ -44,7 +44,7 @@ static bool fits(const rf_conv *v, int rows, int positions, int block) {
     return band_floats(v, rows, positions) <= ROOM && (double)rows * positions <= block;
 }
 
-/* Rows of a band: as many as there is room for, but enough bands for the cores; 0 where there is no room. */
+/* Rows of a band: as many as fit, but enough bands for the cores; 0 where none fits. */
 static int rows_of(const stem *s, int positions, int block, const rf_device_info *info) {
     int wanted = ITEMS_PER_UNIT * RF_MAX(info->compute_units, 1), all = s->v.oh / s->step;
     int rows = RF_MAX(1, RF_MIN(all, (int)((long long)s->v.n * all / wanted)));
@@ -96,7 +96,7 @@ static int sums_of(const stem *s, const rf_device_info *info) {
     return (int)rf_ceil_div(vectors, rf_ceil_div(vectors, most));
 }
 
-/* The tile that takes fewest products for a row of y, those past its end included. */
+/* The tile with the fewest products for a row of y, including those past its end. */
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     stem s = stem_of(problem);
     int sums = sums_of(&s, info);
@@ -145,8 +145,8 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 
 /* ---- the gradients of weights and bias ---- */
 
-/* rows x columns taps of the kernel in registers, over `places` outputs at a time; or sparse: only the
- * products of the places that a pooling behind picked. */
+/* rows x columns taps of the kernel in registers, over `positions` outputs at a time; or sparse: only the products of
+ * the pooling's argmax positions. */
 typedef struct wgrad_partition {
     bool sparse;
     int taps_y, taps_x, positions, rows;
@@ -157,8 +157,8 @@ static int padded(const rf_conv *v, const rf_device_info *info) {
     return (int)rf_round_up((size_t)v->k, (size_t)vector(info));
 }
 
-/* Sparse, a window and an output channel take a vector of products for each row of the kernel, and some for
- * the place; else four places take a product of VEC outputs for each tap. */
+/* Sparse: a window and an output channel cost a vector of products for each row of the kernel, and some for the index;
+ * else four positions cost a product of VEC outputs for each tap. */
 static bool is_sparse(const stem *s, const rf_device_info *info) {
     const rf_conv *v = &s->v;
     double row = (double)rf_ceil_div(v->s * v->c, vector(info)), sums = v->r * row;
