@@ -1,4 +1,4 @@
-/* The folders for what makes the next run faster: where they may lie, and whether they can be written. */
+/* Cache folders: their candidates, and whether they can be written. */
 #include "base/base.h"
 
 #include <errno.h>

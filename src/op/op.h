@@ -172,9 +172,9 @@ typedef struct rf_solver {
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
     /* Whether it is likely fast for the problem; else it comes after those that are. NULL: always. */
     bool (*preferred)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
-    bool
-        native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
-                            where the outputs (backward data: inputs), along which they lie, fill both alike */
+    /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward data:
+     * inputs) fill both equally. */
+    bool native_vectors;
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
@@ -247,9 +247,9 @@ struct rf_op {
     int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
     size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
-    bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
-                       may have spread, a check allows either */
-    bool pools;     /* y is the result max-pooled by windows of 2x2 */
+    bool
+        near_ties; /* saved_bits are argmax indices of sums: of values equal up to rounding, or NaN, any may differ */
+    bool pools; /* y is the result max-pooled by windows of 2x2 */
     /* What lowering may fuse into its output, where the device has solvers for the whole. */
     bool takes_act;      /* y = act(op(x)) */
     bool takes_residual; /* y = act(op(x[0]) + x[1]) */

@@ -1,5 +1,5 @@
-/* LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2): Adam's direction plus weight decay, its rate scaled, parameter by
- * parameter, by |w| / |direction|, or by 1 where either norm is zero. */
+/* LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2): Adam's direction plus weight decay, its learning rate scaled,
+ * parameter by parameter, by |w| / |direction|, or by 1 where either norm is zero. */
 #include <math.h>
 
 #include "optim/optimizer.h"

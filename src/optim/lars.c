@@ -1,5 +1,5 @@
-/* LARS (You, Gitman and Ginsburg 2017, arXiv 1708.03888): momentum whose rate is scaled, parameter by parameter, by
- * trust * |w| / (|g| + weight_decay * |w|), or by 1 where either norm is zero. */
+/* LARS (You, Gitman and Ginsburg 2017, arXiv 1708.03888): momentum whose learning rate is scaled, parameter by
+ * parameter, by trust * |w| / (|g| + weight_decay * |w|), or by 1 where either norm is zero. */
 #include "optim/optimizer.h"
 
 enum { MOMENTUM, TRUST, EPS, DECAY };

@@ -46,7 +46,7 @@ static word next_word(const char **text) {
     return out;
 }
 
-/* A name of ours; '-' is taken for '_', as on the command line. */
+/* Compares with an option's name; '-' equals '_', as on the command line. */
 static bool is_name(const word *given, const char *name) {
     for (int i = 0; i < given->length; i++)
         if ((given->at[i] == '-' ? '_' : given->at[i]) != name[i]) return false;
@@ -81,7 +81,7 @@ static rf_status fail_kind(const word *given) {
     return RF_E_USAGE;
 }
 
-/* An option that this optimizer does not read is a mistake, and would be one that nobody notices. */
+/* An option that this optimizer does not read is an error, which would go unnoticed. */
 static rf_status fail_option(const rf_optimizer *optimizer, const word *name) {
     rf_str list = {0};
     const rf_optimizer_option *option = optimizer->options;

@@ -1,5 +1,5 @@
-/* A trainer before any of its memory: its plans laid out, all that it will need summed and compared with what there is;
- * and, where that does not suffice, what would. */
+/* A trainer's memory budget, before it allocates: the sum of all that it will need against what is available, and, if
+ * that is too little, the batch and image size that fit. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ typedef struct need {
 
 typedef struct room {
     size_t device, host, piece;
-    bool shared; /* the device computes in the host's memory: both needs together against `device` */
+    bool shared; /* the device uses the host's memory: the sum of both needs is compared with `device` */
 } room;
 
 /* ---- plans ---- */
@@ -62,8 +62,8 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t alignment =
-        RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64); /* has a ratio of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
+                                    64); /* has a learning-rate multiplier of its own */
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model);
     const size_t numbers = (size_t)t->setup.optimizer->numbers;
@@ -88,7 +88,7 @@ static need need_of(const rf_trainer *t) {
     return n;
 }
 
-/* Of one of `processes` that need as much at the same time. */
+/* The share of one of `processes` that need as much at the same time. */
 static room room_of(const rf_device *device, size_t processes) {
     const rf_device_info *info = rf_device_describe(device);
     const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
@@ -153,7 +153,8 @@ static bool would_fit(const search *s, int batch, int accumulate, int validation
 
 /* The largest batch below the one asked for, or the largest number of validation images; 0: none. */
 static int largest(const search *s, bool validation) {
-    /* The need of validation images rises up to two batches of them; if some above need too much, so does that. */
+    /* The need grows up to two batches of validation images; if more than that does not fit, two batches do not,
+     * either. */
     int low = 0, high = validation ? RF_MIN(s->desc.validation, 2 * MAX_VALIDATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
@@ -164,7 +165,7 @@ static int largest(const search *s, bool validation) {
     return low;
 }
 
-/* The network for images of another size, without values; NULL: they do not suit it. */
+/* The network for images of another size, without values; NULL: the network does not accept them. */
 static rf_model *resized(const rf_model *from, int height, int width) {
     rf_image_shape images = {from->images.channels, height, width, from->images.classes};
     rf_model *model;
@@ -180,7 +181,7 @@ static rf_model *resized(const rf_model *from, int height, int width) {
     return NULL;
 }
 
-/* Whether images of `side`, the longer one, are too large; *suits: neither that nor too small for the network. */
+/* Whether images of `side`, the longer one, are too large; *usable: neither too large nor too small for the network. */
 static bool too_large(const search *s, int side, rf_dataset *data, bool *usable) {
     const rf_dataset *from = s->desc.dataset;
     const int longer = RF_MAX(from->height, from->width);

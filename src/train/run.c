@@ -1,6 +1,6 @@
-/* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control
- * words, `STEPS_IN_FLIGHT` steps late; the device itself decides to stop.  The step that stops is done whole; those enqueued behind
- * it change nothing of the training state: what writes there looks at the control words. */
+/* A run: the host enqueues steps, and retires each when its copy of the control words arrives, with up to
+ * STEPS_IN_FLIGHT steps in flight. The device itself decides to stop. The step that stops is completed; those enqueued
+ * behind it do not change the training state, since kernels that write it check the control words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +13,9 @@ typedef struct run {
     rf_trainer *trainer;
     const rf_run_desc *desc;
     double *loss, *observed, start_ms;
-    uint32_t (*words)[RF_CONTROL_WORDS]; /* STEPS_IN_FLIGHT of them, which the device writes */
+    uint32_t (*words)[RF_CONTROL_WORDS]; /* one for each step in flight, written by the device */
     rf_event *event[STEPS_IN_FLIGHT];
-    size_t enqueued, retired; /* steps enqueued, and steps whose control words arrived */
+    size_t enqueued, retired; /* steps enqueued; steps whose control words have arrived */
     size_t kept;              /* losses copied out of earlier segments */
     bool cancelled;
     uint32_t stop;
@@ -61,7 +61,7 @@ static rf_status observe(run *r) {
     return RF_OK;
 }
 
-/* Is the step observed?  It is counted from 0 in the run. */
+/* Whether the step, counted from 0 in the run, is observed. */
 static bool observes(const run *r, size_t step) {
     return r->desc->observe_every > 0 && (step + 1) % (size_t)r->desc->observe_every == 0;
 }
@@ -99,7 +99,7 @@ static void report(run *r, const uint32_t *words) {
     if (!r->desc->progress(r->desc->progress_context, &progress)) r->cancelled = true;
 }
 
-/* Waits for the oldest step in flight and looks at what it says. */
+/* Waits for the oldest step in flight and checks its control words. */
 static rf_status retire_step(run *r) {
     size_t slot = r->retired++ % STEPS_IN_FLIGHT;
     rf_status status = rf_event_wait(r->event[slot]);

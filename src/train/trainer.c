@@ -43,7 +43,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
-    if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller's string may go */
+    if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller may free its string */
     if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
         return rf_fail(
             RF_E_USAGE,
@@ -72,7 +72,7 @@ static rf_status set_normalisation(rf_trainer *t) {
         if (t->desc.std != NULL)
             t->std[c] = t->desc.std[c];
         else if (t->std[c] == 0)
-            t->std[c] = 1; /* a channel of one colour */
+            t->std[c] = 1; /* a constant channel */
         if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || t->std[c] <= 0)
             return rf_fail(RF_E_USAGE,
                            "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
@@ -81,7 +81,8 @@ static rf_status set_normalisation(rf_trainer *t) {
     return RF_OK;
 }
 
-/* The ratio of each block of the flat parameters, by the first pattern that its parameter's name matches. */
+/* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
+ * matches. */
 static rf_status make_lr_multipliers(rf_trainer *t) {
     const rf_weights *w = t->weights;
     const rf_model *model = t->desc.model;
@@ -148,7 +149,7 @@ static rf_status make_memory(rf_trainer *t) {
     return rf_update_prepare(t);
 }
 
-/* What the plans work on, and the validation images. */
+/* The plans' memory, and the validation images. */
 static rf_status allocate_plans(rf_trainer *t) {
     const rf_plan_memory memory = {t->weights, t->rng, t->control};
     const size_t bytes = (size_t)t->desc.validation * sizeof(int32_t);
@@ -177,7 +178,7 @@ static rf_status build(rf_trainer *t) {
     return allocate_plans(t);
 }
 
-/* All but the launches.  *out is to be freed whatever happens. */
+/* All but the launches. The caller frees *out, also on failure. */
 static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int processes) {
     *out = NULL;
     RF_TRY(check_given(desc));
@@ -226,7 +227,7 @@ static rf_status compile(rf_trainer *t) {
 
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
-    rf_status status = prepare(&t, desc, 2); /* and the process that it helps */
+    rf_status status = prepare(&t, desc, 2); /* this one and the process that it helps */
     if (status == RF_OK) status = compile(t);
     rf_trainer_free(t);
     return status;

@@ -7,7 +7,7 @@
 #include "train/state.h"
 #include "train/trainer.h"
 
-/* One of its arrays, and where it lies on the device. */
+/* One of its arrays, and its location on the device. */
 typedef struct place {
     char *name; /* owned by whoever asked */
     const rf_param_spec *spec;
@@ -30,7 +30,7 @@ static rf_status place_of(place *out, const rf_trainer *t, size_t index) {
     return out->name != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* Buffers are not trained: the optimizer keeps nothing of them. */
+/* Buffers are not trained, and have no optimizer slots. */
 static bool is_there(const rf_trainer *t, size_t index) {
     const size_t count = (size_t)t->weights->count;
     return index < count || !t->weights->is_state[index % count];
@@ -60,7 +60,7 @@ static rf_status read_place(void *context, const place *p) {
     return status;
 }
 
-/* Texts from here on are what the run was made with. */
+/* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
 static rf_status add_texts(rf_state *state, rf_trainer *t) {

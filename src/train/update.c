@@ -1,4 +1,4 @@
-/* The update of a step: the optimizer's launches over all parameters, and the norms of each where it asks for them. */
+/* The update of a step: the optimizer's launches over all parameters, and the norms of each where it needs them. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -59,7 +59,7 @@ static void norms_reference(const void *context, void *const *data) {
 
 /* ---- the table of chunks ---- */
 
-/* Calls a trained parameter's floats, rounded up to whole blocks, one behind the other; 0: past the last one. */
+/* The floats of the next trained parameter, rounded up to whole blocks; 0: past the last one. */
 static size_t next_trained(int *parameter, const rf_model *model, size_t alignment) {
     while (*parameter < model->parameter_count) {
         const rf_parameter *p = &model->parameters[(*parameter)++];
@@ -131,7 +131,7 @@ static rf_buffer *gradient_of(const rf_trainer *t) {
     return t->sum != NULL ? t->sum : t->weights->grads;
 }
 
-/* One kernel of the optimizer's over all parameters. */
+/* One kernel of the optimizer over all parameters. */
 static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *kernel,
                            void (*reference)(const rf_update *), bool norms) {
     const rf_weights *w = t->weights;

@@ -1,5 +1,5 @@
 /* The text of a kernel file: from the folder $RANGEFINDER_KERNELS where it holds the file, else from what is
- * embedded. #include "x.clh" is put in here, each file once, since drivers know neither place. */
+ * embedded. #include "x.clh" is expanded here, each file once, since drivers know neither folder. */
 #include "device/opencl/opencl.h"
 
 #include <ctype.h>
