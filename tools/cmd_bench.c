@@ -1,5 +1,4 @@
-/* rangefinder bench: the time of a training step and of each kernel, with the share of the device's measured
- * limit. */
+/* rangefinder bench: the time of a training step and of each kernel, in % of the device's measured peak. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

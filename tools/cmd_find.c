@@ -90,7 +90,7 @@ static const rf_option options[] = {
     RF_OPT_END,
 };
 
-/* ---- what the options mean together ---- */
+/* ---- interpreting the options ---- */
 
 /* "fc*=10": the patterns are owned by the caller. */
 static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
@@ -182,7 +182,7 @@ static void release_run(find_run *run) {
     free(run->class_weights);
 }
 
-/* What the user has to know of: said once on stderr, and kept for the reports.  Takes the note over. */
+/* A note for the user, on stderr and in the reports. Takes ownership of it. */
 static rf_status add_note(find_run *run, char *note) {
     char **notes = note != NULL ? rf_resize(run->notes, run->note_count + 2, sizeof *notes) : NULL;
     if (notes == NULL) {
@@ -219,7 +219,7 @@ static void verbose(const find_args *args, const find_run *run, const char *what
     if (args->common.verbose) rf_say("%6.0f ms  %s", rf_time_ms() - run->started_ms, what);
 }
 
-/* The cheap things first, so that mistakes are told before anything slow begins. */
+/* Cheap inputs first, so that mistakes are reported before anything slow begins. */
 static rf_status open_inputs(find_run *run, const find_args *args) {
     rf_dataset_options reading = rf_reading_options(&args->reading);
     reading.skip_bad = args->skip_bad;

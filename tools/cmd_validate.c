@@ -1,5 +1,5 @@
-/* rangefinder validate: every solver of every op against the reference, on the op's sample cases and on the
- * shapes of all networks of the zoo. */
+/* rangefinder validate: every solver of every op against the reference, on the op's sample cases and on the shapes of
+ * all built-in models. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +48,7 @@ typedef struct validation {
     rf_progress progress;
     result_row *rows; /* owned */
     int count, capacity;
-    char **seen; /* what was checked already: shapes come again within and between networks; owned */
+    char **seen; /* problems checked already, as they repeat within and between networks; owned */
     int seen_count, seen_capacity;
 } validation;
 
@@ -97,7 +97,7 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
     return RF_OK;
 }
 
-/* The solvers that this kind of device has, or all; the first is what it would run, whoever it is made for. */
+/* The solvers for this kind of device, or all; the first is the device's choice, whatever kind it is made for. */
 static rf_status check_choices(validation *all, const rf_problem *problem, const rf_choice *choices,
                                int count, const char *label) {
     for (int i = 0; i < count; i++)
@@ -132,7 +132,7 @@ static rf_status check_cases(validation *all, const rf_op *op) {
     return RF_OK;
 }
 
-/* ---- the shapes of the zoo ---- */
+/* ---- the shapes of the built-in models ---- */
 
 /* A problem as text, to tell whether it was there before. */
 static void describe(rf_str *out, const rf_step *step) {

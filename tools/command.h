@@ -1,4 +1,4 @@
-/* What a sub-command is, and what all of them share. */
+/* The interface of sub-commands, and what they share. */
 #ifndef RF_TOOLS_COMMAND_H
 #define RF_TOOLS_COMMAND_H
 

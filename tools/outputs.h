@@ -1,5 +1,4 @@
-/* What `find` and `suggest` make of a curve: files, one number for scripts, or a picture and a verdict on
- * stdout. */
+/* The outputs of `find` and `suggest`: files, one number for scripts, or a plot and a verdict on stdout. */
 #ifndef RF_TOOLS_OUTPUTS_H
 #define RF_TOOLS_OUTPUTS_H
 

@@ -77,7 +77,7 @@ void rf_progress_restore(void) {
     line_shown = false;
 }
 
-/* One line of what anybody may have named: printable, ended. */
+/* One line of untrusted text: made printable, ended. */
 static void put_line(FILE *stream, const char *before, const char *format, va_list args) {
     char text[8192];
     vsnprintf(text, sizeof text, format, args);

@@ -31,7 +31,7 @@ typedef struct rf_dataset {
     size_t note_count;
 } rf_dataset;
 
-/* What becomes of an image of another aspect ratio. */
+/* How an image of another aspect ratio is fitted. */
 typedef enum rf_fit {
     RF_FIT_CROP,   /* the whole target is covered, and what sticks out is cut off on both sides alike */
     RF_FIT_SQUASH, /* height and width are resized each by its own */

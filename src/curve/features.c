@@ -1,5 +1,5 @@
-/* Levels are medians, edges the last crossings: an early dip is no fall yet, and a bump that recovers is not the
- * end. A loss that stands alone (a bad batch) counts as its neighbours do. */
+/* A curve's features. Levels are medians, edges are last crossings, so that an early dip is no fall, and a bump that
+ * recovers is not the end. An outlier (a bad batch) is replaced by its neighbours. */
 #include "curve/features.h"
 
 #include <math.h>
@@ -11,15 +11,15 @@ static const double made = 0.1, risen = 0.2;
 static const double alone_noises = 6,
                     alone_share = 0.1; /* from its neighbours' median: noises, of the level */
 
-/* The deviation of a loss, from second differences of the first losses, of which a straight line has none and
- * independent noise has sqrt(6) times its own deviation; their median, since a divergence may be among them. */
+/* The standard deviation of a loss, from second differences of the first losses: 0 on a straight line, sqrt(6) times
+ * the deviation for independent noise; the median, as some may be of a divergence. */
 static double deviation(double *bends, const double *loss, size_t points) {
     if (points < 3) return 0;
     for (size_t i = 0; i < points - 2; i++) bends[i] = fabs(loss[i] - 2 * loss[i + 1] + loss[i + 2]);
     return 1.4826 / sqrt(6) * rf_median(bends, points - 2);
 }
 
-/* The last two points are left alone: a divergence may begin there. */
+/* The last two points are kept: a divergence may begin there. */
 static void even_out(double *out, const rf_features *features, double noise) {
     const double *const loss = features->curve->loss;
     const double bound = fmax(alone_noises * noise, alone_share * features->level);

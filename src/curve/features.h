@@ -1,4 +1,4 @@
-/* What a curve shows: levels and edges that no single loss decides. The verdict puts them into words. */
+/* A curve's features: levels and edges that do not depend on a single loss, for the verdict. */
 #ifndef RF_CURVE_FEATURES_H
 #define RF_CURVE_FEATURES_H
 
@@ -8,7 +8,7 @@
 typedef struct rf_features {
     const rf_curve *curve; /* borrowed */
     size_t n;              /* finite points */
-    double *smoothed;      /* (count), owned: as the curve's, but without losses that stand alone */
+    double *smoothed;      /* (count), owned: as the curve's, but without outliers */
     double start;          /* the median loss of the first tenth of the steps, at least five */
     double level;          /* its size */
     size_t lowest;         /* k, where smoothed is minimal */

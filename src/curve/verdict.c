@@ -1,11 +1,11 @@
-/* Our own rule, and how far to trust it.
+/* Our own rule, and its confidence.
  *
  * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian of
- * sigma 3), k = argmin s, drop = the loss at the start - s[k]: suggest lr[k] / 5. The range goes from the rate
- * from which on a tenth of the drop is made to half of the rate from which on a fifth of the drop is lost again
+ * sigma 3), k = argmin s, drop = the loss at the start - s[k]: suggest lr[k] / 5. The range goes from the learning rate
+ * from which on a tenth of the drop is made to half of that from which on a fifth of the drop is lost again
  * (features.c).
  *
- * Source: measured by us against training at constant rates. Regret (0: nothing lost, 1: nothing learned) was
+ * Source: measured by us against training at constant learning rates. Regret (0: nothing lost, 1: nothing learned) was
  * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others, with
  * PyTorch's losses; 0.045 and 0.21 on those nine with the program's own range tests of 300 steps. The thresholds
  * below which there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps
@@ -92,7 +92,7 @@ static size_t first_harm(const rf_features *features) {
                                                 fmax(harmed * features->level, noise_min * features->noise));
 }
 
-/* Is the loss low at the start, as of a network that was trained before?  Half of that of guessing; where the
+/* Whether the loss is low at the start, as of a pretrained network:  Half of that of guessing; where the
  * number of classes is not known, of guessing between two. */
 static bool begins_low(const rf_features *features) {
     const double chance = features->curve->chance > 0 ? features->curve->chance : log(2);
@@ -210,7 +210,7 @@ static bool upper_edge(rf_verdict *out, const rf_features *features) {
 
 /* ---- a range, and how sure ---- */
 
-/* A doubt limits the confidence. True if it is the gravest so far: then it is the one that is told. */
+/* A doubt limits the confidence. True if it is the strongest so far, which is the one reported. */
 static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...)
     RF_PRINTF(4, 5);
 static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...) {

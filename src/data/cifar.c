@@ -43,7 +43,7 @@ static rf_status claims(bool *mine, const char *spec) {
     return RF_OK;
 }
 
-/* The variant whose records fill the file; where both would, train.bin and test.bin are CIFAR-100's names. */
+/* The variant by the file's size; if both fit, train.bin and test.bin are CIFAR-100. */
 static rf_status inspect(const variant **out, uint64_t *records, const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: cannot be read", path);
@@ -92,7 +92,7 @@ static rf_status read_records(rf_dataset *dataset, size_t first, size_t records,
     return status;
 }
 
-/* The names of the classes, one a line, where their file lies beside the data and holds as many as it should.
+/* The class names, one a line, if their file lies beside the data and has the right number.
  */
 static rf_status read_names(rf_dataset *dataset, const char *folder, const variant *kind) {
     rf_status status = RF_OK;

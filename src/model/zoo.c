@@ -1,4 +1,4 @@
-/* The zoo: the networks of models/ (each a file NAME.net in the model language), embedded, and networks from
+/* The zoo, as the built-in models are called: models/NAME.net in the model language, embedded; and models from
  * files. */
 #include <ctype.h>
 #include <pthread.h>

@@ -9,8 +9,7 @@
 #include "launch/sequence.h"
 #include "verify/check_bn_sums.h"
 
-/* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
- * them. */
+/* Canary words behind every buffer detect writes past its end; as floats they are NaN, which exposes reads. */
 enum { CANARY_WORDS = 64 };
 static const uint32_t canary = 0x7fc0dead;
 
@@ -20,7 +19,7 @@ typedef struct check {
     const rf_sample *sample; /* borrowed */
     rf_config config;
     size_t work_bytes;
-    rf_sample *before, *after; /* what the direction finds; what the reference makes of it */
+    rf_sample *before, *after; /* before the direction, and after it on the reference */
     union {
         rf_tensors tensors;
         rf_buffer *buffer[RF_TENSOR_COUNT];
@@ -29,7 +28,7 @@ typedef struct check {
     rf_check_result *result;
 } check;
 
-/* The sample as the solver's direction finds it. */
+/* The sample before the solver's direction. */
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
     RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
@@ -236,7 +235,7 @@ rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *samp
     *out_ms = INFINITY;
     choose_config(&c, config);
     rf_status status = prepare_before(&c);
-    if (status == RF_OK) status = run_solver(&c); /* the first run compiles what was left to it */
+    if (status == RF_OK) status = run_solver(&c); /* the first run may compile */
     for (int i = 0; i < runs && status == RF_OK; ++i) {
         const double start = rf_time_ms();
         status = rf_sequence_run(c.sequence);
