@@ -278,7 +278,7 @@ static void a_gpu_that_a_platform_shows_is_not_missed(void **state) {
         new_machine(NULL);
         put("/sys/class/drm/renderD128/device/vendor", vendors[i][0]);
         snprintf(found.info.vendor, sizeof found.info.vendor, "%s", vendors[i][1]);
-        assert_ok(rf_found_add(&list, &found)); /* a processor of the same maker is no GPU */
+        assert_ok(rf_found_add(&list, &found)); /* a processor of the same vendor is no GPU */
         expect_advice(&list, "GPU", "install");
         list.items[0].info.kind = RF_DEVICE_GPU;
         expect_advice(&list, "", NULL);
@@ -300,7 +300,7 @@ static void mesas_driver_that_waits_for_a_variable_is_named(void **state) {
     expect_advice(&list, "Intel", "RUSTICL_ENABLE=iris");
 }
 
-static void a_gpu_that_the_user_may_not_open_is_told_of(void **state) {
+static void a_gpu_that_the_user_may_not_open_is_reported(void **state) {
     (void)state;
     const rf_found_list none = {0};
     char path[PATH_MAX];
@@ -670,7 +670,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup(drivers_of_the_kernel_tell_of_a_gpu_too, new_machine),
         cmocka_unit_test_setup(a_gpu_that_a_platform_shows_is_not_missed, new_machine),
         cmocka_unit_test_setup(mesas_driver_that_waits_for_a_variable_is_named, new_machine),
-        cmocka_unit_test_setup(a_gpu_that_the_user_may_not_open_is_told_of, new_machine),
+        cmocka_unit_test_setup(a_gpu_that_the_user_may_not_open_is_reported, new_machine),
         cmocka_unit_test(fill_and_copy_follow_one_another),
         cmocka_unit_test(regions_are_the_memory_of_their_whole),
         cmocka_unit_test(a_map_sees_and_changes_the_memory),

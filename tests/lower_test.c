@@ -1,5 +1,5 @@
-/* Lowering: which nodes of small networks are fused, and which stay.  The device is the reference that says it were a
- * processor: lowering asks what its solvers take, and runs nothing. */
+/* Lowering: which nodes of small networks are fused, and which stay.  The device is the reference, declared as a CPU:
+ * lowering queries its solvers, and runs nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

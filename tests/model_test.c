@@ -1,4 +1,4 @@
-/* Models: the zoo against PyTorch's names and shapes, the model language, building in C. */
+/* Models: the built-in ones against PyTorch's names and shapes, the model language, building in C. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 static const rf_image_shape digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
 static const rf_image_shape colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};
 
-/* ---- the zoo ---- */
+/* ---- built-in models ---- */
 
 static void expect_tensor(const rf_model *model, size_t index, const char *line) {
     rf_parameter_view view;
@@ -25,7 +25,7 @@ static void expect_tensor(const rf_model *model, size_t index, const char *line)
     rf_str_free(&text);
 }
 
-static void zoo_has_pytorchs_state_dicts(void **state) {
+static void built_in_networks_have_pytorchs_state_dicts(void **state) {
     (void)state;
     char line[256], name[32];
     rf_model *model = NULL;
@@ -60,7 +60,7 @@ static void zoo_has_pytorchs_state_dicts(void **state) {
     assert_null(rf_model_names()[networks]);
 }
 
-static void zoo_adapts_to_the_images(void **state) {
+static void built_in_networks_adapt_to_the_images(void **state) {
     (void)state;
     static const rf_image_shape sizes[] = {
         {1, 8, 8, 10}, {1, 28, 28, 10}, {3, 33, 47, 7}, {4, 4, 5, 2}, {3, 64, 64, 1000}};
@@ -74,7 +74,7 @@ static void zoo_adapts_to_the_images(void **state) {
         }
 }
 
-static void unknown_network_names_the_zoo(void **state) {
+static void unknown_network_lists_the_built_in_ones(void **state) {
     (void)state;
     rf_model *model;
     assert_int_equal(rf_model_create(&model, "resnet21", colour, 0), RF_E_INPUT);
@@ -411,9 +411,9 @@ static void images_out_of_range_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zoo_has_pytorchs_state_dicts),
-        cmocka_unit_test(zoo_adapts_to_the_images),
-        cmocka_unit_test(unknown_network_names_the_zoo),
+        cmocka_unit_test(built_in_networks_have_pytorchs_state_dicts),
+        cmocka_unit_test(built_in_networks_adapt_to_the_images),
+        cmocka_unit_test(unknown_network_lists_the_built_in_ones),
         cmocka_unit_test(initialisation_is_pytorchs_default),
         cmocka_unit_test(same_seed_gives_same_values_and_layers_are_independent),
         cmocka_unit_test(language_knows_blocks_loops_and_arithmetic),

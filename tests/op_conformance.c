@@ -213,7 +213,7 @@ static char *describe_case(const rf_case *c, const rf_sample *sample) {
     return out.data;
 }
 
-/* What PyTorch is asked for: everything that is written, but for what only we keep. */
+/* The results compared with PyTorch: all outputs, except our own saved tensors. */
 static bool is_result(const rf_sample *sample, size_t tensor) {
     bool written = false;
     if (tensor == TENSOR(saved)) return false;
@@ -326,7 +326,7 @@ static void reference_agrees_with_pytorch(void **state) {
     assert_int_equal(failures, 0);
 }
 
-/* ---- whatever shapes and attributes are accepted have a result ---- */
+/* ---- accepted shapes and attributes have a result ---- */
 
 static int one_of(rf_random *random, int low, int high) {
     return low + (int)rf_random_below(random, (uint32_t)(high - low + 1));
@@ -361,7 +361,7 @@ static void draw_case(rf_case *c, const rf_op *op, rf_random *random) {
     }
 }
 
-/* What is written held NaN before, so that a number which nobody writes, or divides by nothing, shows. */
+/* Outputs held NaN before, which shows numbers that are not written, or 0 / 0. */
 static void expect_results(const rf_op *op, const rf_sample *sample) {
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t) {
         char name[16];
@@ -559,8 +559,8 @@ static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failu
     }
 }
 
-/* Whether it takes a problem, how it would cut it, what room it needs: asked on every kind of device, for shapes of any
- * size; the sanitizers see what overflows or divides by nothing. */
+/* Queries a solver on every kind of device, for shapes of any size: applicable, preferred, tunables, workspace. The
+ * sanitizers detect overflows and divisions by zero. */
 static void ask_solver(const rf_solver *solver, const rf_problem *problem) {
     static const rf_device_info infos[] = {
         {.kind = RF_DEVICE_CPU, .name = "a processor", .vector_width = 8, .native_vector_width = 16},
@@ -621,7 +621,7 @@ static void solvers_agree_with_the_reference(void **state) {
     assert_int_equal(failures, 0);
 }
 
-/* ---- the check itself: a solver that spoils what it is told to must be found out ---- */
+/* ---- the check itself: it must detect a solver that writes wrong results ---- */
 
 static const rf_solver *honest;
 static struct { size_t tensor, element; } damage;

@@ -68,8 +68,8 @@ static const rf_option options[] = {
     INT("iterations", iterations, 2, 100000, "300", "steps"),
     CHOICE("mode", "HOW", mode, mode_names, "exp", "how the learning rate rises:"),
     RF_OUTPUT_OPTIONS(find_args),
-    {"group", "PATTERN=RATIO",
-     "parameters whose name matches (* and ?) train at RATIO times the rate; repeatable",
+    {"group", "PATTERN=MULTIPLIER",
+     "parameters whose name matches (* and ?) have their learning rate multiplied; repeatable",
      .parse = rf_opt_texts, AT(groups)},
     INT("accumulate", accumulate, 1, 65536, "1", "batches whose gradients make one step"),
     INT("validation", validation, 0, 1000000, "0", "images held out: the curve is then of their loss"),
@@ -99,8 +99,9 @@ static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf
         double lr_multiplier;
         if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
             lr_multiplier < 1e-9 || lr_multiplier > 1e9)
-            return rf_fail(RF_E_USAGE,
-                           "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
+            return rf_fail(
+                RF_E_USAGE,
+                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0", text);
         groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
                                          .lr_multiplier = lr_multiplier};
         if (groups[i].pattern == NULL) return RF_E_MEMORY;

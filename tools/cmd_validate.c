@@ -272,7 +272,7 @@ static rf_status judge(const validation *all) {
     }
     if (first == NULL) return RF_OK;
     return rf_fail(RF_E_FAILED,
-                   "%d of %d cases are not as on the reference, first %s on '%s'; until that is mended, "
+                   "%d of %d cases are not as on the reference, first %s on '%s'; until that is fixed, "
                    "RANGEFINDER_QUARANTINE=%s keeps it from being used",
                    failed, cases, first->solver, first->where, first->solver);
 }
@@ -304,12 +304,13 @@ const rf_command rf_command_validate = {
     .name = "validate",
     .examples = examples,
     .summary = "Check every kernel of a device against the reference",
-    .details = "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
-               "and on the "
-               "shapes of all built-in networks. The error is told in units of the tolerance that the length "
-               "of its sums allows: up "
-               "to 1 is "
-               "right. Exit code 1 where one disagrees.",
+    .details =
+        "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
+        "and on the "
+        "shapes of all built-in networks. The error is given in units of the tolerance that the length "
+        "of its sums allows: up "
+        "to 1 is "
+        "right. Exit code 1 where one disagrees.",
     .options = options,
     .args_size = sizeof(validate_args),
     .run = validate_main,

@@ -97,7 +97,7 @@ typedef enum rf_confidence {
 #undef RF_CONFIDENCE_ENUM
 } rf_confidence;
 
-/* The suggested learning rate and usable range. Range: 0 < lr_min <= lr <= lr_max, NAN if confidence is NONE. */
+/* The suggested learning rate and usable range. Range: 0 < lr_min <= lr <= lr_max, NAN if kind is NONE. */
 typedef struct rf_verdict {
     rf_verdict_kind kind;
     double lr_min, lr, lr_max;
@@ -108,6 +108,7 @@ typedef struct rf_verdict {
     char advice[256];  /* what to try instead, or "" */
 } rf_verdict;
 
+/* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
 RF_API rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve);
 
 #ifdef __cplusplus

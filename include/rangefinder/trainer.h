@@ -40,9 +40,9 @@ typedef struct rf_trainer_desc {
     size_t group_count;
     const char *loss;       /* "cross_entropy" (default), "mse" (against one-hot) */
     double label_smoothing; /* 0..1, of cross_entropy */
-    const float *
-        class_weights; /* of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes
-                                   that the model alone has weigh 1 */
+    /* Of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes that the model alone has
+     * weigh 1. */
+    const float *class_weights;
     const double *mean, *std; /* the dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured */
     bool no_shuffle;          /* file order, whole batches, then again from the first */
     int accumulate;           /* micro-batches of `batch` images a step; 1 */

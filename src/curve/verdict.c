@@ -113,7 +113,8 @@ static void refuse_low(rf_verdict *out, const rf_features *features, size_t rise
                rf_rate(harm / 10).text);
     } else {
         refuse(out, "low_from_start",
-               "The loss is low from the start, %s, as of a network that was trained before; rates up to %s "
+               "The loss is low from the start, %s, as of a network that was trained before; learning rates "
+               "up to %s "
                "neither lower it nor do harm.",
                start.text, rf_rate(curve->lr[features->n - 1]).text);
         advise(out, "To see which rates do harm, go higher: --end-lr %s.", higher_end(features, 1000).text);
@@ -163,7 +164,7 @@ static bool nothing_learned(rf_verdict *out, const rf_features *features) {
 
     if (rise < features->n / 4) {
         refuse(out, "diverged_at_once",
-               "The loss never falls: it rises from the first rates on, from %s at %s to %s at %s.",
+               "The loss never falls: it rises from the first learning rates on, from %s at %s to %s at %s.",
                rf_loss(features->start).text, rf_rate(curve->lr[0]).text,
                rf_loss(features->smoothed[rise]).text, rf_rate(curve->lr[rise]).text);
         advise(out, "Start lower: --start-lr %s.", lower_start(curve).text);

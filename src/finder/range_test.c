@@ -13,7 +13,8 @@ static rf_status check(rf_range_test_desc *d) {
     if (d->iterations == 0) d->iterations = 300;
     if (d->diverge == 0) d->diverge = 4;
     if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
-        return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last",
+        return rf_fail(RF_E_USAGE,
+                       "learning rates from %g to %g: the first must be above 0 and below the last",
                        d->start_lr, d->end_lr);
     if (d->iterations < 2) return rf_fail(RF_E_USAGE, "%d iterations: at least 2 are needed", d->iterations);
     return RF_OK;

@@ -225,7 +225,7 @@ static rf_status check_all_read(const rf_model *model) {
 static rf_status check_output(const rf_model *model) {
     if (model->node_count < 2)
         return rf_fail(RF_E_INPUT,
-                       "the network '%s' has no layers; the least is `flatten` and `linear classes`",
+                       "the network '%s' has no layers; the minimum is `flatten` and `linear classes`",
                        model->name);
     const rf_node *last = &model->nodes[model->output];
     const rf_shape y = last->shape;

@@ -105,8 +105,10 @@ static rf_status make_lr_multipliers(rf_trainer *t) {
     }
     for (size_t g = 0; g < t->desc.group_count && status == RF_OK; g++) {
         if (!(t->desc.groups[g].lr_multiplier >= 0) || isinf(t->desc.groups[g].lr_multiplier))
-            status = rf_fail(RF_E_USAGE, "group '%s' has ratio %g; it must be a number of 0 or above",
-                             t->desc.groups[g].pattern, t->desc.groups[g].lr_multiplier);
+            status =
+                rf_fail(RF_E_USAGE,
+                        "group '%s' has the learning-rate multiplier %g; it must be a number of 0 or above",
+                        t->desc.groups[g].pattern, t->desc.groups[g].lr_multiplier);
         else if (!used[g])
             status = rf_fail(RF_E_USAGE,
                              "group '%s' matches no parameter (or an earlier group takes them all); they are "

@@ -74,7 +74,7 @@ static bool fails(void *caller) {
     return false;
 }
 
-/* What is asked for before we can look for the real functions, or by the search for them. */
+/* Allocations before the real functions are known, or by the search for them. */
 static char early[1 << 22];
 static size_t early_used;
 
