@@ -1,4 +1,5 @@
-/* From a model to a plan: what a batch does not allow, which tensors share memory, and that compiling takes time in proportion to the network. */
+/* From a model to a plan: what a batch does not allow, which tensors share memory, and that compiling takes time in
+ * proportion to the network. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>

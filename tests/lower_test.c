@@ -34,8 +34,8 @@ static rf_lowered *lowered_of(const rf_model *model, bool training, const char *
     return lowered;
 }
 
-/* "conv+relu(images) batch_norm(0)": each node's op with what it took in, and the numbers of those it reads; % is the one
- * before. */
+/* "conv+relu(images) batch_norm(0)": each node's op with what it took in, and the numbers of those it reads; % is the
+ * one before. */
 static char *text_of(const rf_lowered *lowered) {
     rf_str out = {0};
     for (int k = 0; k < lowered->count; k++) {

@@ -22,7 +22,8 @@
 static rf_device *device;
 static rf_dataset *digits;
 
-/* Running statistics, random numbers, a linear layer on maps (whose weights lie in another order), odd numbers of channels. */
+/* Running statistics, random numbers, a linear layer on maps (whose weights lie in another order), odd numbers of
+ * channels. */
 static const char network[] = "conv1: conv 5 3 pad=1 bias=no\nbn1: batch_norm\nrelu\nmax_pool 2\n"
                               "drop: dropout 0.3\nconv2: conv 19 3 pad=1 groups=1\nrelu\nflatten\n"
                               "fc1: linear classes\n";

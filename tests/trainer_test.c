@@ -586,7 +586,8 @@ static void validation_losses_are_those_after_the_step(void **unused) {
     rf_model_free(model);
 }
 
-/* Losses of training are the same whether it is observed or not, and how often; what is observed is the loss after the step. */
+/* Losses of training are the same whether it is observed or not, and how often; what is observed is the loss after the
+ * step. */
 static void observing_disturbs_nothing(void **unused) {
     (void)unused;
     enum { STEPS = 10 };

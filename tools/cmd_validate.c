@@ -145,7 +145,7 @@ static void describe(rf_str *out, const rf_step *step) {
                     p->accumulate[i]);
 }
 
-/* True the first time that it is asked about a step's problem. */
+/* Whether a step's problem occurs for the first time. */
 static rf_status is_new(bool *out, validation *all, const rf_step *step) {
     rf_str text = {0};
     *out = false;

@@ -95,8 +95,7 @@ rf_status rf_ending_begin(void) {
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGXCPU);
     sigaddset(&set, RF_AHEAD_ORPHANED);
-    if (sigaction(SIGHUP, NULL, &before) == 0 &&
-        before.sa_handler != SIG_IGN) /* else nohup wants us to stay */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* ignored: started by nohup */
         sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
     signal(SIGXFSZ, SIG_IGN);

@@ -41,7 +41,7 @@ rf_terminal_options rf_terminal_describe(bool no_color) {
 
 /* ---- the progress line ---- */
 
-static atomic_bool line_shown; /* the thread that waits for signals asks it too */
+static atomic_bool line_shown; /* read by the thread that waits for signals, too */
 static const char erase[] = "\r\033[K";
 
 void rf_progress_begin(rf_progress *progress, bool wanted) {

@@ -38,8 +38,8 @@ typedef struct rf_device_info {
 /* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored);
  * NULL takes $RANGEFINDER_DEVICE, else "auto".  auto prefers GPU, accelerator, CPU, then reference. Owns: the
  * caller closes it.  Errors: RF_E_DEVICE with the list of those present if a named one is missing.
- * The first call that looks for OpenCL's devices sets $POCL_CACHE_DIR, where it is not set, to a folder in the user's cache
- * folder: no other thread may use the environment meanwhile. */
+ * The first call that looks for OpenCL's devices sets $POCL_CACHE_DIR, where it is not set, to a folder in the user's
+ * cache folder: no other thread may use the environment meanwhile. */
 RF_API rf_status rf_device_open(rf_device **out, const char *selector);
 RF_API void rf_device_close(rf_device *device);
 /* Borrowed: lives as long as the device. */

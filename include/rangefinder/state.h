@@ -1,5 +1,5 @@
-/* States: all that training changes, as named arrays and named texts.  Nothing in one depends on a device, on a solver's
- * layout of memory, or on the machine, so that it moves between them. */
+/* States: all that training changes, as named arrays and named texts.  Nothing in one depends on a device, on a
+ * solver's layout of memory, or on the machine, so that it moves between them. */
 #ifndef RANGEFINDER_STATE_H
 #define RANGEFINDER_STATE_H
 

@@ -1,8 +1,8 @@
 /* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * scale + shift + residual),
  * where scale = invstd * weight and shift = bias, with mean and variance of each channel over the batch.
  *
- * statistics, gradient_sums: sums over the rows, in B blocks (bn_sums.clh, which says how).  Often the kernel that writes
- * x, or dy, has computed them already.
+ * statistics, gradient_sums: sums over the rows, in B blocks (bn_sums.clh, which says how).  Often the kernel that
+ * writes x, or dy, has computed them already.
  *
  * merge: folds the blocks, in their order, into saved, (6,C): mean, invstd, then, from `fold`, sum g and sum g * xhat,
  * then scale, shift.

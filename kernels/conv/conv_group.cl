@@ -115,8 +115,9 @@ INLINE void put_result(float4 value, __global float *to, int left, int accumulat
 #define W_COUNT (DEPTH * BN / 4)  /* vectors in the tile of weights */
 #define W_LOADS ((W_COUNT + ITEMS - 1) / ITEMS)
 
-/* The depth is tap by tap, `length` numbers each; of dx each tap begins with a panel of the weights, and is filled up with
- * zeros to whole ones.  load_weights: the index-th vector of a chunk: of panel*all_taps + tap; of the depth from d0 on. */
+/* The depth is tap by tap, `length` numbers each; of dx each tap begins with a panel of the weights, and is filled up
+ * with zeros to whole ones.  load_weights: the index-th vector of a chunk: of panel*all_taps + tap; of the depth from
+ * d0 on. */
 #ifdef TRANSPOSED
 #define RUN(length) (((length) + 15) / 16 * 16)
 INLINE float4 load_weights(const __global float *w, int index, int panel_tap, int n0, int k) {

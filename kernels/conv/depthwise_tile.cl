@@ -147,8 +147,8 @@ INLINE int lacks_last(reach edge, reach x, int away) {
     return x.count == 3 && edge.count == 2 && edge.tap == x.tap && edge.at == x.at + away;
 }
 
-/* Pixels of a row, a period apart: `count` that the same taps reach, the first of them with `x`, and `advance` pixels apart
- * in the map that is read; and those before and behind them that lack a tap. */
+/* Pixels of a row, a period apart: `count` that the same taps reach, the first of them with `x`, and `advance` pixels
+ * apart in the map that is read; and those before and behind them that lack a tap. */
 typedef struct {
     reach x;
     int left, count, right, all, advance;

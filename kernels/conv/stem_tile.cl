@@ -154,7 +154,7 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
 /* Floats of x that a row of the kernel reads, in vectors. */
 #define VECTORS ((S * C + VEC - 1) / VEC)
 
-/* The first `count` windows' gradients of output o: sum over the windows of value * x[place..]. */
+/* The first `count` windows' gradients of output o: sum over the windows of value * x[position..]. */
 INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value,
                         const ushort *position, int count, int row) {
     floatv acc[2][R][VECTORS];

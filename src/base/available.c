@@ -1,4 +1,5 @@
-/* How much memory this process can still get: what Linux calls available, and less where a control group allows less. */
+/* How much memory this process can still get: what Linux calls available, and less where a control group allows
+ * less. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -124,7 +124,7 @@ bool rf_same_file(const char *a, const char *b);
 /* Makes the cache folder of this number, the best first: the user's ($XDG_CACHE_HOME or ~/.cache, /rangefinder), then
  * folders of this user alone in $TMPDIR (or /tmp) and in /dev/shm.  Errors: RF_E_IO, it cannot be made or written, or
  * belongs to somebody else.  The caller owns the name. */
-enum { RF_CACHE_PLACES = 3 };
+enum { RF_CACHE_FOLDERS = 3 };
 rf_status rf_cache_make(char **out, int number);
 /* Makes a folder and tests by writing that so many bytes fit. */
 rf_status rf_cache_test(const char *path, size_t bytes);

@@ -114,7 +114,7 @@ bool rf_same_file(const char *a, const char *b) {
     target x, y;
     if (follow(&x, a) != RF_OK || follow(&y, b) != RF_OK || x.exists != y.exists) return false;
     if (x.descriptor >= 0 && y.descriptor >= 0)
-        return x.descriptor == y.descriptor; /* each goes on where it stands */
+        return x.descriptor == y.descriptor; /* both append to the same open file */
     if (x.exists) return same(&x.info, &y.info) && !S_ISCHR(x.info.st_mode);
     char *name_x = x.path + folder_length(x.path), *name_y = y.path + folder_length(y.path);
     if (*name_x == '\0' || strcmp(name_x, name_y) != 0) return false;
@@ -136,7 +136,7 @@ static rf_status cannot_write(const char *path, int error) {
     return rf_fail_errno(error, "%s: cannot be written", path);
 }
 
-/* Makes an empty temporary file beside the target.  A short name: the target's may be as long as names can be. */
+/* Makes an empty temporary file in the target's folder.  A short name: the target's may be as long as names can be. */
 static int make_temporary(temporary *t, const target *to) {
     const int folder = (int)folder_length(to->path);
     const mode_t mode = to->exists ? 0600 : 0666; /* no wider than that of the file replaced */

@@ -1,5 +1,6 @@
 /* CIFAR-10 and CIFAR-100 in their binary form: a file or a folder of them, 3x32x32.
- * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), and 3072 bytes of pixels as planes.  Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
+ * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), and 3072 bytes of pixels as planes.
+ * Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>

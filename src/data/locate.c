@@ -61,7 +61,7 @@ static rf_status go_into(rf_location *location, const char *name) {
     return RF_OK;
 }
 
-/* Of train beside val or test: train, where it holds a data set.  *name: borrowed from the list. */
+/* Given train beside val or test: train, if it holds a data set.  *name: borrowed from the list. */
 static rf_status find_training(const char **name, rf_str *others, const rf_location *location,
                                const rf_listing *list) {
     size_t count = 0;

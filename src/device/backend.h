@@ -22,8 +22,8 @@ typedef struct rf_found_list {
     bool idle_rusticl;  /* Mesa's rusticl is installed but has no device */
 } rf_found_list;
 rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* found.c */
-/* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
- * for /.  The caller owns it. */
+/* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that
+ * stands for /.  The caller owns it. */
 char *rf_missing_driver(const rf_found_list *list, const char *root); /* drivers.c */
 
 struct rf_device {

@@ -194,7 +194,7 @@ static rf_status find(rf_found_list *list, const rf_found **taken, const char *s
         RF_TRY(find_all(list));
     *taken = choose(list, selector);
     if (*taken != NULL) return RF_OK;
-    if (platform >= 0) { /* the message wants the list of them all */
+    if (platform >= 0) { /* the message lists all */
         list->count = 0;
         list->trouble[0] = '\0';
         RF_TRY(find_all(list));

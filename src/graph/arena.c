@@ -48,7 +48,7 @@ static bool meet(const rf_tensor *a, const rf_tensor *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest place at or above `offset` where `bytes` do not lie across a border of chunks. */
+/* The lowest offset at or above `offset` where `bytes` do not cross a border of chunks. */
 static size_t within_chunk(size_t offset, size_t bytes, size_t chunk) {
     return offset / chunk == (offset + bytes - 1) / chunk ? offset : rf_round_up(offset, chunk);
 }
@@ -84,27 +84,26 @@ typedef struct shared {
 
 /* Each takes the smallest free slot, or a new one at the end. Larger tensors come first, so that every slot is large
  * enough, and the last is the smallest. */
-static rf_status place_in_whole(rf_arena *arena, rf_tensor **order) {
-    shared *places = rf_alloc(arena->count, sizeof *places), **of = rf_alloc(arena->count, sizeof *of);
+static rf_status place_in_slots(rf_arena *arena, rf_tensor **order) {
+    shared *slots = rf_alloc(arena->count, sizeof *slots), **of = rf_alloc(arena->count, sizeof *of);
     size_t count = 0;
-    for (size_t i = 0; places != NULL && of != NULL && i < arena->count; i++) {
+    for (size_t i = 0; slots != NULL && of != NULL && i < arena->count; i++) {
         for (size_t j = 0; j < i; j++)
             if (meet(order[j], order[i])) of[j]->last = order[i];
         size_t p = count;
-        while (p > 0 && places[p - 1].last == order[i]) p--;
+        while (p > 0 && slots[p - 1].last == order[i]) p--;
         if (p == 0) {
             p = ++count;
-            places[p - 1] =
-                (shared){.offset = within_chunk(arena->bytes, order[i]->bytes, arena->chunk_bytes),
-                         .bytes = order[i]->bytes};
-            arena->bytes = places[p - 1].offset + order[i]->bytes;
+            slots[p - 1] = (shared){.offset = within_chunk(arena->bytes, order[i]->bytes, arena->chunk_bytes),
+                                    .bytes = order[i]->bytes};
+            arena->bytes = slots[p - 1].offset + order[i]->bytes;
         }
-        of[i] = &places[p - 1];
+        of[i] = &slots[p - 1];
         order[i]->offset = of[i]->offset;
         order[i]->bytes = of[i]->bytes;
     }
-    bool ok = places != NULL && of != NULL;
-    free(places);
+    bool ok = slots != NULL && of != NULL;
+    free(slots);
     free(of);
     return ok ? RF_OK : RF_E_MEMORY;
 }
@@ -117,7 +116,7 @@ typedef struct reuse {
 } reuse;
 
 /* born: first used first; died: last used first; on entry both hold all tensors by size. */
-static void reuse_places(rf_arena *arena, reuse *state, rf_tensor **born, rf_tensor **died) {
+static void reuse_slots(rf_arena *arena, reuse *state, rf_tensor **born, rf_tensor **died) {
     const rf_tensor *const tensors = arena->tensors;
     for (size_t i = 0; i < arena->count; i++)
         state[born[i] - tensors].group = i > 0 && born[i - 1]->bytes == born[i]->bytes
@@ -152,7 +151,7 @@ static rf_status place_by_time(rf_arena *arena, rf_tensor **order) {
     const bool ok = born != NULL && state != NULL;
     if (ok) {
         memcpy(born, order, arena->count * sizeof *born);
-        reuse_places(arena, state, born, order);
+        reuse_slots(arena, state, born, order);
     }
     free(born);
     free(state);
@@ -168,7 +167,7 @@ static rf_status place(rf_arena *arena, size_t alignment, bool whole) {
     }
     qsort(order, arena->count, sizeof *order, larger_first);
     rf_status status = arena->count > MANY_TENSORS ? place_by_time(arena, order)
-                       : whole                     ? place_in_whole(arena, order)
+                       : whole                     ? place_in_slots(arena, order)
                                                    : place_in_gaps(arena, order);
     free(order);
     return status;
@@ -234,8 +233,8 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
     return status;
 }
 
-/* The last region first: NVIDIA's driver (580) crashes in clReleaseMemObject where regions that overlap are released in the
- * order in which they were made. */
+/* The last region first: NVIDIA's driver (580) crashes in clReleaseMemObject where regions that overlap are released in
+ * the order in which they were made. */
 void rf_arena_free(rf_arena *arena) {
     if (arena == NULL) return;
     for (size_t i = arena->count; i > 0; i--)

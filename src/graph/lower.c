@@ -1,5 +1,5 @@
-/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node before
- * them, where its op says that it takes them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node
+ * before them, where its op says that it takes them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>

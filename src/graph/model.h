@@ -17,7 +17,7 @@ typedef struct rf_node {
 
 typedef struct rf_parameter {
     char *name;     /* "layer1.0.conv1.weight" */
-    int node, slot; /* the node it belongs to; its place among the node's params, or states */
+    int node, slot; /* the node it belongs to; its index among the node's params, or states */
     bool is_state;  /* a batch-norm buffer: not trained */
     rf_param_spec spec;
     float *values; /* PyTorch's layout; owned */

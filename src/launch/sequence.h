@@ -32,7 +32,8 @@ rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
 /* Appends a matrix product by the device's library, and compiles its kernels if needed. */
 rf_status rf_emit_gemm(rf_sequence *sequence, const rf_gemm *gemm);
 enum { RF_MAX_HOST_BUFFERS = 48 };
-/* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped for the call. */
+/* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped
+ * for the call. */
 rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,
                        rf_buffer *const *buffers, size_t buffer_count, double flops, double bytes);
 

@@ -18,7 +18,8 @@ static bool is_ignored(const char *name) {
     return length >= sizeof ending - 1 && !strcmp(name + length - (sizeof ending - 1), ending);
 }
 
-/* The parameters that are found where the first `skip` bytes of every name are left out; -1: not all names share them. */
+/* The parameters that are found where the first `skip` bytes of every name are left out; -1: not all names share
+ * them. */
 static long found_without(const rf_tensor_file *file, const rf_names *names, size_t skip) {
     long count = 0;
     for (size_t i = 0; i < file->count; i++) {

@@ -172,8 +172,8 @@ typedef struct rf_solver {
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
     /* Whether it is likely fast for the problem; else it comes after those that are. NULL: always. */
     bool (*preferred)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
-    /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward data:
-     * inputs) fill both equally. */
+    /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward
+     * data: inputs) fill both equally. */
     bool native_vectors;
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
@@ -199,8 +199,8 @@ typedef enum rf_match {
 } rf_match;
 /* The match without quarantine and environment. */
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
-/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None where
- * the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
+/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None
+ * where the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
 rf_match rf_solver_match(const rf_solver *solver, const rf_problem *problem, rf_direction direction,
                          const rf_device *device);
 /* Whether $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of families ("conv_group", "group",

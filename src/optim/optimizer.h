@@ -71,8 +71,8 @@ typedef struct rf_optimizer_setup {
     const rf_optimizer *optimizer;
     double *o; /* owned */
 } rf_optimizer_setup;
-/* Reads "sgd momentum=0.9 nesterov": a name (NULL: "sgd") and options, of which the last counts.  Errors: RF_E_USAGE with
- * the option and its range, or that it has no effect. */
+/* Reads "sgd momentum=0.9 nesterov": a name (NULL: "sgd") and options, of which the last counts.  Errors: RF_E_USAGE
+ * with the option and its range, or that it has no effect. */
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text);
 void rf_optimizer_release(rf_optimizer_setup *setup);
 int rf_optimizer_slots(const rf_optimizer_setup *setup);

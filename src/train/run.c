@@ -132,7 +132,7 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
         if (r->observed != NULL) r->observed[r->kept] = observes(r, r->kept) ? observed[i] : NAN;
     }
     t->steps_done += (long)recorded;
-    if (recorded < steps) { /* the order stands behind the whole segment */
+    if (recorded < steps) { /* the order is at the end of the segment */
         rf_order_seek(t->order, before);
         rf_order_fill(t->order, t->order_host, recorded * (size_t)t->desc.accumulate);
     }

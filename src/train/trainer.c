@@ -191,7 +191,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
-    RF_TRY(rf_trainer_draft(t, processes));
+    RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
 }
 

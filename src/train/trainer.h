@@ -78,8 +78,8 @@ typedef struct rf_run_result {
     size_t steps; /* losses recorded */
     rf_stop_reason stop;
 } rf_run_result;
-/* loss: of training, room for desc->steps; observed: of the validation images after the step, NaN where none were observed;
- * as much room, or NULL. */
+/* loss: of training, desc->steps long; observed: of the validation images after the step, NaN where none were observed;
+ * as long, or NULL. */
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
 
@@ -98,7 +98,7 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc);
 
 /* Makes the plans without their memory, decides on streaming, and fails where the trainer would need more memory than
  * is available. processes: how many need as much at the same time. Errors: RF_E_MEMORY with what would fit. */
-rf_status rf_trainer_draft(rf_trainer *trainer, int processes);
+rf_status rf_trainer_budget(rf_trainer *trainer, int processes);
 size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
 
 /* Builds the launches; trainer.c and launches.c share the work. */

@@ -159,7 +159,8 @@ static rf_status make_plan(rf_plan **out, const rf_tune_desc *desc, int batch) {
                                                .loss_gradient = 1});
 }
 
-/* Of the step with the largest tensors: the sample, and what rf_check_time makes of it, a copy and one on the device. */
+/* Of the step with the largest tensors: the sample, and what rf_check_time makes of it, a copy and one on the
+ * device. */
 static size_t need_of(const rf_plan *plan) {
     size_t most = 0;
     for (size_t i = 0; i < rf_plan_step_count(plan); i++) {

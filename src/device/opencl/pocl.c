@@ -161,7 +161,7 @@ static rf_status take(const char *cache) {
 static rf_status take_own(void) {
     rf_str reasons = {0};
     rf_status status = RF_E_IO;
-    for (int i = 0; i < RF_CACHE_PLACES && status != RF_OK; i++) {
+    for (int i = 0; i < RF_CACHE_FOLDERS && status != RF_OK; i++) {
         char *cache;
         status = rf_cache_make(&cache, i);
         if (status == RF_OK) status = take(cache);
@@ -180,7 +180,7 @@ static rf_status take_own(void) {
 
 /* Uses $POCL_CACHE_DIR as it is set: by the user, or by the process that started this one, to a folder of ours. */
 static rf_status take_given(const char *given) {
-    for (int i = 0; i < RF_CACHE_PLACES; i++) {
+    for (int i = 0; i < RF_CACHE_FOLDERS; i++) {
         char *cache;
         if (rf_cache_make(&cache, i) != RF_OK) continue;
         size_t length = strlen(cache);

@@ -17,8 +17,8 @@ const char *rf_pocl_warning(void);
 /* Whether the folder can still be written. */
 rf_status rf_pocl_test(void);
 
-/* For the end of the process, from any thread: removes temporary files of PoCL and of ours, unless another process still
- * uses the folder.  may_open: those in sub-folders too, which takes files to be opened. */
+/* For the end of the process, from any thread: removes temporary files of PoCL and of ours, unless another process
+ * still uses the folder.  may_open: those in sub-folders too, which takes files to be opened. */
 void rf_pocl_sweep(bool may_open);
 /* After a driver's crash: the next process starts with an empty folder. */
 void rf_pocl_distrust(void);

@@ -91,8 +91,8 @@ static rf_status emit_folding(rf_sequence *sequence, const rf_problem *problem, 
     return emit(sequence, problem, info, family, desc, 0);
 }
 
-/* A launch over all elements.  group: as many work-items as the device holds, since each begins with what it needs of its
- * channel, and a multiple of the channels. */
+/* A launch over all elements.  group: as many work-items as the device holds, since each begins with what it needs of
+ * its channel, and a multiple of the channels. */
 static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                rf_family family, rf_launch_desc *desc, double passes) {
     if (family == RF_TILE)

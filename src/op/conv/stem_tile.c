@@ -34,7 +34,7 @@ static int registers(const rf_device_info *info) {
     return vector(info) == 16 ? 24 : 12;
 }
 
-/* Floats of x that `rows` rows of `places` outputs read. */
+/* Floats of x that `rows` rows of `positions` outputs read. */
 static double band_floats(const rf_conv *v, int rows, int positions) {
     return ((rows - 1.0) * v->stride.y + (v->r - 1.0) * v->dilation.y + 1) *
            ((positions - 1.0) * v->stride.x + (v->s - 1.0) * v->dilation.x + 1) * v->c;

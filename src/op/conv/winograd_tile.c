@@ -43,9 +43,9 @@ static side with_windows(side s, const rf_conv *v, int high, int wide) {
     return s;
 }
 
-/* 5x5 kernels have windows of 6 or 8 each way, whatever takes fewer products; with `thrifty` they are 6 wide.  (3x3 would
- * save a ninth each way, and such tiles fill few maps.) */
-static side side_of(const rf_conv *v, bool flipped, bool thrifty) {
+/* 5x5 kernels have windows of 6 or 8 each way, whatever takes fewer products; with `narrow` they are 6 wide.  (3x3
+ * would save a ninth each way, and such tiles fill few maps.) */
+static side side_of(const rf_conv *v, bool flipped, bool narrow) {
     side s = {0};
     if (flipped)
         s.h = v->oh, s.w = v->ow, s.c = v->k, s.oh = v->h, s.ow = v->w, s.k = v->c,
@@ -53,7 +53,7 @@ static side side_of(const rf_conv *v, bool flipped, bool thrifty) {
     else
         s.h = v->h, s.w = v->w, s.c = v->c, s.oh = v->oh, s.ow = v->ow, s.k = v->k, s.pad = v->pad;
     side best = with_windows(s, v, WINDOW, WINDOW);
-    for (int i = 1; i < (thrifty ? 2 : 4) && v->r == 5; i++) {
+    for (int i = 1; i < (narrow ? 2 : 4) && v->r == 5; i++) {
         side other = with_windows(s, v, i & 1 ? LARGE : WINDOW, i & 2 ? LARGE : WINDOW);
         if (other.points * other.tiles < best.points * best.tiles) best = other;
     }

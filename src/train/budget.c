@@ -13,10 +13,10 @@ typedef struct need {
     size_t piece; /* the largest allocation but for the data set */
 } need;
 
-typedef struct room {
+typedef struct available {
     size_t device, host, piece;
     bool shared; /* the device uses the host's memory: the sum of both needs is compared with `device` */
-} room;
+} available;
 
 /* ---- plans ---- */
 
@@ -51,7 +51,7 @@ static void free_plans(rf_trainer *t) {
     for (int i = 0; i < 2; i++) rf_plan_free(t->validator[i].plan);
 }
 
-/* ---- need and room ---- */
+/* ---- needed and available ---- */
 
 size_t rf_trainer_order_bytes(const rf_trainer_desc *d) {
     return (size_t)RF_SEGMENT * (size_t)d->accumulate * (size_t)d->batch * sizeof(int32_t);
@@ -89,32 +89,32 @@ static need need_of(const rf_trainer *t) {
 }
 
 /* The share of one of `processes` that need as much at the same time. */
-static room room_of(const rf_device *device, size_t processes) {
+static available available_to(const rf_device *device, size_t processes) {
     const rf_device_info *info = rf_device_describe(device);
     const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
-    room r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
-              .host = rf_memory_available(),
-              .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
-              .shared = info->host_memory};
+    available r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
+                   .host = rf_memory_available(),
+                   .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
+                   .shared = info->host_memory};
     if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
     r.device /= processes;
     r.host /= processes;
     return r;
 }
 
-static size_t device_need(const need *n, const room *r, bool streaming) {
+static size_t device_need(const need *n, const available *r, bool streaming) {
     const size_t device = n->device + (streaming ? n->staged : n->resident);
     return r->shared ? device + n->host + (streaming ? 2 * n->staged : 0) : device;
 }
 
-static bool fits(const need *n, const room *r, bool streaming) {
+static bool fits(const need *n, const available *r, bool streaming) {
     const size_t host = n->host + (streaming ? 2 * n->staged : 0);
     return n->piece <= r->piece && device_need(n, r, streaming) <= r->device &&
            (r->shared || host <= r->host);
 }
 
 /* Whether the data set should not lie on the device. */
-static bool must_stream(const need *n, const room *r, const rf_device_info *info) {
+static bool must_stream(const need *n, const available *r, const rf_device_info *info) {
     const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
     return (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
            (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
@@ -126,7 +126,7 @@ static bool must_stream(const need *n, const room *r, const rf_device_info *info
 typedef struct search {
     rf_trainer_desc desc;
     const rf_trainer *trainer;
-    const room *room;
+    const available *available;
 } search;
 
 /* Fails where such a trainer cannot be made at all. */
@@ -136,7 +136,7 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
     *enough = false;
     if (status == RF_OK) {
         const need n = need_of(&probe);
-        *enough = fits(&n, s->room, true) || fits(&n, s->room, false);
+        *enough = fits(&n, s->available, true) || fits(&n, s->available, false);
     }
     free_plans(&probe);
     return status;
@@ -234,7 +234,7 @@ static void add_batch(rf_str *text, const search *s, int batch) {
     add_image_size(text, s, ", or");
 }
 
-static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
+static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     const rf_trainer_desc *d = &t->desc;
     const search s = {*d, t, r};
     const rf_device_info *info = rf_device_describe(d->device);
@@ -269,10 +269,10 @@ static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
     return status;
 }
 
-rf_status rf_trainer_draft(rf_trainer *t, int processes) {
+rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
-    const room r = room_of(t->desc.device, (size_t)processes);
+    const available r = available_to(t->desc.device, (size_t)processes);
     t->streaming = must_stream(&n, &r, rf_device_describe(t->desc.device));
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }
