@@ -35,10 +35,10 @@ typedef float floatx;
 #endif
 #if WIDE_Y == 4
 typedef float4 floaty;
-#define PASSED_Y passed4
+#define ACT_GRADIENT act_gradient4
 #else
 typedef float floaty;
-#define PASSED_Y act_gradient
+#define ACT_GRADIENT act_gradient
 #endif
 
 /* Whole vectors where they lie at multiples of four floats. */
@@ -92,7 +92,7 @@ INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, i
     put_column1(value.w, tile, stride, d + 3, m);
 }
 
-RF_ACT_FUNCTIONS(INLINE, float4, activate4, passed4)
+RF_ACT_FUNCTIONS(INLINE, float4, activate4, act_gradient4)
 
 /* The epilogue: bias and activation of four columns, from the o-th of k on. */
 INLINE float4 finished(float4 value, const __global float *bias, int o, int k, int act) {
@@ -288,7 +288,7 @@ INLINE void find_positions(__local int4 *located, int item, int p0, int grid_h, 
 
 INLINE floaty load_dy(const __global float *dy, const __global float *y, int at, int act) {
     floaty d = ATY(dy + at);
-    if (act) d = PASSED_Y(d, ATY(y + at), act);
+    if (act) d = ACT_GRADIENT(d, ATY(y + at), act);
     return d;
 }
 

@@ -54,7 +54,7 @@ static merged merge(const float *partial, int blocks, int C, int c, bool statist
 }
 
 /* The gradient before act, as the kernels compute it. */
-static double passed(const rf_sample *sample, float dy, size_t at, int C, int c) {
+static double act_gradient(const rf_sample *sample, float dy, size_t at, int C, int c) {
     const rf_arrays *a = &sample->arrays;
     const float *saved = a->sums[RF_BN_SUMS_SAVED], *y = a->sums[RF_BN_SUMS_Y];
     float seen = a->sums[RF_BN_SUMS_X][at] - saved[c];
@@ -76,7 +76,7 @@ double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction,
         for (int row = 0; row < rows && statistics; row++) mean += map[(size_t)row * C + c] / (double)rows;
         for (int row = 0; row < rows; row++) {
             const size_t at = (size_t)row * C + c;
-            const double g = statistics ? map[at] : passed(sample, map[at], at, C, c);
+            const double g = statistics ? map[at] : act_gradient(sample, map[at], at, C, c);
             const double term[] = {g, statistics ? (g - mean) * (g - mean)
                                                  : g * (sample->arrays.sums[RF_BN_SUMS_X][at] - mean)};
             for (int i = 0; i < 2; i++) sum[i] += term[i], square[i] += term[i] * term[i];
