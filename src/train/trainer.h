@@ -31,7 +31,7 @@ typedef enum rf_phase {
  * within one parameter (its owner). */
 typedef struct rf_norms {
     size_t chunks, owners;
-    rf_buffer *owner;        /* of each block of `grain` floats */
+    rf_buffer *owner;        /* of each block of `alignment` floats */
     rf_buffer *chunk, *part; /* a chunk's begin and end; its two sums of squares */
     rf_buffer *first, *norm; /* an owner's first chunk, and the end; its two norms */
 } rf_norms;

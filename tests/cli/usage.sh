@@ -119,7 +119,7 @@ names_are_taken_in_any_case() {
     echo 'flatten
 linear classes' >LeNet
     succeeds model LeNet
-    prints 'LeNet for images' # a file that is there wins over a name that is only like it
+    prints 'LeNet for images' # an existing file takes precedence over a name that is only like it
 }
 
 options_of_other_programs_get_a_hint() {
