@@ -1,8 +1,8 @@
-/* What the fuzz targets share.  A target is one file, NAME.c: it hands bytes to one reader, and says what must hold of what
- * comes out; seeds/NAME holds inputs to start from, NAME.dict words that the reader knows.
+/* Shared by the fuzz targets.  A target is one file, NAME.c: it hands bytes to one reader, and checks the result;
+ * seeds/NAME holds inputs to start from, NAME.dict the reader's keywords.
  *
- * Readers take files, so that the bytes are written into a folder of the process's own, which is the user's cache folder,
- * too. */
+ * Readers take files, so that the bytes are written into a folder of the process's own, which is the user's cache
+ * folder, too. */
 #ifndef RF_FUZZ_H
 #define RF_FUZZ_H
 

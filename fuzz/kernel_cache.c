@@ -1,5 +1,5 @@
-/* Compiled kernels in the cache folder: a file of any bytes is not there or whole, what is stored comes back, and what was
- * damaged does not. */
+/* Compiled kernels in the cache folder: any file is missing or valid, stored binaries are read back, damaged ones are
+ * not. */
 #include <string.h>
 
 #include "device/opencl/opencl.h"

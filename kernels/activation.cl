@@ -1,7 +1,7 @@
 /* Activations: y = f(x), dx = f'(x) * dy, element by element; KIND (relu, gelu, ...) names f.
  *
- * Any layout: `count` floats.  y may be x, and dx may be dy.  f' is told by y where the op says so (`seen` is then
- * y), else by x.  NaN comes through: every comparison is written so that NaN takes the identity's branch.
+ * Any layout: `count` floats.  y may be x, and dx may be dy.  f' is computed from y where the op says so (`seen` is
+ * then y), else from x.  NaN propagates: every comparison is written so that NaN takes the identity's branch.
  *
  * Ownership: a work-item has vectors of VEC neighbouring elements. */
 #include "common.clh"

@@ -67,7 +67,7 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
 #endif
 }
 
-/* Inference, and the gradient of it: as it is. */
+/* Inference, and its gradient: a copy. */
 KERNEL void copied(const __global float *x, __global float *y, int count) {
     FOR_TASKS(i, count) y[i] = x[i];
 }

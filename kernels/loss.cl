@@ -34,7 +34,7 @@
 #define COLUMNS_FROM(c) (c)
 #endif
 
-/* A row's largest number and sum of exponentials; VEC numbers at a time where there are as many. */
+/* A row's largest number and sum of exponentials; in vectors where there are VEC numbers. */
 INLINE float row_top(const __global float *row, int C) {
     float top = row[0];
     int c = 0;
@@ -94,7 +94,7 @@ INLINE float group_sum(float value, __local float *scratch) {
 #define ROWS_DONE
 #endif
 
-/* Does nothing where y is NULL; but all barriers are met, since PoCL 3.1 never leaves one that stands under a condition. */
+/* Does nothing where y is NULL, but meets all barriers: PoCL 3.1 hangs at a barrier under a condition. */
 INLINE void reduce_rows(const __global float *rows, const __global float *class_weights, __global float *y,
                         __global float *totals, int N, int C, __local float *scratch) {
     const int all_rows = y ? N : 0, all_classes = y && totals ? C : 0;
@@ -121,7 +121,7 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
     reduce_rows(rows, class_weights, y, totals, N, C, scratch);
 }
 
-/* A work-group that has all the rows is given y, and adds them up as well: a launch less. */
+/* A work-group that has all the rows is given y, and reduces them as well: one launch less. */
 #define REDUCE_ALONE(class_weights, totals)                                                                  \
     ROWS_DONE;                                                                                               \
     reduce_rows(rows, class_weights, y, totals, N, C, scratch)

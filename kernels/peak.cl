@@ -1,4 +1,4 @@
-/* What a device can do at most: the limits that `rangefinder bench` holds each kernel against.
+/* A device's peak: the limits to which `rangefinder bench` compares each kernel.
  * fma_peak  every work-item keeps ITEMS independent vectors in registers and multiplies and adds `rounds` times.
  * stream    b[i] = a[i] * s: one read and one write; each work-item owns a contiguous run (span) or strides (GPUs). */
 #ifndef VEC

@@ -1,7 +1,7 @@
 /* Max and average pooling of x (N,H,W,C) to y (N,OH,OW,C): window (oy, ox) covers the pixels
  * (oy*SH - PH + r*DH, ox*SW - PW + s*DW), r < KH, s < KW, that lie inside the map.
  *
- * max: y is the window's first maximum (a NaN wins), `index` its place r*KW + s.  Where windows may overlap, dx
+ * max: y is the window's first maximum (NaN propagates), `index` its argmax r*KW + s.  Where windows may overlap, dx
  * gathers dy of the windows that a pixel won (max_gather); where they cannot (no padding, no dilation, stride >=
  * kernel), a window writes dx up to where the next one starts (max_spread).
  *
@@ -18,7 +18,7 @@
     int N, int H, int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int DH,      \
         int DW, int count_pad
 
-/* Makes `call`, which names image, row, column, c and left, for each vector of a map of (N, height, width, C). */
+/* Runs `call` for each vector of a map (N, height, width, C), with image, row, column, c and left in scope. */
 #ifdef GROUP
 #define FOR_MAP(height, width, call)                                                                         \
     FOR_TASKS(task, N *(height) * (width)*C) {                                                               \
@@ -33,7 +33,7 @@
     FOR_COLUMNS(C, c, left, call)
 #endif
 
-/* Divisions are dear, and strides and dilations mostly 1. */
+/* Divisions are expensive, and strides and dilations mostly 1. */
 INLINE int over(int value, int by) {
     return by == 1 ? value : value / by;
 }
@@ -81,7 +81,7 @@ INLINE void add_or_put(floatv v, __global float *p, int left, int accumulate) {
     put(accumulate ? v + fetch(p, left) : v, p, left);
 }
 
-/* A window's place: its first pixel, and the taps of it that lie inside. */
+/* A window: its first pixel, and its taps that lie inside the map. */
 #define WINDOW(oy, ox)                                                                                       \
     const int y0 = (oy)*SH - PH, x0 = (ox)*SW - PW;                                                          \
     const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);                                           \
@@ -91,19 +91,19 @@ INLINE void max_window(const __global float *x, __global float *y, __global usho
                        int oy, int ox, int c, int left) {
     WINDOW(oy, ox)
     floatv best = -INFINITY;
-    intv place = r0 * KW + s0;
+    intv argmax = r0 * KW + s0;
     for (int r = r0; r < r1; ++r) {
         const __global float *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
         for (int s = s0; s < s1; ++s, from += DW * C) {
             const floatv v = fetch(from, left);
-            const intv wins = (v > best) | (v != v);
-            best = wins ? v : best;
-            place = wins ? (intv)(r * KW + s) : place;
+            const intv is_larger = (v > best) | (v != v);
+            best = is_larger ? v : best;
+            argmax = is_larger ? (intv)(r * KW + s) : argmax;
         }
     }
     const int at = ((n * OH + oy) * OW + ox) * C + c;
     put(best, y + at, left);
-    if (index) put_index(place, index + at, left);
+    if (index) put_index(argmax, index + at, left);
 }
 
 INLINE void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
@@ -131,8 +131,8 @@ INLINE void max_spread_window(const __global float *dy, const __global ushort *i
     const floatv g = fetch(dy + from, left);
     const intv winner = fetch_index(index + from, left);
     FOR_PIXELS(oy, ox) {
-        const int place = r < KH && s < KW ? r * KW + s : -1;
-        const floatv share = winner == (intv)place ? g : (floatv)0.0f;
+        const int argmax = r < KH && s < KW ? r * KW + s : -1;
+        const floatv share = winner == (intv)argmax ? g : (floatv)0.0f;
         add_or_put(share, dx + ((n * H + y) * W + x) * C + c, left, accumulate);
     }
 }
@@ -147,8 +147,8 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
 }
 
 #ifndef GROUP
-/* Makes `call`, which names c and left, for each vector of C channels; the last one begins early enough to be whole, and
- * does some channels a second time, where there are enough of them and that is allowed. */
+/* Runs `call` for each vector of C channels, with c and left in scope; where allowed, the last vector is moved back to
+ * be full, and repeats some channels. */
 #define FOR_CHANNELS(again, call)                                                                            \
     do {                                                                                                     \
         if (C > VEC && (again))                                                                              \
@@ -164,20 +164,20 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
 INLINE void max_window_2x2(const __global float *x, int row, __global float *y, __global ushort *index, int C,
                            int c, int left) {
     floatv best = fetch(x + c, left);
-    intv place = 0;
+    intv argmax = 0;
 #define CANDIDATE(at, number)                                                                                \
     {                                                                                                        \
         const floatv v = fetch((at) + c, left);                                                              \
-        const intv wins = (v > best) | (v != v);                                                             \
-        best = wins ? v : best;                                                                              \
-        place = wins ? (intv)(number) : place;                                                               \
+        const intv is_larger = (v > best) | (v != v);                                                        \
+        best = is_larger ? v : best;                                                                         \
+        argmax = is_larger ? (intv)(number) : argmax;                                                        \
     }
     CANDIDATE(x + C, 1)
     CANDIDATE(x + row, 2)
     CANDIDATE(x + row + C, 3)
 #undef CANDIDATE
     put(best, y + c, left);
-    if (index) put_index(place, index + c, left);
+    if (index) put_index(argmax, index + c, left);
 }
 
 INLINE void max_spread_window_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
@@ -206,7 +206,8 @@ KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *inde
     FOR_TASKS(task, N * OH) {
         __global float *to = dx + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, to += 2 * C)
-            FOR_CHANNELS(!accumulate, max_spread_window_2x2(dy + at, index + at, to, row, accumulate, C, c, left));
+            FOR_CHANNELS(!accumulate,
+                         max_spread_window_2x2(dy + at, index + at, to, row, accumulate, C, c, left));
     }
 }
 #endif

@@ -1,14 +1,14 @@
-/* Steering a run on the device: gather a batch, add up micro-batches, record the loss and decide to stop.
+/* Control of a run on the device: gather a batch, add up micro-batches, record the loss and decide to stop.
  *
  * gather    images[i,p,c] = pixels[order[base + row*N + i], p, c] * scale[c] + shift[c]; labels likewise; row is the
  *           control's word `word` (0 where word is -1).  pixels is (.,H,W,C)
  *           bytes.  gather_images: one work-item an image; gather_elements: one an element, for GPUs.
  * sum       sum = first micro-batch ? gradient : sum + gradient
- * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, corrected for its
- *           start (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite.
- *           The step that stops is done whole, its update too; the record of the next one says that it is over.
+ * record    one work-item.  The smoothed loss that decides is the exponential average, weight 0.98, with bias
+ * correction (the rule of fastai's lr_find): stop when it exceeds DIVERGE times its best, or the loss is not finite.
+ *           The step that stops the run is completed, update included; the next record marks the run as over.
  * observe   the same for a batch of validation images, which come after the update. */
-#include "optimizer.clh" /* one program: each one costs a start-up its share */
+#include "optimizer.clh" /* one program: each costs time at start-up */
 
 __kernel void gather_images(__global const uchar *pixels, __global const int *labels, __global const int *order,
                             __global const uint *control, __global const float *scale_shift, __global float *images,
@@ -67,7 +67,7 @@ void judge(__global uint *control, float loss) {
     else if (diverge > 0.0f && smoothed > diverge * value[RF_CONTROL_BEST]) control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
 }
 
-/* Adds `share` of a batch's mean loss; true where it was the last of `batches`, and *sum is the whole. */
+/* Adds a batch's mean loss, weighted by `share`; true for the last of `batches`, when *sum is complete. */
 bool add_share(float *sum, __global uint *control, float loss, float share, int batches) {
     __global float *value = (__global float *)control;
     const uint done = control[RF_CONTROL_MICRO] + 1;
@@ -77,7 +77,7 @@ bool add_share(float *sum, __global uint *control, float loss, float share, int 
     return done == (uint)batches;
 }
 
-/* loss: the mean of the micro-batch just done; share: what it counts in the step's loss. */
+/* loss: the mean of the micro-batch just done; share: its weight in the step's loss. */
 __kernel void record(__global const float *loss, __global uint *control, __global float *losses, __global uint *rng,
                      float share, int micro_batches) {
     float sum;

@@ -1,5 +1,5 @@
-/* The memory arena: no two tensors that are alive at the same time share a byte, and what it takes in all.  The device is the
- * reference with another description, so that each way of placing is tried anywhere. */
+/* The memory arena: no two tensors that are alive at the same time share a byte, and what it takes in all.  The device
+ * is the reference with another description, so that each placement is tested on any machine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ enum { ALIGNMENT = 64 };
 
 static rf_device *device;
 
-/* On a GPU places are reused whole; allocations are of at most `limit` bytes. */
+/* On a GPU slots are reused whole; allocations are of at most `limit` bytes. */
 static void describe(rf_device_kind kind, size_t limit) {
     device->info.kind = kind;
     device->info.alignment_bytes = ALIGNMENT;
@@ -41,7 +41,7 @@ static size_t bytes_of(const rf_tensor *tensors, size_t count) {
 
 /* ---- no overlap ---- */
 
-/* Owner of each unit of memory at each step: every tensor writes its number where it lies and finds nobody's there. */
+/* Owner of each unit of memory at each step: every tensor writes its number to its units, which must be free. */
 static void expect_no_overlap(const rf_tensor *tensors, int count, int steps, size_t bytes, size_t chunk) {
     const size_t units = bytes / ALIGNMENT;
     int *owner = rf_alloc(units * (size_t)steps, sizeof *owner);
@@ -81,7 +81,7 @@ static void tensors_alive_together_share_no_byte(void **state) {
         int count, steps;
     } ways[] = {{RF_DEVICE_CPU, 1 << 30, 400, 80},          {RF_DEVICE_CPU, 20 * ALIGNMENT, 400, 80},
                 {RF_DEVICE_GPU, 1 << 30, 400, 80},          {RF_DEVICE_GPU, 20 * ALIGNMENT, 400, 80},
-                {RF_DEVICE_CPU, 1 << 30, 9000, 500}, /* so many are placed in another way */
+                {RF_DEVICE_CPU, 1 << 30, 9000, 500}, /* so many are placed by time */
                 {RF_DEVICE_GPU, 100 * ALIGNMENT, 9000, 500}};
     rf_random random;
     rf_random_init(&random, 9, 0);
@@ -127,9 +127,9 @@ static void random_tensors_take_little_more_than_is_alive(void **state) {
     }
 }
 
-/* Each is alive with the one before and the one behind: two places are enough, and whoever has the same one has the same
+/* Each is alive with the one before and the one behind: two slots are enough, and tensors in the same slot share its
  * region. */
-static void a_chain_takes_two_places(void **state) {
+static void a_chain_takes_two_slots(void **state) {
     (void)state;
     rf_tensor chain[5];
     const rf_device_kind kinds[] = {RF_DEVICE_CPU, RF_DEVICE_GPU};
@@ -145,7 +145,7 @@ static void a_chain_takes_two_places(void **state) {
     }
 }
 
-static void a_long_chain_takes_two_places(void **state) {
+static void a_long_chain_takes_two_slots(void **state) {
     (void)state;
     enum { LONG = 9000 };
     static rf_tensor chain[LONG];
@@ -157,7 +157,7 @@ static void a_long_chain_takes_two_places(void **state) {
 }
 
 /* Step 1 has 192 + 64 + 64 bytes, and so has step 2. */
-static void a_skip_connection_keeps_its_place(void **state) {
+static void a_skip_connection_keeps_its_slot(void **state) {
     (void)state;
     const rf_tensor tensors[] = {{.bytes = 192, .first = 0, .last = 1},
                                  {.bytes = 64, .first = 1, .last = 2},
@@ -169,8 +169,8 @@ static void a_skip_connection_keeps_its_place(void **state) {
     assert_int_equal(bytes_of(tensors, RF_COUNT(tensors)), 320);
 }
 
-/* 128 and 64 bytes fit where 192 were; taken whole, the place has room for one of them. */
-static void a_gpu_reuses_places_whole(void **state) {
+/* 128 and 64 bytes fit where 192 were; reused whole, the slot holds one of them. */
+static void a_gpu_reuses_slots_whole(void **state) {
     (void)state;
     const rf_tensor tensors[] = {{.bytes = 192, .first = 0, .last = 0},
                                  {.bytes = 128, .first = 1, .last = 1},
@@ -226,10 +226,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_alive_together_share_no_byte),
         cmocka_unit_test(random_tensors_take_little_more_than_is_alive),
-        cmocka_unit_test(a_chain_takes_two_places),
-        cmocka_unit_test(a_long_chain_takes_two_places),
-        cmocka_unit_test(a_skip_connection_keeps_its_place),
-        cmocka_unit_test(a_gpu_reuses_places_whole),
+        cmocka_unit_test(a_chain_takes_two_slots),
+        cmocka_unit_test(a_long_chain_takes_two_slots),
+        cmocka_unit_test(a_skip_connection_keeps_its_slot),
+        cmocka_unit_test(a_gpu_reuses_slots_whole),
         cmocka_unit_test(no_tensor_takes_no_memory),
         cmocka_unit_test(one_tensor_is_rounded_up_to_the_alignment),
         cmocka_unit_test(no_tensor_lies_across_two_allocations),

@@ -1,4 +1,4 @@
-/* The ground floor: text from outside, JSON, files that are written. */
+/* The base layer: untrusted text, JSON, output files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -26,7 +26,7 @@ static void cleaning_up_keeps_the_message_of_the_cause(void **state) {
     assert_string_equal(rf_error_message(), "the next");
 }
 
-static void missing_memory_is_said_whatever_it_was_for(void **state) {
+static void missing_memory_is_reported_whatever_it_was_for(void **state) {
     (void)state;
     assert_int_equal(rf_fail_errno(ENOMEM, "%s: cannot be opened", "a"), RF_E_MEMORY);
     assert_string_equal(rf_error_message(), "a: cannot be opened: out of memory");
@@ -208,7 +208,7 @@ static void json_too_deep_is_no_document(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(cleaning_up_keeps_the_message_of_the_cause),
-        TEST(missing_memory_is_said_whatever_it_was_for),
+        TEST(missing_memory_is_reported_whatever_it_was_for),
         TEST(text_is_made_printable_and_other_scripts_stay),
         TEST(json_reads_back_as_it_was_written),
         TEST(json_is_printable_utf8_whatever_the_names),

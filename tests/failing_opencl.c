@@ -1,11 +1,12 @@
-/* Lets calls of OpenCL fail, for tests/failing_calls.sh.  Linked into a second program by the linker's --wrap, so that it
- * stands between us and the driver, with and without sanitizers; every OpenCL function that we use is in the list below.
+/* Makes calls of OpenCL fail, for tests/failing_calls.sh.  Linked into a second program by the linker's --wrap, so that
+ * it stands between us and the driver, with and without sanitizers; every OpenCL function that we use is in the list
+ * below.
  *
  * RF_FAIL=clFinish:3       the third call of clFinish fails: it does nothing, and returns an error
  * RF_FAIL=clFinish:3+      that one, and all that come after it
  * RF_FAIL=clFinish:3+:-11  by this error rather than by CL_OUT_OF_RESOURCES; several are separated by commas
  * RF_FAIL_COUNTS=FILE      writes "name count" for every function into the file at the end
- * RF_FAIL_RENAME=1         the platform has another name: what we know of PoCL is not made use of
+ * RF_FAIL_RENAME=1         the platform has another name: no special treatment of PoCL
  * RF_FAIL_LATE=1           reads that do not block happen a while after they were asked for */
 #include "device/opencl/opencl.h"
 

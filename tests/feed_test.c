@@ -1,4 +1,4 @@
-/* The order of batches: whole epochs, nothing twice, the held-out images never, the same from any place. */
+/* The order of batches: whole epochs, nothing twice, the held-out images never, the same from any position. */
 #include "data/feed.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Gradients of whole networks: branches, values read twice, sums of sums, whatever may share memory.
  *
- * One step of plain gradient descent at rate 1 shows the gradient; it must agree with differences of the
+ * One step of plain gradient descent at learning rate 1 shows the gradient; it must agree with differences of the
  * loss, along one random direction for each parameter, and with the gradient on the reference, where nothing
  * is fused. */
 #include <math.h>
@@ -70,7 +70,7 @@ static double loss_along(const char *text, size_t index, double distance, const 
     return loss;
 }
 
-/* The gradient of each parameter, in `after`'s place: before - after, as the rate is 1. */
+/* The gradient of each parameter, in `after`'s place: before - after, as the learning rate is 1. */
 static void gradients(rf_device *on, const char *text, rf_model *gradient) {
     rf_model *before = parsed(text);
     rf_parameter_view from, to;
@@ -122,7 +122,7 @@ static void check_network(const char *text, bool smooth) {
     if (device != reference) agrees_with_reference(text);
 }
 
-/* ---- networks that were thought of ---- */
+/* ---- chosen networks ---- */
 
 #define HEAD(value) "f: flatten <- " value "\nfc: linear classes\n"
 static const char *const networks[] = {
@@ -184,7 +184,7 @@ static void gradients_of_many_branches_are_right(void **state) {
     rf_str_free(&text);
 }
 
-/* ---- networks that nobody thought of ---- */
+/* ---- random networks ---- */
 
 static const char *any_value(rf_random *random, int count) {
     static char names[8][8];

@@ -1,4 +1,5 @@
-/* From a model to a plan: what a batch does not allow, which tensors share memory, and that compiling takes time in proportion to the network. */
+/* From a model to a plan: what a batch does not allow, which tensors share memory, and that compiling takes time in
+ * proportion to the network. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,7 +165,7 @@ static void compiling_takes_time_in_proportion_to_the_layers(void **state) {
     (void)state;
     for (size_t i = 0; i < RF_COUNT(networks); i++) {
         double few = compile_seconds(i, 2000);
-        few = RF_MAX(few, compile_seconds(i, 2000)); /* the slower: this one is to be no outlier */
+        few = RF_MAX(few, compile_seconds(i, 2000)); /* the slower one, against outliers */
         double many = compile_seconds(i, 32000);
         if (many > 64 * few) many = RF_MIN(many, compile_seconds(i, 32000));
         if (many > 64 * few)

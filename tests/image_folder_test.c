@@ -12,7 +12,7 @@ static void two_classes(void) {
     picture(at("b/1.png"), 6, 7, 3);
 }
 
-static void folders_are_sorted_and_made_to_fit(void **state) {
+static void folders_are_sorted_and_resized(void **state) {
     (void)state;
     two_classes();
     folder(at("C")); /* sorts before "a" */
@@ -149,7 +149,7 @@ static void assert_note(const rf_dataset *d, const char *text) {
     if (found != 1) fail_msg("%d notes say '%s'", found, text);
 }
 
-static void colour_wins_over_grey_unless_channels_says_otherwise(void **state) {
+static void colour_is_preferred_to_grey_unless_channels_says_otherwise(void **state) {
     (void)state;
     two_classes();
     copy_image(at("a/0.jpg"), "grey.jpg"); /* the first one */
@@ -246,7 +246,7 @@ static void files_of_other_kinds_are_counted(void **state) {
     rf_dataset_free(d);
 }
 
-static void classes_without_an_image_are_said(void **state) {
+static void classes_without_an_image_are_noted(void **state) {
     (void)state;
     two_classes();
     folder(at("c"));
@@ -334,16 +334,16 @@ static void damaged_images_never_crash(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(folders_are_sorted_and_made_to_fit),
+        TEST(folders_are_sorted_and_resized),
         TEST(damaged_images_are_named_or_skipped),
         TEST(enormous_images_are_refused),
         TEST(folders_without_classes_are_explained),
         TEST(unreadable_is_not_missing),
-        TEST(colour_wins_over_grey_unless_channels_says_otherwise),
+        TEST(colour_is_preferred_to_grey_unless_channels_says_otherwise),
         TEST(conversions_are_counted),
         TEST(exif_is_ignored_on_demand),
         TEST(files_of_other_kinds_are_counted),
-        TEST(classes_without_an_image_are_said),
+        TEST(classes_without_an_image_are_noted),
         TEST(folders_inside_a_class_are_walked_without_end),
         TEST(parts_of_a_data_set_are_no_classes),
         TEST(photos_of_cameras_are_read),

@@ -3,7 +3,7 @@
 # layers.sh asks the same of the symbols.
 set -eu
 cd "$1"
-. tests/floors.sh
+. tests/layer_order.sh
 
 grep -rnoE '#include "[a-z_]+/[a-z_/]+\.(h|clh)"' src | {
     bad=0
@@ -11,7 +11,7 @@ grep -rnoE '#include "[a-z_]+/[a-z_/]+\.(h|clh)"' src | {
         from=${file#src/} from=${from%%/*}
         to=${include#*\"} to=${to%%/*}
         [ "$to" != rangefinder ] && [ "$to" != kernels ] && [ "$to" != "$from" ] || continue
-        if [ -z "$(floor "$from")" ] || [ -z "$(floor "$to")" ] || [ "$(floor "$to")" -ge "$(floor "$from")" ]; then
+        if [ -z "$(layer "$from")" ] || [ -z "$(layer "$to")" ] || [ "$(layer "$to")" -ge "$(layer "$from")" ]; then
             echo "$file:$line: src/$from may not include $include"
             bad=1
         fi
@@ -29,7 +29,7 @@ if grep -rnE '#include [<"]CL/' src tools include --include='*.[ch]' | grep -v '
     echo "only src/device/opencl may include OpenCL's headers"
     exit 1
 fi
-if grep -rnE "#include \"($(echo $floors | tr ' ' '|'))/" include; then
+if grep -rnE "#include \"($(echo $layers | tr ' ' '|'))/" include; then
     echo "a public header may include public headers only"
     exit 1
 fi

@@ -1,5 +1,5 @@
-/* What an interruption may not be taken for.  The flag stays set, so that these tests have a program of their own; it ends
- * without the clean-up of drivers whose compiler is still busy. */
+/* An interruption is not mistaken for another failure.  The flag stays set, so that these tests have a program of their
+ * own; it ends without the clean-up of drivers whose compiler is still busy. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -81,7 +81,7 @@ static const struct {
     KIND("import torch\n", "Python source"),
 };
 
-static void kinds_are_told_by_their_first_bytes(void **state) {
+static void kinds_are_recognised_by_their_first_bytes(void **state) {
     (void)state;
     for (size_t i = 0; i < RF_COUNT(kinds); i++) {
         char head[512];
@@ -116,7 +116,7 @@ static void says(const char *text) {
         fail_msg("'%s' does not say '%s'", rf_error_message(), text);
 }
 
-/* Each reader, handed each kind, names the kind, and is done with it. */
+/* Each reader reports each kind of file by name, and ends. */
 static void every_reader_names_a_file_of_another_kind(void **state) {
     (void)state;
     static const rf_image_shape images = {3, 32, 32, 10};
@@ -158,7 +158,7 @@ static void a_pytorch_file_comes_with_the_lines_that_convert_it(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(kinds_are_told_by_their_first_bytes),
+        TEST(kinds_are_recognised_by_their_first_bytes),
         TEST(what_a_reader_reads_is_no_other_kind),
         TEST(every_reader_names_a_file_of_another_kind),
         TEST(a_pytorch_file_comes_with_the_lines_that_convert_it),

@@ -2,7 +2,7 @@
 # layers.sh ROOT OBJECT...: do the symbols of the library's object files point downward only, and without circles
 # between files?
 set -eu
-. "$1/tests/floors.sh"
+. "$1/tests/layer_order.sh"
 shift
 
 # "D symbol file" for each that a file defines, "U symbol file" for each that it takes from elsewhere.
@@ -10,17 +10,17 @@ for object in "$@"; do
     file=$(echo "$object" | sed -n 's|.*/src/\(.*\)\.c\.o$|\1|p')
     [ -n "$file" ] || continue # embedded data
     nm "$object" | awk -v file="$file" 'NF == 3 && $2 ~ /[TDBRV]/ { print "D", $3, file } NF == 2 && $1 == "U" { print "U", $2, file }'
-done | grep ' rf_' | sort | awk -v floors="$floors" '
+done | grep ' rf_' | sort | awk -v layers="$layers" '
     function folder(file) { sub(/\/.*/, "", file); return file }
     BEGIN {
-        lines = split(floors, line, "\n")
-        for (i = 1; i <= lines; i++) { n = split(line[i], name, " "); for (k = 1; k <= n; k++) floor[name[k]] = i }
+        lines = split(layers, line, "\n")
+        for (i = 1; i <= lines; i++) { n = split(line[i], name, " "); for (k = 1; k <= n; k++) layer[name[k]] = i }
     }
     $1 == "D" { home[$2] = $3 }
     $1 == "U" && $2 in home && home[$2] != $3 {
         from = folder($3); to = folder(home[$2])
-        if (!(from in floor) || !(to in floor)) { print from, "or", to, "is in no floor"; bad = 1 }
-        if (from != to && floor[to] >= floor[from]) { print "src/" $3 ".c may not use " $2 " of src/" home[$2] ".c"; bad = 1 }
+        if (!(from in layer) || !(to in layer)) { print from, "or", to, "is in no layer"; bad = 1 }
+        if (from != to && layer[to] >= layer[from]) { print "src/" $3 ".c may not use " $2 " of src/" home[$2] ".c"; bad = 1 }
         edge[$3 " " home[$2]]
     }
     END {

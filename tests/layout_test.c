@@ -1,5 +1,5 @@
-/* Folders as archives and other programs lay them out: where the data lies, what is left out, what they are where
- * they cannot be read. */
+/* Folders as archives and other programs lay them out: where the data lies, what is left out, the type of what cannot
+ * be read. */
 #include "files.h"
 
 static void assert_note(const rf_dataset *d, const char *text) {

@@ -1,5 +1,5 @@
-/* Lowering: which nodes of small networks are fused, and which stay.  The device is the reference that says it were a
- * processor: lowering asks what its solvers take, and runs nothing. */
+/* Lowering: which nodes of small networks are fused, and which stay.  The device is the reference, declared as a CPU:
+ * lowering queries its solvers, and runs nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -34,8 +34,8 @@ static rf_lowered *lowered_of(const rf_model *model, bool training, const char *
     return lowered;
 }
 
-/* "conv+relu(images) batch_norm(0)": each node's op with what it took in, and the numbers of those it reads; % is the one
- * before. */
+/* "conv+relu(images) batch_norm(0)": each node's op with what it took in, and the numbers of those it reads; % is the
+ * one before. */
 static char *text_of(const rf_lowered *lowered) {
     rf_str out = {0};
     for (int k = 0; k < lowered->count; k++) {

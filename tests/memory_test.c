@@ -1,5 +1,5 @@
-/* Memory: what the machine and its control groups leave; a need beyond it is refused before anything is allocated, and
- * what the message proposes fits, and nothing larger. */
+/* Memory: what the machine and its control groups leave. Larger needs are refused before anything is allocated; what
+ * the message proposes is the largest that fits. */
 #include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
@@ -41,7 +41,7 @@ static size_t available(void) {
 #define V2 "/sys/fs/cgroup"
 #define V1 "/sys/fs/cgroup/memory"
 
-static void available_is_the_least_of_machine_and_control_groups(void **unused) {
+static void available_is_the_minimum_of_machine_and_control_groups(void **unused) {
     (void)unused;
     assert_non_null(mkdtemp(root));
     assert_int_equal(available(), SIZE_MAX); /* nothing is known */
@@ -55,8 +55,7 @@ static void available_is_the_least_of_machine_and_control_groups(void **unused) 
     put(V2 "/a/memory.max", "600000000\n"); /* the one above it counts */
     put(V2 "/a/memory.current", "500000000\n");
     assert_int_equal(available(), 100000000);
-    put(V2 "/a/memory.stat",
-        "anon 1\ninactive_file 400000000\nactive_file 3\n"); /* given back when asked for */
+    put(V2 "/a/memory.stat", "anon 1\ninactive_file 400000000\nactive_file 3\n"); /* reclaimable */
     assert_int_equal(available(), 500000000);
     put(V2 "/a/b/memory.max", "70\n"); /* and more is used than allowed */
     assert_int_equal(available(), 0);
@@ -216,8 +215,7 @@ static void the_need_is_what_is_taken(void **unused) {
         rf_model *model;
         rf_trainer *trainer;
         rf_curve *curve;
-        size_t low = 0,
-               high = 1024; /* MiB: the least limit that lets it pass, with the images on the device */
+        size_t low = 0, high = 1024; /* MiB: the minimum that suffices, with the images on the device */
         char *spec = rf_format("synthetic:3x%dx%d,10,%d", s->size, s->size, s->images);
         CHECK(rf_dataset_open(&data, spec, NULL));
         CHECK(rf_model_parse(&model, s->network, "test", (rf_image_shape){3, s->size, s->size, 10}, 1));
@@ -272,7 +270,7 @@ static void tuning_names_the_batch_that_fits(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(available_is_the_least_of_machine_and_control_groups),
+        cmocka_unit_test(available_is_the_minimum_of_machine_and_control_groups),
         cmocka_unit_test(a_need_beyond_the_memory_names_what_fits),
         cmocka_unit_test(a_network_that_no_batch_makes_fit_is_said_to_be_too_large),
         cmocka_unit_test(validation_images_that_do_not_fit_are_named),

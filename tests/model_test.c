@@ -1,4 +1,4 @@
-/* Models: the zoo against PyTorch's names and shapes, the model language, building in C. */
+/* Models: the built-in ones against PyTorch's names and shapes, the model language, building in C. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 static const rf_image_shape digits = {.channels = 1, .height = 8, .width = 8, .classes = 10};
 static const rf_image_shape colour = {.channels = 3, .height = 32, .width = 32, .classes = 10};
 
-/* ---- the zoo ---- */
+/* ---- built-in models ---- */
 
 static void expect_tensor(const rf_model *model, size_t index, const char *line) {
     rf_parameter_view view;
@@ -25,7 +25,7 @@ static void expect_tensor(const rf_model *model, size_t index, const char *line)
     rf_str_free(&text);
 }
 
-static void zoo_has_pytorchs_state_dicts(void **state) {
+static void built_in_networks_have_pytorchs_state_dicts(void **state) {
     (void)state;
     char line[256], name[32];
     rf_model *model = NULL;
@@ -60,7 +60,7 @@ static void zoo_has_pytorchs_state_dicts(void **state) {
     assert_null(rf_model_names()[networks]);
 }
 
-static void zoo_adapts_to_the_images(void **state) {
+static void built_in_networks_adapt_to_the_images(void **state) {
     (void)state;
     static const rf_image_shape sizes[] = {
         {1, 8, 8, 10}, {1, 28, 28, 10}, {3, 33, 47, 7}, {4, 4, 5, 2}, {3, 64, 64, 1000}};
@@ -74,7 +74,7 @@ static void zoo_adapts_to_the_images(void **state) {
         }
 }
 
-static void unknown_network_names_the_zoo(void **state) {
+static void unknown_network_lists_the_built_in_ones(void **state) {
     (void)state;
     rf_model *model;
     assert_int_equal(rf_model_create(&model, "resnet21", colour, 0), RF_E_INPUT);
@@ -105,16 +105,16 @@ static void initialisation_is_pytorchs_default(void **state) {
     assert_int_equal(rf_model_create(&model, "resnet18", colour, 7), RF_OK);
     const float *weight = values_of(model, "layer4.1.conv2.weight", &count);
     const double bound = 1 / 67.88225099390856; /* 1 / sqrt(512 * 9) */
-    double mean = 0, square = 0, least = 1, most = -1;
+    double mean = 0, square = 0, lowest = 1, highest = -1;
     for (size_t i = 0; i < count; i++) {
         mean += weight[i] / (double)count;
         square += (double)weight[i] * weight[i] / (double)count;
-        least = RF_MIN(least, weight[i]);
-        most = RF_MAX(most, weight[i]);
+        lowest = RF_MIN(lowest, weight[i]);
+        highest = RF_MAX(highest, weight[i]);
     }
     assert_true(mean > -1e-5 * 3 && mean < 1e-5 * 3);
     assert_true(square > bound * bound / 3 * 0.99 && square < bound * bound / 3 * 1.01);
-    assert_true(least >= -bound && least < -bound * 0.9999 && most <= bound && most > bound * 0.9999);
+    assert_true(lowest >= -bound && lowest < -bound * 0.9999 && highest <= bound && highest > bound * 0.9999);
     assert_true(values_of(model, "bn1.weight", NULL)[5] == 1 && values_of(model, "bn1.bias", NULL)[5] == 0);
     assert_true(values_of(model, "bn1.running_mean", NULL)[5] == 0 &&
                 values_of(model, "bn1.running_var", NULL)[5] == 1);
@@ -411,9 +411,9 @@ static void images_out_of_range_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zoo_has_pytorchs_state_dicts),
-        cmocka_unit_test(zoo_adapts_to_the_images),
-        cmocka_unit_test(unknown_network_names_the_zoo),
+        cmocka_unit_test(built_in_networks_have_pytorchs_state_dicts),
+        cmocka_unit_test(built_in_networks_adapt_to_the_images),
+        cmocka_unit_test(unknown_network_lists_the_built_in_ones),
         cmocka_unit_test(initialisation_is_pytorchs_default),
         cmocka_unit_test(same_seed_gives_same_values_and_layers_are_independent),
         cmocka_unit_test(language_knows_blocks_loops_and_arithmetic),

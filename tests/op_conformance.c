@@ -112,7 +112,7 @@ static void solvers_agree_with_the_reference(void **state) {
     assert_int_equal(failures, 0);
 }
 
-/* ---- the check itself: a solver that spoils what it is told to must be found out ---- */
+/* ---- the check itself: it must detect a solver that writes wrong results ---- */
 
 static const rf_solver *honest;
 static struct { size_t tensor, element; } damage;

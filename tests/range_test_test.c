@@ -228,7 +228,7 @@ static json_t *describe(const sample *given) {
     const rf_range_test_desc *t = &given->test;
     json_t *groups = json_array(), *weights = json_array();
     for (size_t i = 0; i < d->group_count; i++)
-        json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].ratio));
+        json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].lr_multiplier));
     for (int i = 0; i < CLASSES && d->class_weights != NULL; i++)
         json_array_append_new(weights, json_real((double)d->class_weights[i]));
     return json_pack(

@@ -1,5 +1,5 @@
-/* States: a run that is saved, loaded in another process and continued has the bits of the run that never stopped; states move
- * between devices; and what does not fit a trainer is refused and leaves it as it was. */
+/* States: a run that is saved, loaded in another process and continued has the bits of the run that never stopped;
+ * states move between devices; and a state that does not fit a trainer is refused, and leaves it unchanged. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,8 @@
 static rf_device *device;
 static rf_dataset *digits;
 
-/* Running statistics, random numbers, a linear layer on maps (whose weights lie in another order), odd numbers of channels. */
+/* Running statistics, random numbers, a linear layer on maps (whose weights lie in another order), odd numbers of
+ * channels. */
 static const char network[] = "conv1: conv 5 3 pad=1 bias=no\nbn1: batch_norm\nrelu\nmax_pool 2\n"
                               "drop: dropout 0.3\nconv2: conv 19 3 pad=1 groups=1\nrelu\nflatten\n"
                               "fc1: linear classes\n";
@@ -311,7 +312,7 @@ static void changed_files_are_refused(void **unused) {
     rf_trainer_free(trainer);
 }
 
-static void files_that_cannot_be_written_are_said(void **unused) {
+static void files_that_cannot_be_written_are_reported(void **unused) {
     (void)unused;
     rf_trainer *trainer = trainer_of(0, device);
     rf_state *state = state_of(trainer), *none = (void *)state;
@@ -330,7 +331,7 @@ int main(int argc, char **argv) {
         TEST(arrays_have_pytorchs_names_and_layouts),
         TEST(states_of_other_runs_are_refused),
         TEST(changed_files_are_refused),
-        TEST(files_that_cannot_be_written_are_said),
+        TEST(files_that_cannot_be_written_are_reported),
     };
     if (rf_device_open(&device, NULL) != RF_OK || rf_dataset_open(&digits, "digits", NULL) != RF_OK) {
         fprintf(stderr, "state_test: %s\n", rf_error_message());

@@ -1,4 +1,4 @@
-/* Curves and what the known libraries' rules say on them. The golden numbers come from the libraries
+/* Curves and the known libraries' suggestions for them. The golden numbers come from the libraries
  * themselves: pytorch-lr-finder 0.2.2, fastai 2.8.12, Lightning 2.6.6, Ignite 0.5.5. */
 #include <malloc.h>
 #include <setjmp.h>
@@ -258,7 +258,7 @@ static void losses_that_nobody_smoothed_are_not_undone(void **state) {
     rf_curve_free(raw);
 }
 
-static void smoothing_can_be_said(void **state) {
+static void smoothing_can_be_set(void **state) {
     (void)state;
     double smoothed[STEPS];
     rf_curve *const raw = golden_curve(pytorch_ladder, STEPS);
@@ -538,7 +538,7 @@ int main(void) {
         cmocka_unit_test(a_million_points_take_no_time),
         cmocka_unit_test(a_librarys_own_file_is_smoothed_already),
         cmocka_unit_test(losses_that_nobody_smoothed_are_not_undone),
-        cmocka_unit_test(smoothing_can_be_said),
+        cmocka_unit_test(smoothing_can_be_set),
         cmocka_unit_test(smoothed_is_a_centred_gaussian_of_capped_losses),
         cmocka_unit_test(csv_and_json_are_read_in_all_their_forms),
         cmocka_unit_test(reading_takes_a_small_multiple_of_the_file),

@@ -1,4 +1,4 @@
-/* What rangefinder.h promises of threads; the build with RF_SANITIZE=thread watches it. */
+/* The thread safety that rangefinder.h promises, for builds with RF_SANITIZE=thread. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>

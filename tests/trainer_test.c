@@ -1,6 +1,5 @@
-/* Training and range tests as promises: the state comes back bit by bit, the same seed gives the same bits,
- * and whatever the device is made to do (stream, not fuse, other solvers, the reference for broken kernels),
- * the curve is the same. */
+/* Guarantees of training and range tests: the state is restored bit by bit, the same seed gives the same bits, and the
+ * curve is the same with streaming, without fusion, with other solvers, or the reference in place of broken kernels. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -433,7 +432,7 @@ static void micro_batches_add_up(void **unused) {
     rf_model_free(model);
 }
 
-static void ratio_zero_freezes_parameters(void **unused) {
+static void lr_multiplier_zero_freezes_parameters(void **unused) {
     (void)unused;
     static const rf_parameter_group frozen[] = {{"conv1.*", 0}};
     rf_model *model = model_of(small), *after = model_of(small);
@@ -521,8 +520,8 @@ static void spoil(void *copy, size_t size) {
     free(copy);
 }
 
-/* AddressSanitizer sees what is read late, the state what that would change. */
-static void what_the_caller_gave_may_go_after_creation(void **unused) {
+/* AddressSanitizer detects late reads, the state their effects. */
+static void inputs_may_be_freed_after_creation(void **unused) {
     (void)unused;
     static const float weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     static const double half = 0.5;
@@ -593,7 +592,8 @@ static void validation_losses_are_those_after_the_step(void **unused) {
     rf_model_free(model);
 }
 
-/* Losses of training are the same whether it is observed or not, and how often; what is observed is the loss after the step. */
+/* Losses of training are the same whether it is observed or not, and how often; what is observed is the loss after the
+ * step. */
 static void observing_disturbs_nothing(void **unused) {
     (void)unused;
     enum { STEPS = 10 };
@@ -672,7 +672,7 @@ static void every_way_leads_to_the_same_curve(void **unused) {
     }
 }
 
-/* Kernels that do not compile, or compute something else, take only their own op down. */
+/* Kernels that do not compile, or compute something else, affect only their own op. */
 static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
     (void)unused;
     static const struct {
@@ -726,9 +726,9 @@ int main(void) {
         cmocka_unit_test(a_range_test_has_its_defaults),
         cmocka_unit_test(descs_of_other_versions_are_understood),
         cmocka_unit_test(micro_batches_add_up),
-        cmocka_unit_test(ratio_zero_freezes_parameters),
+        cmocka_unit_test(lr_multiplier_zero_freezes_parameters),
         cmocka_unit_test(class_weights_are_those_of_the_classes_of_the_data),
-        cmocka_unit_test(what_the_caller_gave_may_go_after_creation),
+        cmocka_unit_test(inputs_may_be_freed_after_creation),
         cmocka_unit_test(validation_losses_are_those_after_the_step),
         cmocka_unit_test(observing_disturbs_nothing),
         cmocka_unit_test(every_way_leads_to_the_same_curve),

@@ -114,7 +114,7 @@ static void a_flat_curve_gives_none(void **state) {
 
 /* A network that was trained before: its loss is low at once, against that of guessing between two, or as many
  * classes as there are. */
-static void a_loss_that_is_low_from_the_start_is_said_to_be(void **state) {
+static void a_loss_that_is_low_from_the_start_is_recognised(void **state) {
     static const corner harmed[] = {{0, 0.05}, {70, 0.05}, {85, 0.6}}, still[] = {{0, 0.05}, {99, 0.05}},
                         fair[] = {{0, 1}, {70, 1}, {85, 4}};
     (void)state;
@@ -335,7 +335,7 @@ int main(void) {
         cmocka_unit_test(noise_lowers_the_confidence),
         cmocka_unit_test(noise_larger_than_the_drop_gives_none),
         cmocka_unit_test(a_flat_curve_gives_none),
-        cmocka_unit_test(a_loss_that_is_low_from_the_start_is_said_to_be),
+        cmocka_unit_test(a_loss_that_is_low_from_the_start_is_recognised),
         cmocka_unit_test(one_noisy_loss_decides_nothing),
         cmocka_unit_test(a_bad_start_is_not_the_level),
         cmocka_unit_test(a_bump_that_recovers_is_not_the_end),

@@ -1,4 +1,4 @@
-/* The helper process that compiles: started by the first, as itself again, and ended by it. */
+/* The ahead helper: a second process of this program that compiles, started and ended by the first. */
 #include "ahead.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static char **make_environment(void) {
     return copy;
 }
 
-/* A helper that cannot be started costs time and nothing else. */
+/* A helper that cannot be started only costs time. */
 static void start(void *context) {
     (void)context;
     char **environment = make_environment();

@@ -1,7 +1,7 @@
-/* A second process that compiles beside the first: some drivers (PoCL) compile one kernel at a time in a
- * process, and keep what they compiled in a cache that processes share.  The program starts itself again with
- * the same words; that helper makes the same trainer from the other end, and is ended when the first process
- * has one. */
+/* The ahead helper, a second process that compiles in parallel: some drivers (PoCL) compile one kernel at a time in a
+ * process, and share their cache between processes. The program starts itself again with the same arguments; the helper
+ * compiles the same trainer's kernels from the last to the first, and is ended when the first process has its
+ * trainer. */
 #ifndef RF_TOOLS_AHEAD_H
 #define RF_TOOLS_AHEAD_H
 
@@ -9,16 +9,16 @@
 
 #include "command.h"
 
-/* main, before the words are parsed: they may be changed by that. */
+/* Called by main before argv is parsed, which may change it. */
 rf_status rf_ahead_remember(int argc, char **argv);
 void rf_ahead_forget(void);
 
-/* In a helper: the data set that stands for the one of the first process, which need not be read a second
- * time. NULL: this is no helper. */
+/* In a helper: a synthetic data set in place of the first process's, which is not read twice. NULL: this is no
+ * helper. */
 const char *rf_ahead_data(void);
 
-/* Starts a helper once the device is about to compile, where there is a second core for it.  The helper takes
- * `count` images of the data's shape. */
+/* Starts a helper once the device is about to compile, if there is a second core. The helper uses `count` images of the
+ * data's shape. */
 void rf_ahead_begin(rf_device *device, const rf_dataset *dataset, int count);
 void rf_ahead_end(void); /* from any thread */
 /* In a helper: it gets this signal when the process that started it ends, however that ends. */

@@ -1,5 +1,4 @@
-/* rangefinder bench: the time of a training step and of each kernel, with the share of the device's measured
- * limit. */
+/* rangefinder bench: the time of a training step and of each kernel, in % of the device's measured peak. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +129,7 @@ static rf_bench_row *add_up(const rf_bench *result, int *calls, size_t *count) {
 
 static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     static const char *const heading[] = {"step",      "kernel",  "calls", "ms",
-                                          "% of step", "GFLOP/s", "GB/s",  "% of limit"};
+                                          "% of step", "GFLOP/s", "GB/s",  "% of peak"};
     const rf_bench *result = &run->result;
     char memory[32];
     size_t count = 0;
@@ -256,7 +255,7 @@ static const rf_example examples[] = {
 const rf_command rf_command_bench = {
     .name = "bench",
     .examples = examples,
-    .summary = "Time of a training step and of each kernel, with the share of the device's limit",
+    .summary = "Time of a training step and of each kernel, in % of the device's peak",
     .details = "Runs training steps (SGD with momentum) whole, then kernel by kernel by the device's own "
                "clock. The limit of a kernel is what the measured peak of multiply-adds or of memory allows, "
                "whichever is reached first. Times are the minimum of all runs, limits the best of before and "

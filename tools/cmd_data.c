@@ -108,7 +108,7 @@ static rf_status print_as_text(const rf_dataset *data, const data_facts *facts) 
     return rf_table_end(&table, stdout);
 }
 
-/* Bad files are what one wants to see here, so they are listed rather than end the reading. */
+/* Bad files are listed here rather than fatal. */
 static rf_status data_main(void *given, char **operands) {
     const data_args *args = given;
     rf_dataset_options reading = rf_reading_options(&args->reading);

@@ -1,4 +1,4 @@
-/* rangefinder devices: what is there, what each can do, and which one `auto` would take. */
+/* rangefinder devices: the devices present, their properties, and which one `auto` would take. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -102,7 +102,7 @@ static rf_status print_as_table(const rf_device_info *list, size_t count, size_t
 
 enum { MEASURE_BATCH = 16, MEASURE_STEPS = 5 };
 
-/* ResNet-20 is what is measured: convolutions, batch norms and additions of several sizes. */
+/* Measures ResNet-20: convolutions, batch norms and additions of several sizes. */
 static rf_status measure(const rf_device_info *info, const rf_dataset *images, const rf_model *model) {
     rf_device *device = NULL;
     rf_trainer *trainer = NULL;

@@ -69,8 +69,8 @@ static const rf_option options[] = {
     INT("iterations", iterations, 2, 100000, "300", "steps"),
     CHOICE("mode", "HOW", mode, mode_names, "exp", "how the learning rate rises:"),
     RF_OUTPUT_OPTIONS(find_args),
-    {"group", "PATTERN=RATIO",
-     "parameters whose name matches (* and ?) train at RATIO times the rate; repeatable",
+    {"group", "PATTERN=MULTIPLIER",
+     "parameters whose name matches (* and ?) have their learning rate multiplied; repeatable",
      .parse = rf_opt_texts, AT(groups)},
     INT("accumulate", accumulate, 1, 65536, "1", "batches whose gradients make one step"),
     INT("validation", validation, 0, 1000000, "0", "images held out: the curve is then of their loss"),
@@ -91,19 +91,20 @@ static const rf_option options[] = {
     RF_OPT_END,
 };
 
-/* ---- what the options mean together ---- */
+/* ---- interpreting the options ---- */
 
 /* "fc*=10": the patterns are owned by the caller. */
 static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
         const char *text = texts->values[i], *equals = strrchr(text, '=');
-        double ratio;
-        if (equals == NULL || equals == text || !rf_parse_number(&ratio, equals + 1) || ratio < 1e-9 ||
-            ratio > 1e9)
-            return rf_fail(RF_E_USAGE,
-                           "--group: '%s' is not PATTERN=RATIO, like 'fc*=10', with a ratio above 0", text);
-        groups[i] =
-            (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text), .ratio = ratio};
+        double lr_multiplier;
+        if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
+            lr_multiplier < 1e-9 || lr_multiplier > 1e9)
+            return rf_fail(
+                RF_E_USAGE,
+                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0", text);
+        groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
+                                         .lr_multiplier = lr_multiplier};
         if (groups[i].pattern == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
@@ -183,7 +184,7 @@ static void release_run(find_run *run) {
     free(run->class_weights);
 }
 
-/* What the user has to know of: said once on stderr, and kept for the reports.  Takes the note over. */
+/* A note for the user, on stderr and in the reports. Takes ownership of it. */
 static rf_status add_note(find_run *run, char *note) {
     char **notes = note != NULL ? rf_resize(run->notes, run->note_count + 2, sizeof *notes) : NULL;
     if (notes == NULL) {
@@ -220,7 +221,7 @@ static void verbose(const find_args *args, const find_run *run, const char *what
     if (args->common.verbose) rf_say("%6.0f ms  %s", rf_time_ms() - run->started_ms, what);
 }
 
-/* The cheap things first, so that mistakes are told before anything slow begins. */
+/* Cheap inputs first, so that mistakes are reported before anything slow begins. */
 static rf_status open_inputs(find_run *run, const find_args *args) {
     rf_dataset_options reading = rf_reading_options(&args->reading);
     reading.skip_bad = args->skip_bad;

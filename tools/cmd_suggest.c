@@ -1,4 +1,4 @@
-/* rangefinder suggest: every method's answer, and ours, for a curve that someone else recorded. */
+/* rangefinder suggest: every method's suggestion, and ours, for a curve that someone else recorded. */
 #include <stdlib.h>
 #include <string.h>
 

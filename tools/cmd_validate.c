@@ -1,5 +1,5 @@
-/* rangefinder validate: every solver of every op against the reference, on the op's sample cases and on the
- * shapes of all networks of the zoo. */
+/* rangefinder validate: every solver of every op against the reference, on the op's sample cases and on the shapes of
+ * all built-in models. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,26 +33,26 @@ static const rf_option options[] = {
 };
 
 /* One line of the table: how a solver did over all its cases. */
-typedef struct tally {
+typedef struct result_row {
     const char *op, *solver; /* of the tables */
     rf_direction direction;
     int cases, failed;
     double worst;      /* error in units of the tolerance */
     char where[128];   /* the first case that failed, else the worst */
     char message[256]; /* what is wrong with it; "" */
-} tally;
+} result_row;
 
 typedef struct validation {
     const validate_args *args;
     rf_device *device;
     rf_progress progress;
-    tally *rows; /* owned */
+    result_row *rows; /* owned */
     int count, capacity;
-    char **seen; /* what was checked already: shapes come again within and between networks; owned */
+    char **seen; /* problems checked already, as they repeat within and between networks; owned */
     int seen_count, seen_capacity;
 } validation;
 
-static rf_status find_row(tally **out, validation *all, const rf_op *op, const rf_solver *solver) {
+static rf_status find_row(result_row **out, validation *all, const rf_op *op, const rf_solver *solver) {
     for (int i = 0; i < all->count; i++)
         if (strcmp(all->rows[i].solver, solver->name) == 0 && strcmp(all->rows[i].op, op->name) == 0 &&
             all->rows[i].direction == solver->direction) {
@@ -61,13 +61,13 @@ static rf_status find_row(tally **out, validation *all, const rf_op *op, const r
         }
     if (all->count == all->capacity) {
         int capacity = all->capacity > 0 ? 2 * all->capacity : 64;
-        tally *more = rf_resize(all->rows, (size_t)capacity, sizeof *more);
+        result_row *more = rf_resize(all->rows, (size_t)capacity, sizeof *more);
         if (more == NULL) return RF_E_MEMORY;
         all->rows = more;
         all->capacity = capacity;
     }
     *out = &all->rows[all->count++];
-    **out = (tally){.op = op->name, .solver = solver->name, .direction = solver->direction};
+    **out = (result_row){.op = op->name, .solver = solver->name, .direction = solver->direction};
     return RF_OK;
 }
 
@@ -75,7 +75,7 @@ static rf_status find_row(tally **out, validation *all, const rf_op *op, const r
 
 static rf_status check_one(validation *all, const rf_problem *problem, const rf_choice *choice,
                            const char *label) {
-    tally *row = NULL;
+    result_row *row = NULL;
     rf_check_result result = {0};
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_progress_draw(&all->progress, "%s %s", choice->solver->name, label);
@@ -97,7 +97,7 @@ static rf_status check_one(validation *all, const rf_problem *problem, const rf_
     return RF_OK;
 }
 
-/* The solvers that this kind of device has, or all; the first is what it would run, whoever it is made for. */
+/* The solvers for this kind of device, or all; the first is the device's choice, whatever kind it is made for. */
 static rf_status check_choices(validation *all, const rf_problem *problem, const rf_choice *choices,
                                int count, const char *label) {
     for (int i = 0; i < count; i++)
@@ -132,7 +132,7 @@ static rf_status check_cases(validation *all, const rf_op *op) {
     return RF_OK;
 }
 
-/* ---- the shapes of the zoo ---- */
+/* ---- the shapes of the built-in models ---- */
 
 /* A problem as text, to tell whether it was there before. */
 static void describe(rf_str *out, const rf_step *step) {
@@ -145,7 +145,7 @@ static void describe(rf_str *out, const rf_step *step) {
                     p->accumulate[i]);
 }
 
-/* True the first time that it is asked about a step's problem. */
+/* Whether a step's problem occurs for the first time. */
 static rf_status is_new(bool *out, validation *all, const rf_step *step) {
     rf_str text = {0};
     *out = false;
@@ -225,7 +225,7 @@ static rf_status print_as_table(const validation *all) {
     rf_table_begin(&table, "lllrrll");
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&table, "%s", heading[i]);
     for (int i = 0; i < all->count; i++) {
-        const tally *row = &all->rows[i];
+        const result_row *row = &all->rows[i];
         rf_table_cell(&table, "%s", row->op);
         rf_table_cell(&table, "%s", rf_direction_names[row->direction]);
         rf_table_cell(&table, "%s", row->solver);
@@ -247,7 +247,7 @@ static rf_status print_as_json(const validation *all) {
     rf_json_string(&json, "device", rf_device_describe(all->device)->name);
     rf_json_open(&json, "results", '[');
     for (int i = 0; i < all->count; i++) {
-        const tally *row = &all->rows[i];
+        const result_row *row = &all->rows[i];
         rf_json_open(&json, NULL, '{');
         rf_json_string(&json, "op", row->op);
         rf_json_string(&json, "direction", rf_direction_names[row->direction]);
@@ -264,7 +264,7 @@ static rf_status print_as_json(const validation *all) {
 
 static rf_status judge(const validation *all) {
     int failed = 0, cases = 0;
-    const tally *first = NULL;
+    const result_row *first = NULL;
     for (int i = 0; i < all->count; i++) {
         failed += all->rows[i].failed;
         cases += all->rows[i].cases;
@@ -272,7 +272,7 @@ static rf_status judge(const validation *all) {
     }
     if (first == NULL) return RF_OK;
     return rf_fail(RF_E_FAILED,
-                   "%d of %d cases are not as on the reference, first %s on '%s'; until that is mended, "
+                   "%d of %d cases are not as on the reference, first %s on '%s'; until that is fixed, "
                    "RANGEFINDER_QUARANTINE=%s keeps it from being used",
                    failed, cases, first->solver, first->where, first->solver);
 }
@@ -304,12 +304,13 @@ const rf_command rf_command_validate = {
     .name = "validate",
     .examples = examples,
     .summary = "Check every kernel of a device against the reference",
-    .details = "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
-               "and on the "
-               "shapes of all built-in networks. The error is told in units of the tolerance that the length "
-               "of its sums allows: up "
-               "to 1 is "
-               "right. Exit code 1 where one disagrees.",
+    .details =
+        "Runs every solver that suits the device, of every op, forward and backward, on sample cases "
+        "and on the "
+        "shapes of all built-in networks. The error is given in units of the tolerance that the length "
+        "of its sums allows: up "
+        "to 1 is "
+        "right. Exit code 1 where one disagrees.",
     .options = options,
     .args_size = sizeof(validate_args),
     .run = validate_main,

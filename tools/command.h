@@ -1,11 +1,11 @@
-/* What a sub-command is, and what all of them share. */
+/* The interface of sub-commands, and what they share. */
 #ifndef RF_TOOLS_COMMAND_H
 #define RF_TOOLS_COMMAND_H
 
 #include "cmd_list.h"
 #include "opt.h"
-#include "terminal.h"
 #include "rangefinder/version.h"
+#include "terminal.h"
 
 /* Options that every command has.  Each command's arguments begin with one of these. */
 typedef struct rf_common {

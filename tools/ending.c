@@ -25,7 +25,7 @@ static rlim_t limit_files(rlim_t files) {
     return before;
 }
 
-/* A linker of the driver's may still be writing. */
+/* A linker started by the driver may still be writing. */
 static void wait_for_children(void) {
     enum { TURNS = 400, TURN_NS = 5000000 };
     for (int i = 0; i < TURNS && waitpid(-1, NULL, WNOHANG) >= 0; i++)
@@ -57,8 +57,8 @@ static void on_exit_of_process(void) {
     if (!in_order) blame_driver();
 }
 
-/* Drivers' compilers abort where a file is missing or damaged.  This stands before the C library's function, for a handler of
- * SIGABRT would not be asked: LLVM puts its own there. */
+/* Drivers' compilers abort where a file is missing or damaged.  This overrides the C library's function: a handler of
+ * SIGABRT would be replaced by LLVM's. */
 #define EXPORTED __attribute__((visibility("default"))) _Noreturn
 EXPORTED void abort(void) {
     blame_driver();
@@ -70,8 +70,7 @@ void __assert_fail(const char *text, const char *file, unsigned line, const char
     blame_driver();
 }
 
-/* The first Ctrl-C asks the work to end in order and gives it a second to do so; the second one does not
- * wait. */
+/* The first Ctrl-C requests an orderly end, within a second; the second one does not wait. */
 static void *await_signals(void *set) {
     int number = 0;
     sigwait(set, &number);
@@ -96,8 +95,7 @@ rf_status rf_ending_begin(void) {
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGXCPU);
     sigaddset(&set, RF_AHEAD_ORPHANED);
-    if (sigaction(SIGHUP, NULL, &before) == 0 &&
-        before.sa_handler != SIG_IGN) /* else nohup wants us to stay */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* ignored: started by nohup */
         sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN); /* a write that fails is reported like any other */
     signal(SIGXFSZ, SIG_IGN);

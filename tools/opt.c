@@ -65,7 +65,7 @@ done:
     return status;
 }
 
-/* strtod's and strtoll's extras (blanks before, hexadecimal, "inf", "nan") are no numbers to us. */
+/* Rejects strtod's and strtoll's extras (leading blanks, hexadecimal, "inf", "nan"). */
 static bool plain_number(const char *text, const char *allowed) {
     return text[0] != '\0' && strspn(text, allowed) == strlen(text);
 }

@@ -81,9 +81,9 @@ rf_status rf_settings_set(rf_settings *settings, const char *name, const char *v
 rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value);
 void rf_settings_free(rf_settings *settings);
 
-/* Parses argv (argv[0] is the command's name) by tables, ended by rows NULL, into `target`: first every default, then what
- * was given.  Of options given twice the last counts.  *operands becomes the index of the first word that is no option; all
- * such words stand at argv's end then.  The settings receive every option in effect. */
+/* Parses argv (argv[0] is the command's name) by tables, ended by rows NULL, into `target`: first every default, then
+ * what was given.  Of options given twice the last counts.  *operands becomes the index of the first word that is no
+ * option; all such words stand at argv's end then.  The settings receive every option in effect. */
 rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, const rf_option_table *tables,
                            int argc, char **argv);
 

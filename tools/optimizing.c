@@ -76,7 +76,8 @@ static void describe(char *out, rf_option *row, const char *name) {
     rf_str_free(&defaults);
 }
 
-/* The row of an option, which is named as on the command line, "weight-decay"; the row behind the last: there is none. */
+/* The row of an option, which is named as on the command line, "weight-decay"; the row behind the last: there is
+ * none. */
 static rf_option *row_of(const char *option) {
     rf_option *row = rows;
     for (; row->name != NULL; row++) {

@@ -28,15 +28,15 @@ static bool is_stdout(const char *path) {
 
 /* At most one may take stdout, and no two the same file. */
 static rf_status check_names(const rf_outputs *outputs) {
-    const char *const *paths = outputs->paths, *taker = outputs->print != NULL ? "--print" : NULL;
+    const char *const *paths = outputs->paths, *stdout_user = outputs->print != NULL ? "--print" : NULL;
     for (int i = 0; i < RF_OUTPUT_COUNT; i++) {
         const char *path = paths[i], *option = writers[i].option;
         if (path == NULL) continue;
         if (is_stdout(path)) {
-            if (taker != NULL)
+            if (stdout_user != NULL)
                 return rf_fail(RF_E_USAGE, "%s %s: %s writes to stdout already; give one of them a file",
-                               option, path, taker);
-            taker = option;
+                               option, path, stdout_user);
+            stdout_user = option;
             continue;
         }
         if (rf_same_file(path, "-"))

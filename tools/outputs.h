@@ -1,5 +1,4 @@
-/* What `find` and `suggest` make of a curve: files, one number for scripts, or a picture and a verdict on
- * stdout. */
+/* The outputs of `find` and `suggest`: files, one number for scripts, or a plot and a verdict on stdout. */
 #ifndef RF_TOOLS_OUTPUTS_H
 #define RF_TOOLS_OUTPUTS_H
 
@@ -41,7 +40,7 @@ const char *const *rf_print_choices(void);
 rf_status rf_outputs_check(const rf_outputs *outputs, const char *const inputs[]);
 /* The same for one file. */
 rf_status rf_output_check(const char *option, const char *path, const char *const inputs[]);
-/* True if stdout is for people: nothing else was asked to go there. */
+/* True if stdout is for people: no option sends anything else there. */
 bool rf_outputs_for_people(const rf_outputs *outputs, const rf_common *common);
 /* After the work: writes and prints.  Fails with RF_E_FAILED and the reason where the verdict has no
  * suggestion. */

@@ -1,4 +1,4 @@
-/* What other programs call our options: hints for those who come from them. */
+/* Hints for users of other programs, who try those programs' options. */
 #ifndef RF_TOOLS_PEERS_H
 #define RF_TOOLS_PEERS_H
 

@@ -1,4 +1,4 @@
-/* What the options of reading a data set mean to the library. */
+/* The options of reading a data set, for the library. */
 #include "reading.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Options of the commands that read a data set: what is made of its images. */
+/* Options of the commands that read a data set: size, channels, labels of its images. */
 #ifndef RF_TOOLS_READING_H
 #define RF_TOOLS_READING_H
 

@@ -41,7 +41,7 @@ rf_terminal_options rf_terminal_describe(bool no_color) {
 
 /* ---- the progress line ---- */
 
-static atomic_bool line_shown; /* the thread that waits for signals asks it too */
+static atomic_bool line_shown; /* read by the thread that waits for signals, too */
 static const char erase[] = "\r\033[K";
 
 void rf_progress_begin(rf_progress *progress, bool wanted) {
@@ -77,7 +77,7 @@ void rf_progress_restore(void) {
     line_shown = false;
 }
 
-/* One line of what anybody may have named: printable, ended. */
+/* One line of untrusted text: made printable, ended. */
 static void put_line(FILE *stream, const char *before, const char *format, va_list args) {
     char text[8192];
     vsnprintf(text, sizeof text, format, args);

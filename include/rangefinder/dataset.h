@@ -31,7 +31,7 @@ typedef struct rf_dataset {
     size_t note_count;
 } rf_dataset;
 
-/* What becomes of an image of another aspect ratio. */
+/* How an image of another aspect ratio is fitted. */
 typedef enum rf_fit {
     RF_FIT_CROP,   /* the whole target is covered, and what sticks out is cut off on both sides alike */
     RF_FIT_SQUASH, /* height and width are resized each by its own */
@@ -56,12 +56,13 @@ typedef struct rf_dataset_options {
  * such a one, or with train/ beside val/ or test/, of which train/ is read; "IMAGES,LABELS" (two IDX files, gzipped
  * or not), or the images alone, whose labels lie beside them; a CIFAR-10/100 .bin file;
  * "synthetic:CxHxW[,CLASSES[,COUNT]]".
- * Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's; transparency is dropped.  IDX values: bytes;
- * other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions are (count, channels,
- * height, width), or channels last where only the last number can be channels (1, 3, 4).  The notes say what was
- * converted, guessed or left out.
+ * Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's; transparency is
+ * dropped.  IDX values: bytes; other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions
+ * are (count, channels, height, width), or channels last where only the last number can be channels (1, 3, 4).  The
+ * notes say what was converted, guessed or left out.
  * Range: at most 8 GiB of pixels, half of the machine's memory, and what is free of it.
- * Errors: RF_E_MEMORY where that is less; RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it; RF_E_USAGE for options. */
+ * Errors: RF_E_MEMORY where that is less; RF_E_INPUT, RF_E_IO, with the file, what is wrong with it and how to fix it;
+ * RF_E_USAGE for options. */
 RF_API rf_status rf_dataset_open_sized(rf_dataset **out, const char *spec, const rf_dataset_options *options,
                                        size_t size);
 static inline rf_status rf_dataset_open(rf_dataset **out, const char *spec,

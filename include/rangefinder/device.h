@@ -27,19 +27,19 @@ typedef struct rf_device_info {
     rf_device_kind kind;
     int compute_units;
     int native_vector_width; /* floats in the device's longest vectors */
-    int vector_width;        /* the same; of an open CPU that takes those of 16 by halves: 8 */
+    int vector_width;        /* the same, but 8 for an open CPU that executes vectors of 16 as two halves */
     size_t memory_bytes, max_alloc_bytes, local_memory_bytes, max_work_group;
     size_t alignment_bytes; /* of a buffer region */
     bool host_memory;       /* the device computes in the host's memory: mapping costs nothing */
     bool fp64, fp16;
-    const rf_device *device; /* that this describes while it is open; NULL in rf_device_list's array */
+    const rf_device *device; /* the open device; NULL in rf_device_list's array */
 } rf_device_info;
 
 /* Opens a device.  selector: "auto", "cpu", "gpu", "reference", "P:D", or a part of a name (case ignored);
  * NULL takes $RANGEFINDER_DEVICE, else "auto".  auto prefers GPU, accelerator, CPU, then reference. Owns: the
  * caller closes it.  Errors: RF_E_DEVICE with the list of those present if a named one is missing.
- * The first call that looks for OpenCL's devices sets $POCL_CACHE_DIR, where it is not set, to a folder in the user's cache
- * folder: no other thread may use the environment meanwhile. */
+ * The first call that looks for OpenCL's devices sets $POCL_CACHE_DIR, where it is not set, to a folder in the user's
+ * cache folder: no other thread may use the environment meanwhile. */
 RF_API rf_status rf_device_open(rf_device **out, const char *selector);
 RF_API void rf_device_close(rf_device *device);
 /* Borrowed: lives as long as the device. */
@@ -47,18 +47,18 @@ RF_API const rf_device_info *rf_device_describe(const rf_device *device);
 /* Why `auto` took this device, or "": one sentence.  Borrowed: lives as long as the device. */
 RF_API const char *rf_device_reason(const rf_device *device);
 
-/* What its user should know, or "": that the usual cache folder cannot be used, why, and which one is. */
+/* A warning for the user, or "": that the usual cache folder cannot be used, why, and which one is. */
 RF_API const char *rf_device_warning(const rf_device *device);
 
 /* Every device present, the reference last.  *automatic is the index that `auto` would take. free() the
  * array. why (may be NULL) receives one sentence, free() it. */
 RF_API rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *automatic, char **why);
 
-/* An op that this device does not run itself but leaves to the reference, and why. */
+/* A quarantined op: it runs on the reference instead of this device, for this reason. */
 typedef struct rf_quarantine {
     char op[32], reason[224];
 } rf_quarantine;
-/* How many there are.  *list is borrowed: until the next call that makes or runs a trainer on the device. */
+/* The number of quarantined ops. *list is borrowed: until the next call that makes or runs a trainer on the device. */
 RF_API size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list);
 
 #ifdef __cplusplus

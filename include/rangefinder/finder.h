@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* Why a range test ended, and the word that JSON uses. */
+/* Why a range test ended, and its name in JSON. */
 #define RF_STOP_MAP(X)                                                                                       \
     X(COMPLETED, "completed")                                                                                \
     X(DIVERGED, "diverged")                                                                                  \
@@ -24,7 +24,7 @@ typedef enum rf_stop_reason {
 #undef RF_STOP_ENUM
 } rf_stop_reason;
 
-/* Who had smoothed the losses before they were written down, and the word that --smooth uses. */
+/* The library that smoothed the losses before recording them, and its name for --smooth. */
 #define RF_SMOOTHING_MAP(X)                                                                                  \
     X(NONE, "own")                                                                                           \
     X(PYTORCH, "pytorch-lr-finder") /* s += 0.05 (loss - s) */                                               \
@@ -36,10 +36,10 @@ typedef enum rf_smoothing {
 #undef RF_SMOOTHING_ENUM
 } rf_smoothing;
 
-/* loss[i] was measured with lr[i], before the update (or on validation images, after it).  A loss may be not
- * finite only at the last point.  smoothed is a centred Gaussian (zero lag) of the losses, each capped at 3 x
- * the median of the first five; its sigma is 3 steps of a curve of up to 100, 3 % of a longer one, at most 30.
- * Owns its arrays. */
+/* A curve of losses over learning rates: loss[i] was measured at lr[i], before the update (or on validation images,
+ * after it).  A loss may be not finite only at the last point.  smoothed is a centred Gaussian (zero lag) of the
+ * losses, each capped at 3 x the median of the first five; its sigma is 3 steps of a curve of up to 100, 3 % of a
+ * longer one, at most 30. Owns its arrays. */
 typedef struct rf_curve {
     size_t count;
     double *lr, *loss, *smoothed;
@@ -60,11 +60,11 @@ RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double 
  * were not).  All else is raw.  Memory: a small multiple of the file.  Errors name the line and what was
  * expected. */
 RF_API rf_status rf_curve_read(rf_curve **out, const char *path);
-/* Takes the losses of a curve that was read as smoothed by another, or as raw. Errors: RF_E_MEMORY. */
+/* Declares by which library a curve's recorded losses were smoothed, or that they are raw. Errors: RF_E_MEMORY. */
 RF_API rf_status rf_curve_set_smoothing(rf_curve *curve, rf_smoothing smoothing);
 RF_API void rf_curve_free(rf_curve *curve);
 
-/* One method's answer.  lr is NAN when the method has none, and reason then says why. */
+/* One method's suggested learning rate. lr is NAN when the method has none, and reason then says why. */
 typedef struct rf_suggestion {
     const char *method;  /* "valley": the key in JSON; static, as is library */
     const char *library; /* "fastai": whose rule it is, for people */
@@ -73,12 +73,11 @@ typedef struct rf_suggestion {
 } rf_suggestion;
 
 typedef struct rf_suggest_options {
-    bool
-        raw; /* take the losses as they are, rather than smooth and stop as each library would (--smooth 0) */
+    bool raw; /* use the losses unchanged, rather than smooth and stop as each library would (--smooth 0) */
 } rf_suggest_options;
 
-/* Every method's answer, in the order of the list: each sees the losses as its library would have recorded
- * them, or has recorded them (curve->smoothing). *out is owned by the caller: free(). options may be NULL. */
+/* Applies every method to the curve, in the order of the list, each to the losses that its library would have recorded,
+ * or has recorded (curve->smoothing). *out is owned by the caller: free(). options may be NULL. */
 RF_API rf_status rf_curve_suggest_sized(rf_suggestion **out, size_t *count, const rf_curve *curve,
                                         const rf_suggest_options *options, size_t size);
 static inline rf_status rf_curve_suggest(rf_suggestion **out, size_t *count, const rf_curve *curve,
@@ -87,7 +86,7 @@ static inline rf_status rf_curve_suggest(rf_suggestion **out, size_t *count, con
 }
 
 typedef enum rf_verdict_kind { RF_VERDICT_NONE, RF_VERDICT_RANGE } rf_verdict_kind;
-/* How far to trust a verdict, and the word that JSON and people get. */
+/* The confidence of a verdict, and its name in JSON and text. */
 #define RF_CONFIDENCE_MAP(X)                                                                                 \
     X(LOW, "low")                                                                                            \
     X(MEDIUM, "medium")                                                                                      \
@@ -98,7 +97,7 @@ typedef enum rf_confidence {
 #undef RF_CONFIDENCE_ENUM
 } rf_confidence;
 
-/* Range: 0 < lr_min <= lr <= lr_max, NAN if kind is NONE. */
+/* The suggested learning rate and usable range. Range: 0 < lr_min <= lr <= lr_max, NAN if kind is NONE. */
 typedef struct rf_verdict {
     rf_verdict_kind kind;
     double lr_min, lr, lr_max;
@@ -109,6 +108,7 @@ typedef struct rf_verdict {
     char advice[256];  /* what to try instead, or "" */
 } rf_verdict;
 
+/* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
 RF_API rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve);
 
 #ifdef __cplusplus

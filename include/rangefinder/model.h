@@ -14,23 +14,23 @@ extern "C" {
 /* One thread at a time while it is made or its values change; then any number may read it. */
 typedef struct rf_model rf_model;
 
-/* What the network is for: it adapts to the images' channels and size and to the number of classes. */
+/* The input and output of a network, which adapts to the images' channels and size and to the number of classes. */
 typedef struct rf_image_shape {
     int channels, height, width, classes;
 } rf_image_shape;
 
-/* Makes a network by the name of one of the zoo ("simplecnn", "resnet20", ...; "ResNet-20" is taken too) or
- * from a file in the model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
+/* Makes a built-in network by its name ("simplecnn", "resnet20", ...; also "ResNet-20"), or one from a file in the
+ * model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
  * column and what was expected; RF_E_SHAPE where the images do not fit. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images,
                                  uint64_t seed);
 /* The same from text; origin is what messages call it.  Both are read during the call alone. */
 RF_API rf_status rf_model_parse(rf_model **out, const char *text, const char *origin, rf_image_shape images,
                                 uint64_t seed);
-/* The names of the zoo, ended by NULL. */
+/* The names of the built-in networks, ended by NULL. */
 RF_API const char *const *rf_model_names(void);
 
-/* Building one in C: begin, add layers, each reading the last one unless `inputs` says otherwise, finish.
+/* Building a network in C: begin, add layers, each reading the last one unless `inputs` says otherwise, finish.
  * attributes are written as in the model language: "16 3x3 pad=1".  inputs: names separated by blanks, or
  * NULL. */
 RF_API rf_status rf_model_begin(rf_model **out, const char *name, rf_image_shape images);
@@ -43,9 +43,9 @@ RF_API const char *rf_model_name(const rf_model *model);       /* borrowed: live
 RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
 
 /* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names
- * share ("module.", "_orig_mod.", "model.") is left out where the network knows the names without it.  On failure the
- * model is as it was.  Errors: RF_E_INPUT naming missing and unexpected keys and shape mismatches, or the tensors that hold NaN
- * or infinities, and how many. */
+ * share ("module.", "_orig_mod.", "model.") is dropped if the names then match.  On failure the model is unchanged.
+ * Errors: RF_E_INPUT naming missing and unexpected keys and shape mismatches, or the tensors that hold NaN or
+ * infinities, and how many. */
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
 

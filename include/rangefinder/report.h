@@ -1,4 +1,4 @@
-/* Reports: what a range test found, as files and as text. */
+/* Reports: the result of a range test as files and as text. */
 #ifndef RANGEFINDER_REPORT_H
 #define RANGEFINDER_REPORT_H
 
@@ -17,7 +17,7 @@ typedef struct rf_setting {
     const char *name, *value;
 } rf_setting;
 
-/* What a report says besides the curve; any text may be NULL, any number 0: left out.  Borrows everything. */
+/* The content of a report. Texts that are NULL and numbers that are 0 are left out.  Borrows everything. */
 typedef struct rf_report {
     const rf_curve *curve;
     const rf_suggestion *suggestions;
@@ -29,7 +29,7 @@ typedef struct rf_report {
     unsigned long long seed;
     double time_ms;
     const char *const *notes; /* quarantined ops and the like; ended by NULL; may be NULL */
-    /* What reproduces the run. */
+    /* For reproducing the run. */
     const char *command;        /* the line that was typed */
     const rf_setting *settings; /* every option in effect; an option that repeats has a row for each value */
     size_t setting_count;
@@ -44,7 +44,7 @@ typedef struct rf_report {
 RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
 RF_API rf_status rf_report_json(const rf_report *report, const char *path);
 RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
-/* Can a plot be written to a path with this ending?  For asking before a long run. */
+/* Checks that a plot can be written to a path with this extension, before a long run. */
 RF_API rf_status rf_report_plot_check(const char *path);
 
 /* The curve as Unicode (or plain ASCII) text that fits `columns` x `rows`, with colour if asked for. free()

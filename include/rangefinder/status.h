@@ -1,4 +1,4 @@
-/* What a call of the library can answer, and the message of the last failure. */
+/* Status codes, and the message of the last failure. */
 #ifndef RANGEFINDER_STATUS_H
 #define RANGEFINDER_STATUS_H
 

@@ -19,14 +19,15 @@ extern "C" {
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
 
-/* Parameters whose name matches the pattern (* and ?) train at ratio times the learning rate; the first match
- * counts. */
+/* A parameter group: parameters whose name matches the pattern (* and ?) have their learning rate multiplied by
+ * lr_multiplier; the first match counts. */
 typedef struct rf_parameter_group {
     const char *pattern;
-    double ratio;
+    double lr_multiplier;
 } rf_parameter_group;
 
-/* Zero means the default, which is PyTorch's unless said otherwise.  All but device and dataset is read by rf_trainer_create alone, and may be freed after it. */
+/* The options of a trainer. Zero means the default, which is PyTorch's unless said otherwise.  All but device and
+ * dataset is read by rf_trainer_create alone, and may be freed after it. */
 typedef struct rf_trainer_desc {
     rf_device *device;         /* borrowed: outlives the trainer */
     const rf_model *model;     /* its values are copied */
@@ -39,9 +40,9 @@ typedef struct rf_trainer_desc {
     size_t group_count;
     const char *loss;       /* "cross_entropy" (default), "mse" (against one-hot) */
     double label_smoothing; /* 0..1, of cross_entropy */
-    const float *
-        class_weights; /* of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes
-                                   that the model alone has weigh 1 */
+    /* Of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes that the model alone has
+     * weigh 1. */
+    const float *class_weights;
     const double *mean, *std; /* the dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured */
     bool no_shuffle;          /* file order, whole batches, then again from the first */
     int accumulate;           /* micro-batches of `batch` images a step; 1 */
@@ -49,11 +50,11 @@ typedef struct rf_trainer_desc {
     uint64_t seed;
 } rf_trainer_desc;
 
-/* One thread at a time; no other may use its device meanwhile. */
+/* A trainer. Threads: one at a time, and no other may use its device meanwhile. */
 typedef struct rf_trainer rf_trainer;
-/* Errors: RF_E_USAGE for what the desc asks, RF_E_SHAPE where model and data do not fit; RF_E_MEMORY, before anything is
- * allocated, where what training and a range test will need is more than the device and the machine can give, with the
- * batch and the image size that would do. */
+/* Makes a trainer. Errors: RF_E_USAGE for invalid options, RF_E_SHAPE where model and data do not match; RF_E_MEMORY,
+ * before anything is allocated, where training and a range test need more memory than the device and the machine have,
+ * with the batch and image size that would fit. */
 RF_API rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *desc, size_t size);
 static inline rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_desc *desc) {
     return rf_trainer_create_sized(out, desc, sizeof *desc);
@@ -65,15 +66,15 @@ RF_API rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model);
 
 typedef struct rf_range_test_progress {
     int step, steps; /* done, planned */
-    double lr, loss; /* of the last step known */
+    double lr, loss; /* of the last completed step */
     double images_per_second, remaining_ms;
 } rf_range_test_progress;
 
-/* Read during the call alone. */
+/* The options of a range test; only read during the call. */
 typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
     int iterations;          /* 300 */
-    bool linear;             /* rate rises linearly rather than exponentially */
+    bool linear;             /* the learning rate rises linearly rather than exponentially */
     double diverge; /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
     bool (*progress)(void *context,
                      const rf_range_test_progress *progress); /* returns false to stop; or NULL */
@@ -92,8 +93,9 @@ static inline rf_status rf_range_test_run(rf_curve **out, rf_trainer *trainer,
     return rf_range_test_run_sized(out, trainer, desc, sizeof *desc);
 }
 
-/* Trains `steps` steps at a constant rate; *loss (may be NULL) receives each step's, of training.  At a loss that is not finite it
- * fails, with RF_E_FAILED; the state is then that after the step of that loss, its update made.  Errors: as above. */
+/* Trains `steps` steps at a constant learning rate; *loss (may be NULL) receives the training loss of each step.  At a
+ * loss that is not finite it fails, with RF_E_FAILED; the state is then that after the step of that loss, its update
+ * made.  Errors: as above. */
 RF_API rf_status rf_trainer_run(rf_trainer *trainer, double lr, int steps, double *loss);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* The version of these headers, and of the library that a program runs with. */
+/* The version of these headers, and of the library in use. */
 #ifndef RANGEFINDER_VERSION_H
 #define RANGEFINDER_VERSION_H
 
@@ -15,7 +15,7 @@ extern "C" {
 /* For comparisons: 0.1.0 is 100. */
 #define RF_VERSION_NUMBER (RF_VERSION_MAJOR * 10000 + RF_VERSION_MINOR * 100 + RF_VERSION_PATCH)
 
-/* Of the library, "major.minor.patch".  Static. */
+/* The version of the library, "major.minor.patch". Static. */
 RF_API const char *rf_version(void);
 
 #ifdef __cplusplus

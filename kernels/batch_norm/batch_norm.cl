@@ -1,10 +1,11 @@
-/* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * scale + shift + residual), where
- * scale = invstd * weight and shift = bias, with mean and variance of each channel over the batch.
+/* Batch norm over the rows (pixels) of x (P,C), and its gradients: y = act((x - mean) * scale + shift + residual),
+ * where scale = invstd * weight and shift = bias, with mean and variance of each channel over the batch.
  *
- * statistics, gradient_sums: sums over the rows, in B blocks (sums.clh, which says how).  Often the kernel that writes
- * x, or dy, has made them already.
+ * statistics, gradient_sums: sums over the rows, in B blocks (bn_sums.clh, which says how).  Often the kernel that
+ * writes x, or dy, has computed them already.
  *
- * merge: folds the blocks, in their order, into saved, (6,C): mean, invstd, then, from `fold`, sum g and sum g * xhat, then scale, shift.
+ * merge: folds the blocks, in their order, into saved, (6,C): mean, invstd, then, from `fold`, sum g and sum g * xhat,
+ * then scale, shift.
  *
  * It moves the running statistics, unless control (may be NULL) says that the run has stopped.
  *
@@ -16,11 +17,11 @@
  * gradient: a run of rows.  group: a work-group has a block of COLUMNS channels; merge and fold: MERGED channels;
  * apply and gradient: a work-item has every so many-th row of one channel, which takes a number of work-items that C
  * divides. */
+#include "bn_sums.clh"
 #include "common.clh"
 #include "control.clh"
-#include "sums.clh"
 
-#define AHEAD 256 /* floats */
+#define PREFETCH_DISTANCE 256 /* floats */
 
 #pragma OPENCL FP_CONTRACT OFF
 
@@ -34,7 +35,7 @@ typedef struct {
     floatv first, second;
 } part;
 
-/* Puts b to a. */
+/* Merges b into a. */
 INLINE void join(part *a, part b, int which) {
     if (which == STATISTICS) {
         const float share = b.rows / (a->rows + b.rows);
@@ -54,7 +55,7 @@ INLINE part part_at(const __global float *partial, int C, int block, int blocks,
     return p;
 }
 
-/* The blocks first, first + step, ..., in their order. */
+/* Merges the blocks first, first + step, ..., in that order. */
 INLINE part fold_blocks(const __global float *partial, int which, int C, int first, int step, int blocks,
                         int c, int left) {
     part all = part_at(partial, C, first, blocks, c, left);
@@ -69,15 +70,15 @@ INLINE part fold_blocks(const __global float *partial, int which, int C, int fir
 /* Sums n <= FEW rows of `from` (x or dy), from `first` on. */
 INLINE void few_rows(const __global float *from, row_sums s, int which, int first, int before, int n, int c,
                      int left) {
-    tally t = tally_begin(s, which, c, left);
+    accumulator t = accumulator_begin(s, which, c, left);
     EACH(row, FEW) {
         const int at = (first + row) * s.C + c, next = at + FEW * s.C;
-        LATER_READ(from + next);
-        if (which == GRADIENT_SUMS) LATER_READ(s.x + next);
-        if (which == GRADIENT_SUMS && s.y) LATER_READ(s.y + next);
-        if (row < n) tally_add(&t, s, which, fetch(from + at, left), at, row == 0, left);
+        PREFETCH_READ_L2(from + next);
+        if (which == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);
+        if (which == GRADIENT_SUMS && s.y) PREFETCH_READ_L2(s.y + next);
+        if (row < n) accumulator_add(&t, s, which, fetch(from + at, left), at, row == 0, left);
     }
-    tally_end(t, s, which, n, before, c, left);
+    accumulator_end(t, s, which, n, before, c, left);
 }
 
 INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, int rows, int C) {
@@ -87,12 +88,13 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     int first = begin;
     for (; first + FEW <= end; first += FEW)
         FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, FEW, c, left));
-    if (first < end) FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, end - first, c, left));
+    if (first < end)
+        FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, end - first, c, left));
     sums_count(partial, C, block, blocks, end - begin);
 }
 #define SUM_ROWS(from, sums, which) block_of_rows(from, sums, which, rows, C)
 
-/* Makes `call`, which names all, the sums of all blocks, c and left, for each vector of channels. */
+/* Runs `call` for each vector of channels, with all (the sums of all blocks), c and left in scope. */
 #define FOR_FOLDED(all, which, c, left, call)                                                                \
     FOR_TASKS(task, (C + VEC - 1) / VEC) {                                                                   \
         const int c = task * VEC, left = C - c;                                                              \
@@ -100,7 +102,7 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
         call;                                                                                                \
     }
 
-/* A vector of channels: where its numbers lie; to be read when they are wanted. */
+/* A vector of channels: where its numbers are; they are read when needed. */
 typedef struct {
     const __global float *saved;
     int C, c, left;
@@ -114,8 +116,8 @@ INLINE floatv number(numbers n, int which) {
     return fetch(n.saved + which * n.C + n.c, n.left);
 }
 
-/* Makes `call`, which names row, c, left and n, the channels' numbers, for each vector of each row.  The last work-items
- * have the first rows: the kernel before has left the last ones in the cache. */
+/* Runs `call` for each vector of each row, with row, c, left and n (the channels' numbers) in scope.  The last
+ * work-items have the first rows: the kernel before has left the last ones in the cache. */
 #define FOR_ROWS(row, c, left, n, call)                                                                      \
     do {                                                                                                     \
         int share = (int)(get_global_size(0) - 1 - get_global_id(0)), end = share_begin(rows, share + 1);    \
@@ -128,7 +130,7 @@ INLINE floatv number(numbers n, int which) {
 
 #else /* GROUP: ITEMS work-items in a group, COLUMNS (or MERGED) channels wide and ITEMS / COLUMNS lines high */
 
-/* Joins what the work-items of a channel have, `columns` apart, by halves; those of the first line get the whole. */
+/* Tree reduction over the work-items of a channel, `columns` apart; those of the first line get the result. */
 INLINE part by_halves(part mine, int which, int columns, __local part *parts) {
     const int item = (int)get_local_id(0);
     parts[item] = mine;
@@ -149,12 +151,12 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     const row_sums s = sums_begin(SUMS_ARGS, C, block);
-    tally t = tally_begin(s, which, min(c, C - 1), VEC);
+    accumulator t = accumulator_begin(s, which, min(c, C - 1), VEC);
     int n = 0;
     if (c < C)
         for (int row = begin + item / COLUMNS; row < end; row += ITEMS / COLUMNS, ++n)
-            tally_add(&t, s, which, from[row * C + c], row * C + c, n == 0, VEC);
-    if (n > 0) tally_finish(&t, which, n);
+            accumulator_add(&t, s, which, from[row * C + c], row * C + c, n == 0, VEC);
+    if (n > 0) accumulator_finish(&t, which, n);
     const part mine = {(float)n, t.sum, t.other}, all = by_halves(mine, which, COLUMNS, parts);
     if (item < COLUMNS && c < C) {
         s.block[c] = all.first;
@@ -241,8 +243,9 @@ INLINE void merge_at(part all, __global float *saved, const __global float *weig
 KERNEL void merge(const __global float *partial, __global float *saved, const __global float *weight,
                   const __global float *bias, __global float *running_mean, __global float *running_var,
                   const __global uint *control, int C, int blocks, float eps, float momentum) {
-    FOR_FOLDED(all, STATISTICS, c, left,
-               merge_at(all, saved, weight, bias, running_mean, running_var, control, eps, momentum, C, c, left));
+    FOR_FOLDED(
+        all, STATISTICS, c, left,
+        merge_at(all, saved, weight, bias, running_mean, running_var, control, eps, momentum, C, c, left));
 }
 
 /* Inference: what `apply` needs, from the running statistics. */
@@ -263,8 +266,8 @@ INLINE channels channels_of(numbers n) {
 
 INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y, numbers n,
                      int act, int at, int left) {
-    LATER_READ(x + at + AHEAD);
-    SOON_WRITTEN(y + at + AHEAD);
+    PREFETCH_READ_L2(x + at + PREFETCH_DISTANCE);
+    PREFETCH_WRITE(y + at + PREFETCH_DISTANCE);
     floatv z = normed(fetch(x + at, left), channels_of(n));
     if (residual) z += fetch(residual + at, left);
     put(activate(z, act), y + at, left);
@@ -290,16 +293,16 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
 }
 
 INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
-                        __global float *dx, __global float *dresidual, numbers n, int act,
-                        int accumulate, int accumulate_residual, float inverse, int at, int left) {
-    LATER_READ(x + at + AHEAD);
-    LATER_READ(dy + at + AHEAD);
-    if (y) LATER_READ(y + at + AHEAD);
-    if (dx) SOON_WRITTEN(dx + at + AHEAD);
+                        __global float *dx, __global float *dresidual, numbers n, int act, int accumulate,
+                        int accumulate_residual, float inverse, int at, int left) {
+    PREFETCH_READ_L2(x + at + PREFETCH_DISTANCE);
+    PREFETCH_READ_L2(dy + at + PREFETCH_DISTANCE);
+    if (y) PREFETCH_READ_L2(y + at + PREFETCH_DISTANCE);
+    if (dx) PREFETCH_WRITE(dx + at + PREFETCH_DISTANCE);
     const channels v = channels_of(n);
     const floatv value = fetch(x + at, left),
                  seen = y ? fetch(y + at, left) : activate(normed(value, v), act),
-                 g = passed(fetch(dy + at, left), seen, act);
+                 g = act_gradient(fetch(dy + at, left), seen, act);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
         const floatv xhat = (value - v.mean) * number(n, INVSTD);

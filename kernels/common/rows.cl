@@ -1,7 +1,7 @@
-/* Rows moved and added, for add, concat and their gradients: to[r][c] = a[r][c] + b[r][c], r < rows, c < columns.
+/* Copies and adds rows, for add, concat and their gradients: to[r][c] = a[r][c] + b[r][c], r < rows, c < columns.
  *
- * Each of to, a, b starts at its own offset and has its own stride from row to row; b may be null, and any may be
- * the same memory at the same place.  A dense array is one row.
+ * Each of to, a, b starts at its own offset and has its own stride from row to row; b may be null, and they may be the
+ * same memory at the same offset.  A dense array is one row.
  *
  * Ownership: tile: a work-item has VEC columns of the row, or a row where there are several; group: an element. */
 #include "common.clh"

@@ -1,8 +1,8 @@
-/* What stands around a matrix product by CLBlast: weights between the panels in which they lie, [k/16][c][16], and the
- * matrix [c][k] of the product; bias and activation behind it; the bias gradient.
+/* The kernels around a matrix product by CLBlast: weights between panels, [k/16][c][16], and the matrix [c][k] of the
+ * product; the epilogue (bias and activation); the bias gradient.
  *
- * Ownership: in unpack and pack a task has 16 outputs of one channel; in finish a vector of one pixel's outputs; in sum a
- * vector of outputs over ROWS pixels. */
+ * Ownership: in unpack and pack a task has 16 outputs of one channel; in finish a vector of one pixel's outputs; in sum
+ * a vector of outputs over ROWS pixels. */
 #include "common.clh"
 
 KERNEL void unpack(const __global float *panels, __global float *matrix, int matrix_at, int c, int k) {

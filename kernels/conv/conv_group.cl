@@ -1,19 +1,21 @@
-/* Convolution as an implicit matrix product for GPUs: 256 work-items, tiles of both factors in local memory, 16 deep.
+/* Convolution as implicit GEMM for GPUs: 256 work-items, tiles of both factors in local memory, 16 deep.
  *
- * gather: y[p][k] = act(bias[k] + sum over taps and l of x[pixel(p,tap)][l] * w[tap][l][k]): rows are positions p, columns
- * outputs k, the depth taps and l.  Forward has the form and arguments of conv_tile.cl.  Backward data (-DTRANSPOSED) reads
- * dy as x and writes dx as y, (n, grid_h, grid_w, k); stride, pad, dilation and taps are the layer's, and so is w, whose
- * inputs are the columns here and whose outputs the depth; the pixels of dx that the same taps reach, one of stride.y *
- * stride.x phases, are a product of their own.  With parts > 1 a work-group sums one part of the depth into `partial`,
- * (parts, y), and combine adds the parts.  The third number of a work-group is phase + phases * part.
+ * gather: y[p][k] = act(bias[k] + sum over taps and l of x[pixel(p,tap)][l] * w[tap][l][k]): rows are positions p,
+ * columns outputs k, the depth taps and l.  Forward has the form and arguments of conv_tile.cl.  Backward data
+ * (-DTRANSPOSED) reads dy as x and writes dx as y, (n, grid_h, grid_w, k); stride, pad, dilation and taps are the
+ * layer's, and so is w, whose inputs are the columns here and whose outputs the depth; the pixels of dx that the same
+ * taps reach, one of stride.y * stride.x phases, are a product of their own.  With parts > 1 a work-group sums one part
+ * of the depth into `partial`, (parts, y), and combine adds the parts.  The third number of a work-group is phase +
+ * phases * part.
  *
- * filter (the form of conv_filter.cl): grad[m][k] = sum over p of x[pixel(p,tap)][l] * dy[p][k]: rows are m = tap*length
- * + l, columns outputs, the depth positions, of which a work-group takes one of `parts`; conv_pack.cl adds the parts.
+ * wgrad (the form of conv_wgrad.cl): grad[m][k] = sum over p of x[pixel(p,tap)][l] * dy[p][k]: rows are m = tap*length
+ * + l, columns outputs, the depth positions, of which a work-group takes one of `parts`; conv_pack.cl reduces the
+ * parts.
  *
- * A work-group owns BM rows by BN columns of the product, a work-item TM by TN of them, in squares of 4x4, the squares of
- * neighbours side by side: so that everything that moves moves in vectors of four.  While the tiles are multiplied, the
- * next ones are on their way into registers.  WIDE_X, WIDE_Y: 4 where the channels of x (of y) are a multiple of four,
- * else 1.  x is (n, ih, iw, c), weights [panel][tap][length][16]; no atomics, every output has one owner. */
+ * A work-group owns BM rows by BN columns of the product, a work-item TM by TN of them, in squares of 4x4, those of
+ * neighbours side by side, so that all loads and stores are vectors of four. While the tiles are multiplied, the next
+ * ones are loaded into registers (double buffering).  WIDE_X, WIDE_Y: 4 where the channels of x (of y) are a multiple
+ * of four, else 1.  x is (n, ih, iw, c), weights [panel][tap][length][16]; no atomics, every output has one owner. */
 #include "common.clh"
 
 #define DEPTH     16
@@ -21,7 +23,8 @@
 #define BM        (ROW_ITEMS * TM)
 #define BN        (COLUMN_ITEMS * TN)
 
-/* A row of each tile: a square's rows (columns) are one vector; one more keeps the transposing stores apart. */
+/* A row of each tile: a square's rows (columns) are one vector; one more avoids bank conflicts of the transposing
+ * stores. */
 #define XS (BM / 4 + 1)
 #define WS (BN / 4 + 1)
 
@@ -32,10 +35,10 @@ typedef float floatx;
 #endif
 #if WIDE_Y == 4
 typedef float4 floaty;
-#define PASSED_Y passed4
+#define ACT_GRADIENT act_gradient4
 #else
 typedef float floaty;
-#define PASSED_Y passed
+#define ACT_GRADIENT act_gradient
 #endif
 
 /* Whole vectors where they lie at multiples of four floats. */
@@ -43,7 +46,7 @@ typedef float floaty;
 #define ATX(p) (*(const __global floatx *)(p))
 #define ATY(p) (*(const __global floaty *)(p))
 
-/* The item's place in the grid of squares: a warp of 32 is four rows by eight columns. */
+/* The work-item's position in the grid of squares: a warp of 32 is four rows by eight columns. */
 INLINE int column_of(int item) {
     return COLUMN_ITEMS == 16 ? item % 8 + item / 32 % 2 * 8 : item % COLUMN_ITEMS;
 }
@@ -55,15 +58,14 @@ INLINE int row_of(int item) {
 #define ROW(i)     (((i) / 4 * ROW_ITEMS + row) * 4 + (i) % 4)
 #define COLUMN4(j) (((j)*COLUMN_ITEMS + column) * 4)
 
-/* More depth at once hides more of local memory's delay, until the registers let one work-group less onto a unit: measured on
- * an H200. */
+/* More depth at once hides more of local memory's latency, until the registers cost occupancy: measured on an H200. */
 #if TN == 8 && !defined(TRANSPOSED)
 #define AT_ONCE _Pragma("unroll 1")
 #else
 #define AT_ONCE _Pragma("unroll 8")
 #endif
 
-INLINE void multiply(float4 sum[TM][TN / 4], const __local float4 *xs, const __local float4 *ws, int row,
+INLINE void multiply(float4 acc[TM][TN / 4], const __local float4 *xs, const __local float4 *ws, int row,
                      int column) {
     AT_ONCE
     for (int d = 0; d < DEPTH; ++d) {
@@ -71,15 +73,15 @@ INLINE void multiply(float4 sum[TM][TN / 4], const __local float4 *xs, const __l
         EACH(i, TM / 4) left[i] = xs[d * XS + i * ROW_ITEMS + row];
         EACH(j, TN / 4) right[j] = ws[d * WS + j * COLUMN_ITEMS + column];
         EACH(i, TM / 4) EACH(j, TN / 4) {
-            sum[4 * i][j] += left[i].x * right[j];
-            sum[4 * i + 1][j] += left[i].y * right[j];
-            sum[4 * i + 2][j] += left[i].z * right[j];
-            sum[4 * i + 3][j] += left[i].w * right[j];
+            acc[4 * i][j] += left[i].x * right[j];
+            acc[4 * i + 1][j] += left[i].y * right[j];
+            acc[4 * i + 2][j] += left[i].z * right[j];
+            acc[4 * i + 3][j] += left[i].w * right[j];
         }
     }
 }
 
-/* Stores what lies along the depth in memory: row `m` of a tile whose rows are `stride` vectors, from depth d on. */
+/* Transposing store of numbers along the depth: row `m` of a tile whose rows are `stride` vectors, from depth d on. */
 INLINE void put_column1(float value, __local float4 *tile, int stride, int d, int m) {
     ((__local float *)tile)[d * stride * 4 + m] = value;
 }
@@ -90,9 +92,9 @@ INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, i
     put_column1(value.w, tile, stride, d + 3, m);
 }
 
-RF_ACT_FUNCTIONS(INLINE, float4, activate4, passed4)
+RF_ACT_FUNCTIONS(INLINE, float4, activate4, act_gradient4)
 
-/* The result of four columns, from the o-th of k on. */
+/* The epilogue: bias and activation of four columns, from the o-th of k on. */
 INLINE float4 finished(float4 value, const __global float *bias, int o, int k, int act) {
     if (bias) value += fetch4(bias + o, k - o);
     return activate4(value, act);
@@ -113,8 +115,9 @@ INLINE void put_result(float4 value, __global float *to, int left, int accumulat
 #define W_COUNT (DEPTH * BN / 4)  /* vectors in the tile of weights */
 #define W_LOADS ((W_COUNT + ITEMS - 1) / ITEMS)
 
-/* The depth is tap by tap, `length` numbers each; of dx each tap begins with a panel of the weights, and is filled up with
- * zeros to whole ones.  load_weights: the index-th vector of a chunk: of panel*all_taps + tap; of the depth from d0 on. */
+/* The depth is tap by tap, `length` numbers each; of dx each tap begins with a panel of the weights, and is filled up
+ * with zeros to whole ones.  load_weights: the index-th vector of a chunk: of panel*all_taps + tap; of the depth from
+ * d0 on. */
 #ifdef TRANSPOSED
 #define RUN(length) (((length) + 15) / 16 * 16)
 INLINE float4 load_weights(const __global float *w, int index, int panel_tap, int n0, int k) {
@@ -136,15 +139,15 @@ INLINE void put_weights(float4 value, __local float4 *ws, int index) {
 #endif
 }
 
-/* What a product is made of along one axis: position g reads, by its tap u < taps, place g*stride + offset + u*step of x
- * and tap first + u*next of the weights, and is place g*apart + from of y. */
+/* The product along one axis: position g, with tap u < taps, reads x at g*stride + offset + u*step and the weights' tap
+ * first + u*next, and writes y at g*apart + from. */
 typedef struct {
     int grid, stride, offset, step, taps, first, next, apart, from;
 } axis;
 
 #ifdef TRANSPOSED
-/* Of dx, the places from, from + stride, ..: `from` is read by tap t of dy's place (from + pad - t*dilation) / stride where
- * that is whole. */
+/* One phase of dx: the positions from, from + stride, ..; tap t connects `from` to dy's position (from + pad -
+ * t*dilation) / stride where that is an integer. */
 INLINE axis axis_of(int from, int in, int kernel_taps, int stride, int pad, int dilation) {
     axis a = {(in - from + stride - 1) / stride, 1, 0, 0, 0, 0, 1, stride, from};
     for (int t = 0; t < kernel_taps; ++t) {
@@ -183,7 +186,7 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
 #endif
     const int positions = images * v.grid * h.grid, all_taps = Y_OF(taps) * X_OF(taps);
     int base[X_LOADS],
-        at[X_LOADS]; /* of the positions that the item loads: where tap (0,0) lies; row and column */
+        at[X_LOADS]; /* of the positions that the item loads: the offset of tap (0,0); its row and column */
     EACH(i, X_LOADS) {
         const int p = max(min(m0 + item / X_LANES + i * X_STEP, positions - 1), 0), line = p / max(h.grid, 1);
         const int iy = line % max(v.grid, 1) * v.stride + v.offset,
@@ -191,8 +194,8 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
         base[i] = ((line / max(v.grid, 1) * ih + iy) * iw + ix) * c;
         at[i] = iw > 32767 ? 0 : (int)((uint)iy << 16 | (ix & 0xffff)); /* one long row: always inside */
     }
-    float4 sum[TM][TN / 4];
-    EACH(i, TM) EACH(j, TN / 4) sum[i][j] = 0.0f;
+    float4 acc[TM][TN / 4];
+    EACH(i, TM) EACH(j, TN / 4) acc[i][j] = 0.0f;
 
     const int run = RUN(length), depth = v.taps * h.taps * run;
     const int chunks = m0 < positions ? (depth + DEPTH - 1) / DEPTH : 0;
@@ -211,7 +214,7 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
                 put_weights(next_w[i], ws, item + i * ITEMS);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (chunk < end) { /* on its way while the one before is multiplied */
+        if (chunk < end) { /* loaded while the chunk before is multiplied */
             const int dy = ty * v.step, dx = tx * h.step, move = (dy * iw + dx) * c + l;
             EACH(i, X_LOADS) {
                 const int inside = ((uint)(Y_OF(at[i]) + dy) < (uint)ih) &
@@ -230,7 +233,7 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
             for (l += DEPTH; l >= run; l -= run)
                 if (++tx == h.taps) tx = 0, ++ty;
         }
-        if (chunk > begin) multiply(sum, xs, ws, row, column);
+        if (chunk > begin) multiply(acc, xs, ws, row, column);
     }
     if (parts > 1) y = partial + partial_at + (size_t)part * images * grid_h * grid_w * k;
     EACH(i, TM) {
@@ -243,9 +246,9 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
             const int o = n0 + COLUMN4(j);
             if (o >= k) continue;
             if (parts > 1)
-                put_result(sum[i][j], to + o, k - o, 0);
+                put_result(acc[i][j], to + o, k - o, 0);
             else
-                put_result(finished(sum[i][j], bias, o, k, act), to + o, k - o, accumulate);
+                put_result(finished(acc[i][j], bias, o, k, act), to + o, k - o, accumulate);
         }
     }
 }
@@ -257,16 +260,16 @@ KERNEL void combine(const __global float *partial, const __global float *bias, _
     partial += partial_at;
     FOR_TASKS(task, positions * runs) {
         const int p = task / runs, o = task % runs * 4, at = p * k + o;
-        float4 sum = 0.0f;
+        float4 acc = 0.0f;
         for (int part = 0; part < parts; ++part) {
             const __global float *from = partial + (size_t)part * positions * k + at;
-            sum += WIDE_Y == 4 ? AT4(from) : fetch4(from, k - o);
+            acc += WIDE_Y == 4 ? AT4(from) : fetch4(from, k - o);
         }
-        put_result(finished(sum, bias, o, k, act), y + at, k - o, accumulate);
+        put_result(finished(acc, bias, o, k, act), y + at, k - o, accumulate);
     }
 }
 
-/* ---- filter ---- */
+/* ---- weight gradient ---- */
 
 #define A_ROW   (BM / WIDE_X) /* items that load a line of x's tile, all of one position */
 #define A_LOADS (DEPTH * A_ROW / ITEMS)
@@ -274,26 +277,27 @@ KERNEL void combine(const __global float *partial, const __global float *bias, _
 #define D_COUNT (DEPTH * D_ROW)
 #define D_LOADS ((D_COUNT + ITEMS - 1) / ITEMS)
 
-/* Where the chunk's positions lie in x: {the image's first row, row, column} before the tap moves them. */
-INLINE void find_places(__local int4 *places, int item, int p0, int grid_h, int grid_w, int ih, int stride) {
+/* The chunk's positions in x: {the image's first row, row, column} before the tap moves them. */
+INLINE void find_positions(__local int4 *located, int item, int p0, int grid_h, int grid_w, int ih,
+                           int stride) {
     if (item >= DEPTH) return;
     const int p = p0 + item;
-    places[item] =
+    located[item] =
         (int4)(p / grid_w / grid_h * ih, p / grid_w % grid_h * Y_OF(stride), p % grid_w * X_OF(stride), 0);
 }
 
 INLINE floaty load_dy(const __global float *dy, const __global float *y, int at, int act) {
     floaty d = ATY(dy + at);
-    if (act) d = PASSED_Y(d, ATY(y + at), act);
+    if (act) d = ACT_GRADIENT(d, ATY(y + at), act);
     return d;
 }
 
-KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   __global float *out, __global float *out_bias, int out_at, int bias_at, int positions,
-                   int grid_h, int grid_w, int ih, int iw, int c, int length, int stride, int pad,
-                   int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {
+KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *y,
+                  __global float *out, __global float *out_bias, int out_at, int bias_at, int positions,
+                  int grid_h, int grid_w, int ih, int iw, int c, int length, int stride, int pad,
+                  int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {
     __local float4 xs[DEPTH * XS], ds[DEPTH * WS];
-    __local int4 places[2 * DEPTH];
+    __local int4 located[2 * DEPTH];
     const int item = get_local_id(0), row = row_of(item), column = column_of(item);
     const int m0 = (int)get_group_id(0) * BM, n0 = (int)get_group_id(1) * BN, part = get_group_id(2);
     const int rows = taps_y * taps_x * length, chunks = (positions + DEPTH - 1) / DEPTH;
@@ -303,14 +307,14 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     const int m = m0 + item % A_ROW * WIDE_X, tap = m / length, l = m % length;
     const int tap_y = tap / taps_x * Y_OF(dilation) - Y_OF(pad),
               tap_x = tap % taps_x * X_OF(dilation) - X_OF(pad);
-    float4 sum[TM][TN / 4];
+    float4 acc[TM][TN / 4];
     float bias = 0.0f;
-    EACH(i, TM) EACH(j, TN / 4) sum[i][j] = 0.0f;
+    EACH(i, TM) EACH(j, TN / 4) acc[i][j] = 0.0f;
 
     floatx next_x[A_LOADS];
     floaty next_d[D_LOADS];
-    int turn = 0; /* which half of places the chunk to be loaded has */
-    find_places(places, item, begin, grid_h, grid_w, ih, stride);
+    int turn = 0; /* which half of `located` the chunk to be loaded has */
+    find_positions(located, item, begin, grid_h, grid_w, ih, stride);
     for (int p0 = begin; p0 < end + DEPTH; p0 += DEPTH, turn = DEPTH - turn) {
         barrier(CLK_LOCAL_MEM_FENCE);
         if (p0 > begin) {
@@ -323,16 +327,16 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                      ds)[(item + i * ITEMS) / D_ROW * (WS * 4 / WIDE_Y) + (item + i * ITEMS) % D_ROW] =
                     next_d[i];
         }
-        find_places(places + (DEPTH - turn), item, p0 + DEPTH, grid_h, grid_w, ih, stride);
+        find_positions(located + (DEPTH - turn), item, p0 + DEPTH, grid_h, grid_w, ih, stride);
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (p0 < end) { /* on its way while the one before is multiplied */
+        if (p0 < end) { /* loaded while the chunk before is multiplied */
             EACH(i, A_LOADS) {
                 const int d = item / A_ROW + i * (ITEMS / A_ROW);
-                const int4 place = places[turn + d];
-                const int iy = place.y + tap_y, ix = place.z + tap_x;
+                const int4 position = located[turn + d];
+                const int iy = position.y + tap_y, ix = position.z + tap_x;
                 const int inside =
                     ((uint)iy < (uint)ih) & ((uint)ix < (uint)iw) & (p0 + d < end) & (m < rows);
-                next_x[i] = inside ? ATX(x + ((place.x + iy) * iw + ix) * c + l) : (floatx)0.0f;
+                next_x[i] = inside ? ATX(x + ((position.x + iy) * iw + ix) * c + l) : (floatx)0.0f;
             }
             EACH(i, D_LOADS) {
                 const int index = item + i * ITEMS, p = p0 + index / D_ROW, o = n0 + index % D_ROW * WIDE_Y;
@@ -341,7 +345,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             }
         }
         if (p0 > begin) {
-            multiply(sum, xs, ds, row, column);
+            multiply(acc, xs, ds, row, column);
             if (out_bias && get_group_id(0) == 0 && item < BN)
                 for (int d = 0; d < DEPTH; ++d) bias += ((__local float *)ds)[d * WS * 4 + item];
         }
@@ -350,7 +354,7 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
     EACH(i, TM) EACH(j, TN / 4) {
         const int r = m0 + ROW(i), o = n0 + COLUMN4(j);
         if (r < rows && o / 16 * 16 < k)
-            *(__global float4 *)(out + ((size_t)(o / 16) * rows + r) * 16 + o % 16) = sum[i][j];
+            *(__global float4 *)(out + ((size_t)(o / 16) * rows + r) * 16 + o % 16) = acc[i][j];
     }
     if (out_bias && get_group_id(0) == 0 && item < BN && n0 + item < k)
         out_bias[bias_at + (size_t)part * part_size + n0 + item] = bias;

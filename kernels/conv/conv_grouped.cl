@@ -10,7 +10,7 @@ __kernel void forward(const __global float *x, const __global float *w, const __
                       int stride, int pad, int dilation, int in, int out, int act) {
     FOR_TASKS(task, count) {
         int o = task % k, p = task / k, j = p % ow, i = p / ow % oh, n = p / ow / oh;
-        float sum = bias ? bias[o] : 0.0f;
+        float acc = bias ? bias[o] : 0.0f;
         for (int r = 0; r < Y_OF(taps); ++r)
             for (int s = 0; s < X_OF(taps); ++s) {
                 int iy = i * Y_OF(stride) - Y_OF(pad) + r * Y_OF(dilation);
@@ -18,9 +18,9 @@ __kernel void forward(const __global float *x, const __global float *w, const __
                 if ((uint)iy >= (uint)h || (uint)ix >= (uint)width) continue;
                 const __global float *from = x + ((n * h + iy) * width + ix) * c + o / out * in;
                 const __global float *weight = w + (r * X_OF(taps) + s) * in * k + o;
-                for (int e = 0; e < in; ++e) sum += from[e] * weight[e * k];
+                for (int e = 0; e < in; ++e) acc += from[e] * weight[e * k];
             }
-        y[task] = activate1(sum, act);
+        y[task] = activate1(acc, act);
     }
 }
 
@@ -29,7 +29,7 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
                             int dilation, int in, int out, int accumulate) {
     FOR_TASKS(task, count) {
         int e = task % c, p = task / c, j = p % width, i = p / width % h, n = p / width / h;
-        float sum = 0.0f;
+        float acc = 0.0f;
         for (int r = 0; r < Y_OF(taps); ++r)
             for (int s = 0; s < X_OF(taps); ++s) {
                 int oy = i + Y_OF(pad) - r * Y_OF(dilation), ox = j + X_OF(pad) - s * X_OF(dilation);
@@ -39,13 +39,13 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
                 if (oy >= oh || ox >= ow) continue;
                 const __global float *from = dy + ((n * oh + oy) * ow + ox) * k + e / in * out;
                 const __global float *weight = w + ((r * X_OF(taps) + s) * in + e % in) * k + e / in * out;
-                for (int o = 0; o < out; ++o) sum += from[o] * weight[o];
+                for (int o = 0; o < out; ++o) acc += from[o] * weight[o];
             }
-        dx[task] = accumulate ? dx[task] + sum : sum;
+        dx[task] = accumulate ? dx[task] + acc : acc;
     }
 }
 
-/* A task is one weight (or, behind them, one bias) of one part of the images; conv_pack.cl adds the parts. */
+/* A task is one weight (or, behind them, one bias) of one part of the images; conv_pack.cl reduces the parts. */
 __kernel void backward_params(const __global float *x, const __global float *dy, __global float *sums,
                               int sums_at, int n, int c, int h, int width, int k, int oh, int ow, int taps,
                               int stride, int pad, int dilation, int in, int out, int has_bias, int parts) {
@@ -54,7 +54,7 @@ __kernel void backward_params(const __global float *x, const __global float *dy,
     FOR_TASKS(task, parts * part_size) {
         int at = task % part_size, part = task / part_size, o = at % k, e = at / k % in, tap = at / k / in;
         int is_bias = at >= weights, r = tap / X_OF(taps), s = tap % X_OF(taps);
-        float sum = 0.0f;
+        float acc = 0.0f;
         for (int image = (long)n * part / parts; image < (int)((long)n * (part + 1) / parts); ++image)
             for (int i = 0; i < oh; ++i)
                 for (int j = 0; j < ow; ++j) {
@@ -62,10 +62,10 @@ __kernel void backward_params(const __global float *x, const __global float *dy,
                     int ix = j * X_OF(stride) - X_OF(pad) + s * X_OF(dilation);
                     float d = dy[((image * oh + i) * ow + j) * k + o];
                     if (is_bias)
-                        sum += d;
+                        acc += d;
                     else if ((uint)iy < (uint)h && (uint)ix < (uint)width)
-                        sum += d * x[((image * h + iy) * width + ix) * c + o / out * in + e];
+                        acc += d * x[((image * h + iy) * width + ix) * c + o / out * in + e];
                 }
-        sums[task] = sum;
+        sums[task] = acc;
     }
 }

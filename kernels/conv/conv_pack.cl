@@ -1,5 +1,5 @@
-/* What the convolution kernels of conv_tile.cl and conv_filter.cl read beside x, dy and the weights, one
- * launch each. Every work-item writes a run of its own. */
+/* Preparation and reduction for conv_tile.cl and conv_wgrad.cl, one launch each. Every work-item writes a range of its
+ * own. */
 #include "common.clh"
 
 /* Both with rows of 16. */
@@ -50,17 +50,17 @@ __kernel void clear(__global float *out, int count) {
     FOR_TASKS(i, count) out[i] = 0.0f;
 }
 
-/* dy before the fused activation (1: ReLU, 2: ReLU6), told by its y. */
+/* The gradient before the fused activation (1: ReLU, 2: ReLU6), from dy and y. */
 __kernel void mask(const __global float *dy, const __global float *y, __global float *out, int out_at,
                    int count, int act) {
     out += out_at;
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
-        put(before_act(dy + i, y + i, left, act), out + i, left);
+        put(act_backward(dy + i, y + i, left, act), out + i, left);
     }
 }
 
-/* Sums the partial gradients of conv_filter.cl in their order: parts x [size + biases], into grad and
+/* Sums the partial gradients of conv_wgrad.cl in their order: parts x [size + biases], into grad and
  * grad_bias (of `k`). */
 __kernel void reduce(const __global float *parts, int parts_at, __global float *grad,
                      __global float *grad_bias, int count, int size, int biases, int k) {

@@ -2,15 +2,15 @@
  * x[pixel(p,tap)][c] * w[tap][c][k]).
  *
  * One work-item takes `tiles` pixel tiles of PIXELS neighbouring positions of the output grid and `panels` panels
- * of 16 output channels, PANELS at a time; their sums stay in registers: PIXELS * PANELS * LANES / VEC vectors.
- * LANES is how many outputs of a panel are used: less than 16 for what is left over at the end.  Positions are
- * numbered image by image within groups of `together` images, then along j, then i, then group by group: so a
- * tile is one place of a map in several images, small maps fill their tiles, and a tap that falls into the padding
- * does so for the whole tile, which leaves it out.
+ * of 16 output channels, PANELS at a time; the accumulators stay in registers: PIXELS * PANELS * LANES / VEC vectors.
+ * LANES is how many outputs of a panel are used: less than 16 in the remainder.  Positions are
+ * numbered image by image within groups of `together` images, then along j, then i, then group by group: so a tile is
+ * one position in several images, small maps fill their tiles, and a tap that falls into the padding does so for the
+ * whole tile, which skips it.
  *
  * x is (n, ih, iw, c); w is [panel][tap][length][16].  Position (i, j) of the grid and tap (ty, tx) read the x row
  * i*stride.y + offset.y + ty*step.y (columns alike), `length` floats from there; a row or column outside x reads
- * `zeros` instead, so that nothing in the inner loop branches.  The tap's weights are the tap first + ty*next_y +
+ * `zeros` instead, so that the inner loop has no branch.  The tap's weights are the tap first + ty*next_y +
  * tx*next_x of the panel.  The result goes to y + n*y_image + i*y_row + j*y_column + y_first.
  *
  * Forward, the grid is y's; stride, -pad and dilation are the convolution's.  In backward data x is dy and y is dx:
@@ -21,16 +21,16 @@
  */
 #include "common.clh"
 
-#define WIDE (LANES / VEC)   /* vectors in a panel */
-#define SUMS (PANELS * WIDE) /* vectors of sums a pixel */
+#define WIDE    (LANES / VEC)   /* vectors in a panel */
+#define VECTORS (PANELS * WIDE) /* accumulator vectors a pixel */
 
 /* A position: (i, j) of image n, in the group of images low .. high-1. */
 typedef struct {
     int n, i, j, low, high;
-} place;
+} grid_position;
 
-INLINE place place_at(int position, int images, int together, int grid_h, int grid_w) {
-    place at;
+INLINE grid_position position_at(int position, int images, int together, int grid_h, int grid_w) {
+    grid_position at;
     at.low = position / (together * grid_h * grid_w) * together;
     at.high = min(at.low + together, images);
     int rest = position - at.low * grid_h * grid_w, size = at.high - at.low;
@@ -40,7 +40,7 @@ INLINE place place_at(int position, int images, int together, int grid_h, int gr
     return at;
 }
 
-INLINE place place_after(place at, int images, int together, int grid_h, int grid_w) {
+INLINE grid_position position_after(grid_position at, int images, int together, int grid_h, int grid_w) {
     if (++at.n < at.high) return at;
     at.n = at.low;
     if (++at.j < grid_w) return at;
@@ -52,16 +52,16 @@ INLINE place place_after(place at, int images, int together, int grid_h, int gri
     return at;
 }
 
-/* sum += the products of one tap: `length` numbers of each pixel from `shift` on, and the weights of the
- * panel and the one behind. */
-INLINE void add_tap(floatv sum[PIXELS][SUMS], const __global float *from[PIXELS], int shift,
+/* acc += the products of one tap: `length` numbers of each pixel from `shift` on, with the weights of this panel and
+ * the next. */
+INLINE void add_tap(floatv acc[PIXELS][VECTORS], const __global float *from[PIXELS], int shift,
                     const __global float *w, size_t panel_size, int length) {
     for (int l = 0; l < length; ++l) {
-        floatv weight[SUMS];
-        EACH(v, SUMS) weight[v] = LOAD(w + l * 16 + v / WIDE * panel_size + v % WIDE * VEC);
+        floatv weight[VECTORS];
+        EACH(v, VECTORS) weight[v] = LOAD(w + l * 16 + v / WIDE * panel_size + v % WIDE * VEC);
         EACH(q, PIXELS) {
             floatv in = from[q][shift + l];
-            EACH(v, SUMS) sum[q][v] += in * weight[v];
+            EACH(v, VECTORS) acc[q][v] += in * weight[v];
         }
     }
 }
@@ -77,7 +77,7 @@ gather(const __global float *x, const __global float *w, const __global float *b
     int panel_begin = (all_panels + PANELS - 1) / PANELS * get_global_id(1) / get_global_size(1) * PANELS;
     int panel_end = (all_panels + PANELS - 1) / PANELS * (get_global_id(1) + 1) / get_global_size(1) * PANELS;
     size_t panel_size = (size_t)all_taps * length * 16;
-    place at = place_at(begin, images, together, grid_h, grid_w);
+    grid_position at = position_at(begin, images, together, grid_h, grid_w);
     x += x_at;
     w += w_at;
     for (int p = begin; p < end; p += PIXELS) {
@@ -101,20 +101,20 @@ gather(const __global float *x, const __global float *w, const __global float *b
                 at.n += PIXELS - 1;
             else
                 at.j += PIXELS - 1;
-            at = place_after(at, images, together, grid_h, grid_w);
+            at = position_after(at, images, together, grid_h, grid_w);
         } else
             EACH(q, PIXELS) {
                 iy[q] = at.i * Y_OF(stride) + Y_OF(offset);
                 ix[q] = at.j * X_OF(stride) + X_OF(offset);
                 base[q] = x + (at.n * ih * iw * c + (iy[q] * iw + ix[q]) * c);
                 to[q] = y + (at.n * y_image + at.i * y_row + at.j * y_column + y_first);
-                if (p + q + 1 < end) at = place_after(at, images, together, grid_h, grid_w);
+                if (p + q + 1 < end) at = position_after(at, images, together, grid_h, grid_w);
             } /* past the end: the last position again, not stored */
         for (int panel = panel_begin; panel < panel_end; panel += PANELS) {
             const __global float *panel_w = w + panel * panel_size;
             size_t second = panel + 1 < all_panels ? panel_size : 0;
-            floatv sum[PIXELS][SUMS];
-            EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = 0.0f;
+            floatv acc[PIXELS][VECTORS];
+            EACH(q, PIXELS) EACH(v, VECTORS) acc[q][v] = 0.0f;
             for (int ty = 0; ty < Y_OF(taps); ++ty)
                 for (int tx = 0; tx < X_OF(taps); ++tx) {
                     int dy = ty * Y_OF(step), dx = tx * X_OF(step), shift = (dy * iw + dx) * c, any = 0;
@@ -123,7 +123,7 @@ gather(const __global float *x, const __global float *w, const __global float *b
                         panel_w + (size_t)(first + ty * Y_OF(next) + tx * X_OF(next)) * length * 16;
                     if (even) {
                         if (((uint)(iy[0] + dy) < (uint)ih) & ((uint)(ix[0] + dx) < (uint)iw))
-                            add_tap(sum, base, shift, weights, second, length);
+                            add_tap(acc, base, shift, weights, second, length);
                         continue;
                     }
                     EACH(q, PIXELS) {
@@ -131,26 +131,27 @@ gather(const __global float *x, const __global float *w, const __global float *b
                         from[q] = inside ? base[q] + shift : zeros;
                         any |= inside;
                     }
-                    if (any) add_tap(sum, from, 0, weights, second, length);
+                    if (any) add_tap(acc, from, 0, weights, second, length);
                 }
-            EACH(v, SUMS) {
+            EACH(v, VECTORS) {
                 int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC;
                 floatv shift = 0.0f;
                 if (bias && o < k) shift = fetch(bias + bias_at + o, k - o);
-                EACH(q, PIXELS) sum[q][v] = activate(sum[q][v] + shift, act);
+                EACH(q, PIXELS) acc[q][v] = activate(acc[q][v] + shift, act);
             }
             if (even && (panel + PANELS) * 16 - (16 - LANES) <= k) {
-                EACH(v, SUMS) {
+                EACH(v, VECTORS) {
                     const int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC;
-                    if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to[q] + o);
-                    EACH(q, PIXELS) STORE(sum[q][v], to[q] + o);
+                    if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + o);
+                    EACH(q, PIXELS) STORE(acc[q][v], to[q] + o);
                 }
                 continue;
             }
-            for (int i = 0; i < PIXELS * SUMS; ++i) { /* not unrolled: little code for what is rare */
-                int q = i / SUMS, v = i % SUMS, o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC, left = k - o;
+            for (int i = 0; i < PIXELS * VECTORS; ++i) { /* not unrolled: rare, so small code */
+                int q = i / VECTORS, v = i % VECTORS, o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC,
+                    left = k - o;
                 if (left > 0 && p + q < end)
-                    put(accumulate ? sum[q][v] + fetch(to[q] + o, left) : sum[q][v], to[q] + o, left);
+                    put(accumulate ? acc[q][v] + fetch(to[q] + o, left) : acc[q][v], to[q] + o, left);
             }
         }
     }

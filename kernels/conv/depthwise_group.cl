@@ -1,14 +1,14 @@
 /* Depthwise convolution (one input and one output channel a group) for GPUs: y[p][c] = act(bias[c] + sum over
  * taps of x[pixel(p,tap)][c] * w[tap][c]).  Layouts: x (n,h,w,c), y (n,oh,ow,c), w [r][s][c].
  *
- * All three are bound by memory.  A work-item makes a block of pixels of one channel, ROWS x COLUMNS of them; the pixels
- * that the block reads pass through registers row by row, each loaded once, for all outputs and taps that use it.  Beside
- * each other in a work-group lie `lanes` channels (a power of two, 1 << lane_bits), so that loads are whole lines, and
- * behind one another ITEMS / lanes blocks.
+ * All three are bound by memory. A work-item computes a block of pixels of one channel, ROWS x COLUMNS of them; the
+ * pixels that the block reads pass through registers row by row, each loaded once, for all outputs and taps that use
+ * it. A work-group is `lanes` channels (a power of two, 1 << lane_bits), so that loads are coalesced, by ITEMS / lanes
+ * blocks.
  *
- * Kernel, stride and padding are known to the compiler (-DR, -DS, -DSTRIDE_Y ...), so that it knows too which taps reach
- * which pixel of a block, and nothing is divided but the block's number, once.  What lies beyond the map is read at its
- * edge, and made zero by a mask: loads that wait for no branch go out together. */
+ * Kernel, stride and padding are known to the compiler (-DR, -DS, -DSTRIDE_Y ...), so that it also knows which taps
+ * reach which pixel of a block, and the only division is that of the block's number. Pixels outside the map are read at
+ * its edge and masked to zero: without branches the loads overlap. */
 #include "common.clh"
 
 /* A block of dx begins at a multiple of the stride, so that each of its pixels is reached by the same taps in each
@@ -30,12 +30,13 @@
 /* The block of this work-item. */
 typedef struct {
     int channel, strip, image;
-} place;
+} pixel_block;
 
-INLINE place place_of(int lane_bits) {
+INLINE pixel_block block_of(int lane_bits) {
     const int item = (int)get_local_id(0);
-    const place p = {((int)get_group_id(0) << lane_bits) + (item & ((1 << lane_bits) - 1)),
-                     (int)get_group_id(1) * (ITEMS >> lane_bits) + (item >> lane_bits), (int)get_group_id(2)};
+    const pixel_block p = {((int)get_group_id(0) << lane_bits) + (item & ((1 << lane_bits) - 1)),
+                           (int)get_group_id(1) * (ITEMS >> lane_bits) + (item >> lane_bits),
+                           (int)get_group_id(2)};
     return p;
 }
 
@@ -47,7 +48,7 @@ INLINE float masked(float v, int mask) {
     return as_float(as_int(v) & mask);
 }
 
-/* `count` columns from `begin` on, of `width` with c channels: where each lies, and its mask. */
+/* `count` columns from `begin` on, of `width` with c channels: the offset of each, and its mask. */
 #define COLUMNS_OF(at, open, count, begin, width, c)                                                         \
     int at[count], open[count];                                                                              \
     EACH(f, count) {                                                                                         \
@@ -63,9 +64,9 @@ INLINE float masked(float v, int mask) {
         EACH(f, count) v[f] = masked(map(row_at + at[f]), row_open & open[f]);                               \
     }
 
-/* The maps, as ROW_OF reads them: x, and dy (n,oh,ow,c) before the activation that is told by `saw`, its y. */
+/* The maps, as ROW_OF reads them: x, and the gradient before the activation, from dy (n,oh,ow,c) and `saw`, its y. */
 #define X_AT(at)  from[at]
-#define DY_AT(at) before_act(from + (at), saw + (at), 1, ACT)
+#define DY_AT(at) act_backward(from + (at), saw + (at), 1, ACT)
 
 #define WEIGHTS(weight)                                                                                      \
     float weight[R][S];                                                                                      \
@@ -74,39 +75,39 @@ INLINE float masked(float v, int mask) {
 KERNEL void forward(const __global float *x, const __global float *w, const __global float *bias,
                     __global float *y, int c, int h, int width, int oh, int ow, int strips_x, int strips,
                     int lane_bits) {
-    const place p = place_of(lane_bits);
+    const pixel_block p = block_of(lane_bits);
     if (p.channel >= c || p.strip >= strips) return;
     const int i = p.strip / strips_x * ROWS, j = p.strip % strips_x * COLUMNS;
     const __global float *from = x + p.image * h * width * c + p.channel;
     WEIGHTS(weight)
     COLUMNS_OF(at, open, X_COLUMNS, j * STRIDE_X - PAD_X, width, c)
     const float begin = bias ? bias[p.channel] : 0.0f;
-    float sum[ROWS][COLUMNS];
-    EACH(a, ROWS) EACH(b, COLUMNS) sum[a][b] = begin;
+    float acc[ROWS][COLUMNS];
+    EACH(a, ROWS) EACH(b, COLUMNS) acc[a][b] = begin;
     EACH(e, X_ROWS) {
         ROW_OF(v, X_AT, i * STRIDE_Y - PAD_Y + e, h, width * c, at, open, X_COLUMNS)
         EACH(a, ROWS) {
             const int r = e - a * STRIDE_Y;
-            if (r >= 0 && r < R) EACH(b, COLUMNS) EACH(s, S) sum[a][b] += v[b * STRIDE_X + s] * weight[r][s];
+            if (r >= 0 && r < R) EACH(b, COLUMNS) EACH(s, S) acc[a][b] += v[b * STRIDE_X + s] * weight[r][s];
         }
     }
     __global float *to = y + ((p.image * oh + i) * ow + j) * c + p.channel;
     EACH(a, ROWS)
-    EACH(b, COLUMNS) if (i + a < oh && j + b < ow) to[(a * ow + b) * c] = activate(sum[a][b], ACT);
+    EACH(b, COLUMNS) if (i + a < oh && j + b < ow) to[(a * ow + b) * c] = activate(acc[a][b], ACT);
 }
 
 KERNEL void backward_data(const __global float *dy, const __global float *seen, const __global float *w,
                           __global float *dx, int c, int h, int width, int oh, int ow, int strips_x,
                           int strips, int lane_bits, int accumulate) {
-    const place p = place_of(lane_bits);
+    const pixel_block p = block_of(lane_bits);
     if (p.channel >= c || p.strip >= strips) return;
     const int q = p.strip / strips_x, i = q * DX_ROWS, j = (p.strip - q * strips_x) * DX_COLUMNS;
     const int image = p.image * oh * ow * c + p.channel;
     const __global float *from = dy + image, *saw = ACT ? seen + image : 0;
     WEIGHTS(weight)
     COLUMNS_OF(at, open, DY_COLUMNS, j / STRIDE_X + LOW_X, ow, c)
-    float sum[DX_ROWS][DX_COLUMNS];
-    EACH(a, DX_ROWS) EACH(b, DX_COLUMNS) sum[a][b] = 0.0f;
+    float acc[DX_ROWS][DX_COLUMNS];
+    EACH(a, DX_ROWS) EACH(b, DX_COLUMNS) acc[a][b] = 0.0f;
     EACH(e, DY_ROWS) {
         ROW_OF(v, DY_AT, i / STRIDE_Y + LOW_Y + e, oh, ow * c, at, open, DY_COLUMNS)
         EACH(a, DX_ROWS) {
@@ -116,7 +117,7 @@ KERNEL void backward_data(const __global float *dy, const __global float *seen, 
                 EACH(s, S) { /* that reach b are those for which `from_first` is a multiple of the stride */
                     const int from_first = b + PAD_X - s;
                     if (from_first % STRIDE_X == 0)
-                        sum[a][b] += v[from_first / STRIDE_X - LOW_X] * weight[r][s];
+                        acc[a][b] += v[from_first / STRIDE_X - LOW_X] * weight[r][s];
                 }
             }
         }
@@ -125,23 +126,23 @@ KERNEL void backward_data(const __global float *dy, const __global float *seen, 
     EACH(a, DX_ROWS) {
         EACH(b, DX_COLUMNS) {
             __global float *one = to + (a * width + b) * c;
-            if (i + a < h && j + b < width) *one = accumulate ? *one + sum[a][b] : sum[a][b];
+            if (i + a < h && j + b < width) *one = accumulate ? *one + acc[a][b] : acc[a][b];
         }
     }
 }
 
 /* The gradients of weights and bias (out_bias; may be NULL), of one part of the blocks of all images: `share` of them
- * from get_group_id(1) * share on, which the work-group's lines take in turn; their sums are then added by halves.
- * Parts lie part_size floats apart; conv_pack.cl adds them. */
+ * from get_group_id(1) * share on, which the work-group's lines take in turn; a tree reduction adds their sums.
+ * Parts lie part_size floats apart; conv_pack.cl reduces them. */
 KERNEL void backward_params(const __global float *x, const __global float *dy, const __global float *seen,
                             __global float *out, __global float *out_bias, int bias_at, int part_size, int c,
                             int h, int width, int oh, int ow, int strips_x, int strips, int blocks, int share,
                             int lane_bits) {
     __local float folded[R * S + 1][ITEMS / 2];
-    const place p = place_of(lane_bits);
+    const pixel_block p = block_of(lane_bits);
     const int item = (int)get_local_id(0), part = (int)get_group_id(1), lines = ITEMS >> lane_bits;
-    float sum[R][S], bias = 0.0f;
-    EACH(r, R) EACH(s, S) sum[r][s] = 0.0f;
+    float acc[R][S], bias = 0.0f;
+    EACH(r, R) EACH(s, S) acc[r][s] = 0.0f;
     const int end = p.channel < c ? min(blocks, (part + 1) * share) : 0;
     for (int block = part * share + (item >> lane_bits); block < end; block += lines) {
         const int image = block / strips, strip = block - image * strips;
@@ -165,24 +166,24 @@ KERNEL void backward_params(const __global float *x, const __global float *dy, c
             ROW_OF(v, X_AT, i * STRIDE_Y - PAD_Y + e, h, width * c, at, open, X_COLUMNS)
             EACH(a, ROWS) {
                 const int r = e - a * STRIDE_Y;
-                if (r >= 0 && r < R) EACH(b, COLUMNS) EACH(s, S) sum[r][s] += v[b * STRIDE_X + s] * d[a][b];
+                if (r >= 0 && r < R) EACH(b, COLUMNS) EACH(s, S) acc[r][s] += v[b * STRIDE_X + s] * d[a][b];
             }
         }
     }
     for (int side = ITEMS / 2; side >> lane_bits; side >>= 1) { /* items, of whole lines */
         if (item >= side && item < 2 * side) {
-            EACH(r, R) EACH(s, S) folded[r * S + s][item - side] = sum[r][s];
+            EACH(r, R) EACH(s, S) folded[r * S + s][item - side] = acc[r][s];
             folded[R * S][item - side] = bias;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (item < side) {
-            EACH(r, R) EACH(s, S) sum[r][s] += folded[r * S + s][item];
+            EACH(r, R) EACH(s, S) acc[r][s] += folded[r * S + s][item];
             bias += folded[R * S][item];
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     if (item >> lane_bits || p.channel >= c) return;
     out += part * part_size;
-    EACH(r, R) EACH(s, S) out[(r * S + s) * c + p.channel] = sum[r][s];
+    EACH(r, R) EACH(s, S) out[(r * S + s) * c + p.channel] = acc[r][s];
     if (out_bias) out_bias[bias_at + part * part_size + p.channel] = bias;
 }

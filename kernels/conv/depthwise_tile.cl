@@ -2,19 +2,18 @@
  * taps of x[pixel(p,tap)][c] * w[tap][c]), vectors along the channels.  Layouts: x (n,h,w,c), y (n,oh,ow,c),
  * w [r][s][c].
  *
- * All three are bound by memory; each walks its output (or dy) row by row, and at each pixel asks for the lines that the
- * pixel of the next row adds: in one go they would hold up what is at work.  A row falls into runs of pixels, one or the
+ * All three are bound by memory; each walks its output (or dy) row by row, and at each pixel prefetches the lines that
+ * the pixel below adds: all at once they would delay the loads in use.  A row falls into runs of pixels, one or the
  * stride apart, that the same taps reach; with up to 3 taps along both axes, which is all of a 3x3 kernel, a run goes
- * through registers: for each vector of channels the weights are loaded once for the whole run.  Everything else takes
- * the plain path.
- * taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
+ * through registers: for each vector of channels the weights are loaded once for the whole run.  All else takes the
+ * generic path. taps, stride, pad and dilation are pairs: y << 16 | x & 0xffff.
  *
- * With -DSUMS, forward and backward_data sum what they write for batch norm (sums.clh); a block is what a work-item
- * has. */
+ * With -DBN_SUMS, the epilogues of forward and backward_data sum what they write for batch norm (bn_sums.clh); a block
+ * is a work-item's rows. */
+#include "bn_sums.clh"
 #include "common.clh"
-#include "sums.clh"
 
-#define COLUMNS 128 /* whose reach is kept */
+#define COLUMNS 128 /* whose `reach` is kept */
 
 /* Along one axis: `count` taps reach a position, the first is `tap` and reads `at`; the next are `tap_step`
  * and `step` on. */
@@ -46,7 +45,7 @@ INLINE reach reach_backward(int i, int size, int taps, int stride, int pad, int 
 /* A number for A x B taps, each up to 3; 0 for more. */
 #define SHAPE(a, b) ((a) < 4 && (b) < 4 ? (a)*4 + (b) : 0)
 
-/* What a row of the output needs to know. */
+/* The arguments that all rows of the output share. */
 typedef struct {
     const __global float *w, *bias;
     int c, taps_x, act, accumulate;
@@ -63,34 +62,34 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
     const __global float *w = l.w + (y.tap * l.taps_x + x.tap) * l.c;
     for (int i = begin; i < l.c; i += VEC) {
         int left = l.c - i;
-        floatv sum = 0.0f;
-        if (l.bias) sum = fetch(l.bias + i, left);
+        floatv acc = 0.0f;
+        if (l.bias) acc = fetch(l.bias + i, left);
         for (int a = 0; a < y.count; ++a)
             for (int b = 0; b < x.count; ++b)
-                sum += fetch(from + i + a * y.step * l.pitch + b * x.step * l.c, left) *
+                acc += fetch(from + i + a * y.step * l.pitch + b * x.step * l.c, left) *
                        fetch(w + i + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c, left);
-        sum = activate(sum, l.act);
-        if (l.accumulate) sum += fetch(to + i, left);
-        put(sum, to + i, left);
-        if (SUMS) {
-            tally t = tally_begin(l.sums, SUMS, i, left);
-            tally_add(&t, l.sums, SUMS, sum, (int)(to - l.out) + i, true, left);
-            tally_end(t, l.sums, SUMS, 1, before, i, left);
+        acc = activate(acc, l.act);
+        if (l.accumulate) acc += fetch(to + i, left);
+        put(acc, to + i, left);
+        if (BN_SUMS) {
+            accumulator t = accumulator_begin(l.sums, BN_SUMS, i, left);
+            accumulator_add(&t, l.sums, BN_SUMS, acc, (int)(to - l.out) + i, true, left);
+            accumulator_end(t, l.sums, BN_SUMS, 1, before, i, left);
         }
     }
 }
 
-/* Asks for the pixels, `advance` floats in all, of the `rows` rows below `last`. */
-#define NEXT_ROWS(READ, last, rows, pitch, advance, c)                                                       \
+/* Prefetches the pixels, `advance` floats in all, of the `rows` rows below `last`. */
+#define PREFETCH_ROWS(READ, last, rows, pitch, advance, c)                                                   \
     for (int r = 1; r <= (rows); ++r)                                                                        \
         for (int q = 0; q < (advance); q += (c)) READ((last) + r * (pitch) + q)
 
-/* A pixel at t of the taps b0 .. b1-1 of each row; asks for the lines that the same pixel of the next row will add. */
+/* A pixel at t of the taps b0 .. b1-1 of each row; prefetches what the pixel below adds. */
 #define ONE_PIXEL(A, B, b0, b1, is_first)                                                                    \
     {                                                                                                        \
-        NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                          \
-        SOON_WRITTEN(t + l.out_pitch);                                                                       \
-        if (SUMS == GRADIENT_SUMS) LATER_READ(l.sums.x + (t - l.out) + l.out_pitch);                         \
+        PREFETCH_ROWS(PREFETCH_READ_L2, f + (A - 1) * step_y, l.next, l.pitch, advance, l.c);                \
+        PREFETCH_WRITE(t + l.out_pitch);                                                                     \
+        if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ_L2(l.sums.x + (t - l.out) + l.out_pitch);                \
         floatv row[A];                                                                                       \
         EACH(a, A) {                                                                                         \
             row[a] = a ? (floatv)0.0f : bias;                                                                \
@@ -98,17 +97,17 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             if (b >= (b0) && b < (b1)) row[a] += LOAD(f + a * step_y + b * step_x) * weight[a][b];           \
         }                                                                                                    \
         EACH(a, A - 1) row[0] += row[a + 1];                                                                 \
-        floatv sum = activate(row[0], l.act);                                                                \
-        if (l.accumulate) sum += LOAD(t);                                                                    \
-        STORE(sum, t);                                                                                       \
-        if (SUMS) tally_add(&sums, l.sums, SUMS, sum, (int)(t - l.out), is_first, VEC);                      \
+        floatv acc = activate(row[0], l.act);                                                                \
+        if (l.accumulate) acc += LOAD(t);                                                                    \
+        STORE(acc, t);                                                                                       \
+        if (BN_SUMS) accumulator_add(&sums, l.sums, BN_SUMS, acc, (int)(t - l.out), is_first, VEC);          \
         f += advance;                                                                                        \
         t += gap;                                                                                            \
     }
 
 /* `count` pixels, `advance` floats apart in the map that is read and `gap` in the one that is written, with A x B taps
- * each, for whole vectors of channels.  With B == 3, a pixel before them that lacks the first tap (`left` is 1), and one
- * behind that lacks the last, come along: small maps are half edges. */
+ * each, for whole vectors of channels.  With B == 3, a pixel before them that lacks the first tap (`left` is 1), and
+ * one behind that lacks the last, are done with them: half of a small map is edges. */
 #define RUN(A, B)                                                                                            \
     INLINE void run_##A##B(const __global float *from, __global float *to, layer l, reach y, reach x,        \
                            int left, int count, int right, int advance, int gap, int before) {               \
@@ -121,11 +120,11 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
             EACH(a, A)                                                                                       \
             EACH(b, B) weight[a][b] = LOAD(w + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c);          \
             if (l.bias) bias = LOAD(l.bias + i);                                                             \
-            tally sums = tally_begin(l.sums, SUMS, i, VEC);                                                  \
+            accumulator sums = accumulator_begin(l.sums, BN_SUMS, i, VEC);                                   \
             if (B == 3 && left) ONE_PIXEL(A, B, 1, B, true)                                                  \
             for (int j = 0; j < count; ++j) ONE_PIXEL(A, B, 0, B, j + left == 0)                             \
             if (B == 3 && right) ONE_PIXEL(A, B, 0, B - 1, false)                                            \
-            if (SUMS) tally_end(sums, l.sums, SUMS, left + count + right, before, i, VEC);                   \
+            if (BN_SUMS) accumulator_end(sums, l.sums, BN_SUMS, left + count + right, before, i, VEC);       \
         }                                                                                                    \
     }
 RUN(3, 3)
@@ -148,8 +147,8 @@ INLINE int lacks_last(reach edge, reach x, int away) {
     return x.count == 3 && edge.count == 2 && edge.tap == x.tap && edge.at == x.at + away;
 }
 
-/* Pixels of a row, a period apart: `count` that the same taps reach, the first of them with `x`, and `advance` pixels apart
- * in the map that is read; and those before and behind them that lack a tap. */
+/* Pixels of a row, a period apart: `count` that the same taps reach, the first of them with `x`, and `advance` pixels
+ * apart in the map that is read; and those before and behind them that lack a tap. */
 typedef struct {
     reach x;
     int left, count, right, all, advance;
@@ -226,7 +225,7 @@ forward(const __global float *x, const __global float *w, const __global float *
             before += count;
         }
     }
-    if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
+    if (BN_SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
@@ -248,35 +247,35 @@ backward_data(const __global float *dy, const __global float *w, __global float 
             before += count;
         }
     }
-    if (SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
+    if (BN_SUMS) sums_count(partial, c, (int)get_global_id(0), (int)get_global_size(0), before);
 }
 
-/* A pixel of the weights' gradient, of the taps b0 .. b1-1 of each row; asks for what the next row adds. */
+/* A pixel of the weight gradient, for the taps b0 .. b1-1 of each row; prefetches what the next row adds. */
 #define ONE_SUM(A, b0, b1)                                                                                   \
     {                                                                                                        \
-        NEXT_ROWS(LATER_READ, f + (A - 1) * step_y, next, x_pitch, advance, c);                              \
-        LATER_READ(d + dy_pitch);                                                                            \
+        PREFETCH_ROWS(PREFETCH_READ_L2, f + (A - 1) * step_y, next, x_pitch, advance, c);                    \
+        PREFETCH_READ_L2(d + dy_pitch);                                                                      \
         const floatv dv = LOAD(d);                                                                           \
-        EACH(a, A) EACH(b, (b1) - (b0)) sum[a][b + (b0)] += LOAD(f + a * step_y + (b + (b0)) * step_x) * dv; \
+        EACH(a, A) EACH(b, (b1) - (b0)) acc[a][b + (b0)] += LOAD(f + a * step_y + (b + (b0)) * step_x) * dv; \
         f += advance;                                                                                        \
         d += c;                                                                                              \
     }
 
-/* The weights' gradient: out[tap][c] += sum over the pixels of a run of dy, `advance` floats apart in x, for A x B taps; x
- * and out begin at the first tap of the first pixel that has them all.  dy has dy_pitch floats in a row; the next row needs
- * `next` new ones of x, of which x_pitch floats are one. */
+/* The weight gradient: out[tap][c] += sum over the pixels of a run of dy, `advance` floats apart in x, for A x B taps;
+ * x and out begin at the first tap of the first pixel that has them all.  dy has dy_pitch floats in a row; the next row
+ * needs `next` new ones of x, of which x_pitch floats are one. */
 #define SUM(A, B)                                                                                            \
     INLINE void sum_##A##B(const __global float *x, const __global float *dy, __global float *out, int c,    \
                            int step_y, int step_x, int taps_x, int left, int count, int right, int advance,  \
                            int dy_pitch, int next, int x_pitch) {                                            \
         for (int i = 0; i + VEC <= c; i += VEC) {                                                            \
             const __global float *f = x + i - left * advance, *d = dy + i;                                   \
-            floatv sum[A][B];                                                                                \
-            EACH(a, A) EACH(b, B) sum[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
+            floatv acc[A][B];                                                                                \
+            EACH(a, A) EACH(b, B) acc[a][b] = LOAD(out + i + (a * taps_x + b) * c);                          \
             if (B == 3 && left) ONE_SUM(A, 1, B)                                                             \
             for (int j = 0; j < count; ++j) ONE_SUM(A, 0, B)                                                 \
             if (B == 3 && right) ONE_SUM(A, 0, B - 1)                                                        \
-            EACH(a, A) EACH(b, B) STORE(sum[a][b], out + i + (a * taps_x + b) * c);                          \
+            EACH(a, A) EACH(b, B) STORE(acc[a][b], out + i + (a * taps_x + b) * c);                          \
         }                                                                                                    \
     }
 SUM(3, 3)
@@ -286,7 +285,7 @@ SUM(2, 2)
 SUM(1, 1)
 
 /* Part `global id` of the rows of dy writes its sums to out[part][taps][c], and bias sums behind the weights'
- * if has_bias; conv_pack.cl adds the parts. */
+ * if has_bias; conv_pack.cl reduces the parts. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 backward_params(const __global float *x, const __global float *dy, __global float *out, int out_at, int n,
                 int c, int h, int width, int oh, int ow, int taps, int stride, int pad, int dilation,
@@ -330,19 +329,19 @@ backward_params(const __global float *x, const __global float *dy, __global floa
                         if (begin == 0)
                             sum_11(f, d + low * c, sums, c, 0, 0, 0, 0, count, 0, advance, 0, 0, 0);
                         for (int i = whole; i < c; ++i) {
-                            float sum = 0.0f;
-                            for (int e = 0; e < count; ++e) sum += f[e * advance + i] * d[(low + e) * c + i];
-                            sums[i] += sum;
+                            float acc = 0.0f;
+                            for (int e = 0; e < count; ++e) acc += f[e * advance + i] * d[(low + e) * c + i];
+                            sums[i] += acc;
                         }
                     }
                 j += r.all;
             }
             if (has_bias)
                 for (int i = 0; i < c; i += VEC) {
-                    floatv sum = fetch(out + all * c + i, c - i);
+                    floatv acc = fetch(out + all * c + i, c - i);
                     for (int j = first; j < first + columns_here; ++j)
-                        sum += fetch(dy + (row * ow + j) * c + i, c - i);
-                    put(sum, out + all * c + i, c - i);
+                        acc += fetch(dy + (row * ow + j) * c + i, c - i);
+                    put(acc, out + all * c + i, c - i);
                 }
         }
     }

@@ -1,14 +1,14 @@
-/* Linear layers for CPUs, where conv_tile.cl would need a transposed copy of the weights or use a panel of 16 outputs
- * badly: the gradient of x, and all of a layer of few outputs.  x is (n,c), dy is (n,k), w is
- * [panel of 16 k][c][16].
+/* Linear layers for CPUs, where conv_tile.cl would need a transposed copy of the weights or leave much of a panel of 16
+ * outputs unused: the gradient of x, and all of a layer of few outputs.  x is (n,c), dy is (n,k), w is [panel of 16
+ * k][c][16].
  *
  * data     dx[n][c] = sum over k of dy[n][k] * w[k][c]: the weights of DEPTH outputs and COLUMNS columns are
  *          transposed into private memory, and stay there for all rows; ROWS rows by 2 vectors of columns in registers.
  * forward  y[n][k] = act(bias[k] + sum over c of x[n][c] * w[c][k]), k <= 16: ROWS rows in registers, whose sums are
  *          those of the whole panel.
- * filter   grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
- *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a column
- *          for all rows, so that there is nothing to add up.  The first one also adds up the bias gradient.
+ * wgrad  grad[c][k] = sum over n of x[n][c] * dy[n][k], k <= 16: 2 vectors of columns by OUTPUTS outputs in registers
+ *          over `block` rows, kept as [k][columns] between blocks and transposed at the end.  One work-item has a
+ *          column for all rows, so that nothing is left to reduce. The first one also computes the bias gradient.
  *
  * WHOLE is 1 where c is a multiple of the columns of a task, and the last two have K for k: half the code for the
  * compiler. */
@@ -42,25 +42,25 @@ INLINE void data_tile(const __global float *dy, const float *w, __global float *
                       int k, int some, int left, int add) {
     const __global float *from[ROWS];
     const int whole = row + ROWS <= n && left >= 2 * VEC;
-    floatv sum[ROWS][2];
+    floatv acc[ROWS][2];
     EACH(q, ROWS) from[q] = dy + min(row + q, n - 1) * k;
-    EACH(q, ROWS) EACH(v, 2) sum[q][v] = whole && add ? LOAD(dx + (row + q) * c + v * VEC) : (floatv)0.0f;
+    EACH(q, ROWS) EACH(v, 2) acc[q][v] = whole && add ? LOAD(dx + (row + q) * c + v * VEC) : (floatv)0.0f;
     for (int l = 0; l < some; ++l, w += COLUMNS) {
         const floatv first = LOAD(w), second = LOAD(w + VEC);
         EACH(q, ROWS) {
             const floatv in = from[q][l];
-            sum[q][0] += in * first;
-            sum[q][1] += in * second;
+            acc[q][0] += in * first;
+            acc[q][1] += in * second;
         }
     }
     if (whole) {
-        EACH(q, ROWS) EACH(v, 2) STORE(sum[q][v], dx + (row + q) * c + v * VEC);
+        EACH(q, ROWS) EACH(v, 2) STORE(acc[q][v], dx + (row + q) * c + v * VEC);
         return;
     }
-    for (int i = 0; i < 2 * ROWS; ++i) { /* not unrolled: little code for what is rare */
+    for (int i = 0; i < 2 * ROWS; ++i) { /* not unrolled: rare, so small code */
         const int q = i / 2, v = i % 2, rest = WHOLE ? VEC : left - v * VEC;
         __global float *to = dx + (row + q) * c + v * VEC;
-        if (rest > 0 && row + q < n) put(add ? sum[q][v] + fetch(to, rest) : sum[q][v], to, rest);
+        if (rest > 0 && row + q < n) put(add ? acc[q][v] + fetch(to, rest) : acc[q][v], to, rest);
     }
 }
 
@@ -87,48 +87,48 @@ KERNEL void forward(const __global float *x, const __global float *w, const __gl
                     __global float *y, int n, int c, int act) {
     FOR_TASKS(task, (n + ROWS - 1) / ROWS) {
         const __global float *from[ROWS];
-        floatv sum[ROWS][WIDE];
+        floatv acc[ROWS][WIDE];
         EACH(q, ROWS) from[q] = x + min(task * ROWS + q, n - 1) * c;
-        EACH(q, ROWS) EACH(v, WIDE) sum[q][v] = 0.0f;
+        EACH(q, ROWS) EACH(v, WIDE) acc[q][v] = 0.0f;
         for (int l = 0; l < c; ++l) {
             floatv weight[WIDE];
             EACH(v, WIDE) weight[v] = LOAD(w + l * 16 + v * VEC);
             EACH(q, ROWS) {
                 const floatv in = from[q][l];
-                EACH(v, WIDE) sum[q][v] += in * weight[v];
+                EACH(v, WIDE) acc[q][v] += in * weight[v];
             }
         }
         for (int q = 0; q < ROWS && task * ROWS + q < n; ++q)
             for (int v = 0; v * VEC < K; ++v) {
                 const int o = v * VEC, left = K - o;
-                floatv value = sum[q][v];
+                floatv value = acc[q][v];
                 if (bias) value += fetch(bias + o, left);
                 put(activate(value, act), y + (task * ROWS + q) * K + o, left);
             }
     }
 }
 
-/* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last are the last
- * again, and not kept. */
-INLINE void filter_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end,
-                        int c, int first, int left) {
-    floatv sum[OUTPUTS][2];
-    EACH(l, OUTPUTS) EACH(v, 2) sum[l][v] = LOAD(sums + min(first + l, 15) * 2 * VEC + v * VEC);
+/* sums[l][..] += over the rows begin .. end-1, for OUTPUTS outputs from `first` on; those past the last repeat it, and
+ * are dropped. */
+INLINE void wgrad_tile(float *sums, const __global float *x, const __global float *dy, int begin, int end,
+                       int c, int first, int left) {
+    floatv acc[OUTPUTS][2];
+    EACH(l, OUTPUTS) EACH(v, 2) acc[l][v] = LOAD(sums + min(first + l, 15) * 2 * VEC + v * VEC);
     for (int row = begin; row < end; ++row) {
         const __global float *from = x + row * c, *d = dy + row * K;
         const floatv a = fetch(from, left), b = left > VEC ? fetch(from + VEC, left - VEC) : (floatv)0.0f;
         EACH(l, OUTPUTS) {
             const floatv one = d[min(first + l, K - 1)];
-            sum[l][0] += a * one;
-            sum[l][1] += b * one;
+            acc[l][0] += a * one;
+            acc[l][1] += b * one;
         }
     }
-    EACH(l, OUTPUTS) if (first + l < K) EACH(v, 2) STORE(sum[l][v], sums + (first + l) * 2 * VEC + v * VEC);
+    EACH(l, OUTPUTS) if (first + l < K) EACH(v, 2) STORE(acc[l][v], sums + (first + l) * 2 * VEC + v * VEC);
 }
 
 /* A task is 2 vectors of columns. */
-KERNEL void filter(const __global float *x, const __global float *dy, __global float *grad,
-                   __global float *grad_bias, int n, int c, int block) {
+KERNEL void wgrad(const __global float *x, const __global float *dy, __global float *grad,
+                  __global float *grad_bias, int n, int c, int block) {
     float sums[16 * 2 * VEC], rows[2 * VEC * 16];
     FOR_TASKS(task, (c + 2 * VEC - 1) / (2 * VEC)) {
         const int at = task * 2 * VEC, left = min(2 * VEC, c - at);
@@ -137,9 +137,9 @@ KERNEL void filter(const __global float *x, const __global float *dy, __global f
             for (int first = 0; first < K; first += OUTPUTS) {
                 const int end = min(begin + block, n);
                 if (WHOLE || left == 2 * VEC)
-                    filter_tile(sums, x + at, dy, begin, end, c, first, 2 * VEC);
+                    wgrad_tile(sums, x + at, dy, begin, end, c, first, 2 * VEC);
                 else
-                    filter_tile(sums, x + at, dy, begin, end, c, first, left);
+                    wgrad_tile(sums, x + at, dy, begin, end, c, first, left);
             }
         for (int l = 0; l < 16; l += 4)
             for (int i = 0; i < 2 * VEC; i += 4) {
@@ -150,9 +150,9 @@ KERNEL void filter(const __global float *x, const __global float *dy, __global f
         for (int i = 0; i < left * 16; i += VEC) STORE(LOAD(rows + i), grad + at * 16 + i);
         if (task > 0 || !grad_bias) continue;
         for (int l = 0; l < K; l += VEC) {
-            floatv sum = 0.0f;
-            for (int row = 0; row < n; ++row) sum += fetch(dy + row * K + l, K - l);
-            put(sum, grad_bias + l, K - l);
+            floatv acc = 0.0f;
+            for (int row = 0; row < n; ++row) acc += fetch(dy + row * K + l, K - l);
+            put(acc, grad_bias + l, K - l);
         }
     }
 }

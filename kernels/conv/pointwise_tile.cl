@@ -1,24 +1,24 @@
-/* 1x1 convolutions without padding, for CPUs: products of matrices over all pixels of the batch.
+/* 1x1 convolutions without padding, for CPUs: matrix products over all pixels of the batch.
  *
  * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]), forward; backward data is the same with
  * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
- * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough
- * to stay in the cache while all its outputs pass, WIDTH vectors at a time and REST at the end; one tile
- * where all weights fit the first cache: y is then written as it lies.  With -DSUMS it sums its tiles for
- * batch norm (sums.clh); a block of rows is what a work-item has.
+ * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough to stay
+ * in the cache for all its outputs, WIDTH vectors at a time and REST at the end; one tile where all weights fit the L1
+ * cache: y is then written in memory order.  With -DBN_SUMS its epilogue sums the tiles for batch norm (bn_sums.clh); a
+ * block is a work-item's rows.
  *
- * filter: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
+ * wgrad: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
  * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
  * rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for WIDTH
- * vectors of outputs at a time, and a tile of CHANNELS x WIDTH sums stays in registers over the block.
- * Between blocks the sums lie in `out`; conv_pack.cl adds the parts.
+ * vectors of outputs at a time, and a tile of CHANNELS x WIDTH accumulators stays in registers over the block. Between
+ * blocks they are in `out`; conv_pack.cl reduces the parts.
  *
- * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN (backward
- * data), and zeros go to the pixels between unless y accumulates.  stride is a pair: y << 16 | x.
+ * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN
+ * (backward data), and zeros go to the pixels between unless y accumulates.  stride is a pair: y << 16 | x.
  *
- * WHOLE is 1 where k is a multiple of VEC: no code for vectors that are cut off then, which halves a compiler's time. */
+ * WHOLE is 1 where k is a multiple of VEC: no code for partial vectors then, which halves the time to compile. */
+#include "bn_sums.clh"
 #include "common.clh"
-#include "sums.clh"
 
 #define READ    1
 #define WRITTEN 2
@@ -45,10 +45,10 @@ INLINE grid grid_of(int strided, int map_h, int map_w, int stride) {
 
 typedef struct {
     int pixel, i, j;
-} place;
+} grid_position;
 
-INLINE place place_at(grid g, int row) {
-    place at = {row, 0, 0};
+INLINE grid_position position_at(grid g, int row) {
+    grid_position at = {row, 0, 0};
     if (!g.strided) return at;
     at.i = row / g.w % g.h;
     at.j = row % g.w;
@@ -56,7 +56,7 @@ INLINE place place_at(grid g, int row) {
     return at;
 }
 
-INLINE place place_after(grid g, place at) {
+INLINE grid_position position_after(grid g, grid_position at) {
     at.pixel += g.strided ? g.stride_x : 1;
     if (!g.strided || ++at.j < g.w) return at;
     at.j = 0;
@@ -76,60 +76,61 @@ INLINE place place_after(grid g, place at) {
                          int accumulate, int row, int count, row_sums s, int before) {                       \
         const __global float *from[PIXELS], *weights[N];                                                     \
         __global float *to[PIXELS];                                                                          \
-        floatv sum[PIXELS][N];                                                                               \
-        const __global float *next_x = x + place_at(of_x, row + 2 * PIXELS).pixel * c;                       \
+        floatv acc[PIXELS][N];                                                                               \
+        const __global float *next_x = x + position_at(of_x, row + 2 * PIXELS).pixel * c;                    \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
-        place at = place_at(of_x, row);                                                                      \
+        grid_position at = position_at(of_x, row);                                                           \
         EACH(q, PIXELS) {                                                                                    \
             from[q] = x + at.pixel * c;                                                                      \
-            if (q + 1 < count) at = place_after(of_x, at);                                                   \
+            if (q + 1 < count) at = position_after(of_x, at);                                                \
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
             if (bias) start = fetch(bias + (u + v) * VEC, LEFT((u + v) * VEC));                              \
-            EACH(q, PIXELS) sum[q][v] = start;                                                               \
+            EACH(q, PIXELS) acc[q][v] = start;                                                               \
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
         for (int l = 0; l < c; ++l) {                                                                        \
             floatv weight[N];                                                                                \
             if (l < PIXELS && STRIDED != WRITTEN) EACH(v, (N * VEC + LINE - 1) / LINE) {                     \
                     const int next = (row + l + 2 * PIXELS) * k + u * VEC + v * LINE;                        \
-                    SOON_WRITTEN(y + next);                                                                  \
-                    if (SUMS == GRADIENT_SUMS) LATER_READ(s.x + next);                                       \
+                    PREFETCH_WRITE(y + next);                                                                \
+                    if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);                              \
                 }                                                                                            \
-            if (u == 0 && l % LINE < PIXELS) LATER_READ(next_x + l % LINE * pitch + l / LINE * LINE);        \
+            if (u == 0 && l % LINE < PIXELS) PREFETCH_READ_L2(next_x + l % LINE * pitch + l / LINE * LINE);  \
             EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
             EACH(q, PIXELS) {                                                                                \
                 floatv in = from[q][l];                                                                      \
-                EACH(v, N) sum[q][v] += in * weight[v];                                                      \
+                EACH(v, N) acc[q][v] += in * weight[v];                                                      \
             }                                                                                                \
         }                                                                                                    \
-        at = place_at(of_y, row);                                                                            \
+        at = position_at(of_y, row);                                                                         \
         EACH(q, PIXELS) {                                                                                    \
             to[q] = y + at.pixel * k + u * VEC;                                                              \
-            at = place_after(of_y, at);                                                                      \
+            at = position_after(of_y, at);                                                                   \
         }                                                                                                    \
         EACH(v, N) {                                                                                         \
             int o = (u + v) * VEC, left = LEFT(o);                                                           \
-            tally t = tally_begin(s, SUMS, o, left);                                                         \
+            accumulator t = accumulator_begin(s, BN_SUMS, o, left);                                          \
             if (count == PIXELS && left >= VEC) {                                                            \
-                if (act) EACH(q, PIXELS) sum[q][v] = activate(sum[q][v], act);                               \
-                if (accumulate) EACH(q, PIXELS) sum[q][v] += LOAD(to[q] + v * VEC);                          \
-                EACH(q, PIXELS) STORE(sum[q][v], to[q] + v * VEC);                                           \
-                if (SUMS) EACH(q, PIXELS) tally_add(&t, s, SUMS, sum[q][v], (row + q) * k + o, q == 0, VEC); \
+                if (act) EACH(q, PIXELS) acc[q][v] = activate(acc[q][v], act);                               \
+                if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + v * VEC);                          \
+                EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
+                if (BN_SUMS) EACH(q, PIXELS)                                                                 \
+                accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);                  \
             } else {                                                                                         \
                 floatv rest[PIXELS];                                                                         \
-                EACH(q, PIXELS) rest[q] = sum[q][v];                                                         \
-                at = place_at(of_y, row);                                                                    \
-                for (int q = 0; q < count; ++q, at = place_after(of_y, at)) {                                \
+                EACH(q, PIXELS) rest[q] = acc[q][v];                                                         \
+                at = position_at(of_y, row);                                                                 \
+                for (int q = 0; q < count; ++q, at = position_after(of_y, at)) {                             \
                     __global float *to_q = y + at.pixel * k + o;                                             \
                     floatv value = activate(rest[q], act);                                                   \
                     if (accumulate) value += fetch(to_q, left);                                              \
                     put(value, to_q, left);                                                                  \
-                    if (SUMS) tally_add(&t, s, SUMS, value, (row + q) * k + o, q == 0, left);                \
+                    if (BN_SUMS) accumulator_add(&t, s, BN_SUMS, value, (row + q) * k + o, q == 0, left);    \
                 }                                                                                            \
             }                                                                                                \
-            if (SUMS) tally_end(t, s, SUMS, count, before, o, left);                                         \
+            if (BN_SUMS) accumulator_end(t, s, BN_SUMS, count, before, o, left);                             \
         }                                                                                                    \
     }
 TILE(1)
@@ -138,15 +139,14 @@ TILE(3)
 
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
-    for (int p = begin; p < end; p += PIXELS)                                                                \
-        PASTE(tile_, N)                                                                                      \
-        (x, w, bias, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+    for (int p = begin; p < end; p += PIXELS) PASTE(tile_, N)                                                \
+    (x, w, bias, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
 
-/* Zeros for what a stride leaves out behind and below each of `count` pixels, and for these too, so that all is
- * written as it lies: the channels o_begin .. o_end-1 of k. */
+/* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
+ * is written in order: the channels o_begin .. o_end-1 of k. */
 INLINE void clear_blocks(__global float *y, grid g, int row, int count, int k, int o_begin, int o_end) {
-    place at = place_at(g, row);
-    for (; count > 0; --count, at = place_after(g, at))
+    grid_position at = position_at(g, row);
+    for (; count > 0; --count, at = position_after(g, at))
         for (int down = 0; down < min(g.stride_y, g.map_h - at.i * g.stride_y); ++down)
             for (int right = 0; right < min(g.stride_x, g.map_w - at.j * g.stride_x); ++right)
                 for (int o = o_begin; o < o_end; o += VEC)
@@ -166,7 +166,7 @@ gather(const __global float *x, const __global float *w, const __global float *b
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     x += x_at;
     w += w_at;
-    if (SUMS && get_global_id(1) == 0)
+    if (BN_SUMS && get_global_id(1) == 0)
         sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), last - first);
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
@@ -181,22 +181,22 @@ gather(const __global float *x, const __global float *w, const __global float *b
 #endif
 
 #ifdef CHANNELS
-/* The floats begin .. end-1 of pixels of `pitch`, those of the rows from `first` up to `last`. */
-INLINE void later_read_rows(const __global float *p, grid g, int first, int last, int pitch, int begin,
-                            int end) {
-    place at = place_at(g, first);
-    for (int row = first; row < last; ++row, at = place_after(g, at))
-        for (int l = begin; l < end; l += LINE) LATER_READ(p + at.pixel * pitch + l);
+/* Prefetches the floats begin .. end-1 of pixels of `pitch`, of the rows from `first` up to `last`. */
+INLINE void prefetch_rows(const __global float *p, grid g, int first, int last, int pitch, int begin,
+                          int end) {
+    grid_position at = position_at(g, first);
+    for (int row = first; row < last; ++row, at = position_after(g, at))
+        for (int l = begin; l < end; l += LINE) PREFETCH_READ_L2(p + at.pixel * pitch + l);
 }
 
-/* Packs vectors u .. u+WIDTH-1 of `count` rows of dy, and puts their sums to the bias gradient. */
+/* Packs vectors u .. u+WIDTH-1 of `count` rows of dy, and adds their sums to the bias gradient. */
 INLINE void pack(floatv *packed, const __global float *dy, const __global float *y, __global float *bias_out,
                  int k, int count, int u, int act, int fresh) {
     floatv bias[WIDTH];
     EACH(v, WIDTH) bias[v] = 0.0f;
     for (int p = 0; p < count; ++p, packed += WIDTH) EACH(v, WIDTH) {
             int o = (u + v) * VEC;
-            packed[v] = before_act(dy + p * k + o, y + p * k + o, o < k ? LEFT(o) : 0, act);
+            packed[v] = act_backward(dy + p * k + o, y + p * k + o, o < k ? LEFT(o) : 0, act);
             bias[v] += packed[v];
         }
     if (bias_out) EACH(v, WIDTH) {
@@ -205,28 +205,28 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
         }
 }
 
-/* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a
- * fresh out holds nothing yet.  The rows of dy are `packed`, or are taken from `rows` of k, and packed meanwhile. */
+/* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a `fresh`
+ * out is uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way. */
 INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const __global float *x, grid of_x, place at, int c, int count, int u,
+                     int k, const __global float *x, grid of_x, grid_position at, int c, int count, int u,
                      int channels, int vectors, int fresh) {
-    floatv sum[CHANNELS][WIDTH];
+    floatv acc[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
-    sum[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
+    acc[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, at = place_after(of_x, at)) {
+    for (int p = 0; p < count; ++p, packed += WIDTH, at = position_after(of_x, at)) {
         floatv d[WIDTH];
         EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
         if (rows) EACH(v, WIDTH) packed[v] = d[v];
         EACH(i, CHANNELS) {
             floatv in = x[at.pixel * c + min(i, channels - 1)];
-            EACH(v, WIDTH) sum[i][v] += in * d[v];
+            EACH(v, WIDTH) acc[i][v] += in * d[v];
         }
     }
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
-    if (i < channels && v < vectors) STORE(sum[i][v], out + vector_at(u + v, panel_size) + i * 16);
+    if (i < channels && v < vectors) STORE(acc[i][v], out + vector_at(u + v, panel_size) + i * 16);
 }
 
 #define ADD_TILE(i, n, rows)                                                                                 \
@@ -234,9 +234,9 @@ INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, con
              fresh)
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-filter(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-       __global float *out_bias, int out_at, int bias_at, int rows, int map_h, int map_w, int stride, int c,
-       int k, int act, int parts, int part_size, int block, int share) {
+wgrad(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
+      __global float *out_bias, int out_at, int bias_at, int rows, int map_h, int map_w, int stride, int c,
+      int k, int act, int parts, int part_size, int block, int share) {
     const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride),
                of_dy = grid_of(0, map_h, map_w, stride);
     floatv d[BLOCK * WIDTH];
@@ -252,8 +252,9 @@ filter(const __global float *x, const __global float *dy, const __global float *
     __global float *bias_out = out_bias && c_begin == 0 ? out_bias + bias_at + (size_t)part * part_size : 0;
     for (int begin = first; begin < last; begin += block) {
         int count = min(block, last - begin), fresh = begin == first;
-        int ahead = begin + count, ahead_end = min(ahead + block, last); /* rows, some at each tile */
-        const place at = place_at(of_x, begin);
+        int next_prefetch = begin + count,
+            prefetch_end = min(next_prefetch + block, last); /* rows, some at each tile */
+        const grid_position at = position_at(of_x, begin);
         if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
                 for (int i = 0; i < channels; ++i)
@@ -262,10 +263,10 @@ filter(const __global float *x, const __global float *dy, const __global float *
             const int as_it_lies = !act && !bias_out && (u + WIDTH) * VEC <= k && CHANNELS <= channels;
             if (!as_it_lies) pack(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
             for (int i = 0; i < channels; i += CHANNELS) {
-                int stop = min(ahead + ahead_step, ahead_end);
-                later_read_rows(x, of_x, ahead, stop, c, c_begin, c_begin + channels);
-                later_read_rows(dy, of_dy, ahead, stop, k, u_begin * VEC, min(u_end * VEC, k));
-                ahead = stop;
+                int stop = min(next_prefetch + ahead_step, prefetch_end);
+                prefetch_rows(x, of_x, next_prefetch, stop, c, c_begin, c_begin + channels);
+                prefetch_rows(dy, of_dy, next_prefetch, stop, k, u_begin * VEC, min(u_end * VEC, k));
+                next_prefetch = stop;
                 if (i == 0 && as_it_lies)
                     ADD_TILE(i, CHANNELS, dy + begin * k + u * VEC);
                 else if (i + CHANNELS <= channels)

@@ -1,40 +1,43 @@
-/* Gradients of a convolution of many channels behind which 2x2 are pooled, for CPUs.  Of the four results of a window only
- * the largest passes a gradient on, so only a quarter of the products of the direct form are not zero; these are taken,
- * and those of a gradient that is zero itself are left out too.
+/* Gradients of a convolution of many channels with 2x2 max pooling behind it, for CPUs. Only the maximum of a window's
+ * four results has a gradient, so only a quarter of the direct form's products are not zero: these are computed, except
+ * where the gradient itself is zero.
  *
- * Under the kernel, at the place where a window had its maximum, a row of taps is a run of S x C neighbouring numbers of x,
- * in memory (n,h,width,C).  It is cut into CHUNKS of SUMS vectors of sums, which stay in registers:
+ * Under the kernel, at the argmax of a window, a row of taps is a run of S x C neighbouring numbers of x (n,h,width,C).
+ * It is split into CHUNKS of ACCUMULATORS vectors, which stay in registers:
  *
- *     filter   grad[k][r][run] = sum over the windows of d * x[row r under the place][run]
- *     data     dx[row r under the place][run] += sum over the k with the maximum there of d * w[k][r][run]
+ *     wgrad    grad[k][r][run] = sum over the windows of d * x[row r under the argmax][run]
+ *     data     dx[row r under the argmax][run] += sum over the k with the maximum there of d * w[k][r][run]
  *
- * where d is a window's gradient of output k.  Weights and their gradients lie there as runs, [R][CHUNKS][K][SUMS * VEC];
- * `weights` and `collapse` bring them to that form and back from it.
+ * where d is a window's gradient of output k.  Weights and their gradients are stored as runs,
+ * [R][CHUNKS][K][ACCUMULATORS * VEC]; `weights` and `reduce_parts` convert to that form and back.
  *
- * filter    a task is `together` bands (band.clh) of `rows` rows of outputs, small enough for the first cache, whose windows'
- *           gradients are listed by output, [k][WINDOWS].  A work-item takes a part of the bands, which has sums of its
- *           own in the workspace, and a range of the outputs.
- * data      a task is an image, whose padded dx is made in scratch, `rows` rows of outputs at a time, whose gradients are
- *           listed by window, block of DEPTH outputs, and place.  A block's weights stay in the first cache meanwhile.
+ * wgrad     a task is `together` bands (band.clh) of `rows` rows of outputs, small enough for the L1 cache, with the
+ *           gradients of their windows listed by output, [k][WINDOWS].  A work-item takes a part of the bands, which
+ *           has partial sums of its own in the workspace, and a range of the outputs.
+ * data      a task is an image.  Its padded dx is computed in scratch, `rows` rows of outputs at a time, with their
+ *           gradients listed by window, block of DEPTH outputs, and position.  A block's weights stay in the L1 cache.
  *
- * y and dy are (n,oh/2,ow/2,K) and index tells the places (pooled.clh).  Options beside band.clh's: K outputs, R rows of
- * the kernel, ACT the fused activation, ROOM floats of the bands, WINDOWS in them or in the rows of data.  pad is a pair:
- * y << 16 | x. */
+ * y and dy are (n,oh/2,ow/2,K) and index holds the argmax indices (pooled.clh).  Options beside band.clh's: K outputs,
+ * R rows of the kernel, ACT the fused activation, ROOM floats of the bands, WINDOWS in them or in the rows of data.
+ * pad is a pair: y << 16 | x. */
 #include "band.clh"
 #include "common.clh"
 #include "pooled.clh"
 
-#define RUN      (S * C)
-#define CHUNK    (SUMS * VEC)
-#define CHUNKS   ((RUN + CHUNK - 1) / CHUNK)
-#define COPIES   (SUMS > 6 ? 1 : SUMS > 3 ? 2 : 4) /* of the sums: a few would wait for themselves */
-#define RUNS     (R * CHUNKS * K * CHUNK)          /* floats of all runs */
+#define RUN    (S * C)
+#define CHUNK  (ACCUMULATORS * VEC)
+#define CHUNKS ((RUN + CHUNK - 1) / CHUNK)
+#define COPIES                                                                                               \
+    (ACCUMULATORS > 6   ? 1                                                                                  \
+     : ACCUMULATORS > 3 ? 2                                                                                  \
+                        : 4)              /* of the accumulators: a few would wait for their own latency */
+#define RUNS     (R * CHUNKS * K * CHUNK) /* floats of all runs */
 #define K_PADDED ((K + VEC - 1) / VEC * VEC)
 
-/* Where chunk `chunk` of row r of the kernel lies among the runs, for output k. */
+/* Offset of chunk `chunk` of row r of the kernel among the runs, for output k. */
 #define RUN_AT(r, chunk, k) ((((r)*CHUNKS + (chunk)) * K + (k)) * CHUNK)
 
-/* What lies where in bands of `rows` rows of outputs. */
+/* The layout of bands of `rows` rows of outputs. */
 typedef struct {
     layout at;
     int height, row, below; /* rows of x; floats from one row of the kernel, and of outputs, to the next */
@@ -49,9 +52,9 @@ INLINE shape shape_of(int rows, int ow, int width, int stride_y, int dilation_y,
     return b;
 }
 
-/* Where the window of row i and column j begins in a band, and how far behind that a place of it lies. */
-#define WINDOW_AT(b, i, j)  (2 * (i) * (b).below + 2 * (j)*SX * C)
-#define PLACE_AT(b, places) (((places) >> 1) * (b).below + ((places)&1) * (SX * C))
+/* Offset of the window of row i and column j in a band, and of a position within it. */
+#define WINDOW_AT(b, i, j)     (2 * (i) * (b).below + 2 * (j)*SX * C)
+#define POSITION_AT(b, argmax) (((argmax) >> 1) * (b).below + ((argmax)&1) * (SX * C))
 
 /* ---- runs ---- */
 
@@ -59,10 +62,11 @@ INLINE shape shape_of(int rows, int ow, int width, int stride_y, int dilation_y,
 typedef struct {
     int panel, r, at;
 } piece;
-#define PIECES ((K + 15) / 16 * R * CHUNKS * SUMS)
+#define PIECES ((K + 15) / 16 * R * CHUNKS * ACCUMULATORS)
 
 INLINE piece piece_of(int task) {
-    const piece p = {task / (R * CHUNKS * SUMS), task / (CHUNKS * SUMS) % R, task % (CHUNKS * SUMS) * VEC};
+    const piece p = {task / (R * CHUNKS * ACCUMULATORS), task / (CHUNKS * ACCUMULATORS) % R,
+                     task % (CHUNKS * ACCUMULATORS) * VEC};
     return p;
 }
 #define PIECE_AT(p, o) (RUN_AT((p).r, (p).at / CHUNK, (p).panel * 16 + (o)) + (p).at % CHUNK)
@@ -80,26 +84,26 @@ KERNEL void weights(const __global float *w, __global float *runs) {
     }
 }
 
-/* grad [panel][r][run][16] from the sums of all parts.  The last task is the biases. */
-KERNEL void collapse(const __global float *parts, __global float *grad, __global float *grad_bias,
-                     int count) {
+/* grad [panel][r][run][16] from the partial sums of all parts.  The last task is the biases. */
+KERNEL void reduce_parts(const __global float *parts, __global float *grad, __global float *grad_bias,
+                         int count) {
     const int size = RUNS + K_PADDED;
     FOR_TASKS(task, PIECES + 1) {
         if (task == PIECES) {
             for (int k = 0; grad_bias && k < K; ++k) {
-                float sum = 0.0f;
-                for (int part = 0; part < count; ++part) sum += parts[part * size + RUNS + k];
-                grad_bias[k] = sum;
+                float acc = 0.0f;
+                for (int part = 0; part < count; ++part) acc += parts[part * size + RUNS + k];
+                grad_bias[k] = acc;
             }
             continue;
         }
         const piece p = piece_of(task);
         float lanes[16][VEC];
         EACH(o, 16) {
-            floatv sum = 0.0f;
+            floatv acc = 0.0f;
             for (int part = 0; part < count && p.panel * 16 + o < K; ++part)
-                sum += LOAD(parts + part * size + PIECE_AT(p, o));
-            STORE(sum, lanes[o]);
+                acc += LOAD(parts + part * size + PIECE_AT(p, o));
+            STORE(acc, lanes[o]);
         }
         __global float *to = grad + ((p.panel * R + p.r) * RUN + p.at) * 16;
         for (int i = 0; i < min(VEC, RUN - p.at); ++i) EACH(o, 16) to[i * 16 + o] = lanes[o][i];
@@ -108,30 +112,30 @@ KERNEL void collapse(const __global float *parts, __global float *grad, __global
 
 /* ---- the gradients of weights and bias ---- */
 
-/* sums[run] += the gradients `value` times what lies at their places. */
-INLINE void add_windows(__global float *sums, const float *from, const float *value, const ushort *place,
+/* sums[run] += each gradient of `value` times x at its position. */
+INLINE void add_windows(__global float *sums, const float *from, const float *value, const ushort *position,
                         int count) {
-    floatv sum[COPIES][SUMS];
-    EACH(v, SUMS) {
-        sum[0][v] = LOAD(sums + v * VEC);
-        EACH(a, COPIES - 1) sum[a + 1][v] = 0.0f;
+    floatv acc[COPIES][ACCUMULATORS];
+    EACH(v, ACCUMULATORS) {
+        acc[0][v] = LOAD(sums + v * VEC);
+        EACH(a, COPIES - 1) acc[a + 1][v] = 0.0f;
     }
     for (int i = 0; i < count; i += COPIES) EACH(a, COPIES) {
-            const float *run = from + place[i + a];
+            const float *run = from + position[i + a];
             const floatv one = value[i + a];
-            EACH(v, SUMS) sum[a][v] += one * LOAD(run + v * VEC);
+            EACH(v, ACCUMULATORS) acc[a][v] += one * LOAD(run + v * VEC);
         }
-    EACH(v, SUMS) {
-        EACH(a, COPIES - 1) sum[0][v] += sum[a + 1][v];
-        STORE(sum[0][v], sums + v * VEC);
+    EACH(v, ACCUMULATORS) {
+        EACH(a, COPIES - 1) acc[0][v] += acc[a + 1][v];
+        STORE(acc[0][v], sums + v * VEC);
     }
 }
 
-KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   const __global uchar *index, __global float *parts, int n, int h, int width, int oh,
-                   int ow, int stride_y, int dilation_y, int pad, int rows, int together) {
+KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *y,
+                  const __global uchar *index, __global float *parts, int n, int h, int width, int oh, int ow,
+                  int stride_y, int dilation_y, int pad, int rows, int together) {
     float band[ROOM + CHUNK], value[K_PADDED * WINDOWS];
-    ushort place[K_PADDED * WINDOWS];
+    ushort position[K_PADDED * WINDOWS];
     int count[K_PADDED];
     floatv bias[K_PADDED / VEC];
     const shape b = shape_of(rows, ow, width, stride_y, dilation_y, pad);
@@ -156,17 +160,17 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                     for (int o = begin; o < end; o += VEC) {
                         float d[VEC];
                         ushort at[VEC];
-                        const floatv passed = before_act(dy + from + o, y + from + o, K - o, ACT);
-                        const intv places = places_of(index + from + o, K - o);
-                        bias[o / VEC] += passed;
-                        STORE(passed, d);
+                        const floatv masked_dy = act_backward(dy + from + o, y + from + o, K - o, ACT);
+                        const intv argmax = argmax_of(index + from + o, K - o);
+                        bias[o / VEC] += masked_dy;
+                        STORE(masked_dy, d);
                         PASTE(vstore, VEC)
-                        (PASTE(convert_ushort, VEC)(e * size + WINDOW_AT(b, i, j) + PLACE_AT(b, places)), 0,
-                         at);
+                        (PASTE(convert_ushort, VEC)(e * size + WINDOW_AT(b, i, j) + POSITION_AT(b, argmax)),
+                         0, at);
                         EACH(l, VEC) {
                             const int to = (o + l) * WINDOWS + count[o + l];
                             value[to] = d[l];
-                            place[to] = at[l];
+                            position[to] = at[l];
                             count[o + l] += d[l] != 0.0f;
                         }
                     }
@@ -174,11 +178,11 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         }
         for (int k = begin; k < min(end, K); ++k) {
             for (; count[k] % COPIES; ++count[k])
-                value[k * WINDOWS + count[k]] = 0.0f, place[k * WINDOWS + count[k]] = 0;
+                value[k * WINDOWS + count[k]] = 0.0f, position[k * WINDOWS + count[k]] = 0;
             for (int r = 0; r < R; ++r)
                 for (int chunk = 0; chunk < CHUNKS; ++chunk)
                     add_windows(sums + RUN_AT(r, chunk, k), band + r * b.row + chunk * CHUNK,
-                                value + k * WINDOWS, place + k * WINDOWS, count[k]);
+                                value + k * WINDOWS, position + k * WINDOWS, count[k]);
         }
     }
     for (int o = begin; o < end; o += VEC) STORE(bias[o / VEC], sums + RUNS + o);
@@ -192,20 +196,20 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
 /* to[run] += the gradients `value` times the weights `at` from w. */
 INLINE void add_outputs(__global float *to, const __global float *w, const float *value, const ushort *at,
                         int count) {
-    floatv sum[SUMS];
-    EACH(v, SUMS) sum[v] = 0.0f;
+    floatv acc[ACCUMULATORS];
+    EACH(v, ACCUMULATORS) acc[v] = 0.0f;
     for (int i = 0; i < count; ++i) {
         const __global float *run = w + at[i];
         const floatv one = value[i];
-        EACH(v, SUMS) sum[v] += one * LOAD(run + v * VEC);
+        EACH(v, ACCUMULATORS) acc[v] += one * LOAD(run + v * VEC);
     }
-    EACH(v, SUMS) STORE(LOAD(to + v * VEC) + sum[v], to + v * VEC);
+    EACH(v, ACCUMULATORS) STORE(LOAD(to + v * VEC) + acc[v], to + v * VEC);
 }
 
 KERNEL void data(const __global float *dy, const __global float *y, const __global uchar *index,
                  __global float *runs, __global float *dx, int scratch, int n, int h, int width, int oh,
                  int ow, int stride_y, int dilation_y, int pad, int rows, int accumulate) {
-    /* of each window, block and place: gradients, and where the weights lie */
+    /* of each window, block and position: gradients, and offsets of the weights */
     float value[WINDOWS * BLOCKS * 4 * DEPTH];
     ushort at[WINDOWS * BLOCKS * 4 * DEPTH];
     ulong counts[WINDOWS * BLOCKS]; /* four, of 16 bits */
@@ -223,15 +227,15 @@ KERNEL void data(const __global float *dy, const __global float *y, const __glob
                     ulong filled = 0;
                     for (; o < min(K, (block + 1) * DEPTH); o += VEC) {
                         float d[VEC];
-                        int place[VEC];
-                        STORE(before_act(dy + from + o, y + from + o, K - o, ACT), d);
-                        PASTE(vstore, VEC)(places_of(index + from + o, K - o), 0, place);
+                        int position[VEC];
+                        STORE(act_backward(dy + from + o, y + from + o, K - o, ACT), d);
+                        PASTE(vstore, VEC)(argmax_of(index + from + o, K - o), 0, position);
                         EACH(l, VEC) {
                             const int to =
-                                list + place[l] * DEPTH + (int)(filled >> (place[l] * 16) & 0xffff);
+                                list + position[l] * DEPTH + (int)(filled >> (position[l] * 16) & 0xffff);
                             value[to] = d[l];
                             at[to] = (ushort)((o + l - block * DEPTH) * CHUNK);
-                            filled += (ulong)(d[l] != 0.0f) << (place[l] * 16);
+                            filled += (ulong)(d[l] != 0.0f) << (position[l] * 16);
                         }
                     }
                     counts[w * BLOCKS + block] = filled;
@@ -243,7 +247,7 @@ KERNEL void data(const __global float *dy, const __global float *y, const __glob
                 for (int i = 0; i < windows * 4; ++i) {
                     const int window = i / 4, list = (window * BLOCKS + block) * 4 + i % 4;
                     add_outputs(map + WINDOW_AT(b, first + window / columns, window % columns) +
-                                    PLACE_AT(b, i % 4) + r * b.row + chunk * CHUNK,
+                                    POSITION_AT(b, i % 4) + r * b.row + chunk * CHUNK,
                                 w, value + list * DEPTH, at + list * DEPTH,
                                 (int)(counts[list / 4] >> (i % 4 * 16) & 0xffff));
                 }

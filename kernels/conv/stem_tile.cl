@@ -1,24 +1,24 @@
 /* Convolution of few input channels for CPUs (a network's first): y[p][k] = act(bias[k] + sum over taps of
- * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so what is read,
- * written and set up counts as much as they do.
+ * x[p,tap] * w[tap][k]), and the gradients of w and bias.  A result is only R*S*C products, so loads, stores and set-up
+ * cost as much as they do.
  *
- * A task is a band (band.clh), in the first level of the cache: `rows` rows of outputs of one image.  y and dy
+ * A task is a band (band.clh), in the L1 cache: `rows` rows of outputs of one image.  y and dy
  * are (n,oh,ow,K), w is [panel of 16 outputs][tap][16], a tap being (r, s, c).
  *
- * forward   PIXELS neighbouring outputs by SUMS vectors of VEC output channels in registers, all taps
- * unrolled; the last tile of a row begins early enough to be whole, and computes some results a second time.
- * filter    a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole PLACES);
- * then, for each of its vectors and ROWS x COLS x C taps, the sums stay in registers over the band, PLACES
- * outputs at a time, which share the numbers of x.  Between bands the sums lie in `out`.  Each work-item
- * takes a part of the bands and writes sums of its own; conv_pack.cl adds the parts in order.
+ * forward   PIXELS neighbouring outputs by ACCUMULATORS vectors of VEC output channels in registers, all taps unrolled;
+ *           the last tile of a row is moved back to be full, and repeats some results.
+ * wgrad     a panel of dy, before the fused activation, is packed once a band (`d`, rows of whole POSITIONS); then, for
+ *           each of its vectors and ROWS x COLS x C taps, the accumulators stay in registers over the band, POSITIONS
+ *           outputs at a time, which share the numbers of x.  Between bands they are in `out`.  Each work-item takes a
+ *           part of the bands and writes partial sums of its own; conv_pack.cl reduces the parts in order.
  *
- * With -DPOOL y and dy are of the 2x2 max pooled map, of whose windows one place has a gradient (pooled.clh).  With
- * -DSPARSE too, filter takes only the products of those places: for each output channel, a row of the kernel, S x C
- * neighbouring numbers of x from the place on, is VECTORS vectors of sums, and all rows stay in registers over the
- * band's windows, whose dy (`value`) and places in the band (`place`) are packed as [window][K_PADDED].
+ * With -DPOOL y and dy are of the 2x2 max pooled map, of whose windows only the argmax has a gradient (pooled.clh).
+ * With -DSPARSE too, wgrad takes only the products of those: for each output channel, a row of the kernel, S x C
+ * neighbouring numbers of x from the argmax on, is VECTORS accumulators, and all rows stay in registers over the band's
+ * windows, whose dy (`value`) and positions in the band (`place`) are packed as [window][K_PADDED].
  *
  * Options: C channels of x, K of y, R x S kernel, SX and DX the stride and dilation along x, ACT the fused
- * activation, ROOM floats of a band, BLOCK places of d.  pad is a pair: y << 16 | x. */
+ * activation, ROOM floats of a band, BLOCK positions of d.  pad is a pair: y << 16 | x. */
 #include "band.clh"
 #include "common.clh"
 #include "pooled.clh"
@@ -26,10 +26,9 @@
 #define TAPS (R * S * C)
 #define WIDE (16 / VEC) /* vectors in a panel */
 
-/* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are whole: half the code for the
- * compiler. */
+/* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are full: half the code. */
 #ifdef PIXELS
-#define ALL_WHOLE (K % (SUMS * VEC) == 0)
+#define ALL_WHOLE (K % (ACCUMULATORS * VEC) == 0)
 #elif defined(SPARSE)
 #define ALL_WHOLE (K % VEC == 0)
 #define K_PADDED  ((K + VEC - 1) / VEC * VEC)
@@ -48,8 +47,8 @@
 #endif
 
 #ifdef PIXELS
-/* The taps of a row are unrolled where registers are left for numbers that pixels share. */
-#if PIXELS * SUMS <= 8
+/* The taps of a row are unrolled where registers are left to share inputs between pixels. */
+#if PIXELS * ACCUMULATORS <= 8
 #define EACH_OF_ROW _Pragma("unroll")
 #else
 #define EACH_OF_ROW _Pragma("nounroll")
@@ -64,31 +63,30 @@
 #define STEP         PIXELS
 #endif
 
-/* A tap: the numbers of neighbouring pixels are loaded again, tap by tap, rather than kept: there are no registers
- * for them. */
-INLINE void add_tap(floatv sum[PIXELS][SUMS], const float *from, int below,
-                    const __global float *const w[SUMS], int tap) {
-    floatv weight[SUMS];
-    EACH(v, SUMS) weight[v] = LOAD(w[v] + tap * 16);
+/* One tap: neighbouring pixels' inputs are reloaded for each tap, as there are no registers to keep them. */
+INLINE void add_tap(floatv acc[PIXELS][ACCUMULATORS], const float *from, int below,
+                    const __global float *const w[ACCUMULATORS], int tap) {
+    floatv weight[ACCUMULATORS];
+    EACH(v, ACCUMULATORS) weight[v] = LOAD(w[v] + tap * 16);
     EACH(q, PIXELS) {
         floatv in = from[AT(q, below)];
-        EACH(v, SUMS) sum[q][v] += in * weight[v];
+        EACH(v, ACCUMULATORS) acc[q][v] += in * weight[v];
     }
 }
 
 /* One tile, of which `count` outputs are wanted: `row` floats in the band from one row of the kernel to the next,
  * `below` from one row of outputs to the next. */
 INLINE void tile(__global float *to, __global uchar *index, const float *from,
-                 const __global float *const w[SUMS], const floatv shift[SUMS], int row, int below, int o,
-                 int count) {
-    floatv sum[PIXELS][SUMS];
-    EACH(q, PIXELS) EACH(v, SUMS) sum[q][v] = shift[v];
+                 const __global float *const w[ACCUMULATORS], const floatv shift[ACCUMULATORS], int row,
+                 int below, int o, int count) {
+    floatv acc[PIXELS][ACCUMULATORS];
+    EACH(q, PIXELS) EACH(v, ACCUMULATORS) acc[q][v] = shift[v];
     for (int r = 0, tap = 0; r < R; ++r, from += row)
 #if DX == 1
-        EACH_OF_ROW for (int t = 0; t < S * C; ++t, ++tap) add_tap(sum, from + t, below, w, tap);
+        EACH_OF_ROW for (int t = 0; t < S * C; ++t, ++tap) add_tap(acc, from + t, below, w, tap);
 #else
         EACH_OF_ROW for (int s = 0; s < S; ++s) for (int c = 0; c < C; ++c, ++tap)
-            add_tap(sum, from + s * DX * C + c, below, w, tap);
+            add_tap(acc, from + s * DX * C + c, below, w, tap);
 #endif
 #ifdef POOL
 #define PUT(all, q, left)                                                                                    \
@@ -100,13 +98,13 @@ INLINE void tile(__global float *to, __global uchar *index, const float *from,
 #else
 #define PUT(all, q, left) put(activate(all[q], ACT), to + (q)*K + v * VEC, left)
 #endif
-    EACH(v, SUMS) {
+    EACH(v, ACCUMULATORS) {
         int left = LEFT(o + v * VEC);
         floatv all[PIXELS];
-        EACH(q, PIXELS) all[q] = sum[q][v];
+        EACH(q, PIXELS) all[q] = acc[q][v];
         if (left >= VEC && count >= STEP)
             EACH(q, STEP) PUT(all, q, VEC);
-        else if (left > 0) { /* not unrolled: little code for what is rare */
+        else if (left > 0) { /* not unrolled: rare, so small code */
             floatv rest[PIXELS];
             EACH(q, PIXELS) rest[q] = all[q];
             for (int q = 0; q < min(count, STEP); ++q) PUT(rest, q, left);
@@ -129,10 +127,10 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
         for (int i = 0; i < HALF(min(rows, oh - oy)); ++i) {
             const float *row = band + i * TWICE(below);
             int line = (image * lines + HALF(oy) + i) * columns * K;
-            for (int o = 0; o < K; o += SUMS * VEC) {
-                const __global float *w[SUMS];
-                floatv shift[SUMS];
-                EACH(v, SUMS) {
+            for (int o = 0; o < K; o += ACCUMULATORS * VEC) {
+                const __global float *w[ACCUMULATORS];
+                floatv shift[ACCUMULATORS];
+                EACH(v, ACCUMULATORS) {
                     int first = o + v * VEC, left = LEFT(first);
                     if (left <= 0) first = 0; /* no such output */
                     w[v] = weights + first / 16 * TAPS * 16 + first % 16;
@@ -140,9 +138,9 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
                 }
                 for (int j = 0; j < columns; j += STEP) {
                     int begin = max(min(j, columns - STEP), 0), to = line + begin * K + o;
-                    for (int q = 0; q < STEP; ++q) /* of the line to come */
-                        for (int v = 0; v < SUMS * VEC; v += LINE)
-                            SOON_WRITTEN(y + to + (columns + q) * K + v);
+                    for (int q = 0; q < STEP; ++q) /* of the next line */
+                        for (int v = 0; v < ACCUMULATORS * VEC; v += LINE)
+                            PREFETCH_WRITE(y + to + (columns + q) * K + v);
                     tile(y + to, index ? index + to : 0, row + TWICE(begin) * SX * C, w, shift,
                          dilation_y * at.pitch, below, o, columns - begin);
                 }
@@ -156,28 +154,28 @@ KERNEL void forward(const __global float *x, const __global float *weights, cons
 /* Floats of x that a row of the kernel reads, in vectors. */
 #define VECTORS ((S * C + VEC - 1) / VEC)
 
-/* The first `count` windows' gradients of output o: sum over the windows of value * x[place..]. */
-INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value, const ushort *place,
-                        int count, int row) {
-    floatv sum[2][R][VECTORS];
+/* The first `count` windows' gradients of output o: sum over the windows of value * x[position..]. */
+INLINE void sparse_tile(floatv sums[R * VECTORS], const float *band, const float *value,
+                        const ushort *position, int count, int row) {
+    floatv acc[2][R][VECTORS];
     EACH(r, R) EACH(v, VECTORS) {
-        sum[0][r][v] = sums[r * VECTORS + v];
-        sum[1][r][v] = 0.0f;
+        acc[0][r][v] = sums[r * VECTORS + v];
+        acc[1][r][v] = 0.0f;
     }
-    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, place += 2 * K_PADDED) EACH(a, 2) {
-            const float *from = band + place[a * K_PADDED];
+    for (int i = 0; i < count; i += 2, value += 2 * K_PADDED, position += 2 * K_PADDED) EACH(a, 2) {
+            const float *from = band + position[a * K_PADDED];
             const floatv one = value[a * K_PADDED];
-            EACH(r, R) EACH(v, VECTORS) sum[a][r][v] += one * LOAD(from + r * row + v * VEC);
+            EACH(r, R) EACH(v, VECTORS) acc[a][r][v] += one * LOAD(from + r * row + v * VEC);
         }
-    EACH(r, R) EACH(v, VECTORS) sums[r * VECTORS + v] = sum[0][r][v] + sum[1][r][v];
+    EACH(r, R) EACH(v, VECTORS) sums[r * VECTORS + v] = acc[0][r][v] + acc[1][r][v];
 }
 
-KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
-                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
-                   int dilation_y, int pad, int rows) {
+KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *y,
+                  const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
+                  int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
+                  int dilation_y, int pad, int rows) {
     float band[ROOM + 2 * VEC], value[BLOCK + K_PADDED];
-    ushort place[BLOCK + K_PADDED];
+    ushort position[BLOCK + K_PADDED];
     floatv sums[K_PADDED * R * VECTORS], bias[K_PADDED / VEC];
     layout at = layout_of(ow, width, X_OF(pad));
     int part = (int)get_global_id(0), bands = (oh + rows - 1) / rows;
@@ -192,20 +190,20 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
         for (int i = 0, w = 0; i < lines; ++i)
             for (int j = 0; j < HALF(ow); ++j, ++w, from += K) EACH(v, K_PADDED / VEC) {
                     int o = v * VEC, to = w * K_PADDED + o, left = LEFT(o);
-                    floatv d = before_act(dy + from + o, y + from + o, left, ACT);
-                    intv winner = places_of(index + from + o, left);
+                    floatv d = act_backward(dy + from + o, y + from + o, left, ACT);
+                    intv winner = argmax_of(index + from + o, left);
                     bias[v] += d;
                     STORE(d, value + to);
                     PASTE(vstore, VEC)
                     (PASTE(convert_ushort, VEC)(TWICE(i * below + j * SX * C) + (winner >> 1) * below +
                                                 (winner & 1) * (SX * C)),
-                     0, place + to);
+                     0, position + to);
                 }
         if (count % 2)
             for (int o = 0; o < K_PADDED; ++o)
-                value[count * K_PADDED + o] = 0.0f, place[count * K_PADDED + o] = 0;
+                value[count * K_PADDED + o] = 0.0f, position[count * K_PADDED + o] = 0;
         for (int o = 0; o < K; ++o)
-            sparse_tile(sums + o * R * VECTORS, band, value + o, place + o, count, dilation_y * at.pitch);
+            sparse_tile(sums + o * R * VECTORS, band, value + o, position + o, count, dilation_y * at.pitch);
     }
     out += out_at + (size_t)part * part_size;
     for (int o = 0; o < (K + 15) / 16 * 16; ++o)
@@ -226,33 +224,32 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
 #define ROWS_LEFT    (COLS == S ? R % ROWS : 1)
 #define COLS_LEFT    (COLS == S ? S : S % COLS)
 
-/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is where the first tap
- * of the first place lies.  Places have COPIES sums in turn, where there are so few that each would wait for
- * itself. */
+/* Sums of N rows by M columns of the kernel over the band: out holds [tap][16], `from` is the first tap of the first
+ * position. Few accumulators would wait for their own latency: then positions alternate between COPIES of them. */
 #define COPIES(N, M) ((N) * (M)*C * 2 <= ROWS * COLS * C ? 2 : 1)
 #define TILE(NAME, N, M)                                                                                     \
-    INLINE void NAME(__global float *out, const float *from, const floatv *d, int rows, int places,          \
+    INLINE void NAME(__global float *out, const float *from, const floatv *d, int rows, int positions,       \
                      int next_row, int row, int fresh, int left) {                                           \
-        floatv sum[COPIES(N, M)][N][M * C];                                                                  \
-        EACH(a, COPIES(N, M)) EACH(r, N) EACH(s, M *C) sum[a][r][s] = 0.0f;                                  \
-        if (!fresh) EACH(r, N) EACH(s, M *C) sum[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
+        floatv acc[COPIES(N, M)][N][M * C];                                                                  \
+        EACH(a, COPIES(N, M)) EACH(r, N) EACH(s, M *C) acc[a][r][s] = 0.0f;                                  \
+        if (!fresh) EACH(r, N) EACH(s, M *C) acc[0][r][s] = LOAD(out + (r * S * C + s) * 16);                \
         for (int i = 0; i < rows; ++i) {                                                                     \
             const float *in = from + i * next_row;                                                           \
-            for (const floatv *end = d + places * WIDE; d < end;                                             \
-                 d += PLACES * WIDE, in += PLACES * SX * C) {                                                \
-                floatv dv[PLACES];                                                                           \
-                EACH(q, PLACES) dv[q] = d[q * WIDE];                                                         \
-                EACH(r, N) EACH(u, (PLACES - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                        \
+            for (const floatv *end = d + positions * WIDE; d < end;                                          \
+                 d += POSITIONS * WIDE, in += POSITIONS * SX * C) {                                          \
+                floatv dv[POSITIONS];                                                                        \
+                EACH(q, POSITIONS) dv[q] = d[q * WIDE];                                                      \
+                EACH(r, N) EACH(u, (POSITIONS - 1) * SX + (M - 1) * DX + 1) EACH(c, C) {                     \
                     floatv one = in[r * row + u * C + c];                                                    \
-                    EACH(q, PLACES)                                                                          \
+                    EACH(q, POSITIONS)                                                                       \
                     if (u >= q * SX && (u - q * SX) % DX == 0 && (u - q * SX) / DX < M)                      \
-                        sum[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
+                        acc[q % COPIES(N, M)][r][(u - q * SX) / DX * C + c] += one * dv[q];                  \
                 }                                                                                            \
             }                                                                                                \
         }                                                                                                    \
         EACH(r, N) EACH(s, M *C) {                                                                           \
-            floatv all = sum[0][r][s];                                                                       \
-            if (COPIES(N, M) == 2) all += sum[COPIES(N, M) - 1][r][s];                                       \
+            floatv all = acc[0][r][s];                                                                       \
+            if (COPIES(N, M) == 2) all += acc[COPIES(N, M) - 1][r][s];                                       \
             STORE(LANES < (intv)left ? all : (floatv)0.0f, out + (r * S * C + s) * 16);                      \
         }                                                                                                    \
     }
@@ -270,31 +267,32 @@ TILE(tile, ROWS, COLS)
 TILE(tile_left, ROWS_LEFT, COLS_LEFT)
 #endif
 
-/* The places of dy that output (i, j) of a band stands for, VEC channels of them. */
-INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int places, int left) {
+/* Writes the positions of d that output (i, j) of a band covers, VEC channels of them. */
+INLINE void spread(floatv *d, floatv value, const __global uchar *index, int i, int j, int positions,
+                   int left) {
 #ifdef POOL
-    intv winner = places_of(index, left);
+    intv winner = argmax_of(index, left);
     EACH(q, 4)
-    d[((i * 2 + q / 2) * places + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
+    d[((i * 2 + q / 2) * positions + j * 2 + q % 2) * WIDE] = winner == (intv)q ? value : (floatv)0.0f;
 #else
-    d[(i * places + j) * WIDE] = value;
+    d[(i * positions + j) * WIDE] = value;
 #endif
 }
 
-KERNEL void filter(const __global float *x, const __global float *dy, const __global float *y,
-                   const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
-                   int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
-                   int dilation_y, int pad, int rows) {
+KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *y,
+                  const __global uchar *index, __global float *out, __global float *out_bias, int out_at,
+                  int bias_at, int part_size, int n, int h, int width, int oh, int ow, int stride_y,
+                  int dilation_y, int pad, int rows) {
     float band[ROOM];
     floatv d[BLOCK * WIDE];
-    int places = (ow + PLACES - 1) / PLACES * PLACES, part = (int)get_global_id(0), fresh = 1;
-    layout at = layout_of(places, width, X_OF(pad));
+    int positions = (ow + POSITIONS - 1) / POSITIONS * POSITIONS, part = (int)get_global_id(0), fresh = 1;
+    layout at = layout_of(positions, width, X_OF(pad));
     int bands = (oh + rows - 1) / rows, height = (rows - 1) * stride_y + (R - 1) * dilation_y + 1;
     int row = dilation_y * at.pitch, next_row = stride_y * at.pitch;
     out += out_at + (size_t)part * part_size;
     if (out_bias) out_bias += bias_at + (size_t)part * part_size;
     clear(band, height * at.pitch);
-    for (int i = 0; i < rows * places * WIDE; ++i) d[i] = 0.0f;
+    for (int i = 0; i < rows * positions * WIDE; ++i) d[i] = 0.0f;
     FOR_TASKS(task, n * bands) {
         int image = task / bands, oy = task % bands * rows, count = min(rows, oh - oy);
         fill(band, x + image * h * width * C, at, oy * stride_y - Y_OF(pad), height, h, width);
@@ -302,18 +300,18 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
             __global float *panel = out + o * TAPS;
             floatv bias[WIDE];
             EACH(v, WIDE) bias[v] = 0.0f;
-            /* From here to the next panel, or the next band's first. */
+            /* Distance to the next panel, or to the next band's first. */
             const int next = o + 16 < K ? 16 : HALF(count) * HALF(ow) * K - o;
             for (int i = 0; i < HALF(count); ++i) {
                 int from = (image * HALF(oh) + HALF(oy) + i) * HALF(ow) * K + o;
                 for (int j = 0; j < HALF(ow); ++j, from += K) EACH(v, WIDE) {
                         int at = from + v * VEC, left = LEFT(o + v * VEC);
                         if (v * VEC % LINE == 0) {
-                            LATER_READ(dy + at + next);
-                            if (ACT) LATER_READ(y + at + next);
+                            PREFETCH_READ_L2(dy + at + next);
+                            if (ACT) PREFETCH_READ_L2(y + at + next);
                         }
-                        floatv value = before_act(dy + at, y + at, left, ACT);
-                        spread(d + v, value, index + at, i, j, places, left);
+                        floatv value = act_backward(dy + at, y + at, left, ACT);
+                        spread(d + v, value, index + at, i, j, positions, left);
                         bias[v] += value;
                     }
             }
@@ -334,15 +332,15 @@ KERNEL void filter(const __global float *x, const __global float *dy, const __gl
                     __global float *to = panel + r * S * C * 16 + v * VEC;
                     const float *from = band + r * row;
                     for (int s = 0; s + COLS <= S; s += COLS)
-                        tile(to + s * C * 16, from + s * DX * C, d + v, count, places, next_row, row, fresh,
-                             left);
+                        tile(to + s * C * 16, from + s * DX * C, d + v, count, positions, next_row, row,
+                             fresh, left);
 #if COLS < S && COLS_LEFT > 0
                     tile_left(to + (S - COLS_LEFT) * C * 16, from + (S - COLS_LEFT) * DX * C, d + v, count,
-                              places, next_row, row, fresh, left);
+                              positions, next_row, row, fresh, left);
 #endif
                 }
 #if COLS == S && ROWS_LEFT > 0
-                tile_left(panel + r * S * C * 16 + v * VEC, band + r * row, d + v, count, places, next_row,
+                tile_left(panel + r * S * C * 16 + v * VEC, band + r * row, d + v, count, positions, next_row,
                           row, fresh, left);
 #endif
             }

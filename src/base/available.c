@@ -1,4 +1,5 @@
-/* How much memory this process can still get: what Linux calls available, and less where a control group allows less. */
+/* How much memory this process can still get: what Linux calls available, and less where a control group allows
+ * less. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static size_t number_in(const char *path, const char *key, size_t missing) {
     return value;
 }
 
-/* The files of a version of control groups.  What the page cache holds of files not in use is given back. */
+/* The files of a version of control groups.  Inactive page cache counts as free. */
 typedef struct group_files {
     const char *mount, *limit, *used, *cache;
 } group_files;
@@ -47,7 +48,7 @@ static size_t left_in_group(const group_files *files, const char *folder) {
     return limit - RF_MIN(limit, used);
 }
 
-/* The least that the group `name` and those above it leave; a name that is not seen from here is passed over. */
+/* The minimum that the group `name` and its ancestors leave; a group that is not visible from here is skipped. */
 static size_t left_in_groups(const char *root, const group_files *files, const char *name) {
     char folder[PATH_BYTES];
     size_t left = SIZE_MAX;
@@ -95,5 +96,5 @@ size_t rf_memory_available(void) {
     const char *forced = getenv("RANGEFINDER_MEMORY");
     if (forced != NULL && *forced != '\0') return (size_t)strtoull(forced, NULL, 10) << 20;
     const size_t bytes = rf_memory_available_in("");
-    return bytes - bytes / RESERVE_PARTS; /* what the driver's compiler and others need meanwhile */
+    return bytes - bytes / RESERVE_PARTS; /* for the driver's compiler and other processes */
 }

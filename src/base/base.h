@@ -1,4 +1,4 @@
-/* The ground floor: errors, strings, files, random numbers, time, threads.  Knows nothing of networks. */
+/* The base layer: errors, strings, files, random numbers, time, threads; nothing of networks. */
 #ifndef RF_BASE_BASE_H
 #define RF_BASE_BASE_H
 
@@ -26,16 +26,16 @@ static inline size_t rf_ceil_div(size_t a, size_t b) {
 
 /* Sets this thread's message and returns `status`: return rf_fail(RF_E_INPUT, "%s: ...", path). */
 rf_status rf_fail(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
-/* The same for a call of the system that failed with `error` (an errno): its text follows the message's, and the
- * status is RF_E_IO, or RF_E_MEMORY where memory is what was missing. */
+/* The same for a failed system call: appends the text of `error` (an errno), and returns RF_E_IO, or RF_E_MEMORY for
+ * ENOMEM. */
 rf_status rf_fail_errno(int error, const char *format, ...) RF_PRINTF(2, 3);
-/* Puts "prefix: " before the message that is there, and returns `status`. */
+/* Puts "prefix: " before the current message, and returns `status`. */
 rf_status rf_fail_prefix(rf_status status, const char *format, ...) RF_PRINTF(2, 3);
-/* Takes a desc of `size` bytes from a caller whose headers may be of another version: what it lacks, and NULL, is zero.
- * Errors: RF_E_USAGE where it sets what this version does not know. */
+/* Copies a desc of `size` bytes from a caller whose headers may be of another version; missing fields, and NULL, are
+ * zero. Errors: RF_E_USAGE where it sets fields that this version lacks. */
 rf_status rf_desc_copy(void *copy, size_t known, const void *given, size_t size);
-/* Between these two (they nest), what fails on this thread leaves the message alone: for cleaning up after a
- * failure, whose cause is what a person must hear, and for what is only tried. */
+/* Between these two (they nest), failures on this thread leave the message unchanged: for clean-up after a failure, and
+ * for attempts that may fail. */
 void rf_error_hold(void);
 void rf_error_release(void);
 /* The one macro of control flow: return on failure (where there is nothing to release). */
@@ -56,10 +56,10 @@ char *rf_strdup(const char *text);
 char *rf_format(const char *format, ...) RF_PRINTF(1, 2);
 const char *rf_bytes_text(char text[32], double bytes); /* "12.3 MiB" */
 
-/* Bytes that this process can still get from the machine: MemAvailable, or what its control groups leave it, less a
- * reserve (available.c).  SIZE_MAX: not known.  $RANGEFINDER_MEMORY says another number, in MiB, for tests. */
+/* Bytes that this process can still allocate: MemAvailable, or what its control groups leave, less a reserve
+ * (available.c).  SIZE_MAX: not known.  $RANGEFINDER_MEMORY replaces it, in MiB, for tests. */
 size_t rf_memory_available(void);
-/* Without the two.  root: "", or a folder that stands for /. */
+/* The same without reserve and $RANGEFINDER_MEMORY. root: "", or a folder that stands for /. */
 size_t rf_memory_available_in(const char *root);
 
 /* ---- string builder (str.c): starts as {0}; data is always terminated; a failed append sticks in `failed`
@@ -78,7 +78,7 @@ const char *rf_str_text(const rf_str *str);
 rf_status rf_str_status(const rf_str *str); /* RF_E_MEMORY, with the message, if an append failed */
 void rf_str_free(rf_str *str);
 
-/* ---- text from outside (text.c): whatever reaches a person goes through rf_make_printable ---- */
+/* ---- untrusted text (text.c): all that is shown to a person goes through rf_make_printable ---- */
 
 #define RF_NOT_UTF8 UINT32_MAX
 /* The length of the character that begins here, and its code; 1 and RF_NOT_UTF8 where there is none. */
@@ -86,7 +86,7 @@ size_t rf_utf8_next(uint32_t *code, const char *text);
 bool rf_utf8_continues(char byte); /* a character's second byte, or a later one */
 bool rf_code_printable(
     uint32_t code); /* no control character, none that reorders text, none that XML forbids */
-/* Leaves printable UTF-8 on one line: other line ends and tabs become blanks, all else '?'.  In place. */
+/* Makes it printable UTF-8 on one line, in place: line ends and tabs become blanks, all else '?'. */
 void rf_make_printable(char *text);
 char *rf_printable(const char *text); /* a copy; owned; NULL: out of memory */
 
@@ -95,28 +95,28 @@ char *rf_printable(const char *text); /* a copy; owned; NULL: out of memory */
 /* Reads a whole file, at most `limit_bytes`; *data is owned by the caller (free) and has a 0 byte behind it.
  */
 rf_status rf_file_read(void **data, size_t *length, const char *path, size_t limit_bytes);
-/* Reads a file's first bytes, at most `limit_bytes`; *size_bytes is the whole file's, unless NULL.  Waits for no pipe: what
- * is no file fails.  Errors: RF_E_IO. */
+/* Reads a file's first bytes, at most `limit_bytes`; *size_bytes is the whole file's, unless NULL.  Fails at once for
+ * pipes and the like.  Errors: RF_E_IO. */
 rf_status rf_file_read_head(void *data, size_t *length, uint64_t *size_bytes, const char *path,
                             size_t limit_bytes);
 
-/* A file that is written (outfile.c): to a temporary file in the same folder, renamed on commit, so that it is
- * never seen half-written; the mode and owner of a file that is there stay.  Links are followed.  Written in
- * place: stdout ("-"), open files (/dev/stdout, /dev/fd/N), devices, pipes, and a file in a folder that cannot be
- * written.  Any number of threads may write at once, each file by one of them. */
+/* An atomically replaced output file (outfile.c): a temporary file in the same folder, renamed on commit; an existing
+ * file's mode and owner are kept.  Links are followed.  Written in place: stdout ("-"), open files (/dev/stdout,
+ * /dev/fd/N), devices, pipes, and a file in a folder that cannot be written.  Any number of threads may write at once,
+ * each file by one of them. */
 typedef struct rf_outfile rf_outfile;
 rf_status rf_outfile_open(rf_outfile **out, const char *path);
 FILE *rf_outfile_stream(rf_outfile *file);
-rf_status rf_outfile_commit(rf_outfile *file); /* flushes, renames, frees; on failure leaves what was there */
-rf_status rf_outfile_commit_durable(rf_outfile *file); /* the same, and it outlives a power cut */
-void rf_outfile_abort(rf_outfile *file);               /* leaves what was there, frees; takes NULL */
-/* Could the file be written?  Changes nothing, and opens no pipe. */
+rf_status rf_outfile_commit(rf_outfile *file); /* flushes, renames, frees; on failure keeps the old file */
+rf_status rf_outfile_commit_durable(rf_outfile *file); /* the same, and synced to disk */
+void rf_outfile_abort(rf_outfile *file);               /* keeps the old file, frees; takes NULL */
+/* Whether the file could be written. Changes nothing, and opens no pipe. */
 rf_status rf_outfile_check(const char *path);
 /* Removes every temporary file; from any thread, or a signal's handler. */
 void rf_outfile_abort_all(void);
 rf_status rf_file_write(const char *path, const void *data, size_t length);
 bool rf_is_stdout(const char *path); /* "-", /dev/stdout, a link to it */
-/* Do two names stand for one file, there or not yet?  Never for a character device, such as /dev/null. */
+/* Whether two names are the same file, existing or not. Never for a character device, such as /dev/null. */
 bool rf_same_file(const char *a, const char *b);
 
 /* ---- what differs between systems (os.c) ---- */
@@ -136,14 +136,14 @@ void rf_os_signal_on_parent_exit(int signal);
 
 /* ---- cache folders (cache.c) ---- */
 
-/* Makes the folder for our caches of this number, the best first: the user's ($XDG_CACHE_HOME or ~/.cache, /rangefinder), then
- * folders of this user alone in $TMPDIR (or /tmp) and in /dev/shm.  Errors: RF_E_IO, it cannot be made or written, or belongs
- * to somebody else.  The caller owns the name. */
-enum { RF_CACHE_PLACES = 3 };
+/* Makes the cache folder of this number, the best first: the user's ($XDG_CACHE_HOME or ~/.cache, /rangefinder), then
+ * folders of this user alone in $TMPDIR (or /tmp) and in /dev/shm.  Errors: RF_E_IO, it cannot be made or written, or
+ * belongs to somebody else.  The caller owns the name. */
+enum { RF_CACHE_FOLDERS = 3 };
 rf_status rf_cache_make(char **out, int number);
-/* Makes a folder and finds out by writing whether it has room for so many bytes. */
+/* Makes a folder and tests by writing that so many bytes fit. */
 rf_status rf_cache_test(const char *path, size_t bytes);
-/* The first place that can be made and written; NULL: none.  free() it. */
+/* The first cache folder that can be made and written; NULL: none. free() it. */
 char *rf_cache_dir(void);
 
 rf_status rf_make_dirs(const char *path);
@@ -169,7 +169,7 @@ double rf_time_ms(void); /* monotonic */
  * done. */
 void rf_parallel_for(size_t count, int threads, void (*body)(void *context, size_t i), void *context);
 
-/* Set by the program on SIGINT; long loops look at it and return RF_E_INTERRUPTED. */
+/* The interrupt flag, set by the program on SIGINT; long loops check it and return RF_E_INTERRUPTED. */
 void rf_interrupt(void); /* from any thread, or a signal's handler */
 bool rf_interrupted(void);
 

@@ -1,4 +1,4 @@
-/* The folders for what makes the next run faster: where they may lie, and whether they can be written. */
+/* Cache folders: their candidates, and whether they can be written. */
 #include "base/base.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ static bool is_absolute(const char *path) {
     return path != NULL && path[0] == '/';
 }
 
-static char *place_of(int number) {
+static char *folder_of(int number) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *temporary = getenv("TMPDIR");
     if (number == 1)
         return rf_format("%s/rangefinder-%u", is_absolute(temporary) ? temporary : "/tmp",
@@ -29,7 +29,7 @@ static bool is_own(const char *path) {
 }
 
 rf_status rf_cache_make(char **out, int number) {
-    char *path = place_of(number);
+    char *path = folder_of(number);
     *out = NULL;
     if (path == NULL) return rf_fail(RF_E_IO, "there is no home: set HOME or XDG_CACHE_HOME");
     if (number > 0) mkdir(path, 0700);
@@ -73,6 +73,6 @@ rf_status rf_cache_test(const char *path, size_t bytes) {
 
 char *rf_cache_dir(void) {
     char *path = NULL;
-    for (int i = 0; i < RF_CACHE_PLACES && rf_cache_make(&path, i) != RF_OK; i++) continue;
+    for (int i = 0; i < RF_CACHE_FOLDERS && rf_cache_make(&path, i) != RF_OK; i++) continue;
     return path;
 }

@@ -1,4 +1,4 @@
-/* Files that were made part of the library at build time: kernels, the zoo's networks, the default data set.
+/* Files embedded in the library at build time: kernels, the built-in models (the zoo), the default data set.
  */
 #ifndef RF_BASE_EMBEDDED_H
 #define RF_BASE_EMBEDDED_H

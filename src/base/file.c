@@ -1,4 +1,4 @@
-/* Files: read under a cap; folders.  Writing is outfile.c's. */
+/* Reading files, up to a limit, and making folders; writing is in outfile.c. */
 #include "base/base.h"
 
 #include <errno.h>

@@ -72,7 +72,7 @@ void rf_json_count(rf_json *json, const char *key, uint64_t value) {
     rf_str_addf(&json->text, "%llu", (unsigned long long)value);
 }
 
-/* A whole number gets ".0", so that readers with types see the same type at all times. */
+/* A whole number gets ".0", so that typed readers always see the same type. */
 void rf_json_number(rf_json *json, const char *key, double value) {
     if (!isfinite(value)) {
         rf_json_null(json, key);
@@ -106,7 +106,7 @@ rf_status rf_json_end(rf_json *json) {
 }
 
 rf_status rf_json_write(rf_json *json, const char *path) {
-    (void)rf_json_end(json); /* a failure sticks */
+    (void)rf_json_end(json); /* a failure is sticky */
     rf_str_add(&json->text, "\n");
     rf_status status = rf_str_status(&json->text);
     if (status == RF_OK) status = rf_file_write(path, json->text.data, json->text.length);
@@ -118,7 +118,7 @@ rf_status rf_json_write(rf_json *json, const char *path) {
 
 enum { MAX_DEPTH = 2048 }; /* as jansson's */
 
-/* Syntax alone (RFC 8259): each moves *at past what it names, and is false where that is not there. */
+/* Syntax alone (RFC 8259): each moves *at past what it is named for; false where that is missing. */
 
 static bool skip_value(const char **at, const char *end, int depth);
 

@@ -1,4 +1,4 @@
-/* JSON: a writer whose failure sticks until its end reports it, so that no entry is lost unseen; and reading. */
+/* JSON: a writer with sticky errors, which its end reports; and a reader. */
 #ifndef RF_BASE_JSON_H
 #define RF_BASE_JSON_H
 

@@ -1,4 +1,4 @@
-/* The kinds of files that people hand us in the place of another, as a table of first bytes. */
+/* File types that people confuse with those we read, as a table of magic bytes. */
 #include "base/kind.h"
 
 #include <ctype.h>

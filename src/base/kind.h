@@ -1,10 +1,10 @@
-/* What a file is, by its first bytes: for messages about a file that is not what was asked for. */
+/* A file's type by its magic bytes, for messages about a file of the wrong type. */
 #ifndef RF_BASE_KIND_H
 #define RF_BASE_KIND_H
 
 #include "base/base.h"
 
-/* Who asked for the file, and how a message calls what it should have been. */
+/* The readers, and what messages call the type that each expects. */
 #define RF_READER_MAP(X)                                                                                     \
     X(NONE, "a file that can be read here")                                                                  \
     X(WEIGHTS, "safetensors weights")                                                                        \
@@ -32,9 +32,9 @@ enum { RF_KIND_HEAD = 4096 };
 const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader reader);
 const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader);
 
-/* For the way out of a reader that failed: where status is RF_E_INPUT and the file is of a known other kind,
- * the message becomes "PATH: is KIND, not ...; what to do".  Returns status.  The first reads the file's head
- * again, the second is for bytes that are in memory. */
+/* For a reader that failed: where status is RF_E_INPUT and the file is of another known kind, the message becomes
+ * "PATH: is KIND, not ...; what to do".  Returns status.  The first reads the file's head again, the second is for
+ * bytes that are in memory. */
 rf_status rf_explain_file(rf_status status, const char *path, rf_reader reader);
 rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader, const void *head,
                            size_t length);

@@ -1,4 +1,4 @@
-/* Memory whose sizes are checked, text made to measure, and the nearest word for "did you mean". */
+/* Checked allocation, formatted strings, and the nearest word for "did you mean". */
 #include "base/base.h"
 
 #include <stdlib.h>

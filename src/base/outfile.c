@@ -1,4 +1,4 @@
-/* Files that are written: to a temporary file in the same folder, renamed on commit. */
+/* Output files: written to a temporary file in the same folder, renamed on commit. */
 #include "base/base.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- temporary files that are there, for whoever ends the program on a signal ---- */
+/* ---- the list of temporary files, for clean-up on a signal ---- */
 
-/* A list that only grows and whose entries are used again: a signal's handler may walk it at any moment. */
+/* A list that only grows and whose entries are reused: a signal handler may walk it at any time. */
 typedef struct temporary {
     char path[PATH_MAX];
     atomic_int state; /* FREE, TAKEN by a thread, NAMED: the file may be there */
@@ -48,7 +48,7 @@ void rf_outfile_abort_all(void) {
 
 /* ---- names ---- */
 
-/* What a name stands for once its links are followed. */
+/* What a name refers to once its links are followed. */
 typedef struct target {
     char path[PATH_MAX];
     int descriptor; /* of an open file ("-", /dev/stdout, /dev/fd/3), else -1 */
@@ -113,7 +113,7 @@ bool rf_same_file(const char *a, const char *b) {
     target x, y;
     if (follow(&x, a) != RF_OK || follow(&y, b) != RF_OK || x.exists != y.exists) return false;
     if (x.descriptor >= 0 && y.descriptor >= 0)
-        return x.descriptor == y.descriptor; /* each goes on where it stands */
+        return x.descriptor == y.descriptor; /* both append to the same open file */
     if (x.exists) return same(&x.info, &y.info) && !S_ISCHR(x.info.st_mode);
     char *name_x = x.path + folder_length(x.path), *name_y = y.path + folder_length(y.path);
     if (*name_x == '\0' || strcmp(name_x, name_y) != 0) return false;
@@ -135,7 +135,7 @@ static rf_status cannot_write(const char *path, int error) {
     return rf_fail_errno(error, "%s: cannot be written", path);
 }
 
-/* Makes an empty temporary file beside the target.  A short name: the target's may be as long as names can be. */
+/* Makes an empty temporary file in the target's folder.  A short name: the target's may be as long as names can be. */
 static int make_temporary(temporary *t, const target *to) {
     const int folder = (int)folder_length(to->path);
     const mode_t mode = to->exists ? 0600 : 0666; /* no wider than that of the file replaced */
@@ -149,7 +149,7 @@ static int make_temporary(temporary *t, const target *to) {
             errno = ENAMETOOLONG;
             return -1;
         }
-        t->state = NAMED; /* before it is there: a signal may come at any moment */
+        t->state = NAMED; /* before it exists: a signal may come at any time */
         fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd < 0) t->state = TAKEN;
         if (fd < 0 && errno != EEXIST) break;
@@ -255,7 +255,7 @@ static void outfile_free(rf_outfile *file) {
     free(file);
 }
 
-/* So that the file's new name outlives a power cut; a file system that cannot do it is no failure. */
+/* Makes the rename durable; not an error where the file system cannot. */
 static void sync_folder(const char *path) {
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%.*s", (int)folder_length(path), path);

@@ -1,4 +1,4 @@
-/* Text from outside: names of files, classes, layers and devices, which may hold any byte. */
+/* Untrusted text: names of files, classes, layers and devices, which may hold any byte. */
 #include "base/base.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The names of columns and members that hold rates and losses, in whatever program's words. */
+/* The names that programs give to columns of learning rates and losses. */
 #include <string.h>
 #include <strings.h>
 

@@ -1,5 +1,5 @@
-/* Curves: validated, smoothed without lag; what others' smoothing did, undone. Reading them from files is
- * curve_read.c's. */
+/* Curves: validation, smoothing without lag, and undoing the smoothing of other programs. Reading files is in
+ * curve_read.c. */
 #include "curve/curve.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ rf_status rf_curve_add(rf_curve_builder *builder, double lr, double loss, const 
     return RF_OK;
 }
 
-/* Rates whose losses did not come: not finite. */
+/* Learning rates whose losses are missing: not finite. */
 static rf_status end_waiting(rf_curve_builder *builder, const char *where) {
     const size_t rows = builder->waiting_rows;
     builder->waiting_rows = 0;
@@ -106,8 +106,8 @@ double rf_curve_sigma(const rf_curve *curve) {
     return RF_MIN(SIGMA * steps / STEPS_USUAL, SIGMA_MAX);
 }
 
-/* The weights of the Gaussian are renormalised at the ends; each loss is capped, so that the first steps of a
- * divergence do not reach back over the minimum. A loss that is not finite has no share in it. */
+/* The weights of the Gaussian are renormalised at the ends; each loss is capped, so that the start of a divergence does
+ * not blur into the minimum. Losses that are not finite are ignored. */
 void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve) {
     const size_t n = rf_curve_finite(curve);
     const double level = rf_curve_level(curve), cap = level > 0 ? cap_levels * level : INFINITY;
@@ -128,7 +128,7 @@ void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve) {
     }
 }
 
-/* ---- what others' smoothing did, undone ---- */
+/* ---- undoing the smoothing of other programs ---- */
 
 const double *rf_curve_recorded(const rf_curve *curve) {
     return curve->recorded ? curve->recorded : curve->loss;

@@ -10,14 +10,14 @@ typedef struct rf_curve_builder {
     double *lr, *loss;
     size_t count, capacity;
     size_t ended;           /* steps after the last point: a library that ran on with NaN, or a plan */
-    double waiting;         /* a rate whose loss is missing so far */
+    double waiting;         /* a learning rate whose loss is missing so far */
     size_t waiting_rows;    /* how many such rows there were in a row: 0 for none */
-    double first_waiting;   /* the rate of the first of them */
+    double first_waiting;   /* the learning rate of the first of them */
     rf_smoothing smoothing; /* what was done to the losses */
     rf_stop_reason stop;    /* if the writer says so */
 } rf_curve_builder;
 
-/* Adds a point. where names it in messages: "lr.csv, line 7".
+/* Adds a point. `where` names it in messages: "lr.csv, line 7".
  * Errors: RF_E_INPUT for a rate that is not positive or not above the last, or a finite loss after one that
  * is not. */
 rf_status rf_curve_add(rf_curve_builder *builder, double lr, double loss, const char *where);

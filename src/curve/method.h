@@ -1,4 +1,4 @@
-/* What a method gets, and what methods share. */
+/* A method's input, and what methods share. */
 #ifndef RF_CURVE_METHOD_H
 #define RF_CURVE_METHOD_H
 
@@ -31,9 +31,9 @@ RF_METHOD_LIST(RF_METHOD_DECLARE)
 
 /* Sets the reason and returns NAN. */
 double rf_no_answer(const rf_history *history, const char *format, ...) RF_PRINTF(2, 3);
-/* The rate of step i, or NAN where it is not known. */
+/* The learning rate of step i, or NAN where unknown. */
 double rf_rate_at(const rf_history *history, size_t i);
-/* The same for an index after trimming, when too few points are left: says so. */
+/* Sets the reason that too few points are left after trimming, and returns NAN. */
 double rf_too_few(const rf_history *history, size_t left, size_t needed);
 
 /* The first smallest value; a NaN counts as smallest, as NumPy and PyTorch have it. count > 0. */

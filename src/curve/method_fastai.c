@@ -1,4 +1,4 @@
-/* fastai's four rules, in float32 as there; the answer is the rate as it was given. Source:
+/* fastai's four rules, in float32 as there; the answer is one of the given learning rates. Source:
  * callback/schedule.py; its curve is Recorder.losses. */
 #include "curve/method.h"
 
@@ -26,7 +26,7 @@ static size_t first_seen(const rf_history *history) {
     return RF_MAX(history->planned, 6) / 10;
 }
 
-/* The rate of a point after trimming. */
+/* The learning rate of a point after trimming. */
 static double rate_at(const rf_history *history, size_t i) {
     return history->lr[first_seen(history) + i];
 }
@@ -90,14 +90,14 @@ double rf_method_slide(const rf_history *history) {
     return rate;
 }
 
-/* A tenth of the rate of the lowest loss. */
+/* A tenth of the learning rate of the lowest loss. */
 double rf_method_minimum(const rf_history *history) {
     const size_t n = trim(history);
     if (n == 0) return rf_too_few(history, n, 1);
     return rate_at(history, rf_argmin(history->y, n)) / 10;
 }
 
-/* The steepest descent over the logarithm of the rate. */
+/* The steepest descent over the logarithm of the learning rate. */
 double rf_method_steep(const rf_history *history) {
     const size_t n = trim(history);
     if (n < 2) return rf_too_few(history, n, 2);

@@ -1,4 +1,4 @@
-/* Lightning: the steepest descent over the rate itself, not its logarithm. Source: tuner/lr_finder.py. */
+/* Lightning: the steepest descent over the learning rate itself, not its logarithm. Source: tuner/lr_finder.py. */
 #include <stdlib.h>
 
 #include "curve/method.h"

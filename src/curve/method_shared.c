@@ -1,4 +1,4 @@
-/* What several methods need. */
+/* Shared by several methods. */
 #include <stdarg.h>
 
 #include "curve/method.h"

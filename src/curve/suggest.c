@@ -1,4 +1,4 @@
-/* Every method's answer for one curve: each sees what its library would have recorded. */
+/* Every method's suggestion for one curve, from the losses that its library would have recorded. */
 #include <stdlib.h>
 #include <string.h>
 

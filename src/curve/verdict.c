@@ -1,11 +1,11 @@
-/* Our own rule, and how far to trust it.
+/* Our own rule, and its confidence.
  *
  * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian of
- * sigma 3), k = argmin s, drop = the loss at the start - s[k]: suggest lr[k] / 5. The range goes from the rate
- * from which on a tenth of the drop is made to half of the rate from which on a fifth of the drop is lost again
- * (signs.c).
+ * sigma 3), k = argmin s, drop = the loss at the start - s[k]: suggest lr[k] / 5. The range goes from the learning rate
+ * from which on a tenth of the drop is made to half of that from which on a fifth of the drop is lost again
+ * (features.c).
  *
- * Source: measured by us against training at constant rates. Regret (0: nothing lost, 1: nothing learned) was
+ * Source: measured by us against training at constant learning rates. Regret (0: nothing lost, 1: nothing learned) was
  * 0.029 in the mean and 0.14 at worst on the eight tasks it was chosen on, 0.057 and 0.15 on nine others, with
  * PyTorch's losses; 0.045 and 0.21 on those nine with the program's own range tests of 300 steps. The thresholds
  * below which there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps
@@ -14,7 +14,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "curve/signs.h"
+#include "curve/features.h"
 
 enum { POINTS_MIN = 10, POINTS_FEW = 40, ITERATIONS_MAX = 100000 };
 static const double suggest_below_minimum = 5, keep_below_rise = 2;
@@ -52,8 +52,8 @@ static rf_number_text lower_start(const rf_curve *curve) {
     return within(curve->lr[0] / 1000);
 }
 
-static rf_number_text higher_end(const rf_signs *signs, double factor) {
-    return within(signs->curve->lr[signs->n - 1] * factor);
+static rf_number_text higher_end(const rf_features *features, double factor) {
+    return within(features->curve->lr[features->n - 1] * factor);
 }
 
 /* Three times the steps, in hundreds, and no more than the option takes. */
@@ -61,11 +61,11 @@ static size_t more_steps(const rf_curve *curve) {
     return RF_MIN(RF_MAX((3 * curve->planned + 50) / 100, 1) * 100, ITERATIONS_MAX);
 }
 
-static bool too_few(rf_verdict *out, const rf_signs *signs) {
-    const rf_curve *const curve = signs->curve;
-    const size_t n = signs->n;
+static bool too_few(rf_verdict *out, const rf_features *features) {
+    const rf_curve *const curve = features->curve;
+    const size_t n = features->n;
     if (n >= POINTS_MIN) return false;
-    if (signs->not_finite) {
+    if (features->not_finite) {
         refuse(out, "not_finite",
                "The loss is not finite at step %zu, at a rate of %s, before there is a curve to judge.",
                curve->count, rf_rate(curve->lr[curve->count - 1]).text);
@@ -87,21 +87,22 @@ static bool too_few(rf_verdict *out, const rf_signs *signs) {
 
 /* The step from which on s is above its start by a fifth of the level and by more than noise: n if there is
  * none. */
-static size_t first_harm(const rf_signs *signs) {
-    return rf_signs_rise_above(signs, signs->start + fmax(harmed * signs->level, noise_min * signs->noise));
+static size_t first_harm(const rf_features *features) {
+    return rf_features_rise_above(features, features->start +
+                                                fmax(harmed * features->level, noise_min * features->noise));
 }
 
-/* Is the loss low at the start, as of a network that was trained before?  Half of that of guessing; where the
+/* Whether the loss is low at the start, as of a pretrained network:  Half of that of guessing; where the
  * number of classes is not known, of guessing between two. */
-static bool begins_low(const rf_signs *signs) {
-    const double chance = signs->curve->chance > 0 ? signs->curve->chance : log(2);
-    return signs->start >= 0 && signs->start < chance / 2;
+static bool begins_low(const rf_features *features) {
+    const double chance = features->curve->chance > 0 ? features->curve->chance : log(2);
+    return features->start >= 0 && features->start < chance / 2;
 }
 
-static void refuse_low(rf_verdict *out, const rf_signs *signs, size_t rise) {
-    const rf_curve *const curve = signs->curve;
-    const rf_number_text start = rf_loss(signs->start);
-    if (rise < signs->n) {
+static void refuse_low(rf_verdict *out, const rf_features *features, size_t rise) {
+    const rf_curve *const curve = features->curve;
+    const rf_number_text start = rf_loss(features->start);
+    if (rise < features->n) {
         const double harm = curve->lr[rise];
         refuse(
             out, "low_from_start",
@@ -112,102 +113,105 @@ static void refuse_low(rf_verdict *out, const rf_signs *signs, size_t rise) {
                rf_rate(harm / 10).text);
     } else {
         refuse(out, "low_from_start",
-               "The loss is low from the start, %s, as of a network that was trained before; rates up to %s "
+               "The loss is low from the start, %s, as of a network that was trained before; learning rates "
+               "up to %s "
                "neither lower it nor do harm.",
-               start.text, rf_rate(curve->lr[signs->n - 1]).text);
-        advise(out, "To see which rates do harm, go higher: --end-lr %s.", higher_end(signs, 1000).text);
+               start.text, rf_rate(curve->lr[features->n - 1]).text);
+        advise(out, "To see which rates do harm, go higher: --end-lr %s.", higher_end(features, 1000).text);
     }
 }
 
-static bool at_chance(const rf_signs *signs) {
-    return signs->curve->chance > 0 && fabs(signs->start / signs->curve->chance - 1) < 0.1;
+static bool at_chance(const rf_features *features) {
+    return features->curve->chance > 0 && fabs(features->start / features->curve->chance - 1) < 0.1;
 }
 
-static void refuse_flat(rf_verdict *out, const rf_signs *signs, size_t rise) {
-    const rf_curve *const curve = signs->curve;
-    const double percent = 100 * RF_MAX(signs->drop, 0) / signs->level;
-    if (rise < signs->n) {
+static void refuse_flat(rf_verdict *out, const rf_features *features, size_t rise) {
+    const rf_curve *const curve = features->curve;
+    const double percent = 100 * RF_MAX(features->drop, 0) / features->level;
+    if (rise < features->n) {
         refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s before it diverges at %s.", percent,
-               rf_loss(signs->level).text, rf_rate(curve->lr[rise]).text);
+               rf_loss(features->level).text, rf_rate(curve->lr[rise]).text);
         advise(out, "Try more steps: --iterations %zu.%s", more_steps(curve),
-               at_chance(signs)
+               at_chance(features)
                    ? " If it stays at the loss of guessing, look whether the labels belong to the "
                      "images."
                    : "");
     } else {
         refuse(out, "flat", "The loss is flat: it falls by %.1f %% of %s, up to a rate of %s.", percent,
-               rf_loss(signs->level).text, rf_rate(curve->lr[signs->n - 1]).text);
+               rf_loss(features->level).text, rf_rate(curve->lr[features->n - 1]).text);
         advise(out, "Try higher rates: --end-lr %s; or more steps: --iterations %zu.",
-               higher_end(signs, 1000).text, more_steps(curve));
+               higher_end(features, 1000).text, more_steps(curve));
     }
 }
 
-static void refuse_noise(rf_verdict *out, const rf_signs *signs, size_t rise) {
-    const rf_curve *const curve = signs->curve;
+static void refuse_noise(rf_verdict *out, const rf_features *features, size_t rise) {
+    const rf_curve *const curve = features->curve;
     refuse(out, "noise", "Noise hides the curve: the loss falls by %s, and its noise is %s.",
-           rf_loss(signs->drop).text, rf_loss(signs->noise).text);
-    if (rise < signs->n)
+           rf_loss(features->drop).text, rf_loss(features->noise).text);
+    if (rise < features->n)
         advise(out, "Try more steps: --iterations %zu; or a batch four times as large (--batch).",
                more_steps(curve));
     else
         advise(out, "Try higher rates: --end-lr %s; or a batch four times as large (--batch).",
-               higher_end(signs, 1000).text);
+               higher_end(features, 1000).text);
 }
 
-static bool nothing_learned(rf_verdict *out, const rf_signs *signs) {
-    const rf_curve *const curve = signs->curve;
-    const double visible = RF_MAX(share_min * signs->level, noise_min * signs->noise);
-    const size_t rise = first_harm(signs);
-    if (signs->drop > visible) return false;
+static bool nothing_learned(rf_verdict *out, const rf_features *features) {
+    const rf_curve *const curve = features->curve;
+    const double visible = RF_MAX(share_min * features->level, noise_min * features->noise);
+    const size_t rise = first_harm(features);
+    if (features->drop > visible) return false;
 
-    if (rise < signs->n / 4) {
+    if (rise < features->n / 4) {
         refuse(out, "diverged_at_once",
-               "The loss never falls: it rises from the first rates on, from %s at %s to %s at %s.",
-               rf_loss(signs->start).text, rf_rate(curve->lr[0]).text, rf_loss(signs->smoothed[rise]).text,
-               rf_rate(curve->lr[rise]).text);
+               "The loss never falls: it rises from the first learning rates on, from %s at %s to %s at %s.",
+               rf_loss(features->start).text, rf_rate(curve->lr[0]).text,
+               rf_loss(features->smoothed[rise]).text, rf_rate(curve->lr[rise]).text);
         advise(out, "Start lower: --start-lr %s.", lower_start(curve).text);
-    } else if (signs->not_finite && rise == signs->n) {
+    } else if (features->not_finite && rise == features->n) {
         refuse(out, "not_finite",
                "The loss is not finite at step %zu, at a rate of %s, and had not fallen before.",
                curve->count, rf_rate(curve->lr[curve->count - 1]).text);
         advise(out, "Look at the data for values that are not finite, or start lower: --start-lr %s.",
                lower_start(curve).text);
-    } else if (begins_low(signs)) {
-        refuse_low(out, signs, rise);
-    } else if (signs->drop <= noise_min * signs->noise && signs->noise > share_min * signs->level) {
-        refuse_noise(out, signs, rise);
+    } else if (begins_low(features)) {
+        refuse_low(out, features, rise);
+    } else if (features->drop <= noise_min * features->noise &&
+               features->noise > share_min * features->level) {
+        refuse_noise(out, features, rise);
     } else {
-        refuse_flat(out, signs, rise);
+        refuse_flat(out, features, rise);
     }
     return true;
 }
 
-static bool lower_edge(rf_verdict *out, const rf_signs *signs) {
-    const double *const lr = signs->curve->lr;
-    if (lr[signs->lowest] / suggest_below_minimum >= lr[0]) return false;
+static bool lower_edge(rf_verdict *out, const rf_features *features) {
+    const double *const lr = features->curve->lr;
+    if (lr[features->lowest] / suggest_below_minimum >= lr[0]) return false;
     refuse(
         out, "edge",
         "The loss is lowest at %s, so near to where the test begins that the best rate lies below its range.",
-        rf_rate(lr[signs->lowest]).text);
-    advise(out, "Start lower: --start-lr %s.", lower_start(signs->curve).text);
+        rf_rate(lr[features->lowest]).text);
+    advise(out, "Start lower: --start-lr %s.", lower_start(features->curve).text);
     return true;
 }
 
-static bool upper_edge(rf_verdict *out, const rf_signs *signs) {
-    const double *const lr = signs->curve->lr;
-    const size_t margin = RF_MAX(2, signs->n / 20);
-    if (signs->rise < signs->n || signs->not_finite || signs->lowest + margin < signs->n - 1) return false;
+static bool upper_edge(rf_verdict *out, const rf_features *features) {
+    const double *const lr = features->curve->lr;
+    const size_t margin = RF_MAX(2, features->n / 20);
+    if (features->rise < features->n || features->not_finite || features->lowest + margin < features->n - 1)
+        return false;
     refuse(out, "no_divergence",
            "The loss still falls at %s, where the test ends: it never diverged, so the best rate is not in "
            "sight.",
-           rf_rate(lr[signs->n - 1]).text);
-    advise(out, "Go higher: --end-lr %s.", higher_end(signs, 10).text);
+           rf_rate(lr[features->n - 1]).text);
+    advise(out, "Go higher: --end-lr %s.", higher_end(features, 10).text);
     return true;
 }
 
 /* ---- a range, and how sure ---- */
 
-/* A doubt limits the confidence. True if it is the gravest so far: then it is the one that is told. */
+/* A doubt limits the confidence. True if it is the strongest so far, which is the one reported. */
 static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...)
     RF_PRINTF(4, 5);
 static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const char *format, ...) {
@@ -222,33 +226,33 @@ static bool doubt(rf_verdict *out, char why[160], rf_confidence at_most, const c
 }
 
 /* The first and the last rate whose smoothed loss is as good as the minimum. */
-static void minimum_span(const rf_signs *signs, double *from, double *to) {
-    const rf_curve *const curve = signs->curve;
-    const double bound = signs->smoothed[signs->lowest] + near_minimum * signs->drop;
-    *from = *to = curve->lr[signs->lowest];
-    for (size_t i = 0; i < signs->n; i++) {
-        if (signs->smoothed[i] > bound) continue;
+static void minimum_span(const rf_features *features, double *from, double *to) {
+    const rf_curve *const curve = features->curve;
+    const double bound = features->smoothed[features->lowest] + near_minimum * features->drop;
+    *from = *to = curve->lr[features->lowest];
+    for (size_t i = 0; i < features->n; i++) {
+        if (features->smoothed[i] > bound) continue;
         *from = fmin(*from, curve->lr[i]);
         *to = fmax(*to, curve->lr[i]);
     }
 }
 
-static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
-    const rf_curve *const curve = signs->curve;
-    const double noises = signs->drop / signs->noise, share = signs->drop / signs->level;
-    const size_t steps = more_steps(curve), k = signs->lowest;
+static void weigh(rf_verdict *out, const rf_features *features, char why[160]) {
+    const rf_curve *const curve = features->curve;
+    const double noises = features->drop / features->noise, share = features->drop / features->level;
+    const size_t steps = more_steps(curve), k = features->lowest;
     const double apart = k > 0 ? curve->lr[k] / curve->lr[k - 1] : 1;
     double from, to;
-    minimum_span(signs, &from, &to);
+    minimum_span(features, &from, &to);
     const double decades = log10(to / from);
 
     out->confidence = RF_CONFIDENCE_HIGH;
     if (noises < 8 && doubt(out, why, noises < 4 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
                             "%.1f times the noise is little", noises))
         advise(out, "A larger --batch, or --iterations %zu, would make it surer.", steps);
-    if (signs->rise == signs->n && !signs->not_finite &&
+    if (features->rise == features->n && !features->not_finite &&
         doubt(out, why, RF_CONFIDENCE_MEDIUM, "it never diverged, so the upper end is not in sight"))
-        advise(out, "To see the upper end: --end-lr %s.", higher_end(signs, 10).text);
+        advise(out, "To see the upper end: --end-lr %s.", higher_end(features, 10).text);
     if (decades > 1 &&
         doubt(out, why, decades > 2 ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
               "the minimum could lie anywhere from %s to %s", rf_rate(from).text, rf_rate(to).text))
@@ -259,40 +263,40 @@ static void weigh(rf_verdict *out, const rf_signs *signs, char why[160]) {
     if (apart > 2 &&
         doubt(out, why, RF_CONFIDENCE_MEDIUM, "the rates there are a factor of %.2g apart", apart))
         advise(out, "Take smaller steps: --iterations %zu, or --mode exp.", steps);
-    if (signs->n < POINTS_FEW && doubt(out, why, RF_CONFIDENCE_MEDIUM, "%zu steps are few", signs->n))
+    if (features->n < POINTS_FEW && doubt(out, why, RF_CONFIDENCE_MEDIUM, "%zu steps are few", features->n))
         advise(out, "Try --iterations 300.");
 }
 
-static void describe(rf_verdict *out, const rf_signs *signs, const char *why) {
-    const rf_curve *const curve = signs->curve;
+static void describe(rf_verdict *out, const rf_features *features, const char *why) {
+    const rf_curve *const curve = features->curve;
     const double *const lr = curve->lr;
     char end[80] = "", noises[48] = "";
-    if (signs->rise < signs->n)
-        snprintf(end, sizeof end, " and rises again from %s on", rf_rate(lr[signs->rise]).text);
-    else if (signs->not_finite)
+    if (features->rise < features->n)
+        snprintf(end, sizeof end, " and rises again from %s on", rf_rate(lr[features->rise]).text);
+    else if (features->not_finite)
         snprintf(end, sizeof end, " and is not finite at step %zu", curve->count);
-    if (signs->drop < 1000 * signs->noise)
-        snprintf(noises, sizeof noises, ", %.*f times the noise,", signs->drop < 10 * signs->noise,
-                 signs->drop / signs->noise);
-    const size_t k = signs->lowest;
+    if (features->drop < 1000 * features->noise)
+        snprintf(noises, sizeof noises, ", %.*f times the noise,", features->drop < 10 * features->noise,
+                 features->drop / features->noise);
+    const size_t k = features->lowest;
     snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
-             rf_loss(signs->start).text, rf_loss(signs->smoothed[k]).text, *noises ? noises : ",",
+             rf_loss(features->start).text, rf_loss(features->smoothed[k]).text, *noises ? noises : ",",
              rf_rate(lr[k]).text, end, *why ? " Confidence is " : "",
              *why ? rf_confidence_text(out->confidence) : "", *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
 }
 
-static void suggest_range(rf_verdict *out, const rf_signs *signs) {
-    const double *const lr = signs->curve->lr;
-    const size_t rise = RF_MIN(signs->rise, signs->n - 1);
+static void suggest_range(rf_verdict *out, const rf_features *features) {
+    const double *const lr = features->curve->lr;
+    const size_t rise = RF_MIN(features->rise, features->n - 1);
     out->kind = RF_VERDICT_RANGE;
     out->cause = "ok";
-    out->lr = lr[signs->lowest] / suggest_below_minimum;
-    out->lr_min = fmin(lr[signs->fall], out->lr);
+    out->lr = lr[features->lowest] / suggest_below_minimum;
+    out->lr_min = fmin(lr[features->fall], out->lr);
     out->lr_max = fmax(lr[rise] / keep_below_rise, out->lr);
     char why[160] = "";
-    weigh(out, signs, why);
-    describe(out, signs, why);
+    weigh(out, features, why);
+    describe(out, features, why);
 }
 
 /* When and why the test ended early, in words. */
@@ -308,17 +312,17 @@ static void add_stop(rf_verdict *out, const rf_curve *curve) {
 }
 
 rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve) {
-    static bool (*const refusals[])(rf_verdict *, const rf_signs *) = {too_few, nothing_learned, lower_edge,
-                                                                       upper_edge};
-    rf_signs signs = {0};
+    static bool (*const refusals[])(rf_verdict *, const rf_features *) = {too_few, nothing_learned,
+                                                                          lower_edge, upper_edge};
+    rf_features features = {0};
     size_t i = 0;
     *out = (rf_verdict){.kind = RF_VERDICT_NONE, .lr_min = NAN, .lr = NAN, .lr_max = NAN, .cause = "failed"};
-    const rf_status status = rf_signs_measure(&signs, curve);
+    const rf_status status = rf_features_measure(&features, curve);
     if (status == RF_OK) {
-        while (i < RF_COUNT(refusals) && !refusals[i](out, &signs)) i++;
-        if (i == RF_COUNT(refusals)) suggest_range(out, &signs);
+        while (i < RF_COUNT(refusals) && !refusals[i](out, &features)) i++;
+        if (i == RF_COUNT(refusals)) suggest_range(out, &features);
         add_stop(out, curve);
     }
-    rf_signs_release(&signs);
+    rf_features_release(&features);
     return status;
 }

@@ -1,5 +1,6 @@
 /* CIFAR-10 and CIFAR-100 in their binary form: a file or a folder of them, 3x32x32.
- * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), and 3072 bytes of pixels as planes.  Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
+ * Format: records of one label byte (CIFAR-10) or two, coarse and fine (CIFAR-100), and 3072 bytes of pixels as planes.
+ * Source: A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static rf_status claims(bool *mine, const char *spec) {
     return RF_OK;
 }
 
-/* The variant whose records fill the file; where both would, train.bin and test.bin are CIFAR-100's names. */
+/* The variant by the file's size; if both fit, train.bin and test.bin are CIFAR-100. */
 static rf_status inspect(const variant **out, uint64_t *records, const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: cannot be read", path);
@@ -92,7 +93,7 @@ static rf_status read_records(rf_dataset *dataset, size_t first, size_t records,
     return status;
 }
 
-/* The names of the classes, one a line, where their file lies beside the data and holds as many as it should.
+/* The class names, one a line, if their file lies beside the data and has the right number.
  */
 static rf_status read_names(rf_dataset *dataset, const char *folder, const variant *kind) {
     rf_status status = RF_OK;

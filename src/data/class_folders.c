@@ -1,4 +1,4 @@
-/* Does a folder look like a data set with one sub-folder of images a class? */
+/* Whether a folder looks like a data set with one sub-folder of images a class. */
 #include "data/class_folders.h"
 
 #include "data/image.h"

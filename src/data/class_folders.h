@@ -1,4 +1,4 @@
-/* Does a folder look like a data set with one sub-folder of images a class?  Errors: RF_E_MEMORY,
+/* Whether a folder looks like a data set with one sub-folder of images a class.  Errors: RF_E_MEMORY,
  * RF_E_INTERRUPTED. */
 #ifndef RF_DATA_CLASS_FOLDERS_H
 #define RF_DATA_CLASS_FOLDERS_H

@@ -1,4 +1,4 @@
-/* What the readers of image files share: refusals whatever the kind, and room for the pixels. */
+/* Shared by the readers of image files: common checks, and allocation of the pixels. */
 #include "data/codec.h"
 
 enum { MAX_PIXELS = 128 << 20 };

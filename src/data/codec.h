@@ -1,4 +1,4 @@
-/* What a reader of image files is, and what readers share: each looks at a header without trusting it, and decodes. */
+/* The interface of image readers (codecs), and what they share: each validates a header, and decodes. */
 #ifndef RF_DATA_CODEC_H
 #define RF_DATA_CODEC_H
 
@@ -15,9 +15,9 @@ typedef struct rf_image_bytes {
 
 typedef struct rf_codec {
     const char *endings; /* of names, in small letters: "jpg jpeg" */
-    bool distinct;       /* its first bytes are no accident: they count whatever the name */
+    bool distinct;       /* its magic bytes are unambiguous: they count whatever the name */
     bool (*claims)(const uint8_t *data, size_t length); /* by the first bytes */
-    /* Fills info, which is zeroed, and finds all that is wrong with the file short of decoding it.  Where bytes
+    /* Fills info, which is zeroed, and checks all that can be checked without decoding.  Where bytes
      * are missing that the file may still have (!whole), sets info->unfinished.  need_bytes is that of decoding
      * alone. */
     rf_status (*inspect)(rf_image_info *info, const rf_image_bytes *file);
@@ -25,11 +25,11 @@ typedef struct rf_codec {
     rf_status (*decode)(rf_image *out, const rf_image_info *info, const rf_image_bytes *file);
 } rf_codec;
 
-/* The end of the bytes came too early: unfinished, or an error that says so. */
+/* For a premature end of the bytes: sets `unfinished`, or returns an error. */
 rf_status rf_image_cut_off(rf_image_info *info, const rf_image_bytes *file);
 /* Errors: RF_E_INPUT where there is no pixel, or more of them than an image may have. */
 rf_status rf_image_check_size(const char *path, uint64_t height, uint64_t width);
-/* Room for the pixels of out, zeroed. */
+/* Allocates the pixels of out, zeroed. */
 rf_status rf_image_allocate(rf_image *out);
 /* One pixel of 8-bit RGB, written as grey or colour. */
 static inline uint8_t *rf_image_put(uint8_t *to, int channels, const uint8_t rgb[3]) {

@@ -1,6 +1,6 @@
 /* A folder with one sub-folder a class, holding the images of the class: which files there are.  Folders inside
  * a class's are walked as torchvision does, links included, but each folder once a class, so that links in
- * circles end.  Hidden files are passed over in silence, those that are no images are counted. */
+ * circles end.  Hidden files are skipped silently, files that are no images are counted. */
 #include "data/collect.h"
 
 #include <ctype.h>
@@ -43,7 +43,7 @@ rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const cha
     return bad->path != NULL && bad->reason != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* ---- what is passed over ---- */
+/* ---- skipped files ---- */
 
 static void count_ending(rf_endings *endings, const char *name) {
     char ending[sizeof endings->kinds[0].name] = "no ending";
@@ -112,7 +112,7 @@ static rf_status visit(bool *first, visited *v, const char *path) {
 
 /* ---- files and classes ---- */
 
-/* Takes the path over. */
+/* Takes ownership of the path. */
 static rf_status add_file(rf_collection *all, char *path) {
     rf_status status = RF_OK;
     if (all->count == INT32_MAX)
@@ -139,8 +139,8 @@ static rf_status add_file(rf_collection *all, char *path) {
 
 static rf_status add_folder(rf_collection *all, visited *v, const char *path);
 
-/* A file or a folder of a class, in one of two passes.  An image's link that leads nowhere counts as a file:
- * reading it will tell. */
+/* A file or a folder of a class, in one of two passes.  An image's broken link counts as a file, whose reading
+ * fails. */
 static rf_status add_entry(rf_collection *all, visited *v, const char *folder, const rf_entry *entry,
                            bool folders) {
     if ((entry->kind == RF_ENTRY_FOLDER) != folders) return RF_OK;
@@ -191,8 +191,8 @@ static rf_status no_image(const char *path, const rf_endings *before, const rf_e
     return status;
 }
 
-/* Adds a class and its images.  The root counts as read, so that a link to it does not make all images this
- * class's. */
+/* Adds a class and its images.  The root counts as visited, so that a link to it does not add all images to this
+ * class. */
 static rf_status add_class(rf_collection *all, const char *root, const char *path, const char *name) {
     visited v = {0};
     bool first;

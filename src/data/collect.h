@@ -11,7 +11,7 @@ typedef struct rf_image_file {
     rf_image_info info; /* its header, once it was probed */
 } rf_image_file;
 
-/* Files passed over, by the endings of their names; the last one stands for all that found no room. */
+/* Skipped files, by file extension; the last entry counts all others. */
 enum { RF_MAX_ENDINGS = 24 };
 typedef struct rf_endings {
     struct {
@@ -39,8 +39,7 @@ typedef struct rf_collection {
  * first the files, then its folders.  Free *out also on failure.  Errors: RF_E_INPUT, RF_E_IO, RF_E_MEMORY. */
 rf_status rf_collect(rf_collection *out, const char *root, const rf_dataset_options *options);
 void rf_collection_free(rf_collection *all);
-/* What to do with a file or folder that cannot be used: with skip_bad it goes into the list, else that is the
- * failure. */
+/* Handles a file or folder that cannot be used: with skip_bad it is listed, else it is the error. */
 rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason);
 /* ".tif 3, .webp 12" */
 void rf_endings_text(rf_str *out, const rf_endings *endings);

@@ -1,4 +1,4 @@
-/* Data sets, whatever their format: made under the memory budget, noted on, freed. */
+/* Data sets, whatever their format: allocation under the memory budget, notes. */
 #include "rangefinder/dataset.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* EXIF: of all that a camera writes, how it was held.  A TIFF block: byte order, the offset of a directory, and
+/* EXIF: only the orientation.  A TIFF block: byte order, the offset of a directory, and
  * there entries of 12 bytes.  Source: CIPA DC-008 (Exif 2.32), tag 0x0112. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Why a file or folder is no data set, where that is known. */
+/* Error messages for files and folders that are no data set, by their type. */
 #include "data/explain.h"
 
 #include <fnmatch.h>

@@ -1,6 +1,6 @@
-/* A folder with one sub-folder of images a class (collect.c finds them).  First all headers are read, which
- * decide on the channels and, unless told otherwise, on the size; then the files are decoded in parallel, as many
- * at once as memory allows, and made to fit. */
+/* A folder with one sub-folder of images a class (collect.c finds them).  First all headers are read, which determine
+ * the channels and, by default, the size; then the files are decoded in parallel, as many at once as memory allows, and
+ * resized. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static void record(reading *work, size_t i, rf_status status) {
         lower(&work->first_bad, i);
 }
 
-/* May the file be read?  Not where it is known to be bad, or where one before it ends the reading. */
+/* Whether to read the file: not if it is known to be bad, or after an earlier error. */
 static bool wanted(reading *work, size_t i) {
     if (work->all->files[i].status != RF_OK || i > atomic_load(&work->first_bad)) return false;
     if (rf_interrupted()) record(work, i, rf_fail(RF_E_INTERRUPTED, "interrupted"));
@@ -96,7 +96,7 @@ static void decode(void *context, size_t i) {
     record(work, i, status);
 }
 
-/* With skip_bad nothing but the end of the program or of memory is a failure here. */
+/* With skip_bad only interruption and lack of memory are errors here. */
 static rf_status failure(reading *work) {
     size_t i = atomic_load(&work->first_bad);
     if (i >= work->all->count) return RF_OK;
@@ -105,7 +105,7 @@ static rf_status failure(reading *work) {
                                   file->reason != NULL ? file->reason : "out of memory");
 }
 
-/* ---- what the headers decide ---- */
+/* ---- shape, by the headers ---- */
 
 static int upright_height(const rf_image_info *info) {
     return info->orientation >= 5 ? info->width : info->height;
@@ -151,7 +151,7 @@ static rf_status choose_shape(rf_data_shape *shape, reading *work, const char *r
     return RF_OK;
 }
 
-/* ---- what is made of it ---- */
+/* ---- the result ---- */
 
 /* Moves the good images to the front; the bad ones go into the list. */
 static rf_status gather(rf_dataset *dataset, rf_collection *all) {

@@ -1,4 +1,4 @@
-/* What a data set format is, and what formats share: making a data set under a budget, and notes on it. */
+/* The interface of data set formats, and what they share: allocation under a budget, and notes. */
 #ifndef RF_DATA_FORMAT_H
 #define RF_DATA_FORMAT_H
 
@@ -7,16 +7,17 @@
 
 typedef struct rf_data_format {
     const char *spec; /* how a user writes it, for messages */
-    const char *name; /* of what is made, not read: a file or folder of that name goes first; else NULL */
+    const char *
+        name; /* of a format that generates data: a file or folder of that name takes precedence; else NULL */
     bool in_files; /* known by its files: a folder that holds such a file is a data set, wherever it lies */
     bool coarse_labels; /* takes the option of that name */
-    /* Is this spec mine?  Says yes to damaged data too, so that open can explain.  Errors: RF_E_MEMORY,
+    /* Whether the spec is of this format; also for damaged data, so that open reports the error.  Errors: RF_E_MEMORY,
      * RF_E_INTERRUPTED. */
     rf_status (*claims)(bool *mine, const char *spec);
     rf_status (*open)(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 } rf_data_format;
 
-/* Numbers as a header claims them: not yet trusted. */
+/* A header's numbers, not yet validated. */
 typedef struct rf_data_shape {
     uint64_t count, channels, height, width, classes;
 } rf_data_shape;

@@ -1,4 +1,4 @@
-/* A counting semaphore of bytes: bounds the memory of threads that decode at once. */
+/* A counting semaphore of bytes: limits the memory of threads that decode at the same time. */
 #include "data/gate.h"
 
 void rf_gate_create(rf_gate *gate, uint64_t total_bytes) {

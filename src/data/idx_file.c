@@ -179,7 +179,7 @@ rf_status rf_idx_peek(int *rank, const char *path) {
     return RF_OK;
 }
 
-/* ---- values that are no bytes ---- */
+/* ---- types other than bytes ---- */
 
 typedef struct value_walk {
     double low, high;

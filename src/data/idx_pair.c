@@ -28,7 +28,7 @@ typedef struct candidates {
 
 /* ---- names ---- */
 
-/* Words that tell the files of a pair apart, or say how they are stored. */
+/* Words that distinguish the files of a pair, or their storage. */
 static const char *const dropped[] = {"images", "labels", "image", "label", "idx1",  "idx2",   "idx3", "idx4",
                                       "idx",    "ubyte",  "int",   "float", "short", "double", "gz"};
 
@@ -78,7 +78,7 @@ static void candidates_free(candidates *all) {
     free(all->items);
 }
 
-/* Takes the name over. */
+/* Takes ownership of the name. */
 static rf_status add(candidates *all, char *name, const char *base, role r) {
     if (all->count == all->capacity) {
         size_t capacity = RF_MAX(2 * all->capacity, 16);

@@ -1,4 +1,4 @@
-/* Image files: which reader takes one, how much of it is read, and what is refused whatever its kind.  A file
+/* Image files: the choice of the reader, how much is read, and common checks.  A file
  * is known by its first bytes, not by its name. */
 #include "data/image.h"
 

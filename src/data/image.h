@@ -36,9 +36,9 @@ rf_status rf_image_probe(rf_image_info *out, const char *path);
  * time and memory are bounded by a small multiple of the file's bytes and pixels.  Errors: RF_E_IO,
  * RF_E_INPUT, naming the file; RF_E_MEMORY. */
 rf_status rf_image_read(rf_image *out, const char *path, int channels);
-/* Does the name end like that of an image that can be read? */
+/* Whether the name has the extension of an image that can be read. */
 bool rf_image_is_name(const char *name);
-/* Does the file begin as none but an image would, like a JPEG or PNG, whatever its name? */
+/* Whether the file has an image's unambiguous magic bytes, like a JPEG or PNG, whatever its name. */
 bool rf_image_is_content(const char *path);
 extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages */
 
@@ -49,7 +49,7 @@ extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages 
 rf_status rf_image_resize(uint8_t *out, int height, int width, const rf_image *in);
 /* Turns an image upright and makes it height x width, as `how` says where its aspect ratio is another. */
 rf_status rf_image_fit(uint8_t *out, int height, int width, const rf_image *in, rf_fit how);
-/* Do the aspect ratios differ, so that `how` matters?  height x width upright to target_height x target_width.
+/* Whether the aspect ratios of height x width (upright) and target_height x target_width differ, so that `how` matters.
  */
 bool rf_image_aspect_differs(int height, int width, int target_height, int target_width);
 

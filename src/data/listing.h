@@ -16,7 +16,7 @@ typedef struct rf_listing {
     size_t count, capacity;
 } rf_listing;
 rf_status rf_listing_read(rf_listing *out, const char *folder);
-/* The same for a look: a folder that cannot be read is empty.  Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
+/* The same, but a folder that cannot be read is empty.  Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
 rf_status rf_listing_look(rf_listing *out, const char *folder);
 void rf_listing_free(rf_listing *listing);
 /* Calls `look` on the sub-folders in their order until *found reaches `enough`; each that it says yes to counts. */

@@ -1,4 +1,4 @@
-/* Where in a folder the data set lies, as archives and other programs lay it out. */
+/* Finds the data set in a folder, in the layouts of archives and other programs. */
 #include "data/locate.h"
 
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static rf_status holds_data(bool *out, const char *folder, int depth) {
 
 /* ---- going down ---- */
 
-/* Takes the note over. */
+/* Takes ownership of the note. */
 static rf_status add_note(rf_location *location, char *note) {
     if (note == NULL) return RF_E_MEMORY;
     if (location->note_count < RF_MAX_LOCATION_NOTES)
@@ -61,7 +61,7 @@ static rf_status go_into(rf_location *location, const char *name) {
     return RF_OK;
 }
 
-/* Of train beside val or test: train, where it holds a data set.  *name: borrowed from the list. */
+/* Given train beside val or test: train, if it holds a data set.  *name: borrowed from the list. */
 static rf_status find_training(const char **name, rf_str *others, const rf_location *location,
                                const rf_listing *list) {
     size_t count = 0;

@@ -1,4 +1,4 @@
-/* One look down: where in a folder the data set lies. */
+/* Finding the data set in a folder. */
 #ifndef RF_DATA_LOCATE_H
 #define RF_DATA_LOCATE_H
 

@@ -1,4 +1,4 @@
-/* Opening a data set: where it lies, which format reads it, and what the options make of it. */
+/* Opening a data set: locate it, choose the format, read it, apply the options. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,7 @@ static rf_status not_a_dataset(const char *spec) {
     return rf_explain_file(status, spec, RF_READER_DATA);
 }
 
-/* The format that reads the path; NULL: none.  What is made goes by the spec, unless a file or folder has that
- * name. */
+/* The format that reads the path; NULL: none.  Generated data go by the spec, unless a file or folder has that name. */
 static rf_status find_format(const rf_data_format **out, const char *path, bool exists) {
     const rf_data_format *format;
     *out = NULL;

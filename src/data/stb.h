@@ -1,4 +1,4 @@
-/* stb_image behind one function.  It is for data that somebody looked at before: see jpeg.c and png.c. */
+/* stb_image behind one function.  For data that was validated before: see jpeg.c and png.c. */
 #ifndef RF_DATA_STB_H
 #define RF_DATA_STB_H
 

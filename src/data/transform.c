@@ -1,5 +1,4 @@
-/* What the options make of a data set that was read: fewer images, other sizes, rows and columns exchanged, other
- * channels. */
+/* Applies the options to a data set that was read: limit, sizes, transpose, channels. */
 #include "data/transform.h"
 
 #include <stdlib.h>

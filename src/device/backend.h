@@ -1,5 +1,5 @@
 /* What a backend is: the table behind the device layer, and the objects that it fills in.
- * The front (device.c) checks ranges and owns the objects; a backend keeps its own state in their `handle`.
+ * device.c checks ranges and owns the objects; a backend keeps its own state in their `handle`.
  */
 #ifndef RF_DEVICE_BACKEND_H
 #define RF_DEVICE_BACKEND_H
@@ -11,19 +11,19 @@ typedef struct rf_backend rf_backend;
 /* A device that is present but not open. */
 typedef struct rf_found {
     const rf_backend *backend;
-    void *id; /* the backend's own name for it */
+    void *id; /* the backend's identifier */
     rf_device_info info;
 } rf_found;
 
 typedef struct rf_found_list {
     rf_found *items; /* owned */
     size_t count;
-    char trouble[1024]; /* the first failure that left something out; "" */
-    bool idle_rusticl;  /* Mesa's rusticl is there and shows no device */
+    char trouble[1024]; /* the first failure that hid a platform or device; or "" */
+    bool idle_rusticl;  /* Mesa's rusticl is installed but has no device */
 } rf_found_list;
 rf_status rf_found_add(rf_found_list *list, const rf_found *found); /* found.c */
-/* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that stands
- * for /.  The caller owns it. */
+/* What to install for a GPU that no platform shows; NULL: there is none, or no memory.  root: "", or a folder that
+ * stands for /.  The caller owns it. */
 char *rf_missing_driver(const rf_found_list *list, const char *root); /* drivers.c */
 
 struct rf_device {
@@ -51,7 +51,7 @@ struct rf_buffer {
 struct rf_event {
     rf_device *device; /* borrowed */
     void *handle;
-    void *before; /* where it times more than one command: the end of what came before them; or NULL */
+    void *before; /* the end of the command before, where it times several; or NULL */
 };
 
 struct rf_kernel {
@@ -62,7 +62,7 @@ struct rf_kernel {
     bool is_new;
 };
 
-/* Matrix products by a library: as rf_gemm_work and those beside it. */
+/* Matrix products by a library: see rf_gemm_work and the functions after it. */
 typedef struct rf_backend_gemm {
     const char *library; /* "CLBlast 1.5.3" */
     size_t (*work)(const rf_device *device, const rf_gemm *gemm);
@@ -71,8 +71,8 @@ typedef struct rf_backend_gemm {
     void (*distrust)(rf_device *device);
 } rf_backend_gemm;
 
-/* Ranges are inside the buffer and not empty.  `event` NULL: return when it is done; else hand out a marker
- * in event->handle and return at once. */
+/* Ranges are within the buffer and not empty. `event` NULL: blocks; else stores a marker in event->handle and returns
+ * at once. */
 struct rf_backend {
     const char *name;
     rf_status (*find)(rf_found_list *list,

@@ -1,4 +1,4 @@
-/* The front of the device layer: checks what it is given, hands it to the backend, keeps the quarantine list.
+/* The device layer's entry points: they check arguments, call the backend, and keep the quarantine list.
  * Which device is opened is decided in select.c. */
 #include "device/backend.h"
 #include "device/opencl/pocl.h"
@@ -173,7 +173,7 @@ static rf_event *new_event(rf_device *device) {
     return event;
 }
 
-/* Hands the event out, or drops it after a failure. */
+/* Returns the event to the caller, or frees it after a failure. */
 static rf_status give_event(rf_event **out, rf_event *event, rf_status status) {
     if (status == RF_OK)
         *out = event;

@@ -1,4 +1,4 @@
-/* The device layer as the floors above see it: memory, programs, kernels, an in-order queue.
+/* The device layer's interface: memory, programs, kernels, an in-order queue.
  * Nothing here knows an op; nothing above includes OpenCL's headers. */
 #ifndef RF_DEVICE_DEVICE_H
 #define RF_DEVICE_DEVICE_H
@@ -26,7 +26,7 @@ rf_status rf_buffer_fill(rf_buffer *buffer, uint32_t pattern); /* whole buffer; 
 rf_status rf_buffer_map(void **data, rf_buffer *buffer);
 rf_status rf_buffer_unmap(rf_buffer *buffer, void *data);
 
-/* A marker in the queue; non-blocking transfers hand one out so that the host can ask or wait later. */
+/* A marker in the queue: non-blocking transfers return one, for the host to wait on. */
 typedef struct rf_event rf_event;
 /* `data` lives until the event was waited for; free it by rf_device_free_host, since a wait may fail. */
 rf_status rf_buffer_read_begin(rf_event **out, rf_buffer *buffer, size_t offset, void *data, size_t bytes);
@@ -46,19 +46,17 @@ void rf_kernel_free(rf_kernel *kernel);
 /* True if the program's binary was built now rather than found in the cache (then it has not been checked
  * yet). */
 bool rf_kernel_is_new(const rf_kernel *kernel);
-/* Forgets the binary of the kernel's program, whose results were wrong: the next run builds and checks it
- * again. */
+/* Drops the cached binary of a program whose results were wrong: the next run builds and checks it again. */
 void rf_kernel_distrust(rf_kernel *kernel);
 
-/* Calls back once, before the first program is built that no run built before, where a second process helps:
+/* Calls back once, before the first program that is not cached is built, where a second process can help:
  * the driver compiles one kernel at a time in a process, and keeps what it compiled in a cache of its own
  * (PoCL). */
 void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *context);
-/* For that second process: what is built goes into the driver's cache alone, and counts neither as built nor
- * as checked. */
+/* For that second process: builds go only to the driver's cache, and count neither as built nor as checked. */
 void rf_device_compile_ahead(rf_device *device);
 
-/* Tells of what takes long, in a sentence.  text is borrowed for the call. */
+/* Reports what takes long, in a sentence. text is borrowed for the call. */
 void rf_device_on_notice(rf_device *device, void (*call)(void *context, const char *text), void *context);
 
 typedef enum rf_arg_kind {
@@ -98,8 +96,8 @@ rf_status rf_kernel_launch(rf_kernel *kernel, const size_t global[3], const size
                            rf_event **event);
 size_t rf_kernel_max_group(const rf_kernel *kernel); /* 0: the driver does not say, and the message is set */
 
-/* C = A B + beta C by a library (CLBlast), which gets the device's queue and memory.  Matrices lie column by column,
- * without gaps; one that is transposed lies so before the product transposes it. */
+/* C = A B + beta C by a library (CLBlast), which gets the device's queue and memory.  Matrices are column-major without
+ * gaps, also those to be transposed. */
 typedef struct rf_matrix {
     rf_buffer *buffer;
     size_t at; /* its first element, in floats */
@@ -113,9 +111,10 @@ typedef struct rf_gemm {
 } rf_gemm;
 const char *rf_gemm_library(void);              /* "CLBlast 1.5.3"; NULL: this build has none */
 bool rf_gemm_is_there(const rf_device *device); /* false for NULL */
-/* Looks at no buffer, but at where a matrix begins: one that does not at 0 may be copied. */
+/* Ignores the buffers, but not the offsets: a matrix at another than 0 may be copied. */
 size_t rf_gemm_work(const rf_device *device, const rf_gemm *gemm);
-/* Before the first product: under the same time limit as a kernel's program.  *is_new as rf_kernel_is_new says it. */
+/* Compiles the library's kernels before the first product, under the time limit of a kernel's program. *is_new: as
+ * rf_kernel_is_new. */
 rf_status rf_gemm_compile(rf_device *device, bool *is_new);
 void rf_gemm_distrust(rf_device *device); /* as rf_kernel_distrust */
 /* Enqueues, as rf_kernel_launch does. */
@@ -123,31 +122,31 @@ rf_status rf_gemm_run(rf_device *device, const rf_gemm *gemm, rf_event **event);
 
 rf_status rf_device_sync(rf_device *device);  /* waits for everything enqueued */
 rf_status rf_device_flush(rf_device *device); /* starts it without waiting */
-/* For clean-up: waits by whatever call of the driver succeeds, and leaves the error message as it is.  False: none did, and
- * what was enqueued may still be running. */
+/* For clean-up: waits by whichever call of the driver succeeds, and keeps the error message. False: none did, and
+ * commands may still be running. */
 bool rf_device_drain(rf_device *device);
-/* free() for memory of the host that transfers may be using: waits for them first.  Where no wait succeeds the memory stays
- * allocated, since the device may still write it. */
+/* free() for host memory that transfers may be using: waits for them first. Where no wait succeeds the memory leaks,
+ * since the device may still write it. */
 void rf_device_free_host(rf_device *device, void *memory);
 /* Turns profiling events on or off (waits; off at first); rf_event_times gives ns on the device's clock. */
 rf_status rf_device_profile(rf_device *device, bool on);
 rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
 
-/* Leaves `op` ("conv", or "conv.forward") to the reference from now on, and says so once on
- * `rf_device_quarantined`. $RANGEFINDER_QUARANTINE (a comma-separated list) does it from the start. */
+/* Runs `op` ("conv", or "conv.forward") on the reference from now on, and lists it in `rf_device_quarantined`.
+ * $RANGEFINDER_QUARANTINE (a comma-separated list) does it from the start. */
 void rf_device_quarantine(rf_device *device, const char *op, const char *reason);
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction);
 
 /* The file WHAT-....ENDING in the user's cache folder for this device, driver and version of ours: free();
  * NULL: there is no cache folder. */
 char *rf_device_cache_path(const rf_device_info *info, const char *what, const char *ending);
-/* How fast a device trains, in images a second of one fixed network: kept in the user's cache folder by
- * device and driver. `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
+/* The training speed of a device, in images a second of one fixed network, kept in the user's cache folder by device
+ * and driver. `auto` prefers the fastest measured among devices of one kind.  0: not measured. */
 rf_status rf_device_record_speed(const rf_device_info *info, double images_per_second);
 double rf_device_speed(const rf_device_info *info);
 /* Sets info.vector_width of a CPU that is being opened.  Vectors of 16 waste more where channels do not fill them, and
- * some processors (AMD's Zen 4, Intel's with one unit for them) take them by halves: they stay where they were measured
- * to multiply faster, kept in the user's cache folder.  $RANGEFINDER_VECTOR (4, 8, 16) decides without measuring. */
+ * some processors (AMD's Zen 4, Intel's with one unit for them) execute them as two halves: they are kept where they
+ * were measured to multiply faster; the result is cached.  $RANGEFINDER_VECTOR (4, 8, 16) decides without measuring. */
 void rf_device_choose_vectors(rf_device *device);
 
 #endif

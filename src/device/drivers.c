@@ -1,4 +1,4 @@
-/* GPUs that the machine has and that no OpenCL platform shows: what to install, set or ask for. */
+/* GPUs of the machine that no OpenCL platform shows: what to install or set. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,10 @@
 enum { DEBIAN, UBUNTU, FEDORA, ARCH, SUSE, DISTRIBUTIONS };
 static const char *const distributions[DISTRIBUTIONS] = {"debian", "ubuntu", "fedora", "arch", "suse"};
 
-/* A vendor's GPU is there where the kernel shows a render node of its number, or its driver has left the file. */
+/* A vendor's GPU is present where the kernel has a render node with its number, or its driver's file exists. */
 static const struct {
     const char *name, *number, *file;
-    const char *words[2]; /* one of them stands in what OpenCL calls the vendor */
+    const char *words[2]; /* OpenCL's vendor contains one of them */
     const char *rusticl;  /* Mesa's driver, as RUSTICL_ENABLE takes it */
     const char *packages[DISTRIBUTIONS];
 } vendors[] = {
@@ -50,7 +50,7 @@ static void read_start(char *out, size_t size, const char *root, const char *nam
     free(path);
 }
 
-/* Of whom the system is, or descends from; Debian's names where that is unknown. */
+/* The Linux distribution, or the one that it derives from; Debian where unknown. */
 static int find_distribution(const char *root) {
     char text[4096], *rest = text;
     int found = -1;
@@ -90,7 +90,7 @@ static bool is_shown(const rf_found_list *list, const char *const words[2]) {
     return false;
 }
 
-/* A node that this user may not open keeps the GPU from every driver. */
+/* Without permission for the node no driver can use the GPU. */
 static char *forbidden(const char *root, int node) {
     char *path = rf_format("%s/dev/dri/renderD%d", root, node), *text = NULL;
     if (node != 0 && path != NULL && faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0 &&

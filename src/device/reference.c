@@ -1,5 +1,5 @@
 /* The reference backend: memory of the host, every operation done when its call returns.  It runs no kernels:
- * the floors above call an op's reference functions on the mapped memory. */
+ * op/reference.c calls an op's reference functions on the mapped memory. */
 #include "device/backend.h"
 #include "rangefinder/version.h"
 

@@ -1,5 +1,4 @@
-/* Which device is opened: what the backends find, and the rules by which a selector or `auto` chooses among
- * it. */
+/* Device selection: what the backends find, and the rules of selectors and `auto`. */
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -7,7 +6,7 @@
 
 #include "device/backend.h"
 
-/* In the order in which devices are listed; the reference is the last, and always there. */
+/* In the order in which devices are listed; the reference, last, is always present. */
 static const rf_backend *const backends[] = {&rf_backend_opencl, &rf_backend_reference};
 
 /* ---- the rules ---- */
@@ -45,8 +44,7 @@ static const char *handicap(const rf_device_info *info) {
     return NULL;
 }
 
-/* Is a to be taken rather than b, of the same kind?  What was measured decides, where both were; equals stay
- * in the loader's order. */
+/* Whether a is preferred to b, of the same kind: by measured speed, if both have one; ties keep the loader's order. */
 static bool better(const rf_device_info *a, const rf_device_info *b) {
     double speed_a = rf_device_speed(a), speed_b = speed_a > 0 ? rf_device_speed(b) : 0;
     if (speed_a > 0 && speed_b > 0) return speed_a > speed_b;
@@ -54,7 +52,7 @@ static bool better(const rf_device_info *a, const rf_device_info *b) {
     if (slow_a != slow_b) return slow_b;
     if (a->kind != RF_DEVICE_GPU) return false;
     if (a->host_memory != b->host_memory)
-        return b->host_memory; /* a card of its own rather than a part of the CPU */
+        return b->host_memory; /* a discrete GPU rather than an integrated one */
     return strcmp(a->platform, b->platform) == 0 && a->compute_units > b->compute_units;
 }
 
@@ -88,7 +86,7 @@ static bool of_name(const rf_device_info *info, const char *text) {
     return strcasestr(info->name, text) != NULL;
 }
 
-static bool of_maker(const rf_device_info *info, const char *text) {
+static bool of_vendor(const rf_device_info *info, const char *text) {
     return strcasestr(info->platform, text) != NULL || strcasestr(info->vendor, text) != NULL ||
            strcasestr(info->version, text) != NULL;
 }
@@ -133,7 +131,7 @@ static void explain(char *out, size_t size, const rf_found_list *list, const rf_
 
 /* ---- finding ---- */
 
-/* "P:D"?  Only platform P is asked for its devices then. */
+/* "P:D"?  Only platform P is queried then. */
 static bool is_number_pair(int *platform, const char *text) {
     char *end;
     if (!isdigit((unsigned char)text[0])) return false;
@@ -149,10 +147,10 @@ static rf_status find_all(rf_found_list *list) {
     return RF_OK;
 }
 
-/* "auto" and the kinds are words; then a device's name, then its maker's, may hold the text. */
+/* "auto" and the kinds are words; then a part of a device's name, then of its vendor's. */
 static const rf_found *choose(const rf_found_list *list, const char *selector) {
     if (strcasecmp(selector, "auto") == 0) return best(list, any, NULL);
-    match_fn *const rules[] = {of_kind, of_selector, of_name, of_maker};
+    match_fn *const rules[] = {of_kind, of_selector, of_name, of_vendor};
     const rf_found *taken = NULL;
     for (size_t i = 0; i < RF_COUNT(rules) && taken == NULL; i++) taken = best(list, rules[i], selector);
     return taken;
@@ -196,7 +194,7 @@ static rf_status find(rf_found_list *list, const rf_found **taken, const char *s
         RF_TRY(find_all(list));
     *taken = choose(list, selector);
     if (*taken != NULL) return RF_OK;
-    if (platform >= 0) { /* the message wants the list of them all */
+    if (platform >= 0) { /* the message lists all */
         list->count = 0;
         list->trouble[0] = '\0';
         RF_TRY(find_all(list));
@@ -204,7 +202,7 @@ static rf_status find(rf_found_list *list, const rf_found **taken, const char *s
     return fail_missing(list, selector);
 }
 
-/* ---- the public side ---- */
+/* ---- the public functions ---- */
 
 static void quarantine_from_environment(rf_device *device) {
     const char *list = getenv("RANGEFINDER_QUARANTINE");

@@ -1,5 +1,5 @@
-/* How fast a device was measured to be, kept in the user's cache folder: `auto` decides by it among devices of one
- * kind; and how long a CPU's vectors should be. */
+/* Measured speeds of devices, kept in the user's cache folder, by which `auto` chooses among devices of one kind; and
+ * the best vector width of a CPU. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -52,7 +52,7 @@ double rf_device_speed(const rf_device_info *info) {
 /* ---- vectors ---- */
 
 #if defined(__x86_64__) && defined(__GNUC__)
-/* Twelve vectors in registers that are multiplied ROUNDS times; what comes out is to be used, lest it be left out. */
+/* Twelve vectors in registers that are multiplied ROUNDS times; the result must be used, or the compiler removes it. */
 #define MULTIPLY(N, TARGET)                                                                                  \
     __attribute__((target(TARGET), noinline)) static float multiply_##N(float by) {                          \
         typedef float vector __attribute__((vector_size(N * sizeof(float))));                                \
@@ -75,11 +75,11 @@ static double time_of(float (*work)(float)) {
     return rf_time_ms() - start;
 }
 
-/* A CPU device is this processor.  Vectors of 16 take as long as those of 8 where they pay, and twice as long where
- * they are taken by halves: the least of some short runs, in turn. */
+/* A CPU device is this processor. Vectors of 16 take as long as those of 8 where they pay, and twice as long where they
+ * are executed as two halves: the minimum of some short runs, in turn. */
 static int measured_width(void) {
     double of_8 = HUGE_VAL, of_16 = HUGE_VAL;
-    if (!__builtin_cpu_supports("avx512f")) return 16; /* then it is another kind of vectors */
+    if (!__builtin_cpu_supports("avx512f")) return 16; /* then it has other vectors */
     for (int turn = 0; turn < 16; turn++) {
         of_8 = fmin(of_8, time_of(multiply_8));
         of_16 = fmin(of_16, time_of(multiply_16));
@@ -92,7 +92,7 @@ static int measured_width(void) {
 }
 #endif
 
-/* What was measured once stays: other vectors add up in another order, and the same seed gives the same bits. */
+/* The first measurement is kept: other vectors sum in another order, and the same seed must give the same bits. */
 void rf_device_choose_vectors(rf_device *device) {
     const char *text = getenv("RANGEFINDER_VECTOR");
     const int forced = text != NULL ? atoi(text) : 0;

@@ -1,6 +1,6 @@
-/* The learning-rate range test (Smith 2017, arXiv 1506.01186): train while the rate rises, write down the
- * losses, put everything back as it was.  The rates are pytorch-lr-finder's: step i of N has r = i/(N-1) of
- * the way, in the logarithm or linearly, so that the first is start_lr and the last end_lr. */
+/* The learning-rate range test (Smith 2017, arXiv 1506.01186): train while the learning rate rises, record the losses,
+ * restore the state. The learning rates are pytorch-lr-finder's: step i of N has r = i/(N-1) of the way, in the
+ * logarithm or linearly, so that the first is start_lr and the last end_lr. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,8 @@ static rf_status check(rf_range_test_desc *d) {
     if (d->iterations == 0) d->iterations = 300;
     if (d->diverge == 0) d->diverge = 4;
     if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
-        return rf_fail(RF_E_USAGE, "rates from %g to %g: the first must be above 0 and below the last",
+        return rf_fail(RF_E_USAGE,
+                       "learning rates from %g to %g: the first must be above 0 and below the last",
                        d->start_lr, d->end_lr);
     if (d->iterations < 2) return rf_fail(RF_E_USAGE, "%d iterations: at least 2 are needed", d->iterations);
     return RF_OK;
@@ -25,7 +26,7 @@ static double rate(const rf_range_test_desc *d, int i) {
                      : d->start_lr * pow(d->end_lr / d->start_lr, r);
 }
 
-/* Of the best answer that looks at no image: every class as likely, or for mse the mean of the one-hot targets. */
+/* The loss of the best constant prediction: a uniform distribution, or for mse the mean of the one-hot targets. */
 static double loss_of_guessing(const rf_trainer *trainer) {
     const double classes = trainer->classes;
     return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);

@@ -1,9 +1,8 @@
-/* Placement, largest first (both ways from Pisarchyk and Lee 2020, arXiv 2001.03288, "greedy by size"): each tensor takes
- * the lowest gap among those placed whose lifetimes meet its own; on a GPU a place that another had, the whole of it, so
- * that no two regions overlap: NVIDIA's driver (580) takes 45 us instead of 5 to launch a kernel that has a region which
- * overlaps others; where the tensors are so many that pairs of them cannot be looked at, places are reused whole in the order of
- * time.  A device's largest allocation may be smaller than the whole: then there are several chunks, and no
- * tensor lies across a border. */
+/* Memory planning, "greedy by size" (Pisarchyk and Lee 2020, arXiv 2001.03288): largest first, each tensor takes the
+ * lowest gap among those placed whose lifetimes overlap its own. On a GPU it reuses another's whole slot, so that no
+ * two regions partly overlap: with such a region NVIDIA's driver (580) takes 45 us instead of 5 to launch a kernel.
+ * With too many tensors for a search over pairs, slots are reused whole, in order of time. Where a device's largest
+ * allocation is smaller than the arena, there are several chunks, and no tensor crosses a border. */
 #include "graph/arena.h"
 
 #include <stdlib.h>
@@ -16,7 +15,7 @@ struct rf_arena {
     rf_tensor *tensors; /* borrowed */
     size_t count, largest, chunk_bytes, chunks, bytes;
     rf_buffer **memory; /* one buffer a chunk */
-    size_t *first;      /* by tensor: the first one that has its place, whose region all of them use */
+    size_t *first;      /* by tensor: the first one in its slot, whose region all of them use */
 };
 
 /* Above this many a search through all pairs would take longer than the rest of a plan. */
@@ -49,7 +48,7 @@ static bool meet(const rf_tensor *a, const rf_tensor *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest place at or above `offset` where `bytes` do not lie across a border of chunks. */
+/* The lowest offset at or above `offset` where `bytes` do not cross a border of chunks. */
 static size_t within_chunk(size_t offset, size_t bytes, size_t chunk) {
     return offset / chunk == (offset + bytes - 1) / chunk ? offset : rf_round_up(offset, chunk);
 }
@@ -77,48 +76,47 @@ static rf_status place_in_gaps(rf_arena *arena, rf_tensor **order) {
     return RF_OK;
 }
 
-/* A place that several tensors have, one after another. */
+/* A slot that several tensors use, one after another. */
 typedef struct shared {
     size_t offset, bytes;
-    rf_tensor *last; /* for which it was found taken */
+    rf_tensor *last; /* for which it was found to be in use */
 } shared;
 
-/* The smallest place that is free for each, the whole of it, and else a new one behind all others.  The larger come
- * first, so that every place is large enough, and the last one is the smallest. */
-static rf_status place_in_whole(rf_arena *arena, rf_tensor **order) {
-    shared *places = rf_alloc(arena->count, sizeof *places), **of = rf_alloc(arena->count, sizeof *of);
+/* Each takes the smallest free slot, or a new one at the end. Larger tensors come first, so that every slot is large
+ * enough, and the last is the smallest. */
+static rf_status place_in_slots(rf_arena *arena, rf_tensor **order) {
+    shared *slots = rf_alloc(arena->count, sizeof *slots), **of = rf_alloc(arena->count, sizeof *of);
     size_t count = 0;
-    for (size_t i = 0; places != NULL && of != NULL && i < arena->count; i++) {
+    for (size_t i = 0; slots != NULL && of != NULL && i < arena->count; i++) {
         for (size_t j = 0; j < i; j++)
             if (meet(order[j], order[i])) of[j]->last = order[i];
         size_t p = count;
-        while (p > 0 && places[p - 1].last == order[i]) p--;
+        while (p > 0 && slots[p - 1].last == order[i]) p--;
         if (p == 0) {
             p = ++count;
-            places[p - 1] =
-                (shared){.offset = within_chunk(arena->bytes, order[i]->bytes, arena->chunk_bytes),
-                         .bytes = order[i]->bytes};
-            arena->bytes = places[p - 1].offset + order[i]->bytes;
+            slots[p - 1] = (shared){.offset = within_chunk(arena->bytes, order[i]->bytes, arena->chunk_bytes),
+                                    .bytes = order[i]->bytes};
+            arena->bytes = slots[p - 1].offset + order[i]->bytes;
         }
-        of[i] = &places[p - 1];
+        of[i] = &slots[p - 1];
         order[i]->offset = of[i]->offset;
         order[i]->bytes = of[i]->bytes;
     }
-    bool ok = places != NULL && of != NULL;
-    free(places);
+    bool ok = slots != NULL && of != NULL;
+    free(slots);
     free(of);
     return ok ? RF_OK : RF_E_MEMORY;
 }
 
-/* What place_by_time knows of each tensor. */
+/* place_by_time's state for each tensor. */
 typedef struct reuse {
     size_t group;      /* the first tensor of its size, which holds the group's list */
-    rf_tensor *unused; /* of a group: the first of its dead tensors whose places are free */
+    rf_tensor *unused; /* of a group: the first of its dead tensors whose slots are free */
     rf_tensor *next;   /* in that list */
 } reuse;
 
-/* born: first used first; died: last used first; both hold all tensors by size when they come in. */
-static void reuse_places(rf_arena *arena, reuse *state, rf_tensor **born, rf_tensor **died) {
+/* born: first used first; died: last used first; on entry both hold all tensors by size. */
+static void reuse_slots(rf_arena *arena, reuse *state, rf_tensor **born, rf_tensor **died) {
     const rf_tensor *const tensors = arena->tensors;
     for (size_t i = 0; i < arena->count; i++)
         state[born[i] - tensors].group = i > 0 && born[i - 1]->bytes == born[i]->bytes
@@ -129,7 +127,7 @@ static void reuse_places(rf_arena *arena, reuse *state, rf_tensor **born, rf_ten
     for (size_t i = 0, dead = 0; i < arena->count; i++) {
         rf_tensor *t = born[i];
         for (; dead < arena->count && died[dead]->last < t->first; dead++) {
-            if (died[dead]->last < died[dead]->first) continue; /* never used, and has no place yet */
+            if (died[dead]->last < died[dead]->first) continue; /* never used, and not placed yet */
             reuse *of = &state[died[dead] - tensors], *group = &state[of->group];
             of->next = group->unused;
             group->unused = died[dead];
@@ -145,15 +143,15 @@ static void reuse_places(rf_arena *arena, reuse *state, rf_tensor **born, rf_ten
     }
 }
 
-/* Many tensors, in the order of time: each takes a place of its own size that is free by then, or a new one.  Takes
- * more memory where few have the same size, but no longer than it takes to sort. */
+/* Many tensors, in order of time: each takes a free slot of its own size, or a new one. More memory where few have the
+ * same size, but no slower than sorting. */
 static rf_status place_by_time(rf_arena *arena, rf_tensor **order) {
     rf_tensor **born = rf_alloc(arena->count, sizeof *born);
     reuse *state = rf_alloc(arena->count, sizeof *state);
     const bool ok = born != NULL && state != NULL;
     if (ok) {
         memcpy(born, order, arena->count * sizeof *born);
-        reuse_places(arena, state, born, order);
+        reuse_slots(arena, state, born, order);
     }
     free(born);
     free(state);
@@ -169,13 +167,13 @@ static rf_status place(rf_arena *arena, size_t alignment, bool whole) {
     }
     qsort(order, arena->count, sizeof *order, larger_first);
     rf_status status = arena->count > MANY_TENSORS ? place_by_time(arena, order)
-                       : whole                     ? place_in_whole(arena, order)
+                       : whole                     ? place_in_slots(arena, order)
                                                    : place_in_gaps(arena, order);
     free(order);
     return status;
 }
 
-/* Tensors that have the same place share the first one's region.  */
+/* Tensors in the same slot share the first one's region.  */
 static rf_status make_regions(rf_arena *arena) {
     rf_tensor **sorted = rf_alloc(arena->count, sizeof *sorted);
     arena->first = rf_alloc(arena->count, sizeof *arena->first);
@@ -235,8 +233,8 @@ rf_status rf_arena_create(rf_arena **out, rf_device *device, rf_tensor *tensors,
     return status;
 }
 
-/* The last region first: NVIDIA's driver (580) crashes in clReleaseMemObject where regions that overlap are released in the
- * order in which they were made. */
+/* The last region first: NVIDIA's driver (580) crashes in clReleaseMemObject where regions that overlap are released in
+ * the order in which they were made. */
 void rf_arena_free(rf_arena *arena) {
     if (arena == NULL) return;
     for (size_t i = arena->count; i > 0; i--)

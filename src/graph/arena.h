@@ -1,4 +1,4 @@
-/* One block of memory for all tensors of a plan, each placed where nothing else lives during its lifetime. */
+/* A memory arena for all tensors of a plan: tensors whose lifetimes overlap do not share memory. */
 #ifndef RF_GRAPH_ARENA_H
 #define RF_GRAPH_ARENA_H
 

@@ -1,17 +1,16 @@
 /* Automatic differentiation on the lowered graph.
  *
- * Walking the nodes backwards, each node's dy is complete when it is reached, because all its readers lie
- * behind it. The first contribution to a gradient is written, the others are added to it (`accumulate`).
- * Memory is shared where that saves a pass: y in x (in place), dx in dy (in place), and dx as dy where an op
- * passes its gradient on (add). */
+ * Walking the nodes backwards, each node's dy is complete when it is reached, because all its consumers come later. The
+ * first contribution to a gradient is written, the others are added to it (`accumulate`). Memory is shared where that
+ * saves a pass: y in x (in place), dx in dy (in place), and dx is dy where an op passes its gradient on (add). */
 #include "graph/autodiff.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "op/sums.h"
+#include "op/bn_sums.h"
 
-/* A network that sums more branches than this in one tensor gets copies: the search among them stays short. */
+/* With more branches than this summed in one tensor, copies are made, which bounds the search among them. */
 enum { MAX_SHARERS = 64 };
 
 typedef struct differ {
@@ -22,12 +21,11 @@ typedef struct differ {
     rf_steps *steps;
     bool training;
     int *value, *gradient, *saved; /* tensor ids, by node; gradient -1: none yet */
-    int *uses;                     /* how often a node's output is read */
-    int *reader,
-        *first_reader; /* who reads node n: reader[first_reader[n]] .. reader[first_reader[n + 1] - 1] */
-    int *
-        sharer; /* nodes whose dy lies in the same tensor and is still to be read form a ring: the next one */
-    bool *trained; /* something before or in the node learns */
+    int *uses;                     /* the number of consumers of a node's output */
+    int *consumer_node,
+        *first_consumer; /* who reads node n: reader[first_consumer[n]] .. reader[first_consumer[n + 1] - 1] */
+    int *sharer;   /* nodes whose dy is in the same tensor and still to be read form a ring: the next one */
+    bool *trained; /* a parameter before or in the node is trained */
 } differ;
 
 static int new_tensor(rf_steps *s, size_t bytes) {
@@ -53,7 +51,7 @@ static void touch(rf_steps *s, int tensor, int step) {
     t->last = RF_MAX(t->last, step);
 }
 
-/* Appends a step with its solvers chosen and its workspace made, and stretches the lifetimes of what it uses.
+/* Appends a step with its solvers and workspace, and extends the lifetimes of the tensors that it uses.
  */
 static rf_status append(differ *d, const rf_step *step) {
     rf_steps *s = d->steps;
@@ -92,7 +90,7 @@ static bool node_learns(const differ *d, int k) {
     return node->problem.op->params != NULL && node->problem.op->params(&node->problem, specs) > 0;
 }
 
-/* Whether node k's output may lie in the memory of its first input: nobody else needs what is overwritten. */
+/* Whether node k's output may lie in the memory of its first input: nothing else reads what is overwritten. */
 static bool may_run_in_place(const differ *d, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_op *op = node->problem.op;
@@ -100,7 +98,7 @@ static bool may_run_in_place(const differ *d, int k) {
     if (op->alias) return true;
     if (!op->in_place || in < 0 || d->uses[in] != 1) return false;
     const rf_problem *before = &d->graph->nodes[in].problem;
-    if (before->op->alias) return false; /* its memory may have other readers */
+    if (before->op->alias) return false; /* its memory may have other consumers */
     return !d->training || !(op->x_in_backward || before->op->y_in_backward || before->act != RF_ACT_NONE);
 }
 
@@ -112,9 +110,9 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .dy = -1,
                     .saved = d->saved[k],
                     .work = -1,
-                    .sums_from = -1};
+                    .bn_sums_from = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
-    for (int i = 0; i < RF_MAX_SUMS; i++) step.sums[i] = -1;
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
     return step;
 }
 
@@ -136,23 +134,22 @@ static rf_status forward(differ *d, int k) {
     return append(d, &step);
 }
 
-/* Whether a reader of `node` that is visited between k and `other`, or is `other` itself, adds to the
+/* Whether a consumer of `node` that is visited between k and `other`, or is `other` itself, adds to the
  * gradient of `node` while the same memory still holds the dy of `other`. */
 static bool is_added_to_before(const differ *d, int node, int other, int k) {
-    int low = d->first_reader[node], high = d->first_reader[node + 1];
-    while (low < high) { /* the first reader from k on */
+    int low = d->first_consumer[node], high = d->first_consumer[node + 1];
+    while (low < high) { /* the first consumer from k on */
         const int middle = low + (high - low) / 2;
-        if (d->reader[middle] < k)
+        if (d->consumer_node[middle] < k)
             low = middle + 1;
         else
             high = middle;
     }
-    return low > d->first_reader[node] && d->reader[low - 1] >= other;
+    return low > d->first_consumer[node] && d->consumer_node[low - 1] >= other;
 }
 
 /* Whether, at node k's backward, the gradient of its input i may be the tensor that holds k's dy; with
- * `overwrites`, k replaces dy there.  The other owners of that tensor are the nodes that wait to read it as
- * their dy. */
+ * `overwrites`, k replaces dy there.  The tensor's other owners are nodes that have yet to read it as their dy. */
 static bool may_share_gradient(const differ *d, int k, int i, bool overwrites) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     int in = node->input[i], sharers = 0;
@@ -216,21 +213,21 @@ static rf_status backward(differ *d, int k) {
     return RF_OK;
 }
 
-/* Who reads whom, in the order of the nodes. */
-static rf_status list_readers(differ *d) {
+/* The consumers of each node, in the order of the nodes. */
+static rf_status list_consumers(differ *d) {
     const rf_lowered *g = d->graph;
     for (int k = 0; k < g->count; k++)
         for (int i = 0; i < g->nodes[k].problem.inputs; i++)
             if (g->nodes[k].input[i] >= 0) d->uses[g->nodes[k].input[i]]++;
-    for (int k = 0; k < g->count; k++) d->first_reader[k + 1] = d->first_reader[k] + d->uses[k];
-    d->reader = rf_alloc((size_t)d->first_reader[g->count], sizeof *d->reader);
-    if (d->reader == NULL) return RF_E_MEMORY;
+    for (int k = 0; k < g->count; k++) d->first_consumer[k + 1] = d->first_consumer[k] + d->uses[k];
+    d->consumer_node = rf_alloc((size_t)d->first_consumer[g->count], sizeof *d->consumer_node);
+    if (d->consumer_node == NULL) return RF_E_MEMORY;
     for (int k = g->count - 1; k >= 0; k--) /* from behind: each list is filled from its end */
         for (int i = 0; i < g->nodes[k].problem.inputs; i++) {
             const int in = g->nodes[k].input[i];
-            if (in >= 0) d->reader[d->first_reader[in] + --d->uses[in]] = k;
+            if (in >= 0) d->consumer_node[d->first_consumer[in] + --d->uses[in]] = k;
         }
-    for (int k = 0; k < g->count; k++) d->uses[k] = d->first_reader[k + 1] - d->first_reader[k];
+    for (int k = 0; k < g->count; k++) d->uses[k] = d->first_consumer[k + 1] - d->first_consumer[k];
     return RF_OK;
 }
 
@@ -246,7 +243,7 @@ static rf_status derive(differ *d) {
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
     for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->sharer[k] = k;
-    RF_TRY(list_readers(d));
+    RF_TRY(list_consumers(d));
     d->uses[g->scores]++; /* the caller may read them */
     for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
     s->backward = s->count;
@@ -263,7 +260,7 @@ static rf_status derive(differ *d) {
     return RF_OK;
 }
 
-/* The step that completes the tensor; NULL where it cannot make sums of it.  writer: the last step so far that
+/* The step that completes the tensor; NULL where it cannot sum it.  writer: the last step so far that
  * writes each tensor, or -1. */
 static rf_step *producer_of(rf_steps *s, const int *writer, int tensor) {
     if (writer[tensor] < 0) return NULL;
@@ -280,29 +277,29 @@ static void note_writes(int *writer, const rf_steps *s, int step) {
     if (by->direction == RF_FORWARD && by->y >= 0) writer[by->y] = step;
 }
 
-/* Lets the step that completes what batch norm step `i` reads make the sums of it. */
-static rf_status link_step(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
+/* Lets the producer of batch norm step `i`'s input compute the sums of it. */
+static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
     rf_step *consumer = &s->steps[i];
     const bool forward = consumer->direction == RF_FORWARD;
-    if (!consumer->problem.op->takes_sums || consumer->direction == RF_BACKWARD_DATA ||
+    if (!consumer->problem.op->takes_bn_sums || consumer->direction == RF_BACKWARD_DATA ||
         consumer->choice_count == 0)
         return RF_OK;
     rf_step *producer = producer_of(s, writer, forward ? consumer->x[0] : consumer->dy);
-    if (producer == NULL || producer->problem.sums.blocks > 0) return RF_OK; /* it makes one set */
+    if (producer == NULL || producer->problem.sums.blocks > 0) return RF_OK; /* it computes one set */
     const rf_choice *choice = &producer->choices[0];
     const int blocks = rf_solver_sums(choice->solver, &producer->problem, info, &choice->config);
     if (blocks == 0) return RF_OK;
-    const int partial = new_tensor(s, rf_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
+    const int partial = new_tensor(s, rf_bn_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
     if (partial < 0) return RF_E_MEMORY;
-    consumer->sums_from = (int)(producer - s->steps);
-    consumer->sums[RF_SUMS_PARTIAL] = producer->sums[RF_SUMS_PARTIAL] = partial;
+    consumer->bn_sums_from = (int)(producer - s->steps);
+    consumer->sums[RF_BN_SUMS_PARTIAL] = producer->sums[RF_BN_SUMS_PARTIAL] = partial;
     consumer->problem.sums.blocks = producer->problem.sums.blocks = blocks;
     producer->problem.sums.act = consumer->problem.act;
-    touch(s, partial, consumer->sums_from), touch(s, partial, i);
+    touch(s, partial, consumer->bn_sums_from), touch(s, partial, i);
     if (forward) return RF_OK;
-    producer->sums[RF_SUMS_X] = consumer->x[0];
-    producer->sums[RF_SUMS_Y] = rf_sums_by_y(&consumer->problem) ? consumer->y : -1;
-    producer->sums[RF_SUMS_SAVED] = consumer->saved;
+    producer->sums[RF_BN_SUMS_X] = consumer->x[0];
+    producer->sums[RF_BN_SUMS_Y] = rf_bn_sums_by_y(&consumer->problem) ? consumer->y : -1;
+    producer->sums[RF_BN_SUMS_SAVED] = consumer->saved;
     return RF_OK;
 }
 
@@ -312,7 +309,7 @@ static rf_status link_sums(rf_steps *s, const rf_device_info *info) {
     if (writer == NULL) return RF_E_MEMORY;
     for (int t = s->tensor_count - 1; t >= 0; t--) writer[t] = -1;
     for (int i = 0; i < s->count && status == RF_OK; i++) {
-        status = link_step(s, info, writer, i);
+        status = link_bn_sums(s, info, writer, i);
         note_writes(writer, s, i);
     }
     free(writer);
@@ -330,11 +327,11 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     d.gradient = rf_alloc(n, sizeof(int));
     d.saved = rf_alloc(n, sizeof(int));
     d.uses = rf_alloc(n, sizeof(int));
-    d.first_reader = rf_alloc(n + 1, sizeof(int));
+    d.first_consumer = rf_alloc(n + 1, sizeof(int));
     d.sharer = rf_alloc(n, sizeof(int));
     d.trained = rf_alloc(n, sizeof(bool));
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
-        d.first_reader != NULL && d.sharer != NULL && d.trained != NULL)
+        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL)
         status = derive(&d);
     if (status == RF_OK && training && rf_fusion_wanted(device))
         status = link_sums(d.steps, rf_device_describe(device));
@@ -346,8 +343,8 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.gradient);
     free(d.saved);
     free(d.uses);
-    free(d.first_reader);
-    free(d.reader);
+    free(d.first_consumer);
+    free(d.consumer_node);
     free(d.sharer);
     free(d.trained);
     return status;

@@ -11,8 +11,8 @@ typedef struct rf_step {
     int node;
     rf_direction direction;
     rf_problem problem; /* with need_dx and accumulate filled in */
-    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_SUMS];
-    int sums_from; /* the step that makes the sums for this one; -1: none */
+    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS];
+    int bn_sums_from; /* the step that computes the sums for this one; -1: none */
     rf_choice choices[RF_MAX_CHOICES];
     int choice_count;
 } rf_step;

@@ -1,4 +1,4 @@
-/* Choosing solvers: what the user forces, then what was tuned, then how well it matches, then the rank. */
+/* Choice of solvers: by $RANGEFINDER_SOLVER, then tuning, then match, then rank. */
 #include "graph/choose.h"
 
 /* config NULL: the solver's defaults. */

@@ -1,4 +1,4 @@
-/* Which solver runs one direction of one node: forced, tuned, or the applicable one of the best rank. */
+/* The solver for one direction of one node: forced, tuned, or the best applicable one. */
 #ifndef RF_GRAPH_CHOOSE_H
 #define RF_GRAPH_CHOOSE_H
 
@@ -11,9 +11,9 @@ typedef struct rf_choice {
     size_t workspace_bytes;
 } rf_choice;
 
-/* The solvers that may run the problem on this device, best first; the reference is always the last resort
- * and not among them.  Returns how many of `limit` there are.  What $RANGEFINDER_SOLVER names
- * (rf_is_forced) goes before everything else.  tuning may be NULL. */
+/* The solvers that may run the problem on this device, best first; the reference, the fallback, is not among them.
+ * Returns how many of `limit` there are.  Those in $RANGEFINDER_SOLVER (rf_is_forced) come first.  tuning may be
+ * NULL. */
 int rf_choose(rf_choice *choices, int limit, const rf_problem *problem, rf_direction direction,
               rf_device *device, const rf_tuning *tuning);
 enum { RF_MAX_CHOICES = 8 };

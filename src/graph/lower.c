@@ -1,12 +1,12 @@
-/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node before
- * them, where its op says that it takes them. */
+/* Lowering: a model's nodes become problems; activations, residual additions and poolings are fused into the node
+ * before them, where its op says that it takes them. */
 #include "graph/lower.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are
- * marked: `place[k]` is what slot k is called once they are left out. */
+/* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are marked:
+ * `place[k]` is slot k's number after their removal. */
 typedef struct lowering {
     const rf_lower_desc *desc;
     rf_lowered_node *slots; /* model nodes 1.., then the loss */
@@ -29,7 +29,7 @@ static bool has_solver(const rf_problem *problem, const rf_device *device, rf_di
     return false;
 }
 
-/* The same for each direction that is needed, if slot k's problem were this one. */
+/* The same for each direction needed, with this problem in slot k. */
 static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_match match) {
     const int directions = !l->desc->training                       ? RF_FORWARD + 1
                            : l->slots[k].input[0] == RF_FROM_IMAGES ? RF_BACKWARD_PARAMS + 1
@@ -41,7 +41,7 @@ static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_
     return true;
 }
 
-/* Makes `later` the place of the fused node: `earlier` is gone, its readers read `later`. */
+/* Puts the fused node in slot `later`: `earlier` is removed, its consumers read `later`. */
 static void replace(lowering *l, int earlier, int later, const rf_problem *fused, const int *input) {
     rf_lowered_node *node = &l->slots[later];
     node->problem = *fused;
@@ -51,7 +51,7 @@ static void replace(lowering *l, int earlier, int later, const rf_problem *fused
     l->gone[earlier] = true;
 }
 
-/* act(op(x)): the activation in slot k swallows the node before it. */
+/* act(op(x)): fuses the activation in slot k into the node before it. */
 static void fuse_activation(lowering *l, int k) {
     rf_act act = act_of(l->slots[k].problem.op);
     int before = l->slots[k].input[0];
@@ -62,8 +62,7 @@ static void fuse_activation(lowering *l, int k) {
     if (has_solvers(l, before, &fused, RF_MATCH_OTHER)) replace(l, before, k, &fused, l->slots[before].input);
 }
 
-/* One op for two: that of slot k and the one before, where there are solvers that make it faster and both parts would run
- * on the device. */
+/* Fuses slot k and the node before into one op for both, where a solver is faster and both would run on the device. */
 static void fuse_pair(lowering *l, int k) {
     const rf_problem *second = &l->slots[k].problem;
     const int before = l->slots[k].input[0];
@@ -80,7 +79,7 @@ static void fuse_pair(lowering *l, int k) {
         replace(l, before, k, &fused, l->slots[before].input);
 }
 
-/* op(x) + r: the addition in slot k swallows one of its two operands, and the other becomes its second input.
+/* op(x) + r: fuses the addition in slot k into one of its two operands; the other becomes that one's second input.
  */
 static void fuse_residual(lowering *l, int k) {
     const rf_lowered_node *add = &l->slots[k];
@@ -100,7 +99,7 @@ static void fuse_residual(lowering *l, int k) {
     }
 }
 
-/* Infers once more, now for the whole batch and the purpose: what is too large for it, or for training. */
+/* Infers shapes again, for the whole batch and purpose: it may be too large, or invalid for training. */
 static rf_status check_batch(rf_lowered_node *slot) {
     rf_status status = slot->problem.op->infer(&slot->problem);
     if (status == RF_OK && (double)rf_shape_count(slot->problem.y) > RF_MAX_BATCH_NUMBERS)
@@ -161,7 +160,7 @@ static void fuse(lowering *l) {
     }
 }
 
-/* Leaves out what is gone and renumbers. */
+/* Removes the fused-away nodes and renumbers. */
 static void compact(rf_lowered *out, const lowering *l) {
     int *place = l->place;
     out->count = 0;

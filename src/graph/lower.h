@@ -1,12 +1,11 @@
-/* A model lowered for a batch size and a purpose: its nodes with the loss behind them, fused where it saves a
- * pass. */
+/* A model lowered for a batch size and a purpose: its nodes, then the loss, fused where that saves a pass. */
 #ifndef RF_GRAPH_LOWER_H
 #define RF_GRAPH_LOWER_H
 
 #include "graph/model.h"
 
 enum { RF_FROM_IMAGES = -1, RF_FROM_LABELS = -2 };
-/* In one layer's output: sums over all layers then fit size_t. */
+/* The most numbers in a layer's output: sums over all layers then fit size_t. */
 #define RF_MAX_BATCH_NUMBERS 0x1p40
 
 typedef struct rf_lowered_node {

@@ -1,5 +1,5 @@
 /* Models: nodes with their shapes, edges, and named parameters with PyTorch's names and default
- * initialisation. Text, files and the zoo are the model folder's. */
+ * initialisation. Text, files and the built-in models are in src/model. */
 #include "graph/model.h"
 
 #include <math.h>
@@ -142,7 +142,7 @@ static rf_status reserve_node(rf_model *model) {
     return RF_OK;
 }
 
-/* Takes back the last node and its parameters. */
+/* Removes the last node and its parameters. */
 static void drop_node(rf_model *model, int parameters, size_t numbers) {
     while (model->parameter_count > parameters) free(model->parameters[--model->parameter_count].name);
     model->parameter_numbers = numbers;
@@ -225,7 +225,7 @@ static rf_status check_all_read(const rf_model *model) {
 static rf_status check_output(const rf_model *model) {
     if (model->node_count < 2)
         return rf_fail(RF_E_INPUT,
-                       "the network '%s' has no layers; the least is `flatten` and `linear classes`",
+                       "the network '%s' has no layers; the minimum is `flatten` and `linear classes`",
                        model->name);
     const rf_node *last = &model->nodes[model->output];
     const rf_shape y = last->shape;
@@ -243,9 +243,9 @@ static rf_status check_output(const rf_model *model) {
     return RF_OK;
 }
 
-/* PyTorch's defaults.  The random stream is the parameter's own, by its name: other layers may change, this
- * one's values stay.  (kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is
- * U(-1/sqrt(fan_in), ...).) */
+/* PyTorch's defaults.  Each parameter has a random stream of its own, by its name, so that changes of other layers do
+ * not change its values.  (kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is U(-1/sqrt(fan_in),
+ * ...).) */
 static void initialise(rf_parameter *parameter, uint64_t seed) {
     const rf_param_spec *spec = &parameter->spec;
     const size_t count = rf_param_count(spec);

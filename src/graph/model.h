@@ -17,7 +17,7 @@ typedef struct rf_node {
 
 typedef struct rf_parameter {
     char *name;     /* "layer1.0.conv1.weight" */
-    int node, slot; /* the node it belongs to; its place among the node's params, or states */
+    int node, slot; /* the node it belongs to; its index among the node's params, or states */
     bool is_state;  /* a batch-norm buffer: not trained */
     rf_param_spec spec;
     float *values; /* PyTorch's layout; owned */
@@ -34,10 +34,10 @@ struct rf_model {
     bool finished;
     rf_names names;           /* of the nodes */
     size_t parameter_numbers; /* floats in all parameters and buffers together */
-    int64_t steps;            /* that unfolding its text took so far (model/lang/eval.h) */
+    int64_t steps;            /* taken so far to expand its text (model/lang/eval.h) */
 };
 
-/* Bounds that keep a hostile text from taking all memory: 2^30 floats are 4 GiB. */
+/* Limits against malicious texts: 2^30 floats are 4 GiB. */
 enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The slot that holds the name, or the free one where it would go.  Where the table lies seeds the hash, so that nobody
- * can write a text whose names all meet in one slot. */
+/* The slot that holds the name, or the free one where it would go.  The table's address seeds the hash, against texts
+ * whose names all collide. */
 static rf_name_slot *slot_of(const rf_names *names, const char *name, size_t length) {
     size_t at = rf_hash(name, length, (uintptr_t)names->slots >> 12) & (names->capacity - 1);
     for (;; at = (at + 1) & (names->capacity - 1)) {

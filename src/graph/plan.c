@@ -15,7 +15,7 @@ struct rf_plan {
     rf_arena *arena;
     rf_buffer *loss_state;     /* class weights of the loss, ones by default; NULL where it takes none */
     const rf_solver **taken;   /* by step */
-    const rf_solver **trusted; /* solvers that were checked in this process: new kernels are checked once */
+    const rf_solver **trusted; /* solvers checked in this process: new kernels are checked once */
     int trusted_count;
 };
 
@@ -156,7 +156,7 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
         t.x[i] = tensor_buffer(plan, step->x[i]);
         t.dx[i] = tensor_buffer(plan, step->dx[i]);
     }
-    for (int i = 0; i < RF_MAX_SUMS; i++) t.sums[i] = tensor_buffer(plan, step->sums[i]);
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) t.sums[i] = tensor_buffer(plan, step->sums[i]);
     if (model_node >= 0)
         bind_parameters(plan, &t, model_node);
     else
@@ -164,7 +164,7 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
     return t;
 }
 
-/* Checks a solver whose kernels were built now against the reference, on the same layer with few images. */
+/* Checks a solver with newly built kernels against the reference, on the same layer with few images. */
 static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *choice) {
     for (int i = 0; i < plan->trusted_count; i++)
         if (plan->trusted[i] == choice->solver) return RF_OK;
@@ -181,9 +181,9 @@ static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *
     return RF_OK;
 }
 
-/* Sums are made by the step's first choice and for its first choice: what was planned; another one makes its own. */
-static bool sums_hold(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
-    const int from = step->sums_from;
+/* Whether the planned sums are computed: only between the first choices of both steps; others compute their own. */
+static bool bn_sums_hold(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
+    const int from = step->bn_sums_from;
     return from < 0 ? choice == step->choices
                     : plan->taken[from] == plan->steps->steps[from].choices[0].solver;
 }
@@ -193,7 +193,7 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_problem problem = step->problem;
-    if (!sums_hold(plan, step, choice)) problem.sums = (rf_sums){0};
+    if (!bn_sums_hold(plan, step, choice)) problem.sums = (rf_bn_sums){0};
     rf_status status = rf_solver_prepare(choice->solver, sequence, &problem, info, tensors, &choice->config);
     if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
         status = check_new(plan, step, choice);
@@ -203,8 +203,7 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
     return status;
 }
 
-/* Is it the solver that failed, so that another one may do better?  Memory, files and an interruption are not its fault,
- * nor is anything that fails after one. */
+/* Whether the failure is the solver's, so that another may succeed; lack of memory, files and interruptions are not. */
 static bool blames_solver(rf_status status) {
     return (status == RF_E_DEVICE || status == RF_E_SHAPE) && !rf_interrupted();
 }
@@ -218,7 +217,7 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     for (int i = 0; i < step->choice_count; i++) {
         const rf_choice *choice = &step->choices[i];
         if (choice->workspace_bytes > step->choices[0].workspace_bytes)
-            continue; /* made for the first choice */
+            continue; /* computed for the first choice */
         rf_sequence_label(sequence, "%s.%s.%s", name, direction, choice->solver->name);
         rf_status status = try_choice(plan, sequence, step, &tensors, choice);
         plan->taken[index] = choice->solver;
@@ -246,7 +245,7 @@ rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence) {
     return emit_range(plan, sequence, plan->steps->backward, plan->steps->count);
 }
 
-/* What fails here fails again where the plan is made, and is told there. */
+/* A failure here occurs again where the plan is made, and is reported there. */
 rf_status rf_plan_compile(rf_plan *plan, int first, int end) {
     const rf_device_info *info = rf_device_describe(plan->desc.device);
     rf_sequence *scratch = NULL;

@@ -19,11 +19,11 @@ typedef struct rf_plan_desc {
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
 } rf_plan_desc;
 
-/* Lays everything out and allocates nothing on the device: enough to ask for steps and sizes. */
+/* Plans without allocating on the device: enough to query steps and sizes. */
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc);
 void rf_plan_free(rf_plan *plan);
 
-/* What a plan works on.  Borrowed: outlives the plan. */
+/* A plan's memory. Borrowed: outlives the plan. */
 typedef struct rf_plan_memory {
     rf_weights *weights; /* of the same model; shared between plans */
     rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
@@ -41,14 +41,14 @@ rf_buffer *rf_plan_loss(const rf_plan *plan);
 size_t rf_plan_memory_bytes(const rf_plan *plan);
 size_t rf_plan_largest_bytes(const rf_plan *plan); /* of them, in one allocation */
 
-/* Appends the launches of the forward (backward) pass.  A solver that does not compile, or that disagrees
- * with the reference when its kernels are new on this device, gives way to the next one and at last to the
- * reference, and the device's quarantine list says so. */
+/* Appends the launches of the forward (backward) pass.  A solver that does not compile, or whose new kernels disagree
+ * with the reference on this device, is replaced by the next one, at last by the reference, and is listed in the
+ * device's quarantine. */
 rf_status rf_plan_emit_forward(rf_plan *plan, rf_sequence *sequence);
 rf_status rf_plan_emit_backward(rf_plan *plan, rf_sequence *sequence);
 
-/* Runs each of the steps first .. end-1 alone, the last one first, on whatever the memory holds: what the
- * driver caches is compiled then. */
+/* Runs each of the steps first .. end-1 alone, the last one first, on undefined contents, to compile what the driver
+ * caches. */
 rf_status rf_plan_compile(rf_plan *plan, int first, int end);
 
 /* The steps, for tables: direction, problem, and the solver that was taken (NULL: the reference). */

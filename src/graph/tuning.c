@@ -52,7 +52,7 @@ void rf_tuning_free(rf_tuning *tuning) {
     free(tuning);
 }
 
-/* A value is taken only if the solver's table has it: the file is a user's and may say anything. */
+/* Only values of the solver's table are accepted: the file is a user's and may hold anything. */
 static bool allowed(const rf_tunable *tunable, json_int_t value) {
     for (size_t i = 0; i < RF_COUNT(tunable->values) && tunable->values[i] != 0; i++)
         if (tunable->values[i] == value) return true;

@@ -1,4 +1,4 @@
-/* What `rangefinder tune` found out: the fastest solver and its tunables for a problem on a device.  Kept as
+/* The results of `rangefinder tune`: the fastest solver and tunables for a problem on a device.  Kept as
  * JSON in the user's cache folder, one file a device and driver. */
 #ifndef RF_GRAPH_TUNING_H
 #define RF_GRAPH_TUNING_H
@@ -16,7 +16,7 @@ void rf_tuning_free(rf_tuning *tuning);
 bool rf_tuning_find(const rf_solver **solver, rf_config *config, const rf_tuning *tuning,
                     const rf_problem *problem, rf_direction direction);
 
-/* One problem tuned: what was best, and what the choice by rank takes. */
+/* A tuned problem: the best time, and that of the untuned choice. */
 typedef struct rf_tune_row {
     char problem[192];  /* "conv.forward 128x16x32x32 16 3x3 ..." */
     const char *solver; /* static; NULL: none is right */
@@ -34,8 +34,7 @@ typedef struct rf_tune_desc {
     void *context;
 } rf_tune_desc;
 /* Tries every applicable solver with every value of its tunables on the problems of a training step of the
- * model, checks each against the reference before it may win, and stores what is best beside what was stored
- * before. */
+ * model, checks each against the reference first, and adds the fastest to the tuning file. */
 rf_status rf_tune(const rf_tune_desc *desc);
 
 #endif

@@ -1,4 +1,4 @@
-/* What tuning.c (reads) and tune.c (writes) share of the tuning file. */
+/* The tuning file, which tuning.c reads and tune.c writes. */
 #ifndef RF_GRAPH_TUNING_FILE_H
 #define RF_GRAPH_TUNING_FILE_H
 

@@ -6,15 +6,15 @@
 
 /* Places every parameter; the sums are the sizes of the flat buffers. */
 static void lay_out(rf_weights *w, const rf_device *device, const rf_model *model) {
-    w->grain = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
+    w->alignment = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
     for (int i = 0; i < model->parameter_count; i++) {
         const rf_parameter *p = &model->parameters[i];
         size_t *total = p->is_state ? &w->state_floats : &w->trained_floats;
         if (w->offset != NULL) w->offset[i] = *total;
-        *total += rf_round_up(rf_param_storage(&p->spec), w->grain);
+        *total += rf_round_up(rf_param_storage(&p->spec), w->alignment);
     }
-    w->trained_floats = RF_MAX(w->trained_floats, w->grain);
-    w->state_floats = RF_MAX(w->state_floats, w->grain);
+    w->trained_floats = RF_MAX(w->trained_floats, w->alignment);
+    w->state_floats = RF_MAX(w->state_floats, w->alignment);
 }
 
 void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_device *device,

@@ -1,6 +1,6 @@
 /* A model's parameters on a device: one flat buffer for all of them, one for their gradients, one for the
- * buffers of batch norm.  Each parameter starts at a multiple of `grain` floats, in its storage layout; the
- * gaps stay zero. */
+ * buffers of batch norm.  Each parameter starts at a multiple of `alignment` floats, in its storage layout; gaps are
+ * zero. */
 #ifndef RF_GRAPH_WEIGHTS_H
 #define RF_GRAPH_WEIGHTS_H
 
@@ -8,8 +8,8 @@
 
 typedef struct rf_weights {
     rf_device *device;                   /* borrowed: outlives this */
-    size_t grain;                        /* floats */
-    size_t trained_floats, state_floats; /* of the flat buffers; multiples of grain, at least one grain */
+    size_t alignment;                    /* floats */
+    size_t trained_floats, state_floats; /* of the flat buffers; multiples of alignment, not 0 */
     rf_buffer *params, *grads, *states;  /* the flat buffers */
     int count;                           /* the model's parameters */
     char **name;                         /* of each, as are all below */

@@ -7,8 +7,8 @@
 typedef struct launch {
     rf_kernel *kernel; /* of a kernel */
     size_t global[3], local[3];
-    bool is_new;          /* what is enqueued was built now */
-    rf_gemm gemm;         /* of a library call: neither kernel nor function is there */
+    bool is_new;          /* its program was built now, not cached */
+    rf_gemm gemm;         /* of a library call: kernel and function are NULL */
     rf_host_fn *function; /* of a host call */
     void *context;
     rf_buffer **buffers; /* owned array of borrowed buffers */
@@ -180,8 +180,8 @@ static rf_status run_timed(rf_sequence *sequence, launch *l) {
         l->profile.start_ms = start;
         l->profile.last_ms = rf_time_ms() - start;
     }
-    l->profile.least_ms =
-        l->profile.least_ms > 0 ? RF_MIN(l->profile.least_ms, l->profile.last_ms) : l->profile.last_ms;
+    l->profile.min_ms =
+        l->profile.min_ms > 0 ? RF_MIN(l->profile.min_ms, l->profile.last_ms) : l->profile.last_ms;
     return RF_OK;
 }
 

@@ -1,6 +1,5 @@
-/* A sequence: launches in order, each with its arguments set, run as often as wanted without the host
- * waiting. A launch is a kernel on the device, a call of a library that enqueues kernels of its own, or a host function
- * where the reference does the work. */
+/* A sequence: launches in order, each with its arguments set, to be run repeatedly without waiting. A launch is a
+ * kernel on the device, a call of a library that enqueues kernels of its own, or a host function of the reference. */
 #ifndef RF_LAUNCH_SEQUENCE_H
 #define RF_LAUNCH_SEQUENCE_H
 
@@ -23,28 +22,29 @@ rf_status rf_sequence_create(rf_sequence **out, rf_device *device);
 void rf_sequence_free(rf_sequence *sequence);
 rf_device *rf_sequence_device(const rf_sequence *sequence);
 
-/* Names what the following launches belong to ("conv1.forward.conv_tile"): for traces and messages.  Copied; a
- * layer's whole name (RF_MAX_NAME) and a solver's fit. */
+/* Labels the launches that follow ("conv1.forward.conv_tile"): for traces and messages.  Copied; holds a layer's full
+ * name (RF_MAX_NAME) and a solver's. */
 enum { RF_MAX_LABEL = 320 };
 void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
 
-/* Appends a kernel, built now where it is not yet. */
+/* Appends a kernel, and builds it if needed. */
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
-/* Appends a matrix product by the device's library, whose kernels are compiled now where they are not yet. */
+/* Appends a matrix product by the device's library, and compiles its kernels if needed. */
 rf_status rf_emit_gemm(rf_sequence *sequence, const rf_gemm *gemm);
 enum { RF_MAX_HOST_BUFFERS = 48 };
-/* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped for the call. */
+/* Appends a host call over at most RF_MAX_HOST_BUFFERS buffers; context is copied.  On a device the buffers are mapped
+ * for the call. */
 rf_status rf_emit_host(rf_sequence *sequence, rf_host_fn *function, const void *context, size_t context_bytes,
                        rf_buffer *const *buffers, size_t buffer_count, double flops, double bytes);
 
 /* Enqueues everything once. */
 rf_status rf_sequence_run(rf_sequence *sequence);
 
-/* Where the time goes: per launch, kept by rf_sequence_run_profiled (which waits; the device must have profiling on). */
+/* The time of each launch, kept by rf_sequence_run_profiled (which waits; the device must have profiling on). */
 typedef struct rf_launch_profile {
     const char *label, *kernel;
     double flops, bytes; /* of one run */
-    double least_ms;     /* duration of the shortest run; 0: none */
+    double min_ms;       /* duration of the shortest run; 0: none */
     double start_ms;     /* of the last run, on the device's clock */
     double last_ms;      /* duration of the last run */
 } rf_launch_profile;
@@ -53,7 +53,7 @@ size_t rf_sequence_count(const rf_sequence *sequence);
 const rf_launch_profile *rf_sequence_profile(const rf_sequence *sequence, size_t index);
 /* True if any kernel of the launches from `first` on was built now rather than found in the cache. */
 bool rf_sequence_is_new(const rf_sequence *sequence, size_t first);
-/* The kernels from `first` on disagree with the reference: later processes will not take them for checked. */
+/* Marks the kernels from `first` on as wrong: later processes build and check them again. */
 void rf_sequence_distrust(rf_sequence *sequence, size_t first);
 /* Drops the launches from `first` on. */
 void rf_sequence_truncate(rf_sequence *sequence, size_t first);

@@ -1,4 +1,4 @@
-/* The safetensors format.  Reading checks the header before anything in it is believed. */
+/* The safetensors format.  Reading validates the header before using it. */
 #include "model/safetensors.h"
 
 #include <errno.h>
@@ -140,7 +140,7 @@ static rf_status parse_notes(rf_tensor_file *file, json_t *metadata) {
     file->notes = rf_alloc(json_object_size(metadata) + 1, sizeof *file->notes);
     if (!file->notes) return RF_E_MEMORY;
     json_object_foreach(metadata, name, text) {
-        if (!json_is_string(text)) continue; /* the format says texts; whatever else is there is nobody's */
+        if (!json_is_string(text)) continue; /* the format allows only strings; ignore all else */
         rf_tensor_note *note = &file->notes[file->note_count++];
         if (!(note->name = rf_strdup(name)) || !(note->text = rf_strdup(json_string_value(text))))
             return RF_E_MEMORY;

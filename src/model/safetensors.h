@@ -17,7 +17,7 @@ typedef struct rf_tensor {
     uint64_t begin, end; /* bytes, from the start of the data */
 } rf_tensor;
 
-/* A text of the header's __metadata__. */
+/* An entry of the header's __metadata__. */
 typedef struct rf_tensor_note {
     char *name, *text;
 } rf_tensor_note;
@@ -46,7 +46,7 @@ typedef struct rf_tensor_source {
     const int *shape;
     const float *values;
 } rf_tensor_source;
-/* Writes the tensors in the order of their names.  durable: it outlives a power cut. */
+/* Writes the tensors in the order of their names.  durable: synced to disk. */
 rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
                                const rf_tensor_note *notes, size_t note_count, bool durable);
 

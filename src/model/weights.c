@@ -1,5 +1,5 @@
 /* A model's weights from and to safetensors files, by PyTorch's names: missing and unexpected keys and shape
- * mismatches are named before anything is changed. */
+ * mismatches are reported before anything is changed. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +11,15 @@ enum { MAX_LISTED = 6, MAX_PREFIXES = 8, MAX_LIST_BYTES = 500 };
 
 /* ---- matching names ---- */
 
-/* PyTorch's counters of batches, which the arithmetic does not use. */
+/* num_batches_tracked, which the arithmetic does not use. */
 static bool is_ignored(const char *name) {
     static const char ending[] = "num_batches_tracked";
     const size_t length = strlen(name);
     return length >= sizeof ending - 1 && !strcmp(name + length - (sizeof ending - 1), ending);
 }
 
-/* The parameters that are found where the first `skip` bytes of every name are left out; -1: not all names share them. */
+/* The parameters that are found where the first `skip` bytes of every name are left out; -1: not all names share
+ * them. */
 static long found_without(const rf_tensor_file *file, const rf_names *names, size_t skip) {
     long count = 0;
     for (size_t i = 0; i < file->count; i++) {
@@ -29,8 +30,8 @@ static long found_without(const rf_tensor_file *file, const rf_names *names, siz
     return count;
 }
 
-/* Length of what wrappers put before every name ("module.", "_orig_mod.", "model.", "net.", and several of them): the
- * shortest prefix ending in a dot with which the most parameters are found. */
+/* Length of the prefix that wrappers put before every name ("module.", "_orig_mod.", "model.", "net.", and several of
+ * them): the shortest prefix ending in a dot with which the most parameters are found. */
 static size_t wrapper_prefix(const rf_tensor_file *file, const rf_names *names) {
     size_t best = 0, tried = 0;
     if (file->count == 0) return 0;
@@ -123,7 +124,7 @@ static rf_status name_parameters(rf_names *names, const rf_model *model) {
     return RF_OK;
 }
 
-/* Adds a tensor to the list if it holds what no training can start from. */
+/* Adds a tensor to the list if it holds NaN or infinities. */
 static void look_for_nan(tensor_list *list, const char *name, const float *values, size_t count) {
     size_t nan = 0, infinite = 0;
     char more[96];
@@ -136,7 +137,7 @@ static void look_for_nan(tensor_list *list, const char *name, const float *value
     add_tensor(list, name, more);
 }
 
-/* Reads everything into memory of its own first, so that a file that breaks off changes nothing. */
+/* Reads everything into temporary memory first, so that a truncated file changes nothing. */
 static rf_status read_all(float **fresh, const rf_model *model, const rf_tensor_file *file,
                           const rf_tensor **found) {
     tensor_list not_finite = {0};

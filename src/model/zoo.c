@@ -1,4 +1,4 @@
-/* The zoo: the networks of models/ (each a file NAME.net in the model language), embedded, and networks from
+/* The zoo, as the built-in models are called: models/NAME.net in the model language, embedded; and models from
  * files. */
 #include <ctype.h>
 #include <pthread.h>
@@ -49,7 +49,8 @@ static rf_status fail_unknown(const char *name) {
     size_t count = 0;
     for (; zoo[count]; count++) rf_str_addf(&list, "%s%s", count ? ", " : "", zoo[count]);
     const char *near = rf_nearest(name, zoo, count);
-    rf_fail(RF_E_INPUT, "no network '%.80s'%s%s%s The zoo: %s; or give a file in the model language", name,
+    rf_fail(RF_E_INPUT,
+            "no network '%.80s'%s%s%s Built-in networks: %s; or give a file in the model language", name,
             near ? "; did you mean " : ".", near ? near : "", near ? "?" : "", rf_str_text(&list));
     rf_str_free(&list);
     return RF_E_INPUT;

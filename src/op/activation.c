@@ -13,8 +13,8 @@ static inline double normal_below(double x) {
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 
-/* symbol, sentence, attributes, the kernel's name of f, f(x), and what dx is where g is dy, from y or from x,
- * whichever it needs.  A comparison with NaN is false, and must lead to what lets it through. */
+/* symbol, sentence, attributes, the kernel's name of f, f(x), and dx, with g for dy, from y or from x.  A comparison
+ * with NaN is false, and must take the branch that propagates it. */
 #define FROM_Y(ACT)                                                                                          \
     ACT(relu, "max(x, 0)", NULL, relu, x <= 0 ? 0 : x, y <= 0 ? 0 : g)                                       \
     ACT(relu6, "min(max(x, 0), 6)", NULL, relu6, x <= 0 ? 0 : (x >= 6 ? 6 : x), y <= 0 || y >= 6 ? 0 : g)    \

@@ -27,7 +27,7 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
 
 static void backward(const rf_problem *problem, const rf_arrays *a) {
     const int64_t count = (int64_t)rf_shape_count(problem->y);
-    for (int i = 0; i < problem->inputs; ++i) /* in order: an input that comes again adds to what it left */
+    for (int i = 0; i < problem->inputs; ++i) /* in order: an input that occurs twice accumulates */
         if (problem->need_dx[i])
             for (int64_t at = 0; at < count; ++at)
                 a->dx[i][at] = a->dy[at] + (problem->accumulate[i] ? a->dx[i][at] : 0);

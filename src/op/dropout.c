@@ -1,5 +1,5 @@
 /* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone.
- * Srivastava et al. 2014.  The mask is not kept: it is a function of the seed, the step and the element, by
+ * Srivastava et al. 2014.  The mask is not stored: it is a function of the seed, the step and the element, by
  * Philox (rf_philox). */
 #include <math.h>
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A work-item of the tile family moves from FEW_FLOATS, so that a launch pays, to MANY_FLOATS: llvmpipe ends
- * the loops of a work-item, without a word, after 65536 rounds in all. */
+/* A work-item of the tile family moves at least FEW_FLOATS, so that a launch pays, and at most MANY_FLOATS: llvmpipe
+ * silently ends the loops of a work-item after 65536 iterations in all. */
 enum { GROUP_ITEMS = 256, SHARES_PER_UNIT = 4, FEW_FLOATS = 4096, MANY_FLOATS = 65536 };
 
 int rf_family_vector(rf_family family, const rf_device_info *info) {
@@ -27,7 +27,7 @@ bool rf_family_is_processor(const rf_device_info *info) {
 
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) {
-    const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DSOON " : " ";
+    const char *kind = family == RF_GROUP ? " -DGROUP " : rf_family_is_processor(info) ? " -DPREFETCH " : " ";
     int used = snprintf(options, RF_OPTIONS, "-DVEC=%d -DITEMS=%zu%s", rf_family_vector(family, info),
                         rf_family_group(family, info), kind);
     va_list args;

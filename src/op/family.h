@@ -1,4 +1,4 @@
-/* The two families of kernels: how each cuts a list of equal tasks into work-items.
+/* The two families of kernels: how each maps a list of equal tasks to work-items.
  *   tile   for CPUs: a work-group is one work-item that takes a long contiguous run, in explicit vectors
  *   group  for GPUs: work-groups of up to 256, neighbours on neighbouring elements, scalars */
 #ifndef RF_OP_FAMILY_H
@@ -16,20 +16,20 @@ enum { RF_OPTIONS = 256 }; /* characters that a kernel's options may take */
 /* Writes "-DVEC=8 -DITEMS=1 ..." and whatever `format` adds; returns options. */
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) RF_PRINTF(4, 5);
-/* Sets the launch's sizes for `tasks` tasks, each worth about `cost` moved floats: enough work-items to keep
- * the device busy, no more than there are tasks, and few where the whole is too little to share. */
+/* Sets the launch's sizes for `tasks` tasks, each of which moves about `cost` floats: enough work-items to keep the
+ * device busy, no more than tasks, and few where the work is small. */
 void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
                       size_t cost);
 
-/* How many rounds all loops of a work-item of the tile family may make together: llvmpipe ends them, without
- * a word, after 65536; HUGE_VAL elsewhere. */
+/* The most iterations of all loops of a tile-family work-item together: llvmpipe silently ends them after 65536;
+ * HUGE_VAL elsewhere. */
 double rf_family_rounds(const rf_device_info *info);
 
-/* False for GPUs, llvmpipe and Oclgrind: their compilers do not take Clang's prefetch (-DSOON), and Oclgrind 21.10 makes
- * 255 of a vector's truth that the compiler turns into an int. */
+/* False for GPUs, llvmpipe and Oclgrind: their compilers lack Clang's prefetch (-DPREFETCH), and in Oclgrind 21.10 a
+ * vector comparison converted to int is 255. */
 bool rf_family_is_processor(const rf_device_info *info);
 
-/* True where every tensor of the problem can be indexed by 32 bits: what all kernels of this folder ask for.
+/* True where every tensor of the problem can be indexed by 32 bits: which all kernels need.
  */
 bool rf_indexable(const rf_problem *problem, const rf_device_info *info);
 
@@ -37,7 +37,7 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
                                     const rf_device_info *info, const rf_tensors *tensors, rf_family family);
 
 /* Defines the solvers `stem`_tile and `stem`_group of one direction, named "<op>_tile" and "<op>_group",
- * which share everything but the family that `build`, an rf_family_prepare, is told. */
+ * which differ only in the family that is passed to `build`, an rf_family_prepare. */
 #define RF_SOLVER_PAIR(stem, op, direction_, applicable_, workspace_, build)                                 \
     RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, applicable_, workspace_, build, RF_TILE,              \
                   RF_DEVICE_CPU)                                                                             \

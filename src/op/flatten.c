@@ -1,5 +1,5 @@
 /* flatten: each image's map as one row of numbers, in PyTorch's order C,H,W.  Memory stays as it is
- * (channels-last): the layer behind it knows how the map lies, so that this op has no kernels. */
+ * (channels-last): the next layer knows the map's layout, so this op has no kernels. */
 #include <string.h>
 
 #include "op/op.h"

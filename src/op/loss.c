@@ -1,4 +1,4 @@
-/* What the losses share. */
+/* Shared by the losses. */
 #include "op/loss.h"
 
 rf_status rf_loss_infer(rf_problem *problem) {
@@ -26,7 +26,7 @@ size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, 
     return 2 * (size_t)problem->x[0].n * sizeof(float);
 }
 
-/* Of a row of scores, in moved floats: exponentials. */
+/* The cost of a row of scores, in moved floats: exponentials. */
 static size_t row_cost(int classes) {
     return 8 * (size_t)classes;
 }
@@ -42,7 +42,8 @@ rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_fam
                        rf_launch_desc *desc, size_t tasks, int classes) {
     char options[RF_OPTIONS];
     desc->program = "loss";
-    /* Little work, but exponentials, which take a CPU's compiler long to optimise: a step loses microseconds.
+    /* Exponentials take CPU compilers long to optimise, and the work is small: without optimisation a step loses
+     * microseconds.
      */
     desc->options =
         rf_family_options(options, family, info, "%s", family == RF_TILE ? "-cl-opt-disable" : "");

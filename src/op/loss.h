@@ -1,4 +1,4 @@
-/* What the losses share: scores (N, classes) and labels in, one number out (kernels/loss.cl). */
+/* Shared by the losses: scores (N, classes) and labels in, one number out (kernels/loss.cl). */
 #ifndef RF_OP_LOSS_H
 #define RF_OP_LOSS_H
 
@@ -6,13 +6,13 @@
 
 rf_status rf_loss_infer(rf_problem *problem);
 extern const rf_case rf_loss_refused[];
-/* Room for a term and a weight of each row. */
+/* A term and a weight for each row. */
 size_t rf_loss_workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 /* Fills in program, options and sizes for a launch over `tasks` rows of so many classes, or elements, and
  * emits; 0 tasks: one work-group. */
 rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
                        rf_launch_desc *desc, size_t tasks, int classes);
-/* y, for the launch over the rows, where a single work-group takes them all: it adds them up, too.  Else NULL. */
+/* y, for the launch over the rows, where a single work-group takes them all and reduces them; else NULL. */
 rf_buffer *rf_loss_y_of_rows(const rf_problem *problem, const rf_device_info *info, rf_family family,
                              const rf_tensors *t);
 /* y = sum of the rows' terms / sum of their weights, unless the launch over the rows was given y.  class_weights

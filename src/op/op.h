@@ -83,23 +83,23 @@ typedef struct rf_attr_spec {
 #define RF_ATTR_END                                                                                          \
     { .name = NULL }
 
-/* rf_act is fused onto an op's output, y = act(op(x)); backward sees dy of y. */
+/* A fused activation, y = act(op(x)); backward gets y and its dy. */
 extern const char *const rf_act_names[RF_ACTS]; /* "none", then ops' */
 
 typedef enum rf_direction { RF_FORWARD, RF_BACKWARD_PARAMS, RF_BACKWARD_DATA, RF_DIRECTIONS } rf_direction;
 extern const char
     *const rf_direction_names[RF_DIRECTIONS]; /* "forward", "backward_params", "backward_data" */
 
-/* Sums over the pixels of a map, by channel, which the batch norm that reads it needs: the step that writes the
- * map can make them while its numbers are at hand (op/sums.h). */
-typedef struct rf_sums {
-    int blocks; /* of pixels, each with sums of its own; 0: nobody asks */
-    rf_act act; /* batch norm's: what of dy it let pass */
-} rf_sums;
+/* Per-channel sums over the pixels of a map, which the batch norm that reads it needs; the step that writes the map can
+ * compute them in its epilogue (op/bn_sums.h). */
+typedef struct rf_bn_sums {
+    int blocks; /* of pixels, each with its own sums; 0: not wanted */
+    rf_act act; /* batch norm's: its gradient is applied to dy */
+} rf_bn_sums;
 
 typedef struct rf_op rf_op;
 
-/* One node of a plan, without its memory: all that shape inference, solver choice and kernels need. */
+/* One node of a plan, without its memory: the input of shape inference, solver choice and kernels. */
 typedef struct rf_problem {
     const rf_op *op;
     rf_attrs attrs;
@@ -110,7 +110,7 @@ typedef struct rf_problem {
     bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
     uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
-    rf_sums sums;                   /* made by this step, or made for it */
+    rf_bn_sums sums;                /* computed by this step, or for it */
 } rf_problem;
 
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
@@ -137,14 +137,14 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
- * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/common/control.clh, or NULL;
- * once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the same
- * buffers.  sums: see op/sums.h; there where problem->sums.blocks > 0. */
-enum { RF_SUMS_PARTIAL, RF_SUMS_X, RF_SUMS_Y, RF_SUMS_SAVED, RF_MAX_SUMS };
+ * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/common/control.clh, or
+ * NULL; once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the
+ * same buffers.  sums: see op/bn_sums.h; present where problem->sums.blocks > 0. */
+enum { RF_BN_SUMS_PARTIAL, RF_BN_SUMS_X, RF_BN_SUMS_Y, RF_BN_SUMS_SAVED, RF_MAX_BN_SUMS };
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
-            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_SUMS];                              \
+            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_BN_SUMS];                           \
     }
 typedef rf_buffer *rf_device_tensor;
 typedef float *rf_host_tensor;
@@ -167,45 +167,46 @@ typedef struct rf_config {
 typedef struct rf_solver {
     const char *name; /* "conv_tile": op, family */
     rf_direction direction;
-    unsigned devices; /* rf_device_kind bits that it suits; it must be right on every kind */
-    int rank;         /* the applicable solver with the highest rank is taken, unless tuning says otherwise */
+    unsigned devices; /* rf_device_kind bits that it is made for; it must be correct on every kind */
+    int rank;         /* the applicable solver of the highest rank is taken, unless tuned otherwise */
     bool (*applicable)(const rf_problem *problem, const rf_device_info *info); /* NULL: always */
-    /* Likely fast here; else it comes after those that are.  NULL: always. */
-    bool (*wins)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
-    bool
-        native_vectors; /* it sees a device whose vectors are its native ones, though shorter ones suit it in general,
-                            where the outputs (backward data: inputs), along which they lie, fill both alike */
+    /* Whether it is likely fast for the problem; else it comes after those that are. NULL: always. */
+    bool (*preferred)(const rf_problem *problem, rf_direction direction, const rf_device_info *info);
+    /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward
+     * data: inputs) fill both equally. */
+    bool native_vectors;
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
     size_t (*workspace)(const rf_problem *problem, const rf_device_info *info,
                         const rf_config *config); /* bytes */
-    int (*sums)(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
-                const rf_config *config); /* blocks of what it writes, y or dx[0]; 0 or NULL: it cannot */
+    int (*sums)(
+        const rf_problem *problem, rf_direction direction, const rf_device_info *info,
+        const rf_config *config); /* blocks of bn_sums that it computes, of y or dx[0]; 0 or NULL: none */
     rf_status (*prepare)(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *tensors, const rf_config *config);
 } rf_solver;
 
-/* The solver's tunables where nothing was tuned: the first values, then what `choose` says. */
+/* The solver's untuned tunables: the first values, then those of `choose`. */
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,
                         const rf_device_info *info);
-/* How well a solver matches a problem on a device: a better one is chosen before a worse one. */
+/* How well a solver matches a problem on a device, best last. */
 typedef enum rf_match {
     RF_MATCH_NONE,  /* it cannot, or may not */
     RF_MATCH_OTHER, /* correct, but made for other kinds of device */
     RF_MATCH_SLOW,  /* made for this kind, but not likely fast here */
     RF_MATCH_FAST
 } rf_match;
-/* What the solver says itself. */
+/* The match without quarantine and environment. */
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info);
-/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None where
- * the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
+/* Whether a device may run this direction of a problem by the solver, and how well: the one place that decides.  None
+ * where the solver or the op is quarantined, on the reference, and where $RANGEFINDER_SOLVER names the reference. */
 rf_match rf_solver_match(const rf_solver *solver, const rf_problem *problem, rf_direction direction,
                          const rf_device *device);
 /* Whether $RANGEFINDER_SOLVER, a comma-separated list of solvers' names or of families ("conv_group", "group",
  * "reference"), holds the name, or the family that the name ends in. */
 bool rf_is_forced(const char *name);
-/* What its functions say; 0 where it has none. */
+/* Its workspace function's result; 0 where it has none. */
 size_t rf_solver_workspace(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
                            const rf_config *config);
 int rf_solver_sums(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info,
@@ -233,8 +234,8 @@ struct rf_op {
     bool is_loss;    /* y is one number: the mean loss of the batch */
     bool x_in_backward, y_in_backward;
     bool
-        in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nobody else needs the overwritten one */
-    bool alias;   /* y is x[0] as it lies (flatten): no kernels at all */
+        in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nothing else reads the overwritten one */
+    bool alias;   /* y is x[0] in memory (flatten): no kernels */
     bool is_sum;  /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char
@@ -246,23 +247,23 @@ struct rf_op {
     int (*states)(const rf_problem *problem, rf_param_spec out[RF_MAX_STATES]); /* NULL: none */
     size_t (*saved)(const rf_problem *problem); /* floats kept from forward to backward; NULL: none */
     bool saved_bits;                            /* they hold packed integers: compared bit by bit */
-    bool near_ties; /* saved_bits tell the larger of sums: where two are equal but for rounding, or a NaN
-                       may have spread, a check allows either */
-    bool pools;     /* y is the result max-pooled by windows of 2x2 */
-    /* What lowering fuses into it from behind, where the device has solvers for the whole. */
+    bool
+        near_ties; /* saved_bits are argmax indices of sums: of values equal up to rounding, or NaN, any may differ */
+    bool pools; /* y is the result max-pooled by windows of 2x2 */
+    /* What lowering may fuse into its output, where the device has solvers for the whole. */
     bool takes_act;      /* y = act(op(x)) */
     bool takes_residual; /* y = act(op(x[0]) + x[1]) */
-    bool takes_sums;     /* of x[0] in forward, of dy in backward_params (op/sums.h) */
-    /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which lowering alone makes: the two, and whether it does
-     * the work of the second with its attributes.  NULL of others. */
+    bool takes_bn_sums;  /* of x[0] in forward, of dy in backward_params (op/bn_sums.h) */
+    /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which only lowering creates: the two, and whether it
+     * can do the second with those attributes.  NULL of others. */
     const rf_op *parts[2];
     bool (*joins)(const rf_problem *second);
     double (*flops)(const rf_problem *problem); /* of forward; NULL: 0 (a few per element are not counted) */
     rf_reference_fn *reference[RF_DIRECTIONS];  /* NULL: the direction does not exist */
     const rf_solver *const *solvers;            /* ended by NULL */
     const rf_case *cases;                       /* ended by label NULL */
-    const rf_case *
-        refused; /* what infer does not take, ended by label NULL; the label stands in the message; or NULL */
+    const rf_case
+        *refused; /* invalid cases, ended by label NULL; infer's message contains the label; or NULL */
 };
 
 const rf_op *rf_op_find(const char *name); /* NULL: no such op */

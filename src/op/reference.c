@@ -1,5 +1,5 @@
-/* Launches of the reference functions, where no kernel serves: the plain C over mapped buffers.  And how many threads they take, whatever OpenMP's variables say: its runtime ends the process where it
- * cannot start as many as it is told to. */
+/* Launches of the reference functions, where no kernel serves: plain C over mapped buffers. And their number of
+ * threads, whatever OpenMP's variables say: its runtime ends the process if it cannot start that many. */
 #include "op/reference.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static double given_stack(void) {
     return unit != NULL && bytes > 0 ? bytes : 0;
 }
 
-/* A thread's stack, from which the functions above take some KB, can be had. */
+/* Whether a thread's stack can be allocated. */
 static bool stack_is_good(void) {
     struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
     double bytes = given_stack();

@@ -1,5 +1,5 @@
-/* Launching the reference functions, and what these share: the same C compiled for several vector widths, chosen when the library
- * loads. */
+/* Launching the reference functions, and multiversioning: the same C compiled for several vector widths, chosen when
+ * the library loads. */
 #ifndef RF_OP_REFERENCE_H
 #define RF_OP_REFERENCE_H
 
@@ -29,7 +29,7 @@ rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf
 /* For num_threads() of every OpenMP region: no more than there are cores (reference.c). */
 int rf_reference_threads(void);
 
-/* A fused activation, and what of dy it passes. */
+/* A fused activation, and its gradient. */
 RF_ACT_FUNCTIONS(static inline, float, rf_act_apply, rf_act_gradient)
 
 #endif

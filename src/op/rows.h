@@ -1,4 +1,4 @@
-/* Rows moved and added on the device (kernels/common/rows.cl): what add, concat and their gradients are made of. */
+/* Copies and additions of rows on the device (kernels/common/rows.cl), for add, concat and their gradients. */
 #ifndef RF_OP_ROWS_H
 #define RF_OP_ROWS_H
 

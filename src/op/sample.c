@@ -78,7 +78,7 @@ rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size
     if (sample->count[tensor] == 0) return RF_ABSENT;
     if (f == FIELD_dx && !problem->need_dx[index]) return RF_ABSENT;
     if (f == FIELD_saved && !problem->training) return RF_ABSENT;
-    if (f == FIELD_sums) return index == RF_SUMS_PARTIAL ? RF_WRITTEN : RF_READ;
+    if (f == FIELD_sums) return index == RF_BN_SUMS_PARTIAL ? RF_WRITTEN : RF_READ;
     if (direction != RF_FORWARD) {
         if (f == FIELD_x && !problem->op->x_in_backward && problem->op->label_input != (int)index + 1)
             return RF_ABSENT;
@@ -194,7 +194,7 @@ rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_
     if (sample == NULL) return RF_E_MEMORY;
     if (options == NULL) options = &defaults;
     sample->problem = *problem;
-    sample->problem.sums = (rf_sums){0}; /* it has no neighbours */
+    sample->problem.sums = (rf_bn_sums){0}; /* it has no batch norm beside it */
     sample->poisoned = options->poison;
     count_tensors(sample);
     rf_status status = allocate(sample);

@@ -40,7 +40,7 @@ typedef struct rf_sample_options {
 rf_status rf_problem_from_case(rf_problem *problem, const rf_op *op, const rf_case *from);
 
 /* Random inputs, parameters and states in [-1,1) (states in [0.5,1.5)), labels, dy, and dx where it is added
- * to; what is to be written holds NaN.  options may be NULL. */
+ * to; outputs hold NaN.  options may be NULL. */
 rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_sample_options *options);
 size_t rf_sample_bytes(const rf_problem *problem); /* what one takes */
 rf_status rf_sample_copy(rf_sample **out, const rf_sample *sample);
@@ -50,8 +50,8 @@ void rf_sample_free(rf_sample *sample);
  * rf_sample_access says. */
 void rf_sample_run(rf_sample *sample, rf_direction direction);
 
-/* What a direction may touch, as op.h tells it and as the plan hands it over: x and y in backward only if
- * asked for. */
+/* What a direction may touch, as op.h documents it and the plan passes it: x and y in backward only if the op reads
+ * them. */
 rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size_t tensor);
 /* "x[1]", "param[0]": writes the name of a tensor and returns it. */
 const char *rf_sample_name(char name[16], size_t tensor);

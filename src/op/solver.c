@@ -1,5 +1,4 @@
-/* What every solver is asked through: whether it serves a problem, its tunables, its workspace, and the device as it is to
- * see it. */
+/* Queries to solvers: does it match a problem, its tunables, its workspace, and the device info that it gets. */
 #include "op/op.h"
 
 #include <stdlib.h>
@@ -15,9 +14,9 @@ static bool is_applicable(const rf_solver *solver, const rf_problem *problem, co
     return solver->applicable == NULL || solver->applicable(problem, info);
 }
 
-enum { LITTLE = 32 }; /* one in so many outputs may go to waste */
+enum { LITTLE = 32 }; /* one in so many outputs may be wasted */
 
-/* The device as the solver is to see it. */
+/* The device info for the solver: with native vectors where it prefers them. */
 static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem,
                               const rf_device_info *info) {
     rf_device_info seen = *info;
@@ -33,8 +32,8 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
     if (!is_applicable(solver, problem, info)) return RF_MATCH_NONE;
     if ((solver->devices & info->kind) == 0) return RF_MATCH_OTHER;
-    return solver->wins == NULL || solver->wins(problem, solver->direction, info) ? RF_MATCH_FAST
-                                                                                  : RF_MATCH_SLOW;
+    return solver->preferred == NULL || solver->preferred(problem, solver->direction, info) ? RF_MATCH_FAST
+                                                                                            : RF_MATCH_SLOW;
 }
 
 bool rf_is_forced(const char *name) {

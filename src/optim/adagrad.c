@@ -15,7 +15,7 @@ static void step(float *n, const double *o, double lr, long t) {
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, rate = n[N_RATE] * u->ratio;
+    const float *n = u->numbers, rate = n[N_RATE] * u->lr_multiplier;
     float *sum = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];

@@ -17,7 +17,7 @@ static void step(float *n, const double *o, double lr, long t) {
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, rate = n[N_RATE] * u->ratio;
+    const float *n = u->numbers, rate = n[N_RATE] * u->lr_multiplier;
     float *m = u->slot[0], *largest = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];

@@ -1,5 +1,5 @@
-/* LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2): Adam's direction plus weight decay, its rate scaled, parameter by
- * parameter, by |w| / |direction|, or by 1 where either norm is zero. */
+/* LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2): Adam's direction plus weight decay, its learning rate scaled,
+ * parameter by parameter, by |w| / |direction|, or by 1 where either norm is zero. */
 #include <math.h>
 
 #include "optim/optimizer.h"
@@ -36,7 +36,7 @@ static void direction(const rf_update *u) {
 
 static void reference(const rf_update *u) {
     const float scale = u->norm[0] > 0 && u->norm[1] > 0 ? u->norm[0] / u->norm[1] : 1;
-    const float rate = u->numbers[N_LR] * u->ratio * scale;
+    const float rate = u->numbers[N_LR] * u->lr_multiplier * scale;
     for (size_t i = u->begin; i < u->end; i++) u->p[i] -= rate * u->g[i];
 }
 

@@ -1,5 +1,5 @@
-/* LARS (You, Gitman and Ginsburg 2017, arXiv 1708.03888): momentum whose rate is scaled, parameter by parameter, by
- * trust * |w| / (|g| + weight_decay * |w|), or by 1 where either norm is zero. */
+/* LARS (You, Gitman and Ginsburg 2017, arXiv 1708.03888): momentum whose learning rate is scaled, parameter by
+ * parameter, by trust * |w| / (|g| + weight_decay * |w|), or by 1 where either norm is zero. */
 #include "optim/optimizer.h"
 
 enum { MOMENTUM, TRUST, EPS, DECAY };
@@ -23,7 +23,7 @@ static void reference(const rf_update *u) {
     float *v = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
         v[i] = n[N_MOMENTUM] * v[i] + scale * (u->g[i] + n[N_DECAY] * u->p[i]);
-        u->p[i] -= n[N_LR] * u->ratio * v[i];
+        u->p[i] -= n[N_LR] * u->lr_multiplier * v[i];
     }
 }
 

@@ -17,7 +17,7 @@ static void step(float *n, const double *o, double lr, long t) {
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, lr = n[N_LR] * u->ratio, shrink = n[N_SHRINK] * u->ratio;
+    const float *n = u->numbers, lr = n[N_LR] * u->lr_multiplier, shrink = n[N_SHRINK] * u->lr_multiplier;
     float *m = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
         const float d = u->g[i], mixed = n[N_BETA1] * m[i] + n[N_NEW1] * d;

@@ -33,7 +33,8 @@ static void step(float *n, const double *o, double lr, long t) {
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, rate_d = n[N_RATE_D] * u->ratio, rate_m = n[N_RATE_M] * u->ratio;
+    const float *n = u->numbers, rate_d = n[N_RATE_D] * u->lr_multiplier,
+                rate_m = n[N_RATE_M] * u->lr_multiplier;
     float *m = u->slot[0], *v = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];

@@ -1,5 +1,5 @@
 /* Optimizers: one file each.  An update is a kernel over the flat parameter buffer, and the same in plain C; one that
- * needs norms, parameter by parameter, first turns the gradient into a direction where the two differ. */
+ * needs norms of each parameter first computes a direction from the gradient, where the two differ. */
 #ifndef RF_OPTIM_OPTIMIZER_H
 #define RF_OPTIM_OPTIMIZER_H
 
@@ -19,7 +19,7 @@
 typedef struct rf_update {
     float *p, *g;
     void *const *slot;    /* each an array of floats */
-    float ratio;          /* of this block */
+    float lr_multiplier;  /* learning-rate multiplier of this block */
     const float *numbers; /* of this step */
     const float *norm;    /* two: of the block's parameter and of its direction; NULL unless `norms` */
     size_t begin, end;    /* floats */
@@ -29,15 +29,15 @@ typedef struct rf_optimizer {
     rf_spec_kind kind;        /* its options are those of PyTorch */
     const char *pytorch;      /* its class in torch.optim; NULL: there is none */
     const char *const *slots; /* floats kept for each parameter, by PyTorch's names; ended by NULL */
-    int (*slot_count)(const double *o); /* how many of them are there; NULL: all */
-    /* What a step's kernel reads, computed in double and then rounded.  t counts from 1 over the optimizer's life. */
+    int (*slot_count)(const double *o); /* how many of them are in use; NULL: all */
+    /* The numbers that a step's kernel reads, computed in double and then rounded. t counts steps from 1. */
     int numbers;
     void (*step)(float *numbers, const double *o, double lr, long t);
     const char *kernel; /* in kernels/optimizer.clh */
     void (*reference)(const rf_update *update);
     bool norms; /* the kernel reads norms: of each parameter, and of its direction */
     const char *
-        direction_kernel; /* replaces the gradient by the direction, before the norms; NULL: it is the direction */
+        direction_kernel; /* replaces the gradient by the direction, before the norms; NULL: the gradient is the direction */
     void (*direction_reference)(const rf_update *update);
 } rf_optimizer;
 

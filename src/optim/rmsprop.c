@@ -24,7 +24,7 @@ static void step(float *n, const double *o, double lr, long t) {
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, lr = n[N_LR] * u->ratio;
+    const float *n = u->numbers, lr = n[N_LR] * u->lr_multiplier;
     float *v = u->slot[0], *m = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
         float d = u->g[i];

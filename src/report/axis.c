@@ -22,7 +22,7 @@ static bool raised_linearly(const rf_curve *curve) {
 rf_axis rf_axis_of_rates(const rf_curve *curve) {
     const double low = curve->lr[0], high = curve->lr[curve->count - 1];
     if (curve->count > 2 && raised_linearly(curve)) return (rf_axis){.low = 0, .high = high};
-    if (high <= low) /* one rate: some room on both sides, but no further than a logarithm can go */
+    if (high <= low) /* one learning rate: a margin on both sides, within the range of the logarithm */
         return (rf_axis){
             .low = fmax(low / 3, DBL_TRUE_MIN), .high = fmin(high * 3, DBL_MAX), .logarithmic = true};
     return (rf_axis){.low = low, .high = high, .logarithmic = true};
@@ -63,7 +63,7 @@ rf_axis rf_axis_of_losses(const rf_curve *curve, const double *line) {
     high = fmin(fmax(highest_raw, high + 0.12 * span), high + room);
     const rf_axis axis = {.low = low - 0.06 * span, .high = high + 0.04 * span};
     if (axis.high > axis.low && isfinite(axis.high - axis.low)) return axis;
-    return (rf_axis){.low = 0, .high = 1}; /* numbers at the end of what a double holds */
+    return (rf_axis){.low = 0, .high = 1}; /* near the limits of double */
 }
 
 /* A step of 1, 2 or 5 times a power of ten. */

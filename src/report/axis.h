@@ -19,10 +19,10 @@ typedef struct rf_tick {
     char text[24];
 } rf_tick;
 
-/* The rates run: logarithmic, unless they were raised linearly. */
+/* The axis of learning rates: logarithmic, unless they were raised linearly. */
 rf_axis rf_axis_of_rates(const rf_curve *curve);
-/* The losses worth looking at: those up to the minimum of the line (line.h) and the first of the rise; a
- * divergence is left to be clipped. */
+/* The axis of losses: from the minimum of the line (line.h) to the start and the first part of the rise; a divergence
+ * is clipped. */
 rf_axis rf_axis_of_losses(const rf_curve *curve, const double *line);
 /* 0 at low, 1 at high; beyond for what lies outside. */
 double rf_axis_position(const rf_axis *axis, double value);

@@ -1,4 +1,4 @@
-/* Text and shapes over cairo's own ("toy") text interface: enough for a plot, and there on every system. */
+/* Text and shapes over cairo's own ("toy") text interface: enough for a plot, and available everywhere. */
 #include "report/ink.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* The whole result as one JSON document, one member a line. The keys are a promise to programs: every one is
- * always there, and what does not exist is null. */
+/* The whole result as one JSON document, one member a line. The keys are stable: every one is always present, null
+ * without a value. */
 #include <string.h>
 
 #include "base/json.h"

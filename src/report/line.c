@@ -1,6 +1,6 @@
-/* The line that is drawn: a Gaussian among losses of about the same height, so that it does not look across the
- * cliff where a curve diverges, as the verdict's does (a bilateral filter: Tomasi and Manduchi, ICCV 1998). The
- * height at a point is the median around it, which a loss that stands alone does not move. */
+/* The line that is drawn: a Gaussian over losses of similar height, which, unlike the verdict's, does not smooth across
+ * the cliff where a curve diverges (a bilateral filter: Tomasi and Manduchi, ICCV 1998). The height at a point is the
+ * median around it, which ignores outliers. */
 #include "report/line.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* What stands in for plot.c in a build without cairo (RF_PLOTS=OFF): a plot is refused, before any work. */
+/* Replaces plot.c in a build without cairo (RF_PLOTS=OFF): plots are refused, before any work. */
 #include "report/writer.h"
 
 rf_status rf_report_plot_check(const char *path) {

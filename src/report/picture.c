@@ -1,8 +1,7 @@
 /* The picture of a range test: one drawing of 960 x 540 units on a white card.
  *
  * Colours are Okabe and Ito's, which the colour-blind tell apart; the card is white so that the picture
- * stands on light and dark pages. The losses are clipped, so that a divergence does not squash what is worth
- * seeing. */
+ * stands on light and dark pages. The losses are clipped, so that a divergence does not flatten the rest. */
 #include "report/picture.h"
 
 #include <math.h>
@@ -265,10 +264,12 @@ static void add_details(rf_str *out, const rf_report *report) {
     }
     separate(out);
     rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
-    if (report->time_ms > 0) rf_str_addf(out, " in %.2g s", report->time_ms / 1000);
+    const double seconds = report->time_ms / 1000;
+    if (seconds > 0 && seconds < 99.5) rf_str_addf(out, " in %.2g s", seconds);
+    if (seconds >= 99.5) rf_str_addf(out, " in %.0f min", ceil(seconds / 60));
 }
 
-/* Returns how much of it stands before the name of the data, of which the end tells most. */
+/* Returns its length up to the name of the data, whose end is kept when it is cut. */
 static size_t add_title(rf_str *out, const rf_report *report) {
     const char *const model = report->model && *report->model ? report->model : NULL;
     const char *const data = report->data && *report->data ? report->data : NULL;

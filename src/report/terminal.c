@@ -1,5 +1,5 @@
 /* The curve as text: a canvas of characters, on which braille patterns (2 x 4 dots each) draw raw points and
- * the smoothed line; or plain ASCII. Nothing here knows what a terminal is: it fills columns and rows. */
+ * the smoothed line; or plain ASCII. It only fills columns and rows; terminals are tools/terminal.c's. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The verdict in words, and what the known libraries say on the same curve. */
+/* The verdict in words, and the suggestions of known libraries for the same curve. */
 #include <math.h>
 #include <string.h>
 

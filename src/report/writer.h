@@ -1,4 +1,4 @@
-/* What a writer of reports is. */
+/* The interface of report writers. */
 #ifndef RF_REPORT_WRITER_H
 #define RF_REPORT_WRITER_H
 

@@ -1,5 +1,5 @@
-/* The data set on the device.  Where the images fit they are uploaded once, as bytes; else each batch is
- * copied into one of two staging buffers while the device still computes the steps before. */
+/* The data set on the device: uploaded once, as bytes, if it fits; else batches are streamed through two staging
+ * buffers while the device computes the steps before. */
 #include "train/feeder.h"
 
 #include <stdlib.h>
@@ -134,7 +134,7 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
     gather_context context = {g->batch, f->per_image, f->dataset->channels, g->word, g->base};
     rf_buffer *order = g->order;
     if (f->streaming) {
-        order = f->identity; /* the host put the batch in order */
+        order = f->identity; /* the host has gathered the batch */
         context.word = -1;
         context.base = 0;
     }

@@ -6,7 +6,8 @@
 #include "op/family.h"
 #include "rangefinder/dataset.h"
 
-/* Of the kernels of kernels/train.cl on this device: group, but for CPUs where $RANGEFINDER_SOLVER does not force it. */
+/* The family of train.cl's kernels on this device: tile for CPUs, unless $RANGEFINDER_SOLVER forces group; else
+ * group. */
 rf_family rf_train_family(const rf_device *device);
 bool rf_train_on_reference(const rf_device *device); /* rather than by kernels */
 /* Sets the work-items for as many vectors. */
@@ -18,7 +19,7 @@ typedef struct rf_feeder {
     rf_device *device; /* borrowed, as is dataset */
     const rf_dataset *dataset;
     int per_image;  /* bytes */
-    bool streaming; /* batches are gathered by the host as they are needed */
+    bool streaming; /* the host gathers each batch */
     rf_buffer *pixels, *labels, *scale_shift;
     /* streaming: one batch on the device, fed from two staging buffers on the host in turn */
     int staged_batch, turn;
@@ -45,7 +46,7 @@ typedef struct rf_gather {
     int batch, word, base;
 } rf_gather;
 rf_status rf_feeder_emit(rf_feeder *feeder, rf_sequence *sequence, const rf_gather *gather);
-/* Streaming only: hands the device the images `indices` before the gather that wants them is run. */
+/* Streaming only: uploads the images `indices`, before the gather that reads them. */
 rf_status rf_feeder_stage(rf_feeder *feeder, const int32_t *indices, int batch);
 
 #endif

@@ -1,22 +1,22 @@
-/* A run: the host enqueues steps and does not wait for them.  What it hears of them are copies of the control
- * words, `LAG` steps late; the device itself decides to stop.  The step that stops is done whole; those enqueued behind
- * it change nothing of the training state: what writes there looks at the control words. */
+/* A run: the host enqueues steps, and retires each when its copy of the control words arrives, with up to
+ * STEPS_IN_FLIGHT steps in flight. The device itself decides to stop. The step that stops is completed; those enqueued
+ * behind it do not change the training state, since kernels that write it check the control words. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "train/trainer.h"
 
-enum { LAG = 4 }; /* steps in flight */
+enum { STEPS_IN_FLIGHT = 4 }; /* steps in flight */
 
 typedef struct run {
     rf_trainer *trainer;
     const rf_run_desc *desc;
     double *loss, *observed, start_ms;
-    uint32_t (*words)[RF_CONTROL_WORDS]; /* LAG of them, which the device writes */
-    rf_event *event[LAG];
-    size_t begun, heard; /* steps enqueued, and steps whose control words arrived */
-    size_t kept;         /* losses copied out of earlier segments */
+    uint32_t (*words)[RF_CONTROL_WORDS]; /* one for each step in flight, written by the device */
+    rf_event *event[STEPS_IN_FLIGHT];
+    size_t enqueued, retired; /* steps enqueued; steps whose control words have arrived */
+    size_t kept;              /* losses copied out of earlier segments */
     bool cancelled;
     uint32_t stop;
 } run;
@@ -61,7 +61,7 @@ static rf_status observe(run *r) {
     return RF_OK;
 }
 
-/* Is the step observed?  It is counted from 0 in the run. */
+/* Whether the step, counted from 0 in the run, is observed. */
 static bool observes(const run *r, size_t step) {
     return r->desc->observe_every > 0 && (step + 1) % (size_t)r->desc->observe_every == 0;
 }
@@ -76,8 +76,8 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
     }
     RF_TRY(rf_sequence_run(t->phase[RF_PHASE_EXCHANGE]));
     RF_TRY(rf_sequence_run(t->phase[RF_PHASE_UPDATE]));
-    if (observes(r, r->begun)) RF_TRY(observe(r));
-    size_t slot = r->begun++ % LAG;
+    if (observes(r, r->enqueued)) RF_TRY(observe(r));
+    size_t slot = r->enqueued++ % STEPS_IN_FLIGHT;
     RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof *r->words));
     return rf_device_flush(t->desc.device);
 }
@@ -99,9 +99,9 @@ static void report(run *r, const uint32_t *words) {
     if (!r->desc->progress(r->desc->progress_context, &progress)) r->cancelled = true;
 }
 
-/* Waits for the oldest step in flight and looks at what it says. */
-static rf_status hear_step(run *r) {
-    size_t slot = r->heard++ % LAG;
+/* Waits for the oldest step in flight and checks its control words. */
+static rf_status retire_step(run *r) {
+    size_t slot = r->retired++ % STEPS_IN_FLIGHT;
     rf_status status = rf_event_wait(r->event[slot]);
     rf_event_free(r->event[slot]);
     r->event[slot] = NULL;
@@ -117,9 +117,9 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     RF_TRY(start_segment(r, first, steps));
     for (size_t i = 0; i < steps && r->stop == 0 && !r->cancelled; i++) {
         RF_TRY(enqueue_step(r, i));
-        if (r->begun - r->heard == LAG) RF_TRY(hear_step(r));
+        if (r->enqueued - r->retired == STEPS_IN_FLIGHT) RF_TRY(retire_step(r));
     }
-    while (r->heard < r->begun) RF_TRY(hear_step(r));
+    while (r->retired < r->enqueued) RF_TRY(retire_step(r));
     uint32_t words[RF_CONTROL_WORDS];
     float losses[RF_SEGMENT], observed[RF_SEGMENT];
     RF_TRY(rf_buffer_read(t->control, 0, words, sizeof words));
@@ -132,7 +132,7 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
         if (r->observed != NULL) r->observed[r->kept] = observes(r, r->kept) ? observed[i] : NAN;
     }
     t->steps_done += (long)recorded;
-    if (recorded < steps) { /* the order stands behind the whole segment */
+    if (recorded < steps) { /* the order is at the end of the segment */
         rf_order_seek(t->order, before);
         rf_order_fill(t->order, t->order_host, recorded * (size_t)t->desc.accumulate);
     }
@@ -143,12 +143,12 @@ rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observ
                              const rf_run_desc *desc) {
     run r = {.trainer = trainer, .desc = desc, .loss = loss, .observed = observed, .start_ms = rf_time_ms()};
     *result = (rf_run_result){0};
-    if ((r.words = rf_alloc(LAG, sizeof *r.words)) == NULL) return RF_E_MEMORY;
+    if ((r.words = rf_alloc(STEPS_IN_FLIGHT, sizeof *r.words)) == NULL) return RF_E_MEMORY;
     rf_status status = start_control(&r);
     for (size_t first = 0; first < desc->steps && status == RF_OK && r.stop == 0 && !r.cancelled;
          first += RF_SEGMENT)
         status = run_segment(&r, first, RF_MIN(desc->steps - first, (size_t)RF_SEGMENT));
-    for (int i = 0; i < LAG; i++) rf_event_free(r.event[i]);
+    for (int i = 0; i < STEPS_IN_FLIGHT; i++) rf_event_free(r.event[i]);
     rf_device_free_host(trainer->desc.device, r.words); /* after a failure reads may still be in flight */
     *result = (rf_run_result){.steps = r.kept,
                               .stop = r.stop == RF_RUN_DIVERGED     ? RF_STOP_DIVERGED

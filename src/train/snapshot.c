@@ -1,9 +1,9 @@
-/* The training state kept on the device, for the range test: a few copies there and back. */
+/* Snapshots of the training state in device memory, for the range test. */
 #include <stdlib.h>
 
 #include "train/trainer.h"
 
-/* Everything on the device that training changes and that outlives a run: parameters, buffers, random state, slots.
+/* All device memory that is training state: parameters, buffers, random state, slots.
  * False past the end. */
 static bool state_buffer(rf_buffer **out, const rf_trainer *t, int index) {
     rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng};

@@ -1,4 +1,4 @@
-/* States: named arrays and texts, from and to files, compared. */
+/* States: named arrays and texts; saving, loading and comparing. */
 #include "train/state.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* States as they are built and read within the library. */
+/* Building and reading states within the library. */
 #ifndef RF_TRAIN_STATE_H
 #define RF_TRAIN_STATE_H
 
@@ -24,9 +24,9 @@ struct rf_state {           /* all owned */
     size_t array_count, array_capacity, text_count;
 };
 
-/* An array to be filled; takes the name over.  NULL: out of memory. */
+/* Adds an array to be filled; takes ownership of the name. NULL: out of memory. */
 rf_state_entry *rf_state_add(rf_state *state, char *name, int rank, const int *shape);
-/* Takes the text over. */
+/* Takes ownership of the text. */
 rf_status rf_state_add_text(rf_state *state, const char *name, char *text);
 rf_status rf_state_add_number(rf_state *state, const char *name, uint64_t number);
 void rf_state_sort(rf_state *state);                                          /* once all arrays are there */

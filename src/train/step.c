@@ -3,7 +3,7 @@
 
 #include "train/trainer.h"
 
-/* ---- what the kernels of train.cl do, in plain C, for the reference ---- */
+/* ---- the kernels of train.cl in plain C, for the reference ---- */
 
 static void sum_reference(const void *context, void *const *data) {
     size_t count = *(const size_t *)context;
@@ -124,7 +124,7 @@ static rf_gather micro_gather(const rf_trainer *t) {
                        .word = RF_CONTROL_BATCH};
 }
 
-/* Forward, backward, the sum of gradients, and what is known of the loss. */
+/* Forward, backward, the sum of gradients, and the record of the loss. */
 static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
     RF_TRY(rf_plan_emit_forward(t->plan, sequence));
     RF_TRY(rf_plan_emit_backward(t->plan, sequence));

@@ -43,7 +43,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
-    if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller's string may go */
+    if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller may free its string */
     if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
         return rf_fail(
             RF_E_USAGE,
@@ -72,7 +72,7 @@ static rf_status set_normalisation(rf_trainer *t) {
         if (t->desc.std != NULL)
             t->std[c] = t->desc.std[c];
         else if (t->std[c] == 0)
-            t->std[c] = 1; /* a channel of one colour */
+            t->std[c] = 1; /* a constant channel */
         if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || t->std[c] <= 0)
             return rf_fail(RF_E_USAGE,
                            "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
@@ -81,39 +81,45 @@ static rf_status set_normalisation(rf_trainer *t) {
     return RF_OK;
 }
 
-/* The ratio of each block of the flat parameters, by the first pattern that its parameter's name matches. */
-static rf_status make_ratios(rf_trainer *t) {
+/* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
+ * matches. */
+static rf_status make_lr_multipliers(rf_trainer *t) {
     const rf_weights *w = t->weights;
     const rf_model *model = t->desc.model;
-    size_t blocks = w->trained_floats / w->grain;
-    float *ratio = rf_alloc(blocks, sizeof *ratio);
+    size_t blocks = w->trained_floats / w->alignment;
+    float *lr_multiplier = rf_alloc(blocks, sizeof *lr_multiplier);
     bool *used = rf_alloc(t->desc.group_count, sizeof *used);
-    rf_status status = ratio != NULL && used != NULL ? RF_OK : RF_E_MEMORY;
-    for (size_t b = 0; b < blocks && status == RF_OK; b++) ratio[b] = 1;
+    rf_status status = lr_multiplier != NULL && used != NULL ? RF_OK : RF_E_MEMORY;
+    for (size_t b = 0; b < blocks && status == RF_OK; b++) lr_multiplier[b] = 1;
     for (int i = 0; i < w->count && status == RF_OK; i++) {
         if (model->parameters[i].is_state) continue;
-        size_t first = w->offset[i] / w->grain,
-               count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->grain);
+        size_t first = w->offset[i] / w->alignment,
+               count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->alignment);
         for (size_t g = 0; g < t->desc.group_count; g++) {
             if (fnmatch(t->desc.groups[g].pattern, model->parameters[i].name, 0) != 0) continue;
-            for (size_t b = first; b < first + count; b++) ratio[b] = (float)t->desc.groups[g].ratio;
+            for (size_t b = first; b < first + count; b++)
+                lr_multiplier[b] = (float)t->desc.groups[g].lr_multiplier;
             used[g] = true;
             break;
         }
     }
     for (size_t g = 0; g < t->desc.group_count && status == RF_OK; g++) {
-        if (!(t->desc.groups[g].ratio >= 0) || isinf(t->desc.groups[g].ratio))
-            status = rf_fail(RF_E_USAGE, "group '%s' has ratio %g; it must be a number of 0 or above",
-                             t->desc.groups[g].pattern, t->desc.groups[g].ratio);
+        if (!(t->desc.groups[g].lr_multiplier >= 0) || isinf(t->desc.groups[g].lr_multiplier))
+            status =
+                rf_fail(RF_E_USAGE,
+                        "group '%s' has the learning-rate multiplier %g; it must be a number of 0 or above",
+                        t->desc.groups[g].pattern, t->desc.groups[g].lr_multiplier);
         else if (!used[g])
             status = rf_fail(RF_E_USAGE,
                              "group '%s' matches no parameter (or an earlier group takes them all); they are "
                              "called like '%s'",
                              t->desc.groups[g].pattern, w->count > 0 ? model->parameters[0].name : "");
     }
-    if (status == RF_OK) status = rf_buffer_create(&t->ratio, t->desc.device, blocks * sizeof *ratio);
-    if (status == RF_OK) status = rf_buffer_write(t->ratio, 0, ratio, blocks * sizeof *ratio);
-    free(ratio);
+    if (status == RF_OK)
+        status = rf_buffer_create(&t->lr_multiplier, t->desc.device, blocks * sizeof *lr_multiplier);
+    if (status == RF_OK)
+        status = rf_buffer_write(t->lr_multiplier, 0, lr_multiplier, blocks * sizeof *lr_multiplier);
+    free(lr_multiplier);
     free(used);
     return status;
 }
@@ -145,7 +151,7 @@ static rf_status make_memory(rf_trainer *t) {
     return rf_update_prepare(t);
 }
 
-/* What the plans work on, and the validation images. */
+/* The plans' memory, and the validation images. */
 static rf_status allocate_plans(rf_trainer *t) {
     const rf_plan_memory memory = {t->weights, t->rng, t->control};
     const size_t bytes = (size_t)t->desc.validation * sizeof(int32_t);
@@ -169,12 +175,12 @@ static rf_status build(rf_trainer *t) {
                                                           .batch = RF_MAX(d->batch, t->validator[0].batch),
                                                           .streaming = t->streaming}));
     RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
-    RF_TRY(make_ratios(t));
+    RF_TRY(make_lr_multipliers(t));
     RF_TRY(make_memory(t));
     return allocate_plans(t);
 }
 
-/* All but the launches.  *out is to be freed whatever happens. */
+/* All but the launches. The caller frees *out, also on failure. */
 static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int processes) {
     *out = NULL;
     RF_TRY(check_given(desc));
@@ -185,7 +191,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
-    RF_TRY(rf_trainer_draft(t, processes));
+    RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
 }
 
@@ -223,7 +229,7 @@ static rf_status compile(rf_trainer *t) {
 
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
-    rf_status status = prepare(&t, desc, 2); /* and the process that it helps */
+    rf_status status = prepare(&t, desc, 2); /* this one and the process that it helps */
     if (status == RF_OK) status = compile(t);
     rf_trainer_free(t);
     return status;
@@ -232,8 +238,8 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->sum,     t->ratio,  t->rng,      t->control,         t->order_table,
-                            t->numbers, t->losses, t->observed, t->validation_order};
+    rf_buffer *buffers[] = {t->sum,     t->lr_multiplier, t->rng,      t->control,         t->order_table,
+                            t->numbers, t->losses,        t->observed, t->validation_order};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     for (int i = 0; i < 2; i++) {
         rf_sequence_free(t->validator[i].sequence);

@@ -1,4 +1,4 @@
-/* A trainer's insides, and the run: steps whose rates are given beforehand, enqueued without waiting. */
+/* A trainer's internals, and runs: steps with given learning rates, enqueued without waiting. */
 #ifndef RF_TRAIN_TRAINER_H
 #define RF_TRAIN_TRAINER_H
 
@@ -17,8 +17,8 @@ typedef struct rf_validator { /* the validation images in whole batches, and the
     int batch, batches;
 } rf_validator;
 
-/* The phases of a step, each a sequence of launches; one without launches is empty.  Behind them a step may *observe*: the
- * validation images are run through the network, which leaves alone what the phases wrote. */
+/* The phases of a step, each a sequence of launches; one without launches is empty.  After them a step may *observe*:
+ * evaluate the validation images, which changes nothing that the phases wrote. */
 typedef enum rf_phase {
     RF_PHASE_FEED,     /* a micro-batch is gathered */
     RF_PHASE_COMPUTE,  /* its losses and gradients; both run once for each micro-batch */
@@ -27,11 +27,11 @@ typedef enum rf_phase {
     RF_PHASES
 } rf_phase;
 
-/* What the norms of each parameter and of its direction are made with, for the optimizers that ask for them: runs of floats
- * (chunks), each within one parameter (its owner). */
+/* The norms of each parameter and of its direction, for the optimizers that need them: runs of floats (chunks), each
+ * within one parameter (its owner). */
 typedef struct rf_norms {
     size_t chunks, owners;
-    rf_buffer *owner;        /* of each block of `grain` floats */
+    rf_buffer *owner;        /* of each block of `alignment` floats */
     rf_buffer *chunk, *part; /* a chunk's begin and end; its two sums of squares */
     rf_buffer *first, *norm; /* an owner's first chunk, and the end; its two norms */
 } rf_norms;
@@ -42,21 +42,22 @@ struct rf_trainer {
     rf_optimizer_setup setup;
     int slots; /* of the optimizer */
     rf_order *order;
-    bool streaming; /* batch by batch, as the images do not fit on the device */
+    bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
     rf_weights *weights;
     rf_plan *plan;
     rf_validator validator[2];
     long steps_done; /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer **slot; /* `slots` of them, flat as the parameters */
-    rf_buffer *sum;   /* of micro-batches' gradients, flat; or NULL */
-    rf_buffer *ratio; /* one a grain of the parameters */
+    rf_buffer **slot;         /* `slots` of them, flat as the parameters */
+    rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
+    rf_buffer *lr_multiplier; /* for each `alignment` floats of the parameters */
     rf_norms norms;
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
     rf_buffer *validation_order;
-    rf_buffer **snapshot; /* of what state_buffers() in state.c lists; made at the first one */
+    rf_buffer **
+        snapshot; /* of the buffers that state_buffer() in snapshot.c lists; allocated at the first snapshot */
     /* launches */
     rf_sequence *phase[RF_PHASES];
     int32_t *order_host; /* the segment's order */
@@ -78,13 +79,13 @@ typedef struct rf_run_result {
     size_t steps; /* losses recorded */
     rf_stop_reason stop;
 } rf_run_result;
-/* loss: of training, room for desc->steps; observed: of the validation images after the step, NaN where none were observed;
- * as much room, or NULL. */
+/* loss: of training, desc->steps long; observed: of the validation images after the step, NaN where none were observed;
+ * as long, or NULL. */
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
 
-/* The training state, kept on the device: a few copies there and back. */
-typedef struct rf_host_state { /* what lives on the host */
+/* Snapshots of the training state, in device memory. */
+typedef struct rf_host_state { /* the part on the host */
     long steps_done;
     rf_order_state order;
 } rf_host_state;
@@ -92,24 +93,24 @@ rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *trainer);
 rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
 void rf_trainer_forget_snapshot(rf_trainer *trainer);
 
-/* Compiles what the steps of such a trainer need, the last steps first, into the cache that the driver keeps:
- * for a second process, beside the one that makes the trainer (rf_device_on_compile). */
+/* Compiles the kernels of such a trainer, the last steps first, into the driver's cache: for a helper process
+ * (rf_device_on_compile). */
 rf_status rf_trainer_compile(const rf_trainer_desc *desc);
 
-/* Makes the plans, without memory, and fails where all that the trainer will need is more than there is; decides on
- * streaming.  processes: that will need as much at the same time.  Errors: RF_E_MEMORY with what would fit. */
-rf_status rf_trainer_draft(rf_trainer *trainer, int processes);
+/* Makes the plans without their memory, decides on streaming, and fails where the trainer would need more memory than
+ * is available. processes: how many need as much at the same time. Errors: RF_E_MEMORY with what would fit. */
+rf_status rf_trainer_budget(rf_trainer *trainer, int processes);
 size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
 
 /* Builds the launches; trainer.c and launches.c share the work. */
 rf_status rf_trainer_emit(rf_trainer *trainer);
 
 /* The optimizer's launches and the memory for its norms (update.c). */
-size_t rf_update_bytes(const rf_trainer *trainer, size_t grain, size_t trained_floats);
+size_t rf_update_bytes(const rf_trainer *trainer, size_t alignment, size_t trained_floats);
 rf_status rf_update_prepare(rf_trainer *trainer);
 void rf_update_release(rf_trainer *trainer);
 rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
-/* Runs the launches that are the trainer's own once, on a stopped run, so that their kernels are compiled. */
+/* Runs the trainer's own launches once, on a stopped run, to compile their kernels. */
 rf_status rf_trainer_run_idle(rf_trainer *trainer);
 
 #endif

@@ -7,19 +7,20 @@
 #include "train/state.h"
 #include "train/trainer.h"
 
-/* One of its arrays, and where it lies on the device. */
-typedef struct place {
+/* One of its arrays, and its location on the device. */
+typedef struct location {
     char *name; /* owned by whoever asked */
     const rf_param_spec *spec;
     rf_buffer *buffer;
     size_t offset; /* floats */
-} place;
+} location;
 
-/* The parameters and buffers, then slot by slot those of the trained parameters.  place->name NULL with RF_OK: past the end. */
-static rf_status place_of(place *out, const rf_trainer *t, size_t index) {
+/* The parameters and buffers, then slot by slot those of the trained parameters.  place->name NULL with RF_OK: past the
+ * end. */
+static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
     const rf_weights *w = t->weights;
     const size_t count = (size_t)w->count, slot = count > 0 ? index / count : 0;
-    *out = (place){0};
+    *out = (location){0};
     if (count == 0 || slot > (size_t)t->slots) return RF_OK;
     const size_t i = index % count;
     out->spec = &w->spec[i];
@@ -30,17 +31,17 @@ static rf_status place_of(place *out, const rf_trainer *t, size_t index) {
     return out->name != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* Buffers are not trained: the optimizer keeps nothing of them. */
+/* Buffers are not trained, and have no optimizer slots. */
 static bool is_there(const rf_trainer *t, size_t index) {
     const size_t count = (size_t)t->weights->count;
     return index < count || !t->weights->is_state[index % count];
 }
 
-typedef rf_status visit_place(void *context, const place *place);
+typedef rf_status visit_place(void *context, const location *location);
 static rf_status for_each_place(const rf_trainer *t, visit_place *visit, void *context) {
     for (size_t i = 0;; i++) {
-        place p;
-        RF_TRY(place_of(&p, t, i));
+        location p;
+        RF_TRY(location_of(&p, t, i));
         if (p.name == NULL) return RF_OK;
         rf_status status = is_there(t, i) ? visit(context, &p) : RF_OK;
         free(p.name);
@@ -48,7 +49,7 @@ static rf_status for_each_place(const rf_trainer *t, visit_place *visit, void *c
     }
 }
 
-static rf_status read_place(void *context, const place *p) {
+static rf_status read_place(void *context, const location *p) {
     const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
     char *name = rf_strdup(p->name);
     rf_state_entry *a = rf_state_add(context, name, p->spec->rank, p->spec->dim);
@@ -60,7 +61,7 @@ static rf_status read_place(void *context, const place *p) {
     return status;
 }
 
-/* Texts from here on are what the run was made with. */
+/* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
 static rf_status add_texts(rf_state *state, rf_trainer *t) {
@@ -103,7 +104,7 @@ typedef struct checking {
     bool *known; /* of each of its arrays: the trainer has it too */
 } checking;
 
-static rf_status check_place(void *context, const place *p) {
+static rf_status check_place(void *context, const location *p) {
     const checking *c = context;
     const rf_state_entry *a = rf_state_find(c->state, p->name);
     if (a == NULL) return rf_fail(RF_E_INPUT, "the state has no '%s'", p->name);
@@ -157,7 +158,7 @@ static rf_status get_number(uint64_t *out, const rf_state *state, const char *na
     return rf_fail(RF_E_INPUT, "the state's '%s' is '%s', which is no number of its kind", name, text);
 }
 
-static rf_status write_place(void *context, const place *p) {
+static rf_status write_place(void *context, const location *p) {
     const rf_state_entry *a = rf_state_find(context, p->name);
     const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
     float *storage = rf_alloc(bytes, 1);

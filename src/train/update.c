@@ -1,4 +1,4 @@
-/* The update of a step: the optimizer's launches over all parameters, and the norms of each where it asks for them. */
+/* The update of a step: the optimizer's launches over all parameters, and the norms of each where it needs them. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,11 +8,18 @@ enum { CHUNK = 4096 }; /* floats whose squares one work-item sums */
 
 /* ---- in plain C, for the reference ---- */
 
-enum { P, G, RATIO, NUMBERS, CONTROL, SLOTS }; /* a pass's buffers; behind the slots: owner and norm */
+enum {
+    P,
+    G,
+    LR_MULTIPLIER,
+    NUMBERS,
+    CONTROL,
+    SLOTS
+}; /* a pass's buffers; behind the slots: owner and norm */
 
 typedef struct pass_context {
     void (*run)(const rf_update *update);
-    size_t blocks, grain;
+    size_t blocks, alignment;
     int slots, numbers;
     bool norms;
 } pass_context;
@@ -20,19 +27,19 @@ typedef struct pass_context {
 static void pass_reference(const void *context, void *const *data) {
     const pass_context *c = context;
     const uint32_t *control = data[CONTROL];
-    const float *ratio = data[RATIO], *norm = c->norms ? data[SLOTS + c->slots + 1] : NULL;
+    const float *lr_multiplier = data[LR_MULTIPLIER], *norm = c->norms ? data[SLOTS + c->slots + 1] : NULL;
     const int32_t *owner = c->norms ? data[SLOTS + c->slots] : NULL;
     if (control[RF_CONTROL_OVER] != 0) return;
     for (size_t b = 0; b < c->blocks; b++)
         c->run(&(rf_update){.p = data[P],
                             .g = data[G],
                             .slot = data + SLOTS,
-                            .ratio = ratio[b],
+                            .lr_multiplier = lr_multiplier[b],
                             .numbers = (const float *)data[NUMBERS] +
                                        control[RF_CONTROL_CURRENT] * (uint32_t)c->numbers,
                             .norm = c->norms ? norm + 2 * owner[b] : NULL,
-                            .begin = b * c->grain,
-                            .end = (b + 1) * c->grain});
+                            .begin = b * c->alignment,
+                            .end = (b + 1) * c->alignment});
 }
 
 static void norms_reference(const void *context, void *const *data) {
@@ -52,27 +59,27 @@ static void norms_reference(const void *context, void *const *data) {
 
 /* ---- the table of chunks ---- */
 
-/* Calls a trained parameter's floats, rounded up to whole blocks, one behind the other; 0: past the last one. */
-static size_t next_trained(int *parameter, const rf_model *model, size_t grain) {
+/* The floats of the next trained parameter, rounded up to whole blocks; 0: past the last one. */
+static size_t next_trained(int *parameter, const rf_model *model, size_t alignment) {
     while (*parameter < model->parameter_count) {
         const rf_parameter *p = &model->parameters[(*parameter)++];
-        if (!p->is_state) return rf_round_up(rf_param_storage(&p->spec), grain);
+        if (!p->is_state) return rf_round_up(rf_param_storage(&p->spec), alignment);
     }
     return 0;
 }
 
-static void count_chunks(size_t *chunks, size_t *owners, const rf_model *model, size_t grain) {
+static void count_chunks(size_t *chunks, size_t *owners, const rf_model *model, size_t alignment) {
     int parameter = 0;
     *chunks = *owners = 0;
-    for (size_t floats; (floats = next_trained(&parameter, model, grain)) > 0; ++*owners)
+    for (size_t floats; (floats = next_trained(&parameter, model, alignment)) > 0; ++*owners)
         *chunks += rf_ceil_div(floats, CHUNK);
 }
 
-size_t rf_update_bytes(const rf_trainer *t, size_t grain, size_t trained_floats) {
+size_t rf_update_bytes(const rf_trainer *t, size_t alignment, size_t trained_floats) {
     size_t chunks, owners;
     if (!t->setup.optimizer->norms) return 0;
-    count_chunks(&chunks, &owners, t->desc.model, grain);
-    return trained_floats / grain * sizeof(int32_t) + chunks * 4 * sizeof(float) +
+    count_chunks(&chunks, &owners, t->desc.model, alignment);
+    return trained_floats / alignment * sizeof(int32_t) + chunks * 4 * sizeof(float) +
            (owners + 1) * sizeof(int32_t) + owners * 2 * sizeof(float);
 }
 
@@ -84,18 +91,18 @@ static rf_status upload(rf_buffer **out, rf_device *device, const void *data, si
 rf_status rf_update_prepare(rf_trainer *t) {
     rf_norms *n = &t->norms;
     rf_device *device = t->desc.device;
-    const size_t grain = t->weights->grain, blocks = t->weights->trained_floats / grain;
+    const size_t alignment = t->weights->alignment, blocks = t->weights->trained_floats / alignment;
     size_t at = 0, owner_number = 0, c = 0;
     int parameter = 0;
     if (!t->setup.optimizer->norms) return RF_OK;
-    count_chunks(&n->chunks, &n->owners, t->desc.model, grain);
+    count_chunks(&n->chunks, &n->owners, t->desc.model, alignment);
     int32_t *owner = rf_alloc(blocks, sizeof *owner), *chunk = rf_alloc(n->chunks * 2, sizeof *chunk),
             *first = rf_alloc(n->owners + 1, sizeof *first);
     rf_status status = owner != NULL && chunk != NULL && first != NULL ? RF_OK : RF_E_MEMORY;
-    for (size_t floats; status == RF_OK && (floats = next_trained(&parameter, t->desc.model, grain)) > 0;
+    for (size_t floats; status == RF_OK && (floats = next_trained(&parameter, t->desc.model, alignment)) > 0;
          owner_number++) {
         const size_t end = at + floats;
-        for (size_t b = at / grain; b < end / grain; b++) owner[b] = (int32_t)owner_number;
+        for (size_t b = at / alignment; b < end / alignment; b++) owner[b] = (int32_t)owner_number;
         for (; at < end; at = (size_t)chunk[2 * c++ + 1]) {
             chunk[2 * c] = (int32_t)at;
             chunk[2 * c + 1] = (int32_t)RF_MIN(at + CHUNK, end);
@@ -124,19 +131,19 @@ static rf_buffer *gradient_of(const rf_trainer *t) {
     return t->sum != NULL ? t->sum : t->weights->grads;
 }
 
-/* One kernel of the optimizer's over all parameters. */
+/* One kernel of the optimizer over all parameters. */
 static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *kernel,
                            void (*reference)(const rf_update *), bool norms) {
     const rf_weights *w = t->weights;
     const rf_optimizer *optimizer = t->setup.optimizer;
     const pass_context context = {.run = reference,
-                                  .blocks = w->trained_floats / w->grain,
-                                  .grain = w->grain,
+                                  .blocks = w->trained_floats / w->alignment,
+                                  .alignment = w->alignment,
                                   .slots = t->slots,
                                   .numbers = optimizer->numbers,
                                   .norms = norms};
     const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
-    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, gradient_of(t), t->ratio, t->numbers, t->control};
+    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, gradient_of(t), t->lr_multiplier, t->numbers, t->control};
     int count = SLOTS;
     rf_sequence_label(sequence, "update.%s", optimizer->kind.name);
     for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
@@ -150,7 +157,7 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
     rf_arg *next = desc.args;
     for (int i = 0; i < SLOTS; i++) *next++ = (rf_arg)RF_BUF(buffers[i]);
     *next++ = (rf_arg)RF_I32(vectors);
-    *next++ = (rf_arg)RF_I32(w->grain);
+    *next++ = (rf_arg)RF_I32(w->alignment);
     *next++ = (rf_arg)RF_I32(optimizer->numbers);
     /* A slot that its options leave out is neither read nor written. */
     for (int s = 0; optimizer->slots[s] != NULL; s++)

@@ -11,7 +11,7 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Steps are timed together, so many that setting up a run and waiting for its end do not show. */
+/* Steps are timed together, enough to hide the overhead of starting and ending a run. */
 enum { TOGETHER = 5, TOGETHER_MS = 10 };
 
 /* The mean time of `steps` steps. */
@@ -43,7 +43,7 @@ static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
     return status;
 }
 
-/* Images that are streamed: a row of its own for the way of a batch to the device, which no launch shows. */
+/* Streamed images: a row for the upload of a batch, which is no launch. */
 static rf_status profile_streaming(rf_bench_row *row, rf_trainer *t) {
     double start = rf_time_ms();
     RF_TRY(rf_feeder_stage(t->feeder, t->order_host, t->desc.batch));
@@ -77,7 +77,7 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
         for (size_t i = 0; i < rf_sequence_count(t->phase[p]); i++) {
             const rf_launch_profile *from = rf_sequence_profile(t->phase[p], i);
             rf_bench_row *row = &out->rows[out->row_count++];
-            *row = (rf_bench_row){.time_ms = from->least_ms,
+            *row = (rf_bench_row){.time_ms = from->min_ms,
                                   .flops = from->flops,
                                   .bytes = from->bytes,
                                   .start_ms = from->start_ms,

@@ -1,4 +1,4 @@
-/* The measured limits of a device: what a kernel could reach at most. */
+/* A device's measured peak: arithmetic and memory bandwidth. */
 #ifndef RF_TUNE_PEAK_H
 #define RF_TUNE_PEAK_H
 
@@ -9,8 +9,8 @@ typedef struct rf_peak {
     double gbs;    /* memory read plus written */
 } rf_peak;
 
-/* Raises what `peak` has, zeros at first, to what is measured now, in about 0.3 s: on a device that others use too, one
- * moment's limits may be half of another's.  The reference has no limits of its own: both stay 0. */
+/* Raises `peak`, zeros at first, to what is measured now, in about 0.3 s: on a shared device measurements vary by a
+ * factor of two. For the reference both stay 0. */
 rf_status rf_peak_measure(rf_peak *peak, rf_device *device);
 
 #endif

@@ -1,4 +1,4 @@
-/* Tuning: time what may run each problem of a network, keep the fastest that agrees with the reference. */
+/* Tuning: times the solvers of each problem of a network, and keeps the fastest that agrees with the reference. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static void config_text(char *out, size_t size, const rf_solver *solver, const r
                                  solver->tunables[i].name, config->value[i]);
 }
 
-/* Right on few images first, then fast on all of them. */
+/* Checks on few images first, then times on all of them. */
 static rf_status measure(double *ms, search *s, const rf_solver *solver, const rf_config *config) {
     rf_check_result result;
     rf_problem small = *s->problem;
@@ -38,7 +38,7 @@ static rf_status measure(double *ms, search *s, const rf_solver *solver, const r
     return rf_check_time(ms, s->desc->device, s->sample, solver, config, TIMED_RUNS);
 }
 
-/* A variant that fails is counted; out of memory or interrupted is no fault of the variant. */
+/* A variant that fails is counted, but not for lack of memory or an interruption. */
 static rf_status try_config(search *s, const rf_solver *solver, const rf_config *config, bool is_default) {
     double ms;
     const rf_status status = measure(&ms, s, solver, config);
@@ -108,7 +108,7 @@ static rf_status tune_step(json_t *root, const rf_tune_desc *desc, const rf_step
     return complete ? RF_OK : rf_fail(RF_E_MEMORY, "out of memory for what was tuned");
 }
 
-/* Worth the time: there is a choice to make. */
+/* Whether there is a choice to make. */
 static bool has_choice(const rf_step *step) {
     for (int i = 0; i < step->choice_count; i++)
         if (step->choices[i].solver->tunables != NULL) return true;
@@ -159,7 +159,8 @@ static rf_status make_plan(rf_plan **out, const rf_tune_desc *desc, int batch) {
                                                .loss_gradient = 1});
 }
 
-/* Of the step with the largest tensors: the sample, and what rf_check_time makes of it, a copy and one on the device. */
+/* Of the step with the largest tensors: the sample, and what rf_check_time makes of it, a copy and one on the
+ * device. */
 static size_t need_of(const rf_plan *plan) {
     size_t most = 0;
     for (size_t i = 0; i < rf_plan_step_count(plan); i++) {

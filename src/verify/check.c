@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "launch/sequence.h"
-#include "verify/check_sums.h"
+#include "verify/check_bn_sums.h"
 
-/* Behind every buffer lie words that nobody may write; read as floats they are NaN, which spoils what uses
- * them. */
+/* Canary words behind every buffer detect writes past its end; as floats they are NaN, which exposes reads. */
 enum { CANARY_WORDS = 64 };
 static const uint32_t canary = 0x7fc0dead;
 
@@ -20,7 +19,7 @@ typedef struct check {
     const rf_sample *sample; /* borrowed */
     rf_config config;
     size_t work_bytes;
-    rf_sample *before, *after; /* what the direction finds; what the reference makes of it */
+    rf_sample *before, *after; /* before the direction, and after it on the reference */
     union {
         rf_tensors tensors;
         rf_buffer *buffer[RF_TENSOR_COUNT];
@@ -29,10 +28,10 @@ typedef struct check {
     rf_check_result *result;
 } check;
 
-/* The sample as the solver's direction finds it. */
+/* The sample before the solver's direction. */
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
-    RF_TRY(rf_check_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
+    RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
         rf_sample_run(c->before, (rf_direction)direction);
     return RF_OK;
@@ -178,8 +177,8 @@ static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
     if (map == NULL) return RF_E_MEMORY;
     rf_status status = rf_buffer_read(forward ? c->tensors.y : c->tensors.dx[0], 0, map, count * sizeof *map);
     if (status == RF_OK && !c->sample->poisoned) {
-        const double error =
-            rf_check_sums_compare(c->before, c->solver->direction, map, partial, &expected, &got, &channel);
+        const double error = rf_check_bn_sums_compare(c->before, c->solver->direction, map, partial,
+                                                      &expected, &got, &channel);
         if (error > c->result->worst) note(c, tensor, channel, error, expected, got);
     }
     free(map);
@@ -188,7 +187,7 @@ static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
 
 static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
     const bool is_work = c->buffer[tensor] == c->tensors.work,
-               is_sums = c->buffer[tensor] == c->tensors.sums[RF_SUMS_PARTIAL];
+               is_sums = c->buffer[tensor] == c->tensors.sums[RF_BN_SUMS_PARTIAL];
     const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
     float *got = rf_alloc(count + CANARY_WORDS, sizeof *got), *weights = NULL;
     rf_status status = got != NULL ? find_padding(&weights, rf_sample_spec(c->sample, tensor)) : RF_E_MEMORY;
@@ -236,7 +235,7 @@ rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *samp
     *out_ms = INFINITY;
     choose_config(&c, config);
     rf_status status = prepare_before(&c);
-    if (status == RF_OK) status = run_solver(&c); /* the first run compiles what was left to it */
+    if (status == RF_OK) status = run_solver(&c); /* the first run may compile */
     for (int i = 0; i < runs && status == RF_OK; ++i) {
         const double start = rf_time_ms();
         status = rf_sequence_run(c.sequence);

@@ -16,7 +16,7 @@ typedef struct rf_check_result {
     char tensor[16]; /* where it is: "dx[0]", ... */
     size_t element;
     float expected, got;
-    char trouble[96]; /* what else is wrong ("written past its end"), or "" */
+    char trouble[96]; /* another error ("written past its end"), or "" */
 } rf_check_result;
 
 static inline bool rf_check_passed(const rf_check_result *result) {
@@ -27,11 +27,11 @@ static inline bool rf_check_passed(const rf_check_result *result) {
  * comparison says is in *out. */
 rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem,
                           const rf_solver *solver, const rf_config *config);
-/* The same on a sample made by the caller, which stays as it is.  Of a poisoned sample only this is asked:
- * where the reference is NaN, so is the solver. */
+/* The same on a sample made by the caller, which stays as it is.  For a poisoned sample only NaN is compared: where the
+ * reference has it, the solver must, too. */
 rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
                           const rf_solver *solver, const rf_config *config);
-/* The least time of `runs` runs on the sample, which is run on the device as it is; nothing is compared. */
+/* The minimum time of `runs` runs on the sample; nothing is compared. */
 rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *sample, const rf_solver *solver,
                         const rf_config *config, int runs);
 /* One line for people: "dx[0][17] is 0.5, and should be 0.25 (12.3 tolerances)". */

@@ -143,7 +143,7 @@ interrupt_leaves_the_terminal_clean() {
     return 0
 }
 
-unwritable_outputs_are_told_before_the_run() {
+unwritable_outputs_are_reported_before_the_run() {
     for option in --csv --json --plot; do
         refuses 3 "nosuch" find $long $option nosuch/folder/out.svg
     done

@@ -1,6 +1,6 @@
-# `rangefinder model`: the zoo, own networks, weights, and every way in which they can be wrong.
+# `rangefinder model`: built-in networks, own networks, weights, and every way in which they can be wrong.
 
-model_describes_every_network_of_the_zoo() {
+model_describes_every_built_in_network() {
     for name in simplecnn lenet resnet20 resnet18 vgg11 mobilenetv2; do
         succeeds model $name --input 3x32x32
         prints parameters

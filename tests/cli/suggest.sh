@@ -109,7 +109,7 @@ bad_curves_are_refused() {
     refuses 3 "noise.csv" suggest noise.csv
 }
 
-curves_without_an_answer_are_told() {
+curves_without_a_suggestion_are_reported() {
     echo '0.1,2' >one.csv
     rf suggest one.csv --print suggestion
     [ "$code" -eq 1 ] || [ "$code" -eq 3 ] || fail "one point has no answer"
@@ -139,7 +139,7 @@ bad_json_is_refused() {
     refuses 3 "types.json" suggest types.json
 }
 
-outputs_that_cannot_be_written_are_told_before_the_work() {
+outputs_that_cannot_be_written_are_reported_before_the_work() {
     good_curve >curve.csv
     for option in --csv --json --plot; do
         refuses 3 "$option" suggest curve.csv $option nosuch/folder/out.svg

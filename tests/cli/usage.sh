@@ -119,7 +119,7 @@ names_are_taken_in_any_case() {
     echo 'flatten
 linear classes' >LeNet
     succeeds model LeNet
-    prints 'LeNet for images' # a file that is there wins over a name that is only like it
+    prints 'LeNet for images' # an existing file takes precedence over a name that is only like it
 }
 
 options_of_other_programs_get_a_hint() {
@@ -129,7 +129,7 @@ options_of_other_programs_get_a_hint() {
     refuses 2 "'--iterations'" find --num-iter 100
     refuses 2 "'--iterations'" find --num_it 100
     refuses 2 "counts steps" find --epochs 3
-    refuses 2 "is what is looked for" find --lr 0.1
+    refuses 2 "is what is searched" find --lr 0.1
     refuses 2 "'--start-lr'" find --lr-min 1e-5
     refuses 2 "'--end-lr'" find --max_lr 1
     refuses 2 "'--model'" find --arch resnet18

@@ -1,7 +1,7 @@
 /* Preloaded into the program: lets the n-th allocation fail.
  *
- * Counted is what the program asks for, and what jansson, zlib and libpng ask for on its behalf; not what drivers, fonts
- * or the C library do for themselves: those are told apart by the address that the call returns to.  A call of
+ * Counted is what the program asks for, and what jansson, zlib and libpng ask for on its behalf; not what drivers,
+ * fonts or the C library do for themselves: those are told apart by the address that the call returns to.  A call of
  * the C library that allocates (fopen, opendir, ...) counts as one of whoever made it.  Cairo is left out: 1.16
  * itself crashes, or leaves out what it was to draw, where its own allocations fail (cairo_fill, masks, text).
  *
@@ -74,7 +74,7 @@ static bool fails(void *caller) {
     return false;
 }
 
-/* What is asked for before we can look for the real functions, or by the search for them. */
+/* Allocations before the real functions are known, or by the search for them. */
 static char early[1 << 22];
 static size_t early_used;
 

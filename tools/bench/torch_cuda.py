@@ -17,7 +17,7 @@ STEPS, WARM_UP = 40, 5
 
 
 def measure(name, batch, mode, device):
-    """A step's least and median time in ms."""
+    """A step's minimum and median time in ms."""
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode.endswith("-tf32")

@@ -1,13 +1,13 @@
 /* Matrix products by CLBlast, which is given our queue and memory.
  *
- * At its first call it compiles all its kernels for products, which can take long (PoCL: 12 s of one core).  So that call is
- * made here, in a job under the compiler's time limit.  CLBlast keeps what it compiled until its process ends; for later
- * processes the driver may (PoCL does).
+ * At its first call it compiles all its kernels for products, which can take long (PoCL: 12 s of one core).  So that
+ * call is made here, in a job under the compiler's time limit.  CLBlast keeps what it compiled until its process ends;
+ * for later processes the driver may (PoCL does).
  *
- * For processors CLBlast has no good parameters: 2 to 6 GFLOP/s on two cores of a Xeon under PoCL.  With those below it makes
- * 10 to 34: work-groups of one item, a tile of 16x8 in vectors of 8 (32x4 is no faster), and never the "direct" kernels for
- * small products, whose items meet at barriers.  Those have small tiles, which compile in a third of the time.  The parameters
- * hold for all that this process lets CLBlast do on the device. */
+ * CLBlast has no good parameters for CPUs: 2 to 6 GFLOP/s on two cores of a Xeon under PoCL.  With those below it makes
+ * 10 to 34: work-groups of one item, a tile of 16x8 in vectors of 8 (32x4 is no faster), and never the "direct" kernels
+ * for small products, which use barriers.  Those have small tiles, which compile in a third of the time.  The
+ * parameters apply to all uses of CLBlast on the device in this process. */
 #include <clblast_c.h>
 #include <stdlib.h>
 
@@ -36,7 +36,7 @@ static const struct {
     {"GemmRoutine", 1, {"XGEMM_MIN_INDIRECT_SIZE"}, {0}},
 };
 
-/* Before the first question about a product: the parameters decide how much temporary memory it takes. */
+/* Before the first query: the parameters decide how much temporary memory a product takes. */
 static rf_opencl *tuned(const rf_device *device) {
     rf_opencl *cl = rf_opencl_of(device);
     const bool wanted = device->info.kind == RF_DEVICE_CPU && !cl->gemm_is_tuned;
@@ -105,7 +105,7 @@ typedef struct warm_up {
 
 enum { EXTENT = 5 };
 
-/* A product of each kind that there is: some drivers compile a kernel when it is first enqueued. */
+/* A product of each kind: some drivers compile a kernel when it is first enqueued. */
 static void run_products(rf_job *job) {
     warm_up *w = (warm_up *)job;
     for (int kind = 0; kind < 3 && w->error == CLBlastSuccess; kind++) {
@@ -157,7 +157,7 @@ static rf_status compile_now(rf_device *device) {
     return status;
 }
 
-/* An empty file in the cache says that it was done before. */
+/* An empty file in the cache marks that it was done before. */
 static rf_cache_key key_of(const rf_device *device) {
     return rf_program_key(&device->info, NAME, "");
 }

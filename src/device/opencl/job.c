@@ -28,7 +28,7 @@ static void set_up(rf_job *j) {
     pthread_condattr_destroy(&monotonic);
 }
 
-/* With a stack that a compiler's recursion over a long kernel does not outgrow. */
+/* With a stack large enough for a compiler's recursion over a long kernel. */
 static bool start(pthread_t *thread, rf_job *j) {
     enum { STACK_BYTES = 64 << 20 };
     pthread_attr_t attributes;
@@ -46,7 +46,7 @@ static double limit_seconds(void) {
     return seconds > 0 && seconds < 1e6 ? seconds : 60;
 }
 
-/* Waits in short turns, so that an interrupt is heard.  True: the work is done; else the job is the thread's. */
+/* Waits in short intervals, so that an interrupt is noticed. True: the work is done; else the thread owns the job. */
 static bool wait_for(rf_job *j, double seconds, const rf_device *device, const char *slow) {
     const double begin = rf_time_ms();
     pthread_mutex_lock(&j->lock);

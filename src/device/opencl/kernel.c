@@ -1,4 +1,4 @@
-/* Kernels of the OpenCL backend: made from a program, given arguments, enqueued. */
+/* Kernels of the OpenCL backend: creation, arguments, launches. */
 #include <string.h>
 
 #include "device/opencl/opencl.h"
@@ -25,7 +25,7 @@ void rf_opencl_kernel_distrust(rf_kernel *kernel) {
 size_t rf_opencl_kernel_max_group(const rf_kernel *kernel) {
     const rf_device *device = kernel->device;
     size_t size = 0;
-    /* Mesa's rusticl answers with the width of its sub-groups, and takes full groups all the same. */
+    /* Mesa's rusticl returns its sub-group width, although it takes full groups. */
     if (strcmp(device->info.platform, "rusticl") == 0) return device->info.max_work_group;
     cl_int error = clGetKernelWorkGroupInfo(kernel->handle, rf_opencl_of(device)->id,
                                             CL_KERNEL_WORK_GROUP_SIZE, sizeof size, &size, NULL);

@@ -1,5 +1,5 @@
-/* The OpenCL backend: what is present, context and queue, memory, transfers, events.
- * Kernels are in kernel.c, the programs they come from in program*.c. */
+/* The OpenCL backend: discovery, context and queue, memory, transfers, events. Kernels are in kernel.c, programs in
+ * program*.c. */
 #include "device/opencl/opencl.h"
 #include "device/opencl/pocl.h"
 
@@ -11,7 +11,7 @@
 
 /* ---- what is present ---- */
 
-/* Copies without blanks at both ends, which some drivers leave there. */
+/* Copies without leading and trailing blanks, which some drivers leave. */
 static void tidy(char *out, size_t size, char *text) {
     while (isspace((unsigned char)*text)) text++;
     size_t length = strlen(text);
@@ -19,7 +19,7 @@ static void tidy(char *out, size_t size, char *text) {
     snprintf(out, size, "%s", text);
 }
 
-/* Questions to a device, and the first error among the answers: what it does not know (CL_INVALID_VALUE) is 0 or "". */
+/* Queries to a device, and the first error among them; unknown properties (CL_INVALID_VALUE) are 0 or "". */
 typedef struct query {
     cl_device_id id;
     cl_int error;
@@ -86,7 +86,7 @@ static bool usable(query *q, const rf_device_info *info) {
 
 enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
 
-/* Keeps the first of the failures that leave a platform or device out. */
+/* Keeps the first failure that hid a platform or device. */
 static void note_trouble(rf_found_list *list, cl_int error, const char *what, int platform) {
     if (list->trouble[0] == '\0')
         snprintf(list->trouble, sizeof list->trouble, "%s %d of OpenCL's does not answer: %s (%d)", what,
@@ -137,7 +137,7 @@ static rf_status find_platforms(rf_found_list *list, int platform) {
     return RF_OK;
 }
 
-/* One thread at a time: the loader and PoCL set themselves up at the first calls, and are not safe while they do. */
+/* One thread at a time: the loader and PoCL initialise at the first calls, which is not thread-safe. */
 static rf_status find(rf_found_list *list, int platform) {
     static pthread_mutex_t first_calls = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&first_calls);
@@ -216,8 +216,8 @@ static rf_status profile(rf_device *device, bool on) {
 
 /* ---- memory ---- */
 
-/* Large pages for a large buffer of a processor: kernels walk many maps at once, and the pages of 4 KiB that they would
- * touch are more than a core can keep the addresses of.  A hint: nothing fails without it but a buffer that stays mapped. */
+/* Huge pages for a large buffer on a CPU: kernels walk many maps at once, and with pages of 4 KiB they would exceed the
+ * TLB. A hint: failure is ignored, except a buffer that stays mapped. */
 static cl_int ask_for_large_pages(rf_buffer *buffer) {
 #ifdef MADV_HUGEPAGE
     enum { LARGE_PAGE = 2 << 20 };
@@ -256,7 +256,7 @@ static rf_status region(rf_buffer *buffer) {
     cl_buffer_region where = {.origin = buffer->offset, .size = RF_MAX(buffer->bytes, 4)};
     cl_int error;
     if (buffer->bytes == 0)
-        where.origin = 0; /* an empty region may lie at the very end: it is never touched */
+        where.origin = 0; /* an empty region at the very end is valid: it is never accessed */
     buffer->handle = clCreateSubBuffer(buffer->root->handle, 0, CL_BUFFER_CREATE_TYPE_REGION, &where, &error);
     return buffer->handle != NULL ? RF_OK
                                   : rf_opencl_fail(error, "a region of %zu bytes at %zu of a buffer of %zu",
@@ -271,7 +271,7 @@ static cl_command_queue queue_of(const rf_buffer *buffer) {
     return rf_opencl_of(buffer->device)->queue;
 }
 
-/* A transfer that failed may have begun, and the caller's memory may go when we return. */
+/* A failed transfer may still be using the caller's memory, which may be freed when we return. */
 static rf_status transferred(const rf_buffer *buffer, cl_int error, const char *what, size_t bytes) {
     if (error == CL_SUCCESS) return RF_OK;
     drain(buffer->device);

@@ -1,4 +1,4 @@
-/* What the OpenCL backend's files share: the opened device, errors, programs. */
+/* Shared by the OpenCL backend's files: the open device, errors, programs. */
 #ifndef RF_DEVICE_OPENCL_OPENCL_H
 #define RF_DEVICE_OPENCL_OPENCL_H
 
@@ -29,7 +29,7 @@ static inline rf_opencl *rf_opencl_of(const rf_device *device) {
 
 /* "CL_OUT_OF_RESOURCES". */
 const char *rf_opencl_error_name(cl_int error);
-/* Sets the message "what: CL_ERROR_NAME" and returns the status that suits the error. */
+/* Sets the message "what: CL_ERROR_NAME" and returns the matching status. */
 rf_status rf_opencl_fail(cl_int error, const char *format, ...) RF_PRINTF(2, 3);
 
 /* Kernels (kernel.c): part of the backend's table. */
@@ -40,7 +40,7 @@ size_t rf_opencl_kernel_max_group(const rf_kernel *kernel);
 rf_status rf_opencl_set_args(rf_kernel *kernel, const rf_arg *args);
 rf_status rf_opencl_launch(rf_kernel *kernel, const size_t global[3], const size_t local[3], rf_event *event);
 
-/* Matrix products (clblast.c); in builds without CLBlast it is not there. */
+/* Matrix products (clblast.c); only in builds with CLBlast. */
 extern const rf_backend_gemm rf_opencl_gemm;
 
 /* The program kernels/<name>.cl built with these options, made once a device (program.c).  *out is borrowed.
@@ -50,8 +50,7 @@ rf_status rf_program_get(cl_program *out, bool *is_new, rf_device *device, const
 void rf_program_distrust(rf_opencl *cl, cl_program program);
 void rf_program_free_all(rf_opencl *cl);
 
-/* The text of kernels/<name>.cl with its #includes put in, and behind the file `first` unless that is NULL
- * (program_source.c). */
+/* The text of kernels/<name>.cl with its #includes expanded, after that of `first` unless NULL (program_source.c). */
 rf_status rf_program_source(rf_str *out, const char *first, const char *name);
 
 /* Builds under the time limit (program_build.c).  Past it the build's thread keeps the program: *program is
@@ -60,18 +59,17 @@ rf_status rf_program_source(rf_str *out, const char *first, const char *name);
 rf_status rf_program_build(rf_device *device, cl_program *program, const char *options, const char *what,
                            void **binary, size_t *length);
 
-/* Binaries kept in the user's cache folder (program_cache.c).  Whatever is wrong with a file means: not
- * there. */
+/* Binaries kept in the user's cache folder (program_cache.c).  An invalid file counts as missing. */
 typedef struct rf_cache_key {
     uint64_t hash[2];
 } rf_cache_key;
 void rf_cache_key_add(rf_cache_key *key, const char *text);
-/* Of everything that may change the binary (program.c). */
+/* The hash of everything that may change the binary (program.c). */
 rf_cache_key rf_program_key(const rf_device_info *info, const char *source, const char *options);
 bool rf_program_cache_load(void **binary, size_t *length, const rf_cache_key *key); /* free(*binary) */
 void rf_program_cache_remove(const rf_cache_key *key);
-/* Keeps other processes from building the same program at the same time: waits, up to `seconds`, for one that
- * does. -1: no lock, which harms nobody; else it is to be handed to unlock. */
+/* Locks the program against builds by other processes: waits up to `seconds`. -1: no lock, which is harmless; else pass
+ * it to unlock. */
 int rf_program_cache_lock(const rf_cache_key *key, double seconds);
 void rf_program_cache_unlock(const rf_cache_key *key, int lock);
 void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length);

@@ -1,7 +1,6 @@
-/* PoCL's cache.  It keeps what it compiles as ELF and LLVM files, and aborts the process where it cannot write them or where
- * one of them is cut off.  So it gets a folder that was tested, and damaged files are removed before it sees them.
- * A process holds a shared lock on our cache folder while it lives: who gets the exclusive one is alone with it, and may
- * remove what others left. */
+/* PoCL's cache. It caches ELF and LLVM files, and aborts the process where it cannot write them or one is truncated. So
+ * it gets a tested folder, from which damaged files are removed first. Each process holds a shared lock on our cache
+ * folder while it lives: who gets the exclusive lock is its only user, and may remove leftovers. */
 #include "device/opencl/pocl.h"
 
 #include <dirent.h>
@@ -19,12 +18,12 @@
 #include <elf.h>
 #endif
 
-/* What a large network's kernels take, what one of them may, and more than the largest of its files. */
+/* The size of a large network's kernels, a bound for one kernel, and one for its files. */
 enum { ROOM_BYTES = 16 << 20, KERNEL_BYTES = 1 << 20, FILE_BYTES = 2 << 20 };
 
 static const char variable[] = "POCL_CACHE_DIR", suspect[] = "suspect";
 
-/* The process's, as the environment is. */
+/* One for the process, as the environment is. */
 static struct {
     pthread_mutex_t lock;
     bool prepared;
@@ -48,7 +47,7 @@ static bool is_whole_elf(const unsigned char *start, size_t length, size_t size)
 #endif
 }
 
-/* LLVM's bitcode is a row of blocks, each with its length in words behind its first word. */
+/* LLVM bitcode is a sequence of blocks, each with its length in words after its first word. */
 static bool is_whole_bitcode(int fd, const unsigned char *start, size_t length, size_t size) {
     uint32_t head[2];
     size_t at = 4;
@@ -56,7 +55,7 @@ static bool is_whole_bitcode(int fd, const unsigned char *start, size_t length, 
     while (at + sizeof head <= size && pread(fd, head, sizeof head, (off_t)at) == sizeof head &&
            (head[0] & 3) == 1)
         at += sizeof head + (size_t)head[1] * 4;
-    return at == size && at > 4; /* the magic alone is no module */
+    return at == size && at > 4; /* more than the magic bytes */
 }
 
 static bool ends_in(const char *text, const char *ending) {
@@ -64,7 +63,7 @@ static bool ends_in(const char *text, const char *ending) {
     return length >= wanted && strcmp(text + length - wanted, ending) == 0;
 }
 
-/* A file that PoCL is writing, or was, and renames when it is whole. */
+/* A temporary file of PoCL, renamed when complete. */
 static bool is_pocls(const char *name) {
     return strncmp(name, "tempfile", 8) == 0;
 }
@@ -135,7 +134,7 @@ bool rf_is_pocl(const rf_device_info *info) {
     return strstr(info->platform, RF_POCL_NAME) != NULL;
 }
 
-/* Takes a cache folder of ours, with the folder for PoCL in it. */
+/* Uses a cache folder of ours, with the folder for PoCL in it. */
 static rf_status take(const char *cache) {
     char *place = rf_format("%s/pocl", cache);
     if (place == NULL) return RF_E_MEMORY;
@@ -150,11 +149,11 @@ static rf_status take(const char *cache) {
     return status;
 }
 
-/* The first of our places that will do; the warning says what is wrong with those before. */
+/* Uses the first usable cache folder; the warning says why not those before. */
 static rf_status take_own(void) {
     rf_str reasons = {0};
     rf_status status = RF_E_IO;
-    for (int i = 0; i < RF_CACHE_PLACES && status != RF_OK; i++) {
+    for (int i = 0; i < RF_CACHE_FOLDERS && status != RF_OK; i++) {
         char *cache;
         status = rf_cache_make(&cache, i);
         if (status == RF_OK) status = take(cache);
@@ -171,9 +170,9 @@ static rf_status take_own(void) {
     return status;
 }
 
-/* What $POCL_CACHE_DIR names already: the user's, or a place of ours, named by the process that started this one. */
+/* Uses $POCL_CACHE_DIR as it is set: by the user, or by the process that started this one, to a folder of ours. */
 static rf_status take_given(const char *given) {
-    for (int i = 0; i < RF_CACHE_PLACES; i++) {
+    for (int i = 0; i < RF_CACHE_FOLDERS; i++) {
         char *cache;
         if (rf_cache_make(&cache, i) != RF_OK) continue;
         size_t length = strlen(cache);

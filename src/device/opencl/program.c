@@ -1,6 +1,5 @@
-/* Programs of the OpenCL backend: made once a device for each name and options, from the cached binary where
- * there is a good one, else from source.  A program that failed is remembered, so that nobody waits for it
- * twice. */
+/* Programs of the OpenCL backend: built once a device for each name and options, from the cached binary if it is valid,
+ * else from source. Failures are remembered, so that no build fails twice. */
 #include "device/opencl/opencl.h"
 #include "device/opencl/pocl.h"
 
@@ -86,12 +85,12 @@ static void tell_of_compiling(rf_device *device) {
     if (call != NULL) call(device->on_compile_context);
 }
 
-/* From the binary that the cache has; without one, or with one that the driver refuses, from source. */
+/* From the cached binary; without one, or where the driver rejects it, from source. */
 static rf_status build_best(rf_program *p, rf_device *device, const char *source, const char *options) {
     rf_opencl *cl = rf_opencl_of(device);
     rf_cache_key key = p->key = rf_program_key(&device->info, source, options);
-    /* PoCL caches what it compiles by itself, and asking it for a binary makes it compile every kernel of a program a second
-     * time, used or not: twice the time of a first run.  There an empty file says that it was built before. */
+    /* PoCL has its own cache, and asking it for a binary compiles every kernel of a program again, used or not: twice
+     * the time of a first run. There an empty file marks that the program was built before. */
     bool keep = !rf_is_pocl(&device->info);
     void *binary = NULL;
     size_t length = 0;
@@ -111,8 +110,8 @@ static rf_status build_best(rf_program *p, rf_device *device, const char *source
     return status;
 }
 
-/* $RANGEFINDER_PROGRAMS: a file to which every program that is asked for is added, for tools that compile
- * them elsewhere (tools/bench/gpu-compilers). */
+/* $RANGEFINDER_PROGRAMS: a file to which every requested program is appended, for tools that compile them elsewhere
+ * (tools/bench/gpu-compilers). */
 static void log_program(const rf_program *p) {
     const char *path = getenv("RANGEFINDER_PROGRAMS");
     FILE *file = path != NULL ? fopen(path, "a") : NULL;

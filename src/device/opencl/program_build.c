@@ -1,4 +1,4 @@
-/* Building a program in a thread of its own (job.h).  Nobody else may even release a program whose thread is left running:
+/* Building a program in a thread of its own (job.h).  A program whose thread is left running must not even be released:
  * some drivers (PoCL) wait for the end of the build. */
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static void abandon(rf_job *job) {
     build_free(b);
 }
 
-/* The first line of the log that speaks of an error, else its first line.  False: there is no log. */
+/* The first line of the log that contains "error", else its first line.  False: there is no log. */
 static bool first_error(char *out, size_t size, cl_program program, cl_device_id id) {
     enum { MAX_LOG = 1 << 20 };
     size_t length = 0;

@@ -1,6 +1,6 @@
 /* Program binaries in the user's cache folder, one file a program, named by the hash of all that made it.
- * Where the driver keeps its own the file holds none, and only says that the program was built here before.
- * A file is trusted only if its header, length and checksum agree; it is written aside and renamed. */
+ * Where the driver has its own cache the file is empty, and marks that the program was built here before.
+ * A file is trusted only if its header, length and checksum agree; it is written to a temporary file and renamed. */
 #include "device/opencl/opencl.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ typedef struct header {
 
 static const char magic[8] = "RFprog1";
 
-/* Two FNV streams that start apart and take every text with its closing 0: 128 bits. */
+/* Two FNV hashes with different seeds over every text and its closing 0: 128 bits. */
 void rf_cache_key_add(rf_cache_key *key, const char *text) {
     size_t length = strlen(text) + 1;
     key->hash[0] = rf_hash(text, length, key->hash[0]);
@@ -94,7 +94,7 @@ void rf_program_cache_remove(const rf_cache_key *key) {
     rf_error_release();
 }
 
-/* A cache that cannot be written costs time and nothing else. */
+/* A cache that cannot be written only costs time. */
 void rf_program_cache_store(const rf_cache_key *key, const void *binary, size_t length) {
     header h = {.key = *key, .length = length, .checksum = rf_hash(binary, length, 0)};
     memcpy(h.magic, magic, sizeof magic);

@@ -1,5 +1,5 @@
 /* The text of a kernel file: from the folder $RANGEFINDER_KERNELS where it holds the file, else from what is
- * embedded. #include "x.clh" is put in here, each file once, since drivers know neither place. */
+ * embedded. #include "x.clh" is expanded here, each file once, since drivers know neither folder. */
 #include "device/opencl/opencl.h"
 
 #include <ctype.h>
@@ -17,7 +17,8 @@ typedef struct expansion {
     int included_count, depth;
 } expansion;
 
-/* From the user's folder: where kernels/ has the file, or without its sub-folder.  *out stays NULL where there is none. */
+/* From the user's folder: where kernels/ has the file, or without its sub-folder.  *out stays NULL where there is
+ * none. */
 static rf_status read_replacement(char **out, const char *folder, const char *name,
                                   const rf_embedded *known) {
     const char *const places[] = {known != NULL ? known->name : name, name};

@@ -1,5 +1,5 @@
 /* The model language's binding: which op or block a layer is, and which attribute each argument sets, by the
- * tables of the ops.  What is misspelt or missing is answered here. */
+ * tables of the ops.  Reports misspelt and missing names. */
 #include <string.h>
 
 #include "model/lang/net.h"

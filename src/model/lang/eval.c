@@ -51,7 +51,7 @@ rf_status rf_name_expand(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_sc
         const char *open = memchr(at, '{', (size_t)(end - at));
         rf_str_add_bytes(&text, at, (size_t)((open ? open : end) - at));
         if (!open) break;
-        const char *close = memchr(open, '}', (size_t)(end - open)); /* the lexer has seen to it */
+        const char *close = memchr(open, '}', (size_t)(end - open)); /* the lexer guarantees it */
         int value = 0;
         status = eval_template(&value, e, scope, (rf_slice){open + 1, (int)(close - open - 1)}, place);
         rf_str_addf(&text, "%d", value);
@@ -68,7 +68,7 @@ rf_status rf_name_expand(char out[RF_MAX_NAME + 1], rf_expansion *e, const rf_sc
     return status;
 }
 
-/* True if a layer of that name stands further down in the text, or is the very one that asks. */
+/* True if the layer of that name is defined later in the text, or is the one that reads it. */
 static const rf_tree *defined_later(const rf_net *net, const rf_tree *input) {
     for (int i = 1; i < net->count; i++) {
         const rf_tree *node = &net->nodes[i];
@@ -229,7 +229,7 @@ static rf_status eval_binary(rf_value *out, rf_expansion *e, const rf_scope *sco
     double a, b;
     RF_TRY(rf_eval_number(&a, e, scope, node->first));
     if ((node->token == RF_TOKEN_AND && a == 0) || (node->token == RF_TOKEN_OR && a != 0))
-        return out->y = a != 0, RF_OK; /* the other side may be what the first one guards against */
+        return out->y = a != 0, RF_OK; /* short-circuit: the other side may be invalid then */
     RF_TRY(rf_eval_number(&b, e, scope, node->second));
     if (node->token == RF_TOKEN_AND || node->token == RF_TOKEN_OR) return out->y = b != 0, RF_OK;
     if (b == 0 && (node->token == RF_TOKEN_DIVIDE || node->token == RF_TOKEN_MODULO))

@@ -44,8 +44,8 @@ typedef struct rf_expansion {
 
 /* ---- variables (scope.c) ---- */
 
-/* Counts `steps`, each about as long as reading a variable takes, and fails where the text takes more of them than its
- * own size and that of the network explain. */
+/* Counts `steps`, each about the cost of reading a variable, and fails above a limit that follows from the sizes of
+ * text and network. */
 rf_status rf_take_steps(rf_expansion *e, int steps, rf_place place);
 rf_status rf_scope_set(rf_scope *scope, rf_expansion *e, rf_slice name, rf_value value, rf_place place);
 /* *out: borrowed until a variable is set; NULL: there is none of that name. */

@@ -1,5 +1,4 @@
-/* The model language carried out for given images: blocks, loops and conditions unfold into the layers of a
- * model. */
+/* Executes the model language for given images: blocks, loops and conditions expand to the layers of a model. */
 #include <stdlib.h>
 #include <string.h>
 

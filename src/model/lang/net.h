@@ -1,4 +1,4 @@
-/* The model language's inside: tokens, and the tree that a text is parsed into.
+/* The model language's internals: tokens, and the syntax tree.
  *
  *   # ResNet's basic block; `in` names what it reads, its value is its last layer
  *   block basic(out, stride=1)
@@ -181,7 +181,7 @@ rf_status rf_net_bind_argument(rf_net *net, int layer, int argument,
                                int position);              /* by its name, or position */
 rf_status rf_net_bind_check(const rf_net *net, int layer); /* nothing required is missing */
 
-/* ---- expansion (expand.c): the tree carried out for given images, layer by layer ---- */
+/* ---- expansion (expand.c): the tree executed for given images, layer by layer ---- */
 struct rf_model;
 rf_status rf_net_expand(struct rf_model *model, const rf_net *net);
 /* The attributes of the only layer of rf_net_parse_layer. */

@@ -1,4 +1,4 @@
-/* The model language's parser: recursive descent, one token ahead. */
+/* The model language's parser: recursive descent, with one token of lookahead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +10,13 @@ enum { MAX_TREE = 1 << 20, MAX_ARGUMENTS = 64 };
 typedef struct parser {
     rf_net *net;
     rf_lexer lexer;
-    rf_token token; /* the one that is looked at */
+    rf_token token; /* the lookahead */
     int nesting, layers;
 } parser;
 
 static rf_status parse_body(int *out, parser *p);
 
-/* ---- help ---- */
+/* ---- helpers ---- */
 
 static rf_status advance(parser *p) {
     return rf_lexer_next(&p->token, &p->lexer);

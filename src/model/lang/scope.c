@@ -1,4 +1,4 @@
-/* The model language's variables, and the count of the steps that a text takes. */
+/* The model language's variables, and the step counter that limits a text. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -87,7 +87,7 @@ static const rf_case refused[] = {
     {NULL},
 };
 
-/* Without eps a channel that is the same everywhere would be 0 / 0; 1 / sqrt of the least is far from float's end. */
+/* Without eps a channel that is the same everywhere would give 0 / 0; 1 / sqrt(minimum) is far from overflow. */
 static const rf_attr_spec attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 1e-20, 1e3),
                                      RF_ATTR(momentum, FLOAT, 0.1, 0, 1), RF_ATTR_END};
 
@@ -106,7 +106,7 @@ const rf_op rf_op_batch_norm = {
     .saved = saved,
     .takes_act = true,
     .takes_residual = true,
-    .takes_sums = true,
+    .takes_bn_sums = true,
     .reference = {rf_batch_norm_forward, rf_batch_norm_backward_params, rf_batch_norm_backward_data},
     .solvers = rf_batch_norm_solvers,
     .cases = cases,

@@ -1,4 +1,4 @@
-/* What batch norm's op, its reference and its solvers share. */
+/* Shared by batch norm's op, its reference and its solvers. */
 #ifndef RF_OP_BATCH_NORM_BATCH_NORM_H
 #define RF_OP_BATCH_NORM_BATCH_NORM_H
 

@@ -73,7 +73,7 @@ RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int
     }
 }
 
-/* Writes mean and invstd of each channel, and moves the running statistics while the run goes on. */
+/* Writes mean and invstd of each channel, and updates the running statistics unless the run has stopped. */
 static void batch_statistics(const rf_problem *problem, const rf_arrays *a, float *mean, float *invstd) {
     const int C = problem->x[0].c;
     const double n = (double)rf_shape_pixels(problem->x[0]), momentum = problem->attrs.momentum;

@@ -1,8 +1,8 @@
-/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Where the step
- * before has made the sums (op/sums.h), they are not made again. */
+/* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Skips the sums
+ * that the step before has computed (op/bn_sums.h). */
 #include "op/batch_norm/batch_norm.h"
+#include "op/bn_sums.h"
 #include "op/family.h"
-#include "op/sums.h"
 
 enum { RUN_FLOATS = 4096, BLOCK_FLOATS = 65536, GROUP_ROWS = 8, MAX_COLUMNS = 64, MAX_MERGED = 4 };
 enum { FEW_UNITS = 16, GROUPS_PER_UNIT = 8 };
@@ -22,13 +22,14 @@ static size_t columns(const rf_problem *problem, const rf_device_info *info) {
     return wide;
 }
 
-/* Channels of a work-group that folds blocks: few, for many lines, since a line waits for each of its blocks in turn. */
+/* Channels of a work-group that merges blocks: few, to leave many lines, each of which reads its blocks one after
+ * another. */
 static size_t merged(const rf_device_info *info) {
     return RF_MIN((size_t)MAX_MERGED, rf_family_group(RF_GROUP, info));
 }
 
-/* Work-groups of the group family that fill the device.  One of few units gets as many as a larger one, so that what is
- * tested there is what runs here. */
+/* Work-groups of the group family that fill the device.  At least as many as for a mid-size GPU, so that small devices
+ * test the same code. */
 static size_t full(const rf_device_info *info) {
     return (size_t)RF_MAX(info->compute_units, FEW_UNITS) * GROUPS_PER_UNIT;
 }
@@ -44,11 +45,11 @@ static size_t blocks(const rf_problem *problem, const rf_device_info *info, rf_f
     return RF_MAX(RF_MIN(most, full(info) / rf_ceil_div(channels(problem), wide)), 1);
 }
 
-/* The partial sums; at inference what `apply` needs of the channels. */
+/* The partial sums; at inference the channels' scale and shift. */
 static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     const size_t most = RF_MAX(blocks(problem, info, RF_TILE), blocks(problem, info, RF_GROUP));
-    return (problem->training ? rf_sums_floats((int)most, (int)channels(problem))
+    return (problem->training ? rf_bn_sums_floats((int)most, (int)channels(problem))
                               : RF_BN_SAVED * channels(problem)) *
            sizeof(float);
 }
@@ -90,8 +91,8 @@ static rf_status emit_folding(rf_sequence *sequence, const rf_problem *problem, 
     return emit(sequence, problem, info, family, desc, 0);
 }
 
-/* A launch over all elements.  group: as many work-items as the device holds, since each begins with what it needs of its
- * channel, and a multiple of the channels. */
+/* A launch over all elements.  group: as many work-items as the device holds, since each begins with what it needs of
+ * its channel, and a multiple of the channels. */
 static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                rf_family family, rf_launch_desc *desc, double passes) {
     if (family == RF_TILE)
@@ -115,7 +116,7 @@ typedef struct partial {
 
 static partial partial_of(const rf_problem *problem, const rf_device_info *info, const rf_tensors *t,
                           rf_family family) {
-    if (problem->sums.blocks > 0) return (partial){t->sums[RF_SUMS_PARTIAL], (size_t)problem->sums.blocks};
+    if (problem->sums.blocks > 0) return (partial){t->sums[RF_BN_SUMS_PARTIAL], (size_t)problem->sums.blocks};
     return (partial){t->work, blocks(problem, info, family)};
 }
 
@@ -156,21 +157,21 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
-/* y, from which the gradients tell what act let pass; NULL: they compute it from x. */
+/* y, for act's gradient; NULL: it is computed from x. */
 static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
-    return rf_sums_by_y(problem) ? t->y : NULL;
+    return rf_bn_sums_by_y(problem) ? t->y : NULL;
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, rf_family family) {
     const partial p = partial_of(problem, info, t, family);
-    const rf_tensors own = {.sums = {[RF_SUMS_PARTIAL] = p.at,
-                                     [RF_SUMS_X] = t->x[0],
-                                     [RF_SUMS_Y] = seen(problem, t),
-                                     [RF_SUMS_SAVED] = t->saved}};
+    const rf_tensors own = {.sums = {[RF_BN_SUMS_PARTIAL] = p.at,
+                                     [RF_BN_SUMS_X] = t->x[0],
+                                     [RF_BN_SUMS_Y] = seen(problem, t),
+                                     [RF_BN_SUMS_SAVED] = t->saved}};
     rf_launch_desc sums = {.kernel = "gradient_sums",
                            .args = {RF_BUF(t->dy), RF_I32(rows(problem)), RF_I32(channels(problem))}};
-    rf_sums_args(&sums, &own, problem->act, rf_shape_count(problem->x[0]));
+    rf_bn_sums_args(&sums, &own, problem->act, rf_shape_count(problem->x[0]));
     rf_launch_desc fold = {.kernel = "fold",
                            .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->grad[RF_BN_WEIGHT]),
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),

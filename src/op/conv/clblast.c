@@ -1,16 +1,16 @@
 /* Linear layers and 1x1 convolutions as one matrix product by CLBlast: kernels/conv/clblast.cl around rf_emit_gemm.
  *
- * As BLAS sees them, column by column, with P pixels: x is C x P, y and dy are K x P, the weights W are K x C.
+ * In BLAS's column-major order, with P pixels: x is C x P, y and dy are K x P, the weights W are K x C.
  *   forward          y = W x, then bias and activation
  *   backward_params  dW = dy x^T
  *   backward_data    dx = W^T dy, or dx += it
- * W lies in panels of 16 outputs, and is copied into a matrix and back.  Products of 16 rows each in a strided batch need no copy,
- * but were slower by far: 64 channels to 64 of 8192 pixels, on two cores of a Xeon under PoCL, 0.7 GFLOP/s forward against
- * 6.2, both with CLBlast's own parameters; the batch for dW crashes there, and dx has none. */
+ * W is stored in panels of 16 outputs, and is copied to a matrix and back. A strided batch of products of 16 rows needs
+ * no copy, but was far slower: 64 channels to 64 of 8192 pixels, on two cores of a Xeon under PoCL, 0.7 GFLOP/s forward
+ * against 6.2, both with CLBlast's own parameters; the batch for dW crashes there, and dx has none. */
 #include "op/conv/conv.h"
 
-/* Nowhere by default: on processors ours are several times as fast, and no GPU was tried. */
-static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
+/* Never by default: on CPUs our kernels are several times as fast, and no GPU was tried. */
+static bool preferred(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     (void)problem, (void)direction, (void)info;
     return false;
 }
@@ -27,7 +27,8 @@ static size_t pixels_of(const rf_conv *v) {
 
 enum { ROWS = 256 }; /* of dy, that are summed together for the bias gradient */
 
-/* The product, without its buffers, and what lies in work behind CLBlast's temporary memory: positions in floats. */
+/* The product, without its buffers, and the layout of the workspace behind CLBlast's temporary memory: offsets in
+ * floats. */
 typedef struct layout {
     rf_gemm gemm;
     size_t weights_at, dy_at, bias_at, floats;
@@ -45,7 +46,7 @@ static layout layout_of(const rf_conv *v, rf_direction direction, const rf_devic
         dy = &l.gemm.a;
     }
     const bool masked = direction != RF_FORWARD && v->act;
-    weights->at = 1; /* anywhere but at the start: CLBlast may copy such a matrix into its memory */
+    weights->at = 1; /* not 0: CLBlast may copy a matrix that has an offset */
     if (masked) dy->at = 1;
     l.weights_at = weights->at = rf_ceil_div(rf_gemm_work(info->device, &l.gemm), sizeof(float));
     l.dy_at = l.weights_at + k * c;
@@ -56,7 +57,7 @@ static layout layout_of(const rf_conv *v, rf_direction direction, const rf_devic
     return l;
 }
 
-/* A stride or a larger kernel would need a copy of what x gives each pixel (im2col).  Positions in work have 32 bits. */
+/* A stride or a larger kernel would need im2col. Offsets in work have 32 bits. */
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     const rf_conv v = rf_conv_of(problem);
     bool fits = rf_gemm_is_there(info->device) && v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x &&
@@ -106,7 +107,7 @@ static rf_status emit_unpack(rf_sequence *sequence, const rf_device_info *info, 
     return emit(sequence, info, &desc, panel_rows(v), 2 * RF_PANEL);
 }
 
-/* Brings dy before a fused activation. */
+/* The gradient before a fused activation. */
 static rf_status emit_dy(rf_buffer **dy, rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
                          const rf_tensors *t, const layout *l) {
     *dy = v->act ? t->work : t->dy;
@@ -179,7 +180,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                     .devices = RF_DEVICE_CPU | RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR,                        \
                     .rank = 5,                                                                               \
                     .applicable = applicable,                                                                \
-                    .wins = wins,                                                                            \
+                    .preferred = preferred,                                                                  \
                     .workspace = work,                                                                       \
                     .prepare = function}
 const rf_solver rf_clblast[RF_DIRECTIONS] = {

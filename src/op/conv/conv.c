@@ -1,6 +1,6 @@
 /* conv: y[n,k] = bias[k] + sum over c,r,s of x[n,c,y*stride-pad+r*dilation,...] * weight[k,c,r,s], with
- * groups. The op itself: shapes, parameters.  The arithmetic is in conv_reference.c and the solvers, the sample cases are in
- * conv_cases.c.
+ * groups. The op itself: shapes, parameters.  The arithmetic is in conv_reference.c and the solvers, the sample cases
+ * are in conv_cases.c.
  */
 #include "op/conv/conv.h"
 

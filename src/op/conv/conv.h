@@ -1,5 +1,5 @@
-/* A convolution as the reference and the solvers see it; a linear layer is one too: a 1x1 kernel on 1x1 maps
- * whose channels are all of (H,W,C), which is how its weights lie. */
+/* A convolution's dimensions, for the reference and the solvers. A linear layer is a 1x1 convolution on 1x1 maps with
+ * H*W*C channels, in the order of its weights. */
 #ifndef RF_OP_CONV_CONV_H
 #define RF_OP_CONV_CONV_H
 
@@ -16,8 +16,8 @@ typedef struct rf_conv {
     rf_act act;
 } rf_conv;
 
-/* Of a conv or a linear problem, or the convolution of a conv_pool, of whose outputs an odd last row or column is left
- * out. */
+/* Of a conv or linear problem, or of the convolution in a conv_pool, without an odd last row or column of its
+ * output. */
 rf_conv rf_conv_of(const rf_problem *problem);
 
 /* The directions in plain C (conv_reference.c). */
@@ -26,7 +26,7 @@ void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays)
 void rf_conv_backward_data(const rf_problem *problem, const rf_arrays *arrays);
 extern const rf_case rf_conv_cases[], rf_conv_refused[]; /* conv_cases.c */
 double rf_conv_flops(const rf_problem *problem);
-/* Of x or dx; dy, y where an activation is fused, and the maxima's places where y is pooled. */
+/* The bytes of x or dx, of dy, of y where an activation is fused, and of the argmax indices where y is pooled. */
 double rf_conv_gradient_bytes(const rf_problem *problem);
 
 /* The solvers, each an array in the file of its name (grouped.c has both families). */
@@ -35,7 +35,7 @@ RF_CONV_SOLVERS(RF_SOLVER_DECLARE)
 RF_LINEAR_SOLVERS(RF_SOLVER_DECLARE)
 RF_CONV_POOL_SOLVERS(RF_SOLVER_DECLARE)
 #undef RF_SOLVER_DECLARE
-/* What an op's table of solvers takes of a list: a pointer for each direction. */
+/* The entries of an op's table of solvers: a pointer for each direction. */
 #define RF_SOLVER_ENTRIES(name, count) RF_SOLVER_ENTRIES_##count(name)
 #define RF_SOLVER_ENTRIES_1(name)      &name[0],
 #define RF_SOLVER_ENTRIES_2(name)      &name[0], &name[1],
@@ -51,11 +51,10 @@ rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const r
                       rf_buffer *out);
 rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *w,
                             rf_buffer *out, size_t at);
-/* dy before the fused activation, into work. */
+/* Computes the gradient before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);
-/* Room for the masked dy: 0 where no activation is fused; as a solver's workspace where it is all the
- * scratch. */
+/* The size of the masked dy: 0 where no activation is fused; also as the workspace of solvers that need no more. */
 size_t rf_masked_floats(const rf_conv *v);
 size_t rf_masked_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);
 

@@ -1,5 +1,5 @@
-/* conv's sample cases: what any solver may do differently (odd sizes, strides, paddings, dilations, groups, vectors that do
- * not fill up), then layers of networks; and what infer refuses. */
+/* conv's sample cases: cases that solvers may treat differently (odd sizes, strides, paddings, dilations, groups,
+ * partial vectors), then layers of networks; and what infer refuses. */
 #include "op/conv/conv.h"
 
 /* K outputs, kernel RxS; what else differs from the defaults comes behind. */
@@ -15,7 +15,7 @@
 #define PAD(Y, X_) .pad = {Y, X_}
 #define NO_BIAS    .bias = false
 #define STRIDE2    .stride = {2, 2}
-/* A bias-free layer of a network of the zoo. */
+/* A layer without bias, of a built-in model. */
 #define LAYER(LABEL, N, C, HW, K, RS, PADDING, STEP)                                                         \
     {                                                                                                        \
         .label = LABEL, .attrs = CONV(K, RS, RS, PAD(PADDING, PADDING), NO_BIAS, .stride = {STEP, STEP}),    \

@@ -1,10 +1,8 @@
-/* How a convolution is brought into the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as one run of
+/* Converts a convolution to the kernels' form: 1x1 kernels as one long row of pixels, rows of taps as contiguous
  * memory. */
 #include "op/conv/conv_form.h"
 
-enum {
-    FEW_CHANNELS = 4
-}; /* up to here a padded copy of x pays: a row of the kernel is then one run of memory */
+enum { FEW_CHANNELS = 4 }; /* up to here a padded copy of x pays: a row of the kernel is then contiguous */
 
 rf_view rf_view_of(const rf_conv *v, rf_family family) {
     rf_view o = {.n = v->n,
@@ -43,26 +41,26 @@ size_t rf_view_floats(const rf_view *view) {
 
 /* ---- the gradients of weights and bias ---- */
 
-rf_partials rf_filter_partials(const rf_conv *v, const rf_view *view, int parts) {
+rf_partials rf_wgrad_partials(const rf_conv *v, const rf_view *view, int parts) {
     return (rf_partials){.at = view->copied ? rf_round_up(rf_view_floats(view), 16) : 0,
                          .size = rf_round_up((size_t)v->k, RF_PANEL) * v->c * v->r * v->s,
                          .biases = v->bias ? rf_round_up((size_t)v->k, RF_PANEL) : 0,
                          .parts = parts};
 }
 
-size_t rf_filter_work(const rf_partials *p) {
+size_t rf_wgrad_work(const rf_partials *p) {
     return (p->at + (p->parts > 1 ? (p->size + p->biases) * p->parts : 0)) * sizeof(float);
 }
 
-rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                          const rf_tensors *t, rf_family family, const rf_partials *p, rf_launch_desc *desc) {
+rf_status rf_wgrad_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, rf_family family, const rf_partials *p, rf_launch_desc *desc) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, family);
     bool whole = p->parts == 1;
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
     *desc = (rf_launch_desc){
-        .program = family == RF_TILE ? "conv_filter" : "conv_group",
-        .kernel = "filter",
+        .program = family == RF_TILE ? "conv_wgrad" : "conv_group",
+        .kernel = "wgrad",
         .args = {RF_BUF(o.copied ? t->work : t->x[0]),
                  RF_BUF(t->dy),
                  RF_BUF(v.act ? t->y : NULL),

@@ -1,11 +1,11 @@
-/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl, conv_filter.cl and
+/* The form in which the kernels of both families take a convolution (groups == 1): conv_tile.cl, conv_wgrad.cl and
  * conv_group.cl. */
 #ifndef RF_OP_CONV_CONV_FORM_H
 #define RF_OP_CONV_CONV_FORM_H
 
 #include "op/conv/conv.h"
 
-/* x as the kernels see it: maps of (n,h,w,c), from which each tap reads `length` neighbouring floats. */
+/* The kernels' view of x: (n,h,w,c), where each tap reads `length` neighbouring floats. */
 typedef struct rf_view {
     int n, h, w, c, length, taps_y, taps_x, grid_h, grid_w;
     rf_pair stride, pad, dilation;
@@ -14,14 +14,13 @@ typedef struct rf_view {
 rf_view rf_view_of(const rf_conv *v, rf_family family);
 size_t rf_view_floats(const rf_view *view);
 
-/* The gradients of weights and bias: sums over `parts` parts of the positions, in work behind the padded copy
- * of x if there is one, or straight into the gradients if there is one part.  partials: parts is set by the
- * caller. */
-rf_partials rf_filter_partials(const rf_conv *v, const rf_view *view, int parts);
-size_t rf_filter_work(const rf_partials *partials); /* bytes */
-/* Emits what comes before; fills the kernel's arguments. */
-rf_status rf_filter_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                          const rf_tensors *t, rf_family family, const rf_partials *partials,
-                          rf_launch_desc *desc);
+/* The gradients of weights and bias: partial sums over `parts` parts of the positions, in work behind the padded copy
+ * of x if there is one; with one part directly into the gradients.  partials: parts is set by the caller. */
+rf_partials rf_wgrad_partials(const rf_conv *v, const rf_view *view, int parts);
+size_t rf_wgrad_work(const rf_partials *partials); /* bytes */
+/* Emits the launches before the kernel, and fills in its arguments. */
+rf_status rf_wgrad_begin(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                         const rf_tensors *t, rf_family family, const rf_partials *partials,
+                         rf_launch_desc *desc);
 
 #endif

@@ -1,5 +1,5 @@
-/* Convolution and linear on GPUs: implicit matrix products in local memory, kernels/conv/conv_group.cl, for every direction. The
- * tunables are the tile: how many rows of the product each work-item takes, and how many columns a work-group. */
+/* Convolution and linear on GPUs: implicit GEMM in local memory, kernels/conv/conv_group.cl, for every direction. The
+ * tunables are the tile: rows of the product for each work-item, columns for each work-group. */
 #include "op/conv/conv_form.h"
 
 enum { ITEMS = 256, DEPTH = 16, MIN_CHUNKS = 4 };
@@ -24,14 +24,14 @@ static product product_of(size_t rows, size_t columns, size_t chunks, const rf_c
     const int wide = config->value[COLUMNS];
     p.column_items = RF_MIN(wide / 4, 16);
     p.item_columns = wide / p.column_items;
-    p.item_rows = wide == 16 ? 4 : config->value[ROWS]; /* eight would not fit local memory */
+    p.item_rows = wide == 16 ? 4 : config->value[ROWS]; /* eight would exceed local memory */
     p.row_groups = rf_ceil_div(rows, (size_t)ITEMS / p.column_items * p.item_rows);
     p.column_groups = rf_ceil_div(columns, (size_t)wide);
     return p;
 }
 
-/* The largest tile of which there are enough for every compute unit.  Where x moves float by float, an item has many rows
- * to load: fewer leave it registers. */
+/* The largest tile that still gives each compute unit enough of them. Where x is loaded float by float, fewer rows save
+ * registers. */
 static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x,
                         const rf_device_info *info) {
     const size_t units = (size_t)RF_MAX(info->compute_units, 1);
@@ -43,8 +43,8 @@ static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wid
     if (p.row_groups * p.column_groups < units) config->value[ROWS] = 4;
 }
 
-/* Into how many parts the depth is cut where there are too few tiles: of two for each compute unit, and so that each part
- * is worth the way of its sums through memory. */
+/* Parts of the depth (split-K) where there are too few tiles: two for each compute unit, if each part outweighs its
+ * partial sums' memory traffic. */
 static int parts_of(const product *p, int phases, const rf_device_info *info) {
     const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 2,
                  groups = p->row_groups * p->column_groups * (size_t)phases;
@@ -93,10 +93,10 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
                 v.k % 4 == 0, info);
 }
 
-/* What a launch of `gather` is told, forward or backward data; y is (n, grid_h, grid_w, k). */
+/* The arguments of a launch of `gather`, forward or backward data; y is (n, grid_h, grid_w, k). */
 typedef struct gather {
     rf_buffer *x, *w, *bias, *y, *work;
-    size_t partial_at; /* where the parts lie in work */
+    size_t partial_at; /* offset of the parts in work */
     rf_view view;      /* of x */
     int k, phases, parts;
     bool transposed, accumulate;
@@ -216,26 +216,28 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* ---- the gradients of weights and bias ---- */
 
-/* The product is small and its depth, the positions, long: as many parts of it as give each compute unit some groups. */
-typedef struct filter_cut {
+/* The product is small and its depth, the positions, long: enough parts (split-K) for some work-groups on each compute
+ * unit. */
+typedef struct wgrad_partition {
     product product;
     rf_partials partials;
-} filter_cut;
+} wgrad_partition;
 
-static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
+                                       const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t positions = (size_t)o.n * o.grid_h * o.grid_w;
-    filter_cut c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
-                                          rf_ceil_div(positions, DEPTH), config)};
+    wgrad_partition c = {.product = product_of((size_t)o.taps_y * o.taps_x * o.length, (size_t)v.k,
+                                               rf_ceil_div(positions, DEPTH), config)};
     const size_t wanted = (size_t)RF_MAX(info->compute_units, 1) * 4,
                  groups = c.product.row_groups * c.product.column_groups;
     const size_t parts = RF_MIN(rf_ceil_div(wanted, groups), rf_ceil_div(c.product.chunks, MIN_CHUNKS * 2));
-    c.partials = rf_filter_partials(&v, &o, (int)parts);
+    c.partials = rf_wgrad_partials(&v, &o, (int)parts);
     return c;
 }
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t rows = (size_t)o.taps_y * o.taps_x * o.length;
@@ -246,8 +248,8 @@ static void choose_filter(rf_config *config, const rf_problem *problem, const rf
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
-    filter_cut c = cut_filter(problem, config, info);
-    return rf_filter_work(&c.partials);
+    wgrad_partition c = partition_wgrad(problem, config, info);
+    return rf_wgrad_work(&c.partials);
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -256,8 +258,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
-    filter_cut c = cut_filter(problem, config, info);
-    RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
+    wgrad_partition c = partition_wgrad(problem, config, info);
+    RF_TRY(rf_wgrad_begin(sequence, problem, info, t, RF_GROUP, &c.partials, &desc));
     desc.options = options_of(options, &c.product, o.c % 4 == 0 && o.length % 4 == 0, v.k % 4 == 0, "", info);
     set_groups(&desc, &c.product, c.partials.parts);
     RF_TRY(rf_emit(sequence, &desc));
@@ -274,7 +276,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     __VA_ARGS__}
 const rf_solver rf_conv_group[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .choose = choose_forward, .workspace = forward_work, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_filter, .workspace = backward_params_work,
+    SOLVER(RF_BACKWARD_PARAMS, .choose = choose_wgrad, .workspace = backward_params_work,
            .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .choose = choose_data, .workspace = data_work, .prepare = backward_data),
 };

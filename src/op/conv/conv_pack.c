@@ -1,4 +1,4 @@
-/* The launches of kernels/conv/conv_pack.cl: what the convolutions' kernels read beside x, dy and the weights. */
+/* The launches of kernels/conv/conv_pack.cl: preparation and reduction for the convolutions' kernels. */
 #include "op/conv/conv.h"
 
 /* Finishes and emits a launch of `tasks` tasks that move about `cost` floats each. */

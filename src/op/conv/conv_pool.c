@@ -1,9 +1,9 @@
-/* conv_pool: y = maxpool2x2(act(conv(x))), one op, so that the map between never goes through memory.  No
- * model names it: lowering puts it where a convolution is pooled and the device has solvers that make it faster.
+/* conv_pool: y = maxpool2x2(act(conv(x))), one op, so that the map between is never in memory. Models do not name it:
+ * lowering fuses a convolution and its pooling where the device has a solver that is faster.
  *
- * saved holds, a byte an output, the place (0..3, row by row) of the window's first maximum before the
- * activation; a NaN wins.  An activation that does not rise has no gradient there either, so that places
- * among equal results do not matter.  An odd last row or column is left out, as max_pool does. */
+ * saved holds the argmax index (0..3, row by row; one byte) of each window before the activation, the first of equal
+ * ones; NaN propagates. Where a monotonic activation maps different values to one, its gradient is 0, so the index does
+ * not matter. An odd last row or column is dropped, as by max_pool. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -66,21 +66,21 @@ static double flops(const rf_problem *problem) {
 
 /* ---- reference ---- */
 
-/* Where the first pixel of output i's window lies in the map between. */
+/* Offset of the first pixel of output i's window in the map between. */
 static size_t window_at(const rf_problem *problem, rf_shape map, size_t i) {
     rf_shape y = problem->y;
     size_t c = i % y.c, x = i / y.c % y.w, line = i / y.c / y.w % y.h, n = i / y.c / y.w / y.h;
     return ((n * map.h + line * 2) * map.w + x * 2) * map.c + c;
 }
 
-static size_t place_at(rf_shape map, int place) {
-    return ((size_t)(place / 2) * map.w + place % 2) * map.c;
+static size_t position_at(rf_shape map, int position) {
+    return ((size_t)(position / 2) * map.w + position % 2) * map.c;
 }
 
 static void forward(const rf_problem *problem, const rf_arrays *a) {
     rf_problem conv;
     rf_arrays between = *a;
-    uint8_t *places = (uint8_t *)a->saved;
+    uint8_t *argmax = (uint8_t *)a->saved;
     size_t count = rf_shape_count(problem->y);
     if (conv_problem(&conv, problem) != RF_OK) return;
     between.y = rf_alloc(rf_shape_count(conv.y), sizeof(float));
@@ -88,15 +88,15 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
     for (size_t i = 0; i < count; i++) {
         const float *window = between.y != NULL ? between.y + window_at(problem, conv.y, i) : NULL;
         float best = window != NULL ? window[0] : NAN;
-        int place = 0;
+        int position = 0;
         for (int p = 1; p < 4 && window != NULL; p++) {
-            float value = window[place_at(conv.y, p)];
+            float value = window[position_at(conv.y, p)];
             if (!(value > best) && !isnan(value)) continue;
             best = value;
-            place = p;
+            position = p;
         }
         a->y[i] = rf_act_apply(best, problem->act);
-        if (places != NULL) places[i] = (uint8_t)place;
+        if (argmax != NULL) argmax[i] = (uint8_t)position;
     }
     free(between.y);
 }
@@ -104,9 +104,9 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
 /* The gradient of the map between; free() it. */
 static float *spread(const rf_problem *problem, const rf_problem *conv, const rf_arrays *a) {
     float *map = rf_alloc(rf_shape_count(conv->y), sizeof *map);
-    const uint8_t *places = (const uint8_t *)a->saved;
+    const uint8_t *argmax = (const uint8_t *)a->saved;
     for (size_t i = 0; map != NULL && i < rf_shape_count(problem->y); i++)
-        map[window_at(problem, conv->y, i) + place_at(conv->y, places[i])] =
+        map[window_at(problem, conv->y, i) + position_at(conv->y, argmax[i])] =
             rf_act_gradient(a->dy[i], problem->act ? a->y[i] : 0, problem->act);
     return map;
 }
@@ -120,9 +120,9 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
     free(between.dy);
 }
 
-/* sums [panel][r][s][c][16] += d * x for output channel k of the place (py, px) of image n. */
-static void add_place(double *sums, const rf_conv *v, const float *x, int n, int py, int px, int k,
-                      double d) {
+/* sums [panel][r][s][c][16] += d * x for output channel k at (py, px) of image n. */
+static void add_position(double *sums, const rf_conv *v, const float *x, int n, int py, int px, int k,
+                         double d) {
     double *panel = sums + (size_t)(k / RF_PANEL) * v->r * v->s * v->c * RF_PANEL + k % RF_PANEL;
     for (int r = 0; r < v->r; r++)
         for (int s = 0; s < v->s; s++) {
@@ -135,11 +135,11 @@ static void add_place(double *sums, const rf_conv *v, const float *x, int n, int
         }
 }
 
-/* Only the places of the maxima count: nothing is multiplied by the zeros between. */
+/* Only the argmax positions: the gradient of all others is zero. */
 static void backward_params(const rf_problem *problem, const rf_arrays *a) {
     rf_conv v = rf_conv_of(problem);
     rf_shape y = problem->y;
-    const uint8_t *places = (const uint8_t *)a->saved;
+    const uint8_t *argmax = (const uint8_t *)a->saved;
     size_t weights = rf_round_up((size_t)v.k, RF_PANEL) * v.r * v.s * v.c;
     double *sums = rf_alloc(weights + (size_t)v.k, sizeof *sums);
     if (sums == NULL) return;
@@ -147,8 +147,8 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
     for (size_t i = 0; i < rf_shape_count(y); i++) {
         int k = (int)(i % y.c), px = (int)(i / y.c % y.w), py = (int)(i / y.c / y.w % y.h);
         double d = rf_act_gradient(a->dy[i], problem->act ? a->y[i] : 0, problem->act);
-        add_place(sums, &v, a->x[0], (int)(i / y.c / y.w / y.h), py * 2 + places[i] / 2,
-                  px * 2 + places[i] % 2, k, d);
+        add_position(sums, &v, a->x[0], (int)(i / y.c / y.w / y.h), py * 2 + argmax[i] / 2,
+                     px * 2 + argmax[i] % 2, k, d);
         bias[k] += d;
     }
     for (size_t i = 0; i < weights; i++) a->grad[0][i] = (float)sums[i];
@@ -158,7 +158,7 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- the op ---- */
 
-/* The first of equal rank that is likely to win is taken. */
+/* Of equal rank the first preferred one is taken. */
 static const rf_solver *const solvers[] = {RF_CONV_POOL_SOLVERS(RF_SOLVER_ENTRIES) NULL};
 
 #define CONV(K, RS, PAD)                                                                                     \

@@ -1,7 +1,8 @@
 /* Convolution and linear on CPUs: register tiles in explicit vectors, one work-item a work-group.
- * kernels/conv/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride, backward
- * data; kernels/conv/conv_filter.cl the weight gradient, kernels/conv/conv_pack.cl what they need beside. Here: how the work is cut
- * into items, and the tiles' sizes; conv_form.c brings a problem into the kernels' form. */
+ * kernels/conv/conv_tile.cl runs forward and, as the forward of the transposed weights, phase by phase of the stride,
+ * backward data; kernels/conv/conv_wgrad.cl the weight gradient, kernels/conv/conv_pack.cl their preparation and
+ * reduction. Here: the partition into work-items, and the tiles' sizes; conv_form.c converts a problem to the kernels'
+ * form. */
 #include <math.h>
 
 #include "op/conv/conv_form.h"
@@ -21,7 +22,7 @@ static int vector(const rf_device_info *info) {
 static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {"panels", {1, 2}}, {NULL}};
 enum { PIXELS, PANELS };
 
-/* 16 registers of 8: 6 pixels by 2 vectors of sums.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
+/* 16 registers of 8: 6 pixels by 2 accumulators.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
  * 4: 3 pixels by 4. */
 static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
     int width = vector(info);
@@ -47,15 +48,15 @@ typedef struct gather {
     double flops, bytes;
 } gather;
 
-/* How the positions (in blocks of `tiles` tiles) and the panels (in groups) are cut into work-items. */
-typedef struct cut {
+/* The partition into work-items: positions in blocks of `tiles` tiles, panels in groups. */
+typedef struct partition {
     int tiles;
     size_t blocks, groups;
-} cut;
+} partition;
 
-/* Enough items for the cores, so that what is read anew (the weights by each block, x by each group) is
- * little, and the weights of a group stay in a core's cache while it walks its block. */
-static cut cut_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
+/* Enough items for the cores, with little read repeatedly (weights by each block, x by each group), and a group's
+ * weights in a core's cache while it walks its block. */
+static partition partition_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
     const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
     double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
            all = ceil((double)g->k / (RF_PANEL * panels));
@@ -69,18 +70,18 @@ static cut cut_gather(const gather *g, int pixels, int panels, const rf_device_i
         ceil(all / groups) * g->taps.y * g->taps.x * (g->length + 2.0) + 2 * pixels; /* a tile's */
     double most = RF_MAX(1, floor(rf_family_rounds(info) / rounds));
     blocks = RF_MIN(tiles, RF_MAX(blocks, RF_MAX(ceil(wanted / groups), ceil(tiles / most))));
-    cut c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
+    partition c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
     c.blocks = (size_t)ceil(tiles / c.tiles);
     return c;
 }
 
-enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* of 1/20 of the outputs: no more */
+enum { SMALL_FLOATS = 1 << 18, PANEL_WASTE = 20 }; /* at most 1/20 of the outputs */
 
 /* The outputs of `g` as whole panels, `lanes` of each panel in use. */
 static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, int panels, int lanes,
                             const rf_device_info *info) {
     char options[RF_OPTIONS];
-    const cut c = cut_gather(g, pixels, panels, info);
+    const partition c = partition_gather(g, pixels, panels, info);
     const rf_launch_desc desc = {
         .program = "conv_tile",
         .kernel = "gather",
@@ -104,15 +105,15 @@ static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, 
     return rf_emit(sequence, &desc);
 }
 
-/* All outputs; what is left over after whole panels, if it fills few vectors, by a launch with more pixels
- * and fewer vectors a tile. */
+/* All outputs; a remainder that fills few vectors of its panel gets a launch with more pixels and fewer vectors a
+ * tile. */
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info) {
     int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
     bool streams = g->k > rest && g->all_taps == 1 &&
-                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* x again: dear */
-    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* less than a launch */
+                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* reading x again is expensive */
+    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* cheaper than a launch */
     if (rest == 0 || lanes == RF_PANEL || streams || slight)
         return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
     gather whole = *g, end = *g;
@@ -262,32 +263,33 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return RF_OK;
 }
 
-/* ---- filter: the gradients of weights and bias ---- */
+/* ---- the gradients of weights and bias ---- */
 
-static const rf_tunable filter_tunables[] = {
+static const rf_tunable wgrad_tunables[] = {
     {"channels", {6, 4, 8}}, {"panels", {1, 2}}, {"block", {128, 64, 32}}, {NULL}};
 enum { CHANNELS, FILTER_PANELS, BLOCK };
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     int width = vector(info);
     config->value[CHANNELS] = width == 16 ? 8 : width == 8 ? 6 : 4;
     config->value[FILTER_PANELS] = width == 16 && rf_conv_of(problem).k > RF_PANEL ? 2 : 1;
     config->value[BLOCK] = 128;
 }
 
-typedef struct filter_cut {
+typedef struct wgrad_partition {
     int shares, groups; /* of taps x channels, of panels */
     rf_partials partials;
-} filter_cut;
+} wgrad_partition;
 
-/* A core walks as many panels at once as its cache holds sums of, so that they find x there.  Then parts of
- * the positions, each of which costs a pass over the weights; where that is too much, groups of panels, and
- * shares of the weights, each of which reads dy again. */
-static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+/* A core takes as many panels at once as its cache holds accumulators for, so that they share x. Then parts of the
+ * positions, each of which costs a pass over the weights; where that is too much, groups of panels, and shares of the
+ * weights, each of which reads dy again. */
+static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
+                                       const rf_device_info *info) {
     const double cache_floats = 32 * 1024, wanted = 8.0 * info->compute_units;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_TILE);
-    filter_cut c = {.partials = rf_filter_partials(&v, &o, 1)};
+    wgrad_partition c = {.partials = rf_wgrad_partials(&v, &o, 1)};
     double all = ceil((double)v.k / (RF_PANEL * config->value[FILTER_PANELS])),
            size = (double)c.partials.size;
     double positions = (double)o.n * o.grid_h * o.grid_w, read = rf_view_floats(&o) + positions * v.k;
@@ -310,13 +312,13 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
-    filter_cut c = cut_filter(problem, config, info);
-    return rf_filter_work(&c.partials);
+    wgrad_partition c = partition_wgrad(problem, config, info);
+    return rf_wgrad_work(&c.partials);
 }
 
 /* The gradients of the outputs k_begin .. k_end-1. */
-static rf_status emit_filter(rf_sequence *sequence, rf_launch_desc desc, const filter_cut *c, int k_begin,
-                             int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
+static rf_status emit_wgrad(rf_sequence *sequence, rf_launch_desc desc, const wgrad_partition *c, int k_begin,
+                            int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
     char options[RF_OPTIONS];
     int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
     while (desc.args[count].kind != RF_ARG_END) count++;
@@ -336,16 +338,16 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                  const rf_tensors *t, const rf_config *config) {
     rf_launch_desc desc;
     rf_conv v = rf_conv_of(problem);
-    filter_cut c = cut_filter(problem, config, info);
+    wgrad_partition c = partition_wgrad(problem, config, info);
     int rest = v.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     if (lanes == RF_PANEL || (v.k > rest && v.r * v.s == 1))
-        rest = 0; /* nothing won; or x again, which is dear */
-    RF_TRY(rf_filter_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
+        rest = 0; /* no gain; or x is read again, which is expensive */
+    RF_TRY(rf_wgrad_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
     double flops = desc.flops;
     desc.flops = flops * (v.k - rest) / v.k;
-    if (v.k > rest) RF_TRY(emit_filter(sequence, desc, &c, 0, v.k - rest, RF_PANEL, config, info));
+    if (v.k > rest) RF_TRY(emit_wgrad(sequence, desc, &c, 0, v.k - rest, RF_PANEL, config, info));
     desc.flops = flops * rest / v.k;
-    if (rest > 0) RF_TRY(emit_filter(sequence, desc, &c, v.k - rest, v.k, lanes, config, info));
+    if (rest > 0) RF_TRY(emit_wgrad(sequence, desc, &c, v.k - rest, v.k, lanes, config, info));
     return c.partials.parts == 1 ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, &c.partials);
 }
 
@@ -361,7 +363,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 const rf_solver rf_conv_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work,
            .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .native_vectors = true, .tunables = filter_tunables, .choose = choose_filter,
+    SOLVER(RF_BACKWARD_PARAMS, .native_vectors = true, .tunables = wgrad_tunables, .choose = choose_wgrad,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data, .workspace = backward_work,
            .prepare = backward_data),

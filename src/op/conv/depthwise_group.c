@@ -1,14 +1,14 @@
-/* Depthwise convolution on GPUs: kernels/conv/depthwise_group.cl.  A work-item makes a block of pixels of one channel; the
- * tunables say how large. */
+/* Depthwise convolution on GPUs: kernels/conv/depthwise_group.cl.  A work-item computes a block of pixels of one
+ * channel, whose size is tunable. */
 #include "op/conv/conv.h"
 
-/* LANES: channels beside each other in a work-group, as many floats as make a line of memory.  ITEMS_PER_UNIT: fewer
- * work-items than that on a compute unit do not hide how long memory takes, so that smaller blocks are better.  An
- * index in the second and third dimension of a launch has 16 bits with CUDA. */
+/* LANES: channels side by side in a work-group, for coalesced accesses. ITEMS_PER_UNIT: fewer work-items on a compute
+ * unit do not hide memory's latency; then smaller blocks are better. Group indices in a launch's second and third
+ * dimension have 16 bits in CUDA. */
 enum { LANES = 32, ITEMS_PER_UNIT = 512, SMALLEST_GROUP = 64, MOST_GROUPS = 65535 };
-/* What a work-item's registers take: taps along one axis, weights, pixels that a block reads. */
+/* What fits a work-item's registers: taps along one axis, weights, pixels that a block reads. */
 enum { MOST_TAPS = 7, MOST_WEIGHTS = 25, MOST_STRIDE = 3, MOST_READ = 50 };
-/* Of the weights' gradient: up to FEW_TURNS of a work-group over its blocks cost less than a launch that adds parts. */
+/* Weight gradient: up to FEW_TURNS turns of a work-group over its blocks cost less than a launch that reduces parts. */
 enum { GROUPS_PER_UNIT = 4, MOST_PARTS = 64, FEW_TURNS = 4, FEW_LANE_BITS = 3 };
 
 static const rf_tunable tunables[] = {{"rows", {4, 2, 1}}, {"columns", {4, 2, 1}}, {NULL}};
@@ -18,37 +18,39 @@ static int up(int n, int step) {
     return (n + step - 1) / step * step;
 }
 
-/* How a map is cut into blocks, and these into work-groups of `lines` x `lanes` work-items. */
-typedef struct map_cut {
+/* The partition of a map into blocks, and of these into work-groups of `lines` x `lanes` work-items. */
+typedef struct map_partition {
     int strips_x, strips; /* blocks in a row of blocks, and in a map */
     int lane_bits, lines;
     size_t channels; /* work-groups that the channels take */
-} map_cut;
+} map_partition;
 
-static void set_lanes(map_cut *cut, const rf_conv *v, int lane_bits, const rf_device_info *info) {
-    cut->lane_bits = lane_bits;
-    cut->lines = (int)rf_family_group(RF_GROUP, info) >> lane_bits;
-    cut->channels = rf_ceil_div((size_t)v->c, (size_t)1 << lane_bits);
+static void set_lanes(map_partition *partition, const rf_conv *v, int lane_bits, const rf_device_info *info) {
+    partition->lane_bits = lane_bits;
+    partition->lines = (int)rf_family_group(RF_GROUP, info) >> lane_bits;
+    partition->channels = rf_ceil_div((size_t)v->c, (size_t)1 << lane_bits);
 }
 
-static map_cut cut_map(const rf_conv *v, int height, int width, rf_pair block, const rf_device_info *info) {
-    map_cut cut = {.strips_x = (int)rf_ceil_div((size_t)width, (size_t)block.x)};
+static map_partition partition_map(const rf_conv *v, int height, int width, rf_pair block,
+                                   const rf_device_info *info) {
+    map_partition partition = {.strips_x = (int)rf_ceil_div((size_t)width, (size_t)block.x)};
     int bits = 0;
-    cut.strips = cut.strips_x * (int)rf_ceil_div((size_t)height, (size_t)block.y);
+    partition.strips = partition.strips_x * (int)rf_ceil_div((size_t)height, (size_t)block.y);
     while (1 << bits < RF_MIN(v->c, LANES)) bits++;
-    set_lanes(&cut, v, bits, info);
-    return cut;
+    set_lanes(&partition, v, bits, info);
+    return partition;
 }
 
-/* For a kernel whose groups stay within an image: lines that have no block are better used by more channels. */
-static map_cut cut_image(const rf_conv *v, int height, int width, rf_pair block, const rf_device_info *info) {
-    map_cut cut = cut_map(v, height, width, block, info);
-    while (cut.lines > 1 && cut.lines / 2 >= cut.strips && 1 << cut.lane_bits < v->c)
-        set_lanes(&cut, v, cut.lane_bits + 1, info);
-    return cut;
+/* For a kernel whose groups stay within an image: idle lines are better used for more channels. */
+static map_partition partition_image(const rf_conv *v, int height, int width, rf_pair block,
+                                     const rf_device_info *info) {
+    map_partition partition = partition_map(v, height, width, block, info);
+    while (partition.lines > 1 && partition.lines / 2 >= partition.strips && 1 << partition.lane_bits < v->c)
+        set_lanes(&partition, v, partition.lane_bits + 1, info);
+    return partition;
 }
 
-/* The block that the tunables ask for, made smaller where it would read more than the registers take. */
+/* The block that the tunables set, smaller where its inputs would exceed the registers. */
 static rf_pair block_of(const rf_conv *v, const rf_config *config) {
     rf_pair b = {config->value[ROWS], config->value[COLUMNS]};
     while (b.y * b.x > 1 && ((b.y - 1) * v->stride.y + v->r) * ((b.x - 1) * v->stride.x + v->s) > MOST_READ)
@@ -103,8 +105,8 @@ static void choose_params(rf_config *config, const rf_problem *problem, const rf
 
 /* Emits a launch of cut.channels x `rows` x `images` work-groups. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      const rf_config *config, rf_launch_desc *desc, const map_cut *cut, size_t rows,
-                      size_t images) {
+                      const rf_config *config, rf_launch_desc *desc, const map_partition *partition,
+                      size_t rows, size_t images) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     rf_pair block = block_of(&v, config);
@@ -114,7 +116,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
         "-DR=%d -DS=%d -DSTRIDE_Y=%d -DSTRIDE_X=%d -DPAD_Y=%d -DPAD_X=%d -DACT=%d -DROWS=%d -DCOLUMNS=%d",
         v.r, v.s, v.stride.y, v.stride.x, v.pad.y, v.pad.x, (int)v.act, block.y, block.x);
     desc->local[0] = rf_family_group(RF_GROUP, info);
-    desc->global[0] = cut->channels * desc->local[0];
+    desc->global[0] = partition->channels * desc->local[0];
     desc->global[1] = rows;
     desc->global[2] = images;
     desc->flops = rf_conv_flops(problem);
@@ -122,62 +124,61 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     return rf_emit(sequence, desc);
 }
 
-#define GEOMETRY(v, cut)                                                                                     \
-    RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((cut).strips_x),     \
-        RF_I32((cut).strips)
+#define GEOMETRY(v, partition)                                                                               \
+    RF_I32((v).c), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow),                             \
+        RF_I32((partition).strips_x), RF_I32((partition).strips)
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    map_cut cut = cut_image(&v, v.oh, v.ow, block_of(&v, config), info);
+    map_partition partition = partition_image(&v, v.oh, v.ow, block_of(&v, config), info);
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
-                                    RF_BUF(t->y), GEOMETRY(v, cut), RF_I32(cut.lane_bits)}};
-    return emit(sequence, problem, info, config, &desc, &cut,
-                rf_ceil_div((size_t)cut.strips, (size_t)cut.lines), (size_t)v.n);
+                                    RF_BUF(t->y), GEOMETRY(v, partition), RF_I32(partition.lane_bits)}};
+    return emit(sequence, problem, info, config, &desc, &partition,
+                rf_ceil_div((size_t)partition.strips, (size_t)partition.lines), (size_t)v.n);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     rf_pair b = block_of(&v, config), block = {up(b.y, v.stride.y), up(b.x, v.stride.x)};
-    map_cut cut = cut_image(&v, v.h, v.w, block, info);
+    map_partition partition = partition_image(&v, v.h, v.w, block, info);
     if (!problem->need_dx[0]) return RF_OK;
     rf_launch_desc desc = {.kernel = "backward_data",
                            .args = {RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->param[0]),
-                                    RF_BUF(t->dx[0]), GEOMETRY(v, cut), RF_I32(cut.lane_bits),
+                                    RF_BUF(t->dx[0]), GEOMETRY(v, partition), RF_I32(partition.lane_bits),
                                     RF_I32(problem->accumulate[0])}};
-    return emit(sequence, problem, info, config, &desc, &cut,
-                rf_ceil_div((size_t)cut.strips, (size_t)cut.lines), (size_t)v.n);
+    return emit(sequence, problem, info, config, &desc, &partition,
+                rf_ceil_div((size_t)partition.strips, (size_t)partition.lines), (size_t)v.n);
 }
 
 /* The blocks of all images in parts, each a work-group's for some channels. */
-typedef struct filter_shares {
-    map_cut cut;
+typedef struct wgrad_shares {
+    map_partition partition;
     size_t blocks, share; /* blocks in a part */
     rf_partials partials;
-} filter_shares;
+} wgrad_shares;
 
-static size_t turns(const filter_shares *s) {
-    return rf_ceil_div(s->blocks, (size_t)s->cut.lines);
+static size_t turns(const wgrad_shares *s) {
+    return rf_ceil_div(s->blocks, (size_t)s->partition.lines);
 }
 
-/* One part where that takes few turns, for which fewer channels beside each other leave more lines.  Else as many as keep
- * the units busy, though no line goes without a block; each more is one more to add up. */
-static filter_shares share_blocks(const rf_conv *v, const rf_device_info *info, const rf_config *config) {
-    filter_shares s = {
-        .cut = cut_map(v, v->oh, v->ow, block_of(v, config), info),
-        .partials = {.size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0}};
-    const map_cut wide = s.cut;
+/* One part where that takes few turns (fewer channels side by side leave more lines). Else as many as keep the units
+ * busy and every line has a block for; each has to be reduced. */
+static wgrad_shares share_blocks(const rf_conv *v, const rf_device_info *info, const rf_config *config) {
+    wgrad_shares s = {.partition = partition_map(v, v->oh, v->ow, block_of(v, config), info),
+                      .partials = {.size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0}};
+    const map_partition wide = s.partition;
     size_t parts = 1, units = (size_t)RF_MAX(info->compute_units, 1);
-    s.blocks = (size_t)v->n * s.cut.strips;
-    while (turns(&s) > 1 && s.cut.channels < units && s.cut.lane_bits > FEW_LANE_BITS)
-        set_lanes(&s.cut, v, s.cut.lane_bits - 1, info);
+    s.blocks = (size_t)v->n * s.partition.strips;
+    while (turns(&s) > 1 && s.partition.channels < units && s.partition.lane_bits > FEW_LANE_BITS)
+        set_lanes(&s.partition, v, s.partition.lane_bits - 1, info);
     if (turns(&s) > FEW_TURNS) {
-        s.cut = wide;
+        s.partition = wide;
         parts = RF_MIN(rf_ceil_div(units * GROUPS_PER_UNIT, wide.channels), (size_t)MOST_PARTS);
     }
-    s.share = rf_ceil_div(turns(&s), parts) * s.cut.lines;
+    s.share = rf_ceil_div(turns(&s), parts) * s.partition.lines;
     s.partials.parts = (int)rf_ceil_div(s.blocks, s.share);
     return s;
 }
@@ -192,16 +193,16 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    filter_shares s = share_blocks(&v, info, config);
+    wgrad_shares s = share_blocks(&v, info, config);
     const rf_partials *p = &s.partials;
     bool one = p->parts == 1;
     rf_buffer *grad = one ? t->grad[0] : t->work, *grad_bias = one ? t->grad[1] : t->work;
     rf_launch_desc desc = {.kernel = "backward_params",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(grad),
                                     RF_BUF(v.bias ? grad_bias : NULL), RF_I32(one ? 0 : p->size),
-                                    RF_I32(p->size + p->biases), GEOMETRY(v, s.cut), RF_I32(s.blocks),
-                                    RF_I32(s.share), RF_I32(s.cut.lane_bits)}};
-    RF_TRY(emit(sequence, problem, info, config, &desc, &s.cut, (size_t)p->parts, 1));
+                                    RF_I32(p->size + p->biases), GEOMETRY(v, s.partition), RF_I32(s.blocks),
+                                    RF_I32(s.share), RF_I32(s.partition.lane_bits)}};
+    RF_TRY(emit(sequence, problem, info, config, &desc, &s.partition, (size_t)p->parts, 1));
     return one ? RF_OK : rf_emit_reduce(sequence, info, RF_GROUP, &v, t, p);
 }
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "op/sums.h"
+#include "op/bn_sums.h"
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
@@ -27,7 +27,7 @@ static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info 
     rf_family_spread(desc, RF_TILE, info, (size_t)v->n * h, (size_t)width * v->c * cost);
 }
 
-/* A block of sums is what a work-item writes. */
+/* A block of sums covers what a work-item writes. */
 static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
                 const rf_config *config) {
     (void)config;
@@ -42,7 +42,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
-    desc->options = rf_family_options(options, RF_TILE, info, "-DSUMS=%d", which);
+    desc->options = rf_family_options(options, RF_TILE, info, "-DBN_SUMS=%d", which);
     desc->flops = rf_conv_flops(problem);
     desc->bytes += 4.0 * floats_moved(&v);
     return rf_emit(sequence, desc);
@@ -56,8 +56,8 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(v.bias ? t->param[1] : NULL),
                                     RF_BUF(t->y), GEOMETRY(v), RF_I32(v.act)}};
     spread(&desc, &v, info, RF_FORWARD);
-    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
-    return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_FORWARD));
+    rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
+    return emit(sequence, problem, info, &desc, rf_bn_sums_which(problem, RF_FORWARD));
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -70,11 +70,11 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                            .args = {RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->param[0]), RF_BUF(t->dx[0]),
                                     GEOMETRY(v), RF_I32(problem->accumulate[0])}};
     spread(&desc, &v, info, RF_BACKWARD_DATA);
-    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
-    return emit(sequence, problem, info, &desc, rf_sums_which(problem, RF_BACKWARD_DATA));
+    rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
+    return emit(sequence, problem, info, &desc, rf_bn_sums_which(problem, RF_BACKWARD_DATA));
 }
 
-/* Parts of the rows of dy, each with sums of its own, so many that the cores stay busy to the end. */
+/* Parts of the rows of dy, each with partial sums of its own: enough to balance the load of the cores. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
     rf_partials p = {
         .at = rf_masked_floats(v), .size = (size_t)v->r * v->s * v->c, .biases = v->bias ? (size_t)v->c : 0};

@@ -10,12 +10,12 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
         RF_I32(rf_pair_pack((v).r, (v).s)), RF_PAIR_ARG((v).stride), RF_PAIR_ARG((v).pad),                   \
         RF_PAIR_ARG((v).dilation), RF_I32((v).c / (v).groups), RF_I32((v).k / (v).groups)
 
-/* Of the loops of a task, generously. */
+/* An upper bound on the loop iterations of a task. */
 static size_t rounds(const rf_conv *v, int channels) {
     return 4 + 2 * (size_t)v->r * (2 + (size_t)v->s * (channels + 2));
 }
 
-/* cost: rounds of the loops of one task. */
+/* cost: loop iterations of one task. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc, size_t tasks, size_t cost) {
     char options[RF_OPTIONS];
@@ -50,7 +50,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return emit(sequence, problem, info, family, &desc, count, rounds(&v, v.k / v.groups));
 }
 
-/* As many parts of the images as fill the device with tasks. */
+/* Enough parts of the images to fill the device with tasks. */
 static rf_partials partials_of(const rf_conv *v, const rf_device_info *info) {
     rf_partials p = {.at = rf_masked_floats(v),
                      .size = (size_t)v->r * v->s * (v->c / v->groups) * v->k,

@@ -1,16 +1,16 @@
-/* Linear layers on CPUs where conv_tile does them badly: the gradient of x, for which that one transposes the
+/* Linear layers on CPUs where conv_tile is slow: the gradient of x, for which that one transposes the
  * weights, and all of a layer of few outputs.  kernels/conv/linear_tile.cl. */
 #include "op/conv/conv.h"
 
 #include <math.h>
 #include <stdio.h>
 
-/* Of few outputs the weights of COLUMNS columns lie in private memory; else those of DEPTH outputs and of as many columns as
- * there are registers for, in the first level of the cache. */
+/* With few outputs the weights of COLUMNS columns are in private memory; else those of DEPTH outputs and as many
+ * columns as registers allow, in the L1 cache. */
 enum { FEW_OUTPUTS = 32, DEPTH = 256, COLUMNS = 64 };
 enum {
-    PART_OF_PANEL = 12, /* up to here a panel of 16 outputs would be used badly */
-    BLOCK = 128,        /* rows of x in the first level of the cache */
+    PART_OF_PANEL = 12, /* up to here much of a panel of 16 outputs would be unused */
+    BLOCK = 128,        /* rows of x in the L1 cache */
     ITEMS_PER_UNIT = 8,
 };
 
@@ -18,7 +18,7 @@ static int vector(const rf_device_info *info) {
     return rf_family_vector(RF_TILE, info);
 }
 
-/* Rows of a tile by 2 vectors, as the registers allow; of few outputs, they divide most batches. */
+/* Rows of a tile by 2 vectors, as registers allow; with few outputs a number that divides most batch sizes. */
 static int most_rows(const rf_device_info *info) {
     return vector(info) == 16 ? 12 : 6;
 }
@@ -95,7 +95,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     (void)config;
     rf_conv v = rf_conv_of(problem);
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
-    rf_launch_desc desc = {.kernel = "filter",
+    rf_launch_desc desc = {.kernel = "wgrad",
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->grad[0]),
                                     RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(v.n), RF_I32(v.c),
                                     RF_I32(BLOCK)}};

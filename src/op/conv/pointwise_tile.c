@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "op/sums.h"
+#include "op/bn_sums.h"
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
@@ -26,7 +26,7 @@ static bool whole_vectors(int outputs, const rf_device_info *info) {
     return (size_t)outputs % vector(info) == 0;
 }
 
-/* Tiles of sums in registers, 12 vectors of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
+/* Register tiles of accumulators, 12 of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
  * `width` vectors of outputs. */
 enum { LINES, WIDTH };
 
@@ -55,24 +55,24 @@ typedef struct gather {
     int c, k, act, accumulate;
 } gather;
 
-/* Caches of a core, in floats, of which a part is left to what streams by. */
+/* A core's caches, in floats, less a part for streams. */
 enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
 
 /* Ranges of rows, each of `share` tiles, by ranges of outputs. */
-typedef struct row_cut {
+typedef struct row_partition {
     int share;
     size_t rows, outputs;
-} row_cut;
+} row_partition;
 
-static row_cut cut_of(int rows, int k, const rf_config *config, const rf_device_info *info) {
+static row_partition partition_of(int rows, int k, const rf_config *config, const rf_device_info *info) {
     const double wanted = 8.0 * info->compute_units, tiles = ceil((double)rows / config->value[LINES]);
     const double all = ceil((double)rf_ceil_div((size_t)k, vector(info)) / config->value[WIDTH]);
-    /* Each range of rows reads the weights anew, each range of outputs x. */
+    /* Each range of rows reads the weights again, each range of outputs x. */
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * rows / k))));
     double groups = RF_MIN(all, ceil(wanted / blocks));
     blocks = RF_MIN(tiles, RF_MAX(blocks, ceil(wanted / groups)));
     const int share = (int)ceil(tiles / blocks);
-    return (row_cut){share, (size_t)ceil(tiles / share), (size_t)groups};
+    return (row_partition){share, (size_t)ceil(tiles / share), (size_t)groups};
 }
 
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
@@ -87,24 +87,24 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     const double touched = g->accumulate             ? 2.0 * rows
                            : direction == RF_FORWARD ? rows
                                                      : (double)v.n * v.h * v.w;
-    const row_cut cut = cut_of(rows, g->k, config, info);
+    const row_partition partition = partition_of(rows, g->k, config, info);
     const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
         .options = rf_family_options(
-            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSUMS=%d -DSTRIDED=%d",
-            pixels, width, vectors % width, whole_vectors(g->k, info), rf_sums_which(problem, direction),
+            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d",
+            pixels, width, vectors % width, whole_vectors(g->k, info), rf_bn_sums_which(problem, direction),
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
                                       : WRITTEN),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
                  RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride), RF_I32(g->c), RF_I32(g->k),
-                 RF_I32(g->act), RF_I32(g->accumulate), RF_I32(cut.share), RF_I32(block)},
-        .global = {cut.rows, cut.outputs},
+                 RF_I32(g->act), RF_I32(g->accumulate), RF_I32(partition.share), RF_I32(block)},
+        .global = {partition.rows, partition.outputs},
         .flops = 2.0 * rows * g->c * g->k,
         .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
-    rf_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
+    rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
     return rf_emit(sequence, &desc);
 }
 
@@ -112,7 +112,7 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
                 const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     if (direction == RF_BACKWARD_DATA && strided(&v)) return 0;
-    return (int)cut_of(v.n * v.oh * v.ow, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
+    return (int)partition_of(v.n * v.oh * v.ow, direction == RF_FORWARD ? v.k : v.c, config, info).rows;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -158,26 +158,27 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 
 /* ---- the gradients of weights and bias ---- */
 
-static const rf_tunable filter_tunables[] = {{"channels", {6, 4, 8, 12}}, {"width", {2, 3, 1}}, {NULL}};
+static const rf_tunable wgrad_tunables[] = {{"channels", {6, 4, 8, 12}}, {"width", {2, 3, 1}}, {NULL}};
 
-static void choose_filter(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     choose(config, rf_conv_of(problem).k, info);
 }
 
 /* Floats of x that a work-item takes at a time, and its most rows and channels. */
 enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 64, MOST_CHANNELS = 256 };
 
-typedef struct filter_cut {
+typedef struct wgrad_partition {
     int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
     rf_partials partials;
-} filter_cut;
+} wgrad_partition;
 
-static filter_cut cut_filter(const rf_problem *problem, const rf_config *config, const rf_device_info *info) {
+static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
+                                       const rf_device_info *info) {
     const double wanted = 4.0 * info->compute_units;
     const int lines = config->value[LINES];
     rf_conv v = rf_conv_of(problem);
-    filter_cut c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
-                                 .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
+    wgrad_partition c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
+                                      .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
     double rows = (double)v.n * v.oh * v.ow, size = (double)c.partials.size;
     double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
     c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
@@ -193,7 +194,7 @@ static filter_cut cut_filter(const rf_problem *problem, const rf_config *config,
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
-    filter_cut c = cut_filter(problem, config, info);
+    wgrad_partition c = partition_wgrad(problem, config, info);
     return c.partials.parts > 1 ? (c.partials.size + c.partials.biases) * c.partials.parts * sizeof(float)
                                 : 0;
 }
@@ -202,13 +203,13 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                  const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    filter_cut c = cut_filter(problem, config, info);
+    wgrad_partition c = partition_wgrad(problem, config, info);
     const rf_partials *p = &c.partials;
     const bool whole = p->parts == 1;
     const double rows = (double)v.n * v.oh * v.ow;
     rf_launch_desc desc = {
         .program = "pointwise_tile",
-        .kernel = "filter",
+        .kernel = "wgrad",
         .options = rf_family_options(options, RF_TILE, info,
                                      "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DSTRIDED=%d",
                                      config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info),
@@ -239,7 +240,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
     SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = sums,
            .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .tunables = filter_tunables, .choose = choose_filter,
+    SOLVER(RF_BACKWARD_PARAMS, .tunables = wgrad_tunables, .choose = choose_wgrad,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
            .workspace = backward_data_work, .sums = sums, .prepare = backward_data),

@@ -1,5 +1,5 @@
-/* The gradients of conv_pool on CPUs, by the products of the windows' maxima alone: kernels/conv/pooled_tile.cl.  Here: how maps
- * are cut into bands and weights into runs. */
+/* The gradients of conv_pool on CPUs, by the products of the windows' argmax positions alone:
+ * kernels/conv/pooled_tile.cl.  Here: the partition of maps into bands and of weights into runs. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 #include "op/conv/winograd.h"
 
 enum {
-    ROOM = 6144,      /* floats of the bands, and of a block's weights: what the first cache has room for */
+    ROOM = 6144,      /* floats of the bands, and of a block's weights: what fits the L1 cache */
     WINDOWS = 64,     /* of a band, at most */
     AT_ONCE = 32,     /* windows of several bands, or of some rows of data */
     LISTED = 1 << 16, /* gradients in the lists of these */
@@ -16,7 +16,7 @@ enum {
     SUMMED = 1 << 21, /* floats of all parts' sums */
 };
 
-/* Runs of S x C floats in vectors: as many in registers as leave two for what is multiplied. */
+/* Runs of S x C floats in vectors: as many in registers as leave two for the factors. */
 typedef struct runs {
     int vectors; /* of a chunk */
     size_t chunk, floats;
@@ -48,15 +48,15 @@ static int windows_of(const rf_conv *v, int rows) {
     return rows / 2 * (v->ow / 2);
 }
 
-static bool suits(const rf_conv *v, const rf_problem *problem, const rf_device_info *info) {
+static bool is_supported(const rf_conv *v, const rf_problem *problem, const rf_device_info *info) {
     return v->groups == 1 && v->dilation.x == 1 && info->kind == RF_DEVICE_CPU &&
            rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
 }
 
-/* Whether it is likely to win (measured on AVX2 and AVX-512): of a quarter of the direct form's products each weighs as much
- * as 1.75 of Winograd's, in backward data as 2; behind an activation some third is left out.  A part's sums should stay in
+/* Whether it is likely faster (measured on AVX2 and AVX-512): it takes a quarter of the direct form's products, each of
+ * which costs 1.75 of Winograd's, in backward data 2; an activation drops some third of them. A part's sums should fit
  * a cache. */
-static bool wins(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
+static bool preferred(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
     double weight = (direction == RF_BACKWARD_DATA ? 2 : 1.75) / (v.act ? 1.4 : 1);
     double products = rf_conv_flops(problem) / (2.0 * v.c * v.k) / 4 * weight;
@@ -67,15 +67,15 @@ static bool wins(const rf_problem *problem, rf_direction direction, const rf_dev
 static const char *options_of(char options[RF_OPTIONS], const rf_conv *v, const runs *r,
                               const rf_device_info *info, const char *more) {
     return rf_family_options(options, RF_TILE, info,
-                             "-DC=%d -DK=%d -DR=%d -DS=%d -DSX=%d -DDX=1 -DACT=%d -DSUMS=%d %s", v->c, v->k,
-                             v->r, v->s, v->stride.x, (int)v->act, r->vectors, more);
+                             "-DC=%d -DK=%d -DR=%d -DS=%d -DSX=%d -DDX=1 -DACT=%d -DACCUMULATORS=%d %s", v->c,
+                             v->k, v->r, v->s, v->stride.x, (int)v->act, r->vectors, more);
 }
 
 #define GEOMETRY(v)                                                                                          \
     RF_I32((v).n), RF_I32((v).h), RF_I32((v).w), RF_I32((v).oh), RF_I32((v).ow), RF_I32((v).stride.y),       \
         RF_I32((v).dilation.y), RF_PAIR_ARG((v).pad)
 
-/* Tasks of `weights` and `collapse`, and what they move. */
+/* Tasks of `weights` and `reduce_parts`, and what they move. */
 static rf_status emit_runs(rf_sequence *sequence, const rf_conv *v, const runs *r, const rf_device_info *info,
                            rf_launch_desc *desc, int parts) {
     size_t tasks =
@@ -88,14 +88,14 @@ static rf_status emit_runs(rf_sequence *sequence, const rf_conv *v, const runs *
 
 /* ---- the gradients of weights and bias ---- */
 
-typedef struct filter_cut {
+typedef struct wgrad_partition {
     runs runs;
     int rows, together;         /* of outputs in a band; bands at a time */
     size_t parts, part, ranges; /* of the workspace, and floats of each; of the outputs */
-} filter_cut;
+} wgrad_partition;
 
-static filter_cut cut_filter(const rf_conv *v, const rf_device_info *info) {
-    filter_cut f = {.runs = runs_of(v, info), .rows = rows_of(v, WINDOWS, ROOM)};
+static wgrad_partition partition_wgrad(const rf_conv *v, const rf_device_info *info) {
+    wgrad_partition f = {.runs = runs_of(v, info), .rows = rows_of(v, WINDOWS, ROOM)};
     if (f.rows == 0) return f;
     size_t bands = v->n * rf_ceil_div(v->oh, f.rows),
            wanted = ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1),
@@ -110,13 +110,13 @@ static filter_cut cut_filter(const rf_conv *v, const rf_device_info *info) {
 
 static bool applicable_params(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    return suits(&v, problem, info) && v.k * WINDOWS <= LISTED && rows_of(&v, WINDOWS, ROOM) > 0;
+    return is_supported(&v, problem, info) && v.k * WINDOWS <= LISTED && rows_of(&v, WINDOWS, ROOM) > 0;
 }
 
 static size_t params_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
-    filter_cut f = cut_filter(&v, info);
+    wgrad_partition f = partition_wgrad(&v, info);
     return f.parts * f.part * sizeof(float);
 }
 
@@ -125,12 +125,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
-    filter_cut f = cut_filter(&v, info);
+    wgrad_partition f = partition_wgrad(&v, info);
     snprintf(more, sizeof more, "-DROOM=%zu -DWINDOWS=%zu", f.together * band_floats(&v, f.rows),
              rf_round_up((size_t)f.together * windows_of(&v, f.rows), 4));
-    rf_launch_desc filter = {
+    rf_launch_desc wgrad = {
         .program = "pooled_tile",
-        .kernel = "filter",
+        .kernel = "wgrad",
         .options = options_of(options, &v, &f.runs, info, more),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(t->saved),
                  RF_BUF(t->work), GEOMETRY(v), RF_I32(f.rows), RF_I32(f.together)},
@@ -138,49 +138,49 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .flops = rf_conv_flops(problem),
         .bytes = rf_conv_gradient_bytes(problem),
     };
-    RF_TRY(rf_emit(sequence, &filter));
-    rf_launch_desc collapse = {
-        .kernel = "collapse",
+    RF_TRY(rf_emit(sequence, &wgrad));
+    rf_launch_desc reduce_parts = {
+        .kernel = "reduce_parts",
         .options = options,
         .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(v.bias ? t->grad[1] : NULL), RF_I32(f.parts)}};
-    return emit_runs(sequence, &v, &f.runs, info, &collapse, (int)f.parts);
+    return emit_runs(sequence, &v, &f.runs, info, &reduce_parts, (int)f.parts);
 }
 
 /* ---- backward data ---- */
 
 /* The workspace: weights as runs, then each item's map. */
-typedef struct data_cut {
+typedef struct data_partition {
     runs runs;
-    int rows, depth; /* of outputs at a time; outputs whose weights stay in the first cache */
+    int rows, depth; /* of outputs at a time; outputs whose weights stay in the L1 cache */
     size_t items, map;
-} data_cut;
+} data_partition;
 
-static data_cut cut_data(const rf_conv *v, const rf_device_info *info) {
+static data_partition partition_data(const rf_conv *v, const rf_device_info *info) {
     const runs r = runs_of(v, info);
     size_t width = (size_t)rf_family_vector(RF_TILE, info),
            most = RF_MAX(ROOM / r.chunk / width * width, width);
-    data_cut d = {.runs = r, .rows = rows_of(v, RF_MAX(AT_ONCE, v->ow / 2), SIZE_MAX)};
+    data_partition d = {.runs = r, .rows = rows_of(v, RF_MAX(AT_ONCE, v->ow / 2), SIZE_MAX)};
     d.depth = (int)rf_round_up(rf_ceil_div(v->k, rf_ceil_div(v->k, most)), width);
     d.items = RF_MIN((size_t)v->n, ITEMS_PER_UNIT * (size_t)RF_MAX(info->compute_units, 1));
     d.map = rf_round_up(band_floats(v, v->oh) + r.chunk, RF_PANEL);
     return d;
 }
 
-/* Gradients in the lists: each place's could be all. */
-static size_t listed(const rf_conv *v, const data_cut *d) {
+/* Gradients in the lists: all could have the same argmax. */
+static size_t listed(const rf_conv *v, const data_partition *d) {
     return (size_t)windows_of(v, d->rows) * rf_ceil_div(v->k, d->depth) * d->depth * 4;
 }
 
 static bool applicable_data(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    data_cut d = cut_data(&v, info);
-    return suits(&v, problem, info) && listed(&v, &d) <= LISTED;
+    data_partition d = partition_data(&v, info);
+    return is_supported(&v, problem, info) && listed(&v, &d) <= LISTED;
 }
 
 static size_t data_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)config;
     rf_conv v = rf_conv_of(problem);
-    data_cut d = cut_data(&v, info);
+    data_partition d = partition_data(&v, info);
     return (d.runs.floats + d.items * d.map) * sizeof(float);
 }
 
@@ -189,7 +189,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     (void)config;
     char options[RF_OPTIONS], more[64];
     rf_conv v = rf_conv_of(problem);
-    data_cut d = cut_data(&v, info);
+    data_partition d = partition_data(&v, info);
     if (!problem->need_dx[0]) return RF_OK;
     snprintf(more, sizeof more, "-DROOM=1 -DWINDOWS=%d -DDEPTH=%d", windows_of(&v, d.rows), d.depth);
     rf_launch_desc weights = {.kernel = "weights",
@@ -215,7 +215,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
 #define SOLVER(direction_, applicable_, workspace_, prepare_)                                                \
     {                                                                                                        \
         .name = "pooled_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,                \
-        .applicable = applicable_, .wins = wins, .workspace = workspace_, .prepare = prepare_                \
+        .applicable = applicable_, .preferred = preferred, .workspace = workspace_, .prepare = prepare_      \
     }
 const rf_solver rf_pooled_tile[2] = {
     SOLVER(RF_BACKWARD_PARAMS, applicable_params, params_work, backward_params),

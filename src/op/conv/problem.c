@@ -1,4 +1,4 @@
-/* Problems of conv, linear and conv_pool as one kind of convolution: its numbers, its work, its traffic. */
+/* Problems of conv, linear and conv_pool as one kind of convolution: dimensions, FLOPs, bytes. */
 #include "op/conv/conv.h"
 
 rf_conv rf_conv_of(const rf_problem *problem) {

@@ -1,5 +1,5 @@
-/* The solvers of conv, linear and conv_pool: the only registration.  X(name, count): an array of `count` solvers, one for
- * each direction that it has. */
+/* The solvers of conv, linear and conv_pool: the only registration.  X(name, count): an array of `count` solvers, one
+ * for each direction that it has. */
 #ifndef RF_OP_CONV_SOLVER_LIST_H
 #define RF_OP_CONV_SOLVER_LIST_H
 

@@ -9,13 +9,13 @@ enum {
     MOST_CHANNELS = 4,
     MOST_TAPS = 256,
     ROOM = 4096,         /* floats of a band */
-    BLOCK = 256,         /* places of dy in a band */
+    BLOCK = 256,         /* positions of dy in a band */
     SPARSE_BLOCK = 2048, /* floats of dy in a band, and outputs with sums, where only maxima count */
     SPARSE_OUTPUTS = 64,
     ITEMS_PER_UNIT = 4,
 };
 
-/* The convolution; `step` outputs along either axis become one: 2 with a pooling behind, else 1. */
+/* The convolution; with pooling behind, `step` is 2: outputs that become one along each axis; else 1. */
 typedef struct stem {
     rf_conv v;
     int step;
@@ -29,31 +29,31 @@ static int vector(const rf_device_info *info) {
     return rf_family_vector(RF_TILE, info);
 }
 
-/* Sums that the registers hold beside what is multiplied. */
+/* Accumulators that fit the registers beside the factors. */
 static int registers(const rf_device_info *info) {
     return vector(info) == 16 ? 24 : 12;
 }
 
-/* Floats of x that `rows` rows of `places` outputs read. */
-static double band_floats(const rf_conv *v, int rows, int places) {
+/* Floats of x that `rows` rows of `positions` outputs read. */
+static double band_floats(const rf_conv *v, int rows, int positions) {
     return ((rows - 1.0) * v->stride.y + (v->r - 1.0) * v->dilation.y + 1) *
-           ((places - 1.0) * v->stride.x + (v->s - 1.0) * v->dilation.x + 1) * v->c;
+           ((positions - 1.0) * v->stride.x + (v->s - 1.0) * v->dilation.x + 1) * v->c;
 }
 
-static bool fits(const rf_conv *v, int rows, int places, int block) {
-    return band_floats(v, rows, places) <= ROOM && (double)rows * places <= block;
+static bool fits(const rf_conv *v, int rows, int positions, int block) {
+    return band_floats(v, rows, positions) <= ROOM && (double)rows * positions <= block;
 }
 
-/* Rows of a band: as many as there is room for, but enough bands for the cores; 0 where there is no room. */
-static int rows_of(const stem *s, int places, int block, const rf_device_info *info) {
+/* Rows of a band: as many as fit, but enough bands for the cores; 0 where none fits. */
+static int rows_of(const stem *s, int positions, int block, const rf_device_info *info) {
     int wanted = ITEMS_PER_UNIT * RF_MAX(info->compute_units, 1), all = s->v.oh / s->step;
     int rows = RF_MAX(1, RF_MIN(all, (int)((long long)s->v.n * all / wanted)));
-    while (rows > 1 && !fits(&s->v, rows * s->step, places, block)) rows--;
+    while (rows > 1 && !fits(&s->v, rows * s->step, positions, block)) rows--;
     rows = s->step * (int)rf_ceil_div(all, rf_ceil_div(all, rows));
-    return fits(&s->v, rows, places, block) ? rows : 0;
+    return fits(&s->v, rows, positions, block) ? rows : 0;
 }
 
-static bool suits(const stem *s, const rf_problem *problem, const rf_device_info *info) {
+static bool is_supported(const stem *s, const rf_problem *problem, const rf_device_info *info) {
     return s->v.groups == 1 && s->v.c <= MOST_CHANNELS && s->v.r * s->v.s * s->v.c <= MOST_TAPS &&
            rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL &&
            (s->step == 1 || info->kind == RF_DEVICE_CPU);
@@ -82,10 +82,10 @@ static const char *options_of(char options[RF_OPTIONS], const stem *s, const rf_
 /* ---- forward ---- */
 
 /* A tile: `sums` vectors of outputs by `pixels` pixels. */
-typedef struct forward_cut {
+typedef struct forward_partition {
     int sums, pixels, rows;
     size_t items;
-} forward_cut;
+} forward_partition;
 
 static const rf_tunable tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {NULL}};
 static const rf_tunable pool_tunables[] = {{"pixels", {4, 8, 12}}, {NULL}}; /* whole windows */
@@ -96,7 +96,7 @@ static int sums_of(const stem *s, const rf_device_info *info) {
     return (int)rf_ceil_div(vectors, rf_ceil_div(vectors, most));
 }
 
-/* The tile that takes fewest products for a row of y, those past its end included. */
+/* The tile with the fewest products for a row of y, including those past its end. */
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
     stem s = stem_of(problem);
     int sums = sums_of(&s, info);
@@ -109,9 +109,10 @@ static void choose_forward(rf_config *config, const rf_problem *problem, const r
     }
 }
 
-static forward_cut cut_forward(const stem *s, const rf_config *config, const rf_device_info *info) {
+static forward_partition partition_forward(const stem *s, const rf_config *config,
+                                           const rf_device_info *info) {
     const rf_conv *v = &s->v;
-    forward_cut c = {.sums = sums_of(s, info), .pixels = config->value[0]};
+    forward_partition c = {.sums = sums_of(s, info), .pixels = config->value[0]};
     c.rows = rows_of(s, RF_MAX(v->ow, c.pixels), INT32_MAX, info);
     if (c.rows > 0) c.items = items_for(bands_of(v, c.rows), info);
     return c;
@@ -120,15 +121,15 @@ static forward_cut cut_forward(const stem *s, const rf_config *config, const rf_
 static bool applicable_forward(const rf_problem *problem, const rf_device_info *info) {
     stem s = stem_of(problem);
     rf_config longest = {{12}};
-    return suits(&s, problem, info) && cut_forward(&s, &longest, info).items > 0;
+    return is_supported(&s, problem, info) && partition_forward(&s, &longest, info).items > 0;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     char options[RF_OPTIONS], more[64];
     stem s = stem_of(problem);
-    forward_cut c = cut_forward(&s, config, info);
-    snprintf(more, sizeof more, "-DROOM=%d -DSUMS=%d -DPIXELS=%d", ROOM, c.sums, c.pixels);
+    forward_partition c = partition_forward(&s, config, info);
+    snprintf(more, sizeof more, "-DROOM=%d -DACCUMULATORS=%d -DPIXELS=%d", ROOM, c.sums, c.pixels);
     rf_launch_desc desc = {
         .program = "stem_tile",
         .kernel = "forward",
@@ -144,20 +145,20 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
 
 /* ---- the gradients of weights and bias ---- */
 
-/* rows x columns taps of the kernel in registers, over `places` outputs at a time; or sparse: only the
- * products of the places that a pooling behind picked. */
-typedef struct filter_cut {
+/* rows x columns taps of the kernel in registers, over `positions` outputs at a time; or sparse: only the products of
+ * the pooling's argmax positions. */
+typedef struct wgrad_partition {
     bool sparse;
-    int taps_y, taps_x, places, rows;
+    int taps_y, taps_x, positions, rows;
     rf_partials partials;
-} filter_cut;
+} wgrad_partition;
 
 static int padded(const rf_conv *v, const rf_device_info *info) {
     return (int)rf_round_up((size_t)v->k, (size_t)vector(info));
 }
 
-/* Sparse, a window and an output channel take a vector of products for each row of the kernel, and some for
- * the place; else four places take a product of VEC outputs for each tap. */
+/* Sparse: a window and an output channel cost a vector of products for each row of the kernel, and some for the index;
+ * else four positions cost a product of VEC outputs for each tap. */
 static bool is_sparse(const stem *s, const rf_device_info *info) {
     const rf_conv *v = &s->v;
     double row = (double)rf_ceil_div(v->s * v->c, vector(info)), sums = v->r * row;
@@ -165,33 +166,33 @@ static bool is_sparse(const stem *s, const rf_device_info *info) {
            v->k * (sums + 3) < 4.0 * rf_ceil_div(v->k, vector(info)) * v->r * v->s * v->c;
 }
 
-static filter_cut cut_filter(const stem *s, const rf_device_info *info) {
+static wgrad_partition partition_wgrad(const stem *s, const rf_device_info *info) {
     const rf_conv *v = &s->v;
-    filter_cut c = {.partials = {.size = rf_round_up((size_t)v->k, RF_PANEL) * v->c * v->r * v->s,
-                                 .biases = v->bias ? rf_round_up((size_t)v->k, RF_PANEL) : 0}};
+    wgrad_partition c = {.partials = {.size = rf_round_up((size_t)v->k, RF_PANEL) * v->c * v->r * v->s,
+                                      .biases = v->bias ? rf_round_up((size_t)v->k, RF_PANEL) : 0}};
     int most = registers(info), row = v->s * v->c;
     c.taps_y = row <= most ? (int)rf_ceil_div(v->r, rf_ceil_div(v->r, most / row)) : 1;
     c.taps_x = row <= most ? v->s : (int)rf_ceil_div(v->s, rf_ceil_div(v->s, most / v->c));
-    c.places = RF_MIN(RF_MAX((most == 12 ? 13 : 28) - c.taps_y * c.taps_x * v->c, 2), 4);
+    c.positions = RF_MIN(RF_MAX((most == 12 ? 13 : 28) - c.taps_y * c.taps_x * v->c, 2), 4);
     c.sparse = is_sparse(s, info);
-    if (c.sparse) c.places = 1;
-    int places = (int)rf_round_up((size_t)v->ow, (size_t)c.places);
+    if (c.sparse) c.positions = 1;
+    int positions = (int)rf_round_up((size_t)v->ow, (size_t)c.positions);
     int block = c.sparse ? SPARSE_BLOCK * 4 / padded(v, info) : BLOCK;
-    c.rows = rows_of(s, places, block, info);
+    c.rows = rows_of(s, positions, block, info);
     if (c.rows > 0) c.partials.parts = (int)items_for(bands_of(v, c.rows), info);
     return c;
 }
 
 static bool applicable_params(const rf_problem *problem, const rf_device_info *info) {
     stem s = stem_of(problem);
-    return suits(&s, problem, info) && cut_filter(&s, info).partials.parts > 0;
+    return is_supported(&s, problem, info) && partition_wgrad(&s, info).partials.parts > 0;
 }
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
                                    const rf_config *config) {
     (void)config;
     stem s = stem_of(problem);
-    rf_partials p = cut_filter(&s, info).partials;
+    rf_partials p = partition_wgrad(&s, info).partials;
     return p.parts > 1 ? (p.size + p.biases) * p.parts * sizeof(float) : 0;
 }
 
@@ -200,18 +201,18 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     (void)config;
     char options[RF_OPTIONS], more[64];
     stem s = stem_of(problem);
-    filter_cut c = cut_filter(&s, info);
+    wgrad_partition c = partition_wgrad(&s, info);
     rf_partials p = c.partials;
     bool whole = p.parts == 1;
     rf_buffer *bias = whole ? t->grad[1] : t->work;
     if (c.sparse)
         snprintf(more, sizeof more, "-DSPARSE -DROOM=%d -DBLOCK=%d", ROOM, SPARSE_BLOCK);
     else
-        snprintf(more, sizeof more, "-DROOM=%d -DBLOCK=%d -DROWS=%d -DCOLS=%d -DPLACES=%d", ROOM, BLOCK,
-                 c.taps_y, c.taps_x, c.places);
+        snprintf(more, sizeof more, "-DROOM=%d -DBLOCK=%d -DROWS=%d -DCOLS=%d -DPOSITIONS=%d", ROOM, BLOCK,
+                 c.taps_y, c.taps_x, c.positions);
     rf_launch_desc desc = {
         .program = "stem_tile",
-        .kernel = "filter",
+        .kernel = "wgrad",
         .options = options_of(options, &s, info, more),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(s.v.act ? t->y : NULL),
                  RF_BUF(s.step == 2 ? t->saved : NULL), RF_BUF(whole ? t->grad[0] : t->work),

@@ -2,8 +2,8 @@
  * the input. This file: the ops; the arithmetic is in pool_reference.c, the kernels' launches are in pool_solvers.c. */
 #include "op/pool/pool.h"
 
-/* Whether the taps of some window all miss the map along one axis: only those of a window that begins before it
- * can, whose taps are too far apart. */
+/* Whether all taps of some window miss the map along one axis: possible only for a window that begins in the padding,
+ * with a large dilation. */
 static bool misses(int in, int kernel, int stride, int pad, int dilation) {
     for (int start = -pad; start < 0 && start + dilation * (kernel - 1) < in + pad; start += stride) {
         const int first = start + (int)rf_round_up((size_t)-start, (size_t)dilation); /* tap at or above 0 */

@@ -1,4 +1,4 @@
-/* What the pooling ops, their reference and their solvers share. */
+/* Shared by the pooling ops, their reference and their solvers. */
 #ifndef RF_OP_POOL_POOL_H
 #define RF_OP_POOL_POOL_H
 

@@ -2,7 +2,7 @@
 #include "op/family.h"
 #include "op/pool/pool.h"
 
-/* Whether no pixel lies in two windows, nor before the first: a window can then write its part of dx alone.
+/* Whether windows neither overlap nor begin in the padding: each can then write its own part of dx.
  */
 static bool is_disjoint(const rf_window g) {
     return g.pad.y == 0 && g.pad.x == 0 && g.dilation.y == 1 && g.dilation.x == 1 &&
@@ -41,7 +41,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     return rf_emit(sequence, desc);
 }
 
-/* The bytes of max pooling's places, and of dx where it is read too. */
+/* The bytes of max pooling's argmax indices, and of dx where it is read too. */
 static double index_bytes(const rf_problem *problem) {
     return 2.0 * (double)rf_shape_count(problem->y);
 }

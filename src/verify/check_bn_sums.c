@@ -1,12 +1,12 @@
 /* Checking sums: blocks merged in double against sums in double over the same numbers. */
-#include "verify/check_sums.h"
+#include "verify/check_bn_sums.h"
 
 #include <float.h>
 #include <math.h>
 
 #include "op/batch_norm/batch_norm.h"
+#include "op/bn_sums.h"
 #include "op/reference.h"
-#include "op/sums.h"
 
 static rf_shape map_of(const rf_problem *problem, rf_direction direction) {
     return direction == RF_FORWARD ? problem->y : problem->x[0];
@@ -20,20 +20,20 @@ static rf_status make(rf_sample *sample, int which, size_t count, rf_random *ran
     return RF_OK;
 }
 
-rf_status rf_check_sums_ask(rf_sample *sample, const rf_solver *solver, const rf_device_info *info,
-                            const rf_config *config) {
+rf_status rf_check_bn_sums_ask(rf_sample *sample, const rf_solver *solver, const rf_device_info *info,
+                               const rf_config *config) {
     rf_problem *problem = &sample->problem;
     const int blocks = problem->training ? rf_solver_sums(solver, problem, info, config) : 0;
     if (blocks == 0) return RF_OK;
     const rf_shape map = map_of(problem, solver->direction);
     rf_random random;
     rf_random_init(&random, 1, 2);
-    problem->sums = (rf_sums){.blocks = blocks, .act = RF_ACT_RELU6};
-    RF_TRY(make(sample, RF_SUMS_PARTIAL, rf_sums_floats(blocks, map.c), NULL));
+    problem->sums = (rf_bn_sums){.blocks = blocks, .act = RF_ACT_RELU6};
+    RF_TRY(make(sample, RF_BN_SUMS_PARTIAL, rf_bn_sums_floats(blocks, map.c), NULL));
     if (solver->direction == RF_FORWARD) return RF_OK;
-    RF_TRY(make(sample, RF_SUMS_X, rf_shape_count(map), &random));
-    RF_TRY(make(sample, RF_SUMS_SAVED, RF_BN_SAVED * (size_t)map.c, &random));
-    return problem->accumulate[0] ? make(sample, RF_SUMS_Y, rf_shape_count(map), &random) : RF_OK;
+    RF_TRY(make(sample, RF_BN_SUMS_X, rf_shape_count(map), &random));
+    RF_TRY(make(sample, RF_BN_SUMS_SAVED, RF_BN_SAVED * (size_t)map.c, &random));
+    return problem->accumulate[0] ? make(sample, RF_BN_SUMS_Y, rf_shape_count(map), &random) : RF_OK;
 }
 
 typedef struct merged {
@@ -53,32 +53,32 @@ static merged merge(const float *partial, int blocks, int C, int c, bool statist
     return m;
 }
 
-/* The gradient that act passes, told as the kernels do. */
-static double passed(const rf_sample *sample, float dy, size_t at, int C, int c) {
+/* The gradient before act, as the kernels compute it. */
+static double act_gradient(const rf_sample *sample, float dy, size_t at, int C, int c) {
     const rf_arrays *a = &sample->arrays;
-    const float *saved = a->sums[RF_SUMS_SAVED], *y = a->sums[RF_SUMS_Y];
-    float seen = a->sums[RF_SUMS_X][at] - saved[c];
+    const float *saved = a->sums[RF_BN_SUMS_SAVED], *y = a->sums[RF_BN_SUMS_Y];
+    float seen = a->sums[RF_BN_SUMS_X][at] - saved[c];
     seen = seen * saved[4 * C + c];
     const rf_act act = sample->problem.sums.act;
     return rf_act_gradient(dy, y != NULL ? y[at] : rf_act_apply(seen + saved[5 * C + c], act), act);
 }
 
-double rf_check_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,
-                             const float *partial, float *expected, float *got, size_t *channel) {
+double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,
+                                const float *partial, float *expected, float *got, size_t *channel) {
     const rf_shape shape = map_of(&sample->problem, direction);
     const int C = shape.c, rows = (int)rf_shape_pixels(shape);
     const bool statistics = direction == RF_FORWARD;
     double worst = 0;
     for (int c = 0; c < C; c++) {
         const merged m = merge(partial, sample->problem.sums.blocks, C, c, statistics);
-        double mean = statistics ? 0 : sample->arrays.sums[RF_SUMS_SAVED][c], sum[2] = {0, 0},
+        double mean = statistics ? 0 : sample->arrays.sums[RF_BN_SUMS_SAVED][c], sum[2] = {0, 0},
                square[2] = {0, 0};
         for (int row = 0; row < rows && statistics; row++) mean += map[(size_t)row * C + c] / (double)rows;
         for (int row = 0; row < rows; row++) {
             const size_t at = (size_t)row * C + c;
-            const double g = statistics ? map[at] : passed(sample, map[at], at, C, c);
+            const double g = statistics ? map[at] : act_gradient(sample, map[at], at, C, c);
             const double term[] = {g, statistics ? (g - mean) * (g - mean)
-                                                 : g * (sample->arrays.sums[RF_SUMS_X][at] - mean)};
+                                                 : g * (sample->arrays.sums[RF_BN_SUMS_X][at] - mean)};
             for (int i = 0; i < 2; i++) sum[i] += term[i], square[i] += term[i] * term[i];
         }
         const double have[] = {m.first, m.second};

@@ -1,14 +1,14 @@
-/* What a curve shows: levels and edges that no single loss decides. The verdict puts them into words. */
-#ifndef RF_CURVE_SIGNS_H
-#define RF_CURVE_SIGNS_H
+/* A curve's features: levels and edges that do not depend on a single loss, for the verdict. */
+#ifndef RF_CURVE_FEATURES_H
+#define RF_CURVE_FEATURES_H
 
 #include "curve/curve.h"
 
 /* Indices are steps from 0. Start as {0}; release. */
-typedef struct rf_signs {
+typedef struct rf_features {
     const rf_curve *curve; /* borrowed */
     size_t n;              /* finite points */
-    double *smoothed;      /* (count), owned: as the curve's, but without losses that stand alone */
+    double *smoothed;      /* (count), owned: as the curve's, but without outliers */
     double start;          /* the median loss of the first tenth of the steps, at least five */
     double level;          /* its size */
     size_t lowest;         /* k, where smoothed is minimal */
@@ -17,11 +17,11 @@ typedef struct rf_signs {
     size_t rise;     /* the step from which on, up to the end, a fifth of the drop is lost again; n: none */
     double noise;    /* standard deviation of a loss; less where more is smoothed */
     bool not_finite; /* the curve ends in a loss that is not finite */
-} rf_signs;
+} rf_features;
 
-rf_status rf_signs_measure(rf_signs *signs, const rf_curve *curve);
-void rf_signs_release(rf_signs *signs);
+rf_status rf_features_measure(rf_features *features, const rf_curve *curve);
+void rf_features_release(rf_features *features);
 /* The step from which on smoothed stays above a bound, up to the end; n: it does not. */
-size_t rf_signs_rise_above(const rf_signs *signs, double bound);
+size_t rf_features_rise_above(const rf_features *features, double bound);
 
 #endif

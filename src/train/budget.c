@@ -1,5 +1,5 @@
-/* A trainer before any of its memory: its plans laid out, all that it will need summed and compared with what there is;
- * and, where that does not suffice, what would. */
+/* A trainer's memory budget, before it allocates: the sum of all that it will need against what is available, and, if
+ * that is too little, the batch and image size that fit. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +13,10 @@ typedef struct need {
     size_t piece; /* the largest allocation but for the data set */
 } need;
 
-typedef struct room {
+typedef struct available {
     size_t device, host, piece;
-    bool shared; /* the device computes in the host's memory: both needs together against `device` */
-} room;
+    bool shared; /* the device uses the host's memory: the sum of both needs is compared with `device` */
+} available;
 
 /* ---- plans ---- */
 
@@ -51,7 +51,7 @@ static void free_plans(rf_trainer *t) {
     for (int i = 0; i < 2; i++) rf_plan_free(t->validator[i].plan);
 }
 
-/* ---- need and room ---- */
+/* ---- needed and available ---- */
 
 size_t rf_trainer_order_bytes(const rf_trainer_desc *d) {
     return (size_t)RF_SEGMENT * (size_t)d->accumulate * (size_t)d->batch * sizeof(int32_t);
@@ -62,17 +62,17 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t grain =
-        RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64); /* has a ratio of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
+                                    64); /* has a learning-rate multiplier of its own */
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model);
     const size_t numbers = (size_t)t->setup.optimizer->numbers;
-    const size_t update = rf_update_bytes(t, grain / sizeof(float), trained);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
     trained *= sizeof(float);
     states *= sizeof(float);
     const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / grain * sizeof(float) + order +
+    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
                         RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
               .host =
                   order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
@@ -88,33 +88,33 @@ static need need_of(const rf_trainer *t) {
     return n;
 }
 
-/* Of one of `processes` that need as much at the same time. */
-static room room_of(const rf_device *device, size_t processes) {
+/* The share of one of `processes` that need as much at the same time. */
+static available available_to(const rf_device *device, size_t processes) {
     const rf_device_info *info = rf_device_describe(device);
     const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
-    room r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
-              .host = rf_memory_available(),
-              .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
-              .shared = info->host_memory};
+    available r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
+                   .host = rf_memory_available(),
+                   .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
+                   .shared = info->host_memory};
     if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
     r.device /= processes;
     r.host /= processes;
     return r;
 }
 
-static size_t device_need(const need *n, const room *r, bool streaming) {
+static size_t device_need(const need *n, const available *r, bool streaming) {
     const size_t device = n->device + (streaming ? n->staged : n->resident);
     return r->shared ? device + n->host + (streaming ? 2 * n->staged : 0) : device;
 }
 
-static bool fits(const need *n, const room *r, bool streaming) {
+static bool fits(const need *n, const available *r, bool streaming) {
     const size_t host = n->host + (streaming ? 2 * n->staged : 0);
     return n->piece <= r->piece && device_need(n, r, streaming) <= r->device &&
            (r->shared || host <= r->host);
 }
 
 /* Whether the data set should not lie on the device. */
-static bool must_stream(const need *n, const room *r, const rf_device_info *info) {
+static bool must_stream(const need *n, const available *r, const rf_device_info *info) {
     const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
     return (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
            (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
@@ -126,7 +126,7 @@ static bool must_stream(const need *n, const room *r, const rf_device_info *info
 typedef struct search {
     rf_trainer_desc desc;
     const rf_trainer *trainer;
-    const room *room;
+    const available *available;
 } search;
 
 /* Fails where such a trainer cannot be made at all. */
@@ -136,7 +136,7 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
     *enough = false;
     if (status == RF_OK) {
         const need n = need_of(&probe);
-        *enough = fits(&n, s->room, true) || fits(&n, s->room, false);
+        *enough = fits(&n, s->available, true) || fits(&n, s->available, false);
     }
     free_plans(&probe);
     return status;
@@ -153,7 +153,8 @@ static bool would_fit(const search *s, int batch, int accumulate, int validation
 
 /* The largest batch below the one asked for, or the largest number of validation images; 0: none. */
 static int largest(const search *s, bool validation) {
-    /* The need of validation images rises up to two batches of them; if some above need too much, so does that. */
+    /* The need grows up to two batches of validation images; if more than that does not fit, two batches do not,
+     * either. */
     int low = 0, high = validation ? RF_MIN(s->desc.validation, 2 * MAX_VALIDATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
@@ -164,7 +165,7 @@ static int largest(const search *s, bool validation) {
     return low;
 }
 
-/* The network for images of another size, without values; NULL: they do not suit it. */
+/* The network for images of another size, without values; NULL: the network does not accept them. */
 static rf_model *resized(const rf_model *from, int height, int width) {
     rf_image_shape images = {from->images.channels, height, width, from->images.classes};
     rf_model *model;
@@ -180,8 +181,8 @@ static rf_model *resized(const rf_model *from, int height, int width) {
     return NULL;
 }
 
-/* Whether images of `side`, the longer one, are too large; *suits: neither that nor too small for the network. */
-static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) {
+/* Whether images of `side`, the longer one, are too large; *usable: neither too large nor too small for the network. */
+static bool too_large(const search *s, int side, rf_dataset *data, bool *usable) {
     const rf_dataset *from = s->desc.dataset;
     const int longer = RF_MAX(from->height, from->width);
     rf_trainer_desc desc = s->desc;
@@ -194,21 +195,21 @@ static bool too_large(const search *s, int side, rf_dataset *data, bool *suits) 
     desc.dataset = data;
     const bool made = model != NULL && try_desc(&enough, s, &desc) == RF_OK;
     rf_model_free(model);
-    *suits = made && enough;
+    *usable = made && enough;
     return made && !enough;
 }
 
 static void add_image_size(rf_str *text, const search *s, const char *before) {
     const rf_dataset *from = s->desc.dataset;
     rf_dataset data;
-    bool suits = false;
+    bool usable = false;
     int low = 1, high = RF_MAX(from->height, from->width);
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        *(too_large(s, middle, &data, &suits) ? &high : &low) = middle;
+        *(too_large(s, middle, &data, &usable) ? &high : &low) = middle;
     }
-    too_large(s, low, &data, &suits);
-    if (!suits) return;
+    too_large(s, low, &data, &usable);
+    if (!usable) return;
     rf_str_addf(text, "%s --image-size ", before);
     if (data.height == data.width)
         rf_str_addf(text, "%d", data.height);
@@ -233,7 +234,7 @@ static void add_batch(rf_str *text, const search *s, int batch) {
     add_image_size(text, s, ", or");
 }
 
-static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
+static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     const rf_trainer_desc *d = &t->desc;
     const search s = {*d, t, r};
     const rf_device_info *info = rf_device_describe(d->device);
@@ -268,10 +269,10 @@ static rf_status fail(const rf_trainer *t, const need *n, const room *r) {
     return status;
 }
 
-rf_status rf_trainer_draft(rf_trainer *t, int processes) {
+rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
-    const room r = room_of(t->desc.device, (size_t)processes);
+    const available r = available_to(t->desc.device, (size_t)processes);
     t->streaming = must_stream(&n, &r, rf_device_describe(t->desc.device));
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

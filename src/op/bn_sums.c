@@ -1,0 +1,18 @@
+/* Sums for batch norm: shared by the solvers that compute them. */
+#include "op/bn_sums.h"
+
+size_t rf_bn_sums_floats(int blocks, int channels) {
+    return (size_t)blocks * (2 * (size_t)channels + 1);
+}
+
+int rf_bn_sums_which(const rf_problem *problem, rf_direction direction) {
+    return problem->sums.blocks == 0 ? 0 : direction == RF_FORWARD ? 1 : 2;
+}
+
+void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {
+    rf_arg *arg = desc->args;
+    while (arg->kind != RF_ARG_END) arg++;
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) *arg++ = (rf_arg)RF_BUF(t->sums[i]);
+    *arg++ = (rf_arg)RF_I32(act);
+    desc->bytes += 4.0 * (double)floats * ((t->sums[RF_BN_SUMS_X] != NULL) + (t->sums[RF_BN_SUMS_Y] != NULL));
+}
