@@ -1,6 +1,6 @@
 /* Range tests against PyTorch's losses: same weights, same images, same rates, for each optimizer and option.
  *
- * The losses come from tools/fixtures/range_tests.py, which runs `range_test_test --cases FOLDER` for the
+ * The losses come from tools/fixtures/range_tests.py, which runs `finder_test --cases FOLDER` for the
  * table below and the weights, and computes the same images as `make_dataset`.  How many steps of a case are
  * compared is said there: until the network diverges, or PyTorch itself no longer agrees with PyTorch in
  * double precision. */
@@ -248,7 +248,7 @@ static int print_cases(const char *folder) {
         rf_model *model = make_model(&samples[i]);
         json_t *line = describe(&samples[i]);
         if (path == NULL || line == NULL || rf_model_save_weights(model, path) != RF_OK) {
-            fprintf(stderr, "range_test_test: %s\n", rf_error_message());
+            fprintf(stderr, "finder_test: %s\n", rf_error_message());
             return 1;
         }
         json_dumpf(line, stdout, JSON_COMPACT);
@@ -264,13 +264,13 @@ int main(int argc, char **argv) {
     struct CMUnitTest tests[RF_COUNT(samples)];
     if (argc == 3 && strcmp(argv[1], "--cases") == 0) return print_cases(argv[2]);
     if (rf_device_open(&device, NULL) != RF_OK) {
-        fprintf(stderr, "range_test_test: %s\n", rf_error_message());
+        fprintf(stderr, "finder_test: %s\n", rf_error_message());
         return 1;
     }
     for (size_t i = 0; i < RF_COUNT(samples); i++)
         tests[i] =
             (struct CMUnitTest){samples[i].label, losses_equal_pytorchs, NULL, NULL, (void *)&samples[i]};
-    const int failed = _cmocka_run_group_tests("range_test_test", tests, RF_COUNT(tests), NULL, NULL);
+    const int failed = _cmocka_run_group_tests("finder_test", tests, RF_COUNT(tests), NULL, NULL);
     rf_device_close(device);
     return failed ? 1 : 0;
 }
