@@ -8,4 +8,5 @@
     X(data)                                                                                                  \
     X(model)                                                                                                 \
     X(bench)                                                                                                 \
-    X(tune)
+    X(tune)                                                                                                  \
+    X(schedule)

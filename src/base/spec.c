@@ -44,8 +44,8 @@ static rf_status fail_kind(const word *given, const char *what, const rf_spec_ki
         add_name(&list, names[count], count == 0, kinds[count + 1] == NULL);
     }
     const char *near = rf_nearest(typed, names, count);
-    rf_fail(RF_E_USAGE, "no %s '%s'%s%s%s; there are %s", what, typed, near != NULL ? "; did you mean '" : "",
-            near != NULL ? near : "", near != NULL ? "'?" : "", rf_str_text(&list));
+    rf_fail(RF_E_USAGE, "no %s '%s'; %s%s%s %s", what, typed, near != NULL ? "did you mean '" : "",
+            near != NULL ? near : "", near != NULL ? "'? There are" : "there are", rf_str_text(&list));
     rf_str_free(&list);
     return RF_E_USAGE;
 }

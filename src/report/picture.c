@@ -10,22 +10,17 @@
 
 #include "curve/curve.h"
 #include "rangefinder/version.h"
-#include "report/axis.h"
-#include "report/ink.h"
+#include "report/frame.h"
 #include "report/line.h"
 
-enum { WIDTH = RF_PICTURE_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
-static const double left = 84, right = 926, top = 122, bottom = 420, margin = 34;
+enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
+static const double left = RF_FRAME_LEFT, right = RF_FRAME_RIGHT, top = 122, bottom = 420,
+                    margin = RF_FRAME_MARGIN;
 
-#define INK     RF_INK(0x1B2530, 1)
-#define MUTED   RF_INK(0x66727F, 1)
-#define GRID    RF_INK(0xE9EDF1, 1)
-#define FRAME   RF_INK(0xC3CBD4, 1)
 #define CURVE   RF_INK(0x0072B2, 1)
 #define RAW     RF_INK(0x7C93A8, 0.75)
 #define BAND    RF_INK(0x0072B2, 0.085)
 #define SUGGEST RF_INK(0xD55E00, 1)
-#define CARD    RF_INK(0xFFFFFF, 1)
 
 typedef struct picture {
     cairo_t *cr;
@@ -33,72 +28,14 @@ typedef struct picture {
     const rf_curve *curve;
     const rf_verdict *verdict; /* NULL unless there is a range */
     const double *line;        /* (finite points) */
-    rf_axis rates, losses;
+    rf_frame frame;
 } picture;
 
 static double x_of(const picture *plot, double lr) {
-    return left + (right - left) * rf_axis_position(&plot->rates, lr);
+    return rf_frame_x(&plot->frame, lr);
 }
-/* Kept near the picture: cairo's coordinates are small. */
 static double y_of(const picture *plot, double loss) {
-    return bottom - (bottom - top) * fmin(fmax(rf_axis_position(&plot->losses, loss), -2), 3);
-}
-
-/* ---- the frame ---- */
-
-static void draw_line(cairo_t *cr, rf_ink ink, double width, double x0, double y0, double x1, double y1) {
-    rf_ink_use(cr, ink);
-    cairo_set_line_width(cr, width);
-    cairo_move_to(cr, x0, y0);
-    cairo_line_to(cr, x1, y1);
-    cairo_stroke(cr);
-}
-
-/* 10 with a raised exponent, centred at x. */
-static void draw_power(cairo_t *cr, rf_font font, double x, double y, int exponent) {
-    char digits[16];
-    snprintf(digits, sizeof digits, "%s%d", exponent < 0 ? "\u2212" : "", abs(exponent));
-    const rf_font raised = {font.size * 0.72, font.bold, font.ink};
-    const double base = rf_text_width(cr, font, "10"), width = base + 1 + rf_text_width(cr, raised, digits);
-    rf_text_draw(cr, font, x - width / 2, y, 0, "10");
-    rf_text_draw(cr, raised, x - width / 2 + base + 1, y - font.size * 0.42, 0, digits);
-}
-
-static void draw_rate_axis(const picture *plot) {
-    cairo_t *const cr = plot->cr;
-    const rf_font font = {13, false, MUTED};
-    rf_tick ticks[RF_TICKS_MAX];
-    const int count = rf_axis_ticks(ticks, &plot->rates, 11);
-    for (int i = 0; i < count; i++) {
-        const double x = x_of(plot, ticks[i].at);
-        if (ticks[i].labelled) draw_line(cr, GRID, 1, x, top, x, bottom);
-        draw_line(cr, FRAME, 1, x, bottom, x, bottom + (ticks[i].labelled ? 6 : 3.5));
-        if (ticks[i].decade && strchr(ticks[i].text, 'e'))
-            draw_power(cr, font, x, bottom + 23, ticks[i].exponent);
-        else if (ticks[i].labelled)
-            rf_text_draw(cr, font, x, bottom + 23, 0.5, ticks[i].text);
-    }
-    draw_line(cr, FRAME, 1, left, bottom, right, bottom);
-    rf_text_draw(cr, (rf_font){13, false, MUTED}, (left + right) / 2, bottom + 45, 0.5, "learning rate");
-}
-
-static void draw_loss_axis(const picture *plot) {
-    cairo_t *const cr = plot->cr;
-    const rf_font font = {13, false, MUTED};
-    rf_tick ticks[RF_TICKS_MAX];
-    const int count = rf_axis_ticks(ticks, &plot->losses, 5);
-    double widest = 0;
-    for (int i = 0; i < count; i++) {
-        const double y = y_of(plot, ticks[i].at);
-        draw_line(cr, GRID, 1, left, y, right, y);
-        widest = fmax(widest, rf_text_draw(cr, font, left - 12, y + 4.5, 1, ticks[i].text));
-    }
-    if (left - 12 - widest < margin + 8) return; /* no room for the word */
-    cairo_save(cr);
-    cairo_translate(cr, margin - 6, (top + bottom) / 2);
-    cairo_rotate(cr, -M_PI_2);
-    rf_text_draw(cr, font, 0, 4, 0.5, "loss");
-    cairo_restore(cr);
+    return rf_frame_y(&plot->frame, loss);
 }
 
 /* ---- the curve ---- */
@@ -111,7 +48,7 @@ static void draw_range(const picture *plot) {
     rf_ink_use(cr, BAND);
     cairo_rectangle(cr, from, top, to - from, bottom - top);
     cairo_fill(cr);
-    draw_line(cr, CURVE, 3, from, top - 1.5, to, top - 1.5);
+    rf_frame_line(cr, CURVE, 3, from, top - 1.5, to, top - 1.5);
 }
 
 /* A loss above the picture is a small triangle at its edge, if there is room beside the last one. */
@@ -160,10 +97,11 @@ static void draw_not_finite(const picture *plot) {
     if (isfinite(plot->curve->loss[last])) return;
     const double x = x_of(plot, plot->curve->lr[last]), y = top + 14, arm = 4.5;
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
-    draw_line(cr, INK, 2, x - arm, y - arm, x + arm, y + arm);
-    draw_line(cr, INK, 2, x - arm, y + arm, x + arm, y - arm);
+    rf_frame_line(cr, RF_INK_DARK, 2, x - arm, y - arm, x + arm, y + arm);
+    rf_frame_line(cr, RF_INK_DARK, 2, x - arm, y + arm, x + arm, y - arm);
     const bool beside = x > left + 120;
-    rf_text_draw(cr, (rf_font){12, false, MUTED}, beside ? x - 12 : x + 12, y + 4.5, beside, "not finite");
+    rf_text_draw(cr, (rf_font){12, false, RF_INK_MUTED}, beside ? x - 12 : x + 12, y + 4.5, beside,
+                 "not finite");
 }
 
 /* The suggested rate: a line, a dot on the curve, and its number above, between those of the range's ends. */
@@ -173,15 +111,15 @@ static void draw_suggestion(const picture *plot) {
     const rf_verdict *const verdict = plot->verdict;
     const double x = x_of(plot, verdict->lr),
                  y = y_of(plot, rf_line_at(plot->line, plot->curve, verdict->lr));
-    draw_line(cr, SUGGEST, 2, x, top - 4, x, bottom);
-    rf_ink_use(cr, CARD);
+    rf_frame_line(cr, SUGGEST, 2, x, top - 4, x, bottom);
+    rf_ink_use(cr, RF_INK_CARD);
     cairo_arc(cr, x, fmax(y, top), 7.5, 0, 2 * M_PI);
     cairo_fill(cr);
     rf_ink_use(cr, SUGGEST);
     cairo_arc(cr, x, fmax(y, top), 5.5, 0, 2 * M_PI);
     cairo_fill(cr);
 
-    const rf_font label = {14, true, CARD}, ends = {13, false, CURVE};
+    const rf_font label = {14, true, RF_INK_CARD}, ends = {13, false, CURVE};
     const rf_number_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
                          high = rf_rate(verdict->lr_max);
     const double half = rf_text_width(cr, label, rate.text) / 2 + 9;
@@ -208,7 +146,7 @@ static void draw_suggestion(const picture *plot) {
 static double draw_bars(cairo_t *cr, double x, double y, rf_confidence confidence) {
     for (int i = 0; i < 3; i++) {
         const double height = 5 + 3.5 * i;
-        rf_ink_use(cr, i <= (int)confidence ? INK : FRAME);
+        rf_ink_use(cr, i <= (int)confidence ? RF_INK_DARK : RF_INK_FRAME);
         rf_round_rectangle(cr, x + 6 * i, y - height, 4, height, 1);
         cairo_fill(cr);
     }
@@ -226,8 +164,8 @@ static double draw_headline(const picture *plot) {
     const double number =
         rf_text_draw(cr, (rf_font){26, true, SUGGEST}, end, line, 1, rf_rate(verdict->lr).text);
     const double label =
-        rf_text_draw(cr, (rf_font){14, false, MUTED}, end - number - 10, line, 1, "learning rate");
-    const rf_font font = {13.5, false, MUTED};
+        rf_text_draw(cr, (rf_font){14, false, RF_INK_MUTED}, end - number - 10, line, 1, "learning rate");
+    const rf_font font = {13.5, false, RF_INK_MUTED};
     char text[32];
     snprintf(text, sizeof text, "%s confidence", rf_confidence_text(verdict->confidence));
     const double width = rf_text_width(cr, font, text);
@@ -294,15 +232,16 @@ static rf_status draw_title(const picture *plot) {
     if (!(clean = rf_printable(title.data))) goto done;
     const double share = report->device ? 0.65 : 1;
     const double width =
-        rf_text_fit(cr, (rf_font){22, true, INK}, margin, 48, share * (end - margin), before, clean);
+        rf_text_fit(cr, (rf_font){22, true, RF_INK_DARK}, margin, 48, share * (end - margin), before, clean);
     if (report->device) {
         if (!(device = rf_printable(report->device))) goto done;
         const double x = margin + width + 14;
-        if (end - x > 60) rf_text_fit(cr, (rf_font){15, false, MUTED}, x, 48, end - x, SIZE_MAX, device);
+        if (end - x > 60)
+            rf_text_fit(cr, (rf_font){15, false, RF_INK_MUTED}, x, 48, end - x, SIZE_MAX, device);
     }
     free(clean);
     if (!(clean = rf_printable(details.data))) goto done;
-    rf_text_fit(cr, (rf_font){13.5, false, MUTED}, margin, 74, end - margin, SIZE_MAX, clean);
+    rf_text_fit(cr, (rf_font){13.5, false, RF_INK_MUTED}, margin, 74, end - margin, SIZE_MAX, clean);
     status = RF_OK;
 done:
     free(device);
@@ -317,8 +256,8 @@ static void draw_caption(const picture *plot) {
     char text[sizeof verdict->reason + sizeof verdict->advice + 2];
     if (!verdict) return;
     snprintf(text, sizeof text, "%s%s%s", verdict->reason, *verdict->advice ? " " : "", verdict->advice);
-    rf_text_wrap(plot->cr, (rf_font){13, false, plot->verdict ? MUTED : INK}, margin, HEIGHT - 39,
-                 WIDTH - 2 * margin, 19, 2, text);
+    rf_text_wrap(plot->cr, (rf_font){13, false, plot->verdict ? RF_INK_MUTED : RF_INK_DARK}, margin,
+                 HEIGHT - 39, WIDTH - 2 * margin, 19, 2, text);
 }
 
 int rf_picture_height(const rf_report *report) {
@@ -333,7 +272,7 @@ static void add_numbers(rf_str *out, const char *name, const double *values, int
 /* Below all, small: what reproduces the run. */
 static rf_status draw_footer(const picture *plot) {
     const rf_report *const report = plot->report;
-    const rf_font font = {10.5, false, MUTED};
+    const rf_font font = {10.5, false, RF_INK_MUTED};
     rf_str text = {0};
     char *clean = NULL;
     if (!report->command) return RF_OK;
@@ -364,18 +303,15 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
                           .curve = report->curve,
                           .line = line,
                           .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
-                          .rates = rf_axis_of_rates(report->curve),
-                          .losses = rf_axis_of_losses(report->curve, line)};
-    rf_ink_use(cr, CARD);
-    rf_round_rectangle(cr, 0.5, 0.5, WIDTH - 1, rf_picture_height(report) - 1, 12);
-    cairo_fill_preserve(cr);
-    rf_ink_use(cr, GRID);
-    cairo_set_line_width(cr, 1);
-    cairo_stroke(cr);
-
+                          .frame = {.top = top,
+                                    .bottom = bottom,
+                                    .x = rf_axis_of_rates(report->curve),
+                                    .y = rf_axis_of_losses(report->curve, line),
+                                    .x_label = "learning rate",
+                                    .y_label = "loss"}};
+    rf_frame_card(cr, rf_picture_height(report));
     draw_range(&plot);
-    draw_rate_axis(&plot);
-    draw_loss_axis(&plot);
+    rf_frame_draw(cr, &plot.frame);
     draw_raw(&plot);
     draw_curve(&plot);
     draw_not_finite(&plot);

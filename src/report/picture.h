@@ -7,7 +7,6 @@
 #include "base/base.h"
 #include "rangefinder/report.h"
 
-enum { RF_PICTURE_WIDTH = 960 };
 int rf_picture_height(const rf_report *report);
 /* Errors: RF_E_MEMORY; cairo's own lie in its status. */
 rf_status rf_picture_draw(cairo_t *cr, const rf_report *report);
