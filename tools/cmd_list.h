@@ -9,4 +9,5 @@
     X(model)                                                                                                 \
     X(bench)                                                                                                 \
     X(tune)                                                                                                  \
-    X(schedule)
+    X(schedule)                                                                                              \
+    X(plot)

@@ -30,6 +30,7 @@ typedef struct rf_command {
     const char *name;
     const char *operands; /* "FILE", or NULL where there are none */
     int operand_count;
+    bool more_operands;                          /* any number of them may follow */
     const char *const *(*operand_choices)(void); /* what an operand may be besides a file, or NULL */
     const rf_example *examples;                  /* ended by a row without a line; may be NULL */
     const char *summary;                         /* one line */

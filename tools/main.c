@@ -84,7 +84,7 @@ static rf_status find_command(const rf_command **out, const char *word) {
 }
 
 static rf_status check_operands(const rf_command *command, int given, char **operands) {
-    if (given > command->operand_count)
+    if (given > command->operand_count && !command->more_operands)
         return rf_fail(RF_E_USAGE, "%s: one word too many; '%s' takes %s", operands[command->operand_count],
                        command->name, command->operands != NULL ? command->operands : "options only");
     if (given < command->operand_count)

@@ -1,4 +1,4 @@
-# The schedule command: a table, CSV, JSON and a picture; mistakes.
+# The commands schedule and plot: tables, CSV, JSON and pictures; mistakes.
 
 schedule_prints_a_rate_for_each_epoch() {
     succeeds schedule '1x50,0.1x50' --epochs 100 --lr 0.01
@@ -36,4 +36,19 @@ schedules_that_do_not_parse_are_refused() {
     refuses 2 "take 30 epochs, and the run has 20" schedule 'cosine warmup=30'
     refuses 2 "SCHEDULE is missing" schedule
     refuses 2 "more than 100000000 steps" schedule cosine --epochs 1000000 --steps-per-epoch 1000000
+}
+
+plot_draws_the_curves_of_several_files() {
+    printf 'lr,loss\n1e-4,2.3\n1e-3,2.0\n1e-2,1.2\n0.1,0.9\n1,4\n' >a.csv
+    printf '{"lr": [0.001, 0.01, 0.1, 1, 10], "loss": [2.2, 1.9, 1.5, 1.1, 1.6]}' >b.json
+    succeeds plot a.csv b.json --plot both.svg
+    prints 'written: both.svg'
+    xmllint --noout both.svg || fail "not XML"
+    succeeds plot a.csv
+    [ -s curves.svg ] || fail "no curves.svg"
+    succeeds plot a.csv b.json a.csv b.json a.csv b.json a.csv b.json a.csv --plot many.png --quiet
+    refuses 2 "FILE... is missing" plot
+    refuses 2 "is a file that is read" plot a.csv --plot a.csv.svg a.csv.svg
+    refuses 3 "no.csv" plot a.csv no.csv
+    [ ! -e none.svg ] || fail "nothing is drawn"
 }
