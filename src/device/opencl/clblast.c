@@ -9,6 +9,7 @@
  * for small products, which use barriers.  Those have small tiles, which compile in a third of the time.  The
  * parameters apply to all uses of CLBlast on the device in this process. */
 #include <clblast_c.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "device/opencl/job.h"
@@ -36,29 +37,38 @@ static const struct {
     {"GemmRoutine", 1, {"XGEMM_MIN_INDIRECT_SIZE"}, {0}},
 };
 
-/* Before the first query: the parameters decide how much temporary memory a product takes. */
-static rf_opencl *tuned(const rf_device *device) {
-    rf_opencl *cl = rf_opencl_of(device);
-    const bool wanted = device->info.kind == RF_DEVICE_CPU && !cl->gemm_is_tuned;
-    for (size_t i = 0; i < RF_COUNT(for_processors) && wanted; i++)
-        CLBlastOverrideParameters(cl->id, for_processors[i].kernel, CLBlastPrecisionSingle,
-                                  for_processors[i].count, (const char **)for_processors[i].names,
-                                  for_processors[i].values);
-    cl->gemm_is_tuned = true;
-    return cl;
-}
-
 static CLBlastTranspose transpose(const rf_matrix *matrix) {
     return matrix->transposed ? CLBlastTransposeYes : CLBlastTransposeNo;
 }
 
-static size_t work(const rf_device *device, const rf_gemm *g) {
+static size_t memory_of(cl_command_queue queue, const rf_gemm *g) {
     size_t bytes = 0;
-    cl_command_queue queue = tuned(device)->queue;
     CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, transpose(&g->a), transpose(&g->b), g->m, g->n, g->k,
                                g->a.at, g->a.transposed ? g->k : g->m, g->b.at, g->b.transposed ? g->n : g->k,
                                g->c.at, g->m, &queue, &bytes);
     return bytes;
+}
+
+/* Before the first query: the parameters decide how much temporary memory a product takes.  CLBlast may be called from
+ * several threads at once, but for its first call, which fills a table that all then read: a device's first is made under
+ * a lock. */
+static rf_opencl *tuned(const rf_device *device) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    rf_opencl *cl = rf_opencl_of(device);
+    if (cl->gemm_is_tuned) return cl;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < RF_COUNT(for_processors) && device->info.kind == RF_DEVICE_CPU; i++)
+        CLBlastOverrideParameters(cl->id, for_processors[i].kernel, CLBlastPrecisionSingle,
+                                  for_processors[i].count, (const char **)for_processors[i].names,
+                                  for_processors[i].values);
+    memory_of(cl->queue, &(rf_gemm){.m = 1, .n = 1, .k = 1});
+    pthread_mutex_unlock(&lock);
+    cl->gemm_is_tuned = true;
+    return cl;
+}
+
+static size_t work(const rf_device *device, const rf_gemm *g) {
+    return memory_of(tuned(device)->queue, g);
 }
 
 /* work: CLBlast's temporary memory; NULL: it allocates its own. */
