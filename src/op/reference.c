@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #ifdef _OPENMP
 #include <omp.h>
-#endif
 
 /* $OMP_STACKSIZE: a number with B, K, M or G behind it, K if none.  0: not set, or no number. */
 static double given_stack(void) {
@@ -33,14 +32,14 @@ static bool stack_is_good(void) {
     return bytes >= 0x1p17 && bytes <= 0x1p28;
 }
 
-int rf_reference_threads(void) {
-#ifdef _OPENMP
-    return stack_is_good() ? RF_MAX(1, RF_MIN(omp_get_max_threads(), rf_cpu_count()))
-                           : 1; /* libomp may say 0 */
-#else
-    return 1;
-#endif
+int rf_reference_threads(void) { /* libomp may say 0 */
+    return stack_is_good() ? RF_MAX(1, RF_MIN(omp_get_max_threads(), rf_cpu_count())) : 1;
 }
+#else
+int rf_reference_threads(void) {
+    return 1;
+}
+#endif
 
 /* ---- launches ---- */
 
