@@ -53,14 +53,14 @@ first_run_with_an_empty_cache_gives_the_same_bits() {
 }
 
 pytorchs_lines_follow_the_number() {
-    rf find --momentum 0.9 --nesterov
+    rf find --iterations 100 --momentum 0.9 --nesterov
     prints 'optimizer = torch.optim.SGD(model.parameters(), lr=0.'
     prints ', momentum=0.9, nesterov=True)'
-    rf find --optimizer adamw --betas 0.8,0.9 --weight-decay 0 --seed 1
+    rf find --iterations 100 --optimizer adamw --betas 0.8,0.9 --weight-decay 0 --seed 1
     prints ', betas=(0.8, 0.9), weight_decay=0)'
     prints 'OneCycleLR(optimizer, max_lr='
     for options in '--optimizer lion' '--quiet' '--group *bias=2' '--json -'; do
-        rf find $options
+        rf find --iterations 60 $options
         ! grep -q torch.optim "$logs/out" || fail "$options: PyTorch has none, or nobody asked"
     done
 }
