@@ -119,20 +119,22 @@ const rf_option *rf_optimizing_rows(void) {
 
 /* ---- what was given ---- */
 
+static rf_status parse(rf_optimizer_setup *setup, char **text, const rf_optimizing *given) {
+    *text = rf_format("%s%s", given->name, rf_str_text(&given->options));
+    return *text != NULL ? rf_optimizer_parse(setup, *text) : RF_E_MEMORY;
+}
+
 rf_status rf_optimizing_text(char **out, const rf_optimizing *given) {
-    rf_optimizer_setup setup;
-    *out = rf_format("%s%s", given->name, rf_str_text(&given->options));
-    if (*out == NULL) return RF_E_MEMORY;
-    RF_TRY(rf_optimizer_parse(&setup, *out));
+    rf_optimizer_setup setup = {0};
+    rf_status status = parse(&setup, out, given);
     rf_optimizer_release(&setup);
-    return RF_OK;
+    return status;
 }
 
 rf_status rf_optimizing_settings(rf_settings *settings, const rf_optimizing *given) {
     rf_optimizer_setup setup = {0};
     char *text;
-    rf_status status = rf_optimizing_text(&text, given);
-    if (status == RF_OK) status = rf_optimizer_parse(&setup, text);
+    rf_status status = parse(&setup, &text, given);
     const double *numbers = setup.spec.o;
     for (const rf_spec_option *option = status == RF_OK ? setup.spec.kind->options : NULL;
          status == RF_OK && option->name != NULL; option++) {

@@ -7,7 +7,7 @@
 
 #include "train/trainer.h"
 
-enum { STEPS_IN_FLIGHT = 4 }; /* steps in flight */
+enum { STEPS_IN_FLIGHT = 4 };
 
 typedef struct run {
     rf_trainer *trainer;

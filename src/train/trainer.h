@@ -102,7 +102,7 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc);
 rf_status rf_trainer_budget(rf_trainer *trainer, int processes);
 size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
 
-/* Builds the launches; trainer.c and launches.c share the work. */
+/* Builds the launches (step.c). */
 rf_status rf_trainer_emit(rf_trainer *trainer);
 
 /* The optimizer's launches and the memory for its norms (update.c). */

@@ -15,7 +15,7 @@ typedef struct location {
     size_t offset; /* floats */
 } location;
 
-/* The parameters and buffers, then slot by slot those of the trained parameters.  place->name NULL with RF_OK: past the
+/* The parameters and buffers, then slot by slot those of the trained parameters.  out->name NULL with RF_OK: past the
  * end. */
 static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
     const rf_weights *w = t->weights;
@@ -37,8 +37,8 @@ static bool is_there(const rf_trainer *t, size_t index) {
     return index < count || !t->weights->is_state[index % count];
 }
 
-typedef rf_status visit_place(void *context, const location *location);
-static rf_status for_each_place(const rf_trainer *t, visit_place *visit, void *context) {
+typedef rf_status visit_location(void *context, const location *location);
+static rf_status for_each_location(const rf_trainer *t, visit_location *visit, void *context) {
     for (size_t i = 0;; i++) {
         location p;
         RF_TRY(location_of(&p, t, i));
@@ -49,7 +49,7 @@ static rf_status for_each_place(const rf_trainer *t, visit_place *visit, void *c
     }
 }
 
-static rf_status read_place(void *context, const location *p) {
+static rf_status read_location(void *context, const location *p) {
     const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
     char *name = rf_strdup(p->name);
     rf_state_entry *a = rf_state_add(context, name, p->spec->rank, p->spec->dim);
@@ -89,7 +89,7 @@ rf_status rf_trainer_get_state(rf_state **out, rf_trainer *t) {
     rf_state *state = *out = rf_alloc(1, sizeof *state);
     if (state == NULL) return RF_E_MEMORY;
     rf_status status = add_texts(state, t);
-    if (status == RF_OK) status = for_each_place(t, read_place, state);
+    if (status == RF_OK) status = for_each_location(t, read_location, state);
     rf_state_sort(state);
     if (status == RF_OK) return RF_OK;
     rf_state_free(state);
@@ -104,7 +104,7 @@ typedef struct checking {
     bool *known; /* of each of its arrays: the trainer has it too */
 } checking;
 
-static rf_status check_place(void *context, const location *p) {
+static rf_status check_location(void *context, const location *p) {
     const checking *c = context;
     const rf_state_entry *a = rf_state_find(c->state, p->name);
     if (a == NULL) return rf_fail(RF_E_INPUT, "the state has no '%s'", p->name);
@@ -123,7 +123,7 @@ static rf_status check_place(void *context, const location *p) {
 static rf_status check_arrays(const rf_state *state, const rf_trainer *t) {
     checking c = {state, rf_alloc(state->array_count, sizeof(bool))};
     if (c.known == NULL) return RF_E_MEMORY;
-    rf_status status = for_each_place(t, check_place, &c);
+    rf_status status = for_each_location(t, check_location, &c);
     for (size_t i = 0; status == RF_OK && i < state->array_count; i++)
         if (!c.known[i])
             status = rf_fail(RF_E_INPUT, "the state has a '%s', which the trainer does not know",
@@ -158,7 +158,7 @@ static rf_status get_number(uint64_t *out, const rf_state *state, const char *na
     return rf_fail(RF_E_INPUT, "the state's '%s' is '%s', which is no number of its kind", name, text);
 }
 
-static rf_status write_place(void *context, const location *p) {
+static rf_status write_location(void *context, const location *p) {
     const rf_state_entry *a = rf_state_find(context, p->name);
     const size_t bytes = rf_param_storage(p->spec) * sizeof(float);
     float *storage = rf_alloc(bytes, 1);
@@ -187,5 +187,5 @@ rf_status rf_trainer_set_state(rf_trainer *t, const rf_state *state) {
     RF_TRY(check_texts(state, t));
     RF_TRY(check_arrays(state, t));
     RF_TRY(set_numbers(t, state));
-    return for_each_place(t, write_place, (void *)state);
+    return for_each_location(t, write_location, (void *)state);
 }
