@@ -1,9 +1,9 @@
 /* Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), in the arithmetic of torch.optim. */
 #include <math.h>
 
+#include "optim/moments.h"
 #include "optim/optimizer.h"
 
-enum { BETA1, BETA2, EPS, DECAY };
 static const rf_spec_option adam_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
 static const rf_spec_option adamw_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0.01), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
@@ -12,11 +12,7 @@ enum { N_RATE, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, N_SHRINK, 
 static void step(float *n, const double *o, double lr, long t) {
     n[N_RATE] = (float)(lr / (1 - pow(o[BETA1], (double)t)));
     n[N_CORRECTION] = (float)sqrt(1 - pow(o[BETA2], (double)t));
-    n[N_NEW1] = (float)(1 - o[BETA1]);
-    n[N_BETA2] = (float)o[BETA2];
-    n[N_NEW2] = (float)(1 - o[BETA2]);
-    n[N_EPS] = (float)o[EPS];
-    n[N_DECAY] = (float)o[DECAY];
+    rf_moments_numbers(n + N_NEW1, o);
     n[N_SHRINK] = 0;
 }
 

@@ -2,9 +2,9 @@
  * parameter by parameter, by |w| / |direction|, or by 1 where either norm is zero. */
 #include <math.h>
 
+#include "optim/moments.h"
 #include "optim/optimizer.h"
 
-enum { BETA1, BETA2, EPS, DECAY };
 /* eps above 0: where a parameter's storage is padded, the moments are zero. */
 static const rf_spec_option options[] = {
     RF_BETAS(0.9, 0.999), {"eps", 1, {1e-6}, 1e-12, 1}, RF_DECAY(0.01), {NULL}};
@@ -15,11 +15,7 @@ static void step(float *n, const double *o, double lr, long t) {
     n[N_LR] = (float)lr;
     n[N_CORRECTION1] = (float)(1 - pow(o[BETA1], (double)t));
     n[N_CORRECTION2] = (float)sqrt(1 - pow(o[BETA2], (double)t));
-    n[N_NEW1] = (float)(1 - o[BETA1]);
-    n[N_BETA2] = (float)o[BETA2];
-    n[N_NEW2] = (float)(1 - o[BETA2]);
-    n[N_EPS] = (float)o[EPS];
-    n[N_DECAY] = (float)o[DECAY];
+    rf_moments_numbers(n + N_NEW1, o);
 }
 
 static void direction(const rf_update *u) {

@@ -1,9 +1,10 @@
 /* NAdam (Dozat 2016), in the arithmetic of torch.optim.NAdam, with its schedule of the momentum. */
 #include <math.h>
 
+#include "optim/moments.h"
 #include "optim/optimizer.h"
 
-enum { BETA1, BETA2, EPS, DECAY, MOMENTUM_DECAY };
+enum { MOMENTUM_DECAY = RF_MOMENTS_OPTIONS };
 static const rf_spec_option options[] = {
     RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {"momentum_decay", 1, {4e-3}, 0, 1}, {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
@@ -25,11 +26,7 @@ static void step(float *n, const double *o, double lr, long t) {
     n[N_RATE_D] = (float)(lr * (1 - now) / (1 - all));
     n[N_RATE_M] = (float)(lr * next / (1 - all * next));
     n[N_CORRECTION] = (float)sqrt(1 - pow(o[BETA2], (double)t));
-    n[N_NEW1] = (float)(1 - o[BETA1]);
-    n[N_BETA2] = (float)o[BETA2];
-    n[N_NEW2] = (float)(1 - o[BETA2]);
-    n[N_EPS] = (float)o[EPS];
-    n[N_DECAY] = (float)o[DECAY];
+    rf_moments_numbers(n + N_NEW1, o);
 }
 
 static void reference(const rf_update *u) {

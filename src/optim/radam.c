@@ -1,9 +1,9 @@
 /* RAdam (Liu et al. 2020, arXiv 1908.03265), in the arithmetic of torch.optim.RAdam. */
 #include <math.h>
 
+#include "optim/moments.h"
 #include "optim/optimizer.h"
 
-enum { BETA1, BETA2, EPS, DECAY };
 static const rf_spec_option options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
@@ -17,11 +17,7 @@ static void step(float *n, const double *o, double lr, long t) {
         rate *= sqrt(1 - power) * sqrt((rho - 4) * (rho - 2) * last / ((last - 4) * (last - 2) * rho));
     n[N_RATE] = (float)rate;
     n[N_ADAPTIVE] = rho > 5;
-    n[N_NEW1] = (float)(1 - o[BETA1]);
-    n[N_BETA2] = (float)o[BETA2];
-    n[N_NEW2] = (float)(1 - o[BETA2]);
-    n[N_EPS] = (float)o[EPS];
-    n[N_DECAY] = (float)o[DECAY];
+    rf_moments_numbers(n + N_NEW1, o);
 }
 
 static void reference(const rf_update *u) {
