@@ -80,6 +80,9 @@ RF_API void rf_dataset_free(rf_dataset *dataset);
  * mean and std hold `channels`. */
 RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
 
+/* A number that tells data sets apart: a hash of shape, labels and pixels. */
+RF_API uint64_t rf_dataset_fingerprint(const rf_dataset *dataset);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
-/* Mean and standard deviation of a data set's pixels, exact. */
+/* Numbers of a whole data set: mean and standard deviation of its pixels, exact; a fingerprint. */
 #include <math.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "rangefinder/dataset.h"
@@ -61,4 +62,28 @@ void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std)
         mean[c] = (double)sum / n / 255;
         std[c] = sqrt((double)spread) / n / 255;
     }
+}
+
+/* FNV-1a's step over whole words, in four lanes for speed. */
+static uint64_t hash_words(const uint8_t *data, size_t bytes, uint64_t seed) {
+    enum { WORDS = 4, WORD = sizeof(uint64_t) };
+    const uint64_t prime = 0x100000001b3;
+    uint64_t lane[WORDS] = {seed, seed + 1, seed + 2, seed + 3}, word;
+    size_t at = 0;
+    for (; at + WORDS * WORD <= bytes; at += WORDS * WORD)
+        for (size_t k = 0; k < WORDS; k++) {
+            memcpy(&word, data + at + k * WORD, WORD);
+            lane[k] = (lane[k] ^ word) * prime;
+            lane[k] ^= lane[k] >> 29;
+        }
+    return rf_hash(data + at, bytes - at, rf_hash(lane, sizeof lane, seed));
+}
+
+uint64_t rf_dataset_fingerprint(const rf_dataset *d) {
+    const int32_t shape[] = {d->count, d->channels, d->height, d->width, d->classes};
+    const size_t count = (size_t)d->count, image = (size_t)d->channels * (size_t)d->height * (size_t)d->width;
+    uint64_t hash = rf_hash(shape, sizeof shape, 0);
+    hash = hash_words((const uint8_t *)d->labels, count * sizeof *d->labels, hash);
+    hash = hash_words(d->pixels, count * image, hash);
+    return RF_MAX(hash, 1); /* 0 is for "not known" */
 }
