@@ -57,7 +57,7 @@ typedef struct rf_dataset_options {
  * such a one, or with train/ beside val/ or test/, of which train/ is read; "IMAGES,LABELS" (two IDX files, gzipped
  * or not), or the images alone, whose labels lie beside them; a CIFAR-10/100 .bin file;
  * "synthetic:CxHxW[,CLASSES[,COUNT]]".
- * Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's; transparency is
+ * Image files: JPEG, PNG, BMP, PNM and, with libwebp, WebP, up to 134 million pixels, also in folders inside a class's; transparency is
  * dropped.  IDX values: bytes; other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions
  * are (count, channels, height, width), or channels last where only the last number can be channels (1, 3, 4).  The
  * notes say what was converted, guessed or left out.
