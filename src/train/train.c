@@ -255,6 +255,7 @@ static rf_status resume(training *t) {
     rf_state *state;
     char *note;
     RF_TRY(rf_folder_load_state(&state, &note, t->folder));
+    if (state == NULL) return RF_OK; /* the run was stopped before it began */
     rf_status status = recall(t, state);
     if (status == RF_OK) status = rf_trainer_take_state(t->trainer, state, t->desc.force);
     if (status != RF_OK)
@@ -280,6 +281,7 @@ static rf_status run(training *t) {
     t->done = (size_t)t->trainer->steps_done;
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
+    if (t->desc.begin != NULL && !t->desc.begin(t->desc.context)) t->result->stop = RF_STOP_INTERRUPTED;
     t->epoch_ms = t->saved_ms = rf_time_ms();
     if (t->done == 0) RF_TRY(save(t)); /* from then on there is one to resume from */
     while (t->done < t->total && !t->result->early && t->result->stop == RF_STOP_COMPLETED) {
