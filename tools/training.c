@@ -227,6 +227,22 @@ void rf_session_print(const rf_session *s) {
                   rf_count_text(count, rf_model_parameter_count(s->model)));
 }
 
+static bool has_row(const rf_option *rows, const char *name) {
+    while (rows->name != NULL && strcmp(rows->name, name) != 0) rows++;
+    return rows->name != NULL;
+}
+
+void rf_session_add_options(rf_str *line, const rf_session *s) {
+    const rf_settings *settings = &s->common->settings;
+    for (size_t i = 0; i < settings->count; i++) {
+        const rf_setting *row = &settings->rows[i];
+        const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
+        if (!known || !rf_settings_given(settings, row->name)) continue;
+        rf_str_addf(line, " --%s", row->name);
+        if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
+    }
+}
+
 rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
     RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
     return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);

@@ -59,6 +59,8 @@ rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
 /* "device ...", "data ...", "network ..." on stdout. */
 void rf_session_print(const rf_session *session);
+/* The options given that training has, as they would be typed. */
+void rf_session_add_options(rf_str *line, const rf_session *session);
 /* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
 rf_status rf_session_settings(rf_settings *settings, const rf_session *session);
 void rf_session_release(rf_session *session);
