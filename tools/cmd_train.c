@@ -419,6 +419,7 @@ static rf_status train_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = rf_record_write(run.out, &run.session, &run.lr);
     if (status == RF_OK) status = train(&run);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = finish(&run);
 done:

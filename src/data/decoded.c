@@ -209,8 +209,12 @@ static rf_status note(rf_dataset *dataset, const decoded *d, const rf_collection
             "images of other sizes: resized to %dx%d (height x width), the first image's size; "
             "--image-size takes another",
             dataset->height, dataset->width));
-    RF_TRY(rf_dataset_note(dataset, "images are decoded when they are used; at most %zu of %d (%s) are kept",
-                           d->slots, dataset->count, rf_bytes_text(bytes, (double)d->source.memory_bytes)));
+    if (d->slots == (size_t)dataset->count)
+        RF_TRY(rf_dataset_note(dataset, "images are decoded when they are first used"));
+    else
+        RF_TRY(
+            rf_dataset_note(dataset, "images are decoded when they are used; at most %zu of %d (%s) are kept",
+                            d->slots, dataset->count, rf_bytes_text(bytes, (double)d->source.memory_bytes)));
     const size_t sampled = rf_dataset_sampled(dataset);
     if (sampled == (size_t)dataset->count) return RF_OK;
     return rf_dataset_note(
