@@ -60,8 +60,8 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s)
     if (image > most / s.count)
         return rf_fail(available < rf_dataset_budget() ? RF_E_MEMORY : RF_E_INPUT,
                        "%s: %llu images of %llux%llux%llu would take %s, more than the %s that a data set "
-                       "may have here; "
-                       "--limit takes fewer of them, and --image-size smaller ones",
+                       "may have here; --limit takes fewer of them, --image-size smaller ones, and --cache-images "
+                       "decodes those of a folder when they are used",
                        name, (unsigned long long)s.count, (unsigned long long)s.channels,
                        (unsigned long long)s.height, (unsigned long long)s.width,
                        rf_bytes_text(wants, (double)s.count * (double)image),
