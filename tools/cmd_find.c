@@ -177,6 +177,7 @@ static rf_status find_main(void *given, char **operands) {
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = report(&run, args);
