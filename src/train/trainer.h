@@ -7,7 +7,7 @@
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
 #include "rangefinder/trainer.h"
-#include "train/feeder.h"
+#include "train/augmenter.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
 
@@ -41,9 +41,11 @@ struct rf_trainer {
     int classes;          /* of the model */
     rf_optimizer_setup setup;
     int slots; /* of the optimizer */
+    rf_augmentation augmentation;
     rf_order *order;
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
+    rf_augmenter *augmenter; /* of training, in the feeder's place; NULL: none */
     rf_weights *weights;
     rf_plan *plan;
     rf_validator validator[2];

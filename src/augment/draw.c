@@ -1,0 +1,33 @@
+/* Composing maps and colours. */
+#include "augment/draw.h"
+
+#include <string.h>
+
+double rf_draw_between(rf_drawing *d, double low, double high) {
+    return low + (high - low) * rf_random_uniform(&d->random);
+}
+
+int rf_draw_int(rf_drawing *d, int low, int high) {
+    return low + (int)rf_random_below(&d->random, (uint32_t)(high - low) + 1);
+}
+
+void rf_draw_map(rf_drawing *d, const double row[3], const double column[3]) {
+    double *const sources[] = {d->row, d->column};
+    for (size_t s = 0; s < RF_COUNT(sources); s++) {
+        double *to = sources[s];
+        const double y = to[0], x = to[1];
+        for (int k = 0; k < 3; k++) to[k] = y * row[k] + x * column[k] + (k == 2 ? to[2] : 0);
+    }
+}
+
+void rf_draw_colour(rf_drawing *d, double colour[3][4]) {
+    float before[3][4];
+    memcpy(before, d->view->colour, sizeof before);
+    d->view->coloured = 1;
+    for (int c = 0; c < 3; c++)
+        for (int k = 0; k < 4; k++) {
+            double sum = k == 3 ? colour[c][3] : 0;
+            for (int j = 0; j < 3; j++) sum += colour[c][j] * before[j][k];
+            d->view->colour[c][k] = (float)sum;
+        }
+}
