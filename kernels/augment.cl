@@ -13,9 +13,9 @@
 
 /* The source at fixed-point coordinates: to the nearest half pixel the image reaches beyond its outer pixels' centres. */
 INLINE void look(float value[CHANNELS], const __global uchar *image, int row, int column, int height, int width) {
-    const int half = RF_VIEW_ONE / 2;
-    const bool inside = row >= -half && row < height * RF_VIEW_ONE - half && column >= -half &&
-                        column < width * RF_VIEW_ONE - half;
+    const int edge = RF_VIEW_ONE / 2;
+    const bool inside = row >= -edge && row < height * RF_VIEW_ONE - edge && column >= -edge &&
+                        column < width * RF_VIEW_ONE - edge;
     const int y = row >> RF_VIEW_BITS, x = column >> RF_VIEW_BITS;
     const float down = (float)(row & (RF_VIEW_ONE - 1)) / RF_VIEW_ONE,
                 right = (float)(column & (RF_VIEW_ONE - 1)) / RF_VIEW_ONE;

@@ -46,6 +46,8 @@ static const struct {
     {"0", {.batch = 100, .optimizer = "nadam"}},
     {"0", {.batch = 100, .optimizer = "radam"}},
     {"0", {.batch = 100, .optimizer = "lion"}},
+    {"0", {.batch = 100, .augment = "flip+shift pixels=2+cutout size=3"}},
+    {"1", {.batch = 50, .accumulate = 2, .augment = "rotate+mixup+cutmix p=0.5"}},
 };
 enum { BEFORE = 11, AFTER = 9 }; /* steps */
 

@@ -1,7 +1,6 @@
 /* The table of augmentations, lists of them, and drawing. */
 #include "augment/augment.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,36 +107,20 @@ void rf_augmentation_add_text(rf_str *text, const rf_augmentation *a) {
 
 /* ---- drawing ---- */
 
-static int fixed(double coordinate) {
-    return (int)lrint(coordinate * RF_VIEW_ONE);
-}
-
-static void draw_view(const rf_augmentation *a, rf_drawing *d) {
-    rf_view *v = d->view;
-    for (int c = 0; c < 3; c++) v->colour[c][c] = 1;
-    v->share = 1;
-    for (size_t i = 0; i < a->count; i++) {
-        const double *o = a->specs[i].o;
-        d->o = o + 1;
-        if (rf_random_uniform(&d->random) < o[0]) augment_of(&a->specs[i])->draw(d);
-    }
-    v->row_y = fixed(d->row[0]);
-    v->row_x = fixed(d->row[1]);
-    v->row_0 = fixed(d->row[2]);
-    v->column_y = fixed(d->column[0]);
-    v->column_x = fixed(d->column[1]);
-    v->column_0 = fixed(d->column[2]);
-}
-
 void rf_augmentation_draw(rf_view *views, const rf_augmentation *a, const int32_t *sources, uint64_t seed,
                           uint64_t number) {
     for (int i = 0; i < a->images.batch; i++) {
-        rf_drawing d = {
-            .images = &a->images, .index = i, .row = {1, 0, 0}, .column = {0, 1, 0}, .view = &views[i]};
+        rf_drawing d;
+        rf_draw_begin(&d, &views[i], sources[i], &a->images);
+        d.index = i;
         rf_random_init(&d.random, seed, (uint32_t)number);
         d.random.counter[1] = (uint32_t)i;
         d.random.counter[3] = DOMAIN;
-        views[i] = (rf_view){.source = sources[i]};
-        draw_view(a, &d);
+        for (size_t k = 0; k < a->count; k++) {
+            const double *o = a->specs[k].o;
+            d.o = o + 1;
+            if (rf_random_uniform(&d.random) < o[0]) augment_of(&a->specs[k])->draw(&d);
+        }
+        rf_draw_end(&d);
     }
 }

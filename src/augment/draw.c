@@ -1,7 +1,28 @@
 /* Composing maps and colours. */
 #include "augment/draw.h"
 
+#include <math.h>
 #include <string.h>
+
+void rf_draw_begin(rf_drawing *d, rf_view *view, int source, const rf_augment_images *images) {
+    *view = (rf_view){.source = source, .share = 1};
+    for (int c = 0; c < 3; c++) view->colour[c][c] = 1;
+    *d = (rf_drawing){.images = images, .row = {1, 0, 0}, .column = {0, 1, 0}, .view = view};
+}
+
+static int fixed(double coordinate) {
+    return (int)lrint(coordinate * RF_VIEW_ONE);
+}
+
+void rf_draw_end(rf_drawing *d) {
+    rf_view *v = d->view;
+    v->row_y = fixed(d->row[0]);
+    v->row_x = fixed(d->row[1]);
+    v->row_0 = fixed(d->row[2]);
+    v->column_y = fixed(d->column[0]);
+    v->column_x = fixed(d->column[1]);
+    v->column_0 = fixed(d->column[2]);
+}
 
 double rf_draw_between(rf_drawing *d, double low, double high) {
     return low + (high - low) * rf_random_uniform(&d->random);

@@ -20,7 +20,12 @@ typedef struct rf_drawing {
     rf_view *view;
 } rf_drawing;
 
-/* What is drawn comes after what was drawn before.  The image is seen through another map: (y,x) shows what was at row[0]*y + row[1]*x + row[2], and likewise. */
+/* Begins a view that changes nothing; the caller sets index and the generator. */
+void rf_draw_begin(rf_drawing *d, rf_view *view, int source, const rf_augment_images *images);
+void rf_draw_end(rf_drawing *d);
+
+/* What is drawn comes after what was drawn before.  The image is seen through another map: (y,x) shows what was at
+ * row[0]*y + row[1]*x + row[2], and likewise. */
 void rf_draw_map(rf_drawing *d, const double row[3], const double column[3]);
 /* The pixels' values, 0..255, are multiplied by a matrix, and its fourth column is added. */
 void rf_draw_colour(rf_drawing *d, double colour[3][4]);
