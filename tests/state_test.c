@@ -202,7 +202,7 @@ static void states_of_other_runs_are_refused(void **unused) {
     static const struct {
         size_t from, to;
         const char *says;
-    } pairs[] = {{0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}};
+    } pairs[] = {{0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}, {0, 13, "augment 'none'"}};
     for (size_t i = 0; i < RF_COUNT(pairs); i++) {
         rf_trainer *from = trainer_of(pairs[i].from, device), *to = trainer_of(pairs[i].to, device);
         CHECK(rf_trainer_run(from, 0.01, 2, NULL));
