@@ -6,16 +6,13 @@
 #include "graph/plan.h"
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
+#include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
 #include "train/augmenter.h"
+#include "train/evaluator.h"
+#include "train/feeder.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
-
-typedef struct rf_validator { /* the validation images in whole batches, and the rest of them */
-    rf_plan *plan;
-    rf_sequence *sequence; /* a batch */
-    int batch, batches;
-} rf_validator;
 
 /* The phases of a step, each a sequence of launches; one without launches is empty.  After them a step may *observe*:
  * evaluate the validation images, which changes nothing that the phases wrote. */
@@ -48,8 +45,11 @@ struct rf_trainer {
     rf_augmenter *augmenter; /* of training, in the feeder's place; NULL: none */
     rf_weights *weights;
     rf_plan *plan;
-    rf_validator validator[2];
-    long steps_done; /* of the optimizer, over its whole life */
+    rf_evaluator validation;
+    rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
+    int32_t *validation_images;   /* 0, 1, 2, ... of desc.validation_data */
+    uint64_t data_fingerprint;    /* 0: not computed yet */
+    long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
     rf_buffer **slot;         /* `slots` of them, flat as the parameters */
     rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
@@ -57,7 +57,6 @@ struct rf_trainer {
     rf_norms norms;
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
-    rf_buffer *validation_order;
     rf_buffer **
         snapshot; /* of the buffers that state_buffer() in snapshot.c lists; allocated at the first snapshot */
     /* launches */
@@ -85,6 +84,9 @@ typedef struct rf_run_result {
  * as long, or NULL. */
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
+
+/* The network's parameters and buffers, named and laid out as PyTorch's. */
+rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
 
 /* Snapshots of the training state, in device memory. */
 typedef struct rf_host_state { /* the part on the host */

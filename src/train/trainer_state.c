@@ -61,6 +61,12 @@ static rf_status read_location(void *context, const location *p) {
     return status;
 }
 
+/* Computed when it is first asked for: a large data set takes a moment. */
+static uint64_t fingerprint_of(rf_trainer *t) {
+    if (t->data_fingerprint == 0) t->data_fingerprint = rf_dataset_fingerprint(t->desc.dataset);
+    return t->data_fingerprint;
+}
+
 /* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
@@ -85,7 +91,26 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
     RF_TRY(rf_state_add_number(state, "shuffle", !d->no_shuffle));
     RF_TRY(rf_state_add_number(state, "seed", d->seed));
-    return rf_state_add_number(state, "images", (uint64_t)d->dataset->count);
+    RF_TRY(rf_state_add_number(state, "images", (uint64_t)d->dataset->count));
+    return rf_state_add_text(state, "data", rf_format("%016" PRIx64, fingerprint_of(t)));
+}
+
+rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *t) {
+    rf_state *state = *out = rf_alloc(1, sizeof *state);
+    location p;
+    rf_status status = state != NULL ? RF_OK : RF_E_MEMORY;
+    for (int i = 0; status == RF_OK && i < t->weights->count; i++) {
+        status = location_of(&p, t, (size_t)i);
+        if (status == RF_OK) status = read_location(state, &p);
+        free(p.name);
+    }
+    if (status == RF_OK) {
+        rf_state_sort(state);
+        return RF_OK;
+    }
+    rf_state_free(state);
+    *out = NULL;
+    return status;
 }
 
 rf_status rf_trainer_get_state(rf_state **out, rf_trainer *t) {
