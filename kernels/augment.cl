@@ -11,7 +11,7 @@
 #include "common.clh"
 #include "view.clh"
 
-/* The source at fixed-point coordinates: to the nearest half pixel the image reaches beyond its outer pixels' centres. */
+/* The source at fixed-point coordinates; the image reaches half a pixel beyond its outer pixels' centres. */
 INLINE void look(float value[CHANNELS], const __global uchar *image, int row, int column, int height, int width) {
     const int edge = RF_VIEW_ONE / 2;
     const bool inside = row >= -edge && row < height * RF_VIEW_ONE - edge && column >= -edge &&
@@ -72,13 +72,16 @@ INLINE void label(int i, const __global rf_view *views, const __global int *labe
 INLINE void augment_pixel(const __global rf_view *views, const __global uchar *pixels,
                           const __global float *scale_shift, __global float *restrict images, int height,
                           int width, int i, int y, int x) {
-    const __global rf_view *view = views + i;
+    const __global rf_view *view = views + i, *partner = views + view->partner;
+    const bool patch = y >= view->patch_top && y < view->patch_bottom && x >= view->patch_left &&
+                       x < view->patch_right;
+    const float keep = patch ? view->keep : 1.0f;
     float value[CHANNELS];
-    own(value, view, pixels, scale_shift, height, width, y, x);
-    if (y >= view->patch_top && y < view->patch_bottom && x >= view->patch_left && x < view->patch_right) {
+    own(value, keep > 0.0f ? view : partner, pixels, scale_shift, height, width, y, x);
+    if (keep > 0.0f && keep < 1.0f) {
         float other[CHANNELS];
-        own(other, views + view->partner, pixels, scale_shift, height, width, y, x);
-        for (int c = 0; c < CHANNELS; ++c) value[c] = mix(other[c], value[c], view->keep);
+        own(other, partner, pixels, scale_shift, height, width, y, x);
+        for (int c = 0; c < CHANNELS; ++c) value[c] = mix(other[c], value[c], keep);
     }
     __global float *out = images + (((size_t)i * height + y) * width + x) * CHANNELS;
     for (int c = 0; c < CHANNELS; ++c) out[c] = value[c];

@@ -6,7 +6,7 @@
 #include "reading.h"
 
 typedef struct rf_training {
-    const char *data, *model, *device, *loss, *weights;
+    const char *data, *model, *device, *loss, *weights, *augment;
     int batch, accumulate;
     double label_smoothing;
     rf_numbers class_weights, mean, std;

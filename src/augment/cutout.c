@@ -5,10 +5,7 @@ enum { SIZE };
 static const rf_spec_option options[] = {RF_AUGMENT_P(1), {"size", 1, {8}, 1, 8192}, {NULL}};
 
 static rf_status check(const double *o, const rf_augment_images *images) {
-    const int most = RF_MIN(images->height, images->width);
-    if (o[SIZE] <= most) return RF_OK;
-    return rf_fail(RF_E_USAGE, "cutout: size is %g, and the images have %dx%d pixels; use size=%d or less",
-                   o[SIZE], images->height, images->width, most);
+    return rf_draw_check_pixels(o[SIZE], RF_MIN(images->height, images->width), "cutout: size", images);
 }
 
 static void draw(rf_drawing *d) {

@@ -24,6 +24,12 @@ void rf_draw_end(rf_drawing *d) {
     v->column_0 = fixed(d->column[2]);
 }
 
+rf_status rf_draw_check_pixels(double value, int most, const char *option, const rf_augment_images *images) {
+    if (value == floor(value) && value <= most) return RF_OK;
+    return rf_fail(RF_E_USAGE, "%s is %g; for images of %dx%d it must be a whole number of %d or less",
+                   option, value, images->height, images->width, most);
+}
+
 double rf_draw_between(rf_drawing *d, double low, double high) {
     return low + (high - low) * rf_random_uniform(&d->random);
 }

@@ -29,6 +29,8 @@ void rf_draw_end(rf_drawing *d);
 void rf_draw_map(rf_drawing *d, const double row[3], const double column[3]);
 /* The pixels' values, 0..255, are multiplied by a matrix, and its fourth column is added. */
 void rf_draw_colour(rf_drawing *d, double colour[3][4]);
+/* Errors: RF_E_USAGE unless it is a whole number up to `most`, where images are that small. */
+rf_status rf_draw_check_pixels(double value, int most, const char *option, const rf_augment_images *images);
 double rf_draw_between(rf_drawing *d, double low, double high); /* uniform */
 int rf_draw_int(rf_drawing *d, int low, int high);              /* both included */
 

@@ -6,7 +6,7 @@
 
 enum { SCALE_LOW, SCALE_HIGH, RATIO_LOW, RATIO_HIGH, TRIES = 10 };
 static const rf_spec_option options[] = {
-    RF_AUGMENT_P(1), {"scale", 2, {0.08, 1}, 1e-4, 1}, {"ratio", 2, {0.75, 4.0 / 3}, 0.01, 100}, {NULL}};
+    RF_AUGMENT_P(1), {"scale", 2, {0.08, 1}, 1e-4, 1}, {"ratio", 2, {0.75, 1.3333}, 0.01, 100}, {NULL}};
 
 static rf_status check(const double *o, const rf_augment_images *images) {
     (void)images;

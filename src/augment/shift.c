@@ -6,10 +6,8 @@ enum { PIXELS };
 static const rf_spec_option options[] = {RF_AUGMENT_P(1), {"pixels", 1, {4}, 0, 8192}, {NULL}};
 
 static rf_status check(const double *o, const rf_augment_images *images) {
-    const int most = RF_MIN(images->height, images->width) - 1;
-    if (o[PIXELS] <= most) return RF_OK;
-    return rf_fail(RF_E_USAGE, "shift: pixels is %g, and the images have %dx%d; use pixels=%d or less",
-                   o[PIXELS], images->height, images->width, most);
+    return rf_draw_check_pixels(o[PIXELS], RF_MIN(images->height, images->width) - 1, "shift: pixels",
+                                images);
 }
 
 static void draw(rf_drawing *d) {
