@@ -150,7 +150,12 @@ classes_are_matched_by_their_names() {
 pictures_of_training_and_evaluation_are_drawn() {
     succeeds train --lr 0.1 --epochs 2 --out run --plot train.svg --quiet
     succeeds eval --run run --plot matrix.svg --quiet
-    xmllint --noout train.svg matrix.svg || fail "not XML"
+    succeeds train --lr 0.01 --epochs 3 --val-split 0 --out other --quiet
+    succeeds plot run --plot run.svg
+    prints 'written: run.svg'
+    succeeds plot run other --plot runs.svg --quiet
+    refuses 3 "nothing/metrics.csv" plot run nothing
+    xmllint --noout train.svg matrix.svg run.svg runs.svg || fail "not XML"
 }
 
 # The last good state stays, and goes on to the same bits once there is room again.
