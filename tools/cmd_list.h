@@ -3,6 +3,8 @@
 #define RF_COMMAND_LIST(X)                                                                                   \
     X(find)                                                                                                  \
     X(train)                                                                                                 \
+    X(eval)                                                                                                  \
+    X(predict)                                                                                               \
     X(suggest)                                                                                               \
     X(validate)                                                                                              \
     X(devices)                                                                                               \

@@ -79,11 +79,11 @@ typedef struct train_run {
     const train_args *args;
     rf_record record; /* of the run that is resumed */
     rf_folder *folder;
-    rf_dataset *val_data;
     char *out;      /* the folder's name */
     char *schedule; /* with the range's ends, where the schedule has such */
     rf_verdict verdict;
     rf_record_more lr;
+    rf_status recorded; /* whether run.json could be written */
     rf_progress progress;
     bool for_people;
     rf_epoch *epochs; /* for the plot */
@@ -93,7 +93,6 @@ typedef struct train_run {
 
 static void release_run(train_run *run) {
     rf_session_release(&run->session);
-    rf_dataset_free(run->val_data);
     rf_folder_close(run->folder);
     rf_record_release(&run->record);
     free(run->schedule);
@@ -179,22 +178,20 @@ static rf_status open_validation(train_run *run) {
         s->desc.validation = data->count - args->training.batch;
         return RF_OK;
     }
-    if (args->val_data == NULL) {
-        s->desc.validation = (int)lround(args->val_split * data->count);
-        return RF_OK;
-    }
+    if (args->val_data == NULL)
+        return args->val_split > 0
+                   ? rf_dataset_split(&s->part, &s->held_out, data, args->val_split, args->training.seed)
+                   : RF_OK;
     rf_dataset_options reading = rf_reading_options(&args->training.reading);
     reading.image_height = data->height;
     reading.image_width = data->width;
     reading.channels = data->channels == 1 || data->channels == 3 ? data->channels : 0;
     reading.skip_bad = args->training.skip_bad;
     reading.limit = 0;
-    RF_TRY(rf_dataset_open(&run->val_data, args->val_data, &reading));
-    rf_record like = {.images = {data->channels, data->height, data->width, data->classes},
-                      .class_names = data->class_names};
-    RF_TRY(rf_record_match(&like, run->val_data));
-    s->desc.validation_data = run->val_data;
-    return RF_OK;
+    RF_TRY(rf_dataset_open(&s->held_out, args->val_data, &reading));
+    const rf_record like = {.images = {data->channels, data->height, data->width, data->classes},
+                            .class_names = data->class_names};
+    return rf_record_match(&like, s->held_out);
 }
 
 /* ---- the learning rate ---- */
@@ -265,6 +262,13 @@ static rf_status choose_lr(train_run *run) {
 
 /* ---- training ---- */
 
+/* Not before: a run that cannot be resumed stays as it is. */
+static bool on_begin(void *context) {
+    train_run *run = context;
+    run->recorded = rf_record_write(run->out, &run->session, &run->lr);
+    return run->recorded == RF_OK;
+}
+
 static bool on_progress(void *context, const rf_train_progress *now) {
     train_run *run = context;
     char left[32];
@@ -306,13 +310,16 @@ static rf_status train(train_run *run) {
                                 .validate_every = args->val_every,
                                 .patience = args->patience,
                                 .resume = args->resume != NULL,
+                                .force = args->force,
                                 .save_every = args->save_every > 0 ? args->save_every : -1,
+                                .begin = on_begin,
                                 .progress = on_progress,
                                 .epoch = on_epoch,
                                 .context = run};
     rf_ending_wait();
     rf_status status = rf_train_in(&run->result, run->session.trainer, &desc, run->folder);
     rf_progress_end(&run->progress);
+    if (status == RF_OK) status = run->recorded;
     if (run->result.note[0] != '\0') rf_say("%s", run->result.note);
     rf_ahead_end();
     return status;
@@ -326,7 +333,7 @@ static void print_heading(const train_run *run) {
     rf_session_print(s);
     rf_print_line("train    %s, batch %d, %d epochs, %s; %d images for validation",
                   args->training.optimizer.name, args->training.batch, args->epochs, args->schedule,
-                  run->val_data != NULL ? run->val_data->count : s->desc.validation);
+                  s->held_out != NULL ? s->held_out->count : 0);
     fflush(stdout);
 }
 
@@ -361,12 +368,12 @@ static rf_status plot(const train_run *run) {
     }
     const rf_chart_line lines[] = {{"training loss", x, loss, n},
                                    {"validation loss", x, validation, n},
-                                   {"1 - validation accuracy", x, error, n}};
+                                   {"validation error", x, error, n}};
     rf_status status =
         rf_chart_plot(&(rf_chart){.title = run->out,
                                   .subtitle = rf_model_name(run->session.model),
                                   .x_label = "epoch",
-                                  .y_label = "loss",
+                                  .y_label = "loss, error",
                                   .x = {.low = 1, .high = RF_MAX(run->args->epochs, 2)},
                                   .y = {.low = 0, .high = highest > 0 ? 1.05 * fmin(highest, 100) : 1},
                                   .lines = lines,
@@ -420,8 +427,8 @@ static rf_status train_main(void *given, char **operands) {
     rf_progress_begin(&run.progress, !args->common.quiet && !args->common.no_progress);
     if (status == RF_OK) status = choose_lr(&run);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
-    if (status == RF_OK) status = rf_record_write(run.out, &run.session, &run.lr);
     if (status == RF_OK) status = train(&run);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = finish(&run);
 done:

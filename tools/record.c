@@ -7,16 +7,13 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "data/listing.h"
 #include "device/device.h"
 #include "train/trainer.h"
 
 #define FILE_NAME "run.json"
 #define MODEL     "model.net"
 enum { VERSION = 1, MAX_BYTES = 64 << 20 };
-
-static char *in_folder(const char *folder, const char *name) {
-    return rf_format("%s/%s", folder, name);
-}
 
 /* ---- writing ---- */
 
@@ -25,7 +22,7 @@ static rf_status copy_model(const char *folder, const char *model) {
     void *data;
     size_t length;
     if (access(model, F_OK) != 0) return RF_OK; /* a built-in one */
-    char *path = in_folder(folder, MODEL);
+    char *path = rf_path_join(folder, MODEL);
     if (path == NULL) return RF_E_MEMORY;
     rf_status status = RF_OK;
     if (!rf_same_file(model, path)) {
@@ -88,7 +85,7 @@ static void add_lr(rf_json *json, const rf_record_more *more) {
 
 rf_status rf_record_write(const char *folder, const rf_session *s, const rf_record_more *more) {
     rf_json json = {0};
-    char *path = in_folder(folder, FILE_NAME);
+    char *path = rf_path_join(folder, FILE_NAME);
     if (path == NULL) return RF_E_MEMORY;
     const bool own = access(s->training->model, F_OK) == 0;
     rf_json_open(&json, NULL, '{');
@@ -173,7 +170,7 @@ static rf_status read_root(rf_record *r) {
         return rf_fail(RF_E_INPUT, "%s/%s: version %d of the format; this program reads version %d",
                        r->folder, FILE_NAME, (int)json_integer_value(format), VERSION);
     if (model == NULL) return malformed(r, "model");
-    r->model = strcmp(model, MODEL) == 0 ? in_folder(r->folder, MODEL) : rf_strdup(model);
+    r->model = strcmp(model, MODEL) == 0 ? rf_path_join(r->folder, MODEL) : rf_strdup(model);
     if (r->model == NULL) return RF_E_MEMORY;
     r->lr = json_number_value(json_object_get(lr, "value"));
     if (!(r->lr > 0)) return malformed(r, "lr");
@@ -185,7 +182,7 @@ rf_status rf_record_read(rf_record *r, const char *folder) {
     void *data = NULL;
     size_t length = 0;
     *r = (rf_record){.folder = rf_strdup(folder)};
-    char *path = in_folder(folder, FILE_NAME);
+    char *path = rf_path_join(folder, FILE_NAME);
     rf_status status = path != NULL && r->folder != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && access(path, F_OK) != 0)
         status = rf_fail(RF_E_INPUT, "%s: no run's folder: it has no %s", folder, FILE_NAME);

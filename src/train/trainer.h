@@ -88,6 +88,9 @@ rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observ
 /* The network's parameters and buffers, named and laid out as PyTorch's. */
 rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
 
+/* rf_trainer_set_state; force: also of a run with other data, batch or seed. */
+rf_status rf_trainer_take_state(rf_trainer *trainer, const rf_state *state, bool force);
+
 /* Snapshots of the training state, in device memory. */
 typedef struct rf_host_state { /* the part on the host */
     long steps_done;
