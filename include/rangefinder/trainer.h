@@ -48,6 +48,9 @@ typedef struct rf_trainer_desc {
     int accumulate;           /* micro-batches of `batch` images a step; 1 */
     int validation;           /* images held out at the end of the shuffled order for validation losses; 0 */
     uint64_t seed;
+    /* Gradient clipping, of the mean gradient of the micro-batches; 0: none.  By value, each number to
+     * -clip_value..clip_value; then by norm, all of it together to clip_norm.  As torch.nn.utils has them. */
+    double clip_value, clip_norm;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

@@ -67,7 +67,7 @@ static need need_of(const rf_trainer *t) {
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model);
     const size_t numbers = (size_t)t->setup.optimizer->numbers;
-    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
     const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */

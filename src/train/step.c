@@ -132,6 +132,11 @@ static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
     return emit_record(t, sequence);
 }
 
+static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
+    RF_TRY(rf_clip_emit(t, sequence));
+    return rf_update_emit(t, sequence);
+}
+
 rf_status rf_trainer_run_idle(rf_trainer *t) {
     const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1, [RF_CONTROL_OVER] = 1};
     rf_gather gather = micro_gather(t);
@@ -139,7 +144,7 @@ rf_status rf_trainer_run_idle(rf_trainer *t) {
     RF_TRY(rf_buffer_write(t->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_fill(t->order_table, 0));
     RF_TRY(rf_sequence_create(&own, t->desc.device));
-    rf_status status = rf_update_emit(t, own);
+    rf_status status = emit_update(t, own);
     if (status == RF_OK) status = emit_record(t, own);
     if (status == RF_OK && t->sum != NULL) status = emit_sum(t, own);
     if (status == RF_OK) status = rf_feeder_emit(t->feeder, own, &gather);
@@ -171,7 +176,7 @@ rf_status rf_trainer_emit(rf_trainer *t) {
     for (int i = 0; i < RF_PHASES; i++) RF_TRY(rf_sequence_create(&t->phase[i], t->desc.device));
     RF_TRY(rf_feeder_emit(t->feeder, t->phase[RF_PHASE_FEED], &gather));
     RF_TRY(emit_compute(t, t->phase[RF_PHASE_COMPUTE]));
-    RF_TRY(rf_update_emit(t, t->phase[RF_PHASE_UPDATE]));
+    RF_TRY(emit_update(t, t->phase[RF_PHASE_UPDATE]));
     for (int i = 0; i < 2; i++) {
         if (t->validator[i].batches == 0) continue;
         RF_TRY(rf_sequence_create(&t->validator[i].sequence, t->desc.device));

@@ -61,6 +61,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
                        data->height, data->width, data->classes);
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_check(&order));
+    RF_TRY(rf_clip_check(d));
     return check_loss(d);
 }
 
@@ -148,6 +149,7 @@ static rf_status make_memory(rf_trainer *t) {
     t->order_host = rf_alloc(order, 1);
     t->numbers_host = rf_alloc(numbers, 1);
     if (t->order_host == NULL || t->numbers_host == NULL) return RF_E_MEMORY;
+    RF_TRY(rf_sums_prepare(t));
     return rf_update_prepare(t);
 }
 
@@ -238,8 +240,8 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->sum,     t->lr_multiplier, t->rng,      t->control,         t->order_table,
-                            t->numbers, t->losses,        t->observed, t->validation_order};
+    rf_buffer *buffers[] = {t->sum,     t->lr_multiplier, t->rng,      t->control,          t->order_table,
+                            t->numbers, t->losses,        t->observed, t->validation_order, t->part};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     for (int i = 0; i < 2; i++) {
         rf_sequence_free(t->validator[i].sequence);

@@ -53,6 +53,7 @@ struct rf_trainer {
     rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
     rf_buffer *lr_multiplier; /* for each `alignment` floats of the parameters */
     rf_norms norms;
+    rf_buffer *part; /* of sums over all parameters; or NULL */
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
     rf_buffer *validation_order;
@@ -110,6 +111,19 @@ size_t rf_update_bytes(const rf_trainer *trainer, size_t alignment, size_t train
 rf_status rf_update_prepare(rf_trainer *trainer);
 void rf_update_release(rf_trainer *trainer);
 rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
+rf_buffer *rf_update_gradient(const rf_trainer *trainer); /* of the step, all micro-batches together */
+/* Emits a launch over all parameters, whose kernel takes them as rf_train_vectors. */
+rf_status rf_update_emit_all(rf_trainer *trainer, rf_sequence *sequence, rf_launch_desc *desc);
+
+/* Sums over all parameters, two at a time (sums.c): each work-item of such a launch writes its part of them, a float2; fold
+ * leaves as many parts as a single work-item may add up. */
+size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
+rf_status rf_sums_prepare(rf_trainer *trainer);
+rf_status rf_sums_fold(int *parts, rf_trainer *trainer, rf_sequence *sequence);
+
+/* Gradient clipping (clip.c). */
+rf_status rf_clip_check(const rf_trainer_desc *desc);
+rf_status rf_clip_emit(rf_trainer *trainer, rf_sequence *sequence);
 /* Runs the trainer's own launches once, on a stopped run, to compile their kernels. */
 rf_status rf_trainer_run_idle(rf_trainer *trainer);
 

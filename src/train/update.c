@@ -127,8 +127,13 @@ void rf_update_release(rf_trainer *t) {
 
 /* ---- launches ---- */
 
-static rf_buffer *gradient_of(const rf_trainer *t) {
+rf_buffer *rf_update_gradient(const rf_trainer *t) {
     return t->sum != NULL ? t->sum : t->weights->grads;
+}
+
+rf_status rf_update_emit_all(rf_trainer *t, rf_sequence *sequence, rf_launch_desc *desc) {
+    rf_train_spread(desc, t->desc.device, rf_train_vectors(t->desc.device, t->weights->trained_floats));
+    return rf_train_emit(sequence, t->desc.device, desc);
 }
 
 /* One kernel of the optimizer over all parameters. */
@@ -143,7 +148,8 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
                                   .numbers = optimizer->numbers,
                                   .norms = norms};
     const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
-    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, gradient_of(t), t->lr_multiplier, t->numbers, t->control};
+    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, rf_update_gradient(t), t->lr_multiplier, t->numbers,
+                                       t->control};
     int count = SLOTS;
     rf_sequence_label(sequence, "update.%s", optimizer->kind.name);
     for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
@@ -152,27 +158,25 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
         return rf_emit_host(sequence, pass_reference, &context, sizeof context, buffers, (size_t)count, 0,
                             bytes);
     }
-    const size_t vectors = w->trained_floats / (rf_train_family(t->desc.device) == RF_GROUP ? 4 : 8);
     rf_launch_desc desc = {.kernel = kernel, .bytes = bytes};
     rf_arg *next = desc.args;
     for (int i = 0; i < SLOTS; i++) *next++ = (rf_arg)RF_BUF(buffers[i]);
-    *next++ = (rf_arg)RF_I32(vectors);
+    *next++ = (rf_arg)RF_I32(rf_train_vectors(t->desc.device, w->trained_floats));
     *next++ = (rf_arg)RF_I32(w->alignment);
     *next++ = (rf_arg)RF_I32(optimizer->numbers);
     /* A slot that its options leave out is neither read nor written. */
     for (int s = 0; optimizer->slots[s] != NULL; s++)
-        *next++ = (rf_arg)RF_BUF(s < t->slots ? t->slot[s] : gradient_of(t));
+        *next++ = (rf_arg)RF_BUF(s < t->slots ? t->slot[s] : rf_update_gradient(t));
     if (norms) {
         *next++ = (rf_arg)RF_BUF(t->norms.owner);
         *next++ = (rf_arg)RF_BUF(t->norms.norm);
     }
-    rf_train_spread(&desc, t->desc.device, vectors);
-    return rf_train_emit(sequence, t->desc.device, &desc);
+    return rf_update_emit_all(t, sequence, &desc);
 }
 
 static rf_status emit_norms(rf_trainer *t, rf_sequence *sequence) {
     const rf_norms *n = &t->norms;
-    rf_buffer *buffers[] = {t->weights->params, gradient_of(t), n->chunk, n->first, n->norm};
+    rf_buffer *buffers[] = {t->weights->params, rf_update_gradient(t), n->chunk, n->first, n->norm};
     const double bytes = 8.0 * (double)t->weights->trained_floats;
     rf_sequence_label(sequence, "update.norms");
     if (rf_train_on_reference(t->desc.device))
