@@ -19,11 +19,14 @@ extern "C" {
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
 
-/* A parameter group: parameters whose name matches the pattern (* and ?) have their learning rate multiplied by
- * lr_multiplier; the first match counts. */
+/* A parameter group: parameters whose name matches the pattern (* and ?); the first match counts.  Their learning rate
+ * is multiplied by lr_multiplier, also in a range test: where the test's rates go from a to b, theirs go from
+ * lr_multiplier * a to lr_multiplier * b. */
 typedef struct rf_parameter_group {
     const char *pattern;
     double lr_multiplier;
+    bool own_decay; /* rather than the optimizer's weight decay: */
+    double weight_decay;
 } rf_parameter_group;
 
 /* The options of a trainer. Zero means the default, which is PyTorch's unless said otherwise.  All but device and
@@ -51,6 +54,12 @@ typedef struct rf_trainer_desc {
     /* Gradient clipping, of the mean gradient of the micro-batches; 0: none.  By value, each number to
      * -clip_value..clip_value; then by norm, all of it together to clip_norm.  As torch.nn.utils has them. */
     double clip_value, clip_norm;
+    /* No weight decay for these: "norm" (the parameters of batch norm), "bias" (of any layer), or both, "norm,bias", in
+     * groups with a decay of their own, too. */
+    const char *decay_exclude;
+    /* Patterns of parameters that are not trained, "conv1.*,*.bias".  No gradient is computed below the last trained
+     * layer.  As in PyTorch, batch norm goes on normalising by the batch and averaging its statistics. */
+    const char *freeze;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

@@ -18,11 +18,11 @@
 /* The arrays of an update; see kernels/optimizer.clh. */
 typedef struct rf_update {
     float *p, *g;
-    void *const *slot;    /* each an array of floats */
-    float lr_multiplier;  /* learning-rate multiplier of this block */
-    const float *numbers; /* of this step */
-    const float *norm;    /* two: of the block's parameter and of its direction; NULL unless `norms` */
-    size_t begin, end;    /* floats */
+    void *const *slot;                 /* each an array of floats */
+    float lr_multiplier, weight_decay; /* of this block */
+    const float *numbers;              /* of this step */
+    const float *norm; /* two: of the block's parameter and of its direction; NULL unless `norms` */
+    size_t begin, end; /* floats */
 } rf_update;
 
 typedef struct rf_optimizer {
@@ -30,7 +30,8 @@ typedef struct rf_optimizer {
     const char *pytorch;      /* its class in torch.optim; NULL: there is none */
     const char *const *slots; /* floats kept for each parameter, by PyTorch's names; ended by NULL */
     int (*slot_count)(const double *o); /* how many of them are in use; NULL: all */
-    /* The numbers that a step's kernel reads, computed in double and then rounded. t counts steps from 1. */
+    /* The numbers that a step's kernel reads, computed in double and then rounded. t counts steps from 1.  The option
+     * weight_decay is not among them: the kernel reads it, block by block. */
     int numbers;
     void (*step)(float *numbers, const double *o, double lr, long t);
     const char *kernel; /* in kernels/optimizer.clh */
@@ -70,6 +71,7 @@ typedef struct rf_optimizer_setup {
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text);
 void rf_optimizer_release(rf_optimizer_setup *setup);
 int rf_optimizer_slots(const rf_optimizer_setup *setup);
+double rf_optimizer_weight_decay(const rf_optimizer_setup *setup);
 /* The same in PyTorch, "torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)"; nothing where PyTorch has none. */
 void rf_optimizer_add_pytorch(rf_str *text, const rf_optimizer_setup *setup, double lr);
 

@@ -27,6 +27,7 @@ static rf_status make_plan(rf_plan **out, const rf_trainer *t, int batch, bool t
                              .model = d->model,
                              .batch = batch,
                              .training = training,
+                             .trained = t->trained,
                              .loss = d->loss,
                              .label_smoothing = d->label_smoothing,
                              .class_weights = d->class_weights,
@@ -62,17 +63,16 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
-                                    64); /* has a learning-rate multiplier of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64);
     size_t trained, states;
-    rf_weights_measure(&trained, &states, d->device, d->model);
+    rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
     const size_t numbers = (size_t)t->setup.optimizer->numbers;
     const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
     const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
+    need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
                         RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
               .host =
                   order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
@@ -131,7 +131,10 @@ typedef struct search {
 
 /* Fails where such a trainer cannot be made at all. */
 static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *desc) {
-    rf_trainer probe = {.desc = *desc, .setup = s->trainer->setup, .slots = s->trainer->slots};
+    rf_trainer probe = {.desc = *desc,
+                        .setup = s->trainer->setup,
+                        .slots = s->trainer->slots,
+                        .trained = s->trainer->trained};
     rf_status status = make_plans(&probe);
     *enough = false;
     if (status == RF_OK) {

@@ -1,7 +1,6 @@
 /* Making and freeing trainers: defaults, memory, plans. */
 #include "train/trainer.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,49 +81,6 @@ static rf_status set_normalisation(rf_trainer *t) {
     return RF_OK;
 }
 
-/* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
- * matches. */
-static rf_status make_lr_multipliers(rf_trainer *t) {
-    const rf_weights *w = t->weights;
-    const rf_model *model = t->desc.model;
-    size_t blocks = w->trained_floats / w->alignment;
-    float *lr_multiplier = rf_alloc(blocks, sizeof *lr_multiplier);
-    bool *used = rf_alloc(t->desc.group_count, sizeof *used);
-    rf_status status = lr_multiplier != NULL && used != NULL ? RF_OK : RF_E_MEMORY;
-    for (size_t b = 0; b < blocks && status == RF_OK; b++) lr_multiplier[b] = 1;
-    for (int i = 0; i < w->count && status == RF_OK; i++) {
-        if (model->parameters[i].is_state) continue;
-        size_t first = w->offset[i] / w->alignment,
-               count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->alignment);
-        for (size_t g = 0; g < t->desc.group_count; g++) {
-            if (fnmatch(t->desc.groups[g].pattern, model->parameters[i].name, 0) != 0) continue;
-            for (size_t b = first; b < first + count; b++)
-                lr_multiplier[b] = (float)t->desc.groups[g].lr_multiplier;
-            used[g] = true;
-            break;
-        }
-    }
-    for (size_t g = 0; g < t->desc.group_count && status == RF_OK; g++) {
-        if (!(t->desc.groups[g].lr_multiplier >= 0) || isinf(t->desc.groups[g].lr_multiplier))
-            status =
-                rf_fail(RF_E_USAGE,
-                        "group '%s' has the learning-rate multiplier %g; it must be a number of 0 or above",
-                        t->desc.groups[g].pattern, t->desc.groups[g].lr_multiplier);
-        else if (!used[g])
-            status = rf_fail(RF_E_USAGE,
-                             "group '%s' matches no parameter (or an earlier group takes them all); they are "
-                             "called like '%s'",
-                             t->desc.groups[g].pattern, w->count > 0 ? model->parameters[0].name : "");
-    }
-    if (status == RF_OK)
-        status = rf_buffer_create(&t->lr_multiplier, t->desc.device, blocks * sizeof *lr_multiplier);
-    if (status == RF_OK)
-        status = rf_buffer_write(t->lr_multiplier, 0, lr_multiplier, blocks * sizeof *lr_multiplier);
-    free(lr_multiplier);
-    free(used);
-    return status;
-}
-
 static rf_status zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
     RF_TRY(rf_buffer_create(out, device, bytes));
     return rf_buffer_fill(*out, 0);
@@ -176,8 +132,8 @@ static rf_status build(rf_trainer *t) {
                                                           .std = t->std,
                                                           .batch = RF_MAX(d->batch, t->validator[0].batch),
                                                           .streaming = t->streaming}));
-    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
-    RF_TRY(make_lr_multipliers(t));
+    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, t->trained, true));
+    RF_TRY(rf_groups_create(t));
     RF_TRY(make_memory(t));
     return allocate_plans(t);
 }
@@ -193,6 +149,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
+    RF_TRY(rf_groups_freeze(t));
     RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
 }
@@ -211,6 +168,7 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
     t->desc.model = NULL; /* the caller's, who may free them now */
     t->desc.optimizer = NULL;
     t->desc.groups = NULL;
+    t->desc.freeze = t->desc.decay_exclude = NULL;
     t->desc.class_weights = NULL;
     t->desc.mean = t->desc.std = NULL;
     *out = t;
@@ -240,8 +198,8 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->sum,     t->lr_multiplier, t->rng,      t->control,          t->order_table,
-                            t->numbers, t->losses,        t->observed, t->validation_order, t->part};
+    rf_buffer *buffers[] = {t->sum,     t->group,  t->rng,      t->control,          t->order_table,
+                            t->numbers, t->losses, t->observed, t->validation_order, t->part};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     for (int i = 0; i < 2; i++) {
         rf_sequence_free(t->validator[i].sequence);
@@ -257,6 +215,10 @@ void rf_trainer_free(rf_trainer *t) {
     rf_order_free(t->order);
     rf_optimizer_release(&t->setup);
     free(t->slot);
+    free(t->trained);
+    free(t->texts.freeze);
+    free(t->texts.decay_exclude);
+    free(t->texts.groups);
     free(t->order_host);
     free(t->numbers_host);
     free(t);

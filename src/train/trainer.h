@@ -36,11 +36,19 @@ typedef struct rf_norms {
     rf_buffer *first, *norm; /* an owner's first chunk, and the end; its two norms */
 } rf_norms;
 
+typedef struct rf_group_numbers { /* of a parameter */
+    float lr_multiplier, weight_decay;
+} rf_group_numbers;
+
 struct rf_trainer {
     rf_trainer_desc desc; /* with defaults filled in; what rf_trainer_create alone reads is NULL */
     int classes;          /* of the model */
     rf_optimizer_setup setup;
-    int slots; /* of the optimizer */
+    int slots;     /* of the optimizer */
+    bool *trained; /* of each of the model's parameters */
+    struct {
+        char *freeze, *decay_exclude, *groups;
+    } texts; /* of options, for the state; owned */
     rf_order *order;
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
@@ -49,9 +57,9 @@ struct rf_trainer {
     rf_validator validator[2];
     long steps_done; /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer **slot;         /* `slots` of them, flat as the parameters */
-    rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
-    rf_buffer *lr_multiplier; /* for each `alignment` floats of the parameters */
+    rf_buffer **slot; /* `slots` of them, flat as the parameters */
+    rf_buffer *sum;   /* of micro-batches' gradients, flat; or NULL */
+    rf_buffer *group; /* rf_group_numbers: of each `alignment` floats of the parameters, or one for all */
     rf_norms norms;
     rf_buffer *part; /* of sums over all parameters; or NULL */
     rf_buffer *rng, *control;
@@ -102,6 +110,12 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc);
  * is available. processes: how many need as much at the same time. Errors: RF_E_MEMORY with what would fit. */
 rf_status rf_trainer_budget(rf_trainer *trainer, int processes);
 size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
+
+/* Parameter groups and frozen parameters (groups.c): freeze before all else, which asks what is trained. */
+rf_status rf_groups_freeze(rf_trainer *trainer);
+bool rf_groups_differ(const rf_trainer_desc *desc); /* rates or decays are not the same for all */
+size_t rf_groups_bytes(const rf_trainer_desc *desc, size_t blocks);
+rf_status rf_groups_create(rf_trainer *trainer);
 
 /* Builds the launches (step.c). */
 rf_status rf_trainer_emit(rf_trainer *trainer);

@@ -25,16 +25,16 @@ static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
     const size_t i = index % count;
     out->spec = &w->spec[i];
     out->offset = w->offset[i];
-    out->buffer = slot > 0 ? t->slot[slot - 1] : w->is_state[i] ? w->states : w->params;
+    out->buffer = slot > 0 ? t->slot[slot - 1] : w->trained[i] ? w->params : w->states;
     out->name = slot == 0 ? rf_strdup(w->name[i])
                           : rf_format("optimizer.%s.%s", t->setup.optimizer->slots[slot - 1], w->name[i]);
     return out->name != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* Buffers are not trained, and have no optimizer slots. */
+/* What is not trained has no optimizer slots. */
 static bool is_there(const rf_trainer *t, size_t index) {
     const size_t count = (size_t)t->weights->count;
-    return index < count || !t->weights->is_state[index % count];
+    return index < count || t->weights->trained[index % count];
 }
 
 typedef rf_status visit_location(void *context, const location *location);
@@ -64,6 +64,14 @@ static rf_status read_location(void *context, const location *p) {
 /* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
+/* To be freed; NULL: out of memory. */
+static char *number_text(double number) {
+    rf_str text = {0};
+    rf_str_add_number(&text, number);
+    if (rf_str_status(&text) != RF_OK) rf_str_free(&text);
+    return text.data;
+}
+
 static rf_status add_texts(rf_state *state, rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_state order = rf_order_tell(t->order);
@@ -77,6 +85,11 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     rf_spec_add_text(&optimizer, &t->setup.spec);
     if (rf_str_status(&optimizer) != RF_OK) rf_str_free(&optimizer);
     RF_TRY(rf_state_add_text(state, FIRST_FIXED, optimizer.data));
+    RF_TRY(rf_state_add_text(state, "groups", rf_strdup(t->texts.groups)));
+    RF_TRY(rf_state_add_text(state, "decay_exclude", rf_strdup(t->texts.decay_exclude)));
+    RF_TRY(rf_state_add_text(state, "freeze", rf_strdup(t->texts.freeze)));
+    RF_TRY(rf_state_add_text(state, "clip_value", number_text(d->clip_value)));
+    RF_TRY(rf_state_add_text(state, "clip_norm", number_text(d->clip_norm)));
     RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
     RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));

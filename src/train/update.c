@@ -8,33 +8,28 @@ enum { CHUNK = 4096 }; /* floats whose squares one work-item sums */
 
 /* ---- in plain C, for the reference ---- */
 
-enum {
-    P,
-    G,
-    LR_MULTIPLIER,
-    NUMBERS,
-    CONTROL,
-    SLOTS
-}; /* a pass's buffers; behind the slots: owner and norm */
+enum { P, G, GROUP, NUMBERS, CONTROL, SLOTS }; /* a pass's buffers; behind the slots: owner and norm */
 
 typedef struct pass_context {
     void (*run)(const rf_update *update);
     size_t blocks, alignment;
     int slots, numbers;
-    bool norms;
+    bool grouped, norms;
 } pass_context;
 
 static void pass_reference(const void *context, void *const *data) {
     const pass_context *c = context;
     const uint32_t *control = data[CONTROL];
-    const float *lr_multiplier = data[LR_MULTIPLIER], *norm = c->norms ? data[SLOTS + c->slots + 1] : NULL;
+    const rf_group_numbers *group = data[GROUP];
+    const float *norm = c->norms ? data[SLOTS + c->slots + 1] : NULL;
     const int32_t *owner = c->norms ? data[SLOTS + c->slots] : NULL;
     if (control[RF_CONTROL_OVER] != 0) return;
     for (size_t b = 0; b < c->blocks; b++)
         c->run(&(rf_update){.p = data[P],
                             .g = data[G],
                             .slot = data + SLOTS,
-                            .lr_multiplier = lr_multiplier[b],
+                            .lr_multiplier = group[c->grouped ? b : 0].lr_multiplier,
+                            .weight_decay = group[c->grouped ? b : 0].weight_decay,
                             .numbers = (const float *)data[NUMBERS] +
                                        control[RF_CONTROL_CURRENT] * (uint32_t)c->numbers,
                             .norm = c->norms ? norm + 2 * owner[b] : NULL,
@@ -60,25 +55,26 @@ static void norms_reference(const void *context, void *const *data) {
 /* ---- the table of chunks ---- */
 
 /* The floats of the next trained parameter, rounded up to whole blocks; 0: past the last one. */
-static size_t next_trained(int *parameter, const rf_model *model, size_t alignment) {
+static size_t next_trained(int *parameter, const rf_trainer *t, size_t alignment) {
+    const rf_model *model = t->desc.model;
     while (*parameter < model->parameter_count) {
-        const rf_parameter *p = &model->parameters[(*parameter)++];
-        if (!p->is_state) return rf_round_up(rf_param_storage(&p->spec), alignment);
+        const int i = (*parameter)++;
+        if (t->trained[i]) return rf_round_up(rf_param_storage(&model->parameters[i].spec), alignment);
     }
     return 0;
 }
 
-static void count_chunks(size_t *chunks, size_t *owners, const rf_model *model, size_t alignment) {
+static void count_chunks(size_t *chunks, size_t *owners, const rf_trainer *t, size_t alignment) {
     int parameter = 0;
     *chunks = *owners = 0;
-    for (size_t floats; (floats = next_trained(&parameter, model, alignment)) > 0; ++*owners)
+    for (size_t floats; (floats = next_trained(&parameter, t, alignment)) > 0; ++*owners)
         *chunks += rf_ceil_div(floats, CHUNK);
 }
 
 size_t rf_update_bytes(const rf_trainer *t, size_t alignment, size_t trained_floats) {
     size_t chunks, owners;
     if (!t->setup.optimizer->norms) return 0;
-    count_chunks(&chunks, &owners, t->desc.model, alignment);
+    count_chunks(&chunks, &owners, t, alignment);
     return trained_floats / alignment * sizeof(int32_t) + chunks * 4 * sizeof(float) +
            (owners + 1) * sizeof(int32_t) + owners * 2 * sizeof(float);
 }
@@ -95,11 +91,11 @@ rf_status rf_update_prepare(rf_trainer *t) {
     size_t at = 0, owner_number = 0, c = 0;
     int parameter = 0;
     if (!t->setup.optimizer->norms) return RF_OK;
-    count_chunks(&n->chunks, &n->owners, t->desc.model, alignment);
+    count_chunks(&n->chunks, &n->owners, t, alignment);
     int32_t *owner = rf_alloc(blocks, sizeof *owner), *chunk = rf_alloc(n->chunks * 2, sizeof *chunk),
             *first = rf_alloc(n->owners + 1, sizeof *first);
     rf_status status = owner != NULL && chunk != NULL && first != NULL ? RF_OK : RF_E_MEMORY;
-    for (size_t floats; status == RF_OK && (floats = next_trained(&parameter, t->desc.model, alignment)) > 0;
+    for (size_t floats; status == RF_OK && (floats = next_trained(&parameter, t, alignment)) > 0;
          owner_number++) {
         const size_t end = at + floats;
         for (size_t b = at / alignment; b < end / alignment; b++) owner[b] = (int32_t)owner_number;
@@ -146,10 +142,10 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
                                   .alignment = w->alignment,
                                   .slots = t->slots,
                                   .numbers = optimizer->numbers,
+                                  .grouped = rf_groups_differ(&t->desc),
                                   .norms = norms};
     const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
-    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, rf_update_gradient(t), t->lr_multiplier, t->numbers,
-                                       t->control};
+    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, rf_update_gradient(t), t->group, t->numbers, t->control};
     int count = SLOTS;
     rf_sequence_label(sequence, "update.%s", optimizer->kind.name);
     for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
@@ -163,6 +159,7 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
     for (int i = 0; i < SLOTS; i++) *next++ = (rf_arg)RF_BUF(buffers[i]);
     *next++ = (rf_arg)RF_I32(rf_train_vectors(t->desc.device, w->trained_floats));
     *next++ = (rf_arg)RF_I32(w->alignment);
+    *next++ = (rf_arg)RF_I32(context.grouped ? -1 : 0);
     *next++ = (rf_arg)RF_I32(optimizer->numbers);
     /* A slot that its options leave out is neither read nor written. */
     for (int s = 0; optimizer->slots[s] != NULL; s++)
