@@ -60,6 +60,10 @@ typedef struct rf_trainer_desc {
     /* Patterns of parameters that are not trained, "conv1.*,*.bias".  No gradient is computed below the last trained
      * layer.  As in PyTorch, batch norm goes on normalising by the batch and averaging its statistics. */
     const char *freeze;
+    /* An exponential moving average of the parameters with this decay, like 0.999, which is then what validation sees
+     * and rf_trainer_export copies; 0: none.  As torch.optim.swa_utils.AveragedModel, batch norm's statistics are not
+     * averaged. */
+    double ema;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */
@@ -73,7 +77,8 @@ static inline rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_des
 }
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
-/* Copies the trained parameters and buffers into a model of the same architecture. */
+/* Copies the parameters and buffers into a model of the same architecture: those to be evaluated, which are an average of
+ * the trained ones where there is one (`ema`, the optimizer adamw_schedule_free). */
 RF_API rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model);
 
 typedef struct rf_range_test_progress {

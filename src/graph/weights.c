@@ -41,12 +41,11 @@ static rf_status upload(rf_weights *w, const rf_model *model) {
     return status;
 }
 
-static rf_status make_regions(rf_weights *w, const rf_model *model) {
+static rf_status make_regions(rf_weights *w) {
     for (int i = 0; i < w->count; i++) {
-        const rf_parameter *p = &model->parameters[i];
-        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&p->spec) * sizeof(float);
+        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&w->spec[i]) * sizeof(float);
         RF_TRY(rf_buffer_region(&w->value[i], w->trained[i] ? w->params : w->states, offset, bytes));
-        if (w->trained[i] && w->grads != NULL)
+        if (w->trained[i] && w->grads != NULL && !w->is_view)
             RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
     }
     return RF_OK;
@@ -88,7 +87,7 @@ rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model 
         status = rf_buffer_create(&w->grads, device, w->trained_floats * sizeof(float));
         if (status == RF_OK) status = rf_buffer_fill(w->grads, 0);
     }
-    if (status == RF_OK) status = make_regions(w, model);
+    if (status == RF_OK) status = make_regions(w);
     if (status == RF_OK) status = upload(w, model);
 done:
     if (status == RF_OK)
@@ -98,10 +97,29 @@ done:
     return status;
 }
 
+rf_status rf_weights_view(rf_weights **out, const rf_weights *of, rf_buffer *params) {
+    rf_weights *w = *out = rf_alloc(1, sizeof *w);
+    if (w == NULL) return RF_E_MEMORY;
+    *w = *of;
+    w->is_view = true;
+    w->params = params;
+    w->value = rf_alloc((size_t)w->count, sizeof *w->value);
+    rf_status status = w->value != NULL ? make_regions(w) : RF_E_MEMORY;
+    if (status == RF_OK) return RF_OK;
+    rf_weights_free(w);
+    *out = NULL;
+    return status;
+}
+
 void rf_weights_free(rf_weights *w) {
     if (w == NULL) return;
+    for (int i = 0; w->value != NULL && i < w->count; i++) rf_buffer_free(w->value[i]);
+    free(w->value);
+    if (w->is_view) {
+        free(w);
+        return;
+    }
     for (int i = 0; i < w->count; i++) {
-        rf_buffer_free(w->value[i]);
         rf_buffer_free(w->gradient[i]);
         free(w->name[i]);
     }
@@ -112,7 +130,6 @@ void rf_weights_free(rf_weights *w) {
     free(w->spec);
     free(w->trained);
     free(w->offset);
-    free(w->value);
     free(w->gradient);
     free(w);
 }

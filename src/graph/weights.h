@@ -15,7 +15,8 @@ typedef struct rf_weights {
     char **name;                         /* of each, as are all below */
     rf_param_spec *spec;
     bool *trained;
-    size_t *offset;                /* floats from the start of params, or of states */
+    size_t *offset; /* floats from the start of params, or of states */
+    bool is_view;
     rf_buffer **value, **gradient; /* regions; gradient is NULL for what is not trained */
 } rf_weights;
 
@@ -26,6 +27,8 @@ void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_d
  * false for a plan that only infers. */
 rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, const bool *trained,
                             bool with_gradients);
+/* The same parameters, but for the values of the trained ones, which lie in `params`.  Borrowed: both outlive the view. */
+rf_status rf_weights_view(rf_weights **out, const rf_weights *of, rf_buffer *params);
 void rf_weights_free(rf_weights *weights);
 /* Copies the device's values into a model of the same architecture. */
 rf_status rf_weights_export(rf_weights *weights, rf_model *model);

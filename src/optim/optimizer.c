@@ -37,6 +37,13 @@ int rf_optimizer_slots(const rf_optimizer_setup *setup) {
     return count;
 }
 
+int rf_optimizer_scalars(const rf_optimizer_setup *setup) {
+    const char *const *names = setup->optimizer->scalars;
+    int count = 0;
+    while (names != NULL && names[count] != NULL) count++;
+    return count;
+}
+
 double rf_optimizer_weight_decay(const rf_optimizer_setup *setup) {
     const double *number = setup->spec.o;
     for (const rf_spec_option *option = setup->spec.kind->options; option->name != NULL; option++) {

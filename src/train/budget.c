@@ -66,11 +66,12 @@ static need need_of(const rf_trainer *t) {
     const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64);
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
-    const size_t numbers = (size_t)t->setup.optimizer->numbers;
+    const size_t numbers = rf_trainer_numbers(t);
     const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
-    const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
+    const size_t kept = trained + (size_t)(t->slots + (d->ema > 0)) * trained +
+                        states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
     need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
                         RF_SEGMENT * (numbers + 2) * sizeof(float) + update,

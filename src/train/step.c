@@ -134,7 +134,8 @@ static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
 
 static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
     RF_TRY(rf_clip_emit(t, sequence));
-    return rf_update_emit(t, sequence);
+    RF_TRY(rf_update_emit(t, sequence));
+    return rf_ema_emit(t, sequence);
 }
 
 rf_status rf_trainer_run_idle(rf_trainer *t) {

@@ -10,7 +10,8 @@ static size_t parts_of(const rf_trainer *t, size_t trained_floats) {
 }
 
 size_t rf_sums_bytes(const rf_trainer *t, size_t trained_floats) {
-    if (t->desc.clip_norm == 0 || rf_train_on_reference(t->desc.device)) return 0;
+    const bool wanted = t->desc.clip_norm > 0 || t->setup.optimizer->sums;
+    if (!wanted || rf_train_on_reference(t->desc.device)) return 0;
     return parts_of(t, trained_floats) * 2 * sizeof(float);
 }
 

@@ -91,9 +91,17 @@ static rf_status make_memory(rf_trainer *t) {
     size_t flat = t->weights->trained_floats * sizeof(float);
     size_t order = rf_trainer_order_bytes(&t->desc);
     uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
-    const size_t numbers = RF_SEGMENT * (size_t)t->setup.optimizer->numbers * sizeof(float);
+    const size_t numbers = RF_SEGMENT * rf_trainer_numbers(t) * sizeof(float);
     if ((t->slot = rf_alloc((size_t)t->slots, sizeof(rf_buffer *))) == NULL) return RF_E_MEMORY;
-    for (int i = 0; i < t->slots; i++) RF_TRY(zeroed(&t->slot[i], device, flat));
+    for (int i = 0; i < t->slots; i++) {
+        RF_TRY(zeroed(&t->slot[i], device, flat));
+        if (t->setup.optimizer->copies >> i & 1)
+            RF_TRY(rf_buffer_copy(t->slot[i], 0, t->weights->params, 0, flat));
+    }
+    RF_TRY(rf_ema_create(t));
+    rf_buffer *evaluated =
+        t->setup.optimizer->evaluated > 0 ? t->slot[t->setup.optimizer->evaluated - 1] : t->ema;
+    if (evaluated != NULL) RF_TRY(rf_weights_view(&t->averaged, t->weights, evaluated));
     if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
     RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
     RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
@@ -111,11 +119,12 @@ static rf_status make_memory(rf_trainer *t) {
 
 /* The plans' memory, and the validation images. */
 static rf_status allocate_plans(rf_trainer *t) {
-    const rf_plan_memory memory = {t->weights, t->rng, t->control};
+    const rf_plan_memory memory = {t->weights, t->rng, t->control},
+                         evaluated = {rf_trainer_evaluated(t), t->rng, t->control};
     const size_t bytes = (size_t)t->desc.validation * sizeof(int32_t);
     RF_TRY(rf_plan_allocate(t->plan, &memory));
     for (int i = 0; i < 2; i++)
-        if (t->validator[i].plan != NULL) RF_TRY(rf_plan_allocate(t->validator[i].plan, &memory));
+        if (t->validator[i].plan != NULL) RF_TRY(rf_plan_allocate(t->validator[i].plan, &evaluated));
     if (bytes == 0) return RF_OK;
     RF_TRY(rf_buffer_create(&t->validation_order, t->desc.device, bytes));
     return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order, NULL), bytes);
@@ -149,6 +158,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
+    RF_TRY(rf_ema_check(t));
     RF_TRY(rf_groups_freeze(t));
     RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
@@ -199,7 +209,8 @@ void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
     rf_buffer *buffers[] = {t->sum,     t->group,  t->rng,      t->control,          t->order_table,
-                            t->numbers, t->losses, t->observed, t->validation_order, t->part};
+                            t->numbers, t->losses, t->observed, t->validation_order, t->part,
+                            t->scalars, t->ema};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     for (int i = 0; i < 2; i++) {
         rf_sequence_free(t->validator[i].sequence);
@@ -210,6 +221,7 @@ void rf_trainer_free(rf_trainer *t) {
     for (int i = 0; t->slot != NULL && i < t->slots; i++) rf_buffer_free(t->slot[i]);
     rf_update_release(t);
     rf_trainer_forget_snapshot(t);
+    rf_weights_free(t->averaged);
     rf_weights_free(t->weights);
     rf_feeder_free(t->feeder);
     rf_order_free(t->order);
@@ -225,5 +237,5 @@ void rf_trainer_free(rf_trainer *t) {
 }
 
 rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model) {
-    return rf_weights_export(trainer->weights, model);
+    return rf_weights_export(rf_trainer_evaluated(trainer), model);
 }

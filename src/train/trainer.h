@@ -53,13 +53,17 @@ struct rf_trainer {
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
     rf_weights *weights;
+    rf_weights *
+        averaged; /* a view with what is evaluated and exported in place of the trained values; NULL: those */
     rf_plan *plan;
     rf_validator validator[2];
     long steps_done; /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer **slot; /* `slots` of them, flat as the parameters */
-    rf_buffer *sum;   /* of micro-batches' gradients, flat; or NULL */
-    rf_buffer *group; /* rf_group_numbers: of each `alignment` floats of the parameters, or one for all */
+    rf_buffer **slot;   /* `slots` of them, flat as the parameters */
+    rf_buffer *scalars; /* of the optimizer; or NULL */
+    rf_buffer *ema;     /* flat as the parameters; or NULL */
+    rf_buffer *sum;     /* of micro-batches' gradients, flat; or NULL */
+    rf_buffer *group;   /* rf_group_numbers: of each `alignment` floats of the parameters, or one for all */
     rf_norms norms;
     rf_buffer *part; /* of sums over all parameters; or NULL */
     rf_buffer *rng, *control;
@@ -73,6 +77,15 @@ struct rf_trainer {
     float *numbers_host; /* the segment's numbers for the optimizer */
     double mean[16], std[16];
 };
+
+/* Floats of a step in the table of numbers: the optimizer's, and the weight of the new values in the moving average. */
+static inline size_t rf_trainer_numbers(const rf_trainer *t) {
+    return (size_t)t->setup.optimizer->numbers + (t->desc.ema > 0);
+}
+/* The weights to evaluate and to export. */
+static inline rf_weights *rf_trainer_evaluated(const rf_trainer *t) {
+    return t->averaged != NULL ? t->averaged : t->weights;
+}
 
 /* A run: lr[i] for each step; stops early when the device says so. */
 typedef struct rf_run_desc {
@@ -134,6 +147,12 @@ rf_status rf_update_emit_all(rf_trainer *trainer, rf_sequence *sequence, rf_laun
 size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
 rf_status rf_sums_prepare(rf_trainer *trainer);
 rf_status rf_sums_fold(int *parts, rf_trainer *trainer, rf_sequence *sequence);
+
+/* The moving average of the parameters (ema.c). */
+rf_status rf_ema_check(const rf_trainer *trainer);
+rf_status rf_ema_create(rf_trainer *trainer);
+float rf_ema_weight(const rf_trainer_desc *desc, long step); /* of the new values; step counts from 1 */
+rf_status rf_ema_emit(rf_trainer *trainer, rf_sequence *sequence);
 
 /* Gradient clipping (clip.c). */
 rf_status rf_clip_check(const rf_trainer_desc *desc);

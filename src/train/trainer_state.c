@@ -15,26 +15,43 @@ typedef struct location {
     size_t offset; /* floats */
 } location;
 
-/* The parameters and buffers, then slot by slot those of the trained parameters.  out->name NULL with RF_OK: past the
- * end. */
+/* The parameters and buffers; then of each trained parameter, slot by slot, what the optimizer keeps, and the moving
+ * average; then the optimizer's scalars.  out->name NULL with RF_OK: past the end. */
 static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
+    static const rf_param_spec scalar = {.rank = 1, .dim = {1}, .shape = {1, 1, 1, 1}};
     const rf_weights *w = t->weights;
-    const size_t count = (size_t)w->count, slot = count > 0 ? index / count : 0;
+    const rf_optimizer *optimizer = t->setup.optimizer;
+    const size_t count = (size_t)w->count, slots = (size_t)t->slots,
+                 arrays = count * (1 + slots + (t->ema != NULL));
     *out = (location){0};
-    if (count == 0 || slot > (size_t)t->slots) return RF_OK;
-    const size_t i = index % count;
+    if (index >= arrays + (size_t)rf_optimizer_scalars(&t->setup)) return RF_OK;
+    if (index >= arrays) {
+        out->spec = &scalar;
+        out->offset = index - arrays;
+        out->buffer = t->scalars;
+        out->name = rf_format("optimizer.%s", optimizer->scalars[index - arrays]);
+        return out->name != NULL ? RF_OK : RF_E_MEMORY;
+    }
+    const size_t i = index % count, slot = index / count;
     out->spec = &w->spec[i];
     out->offset = w->offset[i];
-    out->buffer = slot > 0 ? t->slot[slot - 1] : w->trained[i] ? w->params : w->states;
-    out->name = slot == 0 ? rf_strdup(w->name[i])
-                          : rf_format("optimizer.%s.%s", t->setup.optimizer->slots[slot - 1], w->name[i]);
+    if (slot == 0) {
+        out->buffer = w->trained[i] ? w->params : w->states;
+        out->name = rf_strdup(w->name[i]);
+    } else if (slot <= slots) {
+        out->buffer = t->slot[slot - 1];
+        out->name = rf_format("optimizer.%s.%s", optimizer->slots[slot - 1], w->name[i]);
+    } else {
+        out->buffer = t->ema;
+        out->name = rf_format("ema.%s", w->name[i]);
+    }
     return out->name != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* What is not trained has no optimizer slots. */
+/* What is not trained has no optimizer slots and no average. */
 static bool is_there(const rf_trainer *t, size_t index) {
-    const size_t count = (size_t)t->weights->count;
-    return index < count || t->weights->trained[index % count];
+    const size_t count = (size_t)t->weights->count, slot = count > 0 ? index / count : 0;
+    return slot == 0 || slot > (size_t)t->slots + (t->ema != NULL) || t->weights->trained[index % count];
 }
 
 typedef rf_status visit_location(void *context, const location *location);
@@ -90,6 +107,7 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     RF_TRY(rf_state_add_text(state, "freeze", rf_strdup(t->texts.freeze)));
     RF_TRY(rf_state_add_text(state, "clip_value", number_text(d->clip_value)));
     RF_TRY(rf_state_add_text(state, "clip_norm", number_text(d->clip_norm)));
+    RF_TRY(rf_state_add_text(state, "ema", number_text(d->ema)));
     RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
     RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
