@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "data/image.h"
 #include "device/device.h"
 #include "ending.h"
 
@@ -28,11 +29,17 @@ const rf_option rf_common_options[] = {
     RF_OPT_END,
 };
 
-void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command) {
+static int add_shared(rf_option_table *tables, const rf_command *command, bool first) {
     int count = 0;
-    tables[count++] = (rf_option_table){.rows = command->options};
     for (const rf_shared_options *s = command->shared; s != NULL && s->rows != NULL; s++)
-        tables[count++] = (rf_option_table){.rows = s->rows(), .offset = s->offset};
+        if (s->first == first) tables[count++] = (rf_option_table){.rows = s->rows(), .offset = s->offset};
+    return count;
+}
+
+void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command) {
+    int count = add_shared(tables, command, true);
+    tables[count++] = (rf_option_table){.rows = command->options};
+    count += add_shared(tables + count, command, false);
     tables[count++] = (rf_option_table){.rows = rf_common_options, .everywhere = true};
     tables[count] = (rf_option_table){0};
 }
@@ -94,7 +101,7 @@ static rf_status check_operands(const rf_command *command, int given, char **ope
 }
 
 static void print_version(FILE *stream) {
-    fprintf(stream, "rangefinder %s\n%s\n", rf_version(), rf_library_text());
+    fprintf(stream, "rangefinder %s\n%s\n%s\n", rf_version(), rf_library_text(), rf_image_libraries);
 }
 
 /* The words as a shell would have to be given them; NULL: out of memory. */

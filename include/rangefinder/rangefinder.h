@@ -20,12 +20,14 @@
 
 #include "rangefinder/dataset.h"
 #include "rangefinder/device.h"
+#include "rangefinder/evaluate.h"
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"
 #include "rangefinder/report.h"
 #include "rangefinder/schedule.h"
 #include "rangefinder/state.h"
 #include "rangefinder/status.h"
+#include "rangefinder/train.h"
 #include "rangefinder/trainer.h"
 #include "rangefinder/version.h"
 

@@ -2,10 +2,40 @@
  * buffers while the device computes the steps before. */
 #include "train/feeder.h"
 
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/common/control.clh"
+
+rf_status rf_check_images(const rf_model *model, const rf_dataset *data) {
+    const rf_image_shape *images = &model->images;
+    if (data->channels > 16)
+        return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
+    if (images->channels == data->channels && images->height == data->height &&
+        images->width == data->width && images->classes >= data->classes)
+        return RF_OK;
+    return rf_fail(RF_E_SHAPE,
+                   "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
+                   images->channels, images->height, images->width, images->classes, data->channels,
+                   data->height, data->width, data->classes);
+}
+
+rf_status rf_normalisation(double *mean, double *std, const rf_dataset *data, const double *given_mean,
+                           const double *given_std) {
+    if (given_mean == NULL || given_std == NULL) rf_dataset_statistics(data, mean, std);
+    for (int c = 0; c < data->channels; c++) {
+        if (given_mean != NULL) mean[c] = given_mean[c];
+        if (given_std != NULL)
+            std[c] = given_std[c];
+        else if (std[c] == 0)
+            std[c] = 1; /* a constant channel */
+        if (!isfinite(mean[c]) || !isfinite(std[c]) || std[c] <= 0)
+            return rf_fail(RF_E_USAGE,
+                           "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
+                           mean[c], std[c]);
+    }
+    return RF_OK;
+}
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {
     int channels = f->dataset->channels;
@@ -39,13 +69,32 @@ static rf_status make_staging(rf_feeder *f) {
     return status;
 }
 
+/* All images, piece by piece where the data set does not hold them in one. */
+static rf_status upload_images(rf_feeder *f) {
+    enum { PIECE = 256 };
+    const rf_dataset *d = f->dataset;
+    const size_t image = (size_t)f->per_image, count = (size_t)d->count;
+    if (d->pixels != NULL) return rf_buffer_write(f->pixels, 0, d->pixels, count * image);
+    rf_status status = RF_OK;
+    uint8_t *piece = rf_alloc(RF_MIN(count, (size_t)PIECE), image);
+    if (piece == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; status == RF_OK && i < count; i += PIECE) {
+        const size_t n = RF_MIN(count - i, (size_t)PIECE);
+        for (size_t j = 0; status == RF_OK && j < n; j++)
+            status = rf_dataset_read(piece + j * image, d, (int)(i + j));
+        if (status == RF_OK) status = rf_buffer_write(f->pixels, i * image, piece, n * image);
+    }
+    free(piece);
+    return status;
+}
+
 static rf_status make_memory(rf_feeder *f) {
     const rf_dataset *d = f->dataset;
     size_t images = (size_t)(f->streaming ? f->staged_batch : d->count);
     RF_TRY(rf_buffer_create(&f->pixels, f->device, images * (size_t)f->per_image));
     RF_TRY(rf_buffer_create(&f->labels, f->device, images * sizeof(int32_t)));
     if (f->streaming) return make_staging(f);
-    RF_TRY(rf_buffer_write(f->pixels, 0, d->pixels, images * (size_t)f->per_image));
+    RF_TRY(upload_images(f));
     return rf_buffer_write(f->labels, 0, d->labels, images * sizeof(int32_t));
 }
 
@@ -176,8 +225,7 @@ rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {
         f->staging_event[turn][j] = NULL;
     }
     for (int i = 0; i < batch; i++) {
-        memcpy(f->staging[turn] + (size_t)i * (size_t)f->per_image,
-               f->dataset->pixels + (size_t)indices[i] * (size_t)f->per_image, (size_t)f->per_image);
+        RF_TRY(rf_dataset_read(f->staging[turn] + (size_t)i * (size_t)f->per_image, f->dataset, indices[i]));
         f->staging_labels[turn][i] = f->dataset->labels[indices[i]];
     }
     RF_TRY(rf_buffer_write_begin(&f->staging_event[turn][0], f->pixels, 0, f->staging[turn],

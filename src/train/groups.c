@@ -50,13 +50,9 @@ bool rf_groups_differ(const rf_trainer_desc *d) {
     return d->group_count > 0 || d->decay_exclude != NULL;
 }
 
-typedef struct exclusion {
-    bool norm, bias;
-} exclusion;
-
-static rf_status read_exclusion(exclusion *out, const char *text) {
+rf_status rf_exclusion_read(rf_exclusion *out, const char *text) {
     const char *at = text != NULL ? text : "";
-    *out = (exclusion){0};
+    *out = (rf_exclusion){0};
     while (*at != '\0') {
         const size_t length = strcspn(at, ",");
         if (length == 4 && strncmp(at, "norm", length) == 0)
@@ -64,7 +60,7 @@ static rf_status read_exclusion(exclusion *out, const char *text) {
         else if (length == 4 && strncmp(at, "bias", length) == 0)
             out->bias = true;
         else
-            return rf_fail(RF_E_USAGE, "decay_exclude: '%.*s' is neither 'norm' nor 'bias'", (int)length, at);
+            return rf_fail(RF_E_USAGE, "'%.*s' is neither 'norm' nor 'bias'", (int)length, at);
         at += length + (at[length] == ',');
     }
     return RF_OK;
@@ -94,13 +90,13 @@ static const rf_parameter_group *group_of(const rf_trainer_desc *d, const char *
 }
 
 /* Every op that normalises is called a norm. */
-static bool is_excluded(const rf_parameter *p, const rf_model *model, const exclusion *out) {
+static bool is_excluded(const rf_parameter *p, const rf_model *model, const rf_exclusion *out) {
     return (out->bias && strcmp(p->spec.name, "bias") == 0) ||
            (out->norm && strstr(model->nodes[p->node].op->name, "norm") != NULL);
 }
 
 /* Of each block; used: of each group, whether it is anybody's. */
-static void fill(rf_group_numbers *numbers, bool *used, const rf_trainer *t, const exclusion *excluded) {
+static void fill(rf_group_numbers *numbers, bool *used, const rf_trainer *t, const rf_exclusion *excluded) {
     const rf_weights *w = t->weights;
     const rf_trainer_desc *d = &t->desc;
     const double decay = rf_optimizer_weight_decay(&t->setup);
@@ -121,7 +117,7 @@ static void fill(rf_group_numbers *numbers, bool *used, const rf_trainer *t, con
     }
 }
 
-static rf_status make_texts(rf_trainer *t, const exclusion *excluded) {
+static rf_status make_texts(rf_trainer *t, const rf_exclusion *excluded) {
     const rf_trainer_desc *d = &t->desc;
     rf_str groups = {0};
     for (size_t g = 0; g < d->group_count; g++) {
@@ -148,9 +144,10 @@ rf_status rf_groups_create(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const size_t blocks = t->weights->trained_floats / t->weights->alignment,
                  bytes = rf_groups_bytes(d, blocks);
-    exclusion excluded;
+    rf_exclusion excluded;
     RF_TRY(check_groups(d));
-    RF_TRY(read_exclusion(&excluded, d->decay_exclude));
+    if (rf_exclusion_read(&excluded, d->decay_exclude) != RF_OK)
+        return rf_fail_prefix(RF_E_USAGE, "decay_exclude");
     RF_TRY(make_texts(t, &excluded));
     rf_group_numbers *numbers = rf_alloc(blocks, sizeof *numbers);
     bool *used = rf_alloc(d->group_count, sizeof *used);

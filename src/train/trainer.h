@@ -6,16 +6,12 @@
 #include "graph/plan.h"
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
+#include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
+#include "train/evaluator.h"
 #include "train/feeder.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
-
-typedef struct rf_validator { /* the validation images in whole batches, and the rest of them */
-    rf_plan *plan;
-    rf_sequence *sequence; /* a batch */
-    int batch, batches;
-} rf_validator;
 
 /* The phases of a step, each a sequence of launches; one without launches is empty.  After them a step may *observe*:
  * evaluate the validation images, which changes nothing that the phases wrote. */
@@ -56,8 +52,11 @@ struct rf_trainer {
     rf_weights *
         averaged; /* a view with what is evaluated and exported in place of the trained values; NULL: those */
     rf_plan *plan;
-    rf_validator validator[2];
-    long steps_done; /* of the optimizer, over its whole life */
+    rf_evaluator validation;
+    rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
+    int32_t *validation_images;   /* 0, 1, 2, ... of desc.validation_data */
+    uint64_t data_fingerprint;    /* 0: not computed yet */
+    long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
     rf_buffer **slot;   /* `slots` of them, flat as the parameters */
     rf_buffer *scalars; /* of the optimizer; or NULL */
@@ -68,7 +67,6 @@ struct rf_trainer {
     rf_buffer *part; /* of sums over all parameters; or NULL */
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
-    rf_buffer *validation_order;
     rf_buffer **
         snapshot; /* of the buffers that state_buffer() in snapshot.c lists; allocated at the first snapshot */
     /* launches */
@@ -106,6 +104,12 @@ typedef struct rf_run_result {
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
 
+/* The parameters and buffers that are evaluated, named and laid out as PyTorch's. */
+rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
+
+/* rf_trainer_set_state; force: also of a run with other data, batch or seed. */
+rf_status rf_trainer_take_state(rf_trainer *trainer, const rf_state *state, bool force);
+
 /* Snapshots of the training state, in device memory. */
 typedef struct rf_host_state { /* the part on the host */
     long steps_done;
@@ -126,6 +130,10 @@ size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order tabl
 
 /* Parameter groups and frozen parameters (groups.c): freeze before all else, which asks what is trained. */
 rf_status rf_groups_freeze(rf_trainer *trainer);
+typedef struct rf_exclusion {
+    bool norm, bias;
+} rf_exclusion;
+rf_status rf_exclusion_read(rf_exclusion *out, const char *decay_exclude); /* "norm,bias"; or NULL */
 bool rf_groups_differ(const rf_trainer_desc *desc); /* rates or decays are not the same for all */
 size_t rf_groups_bytes(const rf_trainer_desc *desc, size_t blocks);
 rf_status rf_groups_create(rf_trainer *trainer);
