@@ -492,8 +492,8 @@ static void frozen_parameters_stay_and_need_no_memory(void **unused) {
         for (size_t i = 0; rf_model_parameter(model, i, &p); i++) {
             const float *from = array_of(before, p.name), *to = array_of(after, p.name);
             const bool buffer = strstr(p.name, ".running") != NULL,
-                       trained = strcmp(p.name, "batch_norm_2.bias") == 0 || strncmp(p.name, "conv2", 5) == 0 ||
-                                 strncmp(p.name, "fc1", 3) == 0;
+                       trained = strcmp(p.name, "batch_norm_2.bias") == 0 ||
+                                 strncmp(p.name, "conv2", 5) == 0 || strncmp(p.name, "fc1", 3) == 0;
             char *slot = rf_format("optimizer.exp_avg_sq.%s", p.name);
             frozen += !trained && !buffer;
             if ((memcmp(from, to, p.count * sizeof *from) != 0) != (trained || buffer))
@@ -785,7 +785,8 @@ static void every_way_leads_to_the_same_curve(void **unused) {
     };
     const rf_trainer_desc descs[] = {
         {.seed = 4, .optimizer = optimizers[1]},
-        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}};
+        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30},
+        {.seed = 4, .optimizer = "prodigy d0=0.01", .validation = 30, .clip_norm = 0.5, .ema = 0.7}};
     for (size_t d = 0; d < RF_COUNT(descs); d++) {
         const outcome straight = run_afresh(stateful, descs[d]);
         assert_string_equal(straight.quarantined, "");

@@ -216,7 +216,7 @@ bad_numbers_are_refused_with_the_option_and_its_range() {
     number --mean x nan 0.5,x
     number --std 0 -1 nan
     number --class-weights -1 nan
-    number --group fc =3 fc= fc=0 fc=-1 fc=nan fc=1x fc=1,weight_decay=-1 fc=1,weight_decay= fc=1,decay=2 ,weight_decay=1
+    number --group fc =3 fc= fc=0 fc=-1 fc=nan fc=1x fc=1,weight_decay=-1 fc=1,weight_decay= fc=1,decay=2
     number --clip-norm -1 0 nan inf 1x
     number --clip-value -1 0 nan inf 1x
     number --ema -0.1 1 nan 0.9x
