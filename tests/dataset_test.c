@@ -55,7 +55,7 @@ static void synthetic_refuses_bad_numbers(void **state) {
         {"synthetic:3x32x100000", "width is 100000"},
         {"synthetic:3x32x32,1", "classes is 1"},
         {"synthetic:3x32x32,10,0", "images is 0"},
-        {"synthetic:1024x65536x65536,10,2000000000", "--limit takes fewer of them, and --image-size smaller"},
+        {"synthetic:1024x65536x65536,10,2000000000", "--limit takes fewer of them, --image-size smaller"},
     };
     for (size_t i = 0; i < RF_COUNT(cases); i++) refused(cases[i][0], NULL, cases[i][1]);
 }

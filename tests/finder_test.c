@@ -148,7 +148,7 @@ static const sample samples[] = {
     {"frozen in places", RESNET,
      .training = {.batch = 16, HEAVY, ON_RGB, .freeze = "bn1.weight,layer1.*,layer2.0.bn1.*,fc.bias"},
      .rate = 2e-5},
-    {"moving average", RESNET, .training = {.batch = 16, HEAVY, ON_RGB, .ema = 0.9}, .rate = 2e-5},
+    {"moving average", RESNET, .training = {.batch = 16, HEAVY, ON_RGB, .ema = 0.9}, .rate = 4e-6},
     {"prodigy", SIMPLE, .training = {.batch = 16, .optimizer = "prodigy d0=1e-4", ON_GREY}, .rate = 1},
     {"prodigy in groups", LENET,
      .training = {.batch = 12,

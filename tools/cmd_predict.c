@@ -7,6 +7,8 @@
 #include "data/format.h"
 #include "data/image.h"
 #include "data/listing.h"
+#include "data/reader.h"
+#include "data/source.h"
 #include "outputs.h"
 #include "trained.h"
 
@@ -46,8 +48,9 @@ typedef struct predict_run {
     size_t count, capacity;
     picture images[AT_ONCE]; /* those in work */
     rf_dataset *data;        /* their pixels */
-    size_t first;            /* number of the first of them */
-    int32_t *order;          /* classes, by probability */
+    rf_reader reader;
+    size_t first;   /* number of the first of them */
+    int32_t *order; /* classes, by probability */
     double *probability;
     rf_outfile *file;
     FILE *stream; /* where the lines go; NULL: nowhere */
@@ -120,20 +123,14 @@ static rf_status collect(predict_run *run, char **operands) {
 
 static void read_image(void *context, size_t i) {
     predict_run *run = context;
-    const rf_dataset_options reading = rf_trained_reading(&run->trained);
     rf_dataset *data = run->data;
     picture *image = &run->images[i];
-    rf_image_info info = {0};
-    rf_image pixels = {0};
-    const size_t bytes = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    rf_image_info info;
     image->path = run->paths[run->first + i];
-    image->status = rf_image_probe(&info, image->path);
-    if (image->status == RF_OK) image->status = rf_image_read(&pixels, image->path, data->channels);
-    pixels.orientation = reading.no_exif ? 1 : info.orientation;
+    image->status = rf_reader_probe(&info, &run->reader, image->path);
     if (image->status == RF_OK)
         image->status =
-            rf_image_fit(data->pixels + i * bytes, data->height, data->width, &pixels, reading.fit);
-    free(pixels.pixels);
+            rf_reader_read(data->pixels + i * rf_dataset_image_bytes(data), &run->reader, image->path, &info);
     if (image->status != RF_OK) image->reason = rf_strdup(rf_error_message());
 }
 
@@ -150,7 +147,11 @@ static rf_status read_images(predict_run *run, size_t count) {
     rf_dataset_free(run->data);
     run->data = NULL;
     RF_TRY(rf_dataset_create(&run->data, "images", shape));
+    const rf_dataset_options reading = rf_trained_reading(&run->trained);
+    run->reader = (rf_reader){images->height, images->width, images->channels, reading.fit, reading.no_exif};
+    rf_gate_create(&run->reader.gate, rf_dataset_budget() / 2);
     rf_parallel_for(count, 0, read_image, run);
+    rf_gate_destroy(&run->reader.gate);
     for (size_t i = 0; i < count; i++) {
         if (run->images[i].status == RF_OK) continue;
         const char *reason = run->images[i].reason != NULL ? run->images[i].reason : "out of memory";

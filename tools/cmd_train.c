@@ -428,6 +428,7 @@ static rf_status train_main(void *given, char **operands) {
     if (status == RF_OK) status = choose_lr(&run);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = train(&run);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = finish(&run);
 done:

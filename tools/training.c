@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "balancing.h"
 #include "device/device.h"
 #include "train/trainer.h"
 
@@ -48,6 +49,11 @@ const rf_option *rf_training_rows(void) {
          .min = 0, .max = 1},
         {"class-weights", "W,...", "of cross_entropy, one a class", .parse = rf_opt_numbers,
          AT(class_weights), .min = 0, .max = 1e6},
+        {"balance", "HOW",
+         "classes of unequal size: draw as many images of each as the smallest has (undersample) or the "
+         "largest "
+         "(oversample), or weight their losses by their number (weights) or effective number (effective):",
+         .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
         {"weights", "FILE",
          "start from these weights (safetensors) rather than from PyTorch's initialisation",
          .parse = rf_opt_text, AT(weights), .files = true},
@@ -112,6 +118,8 @@ static rf_status check_exclusion(const char *text) {
 
 static rf_status check_loss(const rf_training *t) {
     bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
+    if (t->class_weights.values != NULL && t->balance != NULL)
+        return rf_fail(RF_E_USAGE, "--balance and --class-weights: give one of them");
     if (!cross_entropy && (t->label_smoothing > 0 || t->class_weights.values != NULL))
         return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
                        t->label_smoothing > 0 ? "label-smoothing" : "class-weights", t->loss);
@@ -163,9 +171,19 @@ rf_status rf_session_note(rf_session *s, char *note) {
 static rf_status note_data(rf_session *s) {
     const rf_dataset *data = s->dataset;
     for (size_t i = 0; i < data->note_count; i++) RF_TRY(rf_session_note(s, rf_format("%s", data->notes[i])));
+    s->bad_known = data->bad_count;
     if (data->bad_count == 0) return RF_OK;
     return rf_session_note(s, rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
                                         data->bad_count == 1 ? "" : "s"));
+}
+
+rf_status rf_session_note_bad(rf_session *s) {
+    const size_t bad = s->dataset->bad_count - s->bad_known;
+    if (bad == 0) return RF_OK;
+    return rf_session_note(
+        s, rf_format("%zu file%s could not be decoded, and another image of its class was read "
+                     "instead; 'rangefinder data' lists them",
+                     bad, bad == 1 ? "" : "s"));
 }
 
 rf_status rf_session_note_device(rf_session *s) {
@@ -237,11 +255,30 @@ rf_status rf_session_open(rf_session *s) {
     return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
 }
 
+/* What is trained with. */
+static const rf_dataset *images_of(const rf_session *s) {
+    return s->balanced != NULL ? s->balanced : s->part != NULL ? s->part : s->dataset;
+}
+
+static rf_status balance(rf_session *s) {
+    const rf_training *t = s->training;
+    char *note;
+    RF_TRY(rf_balancing_apply(&s->balanced, &s->class_weights, &note, images_of(s),
+                              &(rf_balancing){.how = t->balance,
+                                              .loss = t->loss,
+                                              .batch = t->batch,
+                                              .validation = s->desc.validation,
+                                              .seed = t->seed}));
+    return rf_session_note(s, note);
+}
+
 rf_status rf_session_make_trainer(rf_session *s) {
+    if (s->training->balance != NULL && rf_ahead_data() == NULL)
+        RF_TRY(balance(s)); /* whose images are made up */
     rf_trainer_desc desc = s->desc;
     desc.device = s->device;
     desc.model = s->model;
-    desc.dataset = s->part != NULL ? s->part : s->dataset;
+    desc.dataset = images_of(s);
     desc.validation_data = s->held_out;
     desc.mean = s->mean;
     desc.std = s->std;
@@ -266,6 +303,22 @@ void rf_session_print(const rf_session *s) {
                   rf_count_text(count, rf_model_parameter_count(s->model)));
 }
 
+static bool has_row(const rf_option *rows, const char *name) {
+    while (rows->name != NULL && strcmp(rows->name, name) != 0) rows++;
+    return rows->name != NULL;
+}
+
+void rf_session_add_options(rf_str *line, const rf_session *s) {
+    const rf_settings *settings = &s->common->settings;
+    for (size_t i = 0; i < settings->count; i++) {
+        const rf_setting *row = &settings->rows[i];
+        const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
+        if (!known || !rf_settings_given(settings, row->name)) continue;
+        rf_str_addf(line, " --%s", row->name);
+        if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
+    }
+}
+
 rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
     RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
     return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
@@ -278,6 +331,7 @@ void rf_session_release(rf_session *s) {
     free(s->optimizer);
     free(s->data_text);
     rf_trainer_free(s->trainer);
+    rf_dataset_free(s->balanced);
     rf_dataset_free(s->part);
     rf_dataset_free(s->held_out);
     rf_model_free(s->model);

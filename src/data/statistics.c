@@ -70,7 +70,7 @@ static void add_sample(sums *all, const rf_dataset *dataset) {
             .dataset = dataset, .count = rf_dataset_sampled(dataset), .image = image, .pixels = pixels};
         for (; s->first < s->count; s->first += AT_ONCE) {
             const size_t n = RF_MIN(s->count - s->first, (size_t)AT_ONCE);
-            rf_parallel_for(n, dataset->source->decodes ? 0 : 1, read_one, s);
+            rf_parallel_for(n, rf_dataset_decodes(dataset) ? 0 : 1, read_one, s);
             for (size_t i = 0; i < n; i++)
                 if (s->read[i]) add_pixels(all, pixels + i * image, image / all->channels);
         }
@@ -80,9 +80,8 @@ static void add_sample(sums *all, const rf_dataset *dataset) {
 }
 
 size_t rf_dataset_sampled(const rf_dataset *dataset) {
-    enum { SAMPLE = 512 };
     const size_t count = (size_t)dataset->count;
-    return dataset->source != NULL && dataset->source->decodes ? RF_MIN(count, (size_t)SAMPLE) : count;
+    return rf_dataset_decodes(dataset) ? RF_MIN(count, (size_t)RF_SAMPLE) : count;
 }
 
 __extension__ typedef unsigned __int128 rf_u128; /* no part of ISO C */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/source.h"
 #include "train/trainer.h"
 
 /* Bytes.  The data set lies on the device, or a batch of it is staged, on the host twice. */
@@ -70,6 +71,7 @@ static need need_of(const rf_trainer *t) {
               .resident = count * image,
               .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
               .piece = trained};
+    if (rf_dataset_decodes(data)) n.host += data->source->memory_bytes + RF_BATCHES_AHEAD * n.staged;
     if (d->validation_data != NULL) n.resident += (size_t)d->validation_data->count * image;
     n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(t->plan));
     n.device += rf_plan_memory_bytes(t->plan) + rf_evaluator_bytes(&t->validation, &n.piece);
@@ -102,9 +104,12 @@ static bool fits(const need *n, const available *r, bool streaming) {
 }
 
 /* Whether the data set should not lie on the device. */
-static bool must_stream(const need *n, const available *r, const rf_device_info *info) {
+static bool must_stream(const rf_trainer *t, const need *n, const available *r) {
+    const rf_device_info *info = rf_device_describe(t->desc.device);
+    const rf_dataset *validation = t->desc.validation_data;
     const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
-    return (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
+    return rf_dataset_decodes(t->desc.dataset) || (validation != NULL && rf_dataset_decodes(validation)) ||
+           (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
            (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
            (forced != NULL && strcmp(forced, "1") == 0);
 }
@@ -245,9 +250,14 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
         rf_str_addf(&text, "%s of the host, which can give %s",
                     rf_bytes_text(wants, (double)(n->host + 2 * n->staged)),
                     rf_bytes_text(has, (double)r->host));
+    need without_cache = *n;
+    if (rf_dataset_decodes(d->dataset)) without_cache.host -= d->dataset->source->memory_bytes;
+    const bool cache = fits(&without_cache, r, true);
     const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
     const int batch = validation ? 0 : largest(&s, false);
-    if (validation) {
+    if (cache)
+        rf_str_add(&text, "; use a smaller --cache-images");
+    else if (validation) {
         const int images = largest(&s, true);
         rf_str_addf(&text, "; use --validation %d%s", images, or_less(images));
     } else if (batch > 0)
@@ -265,6 +275,6 @@ rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
     const available r = available_to(t->desc.device, (size_t)processes);
-    t->streaming = must_stream(&n, &r, rf_device_describe(t->desc.device));
+    t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

@@ -46,6 +46,7 @@ static rf_status start_segment(run *r, size_t first, size_t steps) {
     rf_order_fill(t->order, t->order_host, batches);
     RF_TRY(
         rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
+    RF_TRY(rf_feeder_announce(t->feeder, t->order_host, batches * (size_t)t->desc.batch));
     RF_TRY(rf_buffer_write(t->numbers, 0, t->numbers_host, steps * row * sizeof(float)));
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
 }
