@@ -1,17 +1,38 @@
 /* Options and session of the commands that train. */
 #include "training.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ahead.h"
+#include "augment/augment.h"
 #include "balancing.h"
 #include "device/device.h"
 #include "train/trainer.h"
 
 #define AT(field) .offset = offsetof(rf_training, field)
 
+static char augment_help[1024];
+
+/* Every augmentation with its options' defaults. */
+static void describe_augmentations(void) {
+    rf_str help = {0};
+    const rf_augment *augment;
+    rf_str_add(&help, "change the images of training, at random; names, joined by +, with options:");
+    for (size_t i = 0; (augment = rf_augment_at(i)) != NULL; i++) {
+        rf_str_addf(&help, "%s %s", i > 0 ? ";" : "", augment->kind.name);
+        for (const rf_spec_option *option = augment->kind.options; option->name != NULL; option++) {
+            rf_str_addf(&help, " %s=", option->name);
+            rf_spec_add_value(&help, option->def, rf_spec_numbers(option));
+        }
+    }
+    snprintf(augment_help, sizeof augment_help, "%s", rf_str_text(&help));
+    rf_str_free(&help);
+}
+
 const rf_option *rf_training_rows(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const rf_option rows[] = {
         {"data", "SPEC",
          "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
@@ -54,6 +75,7 @@ const rf_option *rf_training_rows(void) {
          "largest "
          "(oversample), or weight their losses by their number (weights) or effective number (effective):",
          .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
+        {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"weights", "FILE",
          "start from these weights (safetensors) rather than from PyTorch's initialisation",
          .parse = rf_opt_text, AT(weights), .files = true},
@@ -64,9 +86,11 @@ const rf_option *rf_training_rows(void) {
         {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
          AT(no_shuffle)},
         {"skip-bad", NULL, "leave out images that cannot be read", .parse = rf_opt_flag, AT(skip_bad)},
-        {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
+        {"seed", "N", "of initialisation, order, dropout and augmentation", "0", .parse = rf_opt_seed,
+         AT(seed)},
         RF_OPT_END,
     };
+    pthread_once(&once, describe_augmentations);
     return rows;
 }
 
@@ -218,6 +242,7 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .no_shuffle = training->no_shuffle,
                                 .accumulate = training->accumulate,
                                 .seed = training->seed,
+                                .augment = training->augment,
                                 .clip_value = training->clip_value,
                                 .clip_norm = training->clip_norm,
                                 .decay_exclude = training->decay_exclude,

@@ -6,7 +6,7 @@
 #include "reading.h"
 
 typedef struct rf_training {
-    const char *data, *model, *device, *loss, *weights;
+    const char *data, *model, *device, *loss, *weights, *augment;
     const char *balance; /* of rf_balance_choices */
     int batch, accumulate;
     double label_smoothing;

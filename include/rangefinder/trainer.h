@@ -15,9 +15,10 @@
 extern "C" {
 #endif
 
-/* The names of the optimizers, and of the losses, ended by NULL. */
+/* The names of the optimizers, of the losses and of the augmentations, ended by NULL. */
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
+RF_API const char *const *rf_augment_names(void);
 
 /* A parameter group: parameters whose name matches the pattern (* and ?); the first match counts.  Their learning rate
  * is multiplied by lr_multiplier, also in a range test: where the test's rates go from a to b, theirs go from
@@ -54,6 +55,9 @@ typedef struct rf_trainer_desc {
     /* Validation images of their own, of the same shape and classes; borrowed, outlives the trainer.  `validation` is 0
      * then. */
     const rf_dataset *validation_data;
+    /* What is done to the images of training, and never to those of validation: names and options, applied in this order,
+     * "flip+shift pixels=4+cutout size=8"; NULL: nothing.  `rangefinder find --help` lists them. */
+    const char *augment;
     /* Gradient clipping, of the mean gradient of the micro-batches; 0: none.  By value, each number to
      * -clip_value..clip_value; then by norm, all of it together to clip_norm.  As torch.nn.utils has them. */
     double clip_value, clip_norm;

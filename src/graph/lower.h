@@ -29,6 +29,7 @@ typedef struct rf_lower_desc {
     const bool *trained; /* of each parameter; NULL: none is frozen; read by rf_lower alone */
     const rf_op *loss;   /* NULL: none */
     double smoothing;
+    bool mixed; /* an image has two labels (RF_MIXED_LABELS) */
     const rf_device
         *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;

@@ -55,6 +55,7 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                            .training = desc->training,
                            .trained = desc->trained,
                            .smoothing = desc->label_smoothing,
+                           .mixed = desc->mixed,
                            .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));

@@ -28,11 +28,13 @@ static rf_status make_plans(rf_trainer *t) {
                                .trained = t->trained,
                                .loss = d->loss,
                                .label_smoothing = d->label_smoothing,
+                               .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                                .loss_gradient = 1.0f / (float)d->accumulate};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
+    evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
                              d->validation_data != NULL ? d->validation_data->count : d->validation);
@@ -58,6 +60,7 @@ static need need_of(const rf_trainer *t) {
     size_t trained, states;
     rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
     const size_t numbers = rf_trainer_numbers(t);
+    const size_t views = rf_augmenter_bytes(&t->augmentation);
     const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
@@ -65,9 +68,9 @@ static need need_of(const rf_trainer *t) {
                         states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
     need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
-              .host =
-                  order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
+              .host = order + RF_SEGMENT * numbers * sizeof(float) +
+                      2 * count * label /* the epoch's orders */ + 2 * views,
               .resident = count * image,
               .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
               .piece = trained};
@@ -127,7 +130,9 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
     rf_trainer probe = {.desc = *desc,
                         .setup = s->trainer->setup,
                         .slots = s->trainer->slots,
-                        .trained = s->trainer->trained};
+                        .trained = s->trainer->trained,
+                        .augmentation = s->trainer->augmentation};
+    probe.augmentation.images.batch = desc->batch;
     rf_status status = make_plans(&probe);
     *enough = false;
     if (status == RF_OK) {

@@ -8,6 +8,7 @@
 #include "optim/optimizer.h"
 #include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
+#include "train/augmenter.h"
 #include "train/evaluator.h"
 #include "train/feeder.h"
 
@@ -45,9 +46,11 @@ struct rf_trainer {
     struct {
         char *freeze, *decay_exclude, *groups;
     } texts; /* of options, for the state; owned */
+    rf_augmentation augmentation;
     rf_order *order;
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
+    rf_augmenter *augmenter; /* of training, in the feeder's place; NULL: none */
     rf_weights *weights;
     rf_weights *
         averaged; /* a view with what is evaluated and exported in place of the trained values; NULL: those */
