@@ -135,20 +135,28 @@ static rf_status report(const find_run *run, const find_args *args) {
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
-/* What to do with the number, where parameter groups do not make it several. */
+/* What to do with the number, where neither rate nor decay differs between parameters. */
 static rf_status print_next(const find_run *run, const find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
-    if (args->training.groups.count > 0) return RF_OK;
+    char lr[32];
+    snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
+    rf_str_addf(&text, "rangefinder train --lr %s", lr);
+    rf_session_add_options(&text, &run->session);
+    if (rf_str_status(&text) == RF_OK) {
+        printf("\nTo train with it:\n");
+        rf_print_line("  %s", text.data);
+    }
+    rf_str_free(&text);
+    if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);
     if (text.length > 0)
-        printf(
-            "\nTo train with it in PyTorch:\n"
-            "  optimizer = %s\n"
-            "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%.2g, total_steps=STEPS)\n",
-            text.data, run->verdict.lr);
+        printf("or in PyTorch:\n"
+               "  optimizer = %s\n"
+               "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)\n",
+               text.data, lr);
     rf_status status = rf_str_status(&text);
     rf_str_free(&text);
     return status;

@@ -53,6 +53,7 @@ typedef struct predict_run {
     int32_t *order; /* classes, by probability */
     double *probability;
     rf_outfile *file;
+    rf_status written;
     FILE *stream; /* where the lines go; NULL: nowhere */
 } predict_run;
 
@@ -213,14 +214,16 @@ static rf_status write_json(predict_run *run, const char *path, int top) {
     return status;
 }
 
-static void print(predict_run *run, const char *path, int top) {
+static rf_status print(predict_run *run, const char *path, int top) {
     rf_str line = {0};
     char number[16];
     for (int i = 0; i < top; i++)
         rf_str_addf(&line, "  %s %.1f %%", rf_trained_class(number, &run->trained, run->order[i]),
                     100 * run->probability[run->order[i]]);
-    rf_print_line("%s%s", path, rf_str_text(&line));
+    rf_status status = rf_str_status(&line);
+    if (status == RF_OK) rf_print_line("%s%s", path, line.data);
     rf_str_free(&line);
+    return status;
 }
 
 static bool on_scores(void *context, size_t first, size_t count, const float *scores) {
@@ -231,8 +234,10 @@ static bool on_scores(void *context, size_t first, size_t count, const float *sc
         if (image->status != RF_OK) continue;
         softmax(run->probability, scores, classes);
         choose_top(run->order, run->probability, classes, top);
-        if (run->stream != NULL && write_json(run, image->path, top) != RF_OK) return false;
-        if (run->stream != stdout && !run->args->common.quiet) print(run, image->path, top);
+        if (run->stream != NULL) run->written = write_json(run, image->path, top);
+        if (run->written == RF_OK && run->stream != stdout && !run->args->common.quiet)
+            run->written = print(run, image->path, top);
+        if (run->written != RF_OK) return false;
     }
     return !rf_interrupted();
 }
@@ -241,13 +246,15 @@ static rf_status predict(predict_run *run, size_t count) {
     const rf_trained *t = &run->trained;
     rf_evaluation *evaluation;
     RF_TRY(read_images(run, count));
-    RF_TRY(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = t->device,
-                                                        .model = t->model,
-                                                        .dataset = run->data,
-                                                        .mean = t->record.mean,
-                                                        .std = t->record.std,
-                                                        .scores = on_scores,
-                                                        .context = run}));
+    rf_status status = rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = t->device,
+                                                                    .model = t->model,
+                                                                    .dataset = run->data,
+                                                                    .mean = t->record.mean,
+                                                                    .std = t->record.std,
+                                                                    .scores = on_scores,
+                                                                    .context = run});
+    if (run->written != RF_OK) return rf_fail(run->written, "out of memory");
+    RF_TRY(status);
     rf_evaluation_free(evaluation);
     for (size_t i = 0; i < count; i++) {
         free(run->images[i].reason);

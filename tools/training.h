@@ -6,12 +6,14 @@
 #include "reading.h"
 
 typedef struct rf_training {
-    const char *data, *model, *device, *loss, *weights;
+    const char *data, *model, *device, *loss, *weights, *augment;
     const char *balance; /* of rf_balance_choices */
     int batch, accumulate;
     double label_smoothing;
     rf_numbers class_weights, mean, std;
     rf_texts groups;
+    const char *decay_exclude, *freeze;
+    double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
     bool no_shuffle, skip_bad;
@@ -64,6 +66,8 @@ rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
 /* "device ...", "data ...", "network ..." on stdout. */
 void rf_session_print(const rf_session *session);
+/* The options given that training has, as they would be typed. */
+void rf_session_add_options(rf_str *line, const rf_session *session);
 /* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
 rf_status rf_session_settings(rf_settings *settings, const rf_session *session);
 void rf_session_release(rf_session *session);

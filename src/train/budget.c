@@ -25,13 +25,16 @@ static rf_status make_plans(rf_trainer *t) {
                                .model = d->model,
                                .batch = d->batch,
                                .training = true,
+                               .trained = t->trained,
                                .loss = d->loss,
                                .label_smoothing = d->label_smoothing,
+                               .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                                .loss_gradient = 1.0f / (float)d->accumulate};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
+    evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
                              d->validation_data != NULL ? d->validation_data->count : d->validation);
@@ -53,20 +56,21 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
-                                    64); /* has a learning-rate multiplier of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64);
     size_t trained, states;
-    rf_weights_measure(&trained, &states, d->device, d->model);
-    const size_t numbers = (size_t)t->setup.optimizer->numbers;
-    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
+    rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
+    const size_t numbers = rf_trainer_numbers(t);
+    const size_t views = rf_augmenter_bytes(&t->augmentation);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
-    const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
+    const size_t kept = trained + (size_t)(t->slots + (d->ema > 0)) * trained +
+                        states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
-              .host =
-                  order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
+    need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
+              .host = order + RF_SEGMENT * numbers * sizeof(float) +
+                      2 * count * label /* the epoch's orders */ + 2 * views,
               .resident = count * image,
               .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
               .piece = trained};
@@ -123,7 +127,12 @@ typedef struct search {
 
 /* Fails where such a trainer cannot be made at all. */
 static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *desc) {
-    rf_trainer probe = {.desc = *desc, .setup = s->trainer->setup, .slots = s->trainer->slots};
+    rf_trainer probe = {.desc = *desc,
+                        .setup = s->trainer->setup,
+                        .slots = s->trainer->slots,
+                        .trained = s->trainer->trained,
+                        .augmentation = s->trainer->augmentation};
+    probe.augmentation.images.batch = desc->batch;
     rf_status status = make_plans(&probe);
     *enough = false;
     if (status == RF_OK) {
