@@ -1,0 +1,266 @@
+/* The study's runs.  A task's rates are searched: half a decade apart at first, on to either side while the best is the last
+ * one, then thirds of that around the best.  Rates that lose half of what can be learned are run with one seed. */
+#include "study.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "data.h"
+#include "network.h"
+#include "oracle.h"
+#include "rangefinder/schedule.h"
+#include "train/trainer.h"
+
+enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30, CURVE_SEED = 101 };
+static const double hopeless = 0.5; /* regret */
+
+static const struct {
+    int first, last;
+} grid[OPTIMIZER_KINDS] = {[PLAIN] = {-18, 6}, [MOMENTUM] = {-24, 0}, [ADAPTIVE] = {-27, -6}};
+
+/* Range tests: steps, and with how many seeds. */
+static const struct { int steps, seeds; } tests[] = {{100, 3}, {300, 3}, {1000, 1}};
+
+typedef struct study {
+    const task *task;
+    results *results;
+    FILE *file;
+    rf_device *device;
+    rf_dataset *data, *base; /* base: what the network was trained on before; NULL: nothing */
+    int first, last;         /* sixths of a decade */
+} study;
+
+static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int validation) {
+    const rf_dataset *data = s->data;
+    rf_parameter_group groups[FROZEN_GROUPS] = {0};
+    optimizer_kind kind;
+    rf_model *model = NULL;
+    rf_status status = network_open(&model, s->task, s->device, data, s->base, seed);
+    if (status == RF_OK && s->task->start == FROZEN) status = network_freeze(groups, model);
+    if (status == RF_OK)
+        status =
+            rf_trainer_create(out, &(rf_trainer_desc){.device = s->device,
+                                                      .model = model,
+                                                      .dataset = data,
+                                                      .batch = s->task->batch,
+                                                      .optimizer = task_optimizer(s->task, &kind),
+                                                      .groups = groups,
+                                                      .group_count = groups[0].pattern ? FROZEN_GROUPS : 0,
+                                                      .validation = validation,
+                                                      .seed = (uint64_t)seed});
+    free((char *)groups[0].pattern);
+    rf_model_free(model);
+    return status;
+}
+
+/* ---- one run ---- */
+
+static void count_row(double *loss, double *correct, const float *scores, int classes, int label) {
+    int top = 0;
+    double total = 0;
+    for (int c = 1; c < classes; c++)
+        if (scores[c] > scores[top]) top = c;
+    for (int c = 0; c < classes; c++) total += exp((double)scores[c] - scores[top]);
+    *loss += log(total) + scores[top] - scores[label];
+    *correct += top == label;
+}
+
+static rf_status evaluate(double *loss, double *accuracy, rf_trainer *t) {
+    const int32_t *image = rf_order_validation(t->order, NULL);
+    float *const scores = rf_alloc((size_t)t->validator[0].batch * (size_t)t->classes, sizeof *scores);
+    if (!scores) return RF_E_MEMORY;
+    rf_status status = RF_OK;
+    *loss = *accuracy = 0;
+    for (int which = 0; which < 2; which++) {
+        const rf_validator *v = &t->validator[which];
+        for (int b = 0; b < v->batches && status == RF_OK; b++) {
+            status = rf_sequence_run(v->sequence);
+            if (status == RF_OK)
+                status = rf_buffer_read(rf_plan_scores(v->plan), 0, scores,
+                                        (size_t)v->batch * (size_t)t->classes * sizeof *scores);
+            for (int i = 0; i < v->batch; i++)
+                count_row(loss, accuracy, scores + i * t->classes, t->classes,
+                          t->desc.dataset->labels[*image++]);
+        }
+    }
+    *loss /= t->desc.validation;
+    *accuracy /= t->desc.validation;
+    if (!isfinite(*loss)) *loss = INFINITY;
+    free(scores);
+    return status;
+}
+
+static rf_status execute(bool *finite, double *loss, rf_trainer *trainer, const double *lr, int steps) {
+    rf_run_result result;
+    const rf_run_desc desc = {.lr = lr, .steps = (size_t)steps};
+    RF_TRY(rf_trainer_execute(&result, loss, NULL, trainer, &desc));
+    *finite = result.stop == RF_STOP_COMPLETED;
+    return RF_OK;
+}
+
+static rf_status train(run_result *run, rf_trainer *trainer, const task *t, double *lr, double *loss) {
+    static const double still[SETTLE_STEPS];
+    const int epoch = (int)rf_order_batches_per_epoch(trainer->order), tail = t->steps - t->steps / 10;
+    bool finite;
+    run->loss = run->settled_loss = run->train = INFINITY;
+    RF_TRY(rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), (size_t)epoch));
+    RF_TRY(execute(&finite, loss, trainer, lr, t->steps));
+    if (!finite) return RF_OK;
+    run->train = 0;
+    for (int i = tail; i < t->steps; i++) run->train += loss[i] / (t->steps - tail);
+    RF_TRY(evaluate(&run->loss, &run->accuracy, trainer));
+    RF_TRY(execute(&finite, loss, trainer, still, SETTLE_STEPS));
+    if (!finite) return RF_OK;
+    return evaluate(&run->settled_loss, &run->settled_accuracy, trainer);
+}
+
+/* ---- a task's runs ---- */
+
+static bool wanted(const study *s, int seed, int sixths) {
+    if (results_run(s->results, seed, sixths)) return false;
+    const oracle o = oracle_of(s->results, SETTLED_LOSS);
+    return seed == 1 || oracle_regret(&o, rate_of(sixths)) < hopeless;
+}
+
+/* The rates from first to last that are wanted, with one seed. */
+static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
+    rf_trainer *trainer = NULL;
+    rf_host_state fresh;
+    rf_status status = RF_OK;
+    const size_t steps = RF_MAX((size_t)s->task->steps, SETTLE_STEPS);
+    double *const lr = rf_alloc(2 * steps, sizeof *lr);
+    if (!lr) return RF_E_MEMORY;
+    for (int sixths = first; sixths <= last && status == RF_OK; sixths += apart) {
+        if (!wanted(s, seed, sixths)) continue;
+        run_result run = {.seed = seed, .sixths = sixths};
+        if (rf_interrupted()) {
+            status = rf_fail(RF_E_INTERRUPTED, "interrupted");
+        } else if (!trainer) {
+            status = make_trainer(&trainer, s, seed, data_held_out(s->data));
+            if (status == RF_OK) status = rf_trainer_snapshot(&fresh, trainer);
+        } else {
+            status = rf_trainer_restore(trainer, &fresh);
+        }
+        if (status == RF_OK) status = train(&run, trainer, s->task, lr, lr + steps);
+        if (status == RF_OK) status = results_add_run(s->results, s->file, s->task, &run);
+    }
+    rf_trainer_free(trainer);
+    free(lr);
+    return status;
+}
+
+static int best(const study *s) {
+    const oracle o = oracle_of(s->results, SETTLED_LOSS);
+    return o.point[o.best].sixths;
+}
+
+static rf_status run_grid(study *s) {
+    optimizer_kind kind;
+    task_optimizer(s->task, &kind);
+    s->first = grid[kind].first;
+    s->last = grid[kind].last;
+    RF_TRY(run_rates(s, 1, s->first, s->last, HALF_DECADE));
+    while (best(s) == s->first && s->first > SIXTHS_MIN) {
+        s->first -= HALF_DECADE;
+        RF_TRY(run_rates(s, 1, s->first, s->first, 1));
+    }
+    while (best(s) == s->last && s->last < SIXTHS_MAX) {
+        s->last += HALF_DECADE;
+        RF_TRY(run_rates(s, 1, s->last, s->last, 1));
+    }
+    for (int seed = 2; seed <= SEEDS; seed++) RF_TRY(run_rates(s, seed, s->first, s->last, HALF_DECADE));
+    return RF_OK;
+}
+
+/* Around the best rate of the coarse grid, which does not change when finer ones are added to the file. */
+static int coarse_best(const study *s) {
+    const oracle o = oracle_of(s->results, SETTLED_LOSS);
+    const oracle_point *found = NULL;
+    for (size_t i = 0; i < o.count; i++)
+        if (o.point[i].sixths % HALF_DECADE == 0 && (!found || o.point[i].mean < found->mean))
+            found = &o.point[i];
+    return found->sixths;
+}
+
+static rf_status refine(study *s) {
+    const int middle = coarse_best(s);
+    for (int seed = 1; seed <= SEEDS; seed++)
+        RF_TRY(run_rates(s, seed, middle - HALF_DECADE + 1, middle + HALF_DECADE - 1, 1));
+    return RF_OK;
+}
+
+static rf_status run_tests(study *s) {
+    for (size_t i = 0; i < RF_COUNT(tests); i++) {
+        for (int seed = CURVE_SEED; seed < CURVE_SEED + tests[i].seeds; seed++) {
+            if (results_curve(s->results, seed, tests[i].steps)) continue;
+            if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+            rf_trainer *trainer = NULL;
+            rf_curve *curve = NULL;
+            rf_status status = make_trainer(&trainer, s, seed, 0);
+            if (status == RF_OK)
+                status =
+                    rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = tests[i].steps});
+            rf_trainer_free(trainer);
+            if (status == RF_OK) status = results_add_curve(s->results, s->file, s->task, seed, curve);
+            if (status != RF_OK) return status;
+        }
+    }
+    return RF_OK;
+}
+
+/* ---- all tasks ---- */
+
+static rf_status add_chance(study *s) {
+    const rf_dataset *data = s->data;
+    results *const r = s->results;
+    if (r->classes > 0) return RF_OK;
+    r->classes = data->classes;
+    for (int c = 0; c < data->classes; c++) {
+        double share = 0;
+        for (int i = 0; i < data->count; i++) share += data->labels[i] == c;
+        share /= data->count;
+        if (share > 0) r->chance -= share * log(share);
+        r->majority = fmax(r->majority, share);
+    }
+    return results_add_task(r, s->file, s->task);
+}
+
+static rf_status run_task(study *s, const char *data_folder) {
+    const double began = rf_time_ms();
+    const size_t before = s->results->run_count;
+    rf_status status = data_open(&s->data, s->task->data, data_folder);
+    if (status == RF_OK && s->task->start != FRESH) {
+        data_halve(s->data, true);
+        status = data_open(&s->base, s->task->data, data_folder);
+        if (status == RF_OK) data_halve(s->base, false);
+    }
+    if (status == RF_OK) status = add_chance(s);
+    if (status == RF_OK) status = run_tests(s);
+    if (status == RF_OK) status = run_grid(s);
+    if (status == RF_OK) status = refine(s);
+    rf_dataset_free(s->data);
+    rf_dataset_free(s->base);
+    if (status != RF_OK) return rf_fail_prefix(status, "%s: ", task_name_of(s->task).text);
+    if (s->results->run_count > before)
+        fprintf(stderr, "%s: %zu runs in %.0f s\n", task_name_of(s->task).text,
+                s->results->run_count - before, (rf_time_ms() - began) / 1e3);
+    return RF_OK;
+}
+
+rf_status study_run(const char *results_path, const char *data_folder, int share, int of) {
+    rf_device *device = NULL;
+    results *all = NULL;
+    FILE *file = NULL;
+    rf_status status = results_read(&all, results_path);
+    if (status == RF_OK) status = results_append(&file, results_path);
+    if (status == RF_OK) status = rf_device_open(&device, NULL);
+    for (size_t t = (size_t)share - 1; t < task_count && status == RF_OK; t += (size_t)of)
+        status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
+                          data_folder);
+    rf_device_close(device);
+    if (file) fclose(file);
+    results_free(all);
+    return status;
+}
