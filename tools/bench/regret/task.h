@@ -6,12 +6,12 @@
 #include <stddef.h>
 
 /* Where the training starts. */
-typedef enum start {
+typedef enum start_kind {
     FRESH, /* PyTorch's initialisation */
     TUNED, /* a network trained on the first half of the classes learns the second half, with a new last layer */
     FROZEN, /* the same, and only the last layer is trained */
     STARTS
-} start;
+} start_kind;
 extern const char *const start_names[STARTS];
 
 typedef struct task {
@@ -21,7 +21,7 @@ typedef struct task {
     int batch;
     const char *schedule; /* as rf_schedule_rates takes it */
     int steps;            /* of the training */
-    start start;
+    start_kind start;
 } task;
 
 extern const task tasks[];

@@ -1,0 +1,71 @@
+#include "rules.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "curve/features.h"
+#include "curve/method_list.h"
+
+rf_verdict judge(const rf_curve *curve, const task *t) {
+    rf_verdict verdict;
+    (void)t;
+    if (rf_curve_judge(&verdict, curve) != RF_OK) verdict = (rf_verdict){.lr = NAN};
+    return verdict;
+}
+
+static double ours(const rf_curve *curve, const task *t, double unused) {
+    (void)unused;
+    return judge(curve, t).lr;
+}
+
+/* argument: place in the library's list of methods. */
+static double method(const rf_curve *curve, const task *t, double argument) {
+    rf_suggestion *list;
+    size_t count;
+    (void)t;
+    if (rf_curve_suggest(&list, &count, curve, NULL) != RF_OK) return NAN;
+    const double lr = list[(size_t)argument].lr;
+    free(list);
+    return lr;
+}
+
+/* The rate of the smoothed minimum over the argument. */
+static double below_minimum(const rf_curve *curve, const task *t, double argument) {
+    rf_features features = {0};
+    (void)t;
+    double lr = NAN;
+    if (rf_features_measure(&features, curve) == RF_OK && features.n > 0)
+        lr = curve->lr[features.lowest] / argument;
+    rf_features_release(&features);
+    return lr;
+}
+
+/* What many take without looking. */
+static double fixed(const rf_curve *curve, const task *t, double unused) {
+    static const double usual[OPTIMIZER_KINDS] = {[PLAIN] = 0.1, [MOMENTUM] = 0.01, [ADAPTIVE] = 0.001};
+    optimizer_kind kind;
+    (void)curve, (void)unused;
+    task_optimizer(t, &kind);
+    return usual[kind];
+}
+
+enum method_index {
+#define INDEX(key, library, smooth, rule) INDEX_##key,
+    RF_METHOD_LIST(INDEX)
+#undef INDEX
+};
+
+const rule rules[] = {
+    {"rangefinder", ours, 0},
+#define METHOD(key, library, smooth, rule) {#key " (" library ")", method, INDEX_##key},
+    RF_METHOD_LIST(METHOD)
+#undef METHOD
+        {"minimum / 1.26", below_minimum, 1.26},
+    {"minimum / 1.6", below_minimum, 1.6},
+    {"minimum / 2", below_minimum, 2},
+    {"minimum / 2.5", below_minimum, 2.5},
+    {"minimum / 3.2", below_minimum, 3.2},
+    {"minimum / 5", below_minimum, 5},
+    {"fixed 0.1 / 0.01 / 0.001", fixed, 0},
+};
+const size_t rule_count = RF_COUNT(rules);
