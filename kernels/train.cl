@@ -103,3 +103,21 @@ __kernel void observe(__global const float *loss, __global uint *control, __glob
     observed[control[RF_CONTROL_CURRENT]] = sum;
     if (control[RF_CONTROL_JUDGED] == RF_JUDGED_VALIDATION) judge(control, sum);
 }
+
+/* ranks (.,2): of each image of an evaluation the class with the highest score, the first of equals, and how many classes
+ * score higher than its label; NaN counts as higher.  One work-item an image. */
+__kernel void rank_labels(__global const float *scores, __global const int *labels, __global const uint *control,
+                          __global int *ranks, int batch, int classes, int base) {
+    const int i = get_global_id(0), label = labels[i];
+    __global const float *row = scores + (size_t)i * classes;
+    const float own = row[label];
+    int best = 0, rank = 0;
+    if (control[RF_CONTROL_STOP] != 0) return;
+    for (int c = 0; c < classes; c++) {
+        if (row[c] > row[best]) best = c;
+        rank += c != label && (!(row[c] <= own) || (c < label && row[c] == own));
+    }
+    __global int *out = ranks + 2 * (base + (int)control[RF_CONTROL_MICRO] * batch + i);
+    out[0] = best;
+    out[1] = rank;
+}

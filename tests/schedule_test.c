@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "optim/schedule.h"
 #include "rangefinder/schedule.h"
 
 enum { MAX_STEPS = 200, LINE = 32 * MAX_STEPS };
@@ -20,21 +21,25 @@ static void rates_are_pytorchs(void **unused) {
     assert_non_null(file);
     while (fgets(head, sizeof head, file) != NULL) {
         if (head[0] == '#') continue;
-        double rates[MAX_STEPS];
+        rf_schedule_setup setup;
         char *text;
         assert_non_null(fgets(numbers, sizeof numbers, file));
         head[strcspn(head, "\n")] = '\0';
         const size_t steps = strtoul(head, &text, 10), per_epoch = strtoul(text, &text, 10);
         assert_in_range(steps, 1, MAX_STEPS);
-        if (rf_schedule_rates(rates, steps, text, 0.5, per_epoch) != RF_OK)
+        if (rf_schedule_open(&setup, text, 0.5, steps, per_epoch) != RF_OK)
             fail_msg("%s: %s", head, rf_error_message());
         char *at = numbers, *end;
         for (size_t i = 0; i < steps; i++, at = end) {
             const double expected = strtod(at, &end);
+            const double rate = rf_schedule_rate(&setup, i);
             assert_true(end != at);
-            if (!(fabs(rates[i] - expected) <= 1e-6 * expected + 1e-9))
-                fail_msg("%s: step %zu has rate %.9g, PyTorch's is %.9g", head, i, rates[i], expected);
+            if (!(fabs(rate - expected) <= 1e-6 * expected + 1e-9))
+                fail_msg("%s: step %zu has rate %.9g, PyTorch's is %.9g", head, i, rate, expected);
+            if ((i + 1) % per_epoch == 0) /* the losses of the script */
+                rf_schedule_observe(&setup, fmax(0.1, 1 - 0.2 * (double)(i / per_epoch)));
         }
+        rf_schedule_close(&setup);
         cases++;
     }
     fclose(file);

@@ -24,6 +24,7 @@ typedef struct rf_example {
 typedef struct rf_shared_options {
     const rf_option *(*rows)(void);
     size_t offset; /* in the command's arguments, of the struct that they are read into */
+    bool first;    /* they stand before the command's own */
 } rf_shared_options;
 
 typedef struct rf_command {

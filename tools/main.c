@@ -28,11 +28,17 @@ const rf_option rf_common_options[] = {
     RF_OPT_END,
 };
 
-void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command) {
+static int add_shared(rf_option_table *tables, const rf_command *command, bool first) {
     int count = 0;
-    tables[count++] = (rf_option_table){.rows = command->options};
     for (const rf_shared_options *s = command->shared; s != NULL && s->rows != NULL; s++)
-        tables[count++] = (rf_option_table){.rows = s->rows(), .offset = s->offset};
+        if (s->first == first) tables[count++] = (rf_option_table){.rows = s->rows(), .offset = s->offset};
+    return count;
+}
+
+void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *command) {
+    int count = add_shared(tables, command, true);
+    tables[count++] = (rf_option_table){.rows = command->options};
+    count += add_shared(tables + count, command, false);
     tables[count++] = (rf_option_table){.rows = rf_common_options, .everywhere = true};
     tables[count] = (rf_option_table){0};
 }

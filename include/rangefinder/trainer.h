@@ -27,7 +27,7 @@ typedef struct rf_parameter_group {
 } rf_parameter_group;
 
 /* The options of a trainer. Zero means the default, which is PyTorch's unless said otherwise.  All but device and
- * dataset is read by rf_trainer_create alone, and may be freed after it. */
+ * the data sets is read by rf_trainer_create alone, and may be freed after it. */
 typedef struct rf_trainer_desc {
     rf_device *device;         /* borrowed: outlives the trainer */
     const rf_model *model;     /* its values are copied */
@@ -48,6 +48,9 @@ typedef struct rf_trainer_desc {
     int accumulate;           /* micro-batches of `batch` images a step; 1 */
     int validation;           /* images held out at the end of the shuffled order for validation losses; 0 */
     uint64_t seed;
+    /* Validation images of their own, of the same shape and classes; borrowed, outlives the trainer.  `validation` is 0
+     * then. */
+    const rf_dataset *validation_data;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

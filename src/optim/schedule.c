@@ -54,27 +54,46 @@ static double factor_at(const rf_schedule *schedule, const rf_schedule_run *run,
     return schedule->factor(run, run->steps) * (warmup + run->steps + cooldown - step) / cooldown;
 }
 
-rf_status rf_schedule_rates(double *rates, size_t steps, const char *text, double lr,
-                            size_t steps_per_epoch) {
-    rf_spec spec;
-    rf_status status = RF_OK;
+rf_status rf_schedule_open(rf_schedule_setup *out, const char *text, double lr, size_t steps,
+                           size_t steps_per_epoch) {
+    *out = (rf_schedule_setup){.lr = lr, .memory = {.factor = 1, .best = INFINITY}};
     if (!(lr > 0) || isinf(lr) || steps_per_epoch < 1)
         return rf_fail(RF_E_USAGE, "learning rate %g, %zu steps an epoch: both must be above 0", lr,
                        steps_per_epoch);
-    RF_TRY(parse(&spec, text != NULL ? text : "constant"));
-    const double epoch = (double)steps_per_epoch, warmup = round(spec.o[RF_WARMUP] * epoch),
-                 cooldown = round(spec.o[RF_COOLDOWN] * epoch);
-    const rf_schedule_run run = {.o = spec.o + RF_SCHEDULE_OWN,
-                                 .count = spec.count - RF_SCHEDULE_OWN,
-                                 .steps = (double)steps - warmup - cooldown,
+    RF_TRY(parse(&out->spec, text != NULL ? text : "constant"));
+    const double *o = out->spec.o, epoch = (double)steps_per_epoch;
+    out->schedule = schedule_of(&out->spec);
+    out->warmup = round(o[RF_WARMUP] * epoch);
+    out->cooldown = round(o[RF_COOLDOWN] * epoch);
+    out->run = (rf_schedule_run){.o = o + RF_SCHEDULE_OWN,
+                                 .count = out->spec.count - RF_SCHEDULE_OWN,
+                                 .steps = (double)steps - out->warmup - out->cooldown,
                                  .epoch = epoch};
-    if (run.steps < 0)
-        status =
-            rf_fail(RF_E_USAGE, "%s: warm-up and cool-down take %g epochs, and the run has %g; shorten them",
-                    spec.kind->name, (warmup + cooldown) / epoch, (double)steps / epoch);
-    for (size_t i = 0; i < steps && status == RF_OK; i++)
-        rates[i] =
-            lr * factor_at(schedule_of(&spec), &run, (double)i, warmup, spec.o[RF_WARMUP_FROM], cooldown);
-    rf_spec_release(&spec);
-    return status;
+    if (out->run.steps >= 0) return RF_OK;
+    rf_fail(RF_E_USAGE, "%s: warm-up and cool-down take %g epochs, and the run has %g; shorten them",
+            out->spec.kind->name, (out->warmup + out->cooldown) / epoch, (double)steps / epoch);
+    rf_schedule_close(out);
+    return RF_E_USAGE;
+}
+
+void rf_schedule_close(rf_schedule_setup *setup) {
+    rf_spec_release(&setup->spec);
+}
+
+double rf_schedule_rate(const rf_schedule_setup *s, size_t step) {
+    return s->lr * s->memory.factor *
+           factor_at(s->schedule, &s->run, (double)step, s->warmup, s->spec.o[RF_WARMUP_FROM], s->cooldown);
+}
+
+void rf_schedule_observe(rf_schedule_setup *s, double loss) {
+    if (s->schedule->observe != NULL) s->schedule->observe(&s->memory, s->run.o, s->lr, loss);
+}
+
+rf_status rf_schedule_rates(double *rates, size_t steps, const char *text, double lr,
+                            size_t steps_per_epoch) {
+    rf_schedule_setup setup;
+    RF_TRY(rf_schedule_open(&setup, text, lr, steps, steps_per_epoch));
+    for (size_t i = 0; i < steps; i++) rates[i] = rf_schedule_rate(&setup, i);
+    rf_schedule_close(&setup);
+    return RF_OK;
 }

@@ -5,8 +5,6 @@
 
 #include "train/trainer.h"
 
-enum { MAX_VALIDATION_BATCH = 256 };
-
 /* Bytes.  The data set lies on the device, or a batch of it is staged, on the host twice. */
 typedef struct need {
     size_t device, host, resident, staged;
@@ -20,35 +18,27 @@ typedef struct available {
 
 /* ---- plans ---- */
 
-static rf_status make_plan(rf_plan **out, const rf_trainer *t, int batch, bool training) {
-    const rf_trainer_desc *d = &t->desc;
-    return rf_plan_create(
-        out, &(rf_plan_desc){.device = d->device,
-                             .model = d->model,
-                             .batch = batch,
-                             .training = training,
-                             .loss = d->loss,
-                             .label_smoothing = d->label_smoothing,
-                             .class_weights = d->class_weights,
-                             .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
-                             .loss_gradient = 1.0f / (float)d->accumulate});
-}
-
 static rf_status make_plans(rf_trainer *t) {
-    const int images = t->desc.validation, whole = RF_MIN(images, MAX_VALIDATION_BATCH);
-    RF_TRY(make_plan(&t->plan, t, t->desc.batch, true));
-    if (images == 0) return RF_OK;
-    t->validator[0] = (rf_validator){.batch = whole, .batches = images / whole};
-    t->validator[1] = (rf_validator){.batch = images % whole, .batches = images % whole != 0};
-    for (int i = 0; i < 2; i++)
-        if (t->validator[i].batches > 0)
-            RF_TRY(make_plan(&t->validator[i].plan, t, t->validator[i].batch, false));
-    return RF_OK;
+    const rf_trainer_desc *d = &t->desc;
+    const rf_plan_desc plan = {.device = d->device,
+                               .model = d->model,
+                               .batch = d->batch,
+                               .training = true,
+                               .loss = d->loss,
+                               .label_smoothing = d->label_smoothing,
+                               .class_weights = d->class_weights,
+                               .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
+                               .loss_gradient = 1.0f / (float)d->accumulate};
+    rf_plan_desc evaluation = plan;
+    evaluation.batch = 0;
+    RF_TRY(rf_plan_create(&t->plan, &plan));
+    return rf_evaluator_plan(&t->validation, &evaluation,
+                             d->validation_data != NULL ? d->validation_data->count : d->validation);
 }
 
 static void free_plans(rf_trainer *t) {
     rf_plan_free(t->plan);
-    for (int i = 0; i < 2; i++) rf_plan_free(t->validator[i].plan);
+    rf_evaluator_release(&t->validation);
 }
 
 /* ---- needed and available ---- */
@@ -77,14 +67,11 @@ static need need_of(const rf_trainer *t) {
               .host =
                   order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
               .resident = count * image,
-              .staged = (size_t)RF_MAX(d->batch, t->validator[0].batch) * image,
+              .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
               .piece = trained};
-    const rf_plan *const plans[] = {t->plan, t->validator[0].plan, t->validator[1].plan};
-    for (size_t i = 0; i < RF_COUNT(plans); i++) {
-        if (plans[i] == NULL) continue;
-        n.device += rf_plan_memory_bytes(plans[i]);
-        n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(plans[i]));
-    }
+    if (d->validation_data != NULL) n.resident += (size_t)d->validation_data->count * image;
+    n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(t->plan));
+    n.device += rf_plan_memory_bytes(t->plan) + rf_evaluator_bytes(&t->validation, &n.piece);
     return n;
 }
 
@@ -155,7 +142,8 @@ static bool would_fit(const search *s, int batch, int accumulate, int validation
 static int largest(const search *s, bool validation) {
     /* The need grows up to two batches of validation images; if more than that does not fit, two batches do not,
      * either. */
-    int low = 0, high = validation ? RF_MIN(s->desc.validation, 2 * MAX_VALIDATION_BATCH - 1) : s->desc.batch;
+    int low = 0,
+        high = validation ? RF_MIN(s->desc.validation, 2 * RF_MAX_EVALUATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
         const bool fit = would_fit(s, validation ? s->desc.batch : middle, s->desc.accumulate,

@@ -2,10 +2,41 @@
  * buffers while the device computes the steps before. */
 #include "train/feeder.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/common/control.clh"
+
+rf_status rf_check_images(const rf_model *model, const rf_dataset *data) {
+    const rf_image_shape *images = &model->images;
+    if (data->channels > 16)
+        return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
+    if (images->channels == data->channels && images->height == data->height &&
+        images->width == data->width && images->classes >= data->classes)
+        return RF_OK;
+    return rf_fail(RF_E_SHAPE,
+                   "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
+                   images->channels, images->height, images->width, images->classes, data->channels,
+                   data->height, data->width, data->classes);
+}
+
+rf_status rf_normalisation(double *mean, double *std, const rf_dataset *data, const double *given_mean,
+                           const double *given_std) {
+    if (given_mean == NULL || given_std == NULL) rf_dataset_statistics(data, mean, std);
+    for (int c = 0; c < data->channels; c++) {
+        if (given_mean != NULL) mean[c] = given_mean[c];
+        if (given_std != NULL)
+            std[c] = given_std[c];
+        else if (std[c] == 0)
+            std[c] = 1; /* a constant channel */
+        if (!isfinite(mean[c]) || !isfinite(std[c]) || std[c] <= 0)
+            return rf_fail(RF_E_USAGE,
+                           "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
+                           mean[c], std[c]);
+    }
+    return RF_OK;
+}
 
 static rf_status upload_scale(rf_feeder *f, const double *mean, const double *std) {
     int channels = f->dataset->channels;

@@ -2,6 +2,7 @@
 #ifndef RF_TRAIN_FEEDER_H
 #define RF_TRAIN_FEEDER_H
 
+#include "graph/model.h"
 #include "launch/sequence.h"
 #include "op/family.h"
 #include "rangefinder/dataset.h"
@@ -14,6 +15,12 @@ bool rf_train_on_reference(const rf_device *device); /* rather than by kernels *
 void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors);
 /* Emits a launch of one of them: fills in program and options. */
 rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launch_desc *desc);
+
+/* Whether the network takes the images. Errors: RF_E_SHAPE, RF_E_INPUT. */
+rf_status rf_check_images(const rf_model *model, const rf_dataset *data);
+/* Mean and std of each channel: those given, or the data's.  Errors: RF_E_USAGE. */
+rf_status rf_normalisation(double *mean, double *std, const rf_dataset *data, const double *given_mean,
+                           const double *given_std);
 
 typedef struct rf_feeder {
     rf_device *device; /* borrowed, as is dataset */

@@ -48,19 +48,6 @@ static rf_status start_segment(run *r, size_t first, size_t steps) {
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
 }
 
-static rf_status observe(run *r) {
-    rf_trainer *t = r->trainer;
-    int done = 0;
-    for (int which = 0; which < 2; which++) {
-        const rf_validator *v = &t->validator[which];
-        for (int b = 0; b < v->batches; b++, done += v->batch) {
-            RF_TRY(rf_feeder_stage(t->feeder, rf_order_validation(t->order, NULL) + done, v->batch));
-            RF_TRY(rf_sequence_run(v->sequence));
-        }
-    }
-    return RF_OK;
-}
-
 /* Whether the step, counted from 0 in the run, is observed. */
 static bool observes(const run *r, size_t step) {
     return r->desc->observe_every > 0 && (step + 1) % (size_t)r->desc->observe_every == 0;
@@ -76,7 +63,7 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
     }
     RF_TRY(rf_sequence_run(t->phase[RF_PHASE_EXCHANGE]));
     RF_TRY(rf_sequence_run(t->phase[RF_PHASE_UPDATE]));
-    if (observes(r, r->enqueued)) RF_TRY(observe(r));
+    if (observes(r, r->enqueued)) RF_TRY(rf_evaluator_run(&t->validation, NULL, NULL));
     size_t slot = r->enqueued++ % STEPS_IN_FLIGHT;
     RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof *r->words));
     return rf_device_flush(t->desc.device);

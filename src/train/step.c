@@ -1,6 +1,5 @@
 /* The launches of a training step, phase by phase. */
-#include <math.h>
-
+#include "train/record.h"
 #include "train/trainer.h"
 
 /* ---- the kernels of train.cl in plain C, for the reference ---- */
@@ -11,62 +10,6 @@ static void sum_reference(const void *context, void *const *data) {
     float *sum = data[1];
     bool first = ((const uint32_t *)data[2])[RF_CONTROL_MICRO] == 0;
     for (size_t i = 0; i < count; i++) sum[i] = first ? gradient[i] : sum[i] + gradient[i];
-}
-
-typedef struct record_context {
-    float share;
-    int batches; /* micro-batches of a step, or batches of validation images */
-} record_context;
-
-static void judge(uint32_t *control, float loss) {
-    float *value = (float *)control;
-    float weight = value[RF_CONTROL_WEIGHT] * RF_CONTROL_BETA;
-    float average = RF_CONTROL_BETA * value[RF_CONTROL_EMA] + (1.0f - RF_CONTROL_BETA) * loss;
-    float smoothed = average / (1.0f - weight), diverge = value[RF_CONTROL_DIVERGE];
-    value[RF_CONTROL_LAST] = loss;
-    value[RF_CONTROL_WEIGHT] = weight;
-    value[RF_CONTROL_EMA] = average;
-    if (smoothed < value[RF_CONTROL_BEST]) value[RF_CONTROL_BEST] = smoothed;
-    if (!isfinite(loss))
-        control[RF_CONTROL_STOP] = RF_RUN_NOT_FINITE;
-    else if (diverge > 0 && smoothed > diverge * value[RF_CONTROL_BEST])
-        control[RF_CONTROL_STOP] = RF_RUN_DIVERGED;
-}
-
-static bool add_share(float *sum, uint32_t *control, float loss, const record_context *r) {
-    float *value = (float *)control;
-    const uint32_t done = control[RF_CONTROL_MICRO] + 1, wanted = (uint32_t)r->batches;
-    *sum = (done == 1 ? 0.0f : value[RF_CONTROL_SUM]) + r->share * loss;
-    value[RF_CONTROL_SUM] = *sum;
-    control[RF_CONTROL_MICRO] = done == wanted ? 0 : done;
-    return done == wanted;
-}
-
-static void record_reference(const void *context, void *const *data) {
-    const float *loss = data[0];
-    uint32_t *control = data[1], *rng = data[3];
-    float *losses = data[2], sum;
-    if (control[RF_CONTROL_STOP] != 0) {
-        control[RF_CONTROL_OVER] = 1;
-        return;
-    }
-    control[RF_CONTROL_BATCH]++;
-    rng[2]++;
-    if (control[RF_CONTROL_MICRO] == 0) control[RF_CONTROL_CURRENT] = control[RF_CONTROL_STEP];
-    if (!add_share(&sum, control, loss[0], context)) return;
-    losses[control[RF_CONTROL_CURRENT]] = sum;
-    control[RF_CONTROL_STEP] = control[RF_CONTROL_CURRENT] + 1;
-    control[RF_CONTROL_SEEN]++;
-    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_TRAINING) judge(control, sum);
-}
-
-static void observe_reference(const void *context, void *const *data) {
-    const float *loss = data[0];
-    uint32_t *control = data[1];
-    float *observed = data[2], sum;
-    if (control[RF_CONTROL_STOP] != 0 || !add_share(&sum, control, loss[0], context)) return;
-    observed[control[RF_CONTROL_CURRENT]] = sum;
-    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_VALIDATION) judge(control, sum);
 }
 
 /* ---- launches ---- */
@@ -88,31 +31,8 @@ static rf_status emit_sum(rf_trainer *t, rf_sequence *sequence) {
 }
 
 static rf_status emit_record(rf_trainer *t, rf_sequence *sequence) {
-    const record_context record = {1.0f / (float)t->desc.accumulate, t->desc.accumulate};
-    rf_buffer *buffers[] = {rf_plan_loss(t->plan), t->control, t->losses, t->rng};
-    rf_sequence_label(sequence, "record");
-    if (rf_train_on_reference(t->desc.device))
-        return rf_emit_host(sequence, record_reference, &record, sizeof record, buffers, RF_COUNT(buffers), 0,
-                            0);
-    return rf_train_emit(
-        sequence, t->desc.device,
-        &(rf_launch_desc){.kernel = "record",
-                          .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
-                                   RF_BUF(buffers[3]), RF_F32(record.share), RF_I32(record.batches)}});
-}
-
-static rf_status emit_observe(rf_trainer *t, rf_sequence *sequence, rf_buffer *loss,
-                              const record_context *record) {
-    rf_buffer *buffers[] = {loss, t->control, t->observed};
-    rf_sequence_label(sequence, "observe");
-    if (rf_train_on_reference(t->desc.device))
-        return rf_emit_host(sequence, observe_reference, record, sizeof *record, buffers, RF_COUNT(buffers),
-                            0, 0);
-    return rf_train_emit(
-        sequence, t->desc.device,
-        &(rf_launch_desc){.kernel = "observe",
-                          .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),
-                                   RF_F32(record->share), RF_I32(record->batches)}});
+    const rf_record record = {1.0f / (float)t->desc.accumulate, t->desc.accumulate};
+    return rf_record_emit(sequence, rf_plan_loss(t->plan), t->control, t->losses, t->rng, &record);
 }
 
 static rf_gather micro_gather(const rf_trainer *t) {
@@ -149,33 +69,11 @@ rf_status rf_trainer_run_idle(rf_trainer *t) {
     return status;
 }
 
-/* The micro counter numbers the validation batches, the whole ones first. */
-static rf_status emit_validation(rf_trainer *t, int which) {
-    const rf_validator *v = &t->validator[which], *whole = &t->validator[0];
-    const rf_gather gather = {.order = t->validation_order,
-                              .control = t->control,
-                              .images = rf_plan_images(v->plan),
-                              .labels = rf_plan_labels(v->plan),
-                              .batch = v->batch,
-                              .word = RF_CONTROL_MICRO,
-                              .base = which == 0 ? 0 : whole->batches * (whole->batch - v->batch)};
-    const record_context record = {.share = (float)((double)v->batch / t->desc.validation),
-                                   .batches = whole->batches + t->validator[1].batches};
-    RF_TRY(rf_feeder_emit(t->feeder, v->sequence, &gather));
-    RF_TRY(rf_plan_emit_forward(v->plan, v->sequence));
-    return emit_observe(t, v->sequence, rf_plan_loss(v->plan), &record);
-}
-
 rf_status rf_trainer_emit(rf_trainer *t) {
     const rf_gather gather = micro_gather(t);
     for (int i = 0; i < RF_PHASES; i++) RF_TRY(rf_sequence_create(&t->phase[i], t->desc.device));
     RF_TRY(rf_feeder_emit(t->feeder, t->phase[RF_PHASE_FEED], &gather));
     RF_TRY(emit_compute(t, t->phase[RF_PHASE_COMPUTE]));
     RF_TRY(rf_update_emit(t, t->phase[RF_PHASE_UPDATE]));
-    for (int i = 0; i < 2; i++) {
-        if (t->validator[i].batches == 0) continue;
-        RF_TRY(rf_sequence_create(&t->validator[i].sequence, t->desc.device));
-        RF_TRY(emit_validation(t, i));
-    }
-    return RF_OK;
+    return rf_evaluator_emit(&t->validation, t->control, t->observed);
 }

@@ -39,7 +39,6 @@ static rf_order_desc order_of(const rf_trainer_desc *d) {
 
 static rf_status check_desc(rf_trainer_desc *d) {
     const rf_dataset *data = d->dataset;
-    const rf_image_shape *images = &d->model->images;
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
@@ -51,34 +50,19 @@ static rf_status check_desc(rf_trainer_desc *d) {
             d->batch, d->accumulate, d->validation);
     if (rf_trainer_order_bytes(d) > INT32_MAX)
         return rf_fail(RF_E_USAGE, "batch %d times %d micro-batches is too large", d->batch, d->accumulate);
-    if (data->channels > 16)
-        return rf_fail(RF_E_INPUT, "images have %d channels; at most 16 are taken", data->channels);
-    if (images->channels != data->channels || images->height != data->height ||
-        images->width != data->width || images->classes < data->classes)
-        return rf_fail(RF_E_SHAPE,
-                       "the network is for %dx%dx%d images of %d classes, the data have %dx%dx%d and %d",
-                       images->channels, images->height, images->width, images->classes, data->channels,
-                       data->height, data->width, data->classes);
+    RF_TRY(rf_check_images(d->model, data));
+    if (d->validation_data != NULL) {
+        if (d->validation > 0)
+            return rf_fail(RF_E_USAGE,
+                           "validation images are given, and %d to be held out besides; choose one",
+                           d->validation);
+        rf_status status = d->validation_data->count > 0 ? rf_check_images(d->model, d->validation_data)
+                                                         : rf_fail(RF_E_INPUT, "there are no images");
+        if (status != RF_OK) return rf_fail_prefix(status, "validation data");
+    }
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_check(&order));
     return check_loss(d);
-}
-
-static rf_status set_normalisation(rf_trainer *t) {
-    const rf_dataset *data = t->desc.dataset;
-    if (t->desc.mean == NULL || t->desc.std == NULL) rf_dataset_statistics(data, t->mean, t->std);
-    for (int c = 0; c < data->channels; c++) {
-        if (t->desc.mean != NULL) t->mean[c] = t->desc.mean[c];
-        if (t->desc.std != NULL)
-            t->std[c] = t->desc.std[c];
-        else if (t->std[c] == 0)
-            t->std[c] = 1; /* a constant channel */
-        if (!isfinite(t->mean[c]) || !isfinite(t->std[c]) || t->std[c] <= 0)
-            return rf_fail(RF_E_USAGE,
-                           "channel %d: mean %g, std %g; the mean must be finite, the std above 0", c,
-                           t->mean[c], t->std[c]);
-    }
-    return RF_OK;
 }
 
 /* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
@@ -151,29 +135,34 @@ static rf_status make_memory(rf_trainer *t) {
     return rf_update_prepare(t);
 }
 
-/* The plans' memory, and the validation images. */
+static rf_status make_feeder(rf_feeder **out, const rf_trainer *t, const rf_dataset *dataset, int batch) {
+    return rf_feeder_create(out, &(rf_feeder_desc){.device = t->desc.device,
+                                                   .dataset = dataset,
+                                                   .mean = t->mean,
+                                                   .std = t->std,
+                                                   .batch = batch,
+                                                   .streaming = t->streaming});
+}
+
+/* The plans' memory, and the validation images, which are a part of the data set or another. */
 static rf_status allocate_plans(rf_trainer *t) {
     const rf_plan_memory memory = {t->weights, t->rng, t->control};
-    const size_t bytes = (size_t)t->desc.validation * sizeof(int32_t);
+    const rf_dataset *other = t->desc.validation_data;
     RF_TRY(rf_plan_allocate(t->plan, &memory));
-    for (int i = 0; i < 2; i++)
-        if (t->validator[i].plan != NULL) RF_TRY(rf_plan_allocate(t->validator[i].plan, &memory));
-    if (bytes == 0) return RF_OK;
-    RF_TRY(rf_buffer_create(&t->validation_order, t->desc.device, bytes));
-    return rf_buffer_write(t->validation_order, 0, rf_order_validation(t->order, NULL), bytes);
+    if (other == NULL)
+        return rf_evaluator_allocate(&t->validation, &memory, t->feeder, rf_order_validation(t->order, NULL));
+    if ((t->validation_images = rf_alloc((size_t)other->count, sizeof(int32_t))) == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < other->count; i++) t->validation_images[i] = i;
+    RF_TRY(make_feeder(&t->validation_feeder, t, other, t->validation.part[0].batch));
+    return rf_evaluator_allocate(&t->validation, &memory, t->validation_feeder, t->validation_images);
 }
 
 static rf_status build(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_create(&t->order, &order));
-    RF_TRY(set_normalisation(t));
-    RF_TRY(rf_feeder_create(&t->feeder, &(rf_feeder_desc){.device = d->device,
-                                                          .dataset = d->dataset,
-                                                          .mean = t->mean,
-                                                          .std = t->std,
-                                                          .batch = RF_MAX(d->batch, t->validator[0].batch),
-                                                          .streaming = t->streaming}));
+    RF_TRY(rf_normalisation(t->mean, t->std, d->dataset, d->mean, d->std));
+    RF_TRY(make_feeder(&t->feeder, t, d->dataset, RF_MAX(d->batch, t->validation.part[0].batch)));
     RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
     RF_TRY(make_lr_multipliers(t));
     RF_TRY(make_memory(t));
@@ -221,7 +210,7 @@ static rf_status compile(rf_trainer *t) {
     RF_TRY(rf_trainer_run_idle(t)); /* not first: the other process builds that program first */
     RF_TRY(rf_plan_compile(t->plan, 0, steps - 1));
     for (int i = 0; i < 2; i++) {
-        rf_plan *plan = t->validator[i].plan;
+        rf_plan *plan = t->validation.part[i].plan;
         if (plan != NULL) RF_TRY(rf_plan_compile(plan, 0, (int)rf_plan_step_count(plan)));
     }
     return RF_OK;
@@ -238,13 +227,10 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->sum,     t->lr_multiplier, t->rng,      t->control,         t->order_table,
-                            t->numbers, t->losses,        t->observed, t->validation_order};
+    rf_buffer *buffers[] = {t->sum,         t->lr_multiplier, t->rng,    t->control,
+                            t->order_table, t->numbers,       t->losses, t->observed};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
-    for (int i = 0; i < 2; i++) {
-        rf_sequence_free(t->validator[i].sequence);
-        rf_plan_free(t->validator[i].plan);
-    }
+    rf_evaluator_release(&t->validation);
     rf_plan_free(t->plan);
     for (size_t i = 0; i < RF_COUNT(buffers); i++) rf_buffer_free(buffers[i]);
     for (int i = 0; t->slot != NULL && i < t->slots; i++) rf_buffer_free(t->slot[i]);
@@ -252,6 +238,8 @@ void rf_trainer_free(rf_trainer *t) {
     rf_trainer_forget_snapshot(t);
     rf_weights_free(t->weights);
     rf_feeder_free(t->feeder);
+    rf_feeder_free(t->validation_feeder);
+    free(t->validation_images);
     rf_order_free(t->order);
     rf_optimizer_release(&t->setup);
     free(t->slot);

@@ -7,15 +7,10 @@
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
 #include "rangefinder/trainer.h"
+#include "train/evaluator.h"
 #include "train/feeder.h"
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
-
-typedef struct rf_validator { /* the validation images in whole batches, and the rest of them */
-    rf_plan *plan;
-    rf_sequence *sequence; /* a batch */
-    int batch, batches;
-} rf_validator;
 
 /* The phases of a step, each a sequence of launches; one without launches is empty.  After them a step may *observe*:
  * evaluate the validation images, which changes nothing that the phases wrote. */
@@ -46,8 +41,10 @@ struct rf_trainer {
     rf_feeder *feeder;
     rf_weights *weights;
     rf_plan *plan;
-    rf_validator validator[2];
-    long steps_done; /* of the optimizer, over its whole life */
+    rf_evaluator validation;
+    rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
+    int32_t *validation_images;   /* 0, 1, 2, ... of desc.validation_data */
+    long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
     rf_buffer **slot;         /* `slots` of them, flat as the parameters */
     rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
@@ -55,7 +52,6 @@ struct rf_trainer {
     rf_norms norms;
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
-    rf_buffer *validation_order;
     rf_buffer **
         snapshot; /* of the buffers that state_buffer() in snapshot.c lists; allocated at the first snapshot */
     /* launches */

@@ -1,0 +1,95 @@
+/* Evaluations without a trainer: of a network with its own weights. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/common/control.clh"
+#include "train/evaluator.h"
+
+typedef struct evaluation {
+    rf_evaluate_desc desc;
+    rf_evaluator evaluator;
+    rf_weights *weights;
+    rf_feeder *feeder;
+    rf_buffer *control, *observed;
+    int32_t *images; /* 0, 1, 2, ... */
+    float *scores;   /* of a batch; NULL: not wanted */
+    double mean[16], std[16];
+} evaluation;
+
+static rf_status check(evaluation *e) {
+    const rf_evaluate_desc *d = &e->desc;
+    if (d->device == NULL || d->model == NULL || d->dataset == NULL)
+        return rf_fail(RF_E_USAGE, "an evaluation needs a device, a model and a data set");
+    if (!d->model->finished)
+        return rf_fail(RF_E_USAGE, "the network '%s' is not finished: call rf_model_finish", d->model->name);
+    if (d->dataset->count < 1) return rf_fail(RF_E_INPUT, "%s: there are no images", d->dataset->name);
+    if (d->batch < 0) return rf_fail(RF_E_USAGE, "batch is %d; it must be above 0", d->batch);
+    RF_TRY(rf_check_images(d->model, d->dataset));
+    return rf_normalisation(e->mean, e->std, d->dataset, d->mean, d->std);
+}
+
+static rf_status prepare(evaluation *e) {
+    const rf_evaluate_desc *d = &e->desc;
+    const uint32_t words[RF_CONTROL_WORDS] = {0};
+    const rf_plan_desc plan = {.device = d->device,
+                               .model = d->model,
+                               .batch = d->batch,
+                               .loss = d->loss != NULL ? d->loss : "cross_entropy",
+                               .label_smoothing = d->label_smoothing};
+    RF_TRY(rf_evaluator_plan(&e->evaluator, &plan, d->dataset->count));
+    const int batch = e->evaluator.part[0].batch;
+    RF_TRY(rf_feeder_create(&e->feeder, &(rf_feeder_desc){.device = d->device,
+                                                          .dataset = d->dataset,
+                                                          .mean = e->mean,
+                                                          .std = e->std,
+                                                          .batch = batch,
+                                                          .streaming = true}));
+    RF_TRY(rf_weights_create(&e->weights, d->device, d->model, false));
+    RF_TRY(rf_buffer_create(&e->control, d->device, sizeof words));
+    RF_TRY(rf_buffer_write(e->control, 0, words, sizeof words));
+    RF_TRY(rf_buffer_create(&e->observed, d->device, sizeof(float)));
+    e->images = rf_alloc((size_t)d->dataset->count, sizeof *e->images);
+    if (d->scores != NULL)
+        e->scores = rf_alloc((size_t)batch * (size_t)d->model->images.classes, sizeof(float));
+    if (e->images == NULL || (d->scores != NULL && e->scores == NULL)) return RF_E_MEMORY;
+    for (int i = 0; i < d->dataset->count; i++) e->images[i] = i;
+    const rf_plan_memory memory = {.weights = e->weights, .control = e->control};
+    RF_TRY(rf_evaluator_allocate(&e->evaluator, &memory, e->feeder, e->images));
+    return rf_evaluator_emit(&e->evaluator, e->control, e->observed);
+}
+
+static rf_status visit(void *context, const rf_evaluator_part *part, int first) {
+    const evaluation *e = context;
+    const size_t bytes = (size_t)part->batch * (size_t)e->evaluator.classes * sizeof *e->scores;
+    RF_TRY(rf_buffer_read(rf_plan_scores(part->plan), 0, e->scores, bytes));
+    if (e->desc.scores(e->desc.context, (size_t)first, (size_t)part->batch, e->scores)) return RF_OK;
+    return rf_fail(RF_E_INTERRUPTED, "interrupted");
+}
+
+static rf_status run(rf_evaluation **out, evaluation *e) {
+    float loss;
+    RF_TRY(rf_evaluator_run(&e->evaluator, e->scores != NULL ? visit : NULL, e));
+    RF_TRY(rf_buffer_read(e->observed, 0, &loss, sizeof loss));
+    RF_TRY(rf_evaluator_read(out, &e->evaluator, e->desc.dataset->labels));
+    (*out)->loss = (double)loss;
+    return RF_OK;
+}
+
+rf_status rf_evaluate_sized(rf_evaluation **out, const rf_evaluate_desc *desc, size_t size) {
+    evaluation e = {.control = NULL};
+    *out = NULL;
+    RF_TRY(rf_desc_copy(&e.desc, sizeof e.desc, desc, size));
+    rf_status status = check(&e);
+    if (status == RF_OK) status = prepare(&e);
+    if (status == RF_OK) status = run(out, &e);
+    if (e.desc.device != NULL) rf_device_drain(e.desc.device);
+    rf_evaluator_release(&e.evaluator);
+    rf_weights_free(e.weights);
+    rf_feeder_free(e.feeder);
+    rf_buffer_free(e.control);
+    rf_buffer_free(e.observed);
+    free(e.images);
+    free(e.scores);
+    return status;
+}

@@ -1,0 +1,43 @@
+/* Evaluators: the mean loss of images, and of each the class predicted and the rank of its label. */
+#ifndef RF_TRAIN_EVALUATOR_H
+#define RF_TRAIN_EVALUATOR_H
+
+#include "graph/plan.h"
+#include "rangefinder/evaluate.h"
+#include "train/feeder.h"
+
+enum { RF_MAX_EVALUATION_BATCH = 256 };
+
+typedef struct rf_evaluator_part {
+    rf_plan *plan;
+    rf_sequence *sequence; /* a batch */
+    int batch, batches;
+} rf_evaluator_part;
+
+typedef struct rf_evaluator {  /* starts as {0} */
+    rf_evaluator_part part[2]; /* the images in whole batches, and the rest of them */
+    int count, classes;
+    rf_device *device;
+    rf_feeder *feeder;     /* borrowed, as is images */
+    const int32_t *images; /* their indices in the feeder's data set */
+    rf_buffer *order;      /* the same on the device */
+    rf_buffer *ranks;      /* of each image: predicted class, rank of the label */
+} rf_evaluator;
+
+/* Plans without memory. desc: its batch and training are not read; count: images. */
+rf_status rf_evaluator_plan(rf_evaluator *evaluator, const rf_plan_desc *desc, int count);
+size_t rf_evaluator_bytes(const rf_evaluator *evaluator, size_t *largest); /* of the plans and all else */
+/* images: of the feeder's data set, `count` of them. */
+rf_status rf_evaluator_allocate(rf_evaluator *evaluator, const rf_plan_memory *memory, rf_feeder *feeder,
+                                const int32_t *images);
+/* Makes the launches.  control: MICRO counts the batches, and nothing is recorded after STOP; the mean loss is written to
+ * observed[control[CURRENT]]. */
+rf_status rf_evaluator_emit(rf_evaluator *evaluator, rf_buffer *control, rf_buffer *observed);
+/* Enqueues the evaluation of all images.  visit: called after each batch, which then waits; or NULL. */
+typedef rf_status rf_evaluator_visit(void *context, const rf_evaluator_part *part, int first);
+rf_status rf_evaluator_run(rf_evaluator *evaluator, rf_evaluator_visit *visit, void *context);
+/* What the last run found; the loss is the caller's to fill in.  labels: of the data set's images. */
+rf_status rf_evaluator_read(rf_evaluation **out, const rf_evaluator *evaluator, const int32_t *labels);
+void rf_evaluator_release(rf_evaluator *evaluator);
+
+#endif

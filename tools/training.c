@@ -1,0 +1,246 @@
+/* Options and session of the commands that train. */
+#include "training.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ahead.h"
+#include "device/device.h"
+#include "train/trainer.h"
+
+#define AT(field) .offset = offsetof(rf_training, field)
+
+const rf_option *rf_training_rows(void) {
+    static const rf_option rows[] = {
+        {"data", "SPEC",
+         "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
+         "digits:", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
+        {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+         .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
+        {"device", "WHICH",
+         "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
+         .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
+        {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
+         .letter = 'b'},
+        {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
+         AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
+        {"group", "PATTERN=MULTIPLIER",
+         "parameters whose name matches (* and ?) have their learning rate multiplied; repeatable",
+         .parse = rf_opt_texts, AT(groups)},
+        {"accumulate", "N", "batches whose gradients make one step", "1", .parse = rf_opt_int, AT(accumulate),
+         .min = 1, .max = 65536},
+        {"loss", "NAME", "what the training minimises:", "cross_entropy", .parse = rf_opt_choice, AT(loss),
+         .choices = rf_loss_names},
+        {"label-smoothing", "X", "of cross_entropy", "0", .parse = rf_opt_number, AT(label_smoothing),
+         .min = 0, .max = 1},
+        {"class-weights", "W,...", "of cross_entropy, one a class", .parse = rf_opt_numbers,
+         AT(class_weights), .min = 0, .max = 1e6},
+        {"weights", "FILE",
+         "start from these weights (safetensors) rather than from PyTorch's initialisation",
+         .parse = rf_opt_text, AT(weights), .files = true},
+        {"mean", "M,...", "of pixels scaled to 0..1, one a channel or one for all (measured)",
+         .parse = rf_opt_numbers, AT(mean), .min = -1e6, .max = 1e6},
+        {"std", "S,...", "like --mean (measured)", .parse = rf_opt_numbers, AT(std), .min = 1e-6, .max = 1e6},
+        RF_READING_OPTIONS(rf_training),
+        {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
+         AT(no_shuffle)},
+        {"skip-bad", NULL, "leave out images that cannot be read", .parse = rf_opt_flag, AT(skip_bad)},
+        {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
+        RF_OPT_END,
+    };
+    return rows;
+}
+
+void rf_training_release(rf_training *training) {
+    rf_optimizing_free(&training->optimizer);
+    free(training->class_weights.values);
+    free(training->mean.values);
+    free(training->std.values);
+}
+
+/* ---- interpreting the options ---- */
+
+/* "fc*=10": the patterns are owned by the caller. */
+static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
+    for (size_t i = 0; i < texts->count; i++) {
+        const char *text = texts->values[i], *equals = strrchr(text, '=');
+        double lr_multiplier;
+        if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
+            lr_multiplier < 1e-9 || lr_multiplier > 1e9)
+            return rf_fail(
+                RF_E_USAGE,
+                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0", text);
+        groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
+                                         .lr_multiplier = lr_multiplier};
+        if (groups[i].pattern == NULL) return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
+static rf_status check_loss(const rf_training *t) {
+    bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
+    if (!cross_entropy && (t->label_smoothing > 0 || t->class_weights.values != NULL))
+        return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
+                       t->label_smoothing > 0 ? "label-smoothing" : "class-weights", t->loss);
+    return RF_OK;
+}
+
+/* One number a channel; a single one is repeated.  *out is owned; NULL where nothing was given. */
+static rf_status per_channel(double **out, const rf_numbers *numbers, const char *option, int channels) {
+    *out = NULL;
+    if (numbers->values == NULL) return RF_OK;
+    if (numbers->count != 1 && numbers->count != (size_t)channels)
+        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d", option,
+                       numbers->count, channels, channels == 1 ? "" : "s", channels);
+    double *values = rf_alloc((size_t)channels, sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    for (int c = 0; c < channels; c++) values[c] = numbers->values[numbers->count == 1 ? 0 : c];
+    *out = values;
+    return RF_OK;
+}
+
+static rf_status class_weights(float **out, const rf_numbers *numbers, int classes) {
+    *out = NULL;
+    if (numbers->values == NULL) return RF_OK;
+    if (numbers->count != (size_t)classes)
+        return rf_fail(RF_E_USAGE, "--class-weights: %zu numbers for %d classes; give %d", numbers->count,
+                       classes, classes);
+    float *values = rf_alloc(numbers->count, sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < numbers->count; i++) values[i] = (float)numbers->values[i];
+    *out = values;
+    return RF_OK;
+}
+
+/* ---- notes ---- */
+
+rf_status rf_session_note(rf_session *s, char *note) {
+    char **notes = note != NULL ? rf_resize(s->notes, s->note_count + 2, sizeof *notes) : NULL;
+    if (notes == NULL) {
+        free(note);
+        return RF_E_MEMORY;
+    }
+    s->notes = notes;
+    notes[s->note_count++] = note;
+    notes[s->note_count] = NULL;
+    rf_say("%s", note);
+    return RF_OK;
+}
+
+static rf_status note_data(rf_session *s) {
+    const rf_dataset *data = s->dataset;
+    for (size_t i = 0; i < data->note_count; i++) RF_TRY(rf_session_note(s, rf_format("%s", data->notes[i])));
+    if (data->bad_count == 0) return RF_OK;
+    return rf_session_note(s, rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
+                                        data->bad_count == 1 ? "" : "s"));
+}
+
+rf_status rf_session_note_device(rf_session *s) {
+    const rf_quarantine *list = NULL;
+    size_t quarantined = rf_device_quarantined(s->device, &list);
+    const char *reason = rf_device_reason(s->device);
+    bool reference = rf_device_describe(s->device)->kind == RF_DEVICE_REFERENCE;
+    if (reason[0] != '\0' && reference) RF_TRY(rf_session_note(s, rf_format("%s", reason)));
+    for (size_t i = 0; i < quarantined; i++)
+        RF_TRY(rf_session_note(s, rf_format("%s runs on the reference: %s", list[i].op, list[i].reason)));
+    return RF_OK;
+}
+
+void rf_session_verbose(const rf_session *s, const char *what) {
+    if (s->common->verbose) rf_say("%6.0f ms  %s", rf_time_ms() - s->started_ms, what);
+}
+
+/* ---- the session ---- */
+
+rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
+    *s = (rf_session){.common = common, .training = training, .started_ms = rf_time_ms()};
+    RF_TRY(check_loss(training));
+    RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
+    RF_TRY(read_groups(s->groups, &training->groups));
+    s->desc = (rf_trainer_desc){.batch = training->batch,
+                                .optimizer = s->optimizer,
+                                .groups = s->groups,
+                                .group_count = training->groups.count,
+                                .loss = training->loss,
+                                .label_smoothing = training->label_smoothing,
+                                .no_shuffle = training->no_shuffle,
+                                .accumulate = training->accumulate,
+                                .seed = training->seed};
+    return RF_OK;
+}
+
+rf_status rf_session_open(rf_session *s) {
+    const rf_training *training = s->training;
+    rf_dataset_options reading = rf_reading_options(&training->reading);
+    reading.skip_bad = training->skip_bad;
+    reading.seed = training->seed;
+    if (rf_ahead_data() != NULL)
+        RF_TRY(rf_dataset_open(&s->dataset, rf_ahead_data(), NULL));
+    else
+        RF_TRY(rf_dataset_open(&s->dataset, training->data, &reading));
+    RF_TRY(note_data(s));
+    const rf_dataset *data = s->dataset;
+    rf_session_verbose(s, "images read");
+    RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
+    RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
+    RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
+    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
+    RF_TRY(rf_model_create(&s->model, training->model, images, training->seed));
+    if (training->weights != NULL && rf_ahead_data() == NULL)
+        RF_TRY(rf_model_load_weights(s->model, training->weights));
+    rf_session_verbose(s, "network made");
+    RF_TRY(rf_open_device(&s->device, training->device));
+    rf_session_verbose(s, "device opened");
+    if (s->common->verbose && rf_device_reason(s->device)[0] != '\0')
+        rf_say("%s", rf_device_reason(s->device));
+    s->data_text = rf_format("%s: %d images %dx%dx%d, %d classes", data->name, data->count, data->channels,
+                             data->height, data->width, data->classes);
+    return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+rf_status rf_session_make_trainer(rf_session *s) {
+    rf_trainer_desc desc = s->desc;
+    desc.device = s->device;
+    desc.model = s->model;
+    desc.dataset = s->dataset;
+    desc.mean = s->mean;
+    desc.std = s->std;
+    desc.class_weights = s->class_weights;
+    if (rf_ahead_data() != NULL) {
+        rf_device_compile_ahead(s->device);
+        return rf_trainer_compile(&desc);
+    }
+    rf_ahead_begin(s->device, s->dataset, desc.batch + desc.validation);
+    RF_TRY(rf_trainer_create(&s->trainer, &desc));
+    rf_session_verbose(s, "trainer ready");
+    return RF_OK;
+}
+
+void rf_session_print(const rf_session *s) {
+    const rf_device_info *device = rf_device_describe(s->device);
+    char count[32];
+    rf_print_line("device   %s (%s)", device->name, device->selector);
+    rf_print_line("data     %s", s->data_text);
+    rf_print_line("network  %s, %s parameters", rf_model_name(s->model),
+                  rf_count_text(count, rf_model_parameter_count(s->model)));
+}
+
+rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
+    RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
+    return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
+}
+
+void rf_session_release(rf_session *s) {
+    for (size_t i = 0; i < s->note_count; i++) free(s->notes[i]);
+    for (size_t i = 0; i < RF_MAX_REPEATS; i++) free((char *)s->groups[i].pattern);
+    free(s->notes);
+    free(s->optimizer);
+    free(s->data_text);
+    rf_trainer_free(s->trainer);
+    rf_model_free(s->model);
+    rf_dataset_free(s->dataset);
+    rf_device_close(s->device);
+    free(s->mean);
+    free(s->std);
+    free(s->class_weights);
+}

@@ -1,0 +1,64 @@
+/* What the commands that train share: options for data, network, device and optimizer, and the trainer made of them. */
+#ifndef RF_TOOLS_TRAINING_H
+#define RF_TOOLS_TRAINING_H
+
+#include "optimizing.h"
+#include "reading.h"
+
+typedef struct rf_training {
+    const char *data, *model, *device, *loss, *weights;
+    int batch, accumulate;
+    double label_smoothing;
+    rf_numbers class_weights, mean, std;
+    rf_texts groups;
+    rf_reading reading;
+    rf_optimizing optimizer;
+    bool no_shuffle, skip_bad;
+    uint64_t seed;
+} rf_training;
+
+/* The rows of the options above, without the optimizer's own. */
+const rf_option *rf_training_rows(void);
+/* Both tables, for a command's list of shared options; `type` is the command's arguments, with a field `training`. */
+#define RF_TRAINING_SHARED(type)                                                                             \
+    {.rows = rf_training_rows, .offset = offsetof(type, training), .first = true}, {                         \
+        .rows = rf_optimizing_rows, .offset = offsetof(type, training.optimizer)                             \
+    }
+void rf_training_release(rf_training *training);
+
+/* All that training holds; everything is owned. */
+typedef struct rf_session {
+    const rf_common *common; /* borrowed, as is training */
+    const rf_training *training;
+    rf_device *device;
+    rf_dataset *dataset;
+    rf_model *model;
+    rf_trainer *trainer;
+    rf_trainer_desc desc; /* of the trainer, without device, model and data */
+    rf_parameter_group groups[RF_MAX_REPEATS];
+    double *mean, *std;
+    float *class_weights;
+    char *optimizer;          /* with its options */
+    char *data_text, **notes; /* notes end with NULL; NULL: there are none */
+    size_t note_count;
+    double started_ms;
+} rf_session;
+
+/* Checks the options that need no data. */
+rf_status rf_session_begin(rf_session *session, const rf_common *common, const rf_training *training);
+/* Opens data, network and device. Cheap inputs first, so that mistakes are reported before anything slow begins. */
+rf_status rf_session_open(rf_session *session);
+/* Makes the trainer of session->desc. In an ahead helper (rf_ahead_data) it compiles the kernels instead. */
+rf_status rf_session_make_trainer(rf_session *session);
+/* A note for the user, on stderr and in the reports. Takes ownership of it. */
+rf_status rf_session_note(rf_session *session, char *note);
+/* Notes what of the network runs on the reference. */
+rf_status rf_session_note_device(rf_session *session);
+void rf_session_verbose(const rf_session *session, const char *what);
+/* "device ...", "data ...", "network ..." on stdout. */
+void rf_session_print(const rf_session *session);
+/* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
+rf_status rf_session_settings(rf_settings *settings, const rf_session *session);
+void rf_session_release(rf_session *session);
+
+#endif
