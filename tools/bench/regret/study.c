@@ -57,63 +57,39 @@ static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int va
 
 /* ---- one run ---- */
 
-static void count_row(double *loss, double *correct, const float *scores, int classes, int label) {
-    int top = 0;
-    double total = 0;
-    for (int c = 1; c < classes; c++)
-        if (scores[c] > scores[top]) top = c;
-    for (int c = 0; c < classes; c++) total += exp((double)scores[c] - scores[top]);
-    *loss += log(total) + scores[top] - scores[label];
-    *correct += top == label;
+static int steps_of(const task *t) {
+    return RF_MAX(t->steps, SETTLE_STEPS);
 }
 
-static rf_status evaluate(double *loss, double *accuracy, rf_trainer *t) {
-    const int32_t *image = rf_order_validation(t->order, NULL);
-    float *const scores = rf_alloc((size_t)t->validator[0].batch * (size_t)t->classes, sizeof *scores);
-    if (!scores) return RF_E_MEMORY;
-    rf_status status = RF_OK;
-    *loss = *accuracy = 0;
-    for (int which = 0; which < 2; which++) {
-        const rf_validator *v = &t->validator[which];
-        for (int b = 0; b < v->batches && status == RF_OK; b++) {
-            status = rf_sequence_run(v->sequence);
-            if (status == RF_OK)
-                status = rf_buffer_read(rf_plan_scores(v->plan), 0, scores,
-                                        (size_t)v->batch * (size_t)t->classes * sizeof *scores);
-            for (int i = 0; i < v->batch; i++)
-                count_row(loss, accuracy, scores + i * t->classes, t->classes,
-                          t->desc.dataset->labels[*image++]);
-        }
-    }
-    *loss /= t->desc.validation;
-    *accuracy /= t->desc.validation;
-    if (!isfinite(*loss)) *loss = INFINITY;
-    free(scores);
-    return status;
-}
-
-static rf_status execute(bool *finite, double *loss, rf_trainer *trainer, const double *lr, int steps) {
+/* Trains, and evaluates the images held out after the last step.  At a loss that is not finite *held_out is INFINITY. */
+static rf_status execute(double *held_out, double *accuracy, double *loss, double *observed, rf_trainer *t,
+                         const double *lr, int steps) {
     rf_run_result result;
-    const rf_run_desc desc = {.lr = lr, .steps = (size_t)steps};
-    RF_TRY(rf_trainer_execute(&result, loss, NULL, trainer, &desc));
-    *finite = result.stop == RF_STOP_COMPLETED;
+    rf_evaluation *evaluation;
+    const rf_run_desc desc = {.lr = lr, .steps = (size_t)steps, .observe_every = steps};
+    *held_out = INFINITY;
+    RF_TRY(rf_trainer_execute(&result, loss, observed, t, &desc));
+    if (result.stop != RF_STOP_COMPLETED || !isfinite(observed[steps - 1])) return RF_OK;
+    RF_TRY(rf_evaluator_read(&evaluation, &t->validation, t->desc.dataset->labels));
+    *held_out = observed[steps - 1];
+    *accuracy = evaluation->accuracy;
+    rf_evaluation_free(evaluation);
     return RF_OK;
 }
 
-static rf_status train(run_result *run, rf_trainer *trainer, const task *t, double *lr, double *loss) {
+/* work: three times as many numbers as steps. */
+static rf_status train(run_result *run, rf_trainer *trainer, const task *t, double *work) {
     static const double still[SETTLE_STEPS];
-    const int epoch = (int)rf_order_batches_per_epoch(trainer->order), tail = t->steps - t->steps / 10;
-    bool finite;
-    run->loss = run->settled_loss = run->train = INFINITY;
-    RF_TRY(rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), (size_t)epoch));
-    RF_TRY(execute(&finite, loss, trainer, lr, t->steps));
-    if (!finite) return RF_OK;
+    const size_t epoch = rf_order_batches_per_epoch(trainer->order);
+    const int room = steps_of(t), tail = t->steps - t->steps / 10;
+    double *const lr = work, *const loss = lr + room, *const observed = loss + room;
+    RF_TRY(rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), epoch));
+    RF_TRY(execute(&run->loss, &run->accuracy, loss, observed, trainer, lr, t->steps));
+    run->settled_loss = run->train = INFINITY;
+    if (!isfinite(run->loss)) return RF_OK;
     run->train = 0;
     for (int i = tail; i < t->steps; i++) run->train += loss[i] / (t->steps - tail);
-    RF_TRY(evaluate(&run->loss, &run->accuracy, trainer));
-    RF_TRY(execute(&finite, loss, trainer, still, SETTLE_STEPS));
-    if (!finite) return RF_OK;
-    return evaluate(&run->settled_loss, &run->settled_accuracy, trainer);
+    return execute(&run->settled_loss, &run->settled_accuracy, loss, observed, trainer, still, SETTLE_STEPS);
 }
 
 /* ---- a task's runs ---- */
@@ -129,9 +105,8 @@ static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
     rf_trainer *trainer = NULL;
     rf_host_state fresh;
     rf_status status = RF_OK;
-    const size_t steps = RF_MAX((size_t)s->task->steps, SETTLE_STEPS);
-    double *const lr = rf_alloc(2 * steps, sizeof *lr);
-    if (!lr) return RF_E_MEMORY;
+    double *const work = rf_alloc(3 * (size_t)steps_of(s->task), sizeof *work);
+    if (!work) return RF_E_MEMORY;
     for (int sixths = first; sixths <= last && status == RF_OK; sixths += apart) {
         if (!wanted(s, seed, sixths)) continue;
         run_result run = {.seed = seed, .sixths = sixths};
@@ -143,11 +118,11 @@ static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
         } else {
             status = rf_trainer_restore(trainer, &fresh);
         }
-        if (status == RF_OK) status = train(&run, trainer, s->task, lr, lr + steps);
+        if (status == RF_OK) status = train(&run, trainer, s->task, work);
         if (status == RF_OK) status = results_add_run(s->results, s->file, s->task, &run);
     }
     rf_trainer_free(trainer);
-    free(lr);
+    free(work);
     return status;
 }
 
