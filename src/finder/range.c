@@ -68,6 +68,7 @@ rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_
         (*out)->stop = result.stop;
         (*out)->planned = steps;
         (*out)->chance = loss_of_guessing(trainer);
+        (*out)->usual_lr = rf_optimizer_usual_lr(&trainer->setup);
     }
 done:
     free(lr);

@@ -5,11 +5,18 @@
 
 #include "curve/features.h"
 #include "curve/method_list.h"
+#include "optim/optimizer.h"
 
 rf_verdict judge(const rf_curve *curve, const task *t) {
+    rf_curve known = *curve;
     rf_verdict verdict;
-    (void)t;
-    if (rf_curve_judge(&verdict, curve) != RF_OK) verdict = (rf_verdict){.lr = NAN};
+    rf_optimizer_setup setup;
+    optimizer_kind kind;
+    if (rf_optimizer_parse(&setup, task_optimizer(t, &kind)) == RF_OK) {
+        known.usual_lr = rf_optimizer_usual_lr(&setup);
+        rf_optimizer_release(&setup);
+    }
+    if (rf_curve_judge(&verdict, &known) != RF_OK) verdict = (rf_verdict){.lr = NAN};
     return verdict;
 }
 
@@ -19,6 +26,12 @@ static double ours(const rf_curve *curve, const task *t, double unused) {
 }
 
 /* argument: place in the library's list of methods. */
+static double from_curve(const rf_curve *curve, const task *t, double unused) {
+    rf_verdict verdict;
+    (void)t, (void)unused;
+    return rf_curve_judge(&verdict, curve) == RF_OK ? verdict.lr : NAN;
+}
+
 static double method(const rf_curve *curve, const task *t, double argument) {
     rf_suggestion *list;
     size_t count;
@@ -57,6 +70,7 @@ enum method_index {
 
 const rule rules[] = {
     {"rangefinder", ours, 0},
+    {"rangefinder, optimizer not known", from_curve, 0},
 #define METHOD(key, library, smooth, rule) {#key " (" library ")", method, INDEX_##key},
     RF_METHOD_LIST(METHOD)
 #undef METHOD
