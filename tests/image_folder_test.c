@@ -100,12 +100,12 @@ static void folders_without_classes_are_explained(void **state) {
     refused(root, NULL, "b: the class folder holds no image");
     folder(at("b/c"));
     refused(root, NULL, "b: the class folder holds no image");
-    write_file(at("b/c/1.WebP"), "x", 1);
+    write_file(at("b/c/1.TIFF"), "x", 1);
     write_file(at("b/2.tif"), "x", 1);
     write_file(at("b/3.tif"), "x", 1);
     refused(root, NULL,
             "only files of other kinds: .tif 2, "
-            ".webp 1");
+            ".tiff 1");
     assert_int_equal(symlink(at("loop"), at("loop")), 0);
     picture(at("b/1.png"), 2, 2, 1);
     refused(root, NULL, "loop: the link leads nowhere, or in a circle");
@@ -233,12 +233,12 @@ static void files_of_other_kinds_are_counted(void **state) {
     copy_image(at("a/6.Jpg"), "colour.png");
     copy_image(at("a/7.dib"), "colour.bmp");
     copy_image(at("a/8.pbm"), "binary.pbm");
-    static const char *const others[] = {"1.webp", "2.WEBP", "3.avif", "4.heic", "5.tif", "6.gif", "notes"};
+    static const char *const others[] = {"1.tiff", "2.TIFF", "3.avif", "4.heic", "5.tif", "6.gif", "notes"};
     for (size_t i = 0; i < RF_COUNT(others); i++) write_file(at("b/%s", others[i]), "x", 1);
     write_file(at("b/.hidden.tif"), "x", 1);
     rf_dataset *d = opened(root, NULL);
     assert_int_equal(d->count, 9);
-    assert_note(d, ": .webp 2, .avif 1, .heic 1, .tif 1, .gif 1, no ending 1");
+    assert_note(d, ": .tiff 2, .avif 1, .heic 1, .tif 1, .gif 1, no ending 1");
     rf_dataset_free(d);
     for (int i = 0; i < 100; i++) write_file(at("b/x.k%d", i), "x", 1); /* more kinds than are named */
     d = opened(root, NULL);
@@ -252,7 +252,7 @@ static void classes_without_an_image_are_noted(void **state) {
     folder(at("c"));
     write_file(at("c/1.png"), "no image", 8);
     folder(at("d"));
-    write_file(at("d/1.webp"), "x", 1);
+    write_file(at("d/1.tiff"), "x", 1);
     refused(root, NULL, "d: the class folder holds no image");
     rf_dataset *d = opened(root, &(rf_dataset_options){.skip_bad = true});
     has_shape(d, 2, 3, 6, 7, 3);

@@ -2,6 +2,9 @@
  * rf_command_<name>`. */
 #define RF_COMMAND_LIST(X)                                                                                   \
     X(find)                                                                                                  \
+    X(train)                                                                                                 \
+    X(eval)                                                                                                  \
+    X(predict)                                                                                               \
     X(suggest)                                                                                               \
     X(validate)                                                                                              \
     X(devices)                                                                                               \

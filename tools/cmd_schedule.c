@@ -156,7 +156,9 @@ const rf_command rf_command_schedule = {
         "first=10 mult=1 "
         "end=0; onecycle pct_start=0.3 div_factor=25 final_div_factor=1e4; triangular, triangular2 and "
         "exp_range from=0.1 "
-        "up=2 down=2 (gamma=0.9994 a step); or factors times epochs, 1x50,0.1x50. Each takes warmup=EPOCHS "
+        "up=2 down=2 (gamma=0.9994 a step); plateau factor=0.1 patience=10 threshold=1e-4 rest=0 min_lr=0, "
+        "which "
+        "follows the losses; or factors times epochs, 1x50,0.1x50. Each takes warmup=EPOCHS "
         "warmup_from=FACTOR cooldown=EPOCHS. The formulas are PyTorch's.",
     .options = options,
     .args_size = sizeof(schedule_args),

@@ -13,7 +13,8 @@
 #include "ahead.h"
 #include "device/opencl/pocl.h"
 
-static atomic_bool in_order, leaving;
+static atomic_bool in_order, leaving, patient;
+static atomic_int requested; /* the signal that asked for an orderly end; 0: none */
 
 /* How many files may be open; returns how many might be before. */
 static rlim_t limit_files(rlim_t files) {
@@ -70,17 +71,25 @@ void __assert_fail(const char *text, const char *file, unsigned line, const char
     blame_driver();
 }
 
-/* The first Ctrl-C requests an orderly end, within a second; the second one does not wait. */
+void rf_ending_wait(void) {
+    patient = true;
+}
+
+/* The first Ctrl-C requests an orderly end, within a second; the second one does not wait.  A command that saves a state is
+ * given the time that it takes, also where SIGTERM asks. */
 static void *await_signals(void *set) {
     int number = 0;
     sigwait(set, &number);
-    if (number == SIGINT) {
+    if (number == SIGINT || (number == SIGTERM && patient)) {
+        const struct timespec second = {.tv_sec = 1};
+        requested = number;
         rf_progress_restore();
         rf_interrupt();
-        number = sigtimedwait(set, NULL, &(struct timespec){.tv_sec = 1});
+        number = patient ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &second);
+        if (number <= 0) number = requested;
     }
     if (number == RF_AHEAD_ORPHANED) rf_ahead_outlive();
-    rf_leave(128 + (number > 0 ? number : SIGINT));
+    rf_leave(128 + number);
 }
 
 /* One thread waits for the signals, and all others have them blocked.  So have, by inheritance, the linkers that a
@@ -113,7 +122,7 @@ void rf_ending_in_order(void) {
     while (leaving) pause(); /* what failed may have failed by that */
     if (rf_interrupted()) {  /* a compiler may still be busy */
         fflush(stdout);
-        rf_leave(rf_status_exit_code(RF_E_INTERRUPTED));
+        rf_leave(128 + (requested != 0 ? requested : SIGINT));
     }
     rf_ahead_end();
     rf_pocl_sweep(true);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "data/image.h"
 #include "device/device.h"
 #include "ending.h"
 
@@ -100,7 +101,7 @@ static rf_status check_operands(const rf_command *command, int given, char **ope
 }
 
 static void print_version(FILE *stream) {
-    fprintf(stream, "rangefinder %s\n%s\n", rf_version(), rf_library_text());
+    fprintf(stream, "rangefinder %s\n%s\n%s\n", rf_version(), rf_library_text(), rf_image_libraries);
 }
 
 /* The words as a shell would have to be given them; NULL: out of memory. */

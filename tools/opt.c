@@ -264,9 +264,16 @@ rf_status rf_settings_set(rf_settings *settings, const char *name, const char *v
     return rf_settings_add(settings, name, value);
 }
 
+bool rf_settings_given(const rf_settings *settings, const char *name) {
+    char line[80];
+    snprintf(line, sizeof line, "\n%s\n", name);
+    return strstr(rf_str_text(&settings->given), line) != NULL;
+}
+
 void rf_settings_free(rf_settings *settings) {
     for (size_t i = 0; i < settings->count; i++) free((char *)settings->rows[i].value);
     free(settings->rows);
+    rf_str_free(&settings->given);
     *settings = (rf_settings){0};
 }
 
@@ -296,6 +303,9 @@ static rf_status without_value(parse *parsing, const entry *option) {
 }
 
 static rf_status apply(parse *parsing, const entry *option, const char *word) {
+    rf_str *given = &parsing->settings->given;
+    rf_str_addf(given, "%s%s\n", given->length == 0 ? "\n" : "", option->row->name);
+    RF_TRY(rf_str_status(given));
     bool separate = option->row->metavar != NULL && optarg == word; /* "--json FILE", not "--json=FILE" */
     if (separate && strncmp(optarg, "--", 2) == 0) {
         optind--;
@@ -333,5 +343,22 @@ rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, c
             RF_TRY(apply(&parsing, entry_of(set, code), word));
     }
     *operands = optind;
+    return RF_OK;
+}
+
+rf_status rf_options_recall(void *target, rf_settings *settings, const rf_option_table *tables,
+                            const rf_settings *recorded, bool all) {
+    parse parsing = {.target = target, .settings = settings};
+    option_set *set = &parsing.set;
+    collect(set, tables);
+    for (size_t i = 0; i < recorded->count; i++) {
+        const rf_setting *row = &recorded->rows[i];
+        int k = 0;
+        while (k < set->count && strcmp(set->entries[k].row->name, row->name) != 0) k++;
+        if (k == set->count && all)
+            return rf_fail(RF_E_INPUT, "recorded by another version: there is no option --%s", row->name);
+        if (k < set->count && !rf_settings_given(settings, row->name))
+            RF_TRY(take(&parsing, &set->entries[k], row->value));
+    }
     return RF_OK;
 }

@@ -75,7 +75,9 @@ bool rf_parse_number(double *out, const char *text);
 typedef struct rf_settings {
     rf_setting *rows; /* owned, with their values */
     size_t count;
+    rf_str given; /* "\nbatch\nlr\n": the names of those that are no defaults */
 } rf_settings;
+bool rf_settings_given(const rf_settings *settings, const char *name);
 /* Replaces the value of that name, or adds a row. */
 rf_status rf_settings_set(rf_settings *settings, const char *name, const char *value);
 rf_status rf_settings_add(rf_settings *settings, const char *name, const char *value);
@@ -86,5 +88,10 @@ void rf_settings_free(rf_settings *settings);
  * option; all such words stand at argv's end then.  The settings receive every option in effect. */
 rf_status rf_options_parse(int *operands, void *target, rf_settings *settings, const rf_option_table *tables,
                            int argc, char **argv);
+
+/* Applies settings that were recorded earlier, as if they had been given now, except those that were.
+ * all: every one must have a row in the tables.  The recorded settings are borrowed: values point into them. */
+rf_status rf_options_recall(void *target, rf_settings *settings, const rf_option_table *tables,
+                            const rf_settings *recorded, bool all);
 
 #endif

@@ -202,7 +202,8 @@ rf_status rf_session_make_trainer(rf_session *s) {
     rf_trainer_desc desc = s->desc;
     desc.device = s->device;
     desc.model = s->model;
-    desc.dataset = s->dataset;
+    desc.dataset = s->part != NULL ? s->part : s->dataset;
+    desc.validation_data = s->held_out;
     desc.mean = s->mean;
     desc.std = s->std;
     desc.class_weights = s->class_weights;
@@ -210,7 +211,8 @@ rf_status rf_session_make_trainer(rf_session *s) {
         rf_device_compile_ahead(s->device);
         return rf_trainer_compile(&desc);
     }
-    rf_ahead_begin(s->device, s->dataset, desc.batch + desc.validation);
+    const int held_out = s->held_out != NULL ? s->held_out->count : desc.validation;
+    rf_ahead_begin(s->device, s->dataset, desc.batch + held_out);
     RF_TRY(rf_trainer_create(&s->trainer, &desc));
     rf_session_verbose(s, "trainer ready");
     return RF_OK;
@@ -237,6 +239,8 @@ void rf_session_release(rf_session *s) {
     free(s->optimizer);
     free(s->data_text);
     rf_trainer_free(s->trainer);
+    rf_dataset_free(s->part);
+    rf_dataset_free(s->held_out);
     rf_model_free(s->model);
     rf_dataset_free(s->dataset);
     rf_device_close(s->device);

@@ -32,6 +32,8 @@ typedef struct rf_session {
     const rf_training *training;
     rf_device *device;
     rf_dataset *dataset;
+    rf_dataset *part;     /* of it, to train with; NULL: all */
+    rf_dataset *held_out; /* for validation; NULL: none */
     rf_model *model;
     rf_trainer *trainer;
     rf_trainer_desc desc; /* of the trainer, without device, model and data */

@@ -22,13 +22,14 @@ typedef struct rf_bad_file {
 typedef struct rf_dataset {
     char *name; /* "digits", or the SPEC it came from */
     int count, channels, height, width, classes;
-    uint8_t *pixels;
+    uint8_t *pixels; /* NULL: rf_dataset_read has them */
     int32_t *labels;
     char **class_names; /* `classes` of them, or NULL */
     rf_bad_file *bad;
     size_t bad_count;
     char **notes; /* what was left out, converted, cut or guessed: a sentence each, without a final dot */
     size_t note_count;
+    struct rf_source *source; /* of the images where pixels is NULL */
 } rf_dataset;
 
 /* How an image of another aspect ratio is fitted. */
@@ -56,7 +57,7 @@ typedef struct rf_dataset_options {
  * such a one, or with train/ beside val/ or test/, of which train/ is read; "IMAGES,LABELS" (two IDX files, gzipped
  * or not), or the images alone, whose labels lie beside them; a CIFAR-10/100 .bin file;
  * "synthetic:CxHxW[,CLASSES[,COUNT]]".
- * Image files: JPEG, PNG, BMP, PNM, up to 134 million pixels, also in folders inside a class's; transparency is
+ * Image files: JPEG, PNG, BMP, PNM and, with libwebp, WebP, up to 134 million pixels, also in folders inside a class's; transparency is
  * dropped.  IDX values: bytes; other numbers of 0..255; floats of 0..1, which are scaled.  IDX images of 4 dimensions
  * are (count, channels, height, width), or channels last where only the last number can be channels (1, 3, 4).  The
  * notes say what was converted, guessed or left out.
@@ -76,9 +77,42 @@ RF_API rf_status rf_dataset_from_memory(rf_dataset **out, const char *name, cons
                                         int classes);
 RF_API void rf_dataset_free(rf_dataset *dataset);
 
+/* Copies an image, whether `pixels` holds it or not.  Shape: out is (height, width, channels).  Any number of threads.
+ * Errors: RF_E_IO, RF_E_INPUT, naming the file; RF_E_MEMORY. */
+RF_API rf_status rf_dataset_read(uint8_t *out, const rf_dataset *dataset, int index);
+
+/* ---- parts of a data set, without a copy of its pixels: `of` must outlive them ---- */
+
+/* The images of these indices, in their order; an index may come several times. */
+RF_API rf_status rf_dataset_subset(rf_dataset **out, const rf_dataset *of, const int32_t *indices, int count);
+/* Splits at random, each class in the same proportion; each part keeps the order of `of`.
+ * held_out: below 1 the share of the images that are held out, else their number. */
+RF_API rf_status rf_dataset_split(rf_dataset **train, rf_dataset **held, const rf_dataset *of,
+                                  double held_out, uint64_t seed);
+
+/* What is done about classes of unequal size. */
+typedef enum rf_balance {
+    RF_BALANCE_NONE,
+    RF_BALANCE_UNDERSAMPLE, /* images are drawn without replacement, as many of each class as the smallest has */
+    RF_BALANCE_OVERSAMPLE, /* all images, and more of them drawn with replacement, up to the largest class */
+    RF_BALANCE_WEIGHTS, /* a class of n_c images weighs count / (classes n_c), as in scikit-learn's "balanced" */
+    RF_BALANCE_EFFECTIVE /* in proportion to (1 - b) / (1 - b^n_c), b = 0.9999, with a mean of 1.
+                             * Source: Cui et al., "Class-balanced loss based on effective number of samples", 2019 */
+} rf_balance;
+/* How many images each class has.  Shape: counts holds `classes`. */
+RF_API void rf_dataset_class_counts(int *counts, const rf_dataset *dataset);
+/* The images drawn by undersampling or oversampling.  Errors: RF_E_INPUT where a class has no image; RF_E_USAGE for
+ * another way. */
+RF_API rf_status rf_dataset_balance(rf_dataset **out, const rf_dataset *of, rf_balance how, uint64_t seed);
+/* Class weights, for rf_trainer_desc.  Shape: weights holds `classes`.  Errors: as above. */
+RF_API rf_status rf_dataset_class_weights(float *weights, const rf_dataset *dataset, rf_balance how);
+
 /* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape:
  * mean and std hold `channels`. */
 RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
+
+/* A number above 0 that tells data sets apart: a hash of shape, labels and pixels (not of those that are decoded on demand). */
+RF_API uint64_t rf_dataset_fingerprint(const rf_dataset *dataset);
 
 #ifdef __cplusplus
 }

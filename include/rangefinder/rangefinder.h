@@ -27,6 +27,7 @@
 #include "rangefinder/schedule.h"
 #include "rangefinder/state.h"
 #include "rangefinder/status.h"
+#include "rangefinder/train.h"
 #include "rangefinder/trainer.h"
 #include "rangefinder/version.h"
 

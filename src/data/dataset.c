@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "data/format.h"
+#include "data/source.h"
 
 enum { MAX_CHANNELS = 1024, MAX_CLASSES = 65536 };
 
@@ -73,7 +74,21 @@ void rf_dataset_free(rf_dataset *dataset) {
     free(dataset->name);
     free(dataset->pixels);
     free(dataset->labels);
+    if (dataset->source != NULL) dataset->source->free(dataset->source);
     free(dataset);
+}
+
+size_t rf_dataset_image_bytes(const rf_dataset *dataset) {
+    return (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels;
+}
+
+rf_status rf_dataset_read(uint8_t *out, const rf_dataset *dataset, int index) {
+    const size_t bytes = rf_dataset_image_bytes(dataset);
+    if (index < 0 || index >= dataset->count)
+        return rf_fail(RF_E_USAGE, "%s: image %d of %d", dataset->name, index, dataset->count);
+    if (dataset->pixels == NULL) return dataset->source->read(out, dataset->source, index);
+    memcpy(out, dataset->pixels + (size_t)index * bytes, bytes);
+    return RF_OK;
 }
 
 rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) {

@@ -86,7 +86,8 @@ static void decode(void *context, size_t i) {
     rf_image image = {0};
     if (!wanted(work, i)) return;
     rf_gate_enter(work->gate, file->info.need_bytes);
-    rf_status status = rf_image_read(&image, file->path, dataset->channels);
+    rf_status status =
+        rf_image_read_for(&image, file->path, dataset->channels, dataset->height, dataset->width);
     image.orientation = file->info.orientation;
     if (status == RF_OK)
         status = rf_image_fit(dataset->pixels + i * bytes, dataset->height, dataset->width, &image,
@@ -180,7 +181,7 @@ static rf_status gather(rf_dataset *dataset, rf_collection *all) {
 
 /* What was converted, counted over the images that were read. */
 typedef struct conversions {
-    size_t resized, other_aspect, grey, colour, deep, transparent, cmyk, turned;
+    size_t resized, reduced, other_aspect, grey, colour, deep, transparent, cmyk, turned;
 } conversions;
 
 static conversions count_conversions(const rf_dataset *dataset, const rf_collection *all) {
@@ -190,6 +191,7 @@ static conversions count_conversions(const rf_dataset *dataset, const rf_collect
         int height = upright_height(info), width = upright_width(info);
         if (all->files[i].status != RF_OK) continue;
         n.resized += height != dataset->height || width != dataset->width;
+        n.reduced += rf_image_reduction(info, dataset->height, dataset->width) > 1;
         n.other_aspect += rf_image_aspect_differs(height, width, dataset->height, dataset->width);
         n.grey += info->channels < dataset->channels;
         n.colour += info->channels > dataset->channels;
@@ -217,6 +219,7 @@ static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all)
         {n.turned, "turned upright, as EXIF says", "; --no-exif leaves them as they are stored"},
         {n.deep, "of more than 8 bits a value, reduced to 8", ""},
         {n.transparent, "with transparency, which is dropped", ""},
+        {n.reduced, "more than 8 times larger than needed, and reduced while they were decoded", ""},
         {n.cmyk, "CMYK, converted to RGB without a colour profile", ""},
     };
     RF_TRY(rf_dataset_note_aspect(dataset, n.other_aspect, all->options->fit));

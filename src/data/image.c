@@ -29,6 +29,18 @@ static const char separated[] =
     ;
 const char *const rf_image_kinds = separated + 2;
 
+const char *const rf_image_libraries =
+#ifdef RF_TURBOJPEG
+    "JPEG by libjpeg-turbo " RF_TURBOJPEG
+#else
+    "JPEG by stb_image"
+#endif
+#ifdef RF_WEBP
+    ", WebP by libwebp " RF_WEBP;
+#else
+    ", no WebP";
+#endif
+
 bool rf_image_is_name(const char *name) {
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot != NULL && i < RF_COUNT(codecs); i++)
@@ -43,7 +55,7 @@ bool rf_image_is_name(const char *name) {
 /* ---- reading ---- */
 
 bool rf_image_is_content(const char *path) {
-    uint8_t data[8];
+    uint8_t data[12];
     size_t length;
     if (rf_file_read_head(data, &length, NULL, path, sizeof data) != RF_OK) return false;
     for (size_t i = 0; i < RF_COUNT(codecs); i++)
@@ -58,6 +70,7 @@ static rf_status inspect(rf_image_info *info, const rf_codec **codec, const rf_i
         if (codecs[i]->claims(file->data, file->length)) {
             *codec = codecs[i];
             RF_TRY(codecs[i]->inspect(info, file));
+            info->reduction = 1;
             info->need_bytes += 3 * file->size; /* itself, and copies that decoders make of it */
             return RF_OK;
         }
@@ -81,7 +94,22 @@ rf_status rf_image_probe(rf_image_info *out, const char *path) {
     return rf_fail(RF_E_INPUT, "%s: its header does not end", path);
 }
 
+int rf_image_reduction(const rf_image_info *info, int height, int width) {
+    enum { LEFT = 4 }; /* the resize that follows still takes all pixels of a few */
+    const bool swap = info->orientation >= 5;
+    const int64_t rows = swap ? info->width : info->height, columns = swap ? info->height : info->width;
+    int reduction = info->reducible && height > 0 && width > 0 ? 8 : 1;
+    while (reduction > 1 &&
+           (rows < (int64_t)reduction * LEFT * height || columns < (int64_t)reduction * LEFT * width))
+        reduction /= 2;
+    return reduction;
+}
+
 rf_status rf_image_read(rf_image *out, const char *path, int channels) {
+    return rf_image_read_for(out, path, channels, 0, 0);
+}
+
+rf_status rf_image_read_for(rf_image *out, const char *path, int channels, int height, int width) {
     const rf_codec *codec = NULL;
     rf_image_bytes file = {.path = path, .whole = true};
     rf_image_info info;
@@ -92,6 +120,7 @@ rf_status rf_image_read(rf_image *out, const char *path, int channels) {
     file.size = file.length;
     if (status == RF_OK) status = inspect(&info, &codec, &file);
     if (status == RF_OK) {
+        info.reduction = rf_image_reduction(&info, height, width);
         *out = (rf_image){info.height, info.width, channels > 0 ? channels : info.channels, info.orientation,
                           NULL};
         status = codec->decode(out, &info, &file);

@@ -25,6 +25,8 @@ typedef struct rf_image_info {
     bool transparent;    /* transparency is dropped, not composited */
     bool cmyk;           /* converted to RGB without a colour profile */
     bool adobe;          /* a JPEG with Adobe's marker, which names its colours */
+    bool reducible;      /* can be reduced while it is decoded */
+    int reduction;       /* 1, or 2, 4, 8: decoded at that fraction of its size */
     uint64_t need_bytes; /* the most memory that reading takes, the file included */
     bool unfinished;     /* the header goes on behind the bytes that were given */
 } rf_image_info;
@@ -36,11 +38,17 @@ rf_status rf_image_probe(rf_image_info *out, const char *path);
  * time and memory are bounded by a small multiple of the file's bytes and pixels.  Errors: RF_E_IO,
  * RF_E_INPUT, naming the file; RF_E_MEMORY. */
 rf_status rf_image_read(rf_image *out, const char *path, int channels);
+/* The same, of an image that will be fitted to height x width (0: of its own size): where that is less than an eighth
+ * of it, a JPEG is reduced while it is decoded, to four times that size or more. */
+rf_status rf_image_read_for(rf_image *out, const char *path, int channels, int height, int width);
+/* By how much it will be reduced: 1, 2, 4, 8. */
+int rf_image_reduction(const rf_image_info *info, int height, int width);
 /* Whether the name has the extension of an image that can be read. */
 bool rf_image_is_name(const char *name);
 /* Whether the file has an image's unambiguous magic bytes, like a JPEG or PNG, whatever its name. */
 bool rf_image_is_content(const char *path);
-extern const char *const rf_image_kinds; /* "JPEG, PNG, BMP, PNM", for messages */
+extern const char *const rf_image_kinds;     /* "JPEG, PNG, BMP, PNM", for messages */
+extern const char *const rf_image_libraries; /* what reads them, for --version */
 
 /* ---- fitting (resize.c) ---- */
 

@@ -1,11 +1,12 @@
-/* JPEG: stb_image decodes it, but the markers are walked here first, since the decoder trusts them.  Found
- * here: the shape, EXIF's orientation, kinds that cannot be decoded, Huffman tables that would overflow the
+/* JPEG: libjpeg-turbo decodes it where it is installed, else stb_image, but the markers are walked here first, since
+ * decoders trust them.  Found here: the shape, EXIF's orientation, kinds that cannot be decoded, Huffman tables that would overflow the
  * decoder's, a missing end, and scans that cost far more than the file is worth.  Source: ITU-T T.81, annex B. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/codec.h"
 #include "data/stb.h"
+#include "data/turbo.h"
 
 enum { MAX_CODES = 256, MAX_COMPONENTS = 4, TABLE_BYTES = 1 << 17 };
 
@@ -57,6 +58,9 @@ static rf_status read_frame(jpeg *j, rf_image_info *info, const char *path, cons
                        j->component_count);
     info->channels = j->component_count == 1 ? 1 : 3;
     info->cmyk = j->component_count == 4;
+#ifdef RF_TURBOJPEG
+    info->reducible = !info->cmyk;
+#endif
     for (int i = 0; i < j->component_count; i++) {
         const uint8_t *entry = data + 6 + 3 * i;
         component *c = &j->components[i];
@@ -142,7 +146,7 @@ static rf_status inspect(rf_image_info *info, const rf_image_bytes *file) {
             "%s: %zu scans over %dx%d pixels in a file of %zu bytes would take very long to decode; "
             "save it anew, as a JPEG with fewer scans",
             file->path, j.scans, info->width, info->height, file->length);
-    info->need_bytes = j.samples * (j.progressive ? 3 : 1) + TABLE_BYTES +
+    info->need_bytes = j.samples * (j.progressive || j.scans > 1 ? 3 : 1) + TABLE_BYTES +
                        3 * (uint64_t)info->height * (uint64_t)info->width;
     return RF_OK;
 }
@@ -162,8 +166,25 @@ static rf_status decode_cmyk(rf_image *out, const rf_image_info *info, const rf_
     return status;
 }
 
-static rf_status decode(rf_image *out, const rf_image_info *info, const rf_image_bytes *file) {
+static rf_status decode_by_stb(rf_image *out, const rf_image_info *info, const rf_image_bytes *file) {
     return info->cmyk && !info->adobe ? decode_cmyk(out, info, file) : rf_stb_decode(out, info, file);
+}
+
+/* What libjpeg-turbo complains of is damaged if stb_image says so: the same files are refused with and without it.
+ * CMYK is left to stb_image. */
+static rf_status decode(rf_image *out, const rf_image_info *info, const rf_image_bytes *file) {
+#ifdef RF_TURBOJPEG
+    if (!info->cmyk && rf_turbo_decode(out, info, file)) return RF_OK;
+    rf_image judged = {.channels = out->channels};
+    rf_status status = decode_by_stb(&judged, info, file);
+    if (out->pixels == NULL)
+        out->pixels = judged.pixels;
+    else
+        free(judged.pixels);
+    return status;
+#else
+    return decode_by_stb(out, info, file);
+#endif
 }
 
 static bool claims(const uint8_t *data, size_t length) {

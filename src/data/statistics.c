@@ -1,13 +1,21 @@
-/* Mean and standard deviation of a data set's pixels, exact. */
+/* Mean and standard deviation of a data set's pixels, exact; where images are decoded on demand, of a sample of them. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/base.h"
-#include "rangefinder/dataset.h"
+#include "data/source.h"
+
+enum { LANES = 48, BLOCK = 65536, MAX_CHANNELS = 1024 }; /* 48: a multiple of 1, 2, 3, 4 and of a vector */
+
+/* Sums and sums of squares of each channel. */
+typedef struct sums {
+    size_t channels;
+    uint64_t sum[MAX_CHANNELS], square[MAX_CHANNELS], pixels;
+} sums;
 
 /* Sums and sums of squares of a stream whose values belong to `lanes` interleaved lanes, `rows` values to
  * each.  The 32-bit partial sums hold BLOCK rows: BLOCK * 255^2 < 2^32. */
-enum { LANES = 48, BLOCK = 65536 }; /* 48: a multiple of 1, 2, 3, 4 and of a vector */
-static void add_lanes(uint64_t sum[LANES], uint64_t square[LANES], const uint8_t *values, size_t rows) {
+static void add_lanes(sums *all, const uint8_t *values, size_t rows) {
     while (rows > 0) {
         uint32_t s[LANES] = {0}, q[LANES] = {0};
         size_t n = RF_MIN(rows, (size_t)BLOCK);
@@ -17,48 +25,79 @@ static void add_lanes(uint64_t sum[LANES], uint64_t square[LANES], const uint8_t
                 s[i] += v;
                 q[i] += v * v;
             }
-        for (int i = 0; i < LANES; i++) {
-            sum[i] += s[i];
-            square[i] += q[i];
+        for (size_t i = 0; i < LANES; i++) {
+            all->sum[i % all->channels] += s[i];
+            all->square[i % all->channels] += q[i];
         }
         rows -= n;
     }
 }
 
-static void channel_sums(uint64_t *sum, uint64_t *square, const rf_dataset *dataset, size_t c) {
-    size_t channels = (size_t)dataset->channels;
-    size_t total = (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width * channels;
-    for (size_t i = c; i < total; i += channels) {
-        uint64_t v = dataset->pixels[i];
-        *sum += v;
-        *square += v * v;
+static void add_pixels(sums *all, const uint8_t *values, size_t pixels) {
+    const size_t count = pixels * all->channels, rows = LANES % all->channels == 0 ? count / LANES : 0;
+    add_lanes(all, values, rows);
+    for (size_t i = rows * LANES; i < count; i++) {
+        uint64_t v = values[i];
+        all->sum[i % all->channels] += v;
+        all->square[i % all->channels] += v * v;
     }
+    all->pixels += pixels;
+}
+
+/* ---- images that are not in memory ---- */
+
+typedef struct sample {
+    const rf_dataset *dataset;
+    size_t count, image, first; /* images; bytes of one; number of the first in `pixels` */
+    uint8_t *pixels;
+    bool read[];
+} sample;
+
+static void read_one(void *context, size_t i) {
+    sample *s = context;
+    const int index = (int)((s->first + i) * (size_t)s->dataset->count / s->count);
+    s->read[i] = rf_dataset_read(s->pixels + i * s->image, s->dataset, index) == RF_OK;
+}
+
+/* Images that cannot be read are left out. */
+static void add_sample(sums *all, const rf_dataset *dataset) {
+    enum { AT_ONCE = 64 };
+    const size_t image = rf_dataset_image_bytes(dataset);
+    sample *s = rf_alloc(1, sizeof *s + AT_ONCE);
+    uint8_t *pixels = rf_alloc(AT_ONCE, image);
+    if (s != NULL && pixels != NULL) {
+        *s = (sample){
+            .dataset = dataset, .count = rf_dataset_sampled(dataset), .image = image, .pixels = pixels};
+        for (; s->first < s->count; s->first += AT_ONCE) {
+            const size_t n = RF_MIN(s->count - s->first, (size_t)AT_ONCE);
+            rf_parallel_for(n, dataset->source->decodes ? 0 : 1, read_one, s);
+            for (size_t i = 0; i < n; i++)
+                if (s->read[i]) add_pixels(all, pixels + i * image, image / all->channels);
+        }
+    }
+    free(pixels);
+    free(s);
+}
+
+size_t rf_dataset_sampled(const rf_dataset *dataset) {
+    enum { SAMPLE = 512 };
+    const size_t count = (size_t)dataset->count;
+    return dataset->source != NULL && dataset->source->decodes ? RF_MIN(count, (size_t)SAMPLE) : count;
 }
 
 __extension__ typedef unsigned __int128 rf_u128; /* no part of ISO C */
 
 void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std) {
-    size_t channels = (size_t)dataset->channels;
-    uint64_t pixels = (uint64_t)dataset->count * (uint64_t)dataset->height * (uint64_t)dataset->width;
-    uint64_t lane_sum[LANES] = {0}, lane_square[LANES] = {0};
-    bool by_lanes = LANES % channels == 0;
-    size_t rows = by_lanes ? pixels * channels / LANES : 0;
-    if (by_lanes) add_lanes(lane_sum, lane_square, dataset->pixels, rows);
-    for (size_t i = rows * LANES; by_lanes && i < pixels * channels; i++) {
-        uint64_t v = dataset->pixels[i];
-        lane_sum[i % LANES] += v;
-        lane_square[i % LANES] += v * v;
-    }
-    for (size_t c = 0; c < channels; c++) {
-        uint64_t sum = 0, square = 0;
-        for (size_t i = c; by_lanes && i < LANES; i += channels) {
-            sum += lane_sum[i];
-            square += lane_square[i];
-        }
-        if (!by_lanes) channel_sums(&sum, &square, dataset, c);
-        double n = (double)pixels;
-        rf_u128 spread = (rf_u128)pixels * square - (rf_u128)sum * sum;
-        mean[c] = (double)sum / n / 255;
+    sums all = {.channels = (size_t)dataset->channels};
+    if (dataset->pixels != NULL)
+        add_pixels(&all, dataset->pixels,
+                   (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width);
+    else
+        add_sample(&all, dataset);
+    const double n = (double)RF_MAX(all.pixels, 1);
+    for (size_t c = 0; c < all.channels; c++) {
+        rf_u128 spread = (rf_u128)all.pixels * all.square[c] - (rf_u128)all.sum[c] * all.sum[c];
+        mean[c] = (double)all.sum[c] / n / 255;
         std[c] = sqrt((double)spread) / n / 255;
     }
 }

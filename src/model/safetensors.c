@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #include "base/json.h"
 #include "base/kind.h"
 
-enum { MAX_HEADER_BYTES = 8 << 20, CHUNK = 16384 };
+enum { MAX_HEADER_BYTES = 8 << 20, CHUNK = 16384, CHECKSUM_DIGITS = 8 };
 
 /* ---- types ---- */
 
@@ -141,6 +142,7 @@ static rf_status parse_notes(rf_tensor_file *file, json_t *metadata) {
     if (!file->notes) return RF_E_MEMORY;
     json_object_foreach(metadata, name, text) {
         if (!json_is_string(text)) continue; /* the format allows only strings; ignore all else */
+        if (!strcmp(name, "checksum")) continue; /* the file's, and none of whoever wrote it */
         rf_tensor_note *note = &file->notes[file->note_count++];
         if (!(note->name = rf_strdup(name)) || !(note->text = rf_strdup(json_string_value(text))))
             return RF_E_MEMORY;
@@ -194,6 +196,33 @@ static rf_status read_at(const rf_tensor_file *file, uint64_t offset, void *data
     return RF_OK;
 }
 
+/* The digits of the checksum in a header; NULL: it has none. */
+static char *checksum_of(char *header) {
+    static const char key[] = "\"checksum\"";
+    char *at = strstr(header, key);
+    if (!at) return NULL;
+    at += strlen(key);
+    at += strspn(at, ": \"");
+    return strspn(at, "0123456789abcdef") == CHECKSUM_DIGITS ? at : NULL;
+}
+
+/* header: its text, which is changed; data_bytes: what follows it in the file. */
+static rf_status check_sum(rf_tensor_file *file, char *header, size_t length, uint64_t data_bytes) {
+    unsigned char chunk[CHUNK];
+    char *digits = checksum_of(header);
+    if (!digits) return RF_OK;
+    const unsigned long expected = strtoul(digits, NULL, 16);
+    memset(digits, '0', CHECKSUM_DIGITS);
+    uLong sum = crc32_z(0, (const unsigned char *)header, length);
+    for (uint64_t at = 0; at < data_bytes; at += CHUNK) {
+        const size_t bytes = (size_t)RF_MIN(data_bytes - at, sizeof chunk);
+        RF_TRY(read_at(file, file->data_start + at, chunk, bytes));
+        sum = crc32_z(sum, chunk, bytes);
+    }
+    file->checked = sum == expected;
+    return file->checked ? RF_OK : rf_fail(RF_E_INPUT, "%s: damaged: its checksum does not hold", file->path);
+}
+
 static rf_status read_header(rf_tensor_file *file) {
     struct stat info;
     unsigned char first[8];
@@ -217,6 +246,7 @@ static rf_status read_header(rf_tensor_file *file) {
     file->data_start = sizeof first + length;
     rf_status status = read_at(file, sizeof first, text, (size_t)length);
     if (status == RF_OK) status = parse_header(file, text, (size_t)length, size - file->data_start);
+    if (status == RF_OK) status = check_sum(file, text, (size_t)length, size - file->data_start);
     free(text);
     return status;
 }
@@ -292,6 +322,7 @@ static rf_status make_header(char **out, const rf_tensor_source *const *sorted, 
     uint64_t at = 0;
     rf_json_open(&json, NULL, '{');
     rf_json_open(&json, "__metadata__", '{');
+    rf_json_string(&json, "checksum", "00000000");
     for (size_t i = 0; i < note_count; i++) rf_json_string(&json, notes[i].name, notes[i].text);
     rf_json_close(&json);
     for (size_t i = 0; i < count; i++) {
@@ -316,18 +347,29 @@ static void put32(unsigned char *at, uint32_t bits) {
     for (int i = 0; i < 4; i++) at[i] = (unsigned char)(bits >> 8 * i);
 }
 
-static void write_floats(FILE *stream, const float *values, size_t count) {
-    unsigned char chunk[CHUNK];
-    for (size_t done = 0; done < count;) {
-        const size_t now = RF_MIN(count - done, sizeof chunk / 4);
-        for (size_t i = 0; i < now; i++) {
-            uint32_t bits;
-            memcpy(&bits, &values[done + i], sizeof bits);
-            put32(chunk + 4 * i, bits);
-        }
-        fwrite(chunk, 4, now, stream); /* the commit looks at the stream's errors */
-        done += now;
+/* The next numbers as bytes, at most a chunk of them; returns how many bytes. */
+static size_t take_floats(unsigned char chunk[CHUNK], const float *values, size_t count) {
+    const size_t now = RF_MIN(count, (size_t)CHUNK / 4);
+    for (size_t i = 0; i < now; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        put32(chunk + 4 * i, bits);
     }
+    return 4 * now;
+}
+
+/* Writes the bytes of all tensors, or adds them to a checksum where there is no stream. */
+static uLong put_data(FILE *stream, const rf_tensor_source *const *sorted, size_t count, uLong sum) {
+    unsigned char chunk[CHUNK];
+    for (size_t i = 0; i < count; i++)
+        for (size_t done = 0, all = numbers_of(sorted[i]), bytes; done < all; done += bytes / 4) {
+            bytes = take_floats(chunk, sorted[i]->values + done, all - done);
+            if (stream)
+                fwrite(chunk, 1, bytes, stream); /* the commit looks at the stream's errors */
+            else
+                sum = crc32_z(sum, chunk, bytes);
+        }
+    return sum;
 }
 
 rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
@@ -340,13 +382,19 @@ rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors
     for (size_t i = 0; i < count; i++) sorted[i] = &tensors[i];
     qsort(sorted, count, sizeof *sorted, by_name);
     rf_status status = make_header(&header, sorted, count, notes, note_count);
-    if (status == RF_OK) status = rf_outfile_open(&file, path);
+    if (status == RF_OK) {
+        char digits[CHECKSUM_DIGITS + 1];
+        const uLong sum = crc32_z(0, (const unsigned char *)header, strlen(header));
+        snprintf(digits, sizeof digits, "%08lx", put_data(NULL, sorted, count, sum));
+        memcpy(checksum_of(header), digits, CHECKSUM_DIGITS);
+        status = rf_outfile_open(&file, path);
+    }
     if (status == RF_OK) {
         FILE *stream = rf_outfile_stream(file);
         put32(length, (uint32_t)strlen(header));
         fwrite(length, 1, sizeof length, stream);
         fwrite(header, 1, strlen(header), stream);
-        for (size_t i = 0; i < count; i++) write_floats(stream, sorted[i]->values, numbers_of(sorted[i]));
+        put_data(stream, sorted, count, 0);
         status = durable ? rf_outfile_commit_durable(file) : rf_outfile_commit(file);
     }
     free(header);

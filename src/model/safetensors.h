@@ -1,5 +1,6 @@
 /* The safetensors format: 8 bytes of header length (little endian), a JSON header, the tensors' bytes.
- * Source: github.com/huggingface/safetensors, "Format". */
+ * Source: github.com/huggingface/safetensors, "Format".  Files written here have a "checksum" in their metadata: CRC-32 of
+ * header and data, with zeros in its own place. */
 #ifndef RF_MODEL_SAFETENSORS_H
 #define RF_MODEL_SAFETENSORS_H
 
@@ -30,9 +31,10 @@ typedef struct rf_tensor_file {
     rf_tensor_note *notes;
     size_t note_count;
     uint64_t data_start;
+    bool checked; /* it has a checksum, which holds */
 } rf_tensor_file;
 
-/* Errors: RF_E_INPUT with what is wrong with the file, RF_E_IO. */
+/* Errors: RF_E_INPUT with what is wrong with the file, such as a checksum that does not hold; RF_E_IO. */
 rf_status rf_tensor_file_open(rf_tensor_file **out, const char *path);
 void rf_tensor_file_close(rf_tensor_file *file);
 uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */

@@ -1,5 +1,6 @@
 /* Replaces plot.c in a build without cairo (RF_PLOTS=OFF): plots are refused, before any work. */
 #include "report/chart.h"
+#include "report/matrix.h"
 #include "report/writer.h"
 
 rf_status rf_report_plot_check(const char *path) {
@@ -16,5 +17,10 @@ rf_status rf_report_plot(const rf_report *report, const char *path) {
 
 rf_status rf_chart_plot(const rf_chart *chart, const char *path) {
     (void)chart;
+    return rf_report_plot_check(path);
+}
+
+rf_status rf_matrix_plot(const rf_matrix *matrix, const char *path) {
+    (void)matrix;
     return rf_report_plot_check(path);
 }

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/common/control.clh"
 
@@ -70,13 +69,32 @@ static rf_status make_staging(rf_feeder *f) {
     return status;
 }
 
+/* All images, piece by piece where the data set does not hold them in one. */
+static rf_status upload_images(rf_feeder *f) {
+    enum { PIECE = 256 };
+    const rf_dataset *d = f->dataset;
+    const size_t image = (size_t)f->per_image, count = (size_t)d->count;
+    if (d->pixels != NULL) return rf_buffer_write(f->pixels, 0, d->pixels, count * image);
+    rf_status status = RF_OK;
+    uint8_t *piece = rf_alloc(RF_MIN(count, (size_t)PIECE), image);
+    if (piece == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; status == RF_OK && i < count; i += PIECE) {
+        const size_t n = RF_MIN(count - i, (size_t)PIECE);
+        for (size_t j = 0; status == RF_OK && j < n; j++)
+            status = rf_dataset_read(piece + j * image, d, (int)(i + j));
+        if (status == RF_OK) status = rf_buffer_write(f->pixels, i * image, piece, n * image);
+    }
+    free(piece);
+    return status;
+}
+
 static rf_status make_memory(rf_feeder *f) {
     const rf_dataset *d = f->dataset;
     size_t images = (size_t)(f->streaming ? f->staged_batch : d->count);
     RF_TRY(rf_buffer_create(&f->pixels, f->device, images * (size_t)f->per_image));
     RF_TRY(rf_buffer_create(&f->labels, f->device, images * sizeof(int32_t)));
     if (f->streaming) return make_staging(f);
-    RF_TRY(rf_buffer_write(f->pixels, 0, d->pixels, images * (size_t)f->per_image));
+    RF_TRY(upload_images(f));
     return rf_buffer_write(f->labels, 0, d->labels, images * sizeof(int32_t));
 }
 
@@ -203,8 +221,7 @@ rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {
         f->staging_event[turn][j] = NULL;
     }
     for (int i = 0; i < batch; i++) {
-        memcpy(f->staging[turn] + (size_t)i * (size_t)f->per_image,
-               f->dataset->pixels + (size_t)indices[i] * (size_t)f->per_image, (size_t)f->per_image);
+        RF_TRY(rf_dataset_read(f->staging[turn] + (size_t)i * (size_t)f->per_image, f->dataset, indices[i]));
         f->staging_labels[turn][i] = f->dataset->labels[indices[i]];
     }
     RF_TRY(rf_buffer_write_begin(&f->staging_event[turn][0], f->pixels, 0, f->staging[turn],

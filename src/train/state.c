@@ -98,9 +98,9 @@ rf_status rf_state_add_number(rf_state *state, const char *name, uint64_t number
 
 /* ---- files ---- */
 
-rf_status rf_state_save(const rf_state *state, const char *path) {
-    char version[16];
-    snprintf(version, sizeof version, "%d", VERSION);
+/* first: a note on the file's kind, and perhaps another; ended by one without a name. */
+static rf_status write_file(const rf_state *state, const char *path, const rf_tensor_note *first) {
+    size_t count = 0;
     rf_tensor_source *tensors = rf_alloc(state->array_count + 1, sizeof *tensors);
     rf_tensor_note *notes = rf_alloc(state->text_count + 2, sizeof *notes);
     rf_status status = tensors != NULL && notes != NULL ? RF_OK : RF_E_MEMORY;
@@ -109,15 +109,25 @@ rf_status rf_state_save(const rf_state *state, const char *path) {
         tensors[i] = (rf_tensor_source){a->name, a->rank, a->shape, a->values};
     }
     if (status == RF_OK) {
-        notes[0] = (rf_tensor_note){"format", FORMAT};
-        notes[1] = (rf_tensor_note){"format_version", version};
+        for (; first->name != NULL; first++) notes[count++] = *first;
         for (size_t i = 0; i < state->text_count; i++)
-            notes[i + 2] = (rf_tensor_note){state->texts[i].name, state->texts[i].text};
-        status = rf_tensor_file_write(path, tensors, state->array_count, notes, state->text_count + 2, true);
+            notes[count++] = (rf_tensor_note){state->texts[i].name, state->texts[i].text};
+        status = rf_tensor_file_write(path, tensors, state->array_count, notes, count, true);
     }
     free(tensors);
     free(notes);
     return status;
+}
+
+rf_status rf_state_save(const rf_state *state, const char *path) {
+    char version[16];
+    snprintf(version, sizeof version, "%d", VERSION);
+    return write_file(
+        state, path, (const rf_tensor_note[]){{"format", FORMAT}, {"format_version", version}, {NULL, NULL}});
+}
+
+rf_status rf_state_save_weights(const rf_state *weights, const char *path) {
+    return write_file(weights, path, (const rf_tensor_note[]){{"format", "pt"}, {NULL, NULL}});
 }
 
 static rf_status take_texts(rf_state *state, const rf_tensor_file *file) {
@@ -133,6 +143,7 @@ static rf_status take_texts(rf_state *state, const rf_tensor_file *file) {
     }
     if (format == NULL || strcmp(format, FORMAT) != 0 || version == NULL)
         return rf_fail(RF_E_INPUT, "%s: weights, but no state of a training run", file->path);
+    if (!file->checked) return rf_fail(RF_E_INPUT, "%s: damaged: its checksum is missing", file->path);
     if (atoi(version) != VERSION)
         return rf_fail(RF_E_INPUT,
                        "%s: a state in version %.20s of the format; this program reads version %d",

@@ -29,6 +29,8 @@ rf_state_entry *rf_state_add(rf_state *state, char *name, int rank, const int *s
 /* Takes ownership of the text. */
 rf_status rf_state_add_text(rf_state *state, const char *name, char *text);
 rf_status rf_state_add_number(rf_state *state, const char *name, uint64_t number);
+/* Saves as weights for PyTorch: the arrays and texts alone, synced to disk. */
+rf_status rf_state_save_weights(const rf_state *weights, const char *path);
 void rf_state_sort(rf_state *state);                                          /* once all arrays are there */
 const rf_state_entry *rf_state_find(const rf_state *state, const char *name); /* NULL: there is none */
 void rf_state_clear(rf_state *state);                                         /* frees what it holds */

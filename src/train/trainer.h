@@ -6,6 +6,7 @@
 #include "graph/plan.h"
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
+#include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
 #include "train/evaluator.h"
 #include "train/feeder.h"
@@ -44,6 +45,7 @@ struct rf_trainer {
     rf_evaluator validation;
     rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
     int32_t *validation_images;   /* 0, 1, 2, ... of desc.validation_data */
+    uint64_t data_fingerprint;    /* 0: not computed yet */
     long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
     rf_buffer **slot;         /* `slots` of them, flat as the parameters */
@@ -79,6 +81,12 @@ typedef struct rf_run_result {
  * as long, or NULL. */
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
+
+/* The network's parameters and buffers, named and laid out as PyTorch's. */
+rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
+
+/* rf_trainer_set_state; force: also of a run with other data, batch or seed. */
+rf_status rf_trainer_take_state(rf_trainer *trainer, const rf_state *state, bool force);
 
 /* Snapshots of the training state, in device memory. */
 typedef struct rf_host_state { /* the part on the host */

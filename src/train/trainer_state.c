@@ -61,6 +61,12 @@ static rf_status read_location(void *context, const location *p) {
     return status;
 }
 
+/* Computed when it is first asked for: a large data set takes a moment. */
+static uint64_t fingerprint_of(rf_trainer *t) {
+    if (t->data_fingerprint == 0) t->data_fingerprint = rf_dataset_fingerprint(t->desc.dataset);
+    return t->data_fingerprint;
+}
+
 /* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
@@ -82,7 +88,26 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
     RF_TRY(rf_state_add_number(state, "shuffle", !d->no_shuffle));
     RF_TRY(rf_state_add_number(state, "seed", d->seed));
-    return rf_state_add_number(state, "images", (uint64_t)d->dataset->count);
+    RF_TRY(rf_state_add_number(state, "images", (uint64_t)d->dataset->count));
+    return rf_state_add_text(state, "data", rf_format("%016" PRIx64, fingerprint_of(t)));
+}
+
+rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *t) {
+    rf_state *state = *out = rf_alloc(1, sizeof *state);
+    location p;
+    rf_status status = state != NULL ? RF_OK : RF_E_MEMORY;
+    for (int i = 0; status == RF_OK && i < t->weights->count; i++) {
+        status = location_of(&p, t, (size_t)i);
+        if (status == RF_OK) status = read_location(state, &p);
+        free(p.name);
+    }
+    if (status == RF_OK) {
+        rf_state_sort(state);
+        return RF_OK;
+    }
+    rf_state_free(state);
+    *out = NULL;
+    return status;
 }
 
 rf_status rf_trainer_get_state(rf_state **out, rf_trainer *t) {
@@ -132,7 +157,8 @@ static rf_status check_arrays(const rf_state *state, const rf_trainer *t) {
     return status;
 }
 
-static rf_status check_texts(const rf_state *state, rf_trainer *t) {
+/* force: other options than the run's are taken, but for the optimizer, whose arrays would not fit. */
+static rf_status check_texts(const rf_state *state, rf_trainer *t, bool force) {
     rf_state own = {0};
     bool fixed = false;
     rf_status status = add_texts(&own, t);
@@ -142,7 +168,7 @@ static rf_status check_texts(const rf_state *state, rf_trainer *t) {
         fixed |= strcmp(mine->name, FIRST_FIXED) == 0;
         if (text == NULL)
             status = rf_fail(RF_E_INPUT, "the state does not say its '%s'", mine->name);
-        else if (fixed && strcmp(text, mine->text) != 0)
+        else if (fixed && strcmp(text, mine->text) != 0 && !(force && strcmp(mine->name, FIRST_FIXED) != 0))
             status = rf_fail(RF_E_USAGE, "the state is of a run with %s '%s'; the trainer has '%s'",
                              mine->name, text, mine->text);
     }
@@ -169,12 +195,14 @@ static rf_status write_location(void *context, const location *p) {
     return status;
 }
 
-static rf_status set_numbers(rf_trainer *t, const rf_state *state) {
+static rf_status set_numbers(rf_trainer *t, const rf_state *state, bool force) {
     uint64_t steps, random_step;
     rf_order_state order;
     RF_TRY(get_number(&steps, state, "steps", LONG_MAX));
     RF_TRY(get_number(&order.epoch, state, "epoch", INT64_MAX));
-    RF_TRY(get_number(&order.batch, state, "epoch_batch", rf_order_batches_per_epoch(t->order)));
+    RF_TRY(get_number(&order.batch, state, "epoch_batch",
+                      force ? INT32_MAX : rf_order_batches_per_epoch(t->order)));
+    order.batch = RF_MIN(order.batch, rf_order_batches_per_epoch(t->order));
     RF_TRY(get_number(&random_step, state, "random_step", UINT32_MAX));
     const uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), (uint32_t)random_step,
                              0};
@@ -183,9 +211,13 @@ static rf_status set_numbers(rf_trainer *t, const rf_state *state) {
     return rf_buffer_write(t->rng, 0, rng, sizeof rng);
 }
 
-rf_status rf_trainer_set_state(rf_trainer *t, const rf_state *state) {
-    RF_TRY(check_texts(state, t));
+rf_status rf_trainer_take_state(rf_trainer *t, const rf_state *state, bool force) {
+    RF_TRY(check_texts(state, t, force));
     RF_TRY(check_arrays(state, t));
-    RF_TRY(set_numbers(t, state));
+    RF_TRY(set_numbers(t, state, force));
     return for_each_location(t, write_location, (void *)state);
+}
+
+rf_status rf_trainer_set_state(rf_trainer *t, const rf_state *state) {
+    return rf_trainer_take_state(t, state, false);
 }

@@ -150,7 +150,7 @@ what_is_converted_or_left_out_is_said() {
     two_classes set
     pnm set/cats/8.pgm 16 24
     { printf 'P6\n4 4\n255\n'; head -c 48 /dev/zero; } >set/cats/9.ppm
-    echo picture >set/dogs/1.webp
+    echo picture >set/dogs/1.tiff
     echo picture >set/dogs/2.tif
     succeeds data set
     prints '8x8 (height x width)'
@@ -159,7 +159,7 @@ what_is_converted_or_left_out_is_said() {
     prints 'note     1 of 8 images: cut to their middle'
     prints 'note     7 of 8 images: grey, but read as colour; --channels 1'
     prints '.tif 1'
-    prints '.webp 1'
+    prints '.tiff 1'
     succeeds data set --image-size 6x10 --resize pad --channels 1 --json
     prints '"notes"'
     prints '1 of 8 images: in colour, but read as grey'

@@ -1,0 +1,19 @@
+/* Where the images of a data set come from that does not hold their pixels itself. */
+#ifndef RF_DATA_SOURCE_H
+#define RF_DATA_SOURCE_H
+
+#include "rangefinder/dataset.h"
+
+typedef struct rf_source rf_source;
+struct rf_source {
+    bool decodes; /* reading takes long: ahead of its use, and by several threads */
+    /* Copies an image.  Any number of threads at once. */
+    rf_status (*read)(uint8_t *out, rf_source *source, int index);
+    void (*free)(rf_source *source);
+};
+
+size_t rf_dataset_image_bytes(const rf_dataset *dataset);
+/* How many images rf_dataset_statistics reads: all, or some of those that have to be decoded, at regular distances. */
+size_t rf_dataset_sampled(const rf_dataset *dataset);
+
+#endif

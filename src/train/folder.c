@@ -1,0 +1,163 @@
+/* A run's folder: states, of which the one before is kept, and metrics. */
+#include "train/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/json.h"
+
+#define NEWEST   "state.safetensors"
+#define PREVIOUS "state.previous.safetensors"
+#define CSV      "metrics.csv"
+#define JSONL    "metrics.jsonl"
+enum { MAX_METRICS_BYTES = 1 << 28 };
+
+rf_status rf_folder_open(rf_folder **out, const char *path) {
+    *out = NULL;
+    RF_TRY(rf_make_dirs(path));
+    rf_folder *folder = rf_alloc(1, sizeof *folder);
+    if (folder == NULL) return RF_E_MEMORY;
+    rf_status status = RF_OK;
+    folder->descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if ((folder->path = rf_strdup(path)) == NULL)
+        status = RF_E_MEMORY;
+    else if (folder->descriptor < 0)
+        status = rf_fail_errno(errno, "%s: cannot be opened", path);
+    else if (flock(folder->descriptor, LOCK_EX | LOCK_NB) != 0)
+        status = errno == EWOULDBLOCK ? rf_fail(RF_E_USAGE, "%s: another process trains in this folder", path)
+                                      : rf_fail_errno(errno, "%s: cannot be locked", path);
+    if (status == RF_OK)
+        *out = folder;
+    else
+        rf_folder_close(folder);
+    return status;
+}
+
+void rf_folder_close(rf_folder *folder) {
+    if (folder == NULL) return;
+    if (folder->descriptor >= 0) close(folder->descriptor);
+    free(folder->path);
+    free(folder);
+}
+
+char *rf_folder_file(const rf_folder *folder, const char *name) {
+    return rf_format("%s/%s", folder->path, name);
+}
+
+/* ---- states ---- */
+
+/* Between the two renames only the one before is there, which loading then takes. */
+rf_status rf_folder_save_state(const rf_folder *folder, const rf_state *state) {
+    char *path = rf_folder_file(folder, NEWEST);
+    if (path == NULL) return RF_E_MEMORY;
+    rf_status status = RF_OK;
+    if (renameat(folder->descriptor, NEWEST, folder->descriptor, PREVIOUS) != 0 && errno != ENOENT)
+        status = rf_fail_errno(errno, "%s: cannot be renamed", path);
+    if (status == RF_OK) status = rf_state_save(state, path);
+    free(path);
+    return status;
+}
+
+static rf_status load(rf_state **out, const rf_folder *folder, const char *name) {
+    char *path = rf_folder_file(folder, name);
+    if (path == NULL) return RF_E_MEMORY;
+    rf_status status = rf_state_load(out, path);
+    free(path);
+    return status;
+}
+
+rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *folder) {
+    *note = NULL;
+    const rf_status newest = load(out, folder, NEWEST);
+    if (newest == RF_OK || newest == RF_E_MEMORY) return newest;
+    char *reason = rf_strdup(rf_error_message());
+    if (reason == NULL) return RF_E_MEMORY;
+    const rf_status status = load(out, folder, PREVIOUS);
+    if (status == RF_OK) *note = rf_format("%s; the state before it is taken", reason);
+    if (status == RF_OK && *note == NULL) {
+        rf_state_free(*out);
+        *out = NULL;
+    } else if (status != RF_OK)
+        rf_fail(newest, "%s", reason);
+    free(reason);
+    return status != RF_OK ? newest : *note != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+/* ---- metrics ---- */
+
+static void add_column(rf_str *csv, double value) {
+    rf_str_add(csv, ",");
+    if (isfinite(value)) rf_str_add_number(csv, value);
+}
+
+rf_status rf_metrics_add(rf_metrics *m, const rf_epoch *e) {
+    const struct {
+        const char *name;
+        double value;
+    } columns[] = {{"step", (double)e->step},     {"lr", e->lr},
+                   {"train_loss", e->loss},       {"val_loss", e->validation_loss},
+                   {"val_accuracy", e->accuracy}, {"val_top5", e->accuracy5},
+                   {"seconds", e->seconds},       {"images_per_second", e->images_per_second}};
+    if (m->csv.length == 0) {
+        rf_str_add(&m->csv, "epoch");
+        for (size_t i = 0; i < RF_COUNT(columns); i++) rf_str_addf(&m->csv, ",%s", columns[i].name);
+        rf_str_add(&m->csv, "\n");
+    }
+    rf_str_addf(&m->csv, "%d", e->epoch);
+    rf_str_addf(&m->jsonl, "{\"epoch\": %d", e->epoch);
+    for (size_t i = 0; i < RF_COUNT(columns); i++) {
+        add_column(&m->csv, columns[i].value);
+        rf_str_addf(&m->jsonl, ", \"%s\": ", columns[i].name);
+        if (isfinite(columns[i].value))
+            rf_str_add_number(&m->jsonl, columns[i].value);
+        else
+            rf_str_add(&m->jsonl, "null");
+    }
+    rf_str_add(&m->csv, "\n");
+    rf_str_add(&m->jsonl, "}\n");
+    RF_TRY(rf_str_status(&m->csv));
+    return rf_str_status(&m->jsonl);
+}
+
+static rf_status load_lines(rf_str *out, const rf_folder *folder, const char *name, int lines) {
+    void *data = NULL;
+    size_t length = 0, kept = 0;
+    char *path = rf_folder_file(folder, name);
+    if (path == NULL) return RF_E_MEMORY;
+    rf_status status =
+        access(path, F_OK) == 0 ? rf_file_read(&data, &length, path, MAX_METRICS_BYTES) : RF_OK;
+    free(path);
+    for (; kept < length && lines > 0; kept++) lines -= ((char *)data)[kept] == '\n';
+    if (kept > 0) rf_str_add_bytes(out, data, kept);
+    free(data);
+    return status == RF_OK ? rf_str_status(out) : status;
+}
+
+rf_status rf_metrics_load(rf_metrics *m, const rf_folder *folder, int epochs) {
+    if (epochs == 0) return RF_OK;
+    RF_TRY(load_lines(&m->csv, folder, CSV, epochs + 1)); /* and the heading */
+    return load_lines(&m->jsonl, folder, JSONL, epochs);
+}
+
+static rf_status save_text(const rf_str *text, const rf_folder *folder, const char *name) {
+    char *path = rf_folder_file(folder, name);
+    if (path == NULL) return RF_E_MEMORY;
+    rf_status status = rf_file_write(path, rf_str_text(text), text->length);
+    free(path);
+    return status;
+}
+
+rf_status rf_metrics_save(const rf_metrics *m, const rf_folder *folder) {
+    RF_TRY(save_text(&m->csv, folder, CSV));
+    return save_text(&m->jsonl, folder, JSONL);
+}
+
+void rf_metrics_release(rf_metrics *m) {
+    rf_str_free(&m->csv);
+    rf_str_free(&m->jsonl);
+}
