@@ -284,6 +284,17 @@ static void a_curve_without_divergence_asks_for_higher_rates(void **state) {
     assert_string_equal(verdict.advice, "Go higher: --end-lr 100.");
 }
 
+/* Images learned by heart: the loss stays low, and its minimum says nothing.  At the corner s[50 + i] = 0.01 + 0.2985 E max(0,
+ * z - i / 3), which falls below a twentieth of the drop at i = 1: 0.086.  With q = 0.3989 log10 lr = -6 + 7 * 51 / 99 + 1 - q. */
+static void a_long_plateau_counts_for_a_decade(void **state) {
+    static const corner plateau[] = {{0, 2}, {30, 2}, {50, 0.01}, {99, 0}};
+    (void)state;
+    const rf_verdict verdict = judge(plateau, RF_COUNT(plateau), 0, STEPS);
+    assert_int_equal(verdict.kind, RF_VERDICT_RANGE);
+    assert_float_equal(log10(verdict.lr), -1.7928, 1e-4);
+    assert_int_equal(verdict.confidence, RF_CONFIDENCE_LOW);
+}
+
 /* The minimum is seen, the upper end is not: a range up to the last rate, less sure. */
 static void a_plateau_at_the_end_is_less_sure(void **state) {
     static const corner plateau[] = {{0, 2}, {50, 2}, {80, 0.5}, {88, 0.55}, {99, 0.6}};
@@ -382,6 +393,7 @@ int main(void) {
         cmocka_unit_test(a_test_that_stopped_early_says_when_and_why),
         cmocka_unit_test(advice_stays_within_what_the_options_take),
         cmocka_unit_test(a_curve_without_divergence_asks_for_higher_rates),
+        cmocka_unit_test(a_long_plateau_counts_for_a_decade),
         cmocka_unit_test(a_plateau_at_the_end_is_less_sure),
         cmocka_unit_test(divergence_at_once_asks_for_lower_rates),
         cmocka_unit_test(an_optimum_at_the_lower_edge_gives_none),

@@ -3,7 +3,8 @@
  * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian), k = argmin s.  The
  * minimum lies above the best rate, since the loss follows the rate with a lag, and where it lies is uncertain: both the
  * less the more slowly the rate rises, with n steps a decade.  Suggest lr[k], lowered by q = 1.5 / sqrt(n) decades; then, where
- * the optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.
+ * the optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.  Where the loss is
+ * as low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].
  *
  * The range is of the rates that lose less than a fifth of what can be learned.  Up to where most of the drop was made, the test
  * went over a sum of rates; a training as long as the test goes over it at the rate sum / steps, and needs 2.5 times that.  The
@@ -26,6 +27,7 @@ static const double noise_min = 2,
                     share_min = 0.02;    /* a drop smaller than these times noise or level is none */
 static const double harmed = 0.2;        /* a rise by this share of the level is harm */
 static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
+static const double plateau_max = 10;    /* the last rate of a plateau that counts, over its first */
 static const double rate_min = 1e-12, rate_max = 1e6; /* what --start-lr and --end-lr take */
 
 /* ---- no suggestion, and why ---- */
@@ -200,10 +202,19 @@ static bool lower_edge(rf_verdict *out, const rf_features *features) {
     return true;
 }
 
+/* The first of the rates up to the minimum that are as good as it. */
+static double plateau_start(const rf_features *features) {
+    const double bound = features->smoothed[features->lowest] + near_minimum * features->drop;
+    size_t i = features->lowest;
+    while (i > 0 && features->smoothed[i - 1] <= bound) i--;
+    return features->curve->lr[i];
+}
+
 static bool upper_edge(rf_verdict *out, const rf_features *features) {
     const double *const lr = features->curve->lr;
     const size_t margin = RF_MAX(2, features->n / 20);
-    if (features->rise < features->n || features->not_finite || features->lowest + margin < features->n - 1)
+    if (features->rise < features->n || features->not_finite || features->lowest + margin < features->n - 1 ||
+        lr[features->n - 1] > plateau_max * plateau_start(features))
         return false;
     refuse(out, "no_divergence",
            "The loss still falls at %s, where the test ends: it never diverged, so the best rate is not in "
@@ -307,7 +318,7 @@ static double steps_a_decade(const rf_curve *curve, size_t k) {
 static double suggested(const rf_features *features) {
     const rf_curve *const curve = features->curve;
     const double q = lag / sqrt(steps_a_decade(curve, features->lowest));
-    double lr = log10(curve->lr[features->lowest]) - q;
+    double lr = log10(fmin(curve->lr[features->lowest], plateau_max * plateau_start(features))) - q;
     if (curve->usual_lr > 0) lr += fmin(trust * q, 1) * (log10(curve->usual_lr) - lr);
     return fmin(fmax(pow(10, lr), curve->lr[0]), curve->lr[features->n - 1]);
 }

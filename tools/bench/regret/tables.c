@@ -90,21 +90,48 @@ static double percent(size_t part, const score *s) {
     return 100 * (double)part / (double)s->count;
 }
 
-static rf_status print_rules(const study *s, int steps) {
-    printf("\n%s, range tests of %d steps\n\n", measure_names[s->measure], steps);
-    puts("| rule | mean regret | median | worst | within 5 % | useless (>= 50 %) | too low | too high | none "
-         "|");
-    puts("|---|---|---|---|---|---|---|---|---|");
+static double worst_of(const score *s) {
+    double worst = 0;
+    for (size_t c = 0; c < s->count; c++) worst = fmax(worst, s->each[c]);
+    return worst;
+}
+
+static void begin_table(const char *const *columns, size_t count) {
+    for (size_t i = 0; i < count; i++) printf("| %s ", columns[i]);
+    printf("|\n");
+    for (size_t i = 0; i < count; i++) printf("|---");
+    printf("|\n");
+}
+
+/* By the length of the range test. */
+static rf_status print_lengths(const study *s) {
+    static const char *const columns[] = {"rule", "100 steps", "300 steps", "1,000 steps"};
+    printf("\nMean regret, worst, within 5 %%, by %s:\n\n", measure_names[s->measure]);
+    begin_table(columns, RF_COUNT(columns));
+    for (size_t i = 0; i < rule_count; i++) {
+        printf("| %s |", rules[i].name);
+        for (size_t l = 0; l < RF_COUNT(lengths); l++) {
+            score k;
+            RF_TRY(measure_rule(&k, s, &rules[i], lengths[l], NULL, 0));
+            printf(" %.3f, %.2f, %.0f %% |", mean_of(&k), worst_of(&k), percent(k.good, &k));
+            free(k.each);
+        }
+        puts("");
+    }
+    return RF_OK;
+}
+
+static rf_status print_details(const study *s) {
+    static const char *const columns[] = {"rule",    "mean regret", "median", "useless (>= 50 %)",
+                                          "too low", "too high",    "none"};
+    printf("\nRange tests of %d steps in detail; ±: the standard error, from the tasks:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
     for (size_t i = 0; i < rule_count; i++) {
         score k;
-        RF_TRY(measure_rule(&k, s, &rules[i], steps, NULL, 0));
-        double worst = 0;
-        for (size_t c = 0; c < k.count; c++) worst = fmax(worst, k.each[c]);
-        if (k.tasks > 1)
-            printf("| %s | %.3f ± %.3f | %.3f | %.2f | %.0f %% | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n",
-                   rules[i].name, mean_of(&k), error_of(&k), rf_median(k.each, k.count), worst,
-                   percent(k.good, &k), percent(k.useless, &k), percent(k.low, &k), percent(k.high, &k),
-                   percent(k.none, &k));
+        RF_TRY(measure_rule(&k, s, &rules[i], STEPS_USUAL, NULL, 0));
+        printf("| %s | %.3f ± %.3f | %.3f | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", rules[i].name,
+               mean_of(&k), error_of(&k), rf_median(k.each, k.count), percent(k.useless, &k),
+               percent(k.low, &k), percent(k.high, &k), percent(k.none, &k));
         free(k.each);
     }
     return RF_OK;
@@ -138,11 +165,10 @@ static const struct {
     {"fine-tuned", starts, TUNED}, {"last layer", starts, FROZEN},   {"our defaults", is_default, 0}};
 
 static rf_status print_groups(const study *s) {
-    printf("\nMean regret of groups of tasks (how many), range tests of %d steps\n\n| rule |", STEPS_USUAL);
-    for (size_t g = 0; g < RF_COUNT(groups); g++) printf(" %s |", groups[g].name);
-    printf("\n|---|");
-    for (size_t g = 0; g < RF_COUNT(groups); g++) printf("---|");
-    puts("");
+    const char *columns[RF_COUNT(groups) + 1] = {"rule"};
+    for (size_t g = 0; g < RF_COUNT(groups); g++) columns[g + 1] = groups[g].name;
+    printf("\nMean regret of groups of tasks (how many), range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
     for (size_t i = 0; i < rule_count; i++) {
         printf("| %s |", rules[i].name);
         for (size_t g = 0; g < RF_COUNT(groups); g++) {
@@ -163,8 +189,9 @@ static rf_status print_groups(const study *s) {
 
 /* How often the confidence was right. */
 static void print_confidence(const study *s) {
-    printf("\nThe verdict's confidence, range tests of %d steps\n\n", STEPS_USUAL);
-    puts("| confidence | suggestions | mean regret | within 5 % |\n|---|---|---|---|");
+    static const char *const columns[] = {"confidence", "suggestions", "mean regret", "within 5 %"};
+    printf("\nThe verdict's confidence, range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
     for (int level = RF_CONFIDENCE_LOW; level <= RF_CONFIDENCE_HIGH; level++) {
         size_t count = 0, within = 0;
         double sum = 0;
@@ -217,8 +244,10 @@ static void print_range(const study *s) {
 }
 
 static void print_tasks(const study *s) {
-    puts("\n| task | best rate | held-out loss there | accuracy | noise | suggested | regret "
-         "|\n|---|---|---|---|---|---|---|");
+    static const char *const columns[] = {
+        "task", "best rate", "held-out loss there", "accuracy", "noise", "suggested", "regret"};
+    printf("\nThe tasks; suggested from three seeds' range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
     for (size_t t = 0; t < task_count; t++) {
         if (!counts(s, t)) continue;
         const results *r = &s->all[t];
@@ -260,10 +289,9 @@ rf_status tables_print(const char *results_path, bool once) {
     study s = {.all = all, .once = once, .measure = SETTLED_LOSS};
     if (status != RF_OK) goto done;
     print_heading(&s);
-    for (size_t i = 0; i < RF_COUNT(lengths) && status == RF_OK; i++) status = print_rules(&s, lengths[i]);
-    for (s.measure = SETTLED_LOSS + 1; s.measure < MEASURES && status == RF_OK; s.measure++)
-        status = print_rules(&s, STEPS_USUAL);
+    for (; s.measure < MEASURES && status == RF_OK; s.measure++) status = print_lengths(&s);
     s.measure = SETTLED_LOSS;
+    if (status == RF_OK) status = print_details(&s);
     if (status == RF_OK) status = print_groups(&s);
     print_confidence(&s);
     print_range(&s);
