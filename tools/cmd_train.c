@@ -83,6 +83,7 @@ typedef struct train_run {
     char *schedule; /* with the range's ends, where the schedule has such */
     rf_verdict verdict;
     rf_record_more lr;
+    rf_status recorded; /* whether run.json could be written */
     rf_progress progress;
     bool for_people;
     rf_epoch *epochs; /* for the plot */
@@ -261,6 +262,13 @@ static rf_status choose_lr(train_run *run) {
 
 /* ---- training ---- */
 
+/* Not before: a run that cannot be resumed stays as it is. */
+static bool on_begin(void *context) {
+    train_run *run = context;
+    run->recorded = rf_record_write(run->out, &run->session, &run->lr);
+    return run->recorded == RF_OK;
+}
+
 static bool on_progress(void *context, const rf_train_progress *now) {
     train_run *run = context;
     char left[32];
@@ -304,12 +312,14 @@ static rf_status train(train_run *run) {
                                 .resume = args->resume != NULL,
                                 .force = args->force,
                                 .save_every = args->save_every > 0 ? args->save_every : -1,
+                                .begin = on_begin,
                                 .progress = on_progress,
                                 .epoch = on_epoch,
                                 .context = run};
     rf_ending_wait();
     rf_status status = rf_train_in(&run->result, run->session.trainer, &desc, run->folder);
     rf_progress_end(&run->progress);
+    if (status == RF_OK) status = run->recorded;
     if (run->result.note[0] != '\0') rf_say("%s", run->result.note);
     rf_ahead_end();
     return status;
@@ -417,7 +427,6 @@ static rf_status train_main(void *given, char **operands) {
     rf_progress_begin(&run.progress, !args->common.quiet && !args->common.no_progress);
     if (status == RF_OK) status = choose_lr(&run);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
-    if (status == RF_OK) status = rf_record_write(run.out, &run.session, &run.lr);
     if (status == RF_OK) status = train(&run);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = finish(&run);

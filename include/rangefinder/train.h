@@ -44,9 +44,12 @@ typedef struct rf_train_desc {
     bool resume;          /* from the folder's state, with the same bits as if it had never stopped */
     bool force;           /* resume although data, batch or seed are others than the run's */
     double save_every;    /* seconds between two states in the folder; 0: 10; below 0: each epoch */
-    bool (*progress)(void *context, const rf_train_progress *progress); /* returns false to stop; or NULL */
-    bool (*epoch)(void *context, const rf_epoch *epoch);                /* the same, after each epoch */
-    void *context;                                                      /* of both */
+    /* Each returns false to stop; or NULL.  begin: once, where all options are right and a state, if any, is taken; epoch:
+     * after each. */
+    bool (*begin)(void *context);
+    bool (*progress)(void *context, const rf_train_progress *progress);
+    bool (*epoch)(void *context, const rf_epoch *epoch);
+    void *context; /* of all three */
 } rf_train_desc;
 
 typedef struct rf_train_result {

@@ -73,6 +73,10 @@ static rf_status load(rf_state **out, const rf_folder *folder, const char *name)
 
 rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *folder) {
     *note = NULL;
+    *out = NULL;
+    if (faccessat(folder->descriptor, NEWEST, F_OK, 0) != 0 &&
+        faccessat(folder->descriptor, PREVIOUS, F_OK, 0) != 0)
+        return RF_OK;
     const rf_status newest = load(out, folder, NEWEST);
     if (newest == RF_OK || newest == RF_E_MEMORY) return newest;
     char *reason = rf_strdup(rf_error_message());

@@ -17,7 +17,7 @@ char *rf_folder_file(const rf_folder *folder, const char *name); /* its path; ow
 
 /* Saves the newest state, and keeps the one before. */
 rf_status rf_folder_save_state(const rf_folder *folder, const rf_state *state);
-/* Loads the newest state, or the one before where that is missing or damaged; *note is then a sentence on it, owned, else
+/* Loads the newest state (NULL: there is none yet), or the one before where that is missing or damaged; *note is then a sentence on it, owned, else
  * NULL.  Errors: RF_E_INPUT, neither can be read. */
 rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *folder);
 

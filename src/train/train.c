@@ -161,7 +161,7 @@ static rf_status observe(training *t, rf_epoch *e) {
     return get_weights(&t->best, t);
 }
 
-static rf_status end_epoch(training *t, double lr, double validation_loss) {
+static rf_status end_epoch(training *t, double lr, bool validated, double validation_loss) {
     const double seconds = (rf_time_ms() - t->epoch_ms) / 1e3;
     const rf_trainer_desc *trainer = &t->trainer->desc;
     rf_epoch e = {.epoch = epoch_of(t, t->done - 1),
@@ -169,15 +169,15 @@ static rf_status end_epoch(training *t, double lr, double validation_loss) {
                   .step = t->done,
                   .lr = lr,
                   .loss = t->memory.loss_sum / (double)t->per_epoch,
-                  .validation_loss = validation_loss,
+                  .validation_loss = validated ? validation_loss : NAN,
                   .accuracy = NAN,
                   .accuracy5 = NAN,
                   .seconds = seconds,
                   .images_per_second =
                       (double)t->epoch_steps * trainer->batch * trainer->accumulate / RF_MAX(seconds, 1e-9)};
-    if (!isnan(validation_loss)) RF_TRY(observe(t, &e));
-    if (t->trainer->validation.count == 0 || !isnan(validation_loss))
-        rf_schedule_observe(&t->schedule, isnan(validation_loss) ? e.loss : validation_loss);
+    if (validated) RF_TRY(observe(t, &e));
+    if (validated || t->trainer->validation.count == 0)
+        rf_schedule_observe(&t->schedule, validated ? validation_loss : e.loss);
     RF_TRY(rf_metrics_add(&t->metrics, &e));
     t->memory.loss_sum = 0;
     t->epoch_ms = rf_time_ms();
@@ -231,7 +231,7 @@ static rf_status run_steps(training *t) {
                        t->folder != NULL ? "; the folder keeps the state before" : "");
     if (result.stop == RF_STOP_INTERRUPTED) t->result->stop = RF_STOP_INTERRUPTED;
     if (!ends || result.steps < steps) return RF_OK;
-    return end_epoch(t, t->rates[steps - 1], validated ? t->observed[steps - 1] : NAN);
+    return end_epoch(t, t->rates[steps - 1], validated, t->observed[steps - 1]);
 }
 
 /* ---- the run ---- */
@@ -255,6 +255,7 @@ static rf_status resume(training *t) {
     rf_state *state;
     char *note;
     RF_TRY(rf_folder_load_state(&state, &note, t->folder));
+    if (state == NULL) return RF_OK; /* the run was stopped before it began */
     rf_status status = recall(t, state);
     if (status == RF_OK) status = rf_trainer_take_state(t->trainer, state, t->desc.force);
     if (status != RF_OK)
@@ -280,6 +281,7 @@ static rf_status run(training *t) {
     t->done = (size_t)t->trainer->steps_done;
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
+    if (t->desc.begin != NULL && !t->desc.begin(t->desc.context)) t->result->stop = RF_STOP_INTERRUPTED;
     t->epoch_ms = t->saved_ms = rf_time_ms();
     if (t->done == 0) RF_TRY(save(t)); /* from then on there is one to resume from */
     while (t->done < t->total && !t->result->early && t->result->stop == RF_STOP_COMPLETED) {

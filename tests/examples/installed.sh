@@ -3,10 +3,20 @@
 # at what else an installation promises.
 . "$(dirname "$0")/examples.sh"
 
-sed -n '/^```c$/,/^```$/{/^```/!p}' "$examples/../../README.md" | cmp - "$examples/range_test.c" ||
+code_of() { sed -n '/^```c$/,/^```$/{/^```/!p}' "$1"; }
+
+code_of "$examples/../../README.md" | cmp - "$examples/range_test.c" ||
     fail "the README shows another program than tests/examples/range_test.c"
+code_of "$examples/../../docs/training.md" >shown
+cat "$examples/schedule.c" "$examples/balance.c" | cmp - shown || fail "docs/training.md shows other programs than tests/examples"
 logged cmake --install "$1" --prefix "$work/prefix" || fail "cannot be installed"
 builds_against "$work/prefix"
+for example in schedule balance; do
+    logged ${CC:-cc} -std=c11 -pedantic -Wall -Wextra -Werror -o $example "$examples/$example.c" \
+        $(pkg-config --cflags --libs rangefinder) && ./$example >$example.out || fail "$example.c does not build or run"
+done
+[ "$(grep -c '^epoch' schedule.out)" -eq 100 ] && [ -s digits.safetensors ] || fail "schedule.c does not train"
+[ "$(head -1 balance.out)" = "100 images, 20 of them taken" ] || fail "balance.c does not balance"
 [ "$(prefix/bin/rangefinder --version | head -n 1)" = "rangefinder $(pkg-config --modversion rangefinder)" ] ||
     fail "the program and pkg-config disagree on the version"
 [ -s prefix/share/man/man1/rangefinder.1 ] || fail "no manual page"

@@ -1,0 +1,154 @@
+# The commands train, eval and predict.
+
+# field FILE NAME: the column of that name in the last line of a CSV file.
+field() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i } END { print $c }' "$1"; }
+
+train_keeps_a_run_and_eval_finds_the_same() {
+    succeeds train --lr 0.1 --epochs 3 --out runs/a
+    prints 'epoch   3/3'
+    prints 'best     accuracy'
+    prints 'kept in  runs/a'
+    for file in run.json metrics.csv metrics.jsonl last.safetensors best.safetensors state.safetensors; do
+        [ -s "runs/a/$file" ] || fail "no $file"
+    done
+    [ "$(wc -l <runs/a/metrics.csv)" -eq 4 ] && [ "$(wc -l <runs/a/metrics.jsonl)" -eq 3 ] || fail "a line an epoch"
+    accuracy=$(field runs/a/metrics.csv val_accuracy) loss=$(field runs/a/metrics.csv val_loss)
+    succeeds eval --run runs/a --weights last --json eval.json
+    prints 'held out for validation'
+    grep -qF "\"accuracy\": $accuracy" eval.json || fail "the accuracy of the last epoch is $accuracy"
+    grep -qF "\"loss\": ${loss%???????}" eval.json || fail "the loss of the last epoch is $loss"
+    succeeds eval --run runs/a --csv confusion.csv -q
+    [ "$(tail -n +2 confusion.csv | cut -d, -f2- | tr ',\n' '++' | sed 's/+$//' | xargs -I {} sh -c 'echo $(({}))')" -eq 359 ] ||
+        fail "each image is counted once"
+    refuses 2 "is there already; '--resume runs/a' goes on" train --lr 0.1 --out runs/a
+    succeeds train --lr 0.1 --epochs 1 --out runs/a --overwrite --quiet
+    [ "$(wc -l <runs/a/metrics.csv)" -eq 2 ] || fail "the old run is still there"
+}
+
+train_finds_its_rate_and_names_its_folder() {
+    succeeds train --epochs 2
+    prints 'found by a range test'
+    prints 'kept in  runs/1'
+    succeeds train --epochs 1 --schedule triangular -q
+    lr=$(sed -n 's/.*"lr": {"value": \([0-9.e-]*\), .*"max": \([0-9.e-]*\),.*/\1 \2/p' runs/2/run.json)
+    [ -n "$lr" ] && [ "${lr% *}" = "${lr#* }" ] || fail "a cyclical schedule rises to the end of the range: $lr"
+}
+
+# Of one colour: nothing can be learnt of them.
+train_stops_where_there_is_no_rate() {
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        mkdir -p grey/a grey/b && pnm grey/a/$i.pgm 8 8 && pnm grey/b/$i.pgm 8 8
+    done
+    rf train --data grey --batch 4 --epochs 1 --out none
+    [ "$code" -eq 1 ] || fail "the exit code should be 1"
+    says 'no learning rate to train with'
+    rf train --data grey --batch 4 --epochs 1 --out some --lr-fallback 0.01
+    [ "$code" -eq 0 ] || fail "--lr-fallback should have been taken"
+    says '--lr-fallback 0.01 is taken'
+}
+
+run_that_is_interrupted_goes_on_to_the_same_bits() {
+    arguments="--lr 0.05 --epochs 150 --optimizer adam --batch 32"
+    succeeds train $arguments --out whole --quiet
+    "$RANGEFINDER" train $arguments --out parts --quiet 2>"$logs/err" &
+    until [ -s parts/state.safetensors ]; do sleep 0.02; done
+    sleep 0.3
+    kill -INT $!
+    code=0
+    wait $! || code=$?
+    [ "$code" -eq 130 ] || fail "interrupted: exit code 130"
+    says "'rangefinder train --resume parts' goes on"
+    [ "$(wc -l <parts/metrics.csv)" -lt 151 ] || fail "it was interrupted too late to tell"
+    succeeds train --resume parts --quiet
+    for file in state last best; do
+        cmp "whole/$file.safetensors" "parts/$file.safetensors" || fail "$file.safetensors is another"
+    done
+    [ "$(cut -d, -f1-7 whole/metrics.csv)" = "$(cut -d, -f1-7 parts/metrics.csv)" ] || fail "the metrics are others"
+    succeeds train --resume parts
+    prints 'nothing left to do: 150 epochs are done'
+}
+
+what_cannot_be_resumed_is_said() {
+    mkdir empty
+    refuses 3 "it has no run.json" train --resume empty
+    refuses 3 "it has no run.json" train --resume missing
+    refuses 3 "it has no run.json" eval --run empty
+    succeeds train --lr 0.1 --epochs 1 --out run --quiet
+    rf train --resume run --model lenet --quiet
+    [ "$code" -eq 3 ] || fail "another network: exit code 3"
+    says 'run cannot be resumed'
+    rf train --resume run --data synthetic:1x8x8,10,1797 --quiet
+    [ "$code" -eq 2 ] || fail "other data: exit code 2"
+    says "run cannot be resumed (without \`force\`): the state is of a run with data"
+    succeeds train --resume run --data synthetic:1x8x8,10,1797 --force --epochs 2 --quiet
+    refuses 2 "--out has no effect with --resume" train --resume run --out other
+    head -c 3000 run/state.safetensors >cut
+    cp cut run/state.safetensors
+    rf train --resume run --epochs 3 --quiet
+    [ "$code" -eq 0 ] || fail "the state before should have been taken"
+    says 'the state before it is taken'
+    cp cut run/state.safetensors
+    cp cut run/state.previous.safetensors
+    rf train --resume run --epochs 4 --quiet
+    [ "$code" -eq 3 ] || fail "no state is left: exit code 3"
+    cp cut run/best.safetensors
+    rf eval --run run
+    [ "$code" -eq 3 ] || fail "damaged weights: exit code 3"
+    sed 's/"format": 1/"format": 9/' run/run.json >run.json && cp run.json run/run.json
+    refuses 3 "version 9 of the format" eval --run run
+    succeeds train --lr 0.1 --epochs 1 --out fresh --quiet
+    rm fresh/*.safetensors # killed before the first state
+    succeeds train --resume fresh --quiet
+    [ -s fresh/state.safetensors ] || fail "it begins anew"
+    echo '{' >run/run.json
+    refuses 3 "run/run.json" train --resume run
+}
+
+options_of_training_that_have_no_effect_are_refused() {
+    refuses 2 "--lr-fallback has no effect with --lr" train --lr 0.1 --lr-fallback 0.1 --out a
+    refuses 2 "--force has no effect without --resume" train --force --out a
+    refuses 2 "--val-split has no effect with --val-data" train --val-split 0.1 --val-data digits --out a
+    refuses 2 "did you mean 'cosine'" train --schedule cosin --out a
+    refuses 2 "take 9 epochs, and the run has 3" train --schedule 'cosine warmup=9' --epochs 3 --out a
+    rf train --patience 3 --val-split 0 --lr 0.1 --out a --quiet
+    [ "$code" -eq 2 ] || fail "patience without validation: exit code 2"
+    refuses 2 "--run is missing" eval
+    refuses 2 "--run is missing" predict a.png
+}
+
+classes_are_matched_by_their_names() {
+    two_classes data
+    two_classes other
+    mv other/cats other/zebras
+    succeeds train --data data --batch 2 --lr 0.1 --epochs 1 --val-split 0 --out run --quiet
+    [ ! -e run/best.safetensors ] || fail "there is no best epoch without validation"
+    succeeds eval --run run --data data
+    prints 'cats'
+    refuses 3 "there was no class 'zebras' in training" eval --run run --data other
+    rf train --data data --val-data other --batch 2 --lr 0.1 --epochs 1 --out bad --quiet
+    [ "$code" -eq 3 ] || fail "validation data of other classes: exit code 3"
+    says "no class 'zebras'"
+    mkdir mixed
+    cp data/cats/1.pgm mixed/a.pgm
+    pnm mixed/b.pgm 31 17
+    pnm mixed/c.pgm 1 1
+    succeeds predict --run run mixed data/dogs/1.pgm --json - --top 2
+    [ "$(wc -l <"$logs/out")" -eq 4 ] || fail "a line an image"
+    prints '"file": "mixed/b.pgm"'
+    awk -F'"probability": ' '{ if ($3 + $4 < 0.999 || $3 + $4 > 1.001) exit 1 }' "$logs/out" ||
+        fail "the probabilities of two classes sum up to 1"
+    succeeds predict --run run data/dogs/1.pgm
+    grep -Eq '^data/dogs/1.pgm  (cats|dogs) [0-9.]+ %$' "$logs/out" || fail "class and probability"
+    echo no image >mixed/d.png
+    refuses 3 "mixed/d.png" predict --run run mixed
+    rf predict --run run mixed --skip-bad
+    [ "$code" -eq 0 ] && [ "$(wc -l <"$logs/out")" -eq 3 ] || fail "the others are predicted"
+    mkdir nothing
+    refuses 3 "no image in this folder" predict --run run nothing
+}
+
+pictures_of_training_and_evaluation_are_drawn() {
+    succeeds train --lr 0.1 --epochs 2 --out run --plot train.svg --quiet
+    succeeds eval --run run --plot matrix.svg --quiet
+    xmllint --noout train.svg matrix.svg || fail "not XML"
+}
