@@ -388,6 +388,34 @@ static void a_range_test_has_its_defaults(void **unused) {
     rf_model_free(model);
 }
 
+/* Steps of the training that follows count by their factors. */
+static void a_range_test_knows_the_training_that_follows(void **unused) {
+    (void)unused;
+    static const struct {
+        int epochs;
+        const char *schedule;
+        double steps; /* in units of an epoch's */
+    } cases[] = {
+        {0, NULL, 0}, {4, NULL, 4}, {4, "1x1,0.1x3", 1.3}, {4, "constant warmup=2 warmup_from=1", 4}};
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5});
+    const double epoch = digits->count / 5;
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){.iterations = 10,
+                                                                  .epochs = cases[i].epochs,
+                                                                  .schedule = cases[i].schedule});
+        assert_true(fabs(curve->training_steps - cases[i].steps * epoch) < 1e-6);
+        rf_curve_free(curve);
+    }
+    rf_curve *curve = NULL;
+    assert_int_equal(rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = -1}), RF_E_USAGE);
+    assert_int_equal(
+        rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = 1, .schedule = "cosin"}),
+        RF_E_USAGE);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
 /* Descs of programs whose headers are older, or newer, than the library. */
 static void descs_of_other_versions_are_understood(void **unused) {
     (void)unused;
@@ -730,6 +758,7 @@ int main(void) {
         cmocka_unit_test(range_test_stops_where_it_should),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_range_test_has_its_defaults),
+        cmocka_unit_test(a_range_test_knows_the_training_that_follows),
         cmocka_unit_test(descs_of_other_versions_are_understood),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(lr_multiplier_zero_freezes_parameters),

@@ -7,7 +7,7 @@
  * as low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].
  *
  * The range is of the rates that lose less than a fifth of what can be learned.  Up to where most of the drop was made, the test
- * went over a sum of rates; a training as long as the test goes over it at the rate sum / steps, and needs 2.5 times that.  The
+ * went over a sum of rates; the training that follows, else one as long as the test, goes over it at the rate sum / steps, and needs 2.5 times that.  The
  * upper end is the rate from which on a fifth of the drop is lost again.
  *
  * Source: chosen by tools/bench/regret, whose tasks are trained at each rate; docs/finding.md has what was measured.  The
@@ -327,7 +327,7 @@ static double lowest_useful(const rf_features *features) {
     const rf_curve *const curve = features->curve;
     double sum = 0;
     for (size_t i = 0; i <= features->fall; i++) sum += curve->lr[i];
-    return enough * sum / (double)curve->planned;
+    return enough * sum / (curve->training_steps > 0 ? curve->training_steps : (double)curve->planned);
 }
 
 static void suggest_range(rf_verdict *out, const rf_features *features) {

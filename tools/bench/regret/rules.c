@@ -2,10 +2,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "curve/features.h"
 #include "curve/method_list.h"
 #include "optim/optimizer.h"
+
+/* By the factors of the schedule; every one that is not constant is half of its rate in the mean. */
+static double training_steps(const task *t) {
+    return strcmp(t->schedule, "constant") == 0 ? t->steps : 0.5 * t->steps;
+}
 
 rf_verdict judge(const rf_curve *curve, const task *t) {
     rf_curve known = *curve;
@@ -16,6 +22,7 @@ rf_verdict judge(const rf_curve *curve, const task *t) {
         known.usual_lr = rf_optimizer_usual_lr(&setup);
         rf_optimizer_release(&setup);
     }
+    known.training_steps = training_steps(t);
     if (rf_curve_judge(&verdict, &known) != RF_OK) verdict = (rf_verdict){.lr = NAN};
     return verdict;
 }
