@@ -10,6 +10,8 @@
 #include "curve/curve.h"
 
 enum { FILE_MAX = 64 << 20 };
+const struct range_test range_tests[TEST_LENGTHS] = {{100, 3}, {300, 3}, {1000, 1}};
+
 static const double first_lr = 1e-6, last_lr = 10;
 
 double rate_of(double sixths) {
@@ -130,7 +132,7 @@ void results_free(results *all) {
 /* ---- writing ---- */
 
 /* Without a buffer each line is one write: several processes may share the file, and one that is killed leaves whole lines. */
-rf_status results_append(FILE **out, const char *path) {
+rf_status results_open(FILE **out, const char *path) {
     *out = fopen(path, "a");
     if (!*out) return rf_fail_errno(errno, "%s: cannot be written", path);
     setvbuf(*out, NULL, _IONBF, 0);
@@ -179,8 +181,9 @@ const run_result *results_run(const results *r, int seed, int sixths) {
     return NULL;
 }
 
-const curve_result *results_curve(const results *r, int seed, int steps) {
+const rf_curve *results_curve(const results *r, int seed, int steps) {
     for (size_t i = 0; i < r->curve_count; i++)
-        if (r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps) return &r->curves[i];
+        if (r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps)
+            return r->curves[i].curve;
     return NULL;
 }

@@ -34,6 +34,10 @@ typedef struct results {
     size_t run_count, curve_count;
 } results;
 
+/* The range tests of a task: of so many steps, with the seeds from TEST_SEED on. */
+enum { TEST_SEED = 101, TEST_LENGTHS = 3, TEST_SEEDS = 3 }; /* TEST_SEEDS: the most */
+extern const struct range_test { int steps, seeds; } range_tests[TEST_LENGTHS];
+
 double rate_of(double sixths);
 /* The rates of a range test: (steps). */
 void ladder(double *lr, int steps);
@@ -43,13 +47,13 @@ rf_status results_read(results **out, const char *path);
 void results_free(results *all);
 
 /* Opens the file to append to it. */
-rf_status results_append(FILE **out, const char *path);
+rf_status results_open(FILE **out, const char *path);
 /* Appends a line, to the file and to *r. */
 rf_status results_add_task(results *r, FILE *file, const task *t);
 rf_status results_add_run(results *r, FILE *file, const task *t, const run_result *run);
 rf_status results_add_curve(results *r, FILE *file, const task *t, int seed, rf_curve *curve); /* takes it */
 
-const run_result *results_run(const results *r, int seed, int sixths);    /* NULL: there is none */
-const curve_result *results_curve(const results *r, int seed, int steps); /* NULL: there is none */
+const run_result *results_run(const results *r, int seed, int sixths); /* NULL: there is none */
+const rf_curve *results_curve(const results *r, int seed, int steps);  /* NULL: there is none */
 
 #endif

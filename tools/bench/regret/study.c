@@ -13,15 +13,12 @@
 #include "rangefinder/schedule.h"
 #include "train/trainer.h"
 
-enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30, CURVE_SEED = 101 };
+enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30 };
 static const double hopeless = 0.5; /* regret */
 
 static const struct {
     int first, last;
 } grid[OPTIMIZER_KINDS] = {[PLAIN] = {-18, 6}, [MOMENTUM] = {-24, 0}, [ADAPTIVE] = {-27, -6}};
-
-/* Range tests: steps, and with how many seeds. */
-static const struct { int steps, seeds; } tests[] = {{100, 3}, {300, 3}, {1000, 1}};
 
 typedef struct study {
     const task *task;
@@ -29,7 +26,6 @@ typedef struct study {
     FILE *file;
     rf_device *device;
     rf_dataset *data, *base; /* base: what the network was trained on before; NULL: nothing */
-    int first, last;         /* sixths of a decade */
 } study;
 
 static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int validation) {
@@ -57,10 +53,6 @@ static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int va
 
 /* ---- one run ---- */
 
-static int steps_of(const task *t) {
-    return RF_MAX(t->steps, SETTLE_STEPS);
-}
-
 /* Trains, and evaluates the images held out after the last step.  At a loss that is not finite *held_out is INFINITY. */
 static rf_status execute(double *held_out, double *accuracy, double *loss, double *observed, rf_trainer *t,
                          const double *lr, int steps) {
@@ -77,19 +69,24 @@ static rf_status execute(double *held_out, double *accuracy, double *loss, doubl
     return RF_OK;
 }
 
-/* work: three times as many numbers as steps. */
-static rf_status train(run_result *run, rf_trainer *trainer, const task *t, double *work) {
+static rf_status train(run_result *run, rf_trainer *trainer, const task *t) {
     static const double still[SETTLE_STEPS];
     const size_t epoch = rf_order_batches_per_epoch(trainer->order);
-    const int room = steps_of(t), tail = t->steps - t->steps / 10;
-    double *const lr = work, *const loss = lr + room, *const observed = loss + room;
-    RF_TRY(rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), epoch));
-    RF_TRY(execute(&run->loss, &run->accuracy, loss, observed, trainer, lr, t->steps));
+    const int room = RF_MAX(t->steps, SETTLE_STEPS), tail = t->steps - t->steps / 10;
+    double *const lr = rf_alloc(3 * (size_t)room, sizeof *lr);
+    if (!lr) return RF_E_MEMORY;
+    double *const loss = lr + room, *const observed = loss + room;
     run->settled_loss = run->train = INFINITY;
-    if (!isfinite(run->loss)) return RF_OK;
+    rf_status status = rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), epoch);
+    if (status == RF_OK) status = execute(&run->loss, &run->accuracy, loss, observed, trainer, lr, t->steps);
+    if (status != RF_OK || !isfinite(run->loss)) goto done;
     run->train = 0;
     for (int i = tail; i < t->steps; i++) run->train += loss[i] / (t->steps - tail);
-    return execute(&run->settled_loss, &run->settled_accuracy, loss, observed, trainer, still, SETTLE_STEPS);
+    status =
+        execute(&run->settled_loss, &run->settled_accuracy, loss, observed, trainer, still, SETTLE_STEPS);
+done:
+    free(lr);
+    return status;
 }
 
 /* ---- a task's runs ---- */
@@ -105,8 +102,6 @@ static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
     rf_trainer *trainer = NULL;
     rf_host_state fresh;
     rf_status status = RF_OK;
-    double *const work = rf_alloc(3 * (size_t)steps_of(s->task), sizeof *work);
-    if (!work) return RF_E_MEMORY;
     for (int sixths = first; sixths <= last && status == RF_OK; sixths += apart) {
         if (!wanted(s, seed, sixths)) continue;
         run_result run = {.seed = seed, .sixths = sixths};
@@ -118,38 +113,14 @@ static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
         } else {
             status = rf_trainer_restore(trainer, &fresh);
         }
-        if (status == RF_OK) status = train(&run, trainer, s->task, work);
+        if (status == RF_OK) status = train(&run, trainer, s->task);
         if (status == RF_OK) status = results_add_run(s->results, s->file, s->task, &run);
     }
     rf_trainer_free(trainer);
-    free(work);
     return status;
 }
 
-static int best(const study *s) {
-    const oracle o = oracle_of(s->results, SETTLED_LOSS);
-    return o.point[o.best].sixths;
-}
-
-static rf_status run_grid(study *s) {
-    optimizer_kind kind;
-    task_optimizer(s->task, &kind);
-    s->first = grid[kind].first;
-    s->last = grid[kind].last;
-    RF_TRY(run_rates(s, 1, s->first, s->last, HALF_DECADE));
-    while (best(s) == s->first && s->first > SIXTHS_MIN) {
-        s->first -= HALF_DECADE;
-        RF_TRY(run_rates(s, 1, s->first, s->first, 1));
-    }
-    while (best(s) == s->last && s->last < SIXTHS_MAX) {
-        s->last += HALF_DECADE;
-        RF_TRY(run_rates(s, 1, s->last, s->last, 1));
-    }
-    for (int seed = 2; seed <= SEEDS; seed++) RF_TRY(run_rates(s, seed, s->first, s->last, HALF_DECADE));
-    return RF_OK;
-}
-
-/* Around the best rate of the coarse grid, which does not change when finer ones are added to the file. */
+/* The best rate of the coarse grid, which does not change when finer ones are added to the file. */
 static int coarse_best(const study *s) {
     const oracle o = oracle_of(s->results, SETTLED_LOSS);
     const oracle_point *found = NULL;
@@ -157,6 +128,19 @@ static int coarse_best(const study *s) {
         if (o.point[i].sixths % HALF_DECADE == 0 && (!found || o.point[i].mean < found->mean))
             found = &o.point[i];
     return found->sixths;
+}
+
+static rf_status run_grid(study *s) {
+    optimizer_kind kind;
+    task_optimizer(s->task, &kind);
+    int first = grid[kind].first, last = grid[kind].last;
+    RF_TRY(run_rates(s, 1, first, last, HALF_DECADE));
+    for (; coarse_best(s) == first && first > SIXTHS_MIN; first -= HALF_DECADE)
+        RF_TRY(run_rates(s, 1, first - HALF_DECADE, first, HALF_DECADE));
+    for (; coarse_best(s) == last && last < SIXTHS_MAX; last += HALF_DECADE)
+        RF_TRY(run_rates(s, 1, last, last + HALF_DECADE, HALF_DECADE));
+    for (int seed = 2; seed <= SEEDS; seed++) RF_TRY(run_rates(s, seed, first, last, HALF_DECADE));
+    return RF_OK;
 }
 
 static rf_status refine(study *s) {
@@ -167,16 +151,16 @@ static rf_status refine(study *s) {
 }
 
 static rf_status run_tests(study *s) {
-    for (size_t i = 0; i < RF_COUNT(tests); i++) {
-        for (int seed = CURVE_SEED; seed < CURVE_SEED + tests[i].seeds; seed++) {
-            if (results_curve(s->results, seed, tests[i].steps)) continue;
+    for (size_t i = 0; i < TEST_LENGTHS; i++) {
+        const int steps = range_tests[i].steps, end = TEST_SEED + range_tests[i].seeds;
+        for (int seed = TEST_SEED; seed < end; seed++) {
+            if (results_curve(s->results, seed, steps)) continue;
             if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
             rf_trainer *trainer = NULL;
             rf_curve *curve = NULL;
             rf_status status = make_trainer(&trainer, s, seed, 0);
             if (status == RF_OK)
-                status =
-                    rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = tests[i].steps});
+                status = rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = steps});
             rf_trainer_free(trainer);
             if (status == RF_OK) status = results_add_curve(s->results, s->file, s->task, seed, curve);
             if (status != RF_OK) return status;
@@ -229,7 +213,7 @@ rf_status study_run(const char *results_path, const char *data_folder, int share
     results *all = NULL;
     FILE *file = NULL;
     rf_status status = results_read(&all, results_path);
-    if (status == RF_OK) status = results_append(&file, results_path);
+    if (status == RF_OK) status = results_open(&file, results_path);
     if (status == RF_OK) status = rf_device_open(&device, NULL);
     for (size_t t = (size_t)share - 1; t < task_count && status == RF_OK; t += (size_t)of)
         status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
