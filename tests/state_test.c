@@ -46,6 +46,8 @@ static const struct {
     {"0", {.batch = 100, .optimizer = "nadam"}},
     {"0", {.batch = 100, .optimizer = "radam"}},
     {"0", {.batch = 100, .optimizer = "lion"}},
+    {"0", {.batch = 100, .augment = "flip+shift pixels=2+cutout size=3"}},
+    {"1", {.batch = 50, .accumulate = 2, .augment = "rotate+mixup+cutmix p=0.5"}},
 };
 enum { BEFORE = 11, AFTER = 9 }; /* steps */
 
@@ -200,7 +202,7 @@ static void states_of_other_runs_are_refused(void **unused) {
     static const struct {
         size_t from, to;
         const char *says;
-    } pairs[] = {{0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}};
+    } pairs[] = {{0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}, {0, 13, "augment 'none'"}};
     for (size_t i = 0; i < RF_COUNT(pairs); i++) {
         rf_trainer *from = trainer_of(pairs[i].from, device), *to = trainer_of(pairs[i].to, device);
         CHECK(rf_trainer_run(from, 0.01, 2, NULL));

@@ -490,7 +490,7 @@ static double loss_by_hand(const rf_model *model, int first, int end) {
     rf_parameter_view weight, bias;
     double total = 0, mean, std;
     assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
-    rf_dataset_statistics(digits, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(digits, &mean, &std), RF_OK);
     for (int i = first; i < end; i++) {
         double score[10], sum = 0;
         for (int k = 0; k < 10; k++) {
@@ -522,7 +522,7 @@ static void class_weights_are_those_of_the_classes_of_the_data(void **unused) {
                    .batch = BATCH, .no_shuffle = true, .class_weights = given, .label_smoothing = 0.1});
     CHECK(rf_trainer_run(trainer, 0, 1, &loss));
     assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
-    rf_dataset_statistics(digits, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(digits, &mean, &std), RF_OK);
     for (int i = 0; i < BATCH; i++) {
         double score[CLASSES], sum = 0;
         for (int k = 0; k < CLASSES; k++) {

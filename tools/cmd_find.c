@@ -152,16 +152,24 @@ static rf_status report(const find_run *run, const find_args *args) {
 static rf_status print_next(const find_run *run, const find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
+    char lr[32];
+    snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
+    rf_str_addf(&text, "rangefinder train --lr %s", lr);
+    rf_session_add_options(&text, &run->session);
+    if (rf_str_status(&text) == RF_OK) {
+        printf("\nTo train with it:\n");
+        rf_print_line("  %s", text.data);
+    }
+    rf_str_free(&text);
     if (args->training.groups.count > 0) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);
     if (text.length > 0)
-        printf(
-            "\nTo train with it in PyTorch:\n"
-            "  optimizer = %s\n"
-            "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%.2g, total_steps=STEPS)\n",
-            text.data, run->verdict.lr);
+        printf("or in PyTorch:\n"
+               "  optimizer = %s\n"
+               "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)\n",
+               text.data, lr);
     rf_status status = rf_str_status(&text);
     rf_str_free(&text);
     return status;
@@ -182,6 +190,7 @@ static rf_status find_main(void *given, char **operands) {
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = report(&run, args);

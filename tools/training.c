@@ -1,16 +1,38 @@
 /* Options and session of the commands that train. */
 #include "training.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ahead.h"
+#include "augment/augment.h"
+#include "balancing.h"
 #include "device/device.h"
 #include "train/trainer.h"
 
 #define AT(field) .offset = offsetof(rf_training, field)
 
+static char augment_help[1024];
+
+/* Every augmentation with its options' defaults. */
+static void describe_augmentations(void) {
+    rf_str help = {0};
+    const rf_augment *augment;
+    rf_str_add(&help, "change the images of training, at random; names, joined by +, with options:");
+    for (size_t i = 0; (augment = rf_augment_at(i)) != NULL; i++) {
+        rf_str_addf(&help, "%s %s", i > 0 ? ";" : "", augment->kind.name);
+        for (const rf_spec_option *option = augment->kind.options; option->name != NULL; option++) {
+            rf_str_addf(&help, " %s=", option->name);
+            rf_spec_add_value(&help, option->def, rf_spec_numbers(option));
+        }
+    }
+    snprintf(augment_help, sizeof augment_help, "%s", rf_str_text(&help));
+    rf_str_free(&help);
+}
+
 const rf_option *rf_training_rows(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const rf_option rows[] = {
         {"data", "SPEC",
          "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
@@ -35,6 +57,12 @@ const rf_option *rf_training_rows(void) {
          .min = 0, .max = 1},
         {"class-weights", "W,...", "of cross_entropy, one a class", .parse = rf_opt_numbers,
          AT(class_weights), .min = 0, .max = 1e6},
+        {"balance", "HOW",
+         "classes of unequal size: draw as many images of each as the smallest has (undersample) or the "
+         "largest "
+         "(oversample), or weight their losses by their number (weights) or effective number (effective):",
+         .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
+        {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"weights", "FILE",
          "start from these weights (safetensors) rather than from PyTorch's initialisation",
          .parse = rf_opt_text, AT(weights), .files = true},
@@ -45,9 +73,11 @@ const rf_option *rf_training_rows(void) {
         {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
          AT(no_shuffle)},
         {"skip-bad", NULL, "leave out images that cannot be read", .parse = rf_opt_flag, AT(skip_bad)},
-        {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
+        {"seed", "N", "of initialisation, order, dropout and augmentation", "0", .parse = rf_opt_seed,
+         AT(seed)},
         RF_OPT_END,
     };
+    pthread_once(&once, describe_augmentations);
     return rows;
 }
 
@@ -79,6 +109,8 @@ static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf
 
 static rf_status check_loss(const rf_training *t) {
     bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
+    if (t->class_weights.values != NULL && t->balance != NULL)
+        return rf_fail(RF_E_USAGE, "--balance and --class-weights: give one of them");
     if (!cross_entropy && (t->label_smoothing > 0 || t->class_weights.values != NULL))
         return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
                        t->label_smoothing > 0 ? "label-smoothing" : "class-weights", t->loss);
@@ -130,9 +162,19 @@ rf_status rf_session_note(rf_session *s, char *note) {
 static rf_status note_data(rf_session *s) {
     const rf_dataset *data = s->dataset;
     for (size_t i = 0; i < data->note_count; i++) RF_TRY(rf_session_note(s, rf_format("%s", data->notes[i])));
+    s->bad_known = data->bad_count;
     if (data->bad_count == 0) return RF_OK;
     return rf_session_note(s, rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
                                         data->bad_count == 1 ? "" : "s"));
+}
+
+rf_status rf_session_note_bad(rf_session *s) {
+    const size_t bad = s->dataset->bad_count - s->bad_known;
+    if (bad == 0) return RF_OK;
+    return rf_session_note(
+        s, rf_format("%zu file%s could not be decoded, and another image of its class was read "
+                     "instead; 'rangefinder data' lists them",
+                     bad, bad == 1 ? "" : "s"));
 }
 
 rf_status rf_session_note_device(rf_session *s) {
@@ -165,7 +207,8 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .label_smoothing = training->label_smoothing,
                                 .no_shuffle = training->no_shuffle,
                                 .accumulate = training->accumulate,
-                                .seed = training->seed};
+                                .seed = training->seed,
+                                .augment = training->augment};
     return RF_OK;
 }
 
@@ -198,11 +241,30 @@ rf_status rf_session_open(rf_session *s) {
     return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
 }
 
+/* What is trained with. */
+static const rf_dataset *images_of(const rf_session *s) {
+    return s->balanced != NULL ? s->balanced : s->part != NULL ? s->part : s->dataset;
+}
+
+static rf_status balance(rf_session *s) {
+    const rf_training *t = s->training;
+    char *note;
+    RF_TRY(rf_balancing_apply(&s->balanced, &s->class_weights, &note, images_of(s),
+                              &(rf_balancing){.how = t->balance,
+                                              .loss = t->loss,
+                                              .batch = t->batch,
+                                              .validation = s->desc.validation,
+                                              .seed = t->seed}));
+    return rf_session_note(s, note);
+}
+
 rf_status rf_session_make_trainer(rf_session *s) {
+    if (s->training->balance != NULL && rf_ahead_data() == NULL)
+        RF_TRY(balance(s)); /* whose images are made up */
     rf_trainer_desc desc = s->desc;
     desc.device = s->device;
     desc.model = s->model;
-    desc.dataset = s->part != NULL ? s->part : s->dataset;
+    desc.dataset = images_of(s);
     desc.validation_data = s->held_out;
     desc.mean = s->mean;
     desc.std = s->std;
@@ -227,6 +289,22 @@ void rf_session_print(const rf_session *s) {
                   rf_count_text(count, rf_model_parameter_count(s->model)));
 }
 
+static bool has_row(const rf_option *rows, const char *name) {
+    while (rows->name != NULL && strcmp(rows->name, name) != 0) rows++;
+    return rows->name != NULL;
+}
+
+void rf_session_add_options(rf_str *line, const rf_session *s) {
+    const rf_settings *settings = &s->common->settings;
+    for (size_t i = 0; i < settings->count; i++) {
+        const rf_setting *row = &settings->rows[i];
+        const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
+        if (!known || !rf_settings_given(settings, row->name)) continue;
+        rf_str_addf(line, " --%s", row->name);
+        if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
+    }
+}
+
 rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
     RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
     return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
@@ -239,6 +317,7 @@ void rf_session_release(rf_session *s) {
     free(s->optimizer);
     free(s->data_text);
     rf_trainer_free(s->trainer);
+    rf_dataset_free(s->balanced);
     rf_dataset_free(s->part);
     rf_dataset_free(s->held_out);
     rf_model_free(s->model);

@@ -15,9 +15,10 @@
 extern "C" {
 #endif
 
-/* The names of the optimizers, and of the losses, ended by NULL. */
+/* The names of the optimizers, of the losses and of the augmentations, ended by NULL. */
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
+RF_API const char *const *rf_augment_names(void);
 
 /* A parameter group: parameters whose name matches the pattern (* and ?) have their learning rate multiplied by
  * lr_multiplier; the first match counts. */
@@ -51,6 +52,9 @@ typedef struct rf_trainer_desc {
     /* Validation images of their own, of the same shape and classes; borrowed, outlives the trainer.  `validation` is 0
      * then. */
     const rf_dataset *validation_data;
+    /* What is done to the images of training, and never to those of validation: names and options, applied in this order,
+     * "flip+shift pixels=4+cutout size=8"; NULL: nothing.  `rangefinder find --help` lists them. */
+    const char *augment;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

@@ -238,7 +238,8 @@ static rf_status derive(differ *d) {
     int batch = g->nodes[0].problem.y.n;
     s->images =
         activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
-    s->labels = new_tensor(s, (size_t)batch * sizeof(int32_t));
+    const int labels = g->loss >= 0 ? g->nodes[g->loss].problem.x[1].c : 1;
+    s->labels = new_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
     touch(s, s->labels, 0);

@@ -130,7 +130,7 @@ static rf_status fill_slots(lowering *l) {
     p->attrs.smoothing = l->desc->smoothing;
     p->x[0] = model->nodes[model->output].shape;
     p->x[0].n = l->desc->batch;
-    p->x[1] = (rf_shape){.n = l->desc->batch, .c = 1, .h = 1, .w = 1};
+    p->x[1] = (rf_shape){.n = l->desc->batch, .c = l->desc->mixed ? RF_MIXED_LABELS : 1, .h = 1, .w = 1};
     loss->input[0] = model->output - 1;
     loss->input[1] = RF_FROM_LABELS;
     loss->model_node = -1;

@@ -27,6 +27,7 @@ typedef struct rf_lower_desc {
     bool training;
     const rf_op *loss; /* NULL: none */
     double smoothing;
+    bool mixed; /* an image has two labels (RF_MIXED_LABELS) */
     const rf_device
         *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;

@@ -54,6 +54,7 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                            .batch = desc->batch,
                            .training = desc->training,
                            .smoothing = desc->label_smoothing,
+                           .mixed = desc->mixed,
                            .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));

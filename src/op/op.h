@@ -113,6 +113,10 @@ typedef struct rf_problem {
     rf_bn_sums sums;                /* computed by this step, or for it */
 } rf_problem;
 
+/* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
+ * ones' shares, as floats. */
+enum { RF_MIXED_LABELS = 3 };
+
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
 typedef enum rf_init {
     RF_INIT_ZERO,

@@ -65,6 +65,16 @@ static rf_status check_desc(rf_trainer_desc *d) {
     return check_loss(d);
 }
 
+static rf_status parse_augmentation(rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    const rf_augment_images images = {d->dataset->channels, d->dataset->height, d->dataset->width, d->batch,
+                                      t->mean};
+    RF_TRY(rf_augmentation_parse(&t->augmentation, d->augment, &images));
+    if (t->augmentation.mixes && strcmp(d->loss, "cross_entropy") != 0)
+        return rf_fail(RF_E_USAGE, "mixup and cutmix need the loss cross_entropy, and it is %s", d->loss);
+    return RF_OK;
+}
+
 /* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
  * matches. */
 static rf_status make_lr_multipliers(rf_trainer *t) {
@@ -163,6 +173,8 @@ static rf_status build(rf_trainer *t) {
     RF_TRY(rf_order_create(&t->order, &order));
     RF_TRY(rf_normalisation(t->mean, t->std, d->dataset, d->mean, d->std));
     RF_TRY(make_feeder(&t->feeder, t, d->dataset, RF_MAX(d->batch, t->validation.part[0].batch)));
+    if (t->augmentation.count > 0)
+        RF_TRY(rf_augmenter_create(&t->augmenter, t->feeder, &t->augmentation, d->seed));
     RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
     RF_TRY(make_lr_multipliers(t));
     RF_TRY(make_memory(t));
@@ -180,6 +192,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
+    RF_TRY(parse_augmentation(t));
     RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
 }
@@ -196,7 +209,7 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
         return status;
     }
     t->desc.model = NULL; /* the caller's, who may free them now */
-    t->desc.optimizer = NULL;
+    t->desc.optimizer = t->desc.augment = NULL;
     t->desc.groups = NULL;
     t->desc.class_weights = NULL;
     t->desc.mean = t->desc.std = NULL;
@@ -237,6 +250,8 @@ void rf_trainer_free(rf_trainer *t) {
     rf_update_release(t);
     rf_trainer_forget_snapshot(t);
     rf_weights_free(t->weights);
+    rf_augmenter_free(t->augmenter);
+    rf_augmentation_release(&t->augmentation);
     rf_feeder_free(t->feeder);
     rf_feeder_free(t->validation_feeder);
     free(t->validation_images);

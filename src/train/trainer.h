@@ -8,6 +8,7 @@
 #include "optim/optimizer.h"
 #include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
+#include "train/augmenter.h"
 #include "train/evaluator.h"
 #include "train/feeder.h"
 
@@ -37,9 +38,11 @@ struct rf_trainer {
     int classes;          /* of the model */
     rf_optimizer_setup setup;
     int slots; /* of the optimizer */
+    rf_augmentation augmentation;
     rf_order *order;
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
+    rf_augmenter *augmenter; /* of training, in the feeder's place; NULL: none */
     rf_weights *weights;
     rf_plan *plan;
     rf_evaluator validation;

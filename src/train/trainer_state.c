@@ -73,7 +73,7 @@ static uint64_t fingerprint_of(rf_trainer *t) {
 static rf_status add_texts(rf_state *state, rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_state order = rf_order_tell(t->order);
-    rf_str optimizer = {0};
+    rf_str optimizer = {0}, augment = {0};
     uint32_t rng[4];
     RF_TRY(rf_buffer_read(t->rng, 0, rng, sizeof rng));
     RF_TRY(rf_state_add_number(state, "steps", (uint64_t)t->steps_done));
@@ -83,6 +83,9 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     rf_spec_add_text(&optimizer, &t->setup.spec);
     if (rf_str_status(&optimizer) != RF_OK) rf_str_free(&optimizer);
     RF_TRY(rf_state_add_text(state, FIRST_FIXED, optimizer.data));
+    rf_augmentation_add_text(&augment, &t->augmentation);
+    if (rf_str_status(&augment) != RF_OK) rf_str_free(&augment);
+    RF_TRY(rf_state_add_text(state, "augment", augment.data));
     RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
     RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));

@@ -22,10 +22,11 @@ find_writes_json_csv_and_plot() {
 }
 
 json_holds_what_reproduces_the_run() {
-    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2' --group 'conv*=0.5'
+    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2' --group 'conv*=0.5' \
+        --augment 'flip+shift pixels=2'
     for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2'" \
         '"batch": "16"' '"seed": "3"' '"weight-decay": "0.01"' '"betas": "0.9,0.999"' '"eps": "1e-08"' '"loss": "cross_entropy"' \
-        '"group": ["*bias=2", "conv*=0.5"]' '"normalisation": {"mean": [' '"device": "'; do
+        '"augment": "flip+shift pixels=2"' '"group": ["*bias=2", "conv*=0.5"]' '"normalisation": {"mean": [' '"device": "'; do
         grep -qF -e "$text" out.json || fail "the JSON lacks $text"
     done
     ! grep -q '"momentum"' out.json || fail "adamw has no momentum"
@@ -81,7 +82,7 @@ every_optimizer_and_option_runs() {
         '--optimizer adamw --betas 0.8,0.9 --eps 1e-6 --weight-decay 0' '--optimizer rmsprop --alpha 0.9 --momentum 0.5' \
         '--mode linear --end-lr 0.1' '--accumulate 2' '--validation 32' '--diverge never' '--diverge 1.5' '--loss mse' \
         '--label-smoothing 0.1' '--class-weights 1,2,3,4' '--mean 0.5 --std 0.25' '--no-shuffle' '--limit 64' \
-        '--group *bias=2 --group conv*=0.5' '--image-size 12'; do
+        '--group *bias=2 --group conv*=0.5' '--image-size 12' '--augment flip+mixup'; do
         rf find $quick --iterations 12 $options --csv -
         [ "$code" -le 1 ] || fail "find $options"
         [ "$(head -1 "$logs/out")" = lr,loss,smoothed ] || fail "find $options: no curve"

@@ -149,6 +149,16 @@ options_without_effect_are_refused() {
     refuses 2 "--class-weights has no effect with --loss mse" find --loss mse --class-weights 1,2
 }
 
+augmentations_are_listed_and_what_does_not_suit_is_refused() {
+    succeeds find --help
+    for text in 'flip p=0.5' 'shift p=1 pixels=4' 'cutmix p=1 alpha=1'; do prints "$text"; done
+    refuses 2 "no augmentation 'flop'; did you mean 'flip'" find --augment flop
+    refuses 2 "size has no effect with flip" find --augment 'flip size=3'
+    refuses 2 "a whole number of 7 or less" find --augment 'flip+shift pixels=8'
+    refuses 2 "saturation and hue are of colours" find --augment 'jitter hue=0.1'
+    refuses 2 "mixup and cutmix need the loss cross_entropy" find --augment mixup --loss mse
+}
+
 manual_pages_have_examples_and_the_language() {
     succeeds --man
     prints '.SH EXAMPLES'
