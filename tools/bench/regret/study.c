@@ -42,6 +42,7 @@ static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int va
                                                       .dataset = data,
                                                       .batch = s->task->batch,
                                                       .optimizer = task_optimizer(s->task, &kind),
+                                                      .augment = s->task->augment,
                                                       .groups = groups,
                                                       .group_count = groups[0].pattern ? FROZEN_GROUPS : 0,
                                                       .validation = validation,

@@ -80,6 +80,12 @@ const task tasks[] = {
     {"mobile", "cifar16-wrong", "momentum-decay", 32, "onecycle", 600},
     {"lenet", "digits", "nesterov", 64, "onecycle", 2000},
     {"res", "cifar16", "adamw", 128, "constant", 300},
+    {"simplecnn", "cifar16", "sgd", 64, "constant", 300, FRESH, "flip+shift"},
+    {"lenet", "mnist14", "adam", 64, "onecycle", 300, FRESH, "shift pixels=2"},
+    {"plain4", "mnist14", "sgd", 32, "cosine", 300, FRESH, "mixup"},
+    {"bn3", "cifar16", "momentum", 64, "cosine", 600, FRESH, "flip+shift+cutout"},
+    {"bn6", "digits", "momentum-decay", 64, "onecycle", 300, FRESH, "shift pixels=1"},
+    {"dsres", "cifar16", "adamw", 128, "onecycle", 600, FRESH, "flip+shift"},
 };
 const size_t task_count = RF_COUNT(tasks);
 
@@ -112,8 +118,9 @@ const char *task_optimizer(const task *t, optimizer_kind *kind) {
 
 task_name task_name_of(const task *t) {
     task_name name;
-    snprintf(name.text, sizeof name.text, "%s/%s/%s/%d/%s/%d%s%s", t->network, t->data, t->optimizer,
-             t->batch, t->schedule, t->steps, t->start ? "/" : "", t->start ? start_names[t->start] : "");
+    snprintf(name.text, sizeof name.text, "%s/%s/%s/%d/%s/%d%s%s%s%s", t->network, t->data, t->optimizer,
+             t->batch, t->schedule, t->steps, t->start ? "/" : "", t->start ? start_names[t->start] : "",
+             t->augment ? "/" : "", t->augment ? t->augment : "");
     return name;
 }
 

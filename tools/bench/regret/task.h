@@ -22,6 +22,7 @@ typedef struct task {
     const char *schedule; /* as rf_schedule_rates takes it */
     int steps;            /* of the training */
     start_kind start;
+    const char *augment; /* of the training images, as rf_trainer_desc takes it; NULL: none */
 } task;
 
 extern const task tasks[];
@@ -35,8 +36,8 @@ const char *task_optimizer(const task *t, optimizer_kind *kind);
 typedef struct task_name {
     char text[96];
 } task_name;
-task_name
-task_name_of(const task *t); /* "bn3/mnist14/adam/64/cosine/600", with the start behind it unless fresh */
+task_name task_name_of(
+    const task *t); /* "bn3/mnist14/adam/64/cosine/600", with start and augmentation behind it, if any */
 /* The half of the tasks that is looked at once, in the end: those whose name has an odd FNV-1a hash. */
 bool task_is_once(const task *t);
 
