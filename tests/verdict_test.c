@@ -87,6 +87,18 @@ static void a_valley_gives_the_range(void **state) {
     assert_string_equal(verdict.advice, "");
 }
 
+/* The optimizer's rate draws the suggestion, but not out of the range or off the curve. */
+static void the_suggestion_stays_in_the_range(void **state) {
+    (void)state;
+    rf_curve *const high = draw(valley, RF_COUNT(valley), 0, STEPS), *const low = draw(
+                                                                         valley, RF_COUNT(valley), 0, STEPS);
+    high->usual_lr = 1e6;
+    low->usual_lr = 1e-30;
+    const rf_verdict highest = judged(high), lowest = judged(low);
+    assert_float_equal(highest.lr / lr_of(88), 1, 1e-9);
+    assert_float_equal(lowest.lr / lr_of(0), 1, 1e-9);
+}
+
 static void an_unknown_optimizer_leaves_what_the_curve_says(void **state) {
     (void)state;
     const rf_verdict verdict = judge(valley, RF_COUNT(valley), 0, STEPS);
@@ -380,6 +392,7 @@ static void scale_and_sign_of_the_loss_do_not_matter(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valley_gives_the_range),
+        cmocka_unit_test(the_suggestion_stays_in_the_range),
         cmocka_unit_test(an_unknown_optimizer_leaves_what_the_curve_says),
         cmocka_unit_test(noise_lowers_the_confidence),
         cmocka_unit_test(learning_little_lowers_the_confidence),

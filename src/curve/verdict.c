@@ -1,14 +1,14 @@
 /* Our own rule, and its confidence.
  *
  * The rule: on the curve's smoothed loss s (raw losses capped at three times the level, centred Gaussian), k = argmin s.  The
- * minimum lies above the best rate, since the loss follows the rate with a lag, and where it lies is uncertain: both the
- * less the more slowly the rate rises, with n steps a decade.  Suggest lr[k], lowered by q = 1.5 / sqrt(n) decades; then, where
- * the optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.  Where the loss is
- * as low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].
+ * minimum lies above the best rate, since the loss follows the rate with a lag, and it is uncertain where; both the less the
+ * more slowly the rate rises, with n steps a decade.  Suggest lr[k], lowered by q = 1.5 / sqrt(n) decades; then, where the
+ * optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.  Where the loss is as
+ * low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].
  *
  * The range is of the rates that lose less than a fifth of what can be learned.  Up to where most of the drop was made, the test
- * went over a sum of rates; the training that follows, else one as long as the test, goes over it at the rate sum / steps, and needs 2.5 times that.  The
- * upper end is the rate from which on a fifth of the drop is lost again.
+ * went over a sum of rates; a training needs 2.5 times that sum in all its steps.  The upper end is the rate from which on a
+ * fifth of the drop is lost again.
  *
  * Source: chosen by tools/bench/regret, whose tasks are trained at each rate; docs/finding.md has what was measured.  The
  * thresholds below which there is no suggestion are ours: on noise alone, 99 times of 100 the smoothed minimum of 100 steps
@@ -312,7 +312,7 @@ static void describe(rf_verdict *out, const rf_features *features, const char *w
 /* Steps in which the rate rises tenfold, around step k. */
 static double steps_a_decade(const rf_curve *curve, size_t k) {
     const size_t first = k > NEAR ? k - NEAR : 0, last = RF_MIN(k + NEAR, curve->count - 1);
-    return (double)(last - first) / log10(curve->lr[last] / curve->lr[first]);
+    return (double)(last - first) / (log10(curve->lr[last]) - log10(curve->lr[first]));
 }
 
 static double suggested(const rf_features *features) {
@@ -320,7 +320,7 @@ static double suggested(const rf_features *features) {
     const double q = lag / sqrt(steps_a_decade(curve, features->lowest));
     double lr = log10(fmin(curve->lr[features->lowest], plateau_max * plateau_start(features))) - q;
     if (curve->usual_lr > 0) lr += fmin(trust * q, 1) * (log10(curve->usual_lr) - lr);
-    return fmin(fmax(pow(10, lr), curve->lr[0]), curve->lr[features->n - 1]);
+    return pow(10, lr);
 }
 
 static double lowest_useful(const rf_features *features) {
@@ -335,9 +335,9 @@ static void suggest_range(rf_verdict *out, const rf_features *features) {
     const size_t rise = RF_MIN(features->rise, features->n - 1);
     out->kind = RF_VERDICT_RANGE;
     out->cause = "ok";
-    out->lr = suggested(features);
-    out->lr_min = fmin(lowest_useful(features), out->lr);
-    out->lr_max = fmax(lr[rise], out->lr);
+    out->lr_max = lr[rise];
+    out->lr = fmin(fmax(suggested(features), lr[0]), out->lr_max);
+    out->lr_min = fmin(fmax(lowest_useful(features), lr[0]), out->lr);
     char why[160] = "";
     weigh(out, features, why);
     describe(out, features, why);
