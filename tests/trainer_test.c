@@ -377,26 +377,60 @@ static void wrong_requests_are_refused(void **unused) {
     rf_model_free(model);
 }
 
-/* Without numbers: 300 steps from 1e-6 to 10. The curve knows the loss of guessing among the ten digits. */
+/* Without numbers: 300 steps from 1e-6 to 10. The curve knows the loss of guessing among the ten digits, and the rate that suits
+ * the optimizer: a gradient is applied 1 / (1 - momentum) times. */
 static void a_range_test_has_its_defaults(void **unused) {
     (void)unused;
     static const struct {
-        const char *loss;
-        double chance;
-    } losses[] = {{NULL, 2.302585093}, {"cross_entropy", 2.302585093}, {"mse", 0.09}};
+        const char *loss, *optimizer;
+        double chance, usual_lr;
+    } cases[] = {{NULL, NULL, 2.302585093, 0.2},
+                 {"cross_entropy", "sgd momentum=0.95", 2.302585093, 0.01},
+                 {"mse", "adamw", 0.09, 0.002},
+                 {"mse", "lion", 0.09, 0}};
     rf_model *model = model_of(small);
-    for (size_t i = 0; i < RF_COUNT(losses); i++) {
-        char *const name = losses[i].loss ? rf_strdup(losses[i].loss) : NULL;
-        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5, .loss = name});
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        char *const name = cases[i].loss ? rf_strdup(cases[i].loss) : NULL;
+        rf_trainer *trainer =
+            trainer_of(model, (rf_trainer_desc){.batch = 5, .loss = name, .optimizer = cases[i].optimizer});
         free(name); /* it is not read any more */
         rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){0});
         assert_int_equal(curve->planned, 300);
         assert_true(curve->lr[0] == 1e-6);
         assert_true(fabs(curve->lr[1] / 1e-6 - pow(1e7, 1 / 299.)) < 1e-9);
-        assert_true(fabs(curve->chance - losses[i].chance) < 1e-9);
+        assert_true(fabs(curve->chance - cases[i].chance) < 1e-9);
+        assert_true(fabs(curve->usual_lr - cases[i].usual_lr) < 1e-9);
         rf_curve_free(curve);
         rf_trainer_free(trainer);
     }
+    rf_model_free(model);
+}
+
+/* Steps of the training that follows count by their factors. */
+static void a_range_test_knows_the_training_that_follows(void **unused) {
+    (void)unused;
+    static const struct {
+        int epochs;
+        const char *schedule;
+        double steps; /* in units of an epoch's */
+    } cases[] = {
+        {0, NULL, 0}, {4, NULL, 4}, {4, "1x1,0.1x3", 1.3}, {4, "constant warmup=2 warmup_from=1", 4}};
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5});
+    const double epoch = digits->count / 5;
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){.iterations = 10,
+                                                                  .epochs = cases[i].epochs,
+                                                                  .schedule = cases[i].schedule});
+        assert_true(fabs(curve->training_steps - cases[i].steps * epoch) < 1e-6);
+        rf_curve_free(curve);
+    }
+    rf_curve *curve = NULL;
+    assert_int_equal(rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = -1}), RF_E_USAGE);
+    assert_int_equal(
+        rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = 1, .schedule = "cosin"}),
+        RF_E_USAGE);
+    rf_trainer_free(trainer);
     rf_model_free(model);
 }
 
@@ -859,6 +893,7 @@ int main(void) {
         cmocka_unit_test(range_test_stops_where_it_should),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_range_test_has_its_defaults),
+        cmocka_unit_test(a_range_test_knows_the_training_that_follows),
         cmocka_unit_test(descs_of_other_versions_are_understood),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(lr_multiplier_zero_freezes_parameters),

@@ -203,7 +203,10 @@ static bool on_range_test(void *context, const rf_range_test_progress *now) {
 
 static rf_status run_range_test(train_run *run) {
     rf_curve *curve = NULL;
-    const rf_range_test_desc desc = {.progress = on_range_test, .progress_context = &run->progress};
+    const rf_range_test_desc desc = {.progress = on_range_test,
+                                     .progress_context = &run->progress,
+                                     .epochs = run->args->epochs,
+                                     .schedule = run->args->schedule};
     rf_status status = rf_range_test_run(&curve, run->session.trainer, &desc);
     rf_progress_end(&run->progress);
     if (rf_interrupted()) status = RF_E_INTERRUPTED;

@@ -103,6 +103,10 @@ typedef struct rf_range_test_desc {
     bool (*progress)(void *context,
                      const rf_range_test_progress *progress); /* returns false to stop; or NULL */
     void *progress_context;
+    /* The training that follows, which says how low a rate suffices: its epochs, 0: as many steps as the test; its
+     * schedule, NULL: "constant". */
+    int epochs;
+    const char *schedule;
 } rf_range_test_desc;
 
 /* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the

@@ -40,6 +40,7 @@ static void reference(const rf_update *u) {
     const rf_optimizer rf_optimizer_##name_ = {.kind = {#name_, summary_, name_##_options, NULL},            \
                                                .pytorch = pytorch_,                                          \
                                                .slots = slots,                                               \
+                                               .usual_lr = rf_moments_usual_lr,                              \
                                                .numbers = NUMBERS,                                           \
                                                .step = step_,                                                \
                                                .reference = reference,                                       \

@@ -45,6 +45,7 @@ const rf_optimizer rf_optimizer_nadam = {
     .kind = {"nadam", "adaptive moments with Nesterov's momentum", options, NULL},
     .pytorch = "NAdam",
     .slots = slots,
+    .usual_lr = rf_moments_usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .kernel = "nadam",

@@ -53,6 +53,10 @@ double rf_optimizer_weight_decay(const rf_optimizer_setup *setup) {
     return 0;
 }
 
+double rf_optimizer_usual_lr(const rf_optimizer_setup *setup) {
+    return setup->optimizer->usual_lr != NULL ? setup->optimizer->usual_lr(setup->spec.o) : 0;
+}
+
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text) {
     RF_TRY(rf_spec_parse(&out->spec, text != NULL ? text : "sgd", "optimizer", kinds));
     for (size_t i = 0; i < RF_COUNT(optimizers); i++)

@@ -38,6 +38,8 @@ typedef struct rf_optimizer {
     void (*step)(float *numbers, const double *o, double lr, long t);
     const char *kernel; /* in kernels/optimizer.clh */
     void (*reference)(const rf_update *update);
+    /* The learning rate that suits small networks on the average (docs/finding.md); NULL: not measured. */
+    double (*usual_lr)(const double *o);
     bool norms; /* the kernel reads norms: of each parameter, and of its direction */
     const char *
         direction_kernel; /* replaces the gradient by the direction, before the norms; NULL: the gradient is the direction */
@@ -87,6 +89,7 @@ int rf_optimizer_slots(const rf_optimizer_setup *setup);
 enum { RF_MAX_SCALARS = 4 };
 int rf_optimizer_scalars(const rf_optimizer_setup *setup);
 double rf_optimizer_weight_decay(const rf_optimizer_setup *setup);
+double rf_optimizer_usual_lr(const rf_optimizer_setup *setup); /* 0: not known */
 /* The same in PyTorch, "torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)"; nothing where PyTorch has none. */
 void rf_optimizer_add_pytorch(rf_str *text, const rf_optimizer_setup *setup, double lr);
 

@@ -12,6 +12,10 @@ static int slot_count(const double *o) {
     return o[MOMENTUM] != 0 ? 2 : 1;
 }
 
+static double usual_lr(const double *o) {
+    return 0.002 * (1 - o[MOMENTUM]);
+}
+
 enum { N_LR, N_ALPHA, N_NEW, N_EPS, N_MOMENTUM, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     (void)t;
@@ -39,6 +43,7 @@ const rf_optimizer rf_optimizer_rmsprop = {
     .pytorch = "RMSprop",
     .slots = slots,
     .slot_count = slot_count,
+    .usual_lr = usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .reference = reference,

@@ -19,6 +19,11 @@ static int slot_count(const double *o) {
     return o[MOMENTUM] != 0;
 }
 
+/* With momentum a gradient is applied 1 / (1 - momentum) times in all. */
+static double usual_lr(const double *o) {
+    return 0.2 * (1 - o[MOMENTUM]);
+}
+
 enum { N_LR, N_FIRST, N_MOMENTUM, N_NEW, N_NESTEROV, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     n[N_LR] = (float)lr;
@@ -46,6 +51,7 @@ const rf_optimizer rf_optimizer_sgd = {
     .pytorch = "SGD",
     .slots = slots,
     .slot_count = slot_count,
+    .usual_lr = usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .reference = reference,

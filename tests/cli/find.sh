@@ -37,6 +37,17 @@ json_holds_what_reproduces_the_run() {
     cmp first.csv second.csv || fail "the command in the JSON gave another curve"
 }
 
+a_longer_training_begins_the_range_lower() {
+    for epochs in 10 100; do rf find --iterations 100 --quiet --epochs $epochs --json $epochs.json; done
+    rf find --iterations 100 --quiet --epochs 10 --schedule 0.1 --json tenth.json
+    lr_min() { sed -n 's/.*"lr_min": \([^,]*\),.*/\1/p' $1.json; }
+    awk "BEGIN { exit !(0.999 < $(lr_min 10) / $(lr_min 100) / 10 && $(lr_min 10) / $(lr_min 100) / 10 < 1.001) }" ||
+        fail "ten times the epochs, a tenth of the rate"
+    awk "BEGIN { exit !(9.99 < $(lr_min tenth) / $(lr_min 10) && $(lr_min tenth) / $(lr_min 10) < 10.01) }" ||
+        fail "a tenth of the factors, ten times the rate"
+    refuses 2 "--schedule has no effect without --epochs" find --schedule cosine
+}
+
 same_seed_gives_the_same_bits() {
     rf find $quick --quiet --seed 7 --csv a.csv
     rf find $quick --quiet --seed 7 --csv b.csv
