@@ -65,11 +65,11 @@ offers() {
 }
 offers suggest rangefinder su
 offers find rangefinder help fi
-offers 'adam adamw adagrad adadelta adamax' rangefinder find --optimizer ad
-offers 'adam adamw adagrad adadelta adamax' rangefinder find -o ad
+offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find --optimizer ad
+offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find -o ad
 offers --start-lr rangefinder find --start
 offers 'resnet18 resnet20' rangefinder find --model = re
-offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb' rangefinder find --optimizer =
+offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb adamw_schedule_free prodigy' rangefinder find --optimizer =
 offers lenet rangefinder model le
 offers 'my photos' rangefinder find --data my
 offers 'my photos' rangefinder data my
@@ -128,7 +128,9 @@ options_of_other_programs_get_a_hint() {
     refuses 2 "'--weight-decay'" find --wd 1e-4
     refuses 2 "'--iterations'" find --num-iter 100
     refuses 2 "'--iterations'" find --num_it 100
-    refuses 2 "counts steps" find --epochs 3
+    refuses 2 "'--epochs'" find --num-epochs 3
+    refuses 2 "'--schedule'" train --lr-scheduler cosine
+    refuses 2 "'--val-split'" train --validation-split 0.1
     refuses 2 "is what is searched" find --lr 0.1
     refuses 2 "'--start-lr'" find --lr-min 1e-5
     refuses 2 "'--end-lr'" find --max_lr 1
