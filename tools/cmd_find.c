@@ -148,7 +148,7 @@ static rf_status report(const find_run *run, const find_args *args) {
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
-/* What to do with the number, where parameter groups do not make it several. */
+/* What to do with the number, where neither rate nor decay differs between parameters. */
 static rf_status print_next(const find_run *run, const find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
@@ -161,7 +161,7 @@ static rf_status print_next(const find_run *run, const find_args *args) {
         rf_print_line("  %s", text.data);
     }
     rf_str_free(&text);
-    if (args->training.groups.count > 0) return RF_OK;
+    if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);

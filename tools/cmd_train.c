@@ -91,6 +91,7 @@ typedef struct train_run {
 
 static void release_run(train_run *run) {
     rf_session_release(&run->session);
+    if (run->folder != NULL) rmdir(run->out); /* where nothing has come into it */
     rf_folder_close(run->folder);
     rf_record_release(&run->record);
     free(run->schedule);

@@ -18,8 +18,9 @@ typedef struct lines {
 /* Takes copies: the arrays are owned by the line. */
 static rf_status add(lines *all, const char *name, const rf_epoch *epochs, size_t count,
                      double (*value)(const rf_epoch *)) {
-    double *x = rf_alloc(2 * count, sizeof *x), *y = x != NULL ? x + count : NULL;
+    double *x = rf_alloc(2 * count, sizeof *x);
     if (x == NULL) return RF_E_MEMORY;
+    double *y = x + count;
     for (size_t i = 0; i < count; i++) {
         x[i] = epochs[i].epoch;
         y[i] = value(&epochs[i]);

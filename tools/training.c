@@ -46,9 +46,22 @@ const rf_option *rf_training_rows(void) {
          .letter = 'b'},
         {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
          AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
-        {"group", "PATTERN=MULTIPLIER",
-         "parameters whose name matches (* and ?) have their learning rate multiplied; repeatable",
+        {"group", "PATTERN=X[,weight_decay=Y]",
+         "parameters whose name matches (* and ?): X times the learning rate, and a weight decay of their "
+         "own; "
+         "repeatable",
          .parse = rf_opt_texts, AT(groups)},
+        {"decay-exclude", "norm,bias",
+         "no weight decay for the parameters of batch norm, for biases, for both", .parse = rf_opt_text,
+         AT(decay_exclude)},
+        {"freeze", "PATTERN,...", "parameters whose name matches (* and ?) are not trained",
+         .parse = rf_opt_text, AT(freeze)},
+        {"clip-norm", "X", "scale the gradient of all parameters down to this norm", .parse = rf_opt_number,
+         AT(clip_norm), .min = 1e-12, .max = 1e12},
+        {"clip-value", "X", "clip each number of the gradient to -X..X", .parse = rf_opt_number,
+         AT(clip_value), .min = 1e-12, .max = 1e12},
+        {"ema", "D", "validate and keep a moving average of the parameters with this decay, like 0.999",
+         .parse = rf_opt_number, AT(ema), .min = 0, .max = 0.9999999},
         {"accumulate", "N", "batches whose gradients make one step", "1", .parse = rf_opt_int, AT(accumulate),
          .min = 1, .max = 65536},
         {"loss", "NAME", "what the training minimises:", "cross_entropy", .parse = rf_opt_choice, AT(loss),
@@ -90,21 +103,41 @@ void rf_training_release(rf_training *training) {
 
 /* ---- interpreting the options ---- */
 
-/* "fc*=10": the patterns are owned by the caller. */
+/* "fc*=10" or "fc*=10,weight_decay=0". */
+static bool parse_group(rf_parameter_group *out, const char *text, const char *equals) {
+    static const char decay[] = ",weight_decay=";
+    char multiplier[64];
+    if (equals == NULL || equals == text) return false;
+    const char *behind = strstr(equals, decay);
+    const size_t length = behind != NULL ? (size_t)(behind - equals - 1) : strlen(equals + 1);
+    snprintf(multiplier, sizeof multiplier, "%.*s", (int)RF_MIN(length, sizeof multiplier), equals + 1);
+    out->own_decay = behind != NULL;
+    if (behind != NULL && !(rf_parse_number(&out->weight_decay, behind + strlen(decay)) &&
+                            out->weight_decay >= 0 && out->weight_decay <= 1000))
+        return false;
+    return rf_parse_number(&out->lr_multiplier, multiplier) && out->lr_multiplier >= 1e-9 &&
+           out->lr_multiplier <= 1e9;
+}
+
+/* The patterns are owned by the caller. */
 static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
-        const char *text = texts->values[i], *equals = strrchr(text, '=');
-        double lr_multiplier;
-        if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
-            lr_multiplier < 1e-9 || lr_multiplier > 1e9)
+        const char *text = texts->values[i], *equals = strchr(text, '=');
+        if (!parse_group(&groups[i], text, equals))
             return rf_fail(
                 RF_E_USAGE,
-                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0", text);
-        groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
-                                         .lr_multiplier = lr_multiplier};
-        if (groups[i].pattern == NULL) return RF_E_MEMORY;
+                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0, "
+                "or 'fc*=10,weight_decay=0', with a decay of 0 to 1000",
+                text);
+        if ((groups[i].pattern = rf_format("%.*s", (int)(equals - text), text)) == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
+}
+
+static rf_status check_exclusion(const char *text) {
+    rf_exclusion unused;
+    rf_status status = rf_exclusion_read(&unused, text);
+    return status == RF_OK ? RF_OK : rf_fail_prefix(status, "--decay-exclude");
 }
 
 static rf_status check_loss(const rf_training *t) {
@@ -197,6 +230,7 @@ void rf_session_verbose(const rf_session *s, const char *what) {
 rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
     *s = (rf_session){.common = common, .training = training, .started_ms = rf_time_ms()};
     RF_TRY(check_loss(training));
+    RF_TRY(check_exclusion(training->decay_exclude));
     RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
     RF_TRY(read_groups(s->groups, &training->groups));
     s->desc = (rf_trainer_desc){.batch = training->batch,
@@ -208,7 +242,12 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .no_shuffle = training->no_shuffle,
                                 .accumulate = training->accumulate,
                                 .seed = training->seed,
-                                .augment = training->augment};
+                                .augment = training->augment,
+                                .clip_value = training->clip_value,
+                                .clip_norm = training->clip_norm,
+                                .decay_exclude = training->decay_exclude,
+                                .freeze = training->freeze,
+                                .ema = training->ema};
     return RF_OK;
 }
 

@@ -12,6 +12,8 @@ typedef struct rf_training {
     double label_smoothing;
     rf_numbers class_weights, mean, std;
     rf_texts groups;
+    const char *decay_exclude, *freeze;
+    double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
     bool no_shuffle, skip_bad;

@@ -111,8 +111,9 @@ RF_API rf_status rf_dataset_balance(rf_dataset **out, const rf_dataset *of, rf_b
 /* Class weights, for rf_trainer_desc.  Shape: weights holds `classes`.  Errors: as above. */
 RF_API rf_status rf_dataset_class_weights(float *weights, const rf_dataset *dataset, rf_balance how);
 
-/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape:
- * mean and std hold `channels`. */
+/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel; of images that are
+ * decoded on demand, those of 512 at regular distances.  Shape: mean and std hold `channels`.  Errors: of
+ * rf_dataset_read. */
 RF_API rf_status rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
 
 /* A number above 0 that tells data sets apart: a hash of shape, labels and pixels (not of those that are decoded on demand). */

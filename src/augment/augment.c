@@ -57,7 +57,7 @@ static rf_status check(const rf_augmentation *a, const rf_spec *spec) {
 }
 
 static rf_status add(rf_augmentation *a, const char *text) {
-    rf_spec spec, *grown;
+    rf_spec spec, *grown = NULL;
     RF_TRY(rf_spec_parse(&spec, text, "augmentation", kinds));
     rf_status status = check(a, &spec);
     if (status == RF_OK && (grown = rf_resize(a->specs, a->count + 1, sizeof *grown)) == NULL)

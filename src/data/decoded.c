@@ -217,9 +217,8 @@ static rf_status note(rf_dataset *dataset, const decoded *d, const rf_collection
                             d->slots, dataset->count, rf_bytes_text(bytes, (double)d->source.memory_bytes)));
     const size_t sampled = rf_dataset_sampled(dataset);
     if (sampled == (size_t)dataset->count) return RF_OK;
-    return rf_dataset_note(
-        dataset, "mean and standard deviation are those of %zu of %d images, as is whether there is colour",
-        sampled, dataset->count);
+    return rf_dataset_note(dataset, "mean, standard deviation and channels are those of %zu of %d images",
+                           sampled, dataset->count);
 }
 
 static rf_status make(rf_dataset **out, const char *name, rf_collection *all, decoded *d, size_t limit) {
@@ -252,6 +251,7 @@ rf_status rf_decoded_create(rf_dataset **out, const char *name, rf_collection *a
     const rf_dataset_options *options = all->options;
     const size_t available = rf_memory_available();
     char wanted[32], has[32];
+    *out = NULL;
     if (options->cache_bytes > available)
         return rf_fail(
             RF_E_MEMORY,

@@ -11,7 +11,8 @@ typedef struct rf_plan_desc {
     rf_device *device; /* borrowed, as all here: outlives the plan */
     const rf_model *model;
     int batch;
-    bool training;    /* batch statistics, dropout, and a backward pass */
+    bool training;       /* batch statistics, dropout, and a backward pass */
+    const bool *trained; /* of each parameter; NULL: none is frozen; read by rf_plan_create alone */
     const char *loss; /* an op that is a loss; NULL: none; read by rf_plan_create alone, as are the weights */
     double label_smoothing;
     bool mixed;                 /* an image has two labels (RF_MIXED_LABELS) */

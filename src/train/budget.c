@@ -25,6 +25,7 @@ static rf_status make_plans(rf_trainer *t) {
                                .model = d->model,
                                .batch = d->batch,
                                .training = true,
+                               .trained = t->trained,
                                .loss = d->loss,
                                .label_smoothing = d->label_smoothing,
                                .mixed = t->augmentation.mixes,
@@ -55,18 +56,18 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
-                                    64); /* has a learning-rate multiplier of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64);
     size_t trained, states;
-    rf_weights_measure(&trained, &states, d->device, d->model);
-    const size_t numbers = (size_t)t->setup.optimizer->numbers;
+    rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
+    const size_t numbers = rf_trainer_numbers(t);
     const size_t views = rf_augmenter_bytes(&t->augmentation);
-    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
-    const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
+    const size_t kept = trained + (size_t)(t->slots + (d->ema > 0)) * trained +
+                        states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
+    need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
                         RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
               .host = order + RF_SEGMENT * numbers * sizeof(float) +
                       2 * count * label /* the epoch's orders */ + 2 * views,
@@ -129,6 +130,7 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
     rf_trainer probe = {.desc = *desc,
                         .setup = s->trainer->setup,
                         .slots = s->trainer->slots,
+                        .trained = s->trainer->trained,
                         .augmentation = s->trainer->augmentation};
     probe.augmentation.images.batch = desc->batch;
     rf_status status = make_plans(&probe);

@@ -166,6 +166,10 @@ bool rf_train_on_reference(const rf_device *device) {
     return rf_device_describe(device)->kind == RF_DEVICE_REFERENCE;
 }
 
+size_t rf_train_vectors(const rf_device *device, size_t floats) {
+    return floats / (rf_train_family(device) == RF_GROUP ? 4 : 8);
+}
+
 void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors) {
     const rf_device_info *info = rf_device_describe(device);
     if (rf_train_family(device) == RF_GROUP)

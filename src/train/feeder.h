@@ -12,6 +12,8 @@
  * group. */
 rf_family rf_train_family(const rf_device *device);
 bool rf_train_on_reference(const rf_device *device); /* rather than by kernels */
+/* The vectors of its kernels in so many floats: of eight, or of four. */
+size_t rf_train_vectors(const rf_device *device, size_t floats);
 /* Sets the work-items for as many vectors. */
 void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors);
 /* Emits a launch of one of them: fills in program and options. */

@@ -36,11 +36,13 @@ static rf_status start_control(run *r) {
 static rf_status start_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
     const rf_optimizer *optimizer = t->setup.optimizer;
-    const size_t row = (size_t)optimizer->numbers;
+    const size_t row = rf_trainer_numbers(t);
     uint32_t zeros[3] = {0};
-    for (size_t i = 0; i < steps; i++)
-        optimizer->step(t->numbers_host + i * row, t->setup.spec.o, r->desc->lr[first + i],
-                        t->steps_done + (long)i + 1);
+    for (size_t i = 0; i < steps; i++) {
+        const long step = t->steps_done + (long)i + 1;
+        optimizer->step(t->numbers_host + i * row, t->setup.spec.o, r->desc->lr[first + i], step);
+        if (t->desc.ema > 0) t->numbers_host[(i + 1) * row - 1] = rf_ema_weight(&t->desc, step);
+    }
     size_t batches = steps * (size_t)t->desc.accumulate;
     rf_order_fill(t->order, t->order_host, batches);
     RF_TRY(

@@ -58,13 +58,19 @@ static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
     return emit_record(t, sequence);
 }
 
+static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
+    RF_TRY(rf_clip_emit(t, sequence));
+    RF_TRY(rf_update_emit(t, sequence));
+    return rf_ema_emit(t, sequence);
+}
+
 rf_status rf_trainer_run_idle(rf_trainer *t) {
     const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1, [RF_CONTROL_OVER] = 1};
     rf_sequence *own = NULL;
     RF_TRY(rf_buffer_write(t->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_fill(t->order_table, 0));
     RF_TRY(rf_sequence_create(&own, t->desc.device));
-    rf_status status = rf_update_emit(t, own);
+    rf_status status = emit_update(t, own);
     if (status == RF_OK) status = emit_record(t, own);
     if (status == RF_OK && t->sum != NULL) status = emit_sum(t, own);
     if (status == RF_OK) status = emit_feed(t, own);
@@ -78,6 +84,6 @@ rf_status rf_trainer_emit(rf_trainer *t) {
     for (int i = 0; i < RF_PHASES; i++) RF_TRY(rf_sequence_create(&t->phase[i], t->desc.device));
     RF_TRY(emit_feed(t, t->phase[RF_PHASE_FEED]));
     RF_TRY(emit_compute(t, t->phase[RF_PHASE_COMPUTE]));
-    RF_TRY(rf_update_emit(t, t->phase[RF_PHASE_UPDATE]));
+    RF_TRY(emit_update(t, t->phase[RF_PHASE_UPDATE]));
     return rf_evaluator_emit(&t->validation, t->control, t->observed);
 }

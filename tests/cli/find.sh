@@ -22,11 +22,12 @@ find_writes_json_csv_and_plot() {
 }
 
 json_holds_what_reproduces_the_run() {
-    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2' --group 'conv*=0.5' \
-        --augment 'flip+shift pixels=2'
-    for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2'" \
+    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2,weight_decay=0' --group 'conv*=0.5' \
+        --decay-exclude norm --freeze 'conv1.*' --clip-norm 5 --clip-value 0.5 --ema 0.9 --augment 'flip+shift pixels=2'
+    for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2,weight_decay=0'" \
         '"batch": "16"' '"seed": "3"' '"weight-decay": "0.01"' '"betas": "0.9,0.999"' '"eps": "1e-08"' '"loss": "cross_entropy"' \
-        '"augment": "flip+shift pixels=2"' '"group": ["*bias=2", "conv*=0.5"]' '"normalisation": {"mean": [' '"device": "'; do
+        '"group": ["*bias=2,weight_decay=0", "conv*=0.5"]' '"freeze": "conv1.*"' '"decay-exclude": "norm"' '"clip-norm": "5"' \
+        '"clip-value": "0.5"' '"ema": "0.9"' '"augment": "flip+shift pixels=2"' '"normalisation": {"mean": [' '"device": "'; do
         grep -qF -e "$text" out.json || fail "the JSON lacks $text"
     done
     ! grep -q '"momentum"' out.json || fail "adamw has no momentum"
