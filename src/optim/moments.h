@@ -7,7 +7,7 @@ enum { BETA1, BETA2, EPS, DECAY, RF_MOMENTS_OPTIONS };
 
 static inline double rf_moments_usual_lr(const double *o) {
     (void)o;
-    return 0.002;
+    return 0.001;
 }
 
 /* n: where NEW1 is: 1 - beta1, beta2, 1 - beta2, eps. */

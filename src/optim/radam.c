@@ -35,7 +35,6 @@ const rf_optimizer rf_optimizer_radam = {
     .kind = {"radam", "adaptive moments, once their variance is known", options, NULL},
     .pytorch = "RAdam",
     .slots = slots,
-    .usual_lr = rf_moments_usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .kernel = "radam",

@@ -13,7 +13,7 @@ static int slot_count(const double *o) {
 }
 
 static double usual_lr(const double *o) {
-    return 0.002 * (1 - o[MOMENTUM]);
+    return 0.001 * (1 - o[MOMENTUM]);
 }
 
 enum { N_LR, N_ALPHA, N_NEW, N_EPS, N_MOMENTUM, NUMBERS };
