@@ -1,7 +1,8 @@
 /* Losses of scores x (N,C) against class labels (N), as the mean over the batch, and their gradients.
  *
  * cross_rows: of row r, with logp = x - max - log sum exp(x - max), class weights w and label smoothing s,
- *     the term is -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], and the weight w[label].
+ *     the term is -(1-s) w[label] logp[label] - s/C sum_c w[c] logp[c], and the weight w[label].  -DMIXED: a row has
+ *     two labels; term and weight are those of both, each times its share (RF_MIXED_LABELS in src/op/op.h).
  * square_rows: of row r, the term is sum_c (x[c] - [c == label])^2, and the weight C.
  * reduce: y = sum of terms / sum of weights, in a fixed order; a single work-group of the two above does it, too.
  * cross_gradient, square_gradient: dx, element by element; both scale with dy, one number on the device.
@@ -126,20 +127,35 @@ KERNEL void reduce(const __global float *rows, const __global float *class_weigh
     ROWS_DONE;                                                                                               \
     reduce_rows(rows, class_weights, y, totals, N, C, scratch)
 
+#ifdef MIXED
+#define LABELS            2
+#define SHARE(k, r)       label_share(labels, k, r, N)
+INLINE float label_share(const __global int *labels, int k, int r, int N) {
+    const float first = as_float(labels[2 * N + r]);
+    return k == 0 ? first : 1.0f - first;
+}
+#else
+#define LABELS      1
+#define SHARE(k, r) 1.0f
+#endif
+
 KERNEL void cross_rows(const __global float *x, const __global int *labels,
                        const __global float *class_weights, __global float *rows, __global float *saved,
                        __global float *y, int N, int C, float smoothing) {
     SCRATCH;
     FOR_TASKS(r, N) {
         const __global float *row = x + r * C;
-        const int label = labels[r];
         const float top = row_top(row, C), log_total = log(row_total(row, C, top));
-        float smooth = 0.0f;
+        float smooth = 0.0f, likely = 0.0f, weight = 0.0f;
         if (smoothing > 0.0f)
             for (int c = 0; c < C; ++c) smooth -= class_weights[c] * (row[c] - top - log_total);
-        const bool valid = label >= 0 && label < C;
-        const float weight = valid ? class_weights[label] : NAN;
-        const float likely = valid ? -weight * (row[label] - top - log_total) : NAN;
+        for (int k = 0; k < LABELS; ++k) {
+            const int label = labels[k * N + r];
+            const bool valid = label >= 0 && label < C;
+            const float part = valid ? SHARE(k, r) * class_weights[label] : NAN;
+            likely -= valid ? part * (row[label] - top - log_total) : NAN;
+            weight += part;
+        }
         rows[r] = (1.0f - smoothing) * likely + smoothing / (float)C * smooth;
         rows[N + r] = weight;
         if (saved) {
@@ -170,11 +186,15 @@ INLINE void cross_gradient_at(const __global float *x, const __global int *label
                               const __global float *class_weights, const __global float *saved,
                               __global float *dx, int N, int C, float scale, float smoothing, int accumulate,
                               int r, int c, int left) {
-    const int label = labels[r], at = r * C + c;
-    const float weight = label >= 0 && label < C ? class_weights[label] : NAN;
+    const int at = r * C + c;
     const floatv p = exp(fetch(x + at, left) - saved[r] - saved[N + r]);
-    const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)1.0f : (floatv)0.0f;
-    floatv g = (1.0f - smoothing) * weight * (p - target);
+    floatv g = 0.0f;
+    for (int k = 0; k < LABELS; ++k) {
+        const int label = labels[k * N + r];
+        const float weight = label >= 0 && label < C ? SHARE(k, r) * class_weights[label] : NAN;
+        const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)1.0f : (floatv)0.0f;
+        g += (1.0f - smoothing) * weight * (p - target);
+    }
     if (smoothing > 0.0f) g += smoothing / (float)C * (p * saved[2 * N + 1] - fetch(class_weights + c, left));
     put(g * scale + (accumulate ? fetch(dx + at, left) : (floatv)0.0f), dx + at, left);
 }

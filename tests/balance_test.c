@@ -42,7 +42,7 @@ static void a_subset_has_the_images_of_its_indices(void **state) {
     assert_int_equal(index_of(part_of_part, 0), 19);
     assert_int_equal(index_of(part_of_part, 1), 4);
     double mean, std; /* of 4, 0, 4, 19 */
-    rf_dataset_statistics(part, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(part, &mean, &std), RF_OK);
     assert_true(fabs(mean - 6.75 / 255) < 1e-9);
     assert_true(fabs(std - sqrt(393.0 / 4 - 6.75 * 6.75) / 255) < 1e-9);
     rf_dataset_free(part_of_part);

@@ -17,7 +17,7 @@ static void digits_are_embedded(void **state) {
     assert_int_equal(pixel(d, 0, 0, 2, 0), (5 * 255 + 8) / 16);
     assert_int_equal(d->labels[1], 1);
     double mean, std;
-    rf_dataset_statistics(d, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(d, &mean, &std), RF_OK);
     assert_true(fabs(mean - 0.3053) < 1e-4 && fabs(std - 0.3759) < 1e-4);
     rf_dataset_free(d);
 }
@@ -55,7 +55,7 @@ static void synthetic_refuses_bad_numbers(void **state) {
         {"synthetic:3x32x100000", "width is 100000"},
         {"synthetic:3x32x32,1", "classes is 1"},
         {"synthetic:3x32x32,10,0", "images is 0"},
-        {"synthetic:1024x65536x65536,10,2000000000", "--limit takes fewer of them, and --image-size smaller"},
+        {"synthetic:1024x65536x65536,10,2000000000", "--limit takes fewer of them, --image-size smaller"},
     };
     for (size_t i = 0; i < RF_COUNT(cases); i++) refused(cases[i][0], NULL, cases[i][1]);
 }
@@ -85,7 +85,7 @@ static void statistics_are_exact_for_any_number_of_channels(void **state) {
                  c == 1 ? 2100 : 3); /* more than a block of sums */
         rf_dataset *d = opened(spec, NULL);
         double mean[50], std[50], n = (double)d->count * 37 * 41;
-        rf_dataset_statistics(d, mean, std);
+        assert_int_equal(rf_dataset_statistics(d, mean, std), RF_OK);
         for (int i = 0; i < c; i++) {
             double sum = 0, square = 0;
             for (size_t p = (size_t)i; p < (size_t)(n * c); p += (size_t)c) {

@@ -1,4 +1,5 @@
-/* Range tests against PyTorch's losses: same weights, same images, same rates, for each optimizer and option.
+/* Range tests and trainings against PyTorch's losses: same weights, same images, same rates, for each optimizer and option;
+ * of trainings the weights, too.
  *
  * The losses come from tools/fixtures/range_tests.py, which runs `finder_test --cases FOLDER` for the
  * table below and the weights, and computes the same images as `make_dataset`.  How many steps of a case are
@@ -16,8 +17,8 @@
 #include "base/base.h"
 #include "rangefinder/rangefinder.h"
 
-enum { MAX_STEPS = 64, CLASSES = 10 };
-static const double tolerance = 1e-3; /* of max(1, loss) */
+enum { MAX_NUMBERS = 1024, TRAINED = 32, CLASSES = 10 };
+static const double tolerance = 1e-3, weight_tolerance = 1e-5; /* of max(1, number) */
 
 typedef struct sample {
     const char *label, *model;
@@ -25,6 +26,7 @@ typedef struct sample {
     int count;
     rf_trainer_desc training;
     rf_range_test_desc test;
+    double rate; /* not 0: a training of TRAINED steps at this rate rather than a range test */
 } sample;
 
 static const double grey_mean[] = {0.31}, grey_std[] = {0.24};
@@ -46,6 +48,7 @@ static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 #define TUNED        .optimizer = "adam betas=0.7,0.9 eps=1e-6 weight_decay=0.1"
 #define RMSPROP      .optimizer = "rmsprop"
 #define ROLLING      .optimizer = "rmsprop momentum=0.5 alpha=0.9 eps=1e-5 weight_decay=0.01"
+#define FREE         .optimizer = "adamw_schedule_free"
 #define STEPS        .iterations = 30
 #define SLOW         .test = {1e-4, 10, STEPS}  /* plain gradients */
 #define FAST         .test = {1e-6, 0.1, STEPS} /* adaptive ones */
@@ -55,6 +58,8 @@ static const float uneven[CLASSES] = {1, 0.5f, 2, 1, 0.25f, 3, 1, 1, 0, 1.5f};
 
 static const rf_parameter_group head_faster[] = {{"fc*", 5}, {"conv1.weight", 0.1}};
 static const rf_parameter_group frozen_stem[] = {{"conv1.*", 0}, {"bn1.*", 0}, {"*.bias", 2}};
+static const rf_parameter_group with_decays[] = {
+    {"fc*", 5, true, 0.3}, {"conv1.weight", 0.1}, {"conv2.*", 1, true, 0}};
 
 static const sample samples[] = {
     {"simplecnn sgd", SIMPLE, .training = {.batch = 16, SGD, ON_GREY}, SLOW},
@@ -119,6 +124,45 @@ static const sample samples[] = {
     {"validation", RESNET, .training = {.batch = 16, SGD, ON_RGB, .validation = 11},
      .test = {1e-4, 1, .iterations = 12}},
     {"validation simplecnn", SIMPLE, .training = {.batch = 8, HEAVY, ON_GREY, .validation = 7}, SLOW},
+    {"validation of the moving average", SIMPLE,
+     .training = {.batch = 8, HEAVY, ON_GREY, .validation = 7, .ema = 0.8}, SLOW},
+    {"validation schedule-free", SIMPLE, .training = {.batch = 8, FREE, ON_GREY, .validation = 7}, FAST},
+    {"clip by norm", SIMPLE, .training = {.batch = 16, HEAVY, ON_GREY, .clip_norm = 0.7}, .rate = 0.01},
+    {"clip by value", LENET, .training = {.batch = 12, HEAVY, ON_GREY, .clip_value = 0.01}, .rate = 1e-3},
+    {"clip both of a sum", RESNET,
+     .training = {.batch = 16, HEAVY, ON_RGB, .accumulate = 2, .clip_value = 0.05, .clip_norm = 1},
+     .rate = 2e-5},
+    {"decay without biases", LENET,
+     .training = {.batch = 12, .optimizer = "adamw weight_decay=50", ON_GREY, .decay_exclude = "bias"},
+     .rate = 2e-5},
+    {"decay without norms and biases", RESNET,
+     .training = {.batch = 16, .optimizer = "sgd weight_decay=500", ON_RGB, .decay_exclude = "norm,bias"},
+     .rate = 4e-6},
+    {"groups with decays", LENET, .training = {.batch = 12, HEAVY, ON_GREY, GROUPS(with_decays)},
+     .rate = 1e-3},
+    {"groups with decays lamb", LENET,
+     .training = {.batch = 12, .optimizer = "lamb", ON_GREY, GROUPS(with_decays), .decay_exclude = "bias"},
+     .rate = 1e-3},
+    {"frozen but for the head", RESNET,
+     .training = {.batch = 16, HEAVY, ON_RGB, .freeze = "conv1.*,bn1.*,layer*"}, .rate = 0.01},
+    {"frozen in places", RESNET,
+     .training = {.batch = 16, HEAVY, ON_RGB, .freeze = "bn1.weight,layer1.*,layer2.0.bn1.*,fc.bias"},
+     .rate = 2e-5},
+    {"moving average", RESNET, .training = {.batch = 16, HEAVY, ON_RGB, .ema = 0.9}, .rate = 4e-6},
+    {"prodigy", SIMPLE, .training = {.batch = 16, .optimizer = "prodigy d0=1e-4", ON_GREY}, .rate = 1},
+    {"prodigy in groups", LENET,
+     .training = {.batch = 12,
+                  .optimizer = "prodigy betas=0.8,0.95 eps=1e-6 weight_decay=0.1 d0=1e-4 d_coef=0.5",
+                  ON_GREY,
+                  GROUPS(head_faster)},
+     .rate = 0.5},
+    {"schedule-free", SIMPLE, .training = {.batch = 16, FREE, ON_GREY}, .rate = 1e-3},
+    {"schedule-free in groups", RESNET,
+     .training = {.batch = 16,
+                  .optimizer = "adamw_schedule_free betas=0.8,0.95 eps=1e-6 weight_decay=0.1",
+                  ON_RGB,
+                  GROUPS(frozen_stem)},
+     .rate = 1e-5},
 };
 
 #define CHECK(call)                                                                                          \
@@ -158,58 +202,99 @@ static rf_model *make_model(const sample *given) {
 
 static rf_device *device;
 
-/* The losses of a case: the line behind its name.  Returns how many. */
-static size_t expected_losses(double losses[MAX_STEPS], const char *label) {
-    char line[64 * MAX_STEPS];
-    size_t count = 0;
+typedef struct numbers {
+    size_t count;
+    double values[MAX_NUMBERS];
+} numbers;
+
+static void read_numbers(numbers *out, FILE *file) {
+    char line[32 * MAX_NUMBERS], *at = line, *end;
+    out->count = 0;
+    if (fgets(line, sizeof line, file) == NULL) return;
+    for (double value; out->count < MAX_NUMBERS && (value = strtod(at, &end), end != at); at = end)
+        out->values[out->count++] = value;
+}
+
+/* The losses of a case, in the line behind its label, and in the next one the weights of a training. */
+static void read_expected(numbers *losses, numbers *weights, const sample *given) {
+    char line[256] = "";
     FILE *file = fopen(RF_TEST_DATA "/range_tests.txt", "r");
     assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
+    while (strcmp(line, given->label) != 0 && fgets(line, sizeof line, file) != NULL)
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, label) != 0 || fgets(line, sizeof line, file) == NULL) continue;
-        char *at = line, *end;
-        for (double value; count < MAX_STEPS && (value = strtod(at, &end), end != at); at = end)
-            losses[count++] = value;
-        break;
-    }
+    read_numbers(losses, file);
+    if (given->rate > 0) read_numbers(weights, file);
     fclose(file);
-    return count;
+    if (losses->count == 0)
+        fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", given->label);
+}
+
+static void compare(const char *what, const double *values, const numbers *expected, double allowed) {
+    double worst = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < expected->count; i++) {
+        double error = fabs(values[i] - expected->values[i]) / fmax(1, fabs(expected->values[i]));
+        if (!(error <= worst)) worst = error, at = i;
+    }
+    print_message("%zu %s, largest difference %.1e (number %zu)\n", expected->count, what, worst, at);
+    if (!(worst <= allowed))
+        fail_msg("%s, number %zu: %.7g, PyTorch's is %.7g", what, at, values[at], expected->values[at]);
 }
 
 static bool more_to_compare(void *count, const rf_range_test_progress *progress) {
     return (size_t)progress->step < *(const size_t *)count;
 }
 
-static void losses_equal_pytorchs(void **state) {
-    const sample *given = *state;
-    double expected[MAX_STEPS], worst = 0;
-    size_t count = expected_losses(expected, given->label), worst_step = 0;
-    if (count == 0)
-        fail_msg("'%s' is not in range_tests.txt; make it with tools/fixtures/range_tests.py", given->label);
-    rf_trainer_desc training = given->training;
+static void range_test(rf_trainer *trainer, const sample *given, const numbers *losses) {
     rf_range_test_desc test = given->test;
-    rf_dataset *dataset = make_dataset(given);
-    rf_model *model = make_model(given);
-    rf_trainer *trainer = NULL;
     rf_curve *curve = NULL;
-    training.device = device;
-    training.model = model;
-    training.dataset = dataset;
+    size_t count = losses->count;
     test.diverge = -1;
     test.progress = more_to_compare;
     test.progress_context = &count;
-    CHECK(rf_trainer_create(&trainer, &training));
     CHECK(rf_range_test_run(&curve, trainer, &test));
     assert_true(curve->count >= count);
-    for (size_t i = 0; i < count; i++) {
-        double error = fabs(curve->loss[i] - expected[i]) / fmax(1, expected[i]);
-        if (!(error <= worst)) worst = error, worst_step = i;
-    }
-    print_message("%zu steps, largest difference %.1e (step %zu)\n", count, worst, worst_step);
-    if (!(worst <= tolerance))
-        fail_msg("step %zu: loss %.7g, PyTorch's is %.7g", worst_step, curve->loss[worst_step],
-                 expected[worst_step]);
+    compare("losses", curve->loss, losses, tolerance);
     rf_curve_free(curve);
+}
+
+/* Four values of each parameter and its norm. */
+static void train(rf_trainer *trainer, rf_model *model, const sample *given, const numbers *losses,
+                  const numbers *weights) {
+    double loss[TRAINED], values[MAX_NUMBERS];
+    rf_parameter_view p;
+    size_t count = 0;
+    assert_int_equal(losses->count, TRAINED);
+    CHECK(rf_trainer_run(trainer, given->rate, TRAINED, loss));
+    CHECK(rf_trainer_export(trainer, model));
+    for (size_t i = 0; rf_model_parameter(model, i, &p); i++) {
+        double sum = 0;
+        assert_true(count + 5 <= MAX_NUMBERS);
+        for (size_t k = 0; k < 4; k++) values[count++] = p.values[(p.count - 1) * k / 3];
+        for (size_t k = 0; k < p.count; k++) sum += (double)p.values[k] * p.values[k];
+        values[count++] = sqrt(sum);
+    }
+    assert_int_equal(weights->count, count);
+    compare("losses", loss, losses, tolerance);
+    compare("weights", values, weights, weight_tolerance);
+}
+
+static void losses_equal_pytorchs(void **state) {
+    const sample *given = *state;
+    numbers losses, weights;
+    read_expected(&losses, &weights, given);
+    rf_trainer_desc training = given->training;
+    rf_dataset *dataset = make_dataset(given);
+    rf_model *model = make_model(given);
+    rf_trainer *trainer = NULL;
+    training.device = device;
+    training.model = model;
+    training.dataset = dataset;
+    CHECK(rf_trainer_create(&trainer, &training));
+    if (given->rate > 0)
+        train(trainer, model, given, &losses, &weights);
+    else
+        range_test(trainer, given, &losses);
     rf_trainer_free(trainer);
     rf_model_free(model);
     rf_dataset_free(dataset);
@@ -217,36 +302,52 @@ static void losses_equal_pytorchs(void **state) {
 
 /* ---- for range_tests.py: the cases as JSON, one a line, and their weights ---- */
 
-static json_t *numbers(const double *values, int count) {
+static json_t *array_of(const double *values, int count) {
     json_t *array = json_array();
     for (int i = 0; i < count; i++) json_array_append_new(array, json_real(values[i]));
     return array;
 }
 
-static json_t *describe(const sample *given) {
+static const char *text_of(const char *text, const char *otherwise) {
+    return text != NULL ? text : otherwise;
+}
+
+static json_t *describe(const sample *given, const rf_model *model) {
     const rf_trainer_desc *d = &given->training;
     const rf_range_test_desc *t = &given->test;
-    json_t *groups = json_array(), *weights = json_array();
+    json_t *groups = json_array(), *weights = json_array(), *parameters = json_array();
+    rf_parameter_view view;
     for (size_t i = 0; i < d->group_count; i++)
-        json_array_append_new(groups, json_pack("[s, f]", d->groups[i].pattern, d->groups[i].lr_multiplier));
+        json_array_append_new(
+            groups, json_pack("[s, f, o]", d->groups[i].pattern, d->groups[i].lr_multiplier,
+                              d->groups[i].own_decay ? json_real(d->groups[i].weight_decay) : json_null()));
     for (int i = 0; i < CLASSES && d->class_weights != NULL; i++)
         json_array_append_new(weights, json_real((double)d->class_weights[i]));
-    return json_pack(
+    for (size_t i = 0; rf_model_parameter(model, i, &view); i++)
+        json_array_append_new(parameters, json_string(view.name));
+    json_t *out = json_pack(
         "{s:s, s:s, s:[i,i,i], s:i, s:i, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:i, s:i, s:f, s:f, s:i, s:b}",
         "label", given->label, "model", given->model, "shape", given->images.channels, given->images.height,
         given->images.width, "count", given->count, "batch", d->batch, "optimizer", d->optimizer, "groups",
-        groups, "loss", d->loss != NULL ? d->loss : "cross_entropy", "label_smoothing", d->label_smoothing,
-        "class_weights", weights, "mean", numbers(d->mean, given->images.channels), "std",
-        numbers(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1), "validation",
-        d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations", t->iterations, "linear",
-        t->linear);
+        groups, "loss", text_of(d->loss, "cross_entropy"), "label_smoothing", d->label_smoothing,
+        "class_weights", weights, "mean", array_of(d->mean, given->images.channels), "std",
+        array_of(d->std, given->images.channels), "accumulate", RF_MAX(d->accumulate, 1), "validation",
+        d->validation, "start_lr", t->start_lr, "end_lr", t->end_lr, "iterations",
+        given->rate > 0 ? TRAINED : t->iterations, "linear", t->linear);
+    json_t *more =
+        json_pack("{s:f, s:f, s:f, s:s, s:s, s:f, s:o}", "rate", given->rate, "clip_value", d->clip_value,
+                  "clip_norm", d->clip_norm, "decay_exclude", text_of(d->decay_exclude, ""), "freeze",
+                  text_of(d->freeze, ""), "ema", d->ema, "parameters", parameters);
+    json_object_update(out, more);
+    json_decref(more);
+    return out;
 }
 
 static int print_cases(const char *folder) {
     for (size_t i = 0; i < RF_COUNT(samples); i++) {
         char *path = rf_format("%s/%s.safetensors", folder, samples[i].model);
         rf_model *model = make_model(&samples[i]);
-        json_t *line = describe(&samples[i]);
+        json_t *line = describe(&samples[i], model);
         if (path == NULL || line == NULL || rf_model_save_weights(model, path) != RF_OK) {
             fprintf(stderr, "finder_test: %s\n", rf_error_message());
             return 1;

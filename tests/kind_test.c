@@ -116,6 +116,16 @@ static void says(const char *text) {
         fail_msg("'%s' does not say '%s'", rf_error_message(), text);
 }
 
+/* Pictures of that kind are read, in this build. */
+static bool image_is_read(const char *what) {
+#ifdef RF_WEBP
+    return strcmp(what, "WebP") == 0;
+#else
+    (void)what;
+    return false;
+#endif
+}
+
 /* Each reader reports each kind of file by name, and ends. */
 static void every_reader_names_a_file_of_another_kind(void **state) {
     (void)state;
@@ -143,7 +153,7 @@ static void every_reader_names_a_file_of_another_kind(void **state) {
         refused(spec, NULL, kinds[i].what);
         refused(at("file.bin"), NULL, kinds[i].what);
         refused(at("file"), NULL, kinds[i].what);
-        refused(at("set"), NULL, kinds[i].what);
+        refused(at("set"), NULL, image_is_read(kinds[i].what) ? "cut off" : kinds[i].what);
     }
 }
 

@@ -6,7 +6,7 @@ op
 verify
 graph
 model data
-optim
+optim augment
 train
 tune finder
 report"

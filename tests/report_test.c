@@ -30,6 +30,7 @@ typedef struct sample {
 static sample judged(rf_curve *curve) {
     sample made = {.curve = curve};
     size_t count;
+    curve->usual_lr = 0.1;
     assert_int_equal(rf_curve_suggest(&made.suggestions, &count, curve, NULL), RF_OK);
     assert_int_equal(rf_curve_judge(&made.verdict, curve), RF_OK);
     made.report = (rf_report){.curve = curve, .suggestions = made.suggestions, .suggestion_count = count};
@@ -195,10 +196,10 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {"device",      "model",   "parameters",   "data",  "batch",
-                                       "optimizer",   "seed",    "iterations",   "curve", "stop",
-                                       "suggestions", "verdict", "time_ms",      "notes", "version",
-                                       "command",     "options", "normalisation"};
+    static const char *const keys[] = {
+        "device",     "model",   "parameters", "data",          "batch",    "optimizer", "seed",
+        "iterations", "curve",   "stop",       "suggestions",   "verdict",  "time_ms",   "notes",
+        "version",    "command", "options",    "normalisation", "usual_lr", "chance",    "training_steps"};
     static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
                                                "confidence", "cause",  "reason", "advice"};
     (void)state;
@@ -233,18 +234,24 @@ static void json_has_every_key_and_reads_back(void **state) {
     }
 }
 
-/* A run that was stopped tells how many steps were planned: rules that count from the plan's length need it.
- */
-static void json_keeps_the_planned_steps(void **state) {
+/* A run that was stopped tells how many steps were planned: rules that count from the plan's length need it.  With what else
+ * is known of the run, the verdict on the file is that on the run. */
+static void json_keeps_what_is_known_of_the_run(void **state) {
     (void)state;
     sample made = shaped(0);
     rf_curve *again;
     made.curve->planned = 250;
     made.curve->stop = RF_STOP_DIVERGED;
+    made.curve->chance = 2.25;
+    made.curve->usual_lr = 0.125;
+    made.curve->training_steps = 1500;
     assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
     assert_int_equal(rf_curve_read(&again, path), RF_OK);
     assert_int_equal(again->planned, 250);
     assert_int_equal(again->stop, RF_STOP_DIVERGED);
+    assert_true(again->chance == 2.25);
+    assert_true(again->usual_lr == 0.125);
+    assert_true(again->training_steps == 1500);
     char *const text = read_back(NULL);
     assert_non_null(strstr(text, "\"stop\": {\"step\": 100, \"reason\": \"diverged\"}"));
     free(text);
@@ -566,7 +573,7 @@ int main(void) {
         cmocka_unit_test(ticks_are_few_and_within_any_axis),
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
-        cmocka_unit_test(json_keeps_the_planned_steps),
+        cmocka_unit_test(json_keeps_what_is_known_of_the_run),
         cmocka_unit_test(json_seed_is_a_whole_number_of_64_bits),
         cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),
         cmocka_unit_test(the_line_averages_noise_and_passes_by_lone_losses),

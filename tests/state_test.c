@@ -28,6 +28,8 @@ static const char network[] = "conv1: conv 5 3 pad=1 bias=no\nbn1: batch_norm\nr
                               "drop: dropout 0.3\nconv2: conv 19 3 pad=1 groups=1\nrelu\nflatten\n"
                               "fc1: linear classes\n";
 
+static const rf_parameter_group groups[] = {{"fc1.*", 2, true, 0.1}, {"conv*", 0.5}};
+
 /* A hundred images are a 17th of an epoch: each run sees two epochs. */
 static const struct {
     const char *stream; /* of RANGEFINDER_STREAM */
@@ -46,6 +48,23 @@ static const struct {
     {"0", {.batch = 100, .optimizer = "nadam"}},
     {"0", {.batch = 100, .optimizer = "radam"}},
     {"0", {.batch = 100, .optimizer = "lion"}},
+    {"0", {.batch = 100, .augment = "flip+shift pixels=2+cutout size=3"}},
+    {"1", {.batch = 50, .accumulate = 2, .augment = "rotate+mixup+cutmix p=0.5"}},
+    {"0", {.batch = 100, .optimizer = "adamw_schedule_free"}},
+    {"0", {.batch = 100, .optimizer = "prodigy d0=1e-4", .freeze = "conv1.*,bn1.weight"}},
+    {"1",
+     {.batch = 50,
+      .optimizer = "sgd momentum=0.9",
+      .accumulate = 2,
+      .clip_norm = 0.5,
+      .clip_value = 0.1,
+      .ema = 0.9}},
+    {"0",
+     {.batch = 100,
+      .optimizer = "adamw",
+      .groups = groups,
+      .group_count = RF_COUNT(groups),
+      .decay_exclude = "norm,bias"}},
 };
 enum { BEFORE = 11, AFTER = 9 }; /* steps */
 
@@ -200,7 +219,8 @@ static void states_of_other_runs_are_refused(void **unused) {
     static const struct {
         size_t from, to;
         const char *says;
-    } pairs[] = {{0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}};
+    } pairs[] = {
+        {0, 1, "optimizer 'sgd momentum=0 "}, {0, 2, "'sgd"}, {3, 0, "'adamw"}, {0, 13, "augment 'none'"}};
     for (size_t i = 0; i < RF_COUNT(pairs); i++) {
         rf_trainer *from = trainer_of(pairs[i].from, device), *to = trainer_of(pairs[i].to, device);
         CHECK(rf_trainer_run(from, 0.01, 2, NULL));
@@ -289,6 +309,15 @@ static void changed_files_are_refused(void **unused) {
         {.text = "batch", .becomes = "99", .status = RF_E_USAGE, .says = "batch '99'; the trainer has '100'"},
         {.text = "seed", .becomes = "1", .status = RF_E_USAGE, .says = "seed '1'"},
         {.text = "images", .becomes = "3", .status = RF_E_USAGE, .says = "images '3'"},
+        {.text = "clip_norm",
+         .becomes = "1",
+         .status = RF_E_USAGE,
+         .says = "clip_norm '1'; the trainer has '0'"},
+        {.text = "clip_value", .becomes = "0.5", .status = RF_E_USAGE, .says = "clip_value '0.5'"},
+        {.text = "ema", .becomes = "0.99", .status = RF_E_USAGE, .says = "ema '0.99'; the trainer has '0'"},
+        {.text = "freeze", .becomes = "conv1.*", .status = RF_E_USAGE, .says = "freeze 'conv1.*'"},
+        {.text = "decay_exclude", .becomes = "norm", .status = RF_E_USAGE, .says = "decay_exclude 'norm'"},
+        {.text = "groups", .becomes = "fc*=2", .status = RF_E_USAGE, .says = "groups 'fc*=2'"},
     };
     const char *good = at("good"), *bad = at("bad");
     rf_trainer *trainer = trainer_of(2, device);

@@ -41,6 +41,8 @@ static const char *const optimizers[] = {
     "lion",
     "lars trust=1",
     "lamb",
+    "adamw_schedule_free",
+    "prodigy d0=0.1",
 };
 
 /* ---- making and running ---- */
@@ -191,6 +193,7 @@ static void state_after_a_stop_is_that_of_as_many_steps(void **unused) {
         {.optimizer = "sgd momentum=0.9", .batch = 100, .seed = 5}, /* 17 batches an epoch */
         {.optimizer = "adam", .accumulate = 3, .seed = 5},
         {.optimizer = "rmsprop", .accumulate = 2, .validation = 300, .seed = 5},
+        {.optimizer = "prodigy", .clip_norm = 0.1, .clip_value = 0.01, .ema = 0.9, .seed = 5},
     };
     rf_model *model = model_of(stateful);
     for (size_t d = 0; d < RF_COUNT(descs) * 2; d++) {
@@ -306,7 +309,8 @@ static void wrong_requests_are_refused(void **unused) {
         {.end_lr = INFINITY}, {.end_lr = NAN},   {.iterations = 1},
         {.iterations = -5},
     };
-    static const rf_parameter_group nobody = {"nothing*", 2}, negative = {"*", -1};
+    static const rf_parameter_group nobody = {"nothing*", 2}, negative = {"*", -1},
+                                    negative_decay = {"*", 1, true, -1}, no_decay = {"*", 1, true, NAN};
     const rf_trainer_desc bad[] = {
         {.batch = 5000},
         {.batch = -1},
@@ -318,6 +322,8 @@ static void wrong_requests_are_refused(void **unused) {
         {.optimizer = "sdg"},
         {.groups = &nobody, .group_count = 1},
         {.groups = &negative, .group_count = 1},
+        {.groups = &negative_decay, .group_count = 1},
+        {.groups = &no_decay, .group_count = 1},
         {.groups = NULL, .group_count = 1},
         {.groups = &(const rf_parameter_group){NULL, 1}, .group_count = 1},
         {.loss = "mse", .label_smoothing = 0.1},
@@ -326,6 +332,18 @@ static void wrong_requests_are_refused(void **unused) {
         {.class_weights = (const float[10]){1, 1, 1, 1, 1, 1, 1, 1, 1, NAN}},
         {.std = (const double[]){0}},
         {.mean = (const double[]){NAN}},
+        {.clip_norm = -1},
+        {.clip_norm = NAN},
+        {.clip_value = -1},
+        {.clip_value = INFINITY},
+        {.decay_exclude = "norms"},
+        {.decay_exclude = "bias norm"},
+        {.freeze = "conv1.weight,nothing*"},
+        {.freeze = "conv*,fc*"},
+        {.ema = 1},
+        {.ema = -0.1},
+        {.ema = NAN},
+        {.ema = 0.9, .optimizer = "adamw_schedule_free"},
     };
     rf_model *model = model_of(small);
     rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.seed = 0});
@@ -359,26 +377,60 @@ static void wrong_requests_are_refused(void **unused) {
     rf_model_free(model);
 }
 
-/* Without numbers: 300 steps from 1e-6 to 10. The curve knows the loss of guessing among the ten digits. */
+/* Without numbers: 300 steps from 1e-6 to 10. The curve knows the loss of guessing among the ten digits, and the rate that suits
+ * the optimizer: a gradient is applied 1 / (1 - momentum) times. */
 static void a_range_test_has_its_defaults(void **unused) {
     (void)unused;
     static const struct {
-        const char *loss;
-        double chance;
-    } losses[] = {{NULL, 2.302585093}, {"cross_entropy", 2.302585093}, {"mse", 0.09}};
+        const char *loss, *optimizer;
+        double chance, usual_lr;
+    } cases[] = {{NULL, NULL, 2.302585093, 0.2},
+                 {"cross_entropy", "sgd momentum=0.95", 2.302585093, 0.01},
+                 {"mse", "adamw", 0.09, 0.001},
+                 {"mse", "lion", 0.09, 0}};
     rf_model *model = model_of(small);
-    for (size_t i = 0; i < RF_COUNT(losses); i++) {
-        char *const name = losses[i].loss ? rf_strdup(losses[i].loss) : NULL;
-        rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5, .loss = name});
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        char *const name = cases[i].loss ? rf_strdup(cases[i].loss) : NULL;
+        rf_trainer *trainer =
+            trainer_of(model, (rf_trainer_desc){.batch = 5, .loss = name, .optimizer = cases[i].optimizer});
         free(name); /* it is not read any more */
         rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){0});
         assert_int_equal(curve->planned, 300);
         assert_true(curve->lr[0] == 1e-6);
         assert_true(fabs(curve->lr[1] / 1e-6 - pow(1e7, 1 / 299.)) < 1e-9);
-        assert_true(fabs(curve->chance - losses[i].chance) < 1e-9);
+        assert_true(fabs(curve->chance - cases[i].chance) < 1e-9);
+        assert_true(fabs(curve->usual_lr - cases[i].usual_lr) < 1e-9);
         rf_curve_free(curve);
         rf_trainer_free(trainer);
     }
+    rf_model_free(model);
+}
+
+/* Steps of the training that follows count by their factors. */
+static void a_range_test_knows_the_training_that_follows(void **unused) {
+    (void)unused;
+    static const struct {
+        int epochs;
+        const char *schedule;
+        double steps; /* in units of an epoch's */
+    } cases[] = {
+        {0, NULL, 0}, {4, NULL, 4}, {4, "1x1,0.1x3", 1.3}, {4, "constant warmup=2 warmup_from=1", 4}};
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.batch = 5});
+    const double epoch = digits->count / 5;
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        rf_curve *curve = curve_of(trainer, &(rf_range_test_desc){.iterations = 10,
+                                                                  .epochs = cases[i].epochs,
+                                                                  .schedule = cases[i].schedule});
+        assert_true(fabs(curve->training_steps - cases[i].steps * epoch) < 1e-6);
+        rf_curve_free(curve);
+    }
+    rf_curve *curve = NULL;
+    assert_int_equal(rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = -1}), RF_E_USAGE);
+    assert_int_equal(
+        rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.epochs = 1, .schedule = "cosin"}),
+        RF_E_USAGE);
+    rf_trainer_free(trainer);
     rf_model_free(model);
 }
 
@@ -451,12 +503,111 @@ static void lr_multiplier_zero_freezes_parameters(void **unused) {
     rf_model_free(after);
 }
 
+/* A parameter, buffer or slot of a state; NULL: there is none. */
+static const float *array_of(const rf_state *state, const char *name) {
+    rf_parameter_view view;
+    for (size_t i = 0; rf_state_array(state, i, &view); i++)
+        if (strcmp(view.name, name) == 0) return view.values;
+    return NULL;
+}
+
+static void frozen_parameters_stay_and_need_no_memory(void **unused) {
+    (void)unused;
+    static const char patterns[] = "conv1.*,batch_norm_2.weight,bn2.*";
+    rf_model *model = model_of(stateful);
+    for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
+        rf_trainer *trainer =
+            trainer_of(model, (rf_trainer_desc){.optimizer = optimizers[o], .freeze = patterns, .ema = 0});
+        rf_state *before = state_of(trainer);
+        CHECK(rf_trainer_run(trainer, 0.01, 5, NULL));
+        rf_state *after = state_of(trainer);
+        rf_parameter_view p;
+        size_t frozen = 0;
+        for (size_t i = 0; rf_model_parameter(model, i, &p); i++) {
+            const float *from = array_of(before, p.name), *to = array_of(after, p.name);
+            const bool buffer = strstr(p.name, ".running") != NULL,
+                       trained = strcmp(p.name, "batch_norm_2.bias") == 0 ||
+                                 strncmp(p.name, "conv2", 5) == 0 || strncmp(p.name, "fc1", 3) == 0;
+            char *slot = rf_format("optimizer.exp_avg_sq.%s", p.name);
+            frozen += !trained && !buffer;
+            if ((memcmp(from, to, p.count * sizeof *from) != 0) != (trained || buffer))
+                fail_msg("%s: %s", optimizers[o], p.name);
+            if (!trained) assert_null(array_of(after, slot));
+            free(slot);
+        }
+        assert_int_equal(frozen, 4);
+        rf_state_free(before);
+        rf_state_free(after);
+        rf_trainer_free(trainer);
+    }
+    rf_model_free(model);
+}
+
+/* With plain gradient descent the parameters move by the rate times the clipped gradient. */
+static void gradients_are_clipped_to_a_norm_or_a_value(void **unused) {
+    (void)unused;
+    static const double limits[] = {1e-3, 1e-2, 1e6}; /* the last one is above any gradient */
+    rf_model *model = model_of(small);
+    for (size_t i = 0; i < RF_COUNT(limits) * 2; i++) {
+        const double limit = limits[i / 2];
+        rf_trainer_desc desc = {.accumulate = 2, .clip_norm = i % 2 == 0 ? limit : 0};
+        if (i % 2 == 1) desc.clip_value = limit;
+        rf_trainer *trainer = trainer_of(model, desc);
+        rf_state *before = state_of(trainer);
+        CHECK(rf_trainer_run(trainer, 1, 1, NULL));
+        rf_state *after = state_of(trainer);
+        rf_parameter_view from, to;
+        double squares = 0, most = 0;
+        for (size_t p = 0; rf_state_array(before, p, &from) && rf_state_array(after, p, &to); p++)
+            for (size_t k = 0; k < from.count; k++) {
+                const double moved = fabs((double)to.values[k] - from.values[k]);
+                squares += moved * moved;
+                most = fmax(most, moved);
+            }
+        const double reached = i % 2 == 0 ? sqrt(squares) : most;
+        if (limit > 1)
+            assert_true(reached > 0.02 && reached < 100);
+        else
+            assert_true(fabs(reached - limit) < 1e-3 * limit);
+        rf_state_free(before);
+        rf_state_free(after);
+        rf_trainer_free(trainer);
+    }
+    rf_model_free(model);
+}
+
+/* AveragedModel's definition, by hand: a copy after the first step, then average += (1 - decay) * (parameter - average). */
+static void the_moving_average_is_exported(void **unused) {
+    (void)unused;
+    enum { STEPS = 4, COUNT = 4 * 9 };
+    rf_model *model = model_of(small);
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.optimizer = "sgd momentum=0.9", .ema = 0.75});
+    double average[COUNT];
+    rf_parameter_view exported;
+    for (int step = 0; step < STEPS; step++) {
+        CHECK(rf_trainer_run(trainer, 0.1, 1, NULL));
+        CHECK(rf_trainer_export(trainer, model));
+        rf_state *state = state_of(trainer);
+        const float *now = array_of(state, "conv1.weight");
+        assert_true(rf_model_parameter(model, 0, &exported));
+        assert_memory_equal(exported.values, array_of(state, "ema.conv1.weight"), sizeof(float[COUNT]));
+        for (int i = 0; i < COUNT; i++) {
+            average[i] = step == 0 ? now[i] : average[i] + 0.25 * (now[i] - average[i]);
+            assert_true(fabs(exported.values[i] - average[i]) < 1e-6);
+        }
+        assert_int_equal(memcmp(exported.values, now, sizeof(float[COUNT])) == 0, step == 0);
+        rf_state_free(state);
+    }
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
 /* The cross-entropy of a linear network on images [first, end), by hand. */
 static double loss_by_hand(const rf_model *model, int first, int end) {
     rf_parameter_view weight, bias;
     double total = 0, mean, std;
     assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
-    rf_dataset_statistics(digits, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(digits, &mean, &std), RF_OK);
     for (int i = first; i < end; i++) {
         double score[10], sum = 0;
         for (int k = 0; k < 10; k++) {
@@ -488,7 +639,7 @@ static void class_weights_are_those_of_the_classes_of_the_data(void **unused) {
                    .batch = BATCH, .no_shuffle = true, .class_weights = given, .label_smoothing = 0.1});
     CHECK(rf_trainer_run(trainer, 0, 1, &loss));
     assert_true(rf_model_parameter(model, 0, &weight) && rf_model_parameter(model, 1, &bias));
-    rf_dataset_statistics(digits, &mean, &std);
+    assert_int_equal(rf_dataset_statistics(digits, &mean, &std), RF_OK);
     for (int i = 0; i < BATCH; i++) {
         double score[CLASSES], sum = 0;
         for (int k = 0; k < CLASSES; k++) {
@@ -525,7 +676,8 @@ static void inputs_may_be_freed_after_creation(void **unused) {
     (void)unused;
     static const float weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     static const double half = 0.5;
-    static const char pattern[] = "fc*", loss[] = "cross_entropy";
+    static const char pattern[] = "fc*", loss[] = "cross_entropy", freeze[] = "conv1.*",
+                      exclude[] = "norm,bias";
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
         rf_parameter_group group = {pattern, 0.5};
         rf_model *model[2] = {model_of(stateful), model_of(stateful)};
@@ -536,7 +688,9 @@ static void inputs_may_be_freed_after_creation(void **unused) {
                                 .class_weights = weights,
                                 .mean = &half,
                                 .std = &half,
-                                .validation = 20};
+                                .validation = 20,
+                                .decay_exclude = exclude,
+                                .freeze = freeze};
         rf_trainer *trainer[2] = {trainer_of(model[0], desc)};
         group.pattern = copy_of(pattern, sizeof pattern);
         desc.groups = copy_of(&group, sizeof group);
@@ -545,6 +699,8 @@ static void inputs_may_be_freed_after_creation(void **unused) {
         desc.class_weights = copy_of(weights, sizeof weights);
         desc.mean = copy_of(&half, sizeof half);
         desc.std = copy_of(&half, sizeof half);
+        desc.decay_exclude = copy_of(exclude, sizeof exclude);
+        desc.freeze = copy_of(freeze, sizeof freeze);
         trainer[1] = trainer_of(model[1], desc);
         spoil((void *)group.pattern, sizeof pattern);
         spoil((void *)desc.groups, sizeof group);
@@ -553,6 +709,8 @@ static void inputs_may_be_freed_after_creation(void **unused) {
         spoil((void *)desc.class_weights, sizeof weights);
         spoil((void *)desc.mean, sizeof half);
         spoil((void *)desc.std, sizeof half);
+        spoil((void *)desc.decay_exclude, sizeof exclude);
+        spoil((void *)desc.freeze, sizeof freeze);
         rf_model_free(model[1]);
         for (int i = 0; i < 2; i++) {
             rf_curve *curve = curve_of(trainer[i], &(rf_range_test_desc){.iterations = 4});
@@ -570,10 +728,20 @@ static void inputs_may_be_freed_after_creation(void **unused) {
 
 static void validation_losses_are_those_after_the_step(void **unused) {
     (void)unused;
-    static const int held_out[] = {1, 100, 256, 300, 600};
+    static const struct {
+        int held_out;
+        const char *optimizer;
+        double ema;
+    } runs[] = {{1, "sgd", 0},   {100, "sgd", 0},   {256, "sgd", 0},
+                {300, "sgd", 0}, {600, "sgd", 0.5}, {300, "adamw_schedule_free", 0}};
     rf_model *model = model_of("flatten\nfc1: linear classes\n");
-    for (size_t v = 0; v < RF_COUNT(held_out); v++) {
-        const rf_trainer_desc desc = {.batch = 10, .no_shuffle = true, .validation = held_out[v]};
+    for (size_t v = 0; v < RF_COUNT(runs); v++) {
+        const int held_out = runs[v].held_out;
+        const rf_trainer_desc desc = {.batch = 10,
+                                      .no_shuffle = true,
+                                      .validation = held_out,
+                                      .optimizer = runs[v].optimizer,
+                                      .ema = runs[v].ema};
         const rf_range_test_desc test = {.start_lr = 0.01, .end_lr = 0.1, .iterations = 3, .linear = true};
         rf_trainer *trainer = trainer_of(model, desc), *stepwise = trainer_of(model, desc);
         rf_curve *curve = curve_of(trainer, &test);
@@ -581,7 +749,7 @@ static void validation_losses_are_those_after_the_step(void **unused) {
         for (int i = 0; i < 3; i++) {
             CHECK(rf_trainer_run(stepwise, curve->lr[i], 1, NULL));
             CHECK(rf_trainer_export(stepwise, after));
-            const double expected = loss_by_hand(after, digits->count - held_out[v], digits->count);
+            const double expected = loss_by_hand(after, digits->count - held_out, digits->count);
             assert_true(fabs(curve->loss[i] - expected) < 1e-5 * fmax(1, expected));
         }
         rf_curve_free(curve);
@@ -651,7 +819,8 @@ static void every_way_leads_to_the_same_curve(void **unused) {
     };
     const rf_trainer_desc descs[] = {
         {.seed = 4, .optimizer = optimizers[1]},
-        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}};
+        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30},
+        {.seed = 4, .optimizer = "prodigy d0=0.01", .validation = 30, .clip_norm = 0.5, .ema = 0.7}};
     for (size_t d = 0; d < RF_COUNT(descs); d++) {
         const outcome straight = run_afresh(stateful, descs[d]);
         assert_string_equal(straight.quarantined, "");
@@ -724,9 +893,13 @@ int main(void) {
         cmocka_unit_test(range_test_stops_where_it_should),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_range_test_has_its_defaults),
+        cmocka_unit_test(a_range_test_knows_the_training_that_follows),
         cmocka_unit_test(descs_of_other_versions_are_understood),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(lr_multiplier_zero_freezes_parameters),
+        cmocka_unit_test(frozen_parameters_stay_and_need_no_memory),
+        cmocka_unit_test(gradients_are_clipped_to_a_norm_or_a_value),
+        cmocka_unit_test(the_moving_average_is_exported),
         cmocka_unit_test(class_weights_are_those_of_the_classes_of_the_data),
         cmocka_unit_test(inputs_may_be_freed_after_creation),
         cmocka_unit_test(validation_losses_are_those_after_the_step),

@@ -60,34 +60,83 @@ static rf_verdict judge(const corner *corners, size_t count, double noise, int s
     return judged(draw(corners, count, noise, steps));
 }
 
+/* With an optimizer that 0.01 suits. */
+static rf_verdict judge_known(const corner *corners, size_t count, double noise) {
+    rf_curve *const curve = draw(corners, count, noise, STEPS);
+    curve->usual_lr = 0.01;
+    return judged(curve);
+}
+
 static const corner valley[] = {{0, 2}, {50, 2}, {80, 0.5}, {99, 1.45}};
 
 /* Smoothing leaves straight lines alone and rounds corners: s[80] = 0.5 + 0.05 E|z| = 0.62, so the drop
- * is 1.38; a tenth of it is made at step 53 (0.05 E max(0, 3 + z) = 0.163), and a fifth is lost again at step
- * 88 (0.05 E|8 + z| = 0.40). */
+ * is 1.38; seven tenths of it are made at step 70 (2 - 0.05 * 20 = 1.0), and a fifth is lost again at step
+ * 88 (0.05 E|8 + z| = 0.40).
+ * With n = 99 / 7 steps a decade q = 1.5 / sqrt(n) = 0.3989: log10 lr is -6 + 7 * 80 / 99 - q = -0.7423, and 0.5983 of the way
+ * from there to log10 0.01, which is the optimizer's, -1.4948.  The rates of steps 0..70 sum up to 0.5925. */
 static void a_valley_gives_the_range(void **state) {
     (void)state;
-    const rf_verdict verdict = judge(valley, RF_COUNT(valley), 0, STEPS);
+    const rf_verdict verdict = judge_known(valley, RF_COUNT(valley), 0);
     assert_int_equal(verdict.kind, RF_VERDICT_RANGE);
-    assert_float_equal(verdict.lr / (lr_of(80) / 5), 1, 1e-9);
-    assert_float_equal(verdict.lr_min / lr_of(53), 1, 1e-9);
-    assert_float_equal(verdict.lr_max / (lr_of(88) / 2), 1, 1e-9);
+    assert_float_equal(log10(verdict.lr), -1.4948, 1e-4);
+    assert_float_equal(verdict.lr_min, 2.5 * 0.5925 / 100, 1e-6);
+    assert_float_equal(verdict.lr_max / lr_of(88), 1, 1e-9);
     assert_int_equal(verdict.confidence, RF_CONFIDENCE_HIGH);
     assert_string_equal(verdict.reason,
                         "The loss falls from 2 to 0.619, is lowest at 0.45 and rises again from 1.7 on.");
     assert_string_equal(verdict.advice, "");
 }
 
+/* The optimizer's rate draws the suggestion, but not out of the range or off the curve. */
+static void the_suggestion_stays_in_the_range(void **state) {
+    (void)state;
+    rf_curve *const high = draw(valley, RF_COUNT(valley), 0, STEPS), *const low = draw(
+                                                                         valley, RF_COUNT(valley), 0, STEPS);
+    high->usual_lr = 1e6;
+    low->usual_lr = 1e-30;
+    const rf_verdict highest = judged(high), lowest = judged(low);
+    assert_float_equal(highest.lr / lr_of(88), 1, 1e-9);
+    assert_float_equal(lowest.lr / lr_of(0), 1, 1e-9);
+}
+
+static void an_unknown_optimizer_leaves_what_the_curve_says(void **state) {
+    (void)state;
+    const rf_verdict verdict = judge(valley, RF_COUNT(valley), 0, STEPS);
+    assert_float_equal(log10(verdict.lr), -0.7423, 1e-4);
+    assert_int_equal(verdict.confidence, RF_CONFIDENCE_MEDIUM);
+    assert_non_null(strstr(verdict.reason, "the optimizer is not known"));
+}
+
 static void noise_lowers_the_confidence(void **state) {
     (void)state;
-    const rf_verdict little = judge(valley, RF_COUNT(valley), 0.05, STEPS);
-    const rf_verdict some = judge(valley, RF_COUNT(valley), 0.25, STEPS);
-    const rf_verdict much = judge(valley, RF_COUNT(valley), 0.7, STEPS);
+    const rf_verdict little = judge_known(valley, RF_COUNT(valley), 0.05);
+    const rf_verdict some = judge_known(valley, RF_COUNT(valley), 0.25);
+    const rf_verdict much = judge_known(valley, RF_COUNT(valley), 0.7);
     assert_int_equal(little.confidence, RF_CONFIDENCE_HIGH);
     assert_int_equal(some.confidence, RF_CONFIDENCE_MEDIUM);
     assert_int_equal(much.confidence, RF_CONFIDENCE_LOW);
     assert_non_null(strstr(some.reason, "Confidence is medium:"));
     assert_non_null(strstr(much.advice, "--iterations 300"));
+}
+
+/* High takes two fifths of the loss, or of that of guessing where the test begins above it. */
+static void learning_little_lowers_the_confidence(void **state) {
+    static const struct {
+        double start, lowest, chance;
+        rf_confidence confidence;
+    } cases[] = {{2, 1, 0, RF_CONFIDENCE_HIGH},     {2, 1.4, 0, RF_CONFIDENCE_MEDIUM},
+                 {2, 1.85, 0, RF_CONFIDENCE_LOW},   {9, 1, 2, RF_CONFIDENCE_HIGH},
+                 {9, 1.4, 2, RF_CONFIDENCE_MEDIUM}, {9, 2.5, 2, RF_CONFIDENCE_LOW},
+                 {1, 0.55, 2, RF_CONFIDENCE_HIGH}};
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        const double start = cases[i].start, lowest = cases[i].lowest;
+        const corner corners[] = {{0, start}, {40, start}, {70, lowest}, {80, lowest}, {99, 3 * start}};
+        rf_curve *const curve = draw(corners, RF_COUNT(corners), 0, STEPS);
+        curve->chance = cases[i].chance;
+        curve->usual_lr = 0.01;
+        assert_int_equal(judged(curve).confidence, cases[i].confidence);
+    }
 }
 
 static void noise_larger_than_the_drop_gives_none(void **state) {
@@ -184,17 +233,17 @@ static void a_bump_that_recovers_is_not_the_end(void **state) {
                         after[] = {{0, 2}, {20, 2}, {40, 1}, {50, 2}, {55, 2}, {75, 0.5}, {99, 2}};
     (void)state;
     const rf_verdict recovered = judge(before, RF_COUNT(before), 0, STEPS);
-    assert_true(recovered.lr_max > lr_of(80) / 2 && recovered.lr_max < lr_of(92) / 2);
+    assert_true(recovered.lr_max > lr_of(80) && recovered.lr_max < lr_of(92));
     const rf_verdict fallen = judge(after, RF_COUNT(after), 0, STEPS);
     assert_true(fallen.lr_min >= fmin(lr_of(55), fallen.lr));
 }
 
-/* A single early dip, larger than a tenth of the drop, is no fall yet. */
+/* A single early dip is no fall yet: the fall is that of the valley. */
 static void an_early_dip_is_no_fall(void **state) {
-    static const corner dipped[] = {{0, 2}, {15, 2}, {20, 1.7}, {25, 2}, {50, 2}, {80, 0.5}, {99, 1.45}};
+    static const corner dipped[] = {{0, 2}, {15, 2}, {20, 0.7}, {25, 2}, {50, 2}, {80, 0.5}, {99, 1.45}};
     (void)state;
     const rf_verdict verdict = judge(dipped, RF_COUNT(dipped), 0, STEPS);
-    assert_float_equal(verdict.lr_min / lr_of(53), 1, 1e-3);
+    assert_float_equal(verdict.lr_min, 2.5 * 0.5925 / 100, 1e-5);
 }
 
 /* ---- what is said of the run ---- */
@@ -247,14 +296,25 @@ static void a_curve_without_divergence_asks_for_higher_rates(void **state) {
     assert_string_equal(verdict.advice, "Go higher: --end-lr 100.");
 }
 
-/* The minimum is seen, the upper end is not: a range up to the last rate's half, less sure. */
-static void a_plateau_at_the_end_is_less_sure(void **state) {
-    static const corner plateau[] = {{0, 2}, {50, 2}, {80, 0.5}, {88, 0.55}, {99, 0.6}};
+/* Images learned by heart: the loss stays low, and its minimum says nothing.  At the corner s[50 + i] = 0.01 + 0.2985 E max(0,
+ * z - i / 3), which falls below a twentieth of the drop at i = 1: 0.086.  With q = 0.3989 log10 lr = -6 + 7 * 51 / 99 + 1 - q. */
+static void a_long_plateau_counts_for_a_decade(void **state) {
+    static const corner plateau[] = {{0, 2}, {30, 2}, {50, 0.01}, {99, 0}};
     (void)state;
     const rf_verdict verdict = judge(plateau, RF_COUNT(plateau), 0, STEPS);
     assert_int_equal(verdict.kind, RF_VERDICT_RANGE);
+    assert_float_equal(log10(verdict.lr), -1.7928, 1e-4);
+    assert_int_equal(verdict.confidence, RF_CONFIDENCE_LOW);
+}
+
+/* The minimum is seen, the upper end is not: a range up to the last rate, less sure. */
+static void a_plateau_at_the_end_is_less_sure(void **state) {
+    static const corner plateau[] = {{0, 2}, {50, 2}, {80, 0.5}, {88, 0.55}, {99, 0.6}};
+    (void)state;
+    const rf_verdict verdict = judge_known(plateau, RF_COUNT(plateau), 0);
+    assert_int_equal(verdict.kind, RF_VERDICT_RANGE);
     assert_int_equal(verdict.confidence, RF_CONFIDENCE_MEDIUM);
-    assert_float_equal(verdict.lr_max / (lr_of(99) / 2), 1, 1e-9);
+    assert_float_equal(verdict.lr_max / lr_of(99), 1, 1e-9);
     assert_non_null(strstr(verdict.reason, "never diverged"));
     assert_non_null(strstr(verdict.advice, "--end-lr 100"));
 }
@@ -307,7 +367,7 @@ static void a_loss_that_is_not_finite_ends_the_curve(void **state) {
     const rf_verdict fallen = judge_until_nan(valley, RF_COUNT(valley), 83);
     assert_int_equal(fallen.kind, RF_VERDICT_RANGE);
     assert_non_null(strstr(fallen.reason, "is not finite at step 83"));
-    assert_float_equal(fallen.lr_max / (lr_of(81) / 2), 1, 1e-9);
+    assert_float_equal(fallen.lr_max / lr_of(81), 1, 1e-9);
     /* ... and without one, all there is to tell. */
     const rf_verdict none = judge_until_nan(level, 2, 60);
     assert_string_equal(none.cause, "not_finite");
@@ -323,16 +383,19 @@ static void scale_and_sign_of_the_loss_do_not_matter(void **state) {
         corner scaled[RF_COUNT(valley)];
         for (size_t k = 0; k < RF_COUNT(valley); k++)
             scaled[k] = (corner){valley[k].step, scales[i] * valley[k].loss};
-        assert_float_equal(judge(scaled, RF_COUNT(valley), 0, STEPS).lr / (lr_of(80) / 5), 1, 1e-9);
+        assert_float_equal(log10(judge(scaled, RF_COUNT(valley), 0, STEPS).lr), -0.7423, 1e-4);
         for (size_t k = 0; k < RF_COUNT(valley); k++) scaled[k].loss -= 3 * scales[i];
-        assert_float_equal(judge(scaled, RF_COUNT(valley), 0, STEPS).lr / (lr_of(80) / 5), 1, 1e-9);
+        assert_float_equal(log10(judge(scaled, RF_COUNT(valley), 0, STEPS).lr), -0.7423, 1e-4);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valley_gives_the_range),
+        cmocka_unit_test(the_suggestion_stays_in_the_range),
+        cmocka_unit_test(an_unknown_optimizer_leaves_what_the_curve_says),
         cmocka_unit_test(noise_lowers_the_confidence),
+        cmocka_unit_test(learning_little_lowers_the_confidence),
         cmocka_unit_test(noise_larger_than_the_drop_gives_none),
         cmocka_unit_test(a_flat_curve_gives_none),
         cmocka_unit_test(a_loss_that_is_low_from_the_start_is_recognised),
@@ -343,6 +406,7 @@ int main(void) {
         cmocka_unit_test(a_test_that_stopped_early_says_when_and_why),
         cmocka_unit_test(advice_stays_within_what_the_options_take),
         cmocka_unit_test(a_curve_without_divergence_asks_for_higher_rates),
+        cmocka_unit_test(a_long_plateau_counts_for_a_decade),
         cmocka_unit_test(a_plateau_at_the_end_is_less_sure),
         cmocka_unit_test(divergence_at_once_asks_for_lower_rates),
         cmocka_unit_test(an_optimum_at_the_lower_edge_gives_none),

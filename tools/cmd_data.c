@@ -29,8 +29,7 @@ static rf_status gather(data_facts *facts, const rf_dataset *data) {
     facts->std = rf_alloc((size_t)data->channels, sizeof *facts->std);
     if (facts->counts == NULL || facts->mean == NULL || facts->std == NULL) return RF_E_MEMORY;
     for (int i = 0; i < data->count; i++) facts->counts[data->labels[i]]++;
-    rf_dataset_statistics(data, facts->mean, facts->std);
-    return RF_OK;
+    return rf_dataset_statistics(data, facts->mean, facts->std);
 }
 
 /* The class's name, or its number, written into `number`. */

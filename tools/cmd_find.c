@@ -4,7 +4,9 @@
 
 #include "ahead.h"
 #include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "outputs.h"
+#include "rangefinder/schedule.h"
 #include "train/trainer.h"
 #include "training.h"
 
@@ -12,8 +14,8 @@ typedef struct find_args {
     rf_common common;
     rf_training training;
     rf_outputs outputs;
-    const char *mode;
-    int iterations, validation;
+    const char *mode, *schedule;
+    int iterations, validation, epochs;
     double start_lr, end_lr, diverge;
 } find_args;
 
@@ -44,14 +46,23 @@ static const rf_option options[] = {
      AT(validation), .min = 0, .max = 1000000},
     {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
      .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
+    {"epochs", "N", "of the training that follows: the longer, the lower the range begins",
+     .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
+    {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
+     .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
     RF_OUTPUT_OPTIONS(find_args),
     RF_OPT_END,
 };
 
 static rf_status check_together(const find_args *args) {
+    rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
                        args->start_lr, args->end_lr);
+    if (args->schedule == NULL) return RF_OK;
+    if (args->epochs == 0) return rf_fail(RF_E_USAGE, "--schedule has no effect without --epochs");
+    RF_TRY(rf_schedule_open(&schedule, args->schedule, 1, (size_t)args->epochs, 1));
+    rf_schedule_close(&schedule);
     return RF_OK;
 }
 
@@ -91,6 +102,8 @@ static rf_status run_test(find_run *run, const find_args *args) {
         .diverge = args->diverge,
         .progress = on_progress,
         .progress_context = &progress,
+        .epochs = args->epochs,
+        .schedule = args->schedule,
     };
     rf_status status = rf_range_test_run(&run->curve, run->session.trainer, &desc);
     rf_progress_end(&progress);
@@ -135,20 +148,28 @@ static rf_status report(const find_run *run, const find_args *args) {
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
-/* What to do with the number, where parameter groups do not make it several. */
+/* What to do with the number, where neither rate nor decay differs between parameters. */
 static rf_status print_next(const find_run *run, const find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
-    if (args->training.groups.count > 0) return RF_OK;
+    char lr[32];
+    snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
+    rf_str_addf(&text, "rangefinder train --lr %s", lr);
+    rf_session_add_options(&text, &run->session);
+    if (rf_str_status(&text) == RF_OK) {
+        printf("\nTo train with it:\n");
+        rf_print_line("  %s", text.data);
+    }
+    rf_str_free(&text);
+    if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);
     if (text.length > 0)
-        printf(
-            "\nTo train with it in PyTorch:\n"
-            "  optimizer = %s\n"
-            "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%.2g, total_steps=STEPS)\n",
-            text.data, run->verdict.lr);
+        printf("or in PyTorch:\n"
+               "  optimizer = %s\n"
+               "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)\n",
+               text.data, lr);
     rf_status status = rf_str_status(&text);
     rf_str_free(&text);
     return status;
@@ -169,6 +190,7 @@ static rf_status find_main(void *given, char **operands) {
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = report(&run, args);

@@ -1,12 +1,14 @@
-/* rangefinder plot: the curves of several range tests in one picture. */
+/* rangefinder plot: the curves of several range tests, or of training runs, in one picture. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "curve/curve.h"
+#include "data/listing.h"
 #include "outputs.h"
 #include "report/chart.h"
 #include "report/line.h"
+#include "runs.h"
 
 typedef struct plot_args {
     rf_common common;
@@ -80,6 +82,11 @@ static rf_status plot_main(void *given, char **operands) {
     size_t count = 0;
     while (operands[count] != NULL) count++;
     RF_TRY(rf_outputs_check(&args->outputs, (const char *const *)operands));
+    if (rf_is_folder(operands[0])) {
+        RF_TRY(rf_runs_plot(path, (const char *const *)operands));
+        if (!args->common.quiet && !rf_is_stdout(path)) rf_print_line("written: %s", path);
+        return RF_OK;
+    }
     all.curve = rf_alloc(count, sizeof(rf_curve *));
     all.line = rf_alloc(count, sizeof *all.line);
     all.heights = rf_alloc(count, sizeof(double *));
@@ -94,18 +101,21 @@ static rf_status plot_main(void *given, char **operands) {
 static const rf_example examples[] = {
     {"rangefinder plot sgd.json adam.json lion.json --plot optimizers.svg",
      "the curves of three range tests in one picture"},
+    {"rangefinder plot runs/1 runs/2 --plot runs.svg", "the losses of two training runs"},
     {NULL},
 };
 
 const rf_command rf_command_plot = {
     .name = "plot",
     .examples = examples,
-    .operands = "FILE...",
+    .operands = "FILE|RUN...",
     .operand_count = 1,
     .more_operands = true,
-    .summary = "The curves of several range tests in one picture",
-    .details = "Each FILE is CSV or JSON as 'suggest' takes it: what 'find' wrote by --csv or --json, or "
-               "another library's.",
+    .summary = "The curves of several range tests, or of training runs, in one picture",
+    .details =
+        "Each FILE is CSV or JSON as 'suggest' takes it: what 'find' wrote by --csv or --json, or "
+        "another library's.  RUN is the folder of a training run: of one its losses and error are drawn, "
+        "of several the loss of each.",
     .options = options,
     .args_size = sizeof(plot_args),
     .run = plot_main,

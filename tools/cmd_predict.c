@@ -7,6 +7,8 @@
 #include "data/format.h"
 #include "data/image.h"
 #include "data/listing.h"
+#include "data/reader.h"
+#include "data/source.h"
 #include "outputs.h"
 #include "trained.h"
 
@@ -46,10 +48,12 @@ typedef struct predict_run {
     size_t count, capacity;
     picture images[AT_ONCE]; /* those in work */
     rf_dataset *data;        /* their pixels */
-    size_t first;            /* number of the first of them */
-    int32_t *order;          /* classes, by probability */
+    rf_reader reader;
+    size_t first;   /* number of the first of them */
+    int32_t *order; /* classes, by probability */
     double *probability;
     rf_outfile *file;
+    rf_status written;
     FILE *stream; /* where the lines go; NULL: nowhere */
 } predict_run;
 
@@ -120,20 +124,14 @@ static rf_status collect(predict_run *run, char **operands) {
 
 static void read_image(void *context, size_t i) {
     predict_run *run = context;
-    const rf_dataset_options reading = rf_trained_reading(&run->trained);
     rf_dataset *data = run->data;
     picture *image = &run->images[i];
-    rf_image_info info = {0};
-    rf_image pixels = {0};
-    const size_t bytes = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    rf_image_info info;
     image->path = run->paths[run->first + i];
-    image->status = rf_image_probe(&info, image->path);
-    if (image->status == RF_OK) image->status = rf_image_read(&pixels, image->path, data->channels);
-    pixels.orientation = reading.no_exif ? 1 : info.orientation;
+    image->status = rf_reader_probe(&info, &run->reader, image->path);
     if (image->status == RF_OK)
         image->status =
-            rf_image_fit(data->pixels + i * bytes, data->height, data->width, &pixels, reading.fit);
-    free(pixels.pixels);
+            rf_reader_read(data->pixels + i * rf_dataset_image_bytes(data), &run->reader, image->path, &info);
     if (image->status != RF_OK) image->reason = rf_strdup(rf_error_message());
 }
 
@@ -150,7 +148,11 @@ static rf_status read_images(predict_run *run, size_t count) {
     rf_dataset_free(run->data);
     run->data = NULL;
     RF_TRY(rf_dataset_create(&run->data, "images", shape));
+    const rf_dataset_options reading = rf_trained_reading(&run->trained);
+    run->reader = (rf_reader){images->height, images->width, images->channels, reading.fit, reading.no_exif};
+    rf_gate_create(&run->reader.gate, rf_dataset_budget() / 2);
     rf_parallel_for(count, 0, read_image, run);
+    rf_gate_destroy(&run->reader.gate);
     for (size_t i = 0; i < count; i++) {
         if (run->images[i].status == RF_OK) continue;
         const char *reason = run->images[i].reason != NULL ? run->images[i].reason : "out of memory";
@@ -212,14 +214,16 @@ static rf_status write_json(predict_run *run, const char *path, int top) {
     return status;
 }
 
-static void print(predict_run *run, const char *path, int top) {
+static rf_status print(predict_run *run, const char *path, int top) {
     rf_str line = {0};
     char number[16];
     for (int i = 0; i < top; i++)
         rf_str_addf(&line, "  %s %.1f %%", rf_trained_class(number, &run->trained, run->order[i]),
                     100 * run->probability[run->order[i]]);
-    rf_print_line("%s%s", path, rf_str_text(&line));
+    rf_status status = rf_str_status(&line);
+    if (status == RF_OK) rf_print_line("%s%s", path, line.data);
     rf_str_free(&line);
+    return status;
 }
 
 static bool on_scores(void *context, size_t first, size_t count, const float *scores) {
@@ -230,8 +234,10 @@ static bool on_scores(void *context, size_t first, size_t count, const float *sc
         if (image->status != RF_OK) continue;
         softmax(run->probability, scores, classes);
         choose_top(run->order, run->probability, classes, top);
-        if (run->stream != NULL && write_json(run, image->path, top) != RF_OK) return false;
-        if (run->stream != stdout && !run->args->common.quiet) print(run, image->path, top);
+        if (run->stream != NULL) run->written = write_json(run, image->path, top);
+        if (run->written == RF_OK && run->stream != stdout && !run->args->common.quiet)
+            run->written = print(run, image->path, top);
+        if (run->written != RF_OK) return false;
     }
     return !rf_interrupted();
 }
@@ -240,13 +246,15 @@ static rf_status predict(predict_run *run, size_t count) {
     const rf_trained *t = &run->trained;
     rf_evaluation *evaluation;
     RF_TRY(read_images(run, count));
-    RF_TRY(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = t->device,
-                                                        .model = t->model,
-                                                        .dataset = run->data,
-                                                        .mean = t->record.mean,
-                                                        .std = t->record.std,
-                                                        .scores = on_scores,
-                                                        .context = run}));
+    rf_status status = rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = t->device,
+                                                                    .model = t->model,
+                                                                    .dataset = run->data,
+                                                                    .mean = t->record.mean,
+                                                                    .std = t->record.std,
+                                                                    .scores = on_scores,
+                                                                    .context = run});
+    if (run->written != RF_OK) return rf_fail(run->written, "out of memory");
+    RF_TRY(status);
     rf_evaluation_free(evaluation);
     for (size_t i = 0; i < count; i++) {
         free(run->images[i].reason);

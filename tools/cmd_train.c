@@ -11,7 +11,7 @@
 #include "optim/schedule.h"
 #include "outputs.h"
 #include "record.h"
-#include "report/chart.h"
+#include "runs.h"
 #include "train/folder.h"
 #include "training.h"
 
@@ -86,17 +86,15 @@ typedef struct train_run {
     rf_status recorded; /* whether run.json could be written */
     rf_progress progress;
     bool for_people;
-    rf_epoch *epochs; /* for the plot */
-    size_t epoch_count;
     rf_train_result result;
 } train_run;
 
 static void release_run(train_run *run) {
     rf_session_release(&run->session);
+    if (run->folder != NULL) rmdir(run->out); /* where nothing has come into it */
     rf_folder_close(run->folder);
     rf_record_release(&run->record);
     free(run->schedule);
-    free(run->epochs);
     free(run->out);
 }
 
@@ -205,7 +203,10 @@ static bool on_range_test(void *context, const rf_range_test_progress *now) {
 
 static rf_status run_range_test(train_run *run) {
     rf_curve *curve = NULL;
-    const rf_range_test_desc desc = {.progress = on_range_test, .progress_context = &run->progress};
+    const rf_range_test_desc desc = {.progress = on_range_test,
+                                     .progress_context = &run->progress,
+                                     .epochs = run->args->epochs,
+                                     .schedule = run->args->schedule};
     rf_status status = rf_range_test_run(&curve, run->session.trainer, &desc);
     rf_progress_end(&run->progress);
     if (rf_interrupted()) status = RF_E_INTERRUPTED;
@@ -291,11 +292,6 @@ static void print_epoch(const rf_epoch *e) {
 
 static bool on_epoch(void *context, const rf_epoch *epoch) {
     train_run *run = context;
-    rf_epoch *grown = rf_resize(run->epochs, run->epoch_count + 1, sizeof *grown);
-    if (grown != NULL) {
-        run->epochs = grown;
-        grown[run->epoch_count++] = *epoch;
-    }
     rf_progress_end(&run->progress);
     if (run->for_people) print_epoch(epoch);
     rf_progress_begin(&run->progress, !run->args->common.quiet && !run->args->common.no_progress);
@@ -350,41 +346,9 @@ static void print_end(const train_run *run) {
                   run->out);
 }
 
-static rf_status plot(const train_run *run) {
-    const char *path = run->args->outputs.paths[RF_OUTPUT_plot];
-    const size_t n = run->epoch_count;
-    double *x = rf_alloc(4 * n, sizeof *x), highest = 0;
-    if (x == NULL) return RF_E_MEMORY;
-    double *loss = x + n, *validation = loss + n, *error = validation + n;
-    bool validated = false;
-    for (size_t i = 0; i < n; i++) {
-        const rf_epoch *e = &run->epochs[i];
-        x[i] = e->epoch;
-        loss[i] = e->loss;
-        validation[i] = e->validation_loss;
-        error[i] = 1 - e->accuracy;
-        validated |= isfinite(error[i]);
-        highest = fmax(highest, fmax(e->loss, isfinite(e->validation_loss) ? e->validation_loss : 0));
-    }
-    const rf_chart_line lines[] = {{"training loss", x, loss, n},
-                                   {"validation loss", x, validation, n},
-                                   {"validation error", x, error, n}};
-    rf_status status =
-        rf_chart_plot(&(rf_chart){.title = run->out,
-                                  .subtitle = rf_model_name(run->session.model),
-                                  .x_label = "epoch",
-                                  .y_label = "loss, error",
-                                  .x = {.low = 1, .high = RF_MAX(run->args->epochs, 2)},
-                                  .y = {.low = 0, .high = highest > 0 ? 1.05 * fmin(highest, 100) : 1},
-                                  .lines = lines,
-                                  .count = validated ? 3 : 1},
-                      path);
-    free(x);
-    return status;
-}
-
 static rf_status finish(train_run *run) {
-    if (run->args->outputs.paths[RF_OUTPUT_plot] != NULL && run->epoch_count > 0) RF_TRY(plot(run));
+    const char *plot = run->args->outputs.paths[RF_OUTPUT_plot];
+    if (plot != NULL) RF_TRY(rf_runs_plot(plot, (const char *const[]){run->out, NULL}));
     if (run->result.stop == RF_STOP_INTERRUPTED) {
         rf_say("stopped; 'rangefinder train --resume %s' goes on", run->out);
         return RF_E_INTERRUPTED;
@@ -428,6 +392,7 @@ static rf_status train_main(void *given, char **operands) {
     if (status == RF_OK) status = choose_lr(&run);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
     if (status == RF_OK) status = train(&run);
+    if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = finish(&run);
 done:

@@ -55,6 +55,8 @@ void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *
 
 /* rf_device_open, and a line on stderr where there is something to say of the device. */
 rf_status rf_open_device(rf_device **out, const char *selector);
+/* Adds a blank and the word as a shell would have to be given it. */
+void rf_add_word(rf_str *line, const char *word);
 /* "with CLBlast 1.5.3", or "without CLBlast". */
 const char *rf_library_text(void);
 /* What --device takes besides numbers and parts of names; ended by NULL. */

@@ -104,22 +104,24 @@ static void print_version(FILE *stream) {
     fprintf(stream, "rangefinder %s\n%s\n%s\n", rf_version(), rf_library_text(), rf_image_libraries);
 }
 
-/* The words as a shell would have to be given them; NULL: out of memory. */
-static char *quote_words(int count, char **words) {
+void rf_add_word(rf_str *line, const char *word) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+    const bool quote = word[0] == '\0' || word[strspn(word, plain)] != '\0';
+    rf_str_add(line, quote ? " '" : " ");
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            rf_str_add(line, "'\\''");
+        else
+            rf_str_add_bytes(line, word, 1);
+    }
+    if (quote) rf_str_add(line, "'");
+}
+
+/* The line that was typed; NULL: out of memory. */
+static char *quote_words(int count, char **words) {
     rf_str line = {0};
     rf_str_add(&line, "rangefinder");
-    for (int i = 0; i < count; i++) {
-        bool quote = words[i][0] == '\0' || words[i][strspn(words[i], plain)] != '\0';
-        rf_str_add(&line, quote ? " '" : " ");
-        for (const char *c = words[i]; *c != '\0'; c++) {
-            if (*c == '\'')
-                rf_str_add(&line, "'\\''");
-            else
-                rf_str_add_bytes(&line, c, 1);
-        }
-        if (quote) rf_str_add(&line, "'");
-    }
+    for (int i = 0; i < count; i++) rf_add_word(&line, words[i]);
     if (!line.failed) return line.data;
     rf_str_free(&line);
     return NULL;

@@ -110,6 +110,23 @@ rf_status rf_opt_seed(void *target, const rf_option *option, const char *text) {
     return RF_OK;
 }
 
+rf_status rf_opt_bytes(void *target, const rf_option *option, const char *text) {
+    static const char units[] = "KMGT";
+    char number[32];
+    const size_t digits = strspn(text, "0123456789.");
+    const char *rest = text + digits,
+               *unit = *rest != '\0' ? strchr(units, toupper((unsigned char)*rest)) : NULL;
+    double bytes = 0;
+    snprintf(number, sizeof number, "%.*s", (int)RF_MIN(digits, sizeof number - 1), text);
+    const bool good = rf_parse_number(&bytes, number) && unit != NULL &&
+                      (rest[1] == '\0' || strcmp(rest + 1, "B") == 0 || strcmp(rest + 1, "iB") == 0);
+    if (good) bytes = ldexp(bytes, 10 * (int)(unit - units + 1));
+    if (!good || bytes < option->min || bytes > option->max)
+        return refuse(option, text, "an amount of memory like 512M or 4G");
+    *(uint64_t *)target = (uint64_t)bytes;
+    return RF_OK;
+}
+
 rf_status rf_opt_numbers(void *target, const rf_option *option, const char *text) {
     rf_status status = RF_OK;
     rf_numbers list = {0};

@@ -66,6 +66,7 @@ rf_option_parse rf_opt_seed;    /* uint64_t */
 rf_option_parse rf_opt_number;  /* double within [min, max] */
 rf_option_parse rf_opt_numbers; /* rf_numbers, each within [min, max]; the caller frees values */
 rf_option_parse rf_opt_size;    /* rf_size, both within [min, max] */
+rf_option_parse rf_opt_bytes;   /* uint64_t within [min, max]: 4G, 512M */
 rf_option_parse rf_opt_maps;    /* rf_maps, all within [min, max] */
 
 /* Reads a finite number with nothing behind it. */

@@ -33,5 +33,6 @@ rf_dataset_options rf_reading_options(const rf_reading *reading) {
         .coarse_labels = reading->labels != NULL && strcmp(reading->labels, "coarse") == 0,
         .no_exif = reading->no_exif,
         .limit = reading->limit,
+        .cache_bytes = reading->cache_images,
     };
 }

@@ -10,6 +10,7 @@ typedef struct rf_reading {
     const char *labels;            /* of rf_labels_choices, or NULL */
     bool no_exif, transpose;
     int limit;
+    uint64_t cache_images; /* bytes; 0: all images are decoded at the start */
 } rf_reading;
 
 const char *const *rf_resize_choices(void);
@@ -52,6 +53,14 @@ const char *const *rf_labels_choices(void);
          .help = "do not turn photos upright by their EXIF data, as torchvision does not",                   \
          .parse = rf_opt_flag,                                                                               \
          .offset = offsetof(type, reading.no_exif)},                                                         \
+        {.name = "cache-images",                                                                             \
+         .metavar = "SIZE",                                                                                  \
+         .help = "decode the images of a folder when they are used, and keep so much of them (4G, 512M); "   \
+                 "without it all are decoded at the start",                                                  \
+         .parse = rf_opt_bytes,                                                                              \
+         .offset = offsetof(type, reading.cache_images),                                                     \
+         .min = 1,                                                                                           \
+         .max = 1e15},                                                                                       \
     {                                                                                                        \
         .name = "limit", .metavar = "N", .help = "read at most so many images", .parse = rf_opt_int,         \
         .offset = offsetof(type, reading.limit), .min = 1, .max = 2147483647                                 \

@@ -1,16 +1,38 @@
 /* Options and session of the commands that train. */
 #include "training.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ahead.h"
+#include "augment/augment.h"
+#include "balancing.h"
 #include "device/device.h"
 #include "train/trainer.h"
 
 #define AT(field) .offset = offsetof(rf_training, field)
 
+static char augment_help[1024];
+
+/* Every augmentation with its options' defaults. */
+static void describe_augmentations(void) {
+    rf_str help = {0};
+    const rf_augment *augment;
+    rf_str_add(&help, "change the images of training, at random; names, joined by +, with options:");
+    for (size_t i = 0; (augment = rf_augment_at(i)) != NULL; i++) {
+        rf_str_addf(&help, "%s %s", i > 0 ? ";" : "", augment->kind.name);
+        for (const rf_spec_option *option = augment->kind.options; option->name != NULL; option++) {
+            rf_str_addf(&help, " %s=", option->name);
+            rf_spec_add_value(&help, option->def, rf_spec_numbers(option));
+        }
+    }
+    snprintf(augment_help, sizeof augment_help, "%s", rf_str_text(&help));
+    rf_str_free(&help);
+}
+
 const rf_option *rf_training_rows(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const rf_option rows[] = {
         {"data", "SPEC",
          "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
@@ -24,9 +46,22 @@ const rf_option *rf_training_rows(void) {
          .letter = 'b'},
         {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
          AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
-        {"group", "PATTERN=MULTIPLIER",
-         "parameters whose name matches (* and ?) have their learning rate multiplied; repeatable",
+        {"group", "PATTERN=X[,weight_decay=Y]",
+         "parameters whose name matches (* and ?): X times the learning rate, and a weight decay of their "
+         "own; "
+         "repeatable",
          .parse = rf_opt_texts, AT(groups)},
+        {"decay-exclude", "norm,bias",
+         "no weight decay for the parameters of batch norm, for biases, for both", .parse = rf_opt_text,
+         AT(decay_exclude)},
+        {"freeze", "PATTERN,...", "parameters whose name matches (* and ?) are not trained",
+         .parse = rf_opt_text, AT(freeze)},
+        {"clip-norm", "X", "scale the gradient of all parameters down to this norm", .parse = rf_opt_number,
+         AT(clip_norm), .min = 1e-12, .max = 1e12},
+        {"clip-value", "X", "clip each number of the gradient to -X..X", .parse = rf_opt_number,
+         AT(clip_value), .min = 1e-12, .max = 1e12},
+        {"ema", "D", "validate and keep a moving average of the parameters with this decay, like 0.999",
+         .parse = rf_opt_number, AT(ema), .min = 0, .max = 0.9999999},
         {"accumulate", "N", "batches whose gradients make one step", "1", .parse = rf_opt_int, AT(accumulate),
          .min = 1, .max = 65536},
         {"loss", "NAME", "what the training minimises:", "cross_entropy", .parse = rf_opt_choice, AT(loss),
@@ -35,6 +70,12 @@ const rf_option *rf_training_rows(void) {
          .min = 0, .max = 1},
         {"class-weights", "W,...", "of cross_entropy, one a class", .parse = rf_opt_numbers,
          AT(class_weights), .min = 0, .max = 1e6},
+        {"balance", "HOW",
+         "classes of unequal size: draw as many images of each as the smallest has (undersample) or the "
+         "largest "
+         "(oversample), or weight their losses by their number (weights) or effective number (effective):",
+         .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
+        {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"weights", "FILE",
          "start from these weights (safetensors) rather than from PyTorch's initialisation",
          .parse = rf_opt_text, AT(weights), .files = true},
@@ -45,9 +86,11 @@ const rf_option *rf_training_rows(void) {
         {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
          AT(no_shuffle)},
         {"skip-bad", NULL, "leave out images that cannot be read", .parse = rf_opt_flag, AT(skip_bad)},
-        {"seed", "N", "of initialisation, order and dropout", "0", .parse = rf_opt_seed, AT(seed)},
+        {"seed", "N", "of initialisation, order, dropout and augmentation", "0", .parse = rf_opt_seed,
+         AT(seed)},
         RF_OPT_END,
     };
+    pthread_once(&once, describe_augmentations);
     return rows;
 }
 
@@ -60,25 +103,47 @@ void rf_training_release(rf_training *training) {
 
 /* ---- interpreting the options ---- */
 
-/* "fc*=10": the patterns are owned by the caller. */
+/* "fc*=10" or "fc*=10,weight_decay=0". */
+static bool parse_group(rf_parameter_group *out, const char *text, const char *equals) {
+    static const char decay[] = ",weight_decay=";
+    char multiplier[64];
+    if (equals == NULL || equals == text) return false;
+    const char *behind = strstr(equals, decay);
+    const size_t length = behind != NULL ? (size_t)(behind - equals - 1) : strlen(equals + 1);
+    snprintf(multiplier, sizeof multiplier, "%.*s", (int)RF_MIN(length, sizeof multiplier), equals + 1);
+    out->own_decay = behind != NULL;
+    if (behind != NULL && !(rf_parse_number(&out->weight_decay, behind + strlen(decay)) &&
+                            out->weight_decay >= 0 && out->weight_decay <= 1000))
+        return false;
+    return rf_parse_number(&out->lr_multiplier, multiplier) && out->lr_multiplier >= 1e-9 &&
+           out->lr_multiplier <= 1e9;
+}
+
+/* The patterns are owned by the caller. */
 static rf_status read_groups(rf_parameter_group groups[RF_MAX_REPEATS], const rf_texts *texts) {
     for (size_t i = 0; i < texts->count; i++) {
-        const char *text = texts->values[i], *equals = strrchr(text, '=');
-        double lr_multiplier;
-        if (equals == NULL || equals == text || !rf_parse_number(&lr_multiplier, equals + 1) ||
-            lr_multiplier < 1e-9 || lr_multiplier > 1e9)
+        const char *text = texts->values[i], *equals = strchr(text, '=');
+        if (!parse_group(&groups[i], text, equals))
             return rf_fail(
                 RF_E_USAGE,
-                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0", text);
-        groups[i] = (rf_parameter_group){.pattern = rf_format("%.*s", (int)(equals - text), text),
-                                         .lr_multiplier = lr_multiplier};
-        if (groups[i].pattern == NULL) return RF_E_MEMORY;
+                "--group: '%s' is not PATTERN=MULTIPLIER, like 'fc*=10', with a multiplier above 0, "
+                "or 'fc*=10,weight_decay=0', with a decay of 0 to 1000",
+                text);
+        if ((groups[i].pattern = rf_format("%.*s", (int)(equals - text), text)) == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
 }
 
+static rf_status check_exclusion(const char *text) {
+    rf_exclusion unused;
+    rf_status status = rf_exclusion_read(&unused, text);
+    return status == RF_OK ? RF_OK : rf_fail_prefix(status, "--decay-exclude");
+}
+
 static rf_status check_loss(const rf_training *t) {
     bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
+    if (t->class_weights.values != NULL && t->balance != NULL)
+        return rf_fail(RF_E_USAGE, "--balance and --class-weights: give one of them");
     if (!cross_entropy && (t->label_smoothing > 0 || t->class_weights.values != NULL))
         return rf_fail(RF_E_USAGE, "--%s has no effect with --loss %s",
                        t->label_smoothing > 0 ? "label-smoothing" : "class-weights", t->loss);
@@ -130,9 +195,19 @@ rf_status rf_session_note(rf_session *s, char *note) {
 static rf_status note_data(rf_session *s) {
     const rf_dataset *data = s->dataset;
     for (size_t i = 0; i < data->note_count; i++) RF_TRY(rf_session_note(s, rf_format("%s", data->notes[i])));
+    s->bad_known = data->bad_count;
     if (data->bad_count == 0) return RF_OK;
     return rf_session_note(s, rf_format("%zu file%s left out; 'rangefinder data' lists them", data->bad_count,
                                         data->bad_count == 1 ? "" : "s"));
+}
+
+rf_status rf_session_note_bad(rf_session *s) {
+    const size_t bad = s->dataset->bad_count - s->bad_known;
+    if (bad == 0) return RF_OK;
+    return rf_session_note(
+        s, rf_format("%zu file%s could not be decoded, and another image of its class was read "
+                     "instead; 'rangefinder data' lists them",
+                     bad, bad == 1 ? "" : "s"));
 }
 
 rf_status rf_session_note_device(rf_session *s) {
@@ -155,6 +230,7 @@ void rf_session_verbose(const rf_session *s, const char *what) {
 rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
     *s = (rf_session){.common = common, .training = training, .started_ms = rf_time_ms()};
     RF_TRY(check_loss(training));
+    RF_TRY(check_exclusion(training->decay_exclude));
     RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
     RF_TRY(read_groups(s->groups, &training->groups));
     s->desc = (rf_trainer_desc){.batch = training->batch,
@@ -165,7 +241,13 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .label_smoothing = training->label_smoothing,
                                 .no_shuffle = training->no_shuffle,
                                 .accumulate = training->accumulate,
-                                .seed = training->seed};
+                                .seed = training->seed,
+                                .augment = training->augment,
+                                .clip_value = training->clip_value,
+                                .clip_norm = training->clip_norm,
+                                .decay_exclude = training->decay_exclude,
+                                .freeze = training->freeze,
+                                .ema = training->ema};
     return RF_OK;
 }
 
@@ -199,11 +281,30 @@ rf_status rf_session_open(rf_session *s) {
     return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
 }
 
+/* What is trained with. */
+static const rf_dataset *images_of(const rf_session *s) {
+    return s->balanced != NULL ? s->balanced : s->part != NULL ? s->part : s->dataset;
+}
+
+static rf_status balance(rf_session *s) {
+    const rf_training *t = s->training;
+    char *note;
+    RF_TRY(rf_balancing_apply(&s->balanced, &s->class_weights, &note, images_of(s),
+                              &(rf_balancing){.how = t->balance,
+                                              .loss = t->loss,
+                                              .batch = t->batch,
+                                              .validation = s->desc.validation,
+                                              .seed = t->seed}));
+    return rf_session_note(s, note);
+}
+
 rf_status rf_session_make_trainer(rf_session *s) {
+    if (s->training->balance != NULL && rf_ahead_data() == NULL)
+        RF_TRY(balance(s)); /* whose images are made up */
     rf_trainer_desc desc = s->desc;
     desc.device = s->device;
     desc.model = s->model;
-    desc.dataset = s->part != NULL ? s->part : s->dataset;
+    desc.dataset = images_of(s);
     desc.validation_data = s->held_out;
     desc.mean = s->mean;
     desc.std = s->std;
@@ -228,6 +329,22 @@ void rf_session_print(const rf_session *s) {
                   rf_count_text(count, rf_model_parameter_count(s->model)));
 }
 
+static bool has_row(const rf_option *rows, const char *name) {
+    while (rows->name != NULL && strcmp(rows->name, name) != 0) rows++;
+    return rows->name != NULL;
+}
+
+void rf_session_add_options(rf_str *line, const rf_session *s) {
+    const rf_settings *settings = &s->common->settings;
+    for (size_t i = 0; i < settings->count; i++) {
+        const rf_setting *row = &settings->rows[i];
+        const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
+        if (!known || !rf_settings_given(settings, row->name)) continue;
+        rf_str_addf(line, " --%s", row->name);
+        if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
+    }
+}
+
 rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
     RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
     return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
@@ -240,6 +357,7 @@ void rf_session_release(rf_session *s) {
     free(s->optimizer);
     free(s->data_text);
     rf_trainer_free(s->trainer);
+    rf_dataset_free(s->balanced);
     rf_dataset_free(s->part);
     rf_dataset_free(s->held_out);
     rf_model_free(s->model);

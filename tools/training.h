@@ -6,11 +6,14 @@
 #include "reading.h"
 
 typedef struct rf_training {
-    const char *data, *model, *device, *loss, *weights;
+    const char *data, *model, *device, *loss, *weights, *augment;
+    const char *balance; /* of rf_balance_choices */
     int batch, accumulate;
     double label_smoothing;
     rf_numbers class_weights, mean, std;
     rf_texts groups;
+    const char *decay_exclude, *freeze;
+    double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
     bool no_shuffle, skip_bad;
@@ -33,6 +36,8 @@ typedef struct rf_session {
     rf_device *device;
     rf_dataset *dataset;
     rf_dataset *part;     /* of it, to train with; NULL: all */
+    rf_dataset *balanced; /* drawn from that, with --balance; NULL: none */
+    size_t bad_known;     /* files that were bad when the data set was opened */
     rf_dataset *held_out; /* for validation; NULL: none */
     rf_model *model;
     rf_trainer *trainer;
@@ -54,11 +59,15 @@ rf_status rf_session_open(rf_session *session);
 rf_status rf_session_make_trainer(rf_session *session);
 /* A note for the user, on stderr and in the reports. Takes ownership of it. */
 rf_status rf_session_note(rf_session *session, char *note);
+/* Notes how many images could not be decoded while training. */
+rf_status rf_session_note_bad(rf_session *session);
 /* Notes what of the network runs on the reference. */
 rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
 /* "device ...", "data ...", "network ..." on stdout. */
 void rf_session_print(const rf_session *session);
+/* The options given that training has, as they would be typed. */
+void rf_session_add_options(rf_str *line, const rf_session *session);
 /* Settings that were left to a default which is not the table's: the device, the optimizer's own. */
 rf_status rf_session_settings(rf_settings *settings, const rf_session *session);
 void rf_session_release(rf_session *session);

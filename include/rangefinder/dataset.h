@@ -49,6 +49,10 @@ typedef struct rf_dataset_options {
     int limit;                     /* at most so many images, spread over the classes; 0: all */
     bool skip_bad;                 /* leave out files that cannot be read, and list them, rather than fail */
     uint64_t seed;                 /* of synthetic data */
+    /* Above 0: the images of a folder are decoded when they are used, and so many bytes of them are kept.  A bad file is
+     * found when its turn comes; with skip_bad the nearest image of its class is read instead, and the file listed.
+     * Mean and standard deviation are those of 512 images. */
+    uint64_t cache_bytes;
 } rf_dataset_options;
 
 /* Opens a data set.  options may be NULL.
@@ -107,9 +111,10 @@ RF_API rf_status rf_dataset_balance(rf_dataset **out, const rf_dataset *of, rf_b
 /* Class weights, for rf_trainer_desc.  Shape: weights holds `classes`.  Errors: as above. */
 RF_API rf_status rf_dataset_class_weights(float *weights, const rf_dataset *dataset, rf_balance how);
 
-/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel.  Shape:
- * mean and std hold `channels`. */
-RF_API void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
+/* Mean and standard deviation of each channel, of pixels scaled to 0..1; exact, 0 for a flat channel; of images that are
+ * decoded on demand, those of 512 at regular distances.  Shape: mean and std hold `channels`.  Errors: of
+ * rf_dataset_read. */
+RF_API rf_status rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std);
 
 /* A number above 0 that tells data sets apart: a hash of shape, labels and pixels (not of those that are decoded on demand). */
 RF_API uint64_t rf_dataset_fingerprint(const rf_dataset *dataset);

@@ -48,6 +48,8 @@ typedef struct rf_curve {
     double chance;          /* the loss of guessing, ln(classes) with cross-entropy; 0: not known */
     rf_smoothing smoothing; /* of a file that was read */
     double *recorded;       /* the losses in that file, where loss was computed back from them; else NULL */
+    double usual_lr;        /* the rate that suits such an optimizer on the average; 0: not known */
+    double training_steps;  /* of the training that follows, by the factors of its schedule; 0: not known */
 } rf_curve;
 
 /* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not

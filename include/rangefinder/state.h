@@ -14,10 +14,11 @@ extern "C" {
 #endif
 
 /* A training state. Arrays: parameters and buffers by PyTorch's names and in its layouts, and what the optimizer keeps
- * for each as "optimizer.<what>.<parameter>", like "optimizer.exp_avg.fc1.weight".
+ * for each as "optimizer.<what>.<parameter>", like "optimizer.exp_avg.fc1.weight", or for all as "optimizer.<what>"; moving
+ * averages as "ema.<parameter>".
  * The texts: steps (done), epoch and epoch_batch (the next batch's), random_step (of dropout); and what the run was
- * made with, which a trainer that takes the state must have in common: optimizer (with its options), batch, accumulate,
- * validation, shuffle, seed, images.
+ * made with, which a trainer that takes the state must have in common: optimizer (with its options), groups,
+ * decay_exclude, freeze, clip_value, clip_norm, ema, batch, accumulate, validation, shuffle, seed, images, data.
  * A state may be read from any thread, and changed by none. */
 typedef struct rf_state rf_state;
 

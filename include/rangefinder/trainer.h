@@ -15,15 +15,19 @@
 extern "C" {
 #endif
 
-/* The names of the optimizers, and of the losses, ended by NULL. */
+/* The names of the optimizers, of the losses and of the augmentations, ended by NULL. */
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
+RF_API const char *const *rf_augment_names(void);
 
-/* A parameter group: parameters whose name matches the pattern (* and ?) have their learning rate multiplied by
- * lr_multiplier; the first match counts. */
+/* A parameter group: parameters whose name matches the pattern (* and ?); the first match counts.  Their learning rate
+ * is multiplied by lr_multiplier, also in a range test: where the test's rates go from a to b, theirs go from
+ * lr_multiplier * a to lr_multiplier * b. */
 typedef struct rf_parameter_group {
     const char *pattern;
     double lr_multiplier;
+    bool own_decay; /* rather than the optimizer's weight decay: */
+    double weight_decay;
 } rf_parameter_group;
 
 /* The options of a trainer. Zero means the default, which is PyTorch's unless said otherwise.  All but device and
@@ -51,6 +55,22 @@ typedef struct rf_trainer_desc {
     /* Validation images of their own, of the same shape and classes; borrowed, outlives the trainer.  `validation` is 0
      * then. */
     const rf_dataset *validation_data;
+    /* What is done to the images of training, and never to those of validation: names and options, applied in this order,
+     * "flip+shift pixels=4+cutout size=8"; NULL: nothing.  `rangefinder find --help` lists them. */
+    const char *augment;
+    /* Gradient clipping, of the mean gradient of the micro-batches; 0: none.  By value, each number to
+     * -clip_value..clip_value; then by norm, all of it together to clip_norm.  As torch.nn.utils has them. */
+    double clip_value, clip_norm;
+    /* No weight decay for these: "norm" (the parameters of batch norm), "bias" (of any layer), or both, "norm,bias", in
+     * groups with a decay of their own, too. */
+    const char *decay_exclude;
+    /* Patterns of parameters that are not trained, "conv1.*,*.bias".  No gradient is computed below the last trained
+     * layer.  As in PyTorch, batch norm goes on normalising by the batch and averaging its statistics. */
+    const char *freeze;
+    /* An exponential moving average of the parameters with this decay, like 0.999, which is then what validation sees
+     * and rf_trainer_export copies; 0: none.  As torch.optim.swa_utils.AveragedModel, batch norm's statistics are not
+     * averaged. */
+    double ema;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */
@@ -64,7 +84,8 @@ static inline rf_status rf_trainer_create(rf_trainer **out, const rf_trainer_des
 }
 RF_API void rf_trainer_free(rf_trainer *trainer);
 
-/* Copies the trained parameters and buffers into a model of the same architecture. */
+/* Copies the parameters and buffers into a model of the same architecture: those to be evaluated, which are an average of
+ * the trained ones where there is one (`ema`, the optimizer adamw_schedule_free). */
 RF_API rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model);
 
 typedef struct rf_range_test_progress {
@@ -82,6 +103,10 @@ typedef struct rf_range_test_desc {
     bool (*progress)(void *context,
                      const rf_range_test_progress *progress); /* returns false to stop; or NULL */
     void *progress_context;
+    /* The training that follows, which says how low a rate suffices: its epochs, 0: as many steps as the test; its
+     * schedule, NULL: "constant". */
+    int epochs;
+    const char *schedule;
 } rf_range_test_desc;
 
 /* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the

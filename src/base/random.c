@@ -50,6 +50,23 @@ float rf_random_normal(rf_random *random) {
     return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
 }
 
+/* Gamma(shape, 1); below 1 it is gamma(shape + 1) u^(1/shape). */
+static double gamma_variate(rf_random *random, double shape) {
+    const double boost =
+        shape < 1 ? pow(((double)rf_random_u32(random) + 1.0) * 0x1p-32, 1 / shape) : 1; /* above 0 */
+    const double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        const double x = rf_random_normal(random), v = pow(1 + c * x, 3);
+        const double u = ((double)rf_random_u32(random) + 1.0) * 0x1p-32;
+        if (v > 0 && log(u) < x * x / 2 + d - d * v + d * log(v)) return d * v * boost;
+    }
+}
+
+double rf_random_beta(rf_random *random, double a, double b) {
+    const double x = gamma_variate(random, a), y = gamma_variate(random, b);
+    return x / (x + y);
+}
+
 void rf_random_shuffle(rf_random *random, int32_t *items, size_t count) {
     for (size_t i = count; i > 1; i--) {
         size_t j = rf_random_below(random, (uint32_t)i);

@@ -208,7 +208,10 @@ rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char 
                         .lr = builder->lr,
                         .loss = builder->loss,
                         .smoothed = smoothed,
-                        .planned = builder->count + builder->ended};
+                        .planned = builder->count + builder->ended,
+                        .chance = builder->chance,
+                        .usual_lr = builder->usual_lr,
+                        .training_steps = builder->training_steps};
     *builder = (rf_curve_builder){0};
     curve->stop = rf_curve_finite(curve) < curve->count ? RF_STOP_NOT_FINITE : stop;
     const rf_status status = undo_smoothing(curve, smoothing);

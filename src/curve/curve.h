@@ -14,7 +14,8 @@ typedef struct rf_curve_builder {
     size_t waiting_rows;    /* how many such rows there were in a row: 0 for none */
     double first_waiting;   /* the learning rate of the first of them */
     rf_smoothing smoothing; /* what was done to the losses */
-    rf_stop_reason stop;    /* if the writer says so */
+    rf_stop_reason stop;    /* if the writer says so, as are those below */
+    double chance, usual_lr, training_steps;
 } rf_curve_builder;
 
 /* Adds a point. `where` names it in messages: "lr.csv, line 7".

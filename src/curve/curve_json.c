@@ -36,6 +36,7 @@ typedef struct reader {
     size_t documents, root_keys, planned;
     bool own; /* written by rf_report_json */
     rf_stop_reason stop;
+    double chance, usual_lr, training_steps;
 } reader;
 
 static rf_status fail_here(const reader *json, const char *problem) {
@@ -125,10 +126,17 @@ static rf_stop_reason stop_of(const char *word) {
     return RF_STOP_COMPLETED;
 }
 
+/* What the document says of the run. */
+static void take_known(reader *json, const char *key, double value) {
+    if (strcmp(key, "iterations") == 0 && value <= PLANNED_MAX) json->planned = (size_t)value;
+    if (strcmp(key, "chance") == 0) json->chance = value;
+    if (strcmp(key, "usual_lr") == 0) json->usual_lr = value;
+    if (strcmp(key, "training_steps") == 0) json->training_steps = value;
+}
+
 static rf_status take_number(reader *json, const path *at, double value) {
     column *const to = column_of(json, at);
-    if (is_key(at, "iterations") && !at->parent->parent && value >= 0 && value <= PLANNED_MAX)
-        json->planned = (size_t)value;
+    if (at->keyed && !at->parent->parent && value > 0 && isfinite(value)) take_known(json, at->key, value);
     return to ? append(to, value) : RF_OK;
 }
 
@@ -280,7 +288,10 @@ static rf_status build(rf_curve_builder *builder, reader *json) {
                                   .loss = losses->values,
                                   .capacity = RF_MIN(rates->capacity, losses->capacity),
                                   .smoothing = smoothing_of(json),
-                                  .stop = json->stop};
+                                  .stop = json->stop,
+                                  .chance = json->chance,
+                                  .usual_lr = json->usual_lr,
+                                  .training_steps = json->training_steps};
     rates->values = losses->values = NULL;
     for (size_t i = 0; i < count; i++) {
         char where[320];

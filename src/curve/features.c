@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { POINTS_MIN = 10, START_MIN = 5, START_SHARE = 10, NEIGHBOURS = 5 };
-static const double made = 0.1, risen = 0.2;
+static const double made = 0.7, risen = 0.2;
 static const double alone_noises = 6,
                     alone_share = 0.1; /* from its neighbours' median: noises, of the level */
 

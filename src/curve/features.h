@@ -13,7 +13,7 @@ typedef struct rf_features {
     double level;          /* its size */
     size_t lowest;         /* k, where smoothed is minimal */
     double drop;           /* start - smoothed[k] */
-    size_t fall;           /* the step from which on, up to k, a tenth of the drop is made */
+    size_t fall;           /* the step from which on, up to k, seven tenths of the drop are made */
     size_t rise;     /* the step from which on, up to the end, a fifth of the drop is lost again; n: none */
     double noise;    /* standard deviation of a loss; less where more is smoothed */
     bool not_finite; /* the curve ends in a loss that is not finite */

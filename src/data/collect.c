@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/format.h"
 #include "data/listing.h"
 #include "data/parts.h"
 
@@ -28,19 +29,23 @@ void rf_collection_free(rf_collection *all) {
     free(all->bad);
 }
 
+rf_status rf_bad_file_add(rf_bad_file **list, size_t *count, const char *path, const char *reason) {
+    const size_t known = strlen(path);
+    if (strncmp(reason, path, known) == 0 && strncmp(reason + known, ": ", 2) == 0) reason += known + 2;
+    rf_bad_file *bad = rf_resize(*list, *count + 1, sizeof *bad);
+    if (bad == NULL) return RF_E_MEMORY;
+    *list = bad;
+    bad += (*count)++;
+    *bad = (rf_bad_file){rf_strdup(path), rf_strdup(reason)};
+    return bad->path != NULL && bad->reason != NULL ? RF_OK : RF_E_MEMORY;
+}
+
 rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason) {
     bool tolerable = status == RF_E_INPUT || status == RF_E_IO;
     if (!tolerable) return rf_fail(status, "%s", reason);
     if (!all->options->skip_bad)
         return rf_fail(status, "%s; --skip-bad leaves out what cannot be read", reason);
-    size_t known = strlen(path); /* the reason starts with the path */
-    if (strncmp(reason, path, known) == 0 && strncmp(reason + known, ": ", 2) == 0) reason += known + 2;
-    rf_bad_file *bad = rf_resize(all->bad, all->bad_count + 1, sizeof *bad);
-    if (bad == NULL) return RF_E_MEMORY;
-    all->bad = bad;
-    bad += all->bad_count++;
-    *bad = (rf_bad_file){rf_strdup(path), rf_strdup(reason)};
-    return bad->path != NULL && bad->reason != NULL ? RF_OK : RF_E_MEMORY;
+    return rf_bad_file_add(&all->bad, &all->bad_count, path, reason);
 }
 
 /* ---- skipped files ---- */
@@ -259,4 +264,20 @@ rf_status rf_collect(rf_collection *all, const char *root, const rf_dataset_opti
                          : empty               ? "the folder is empty"
                                                : "there is no class folder");
     return status == RF_OK ? check_parts(all, root) : status;
+}
+
+rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all) {
+    rf_str text = {0};
+    rf_status status = RF_OK;
+    rf_endings_text(&text, &all->passed);
+    if (text.failed)
+        status = RF_E_MEMORY;
+    else if (all->passed.count > 0)
+        status = rf_dataset_note(dataset, "files left out, as they are not %s: %s", rf_image_kinds,
+                                 rf_str_text(&text));
+    rf_str_free(&text);
+    if (status == RF_OK && all->again > 0)
+        status = rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu",
+                                 all->again);
+    return status;
 }

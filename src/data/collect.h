@@ -39,8 +39,12 @@ typedef struct rf_collection {
  * first the files, then its folders.  Free *out also on failure.  Errors: RF_E_INPUT, RF_E_IO, RF_E_MEMORY. */
 rf_status rf_collect(rf_collection *out, const char *root, const rf_dataset_options *options);
 void rf_collection_free(rf_collection *all);
+/* Adds a file to a list; the reason may start with the path. */
+rf_status rf_bad_file_add(rf_bad_file **list, size_t *count, const char *path, const char *reason);
 /* Handles a file or folder that cannot be used: with skip_bad it is listed, else it is the error. */
 rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason);
+/* Notes what was left out. */
+rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all);
 /* ".tif 3, .webp 12" */
 void rf_endings_text(rf_str *out, const rf_endings *endings);
 

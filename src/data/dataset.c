@@ -23,25 +23,17 @@ static rf_status check_range(const char *name, const char *what, uint64_t value,
                    (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
 }
 
-rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s) {
-    *out = NULL;
+static rf_status check_shape(const char *name, rf_data_shape s) {
     RF_TRY(check_range(name, "the number of images", s.count, 1, INT32_MAX));
     RF_TRY(check_range(name, "the number of channels", s.channels, 1, MAX_CHANNELS));
     RF_TRY(check_range(name, "the height", s.height, 1, RF_MAX_SIDE));
     RF_TRY(check_range(name, "the width", s.width, 1, RF_MAX_SIDE));
-    RF_TRY(check_range(name, "the number of classes", s.classes, 2, MAX_CLASSES));
-    uint64_t image = s.channels * s.height * s.width; /* at most 2^42 */
-    const uint64_t available = rf_memory_available(), most = RF_MIN(rf_dataset_budget(), available);
-    char wants[32], has[32];
-    if (image > most / s.count)
-        return rf_fail(available < rf_dataset_budget() ? RF_E_MEMORY : RF_E_INPUT,
-                       "%s: %llu images of %llux%llux%llu would take %s, more than the %s that a data set "
-                       "may have here; "
-                       "--limit takes fewer of them, and --image-size smaller ones",
-                       name, (unsigned long long)s.count, (unsigned long long)s.channels,
-                       (unsigned long long)s.height, (unsigned long long)s.width,
-                       rf_bytes_text(wants, (double)s.count * (double)image),
-                       rf_bytes_text(has, (double)most));
+    return check_range(name, "the number of classes", s.classes, 2, MAX_CLASSES);
+}
+
+rf_status rf_dataset_create_bare(rf_dataset **out, const char *name, rf_data_shape s) {
+    *out = NULL;
+    RF_TRY(check_shape(name, s));
     rf_dataset *dataset = rf_alloc(1, sizeof *dataset);
     if (dataset == NULL) return RF_E_MEMORY;
     *dataset = (rf_dataset){.name = rf_strdup(name),
@@ -50,14 +42,35 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s)
                             .height = (int)s.height,
                             .width = (int)s.width,
                             .classes = (int)s.classes,
-                            .pixels = rf_alloc((size_t)s.count, (size_t)image),
                             .labels = rf_alloc((size_t)s.count, sizeof *dataset->labels)};
-    if (dataset->name == NULL || dataset->pixels == NULL || dataset->labels == NULL) {
+    if (dataset->name == NULL || dataset->labels == NULL) {
         rf_dataset_free(dataset);
         return RF_E_MEMORY;
     }
     *out = dataset;
     return RF_OK;
+}
+
+rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape s) {
+    *out = NULL;
+    RF_TRY(check_shape(name, s));
+    uint64_t image = s.channels * s.height * s.width; /* at most 2^42 */
+    const uint64_t available = rf_memory_available(), most = RF_MIN(rf_dataset_budget(), available);
+    char wants[32], has[32];
+    if (image > most / s.count)
+        return rf_fail(available < rf_dataset_budget() ? RF_E_MEMORY : RF_E_INPUT,
+                       "%s: %llu images of %llux%llux%llu would take %s, more than the %s that a data set "
+                       "may have here; --limit takes fewer of them, --image-size smaller ones, and --cache-images "
+                       "decodes those of a folder when they are used",
+                       name, (unsigned long long)s.count, (unsigned long long)s.channels,
+                       (unsigned long long)s.height, (unsigned long long)s.width,
+                       rf_bytes_text(wants, (double)s.count * (double)image),
+                       rf_bytes_text(has, (double)most));
+    RF_TRY(rf_dataset_create_bare(out, name, s));
+    if (((*out)->pixels = rf_alloc((size_t)s.count, (size_t)image)) != NULL) return RF_OK;
+    rf_dataset_free(*out);
+    *out = NULL;
+    return RF_E_MEMORY;
 }
 
 void rf_dataset_free(rf_dataset *dataset) {

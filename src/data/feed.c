@@ -100,6 +100,10 @@ rf_order_state rf_order_tell(const rf_order *order) {
     return order->next;
 }
 
+uint64_t rf_order_number(const rf_order *order) {
+    return order->next.epoch * rf_order_batches_per_epoch(order) + order->next.batch;
+}
+
 void rf_order_seek(rf_order *order, rf_order_state state) {
     order->next = state;
 }

@@ -40,6 +40,8 @@ const int32_t *rf_order_next(rf_order *order);
 void rf_order_fill(rf_order *order, int32_t *indices, size_t batches);
 
 rf_order_state rf_order_tell(const rf_order *order);
+/* How many batches came before the next one, over all epochs. */
+uint64_t rf_order_number(const rf_order *order);
 void rf_order_seek(rf_order *order, rf_order_state state);
 
 /* The images held out; count may be NULL.  Borrowed: as long as the order lives. */

@@ -23,11 +23,10 @@ static uint64_t hash_words(const uint8_t *data, size_t bytes, uint64_t seed) {
 uint64_t rf_dataset_fingerprint(const rf_dataset *d) {
     const int32_t shape[] = {d->count, d->channels, d->height, d->width, d->classes};
     const size_t count = (size_t)d->count, image = rf_dataset_image_bytes(d);
-    const bool decodes = d->source != NULL && d->source->decodes;
     uint8_t *pixels = rf_alloc(image, 1);
     uint64_t hash = rf_hash(shape, sizeof shape, 0);
     hash = hash_words((const uint8_t *)d->labels, count * sizeof *d->labels, hash);
-    for (int i = 0; pixels != NULL && !decodes && i < d->count; i++)
+    for (int i = 0; pixels != NULL && !rf_dataset_decodes(d) && i < d->count; i++)
         if (rf_dataset_read(pixels, d, i) == RF_OK) hash = hash_words(pixels, image, hash);
     free(pixels);
     return RF_MAX(hash, 1); /* 0 is for "not known" */

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "data/collect.h"
+#include "data/decoded.h"
 #include "data/format.h"
-#include "data/gate.h"
 #include "data/listing.h"
+#include "data/reader.h"
+#include "data/source.h"
 #include "data/transform.h"
 
 /* Keeps at most options->limit files, before any is read. */
@@ -37,7 +39,7 @@ static rf_status limit_files(rf_collection *all) {
 typedef struct reading {
     rf_collection *all;
     rf_dataset *dataset;
-    rf_gate *gate;
+    rf_reader *reader;
     atomic_size_t first_bad; /* without skip_bad, later files need not be read */
 } reading;
 
@@ -67,34 +69,17 @@ static void probe(void *context, size_t i) {
     reading *work = context;
     rf_image_file *file = &work->all->files[i];
     if (!wanted(work, i)) return;
-    rf_status status = rf_image_probe(&file->info, file->path);
-    if (status == RF_OK && work->all->options->no_exif) file->info.orientation = 1;
-    if (status == RF_OK && file->info.need_bytes > work->gate->total)
-        status = rf_fail(RF_E_INPUT,
-                         "%s: decoding its %dx%d pixels takes %.1f GB, more than the %.1f GB that there is "
-                         "room for here; make the image smaller",
-                         file->path, file->info.width, file->info.height,
-                         (double)file->info.need_bytes * 1e-9, (double)work->gate->total * 1e-9);
-    record(work, i, status);
+    record(work, i, rf_reader_probe(&file->info, work->reader, file->path));
 }
 
 static void decode(void *context, size_t i) {
     reading *work = context;
     rf_dataset *dataset = work->dataset;
-    rf_image_file *file = &work->all->files[i];
-    size_t bytes = (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels;
-    rf_image image = {0};
+    const rf_image_file *file = &work->all->files[i];
     if (!wanted(work, i)) return;
-    rf_gate_enter(work->gate, file->info.need_bytes);
-    rf_status status =
-        rf_image_read_for(&image, file->path, dataset->channels, dataset->height, dataset->width);
-    image.orientation = file->info.orientation;
-    if (status == RF_OK)
-        status = rf_image_fit(dataset->pixels + i * bytes, dataset->height, dataset->width, &image,
-                              work->all->options->fit);
-    free(image.pixels);
-    rf_gate_leave(work->gate, file->info.need_bytes);
-    record(work, i, status);
+    record(work, i,
+           rf_reader_read(dataset->pixels + i * rf_dataset_image_bytes(dataset), work->reader, file->path,
+                          &file->info));
 }
 
 /* With skip_bad only interruption and lack of memory are errors here. */
@@ -107,14 +92,6 @@ static rf_status failure(reading *work) {
 }
 
 /* ---- shape, by the headers ---- */
-
-static int upright_height(const rf_image_info *info) {
-    return info->orientation >= 5 ? info->width : info->height;
-}
-
-static int upright_width(const rf_image_info *info) {
-    return info->orientation >= 5 ? info->height : info->width;
-}
 
 /* The first image that can be read, decoded where its size decides. */
 static rf_status first_image(rf_image_info *info, reading *work, const char *root, bool decided) {
@@ -140,8 +117,8 @@ static rf_status choose_shape(rf_data_shape *shape, reading *work, const char *r
     rf_image_info first = {0};
     int height = options->image_height, width = options->image_width, channels = options->channels;
     RF_TRY(first_image(&first, work, root, height > 0 && width > 0));
-    if (height == 0) height = upright_height(&first);
-    if (width == 0) width = upright_width(&first);
+    if (height == 0) height = rf_upright_height(&first);
+    if (width == 0) width = rf_upright_width(&first);
     for (size_t i = 0; options->channels == 0 && i < all->count; i++)
         if (all->files[i].status == RF_OK) channels = RF_MAX(channels, all->files[i].info.channels);
     *shape = (rf_data_shape){.count = all->count,
@@ -156,7 +133,7 @@ static rf_status choose_shape(rf_data_shape *shape, reading *work, const char *r
 
 /* Moves the good images to the front; the bad ones go into the list. */
 static rf_status gather(rf_dataset *dataset, rf_collection *all) {
-    size_t bytes = (size_t)dataset->height * (size_t)dataset->width * (size_t)dataset->channels, n = 0;
+    size_t bytes = rf_dataset_image_bytes(dataset), n = 0;
     for (size_t i = 0; i < all->count; i++) {
         const rf_image_file *file = &all->files[i];
         if (file->status != RF_OK) {
@@ -188,7 +165,7 @@ static conversions count_conversions(const rf_dataset *dataset, const rf_collect
     conversions n = {0};
     for (size_t i = 0; i < all->count; i++) {
         const rf_image_info *info = &all->files[i].info;
-        int height = upright_height(info), width = upright_width(info);
+        int height = rf_upright_height(info), width = rf_upright_width(info);
         if (all->files[i].status != RF_OK) continue;
         n.resized += height != dataset->height || width != dataset->width;
         n.reduced += rf_image_reduction(info, dataset->height, dataset->width) > 1;
@@ -230,35 +207,23 @@ static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all)
     return RF_OK;
 }
 
-static rf_status note_passed(rf_dataset *dataset, const rf_collection *all) {
-    rf_str text = {0};
-    rf_status status = RF_OK;
-    rf_endings_text(&text, &all->passed);
-    if (text.failed)
-        status = RF_E_MEMORY;
-    else if (all->passed.count > 0)
-        status = rf_dataset_note(dataset, "files left out, as they are not %s: %s", rf_image_kinds,
-                                 rf_str_text(&text));
-    rf_str_free(&text);
-    if (status == RF_OK && all->again > 0)
-        status = rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu",
-                                 all->again);
-    return status;
-}
-
 static rf_status read_images(rf_dataset **out, const char *spec, reading *work) {
     rf_data_shape shape;
     rf_parallel_for(work->all->count, 0, probe, work);
     RF_TRY(failure(work));
     RF_TRY(choose_shape(&shape, work, spec));
     RF_TRY(rf_dataset_create(out, spec, shape));
+    rf_reader *reader = work->reader;
     work->dataset = *out;
     uint64_t pixels = shape.count * shape.channels * shape.height * shape.width;
-    work->gate->total = RF_MAX(rf_dataset_budget() - pixels, work->gate->total);
+    reader->gate.total = RF_MAX(rf_dataset_budget() - pixels, reader->gate.total);
+    reader->height = (*out)->height;
+    reader->width = (*out)->width;
+    reader->channels = (*out)->channels;
     rf_parallel_for(work->all->count, 0, decode, work);
     RF_TRY(failure(work));
     RF_TRY(gather(*out, work->all));
-    RF_TRY(note_passed(*out, work->all));
+    RF_TRY(rf_collection_note(*out, work->all));
     return note_conversions(*out, work->all);
 }
 
@@ -269,16 +234,18 @@ static rf_status claims(bool *mine, const char *spec) {
 
 static rf_status open_images(rf_dataset **out, const char *spec, const rf_dataset_options *options) {
     rf_collection all;
-    rf_gate gate;
-    rf_gate_create(&gate, rf_dataset_budget() / 2);
     rf_status status = rf_collect(&all, spec, options);
     if (status == RF_OK) status = limit_files(&all);
-    if (status == RF_OK) {
-        reading work = {.all = &all, .gate = &gate, .first_bad = SIZE_MAX};
+    if (status == RF_OK && options->cache_bytes > 0)
+        status = rf_decoded_create(out, spec, &all);
+    else if (status == RF_OK) {
+        rf_reader reader = {.fit = options->fit, .no_exif = options->no_exif};
+        reading work = {.all = &all, .reader = &reader, .first_bad = SIZE_MAX};
+        rf_gate_create(&reader.gate, rf_dataset_budget() / 2);
         status = read_images(out, spec, &work);
+        rf_gate_destroy(&reader.gate);
     }
     rf_collection_free(&all);
-    rf_gate_destroy(&gate);
     return status;
 }
 

@@ -26,6 +26,8 @@ enum { RF_MAX_SIDE = 65536 }; /* of an image */
 /* The most bytes that the pixels of a data set may take: 8 GiB, and no more than half of the machine's
  * memory. */
 uint64_t rf_dataset_budget(void);
+/* Checks the numbers, and allocates all but the pixels.  Errors: RF_E_INPUT. */
+rf_status rf_dataset_create_bare(rf_dataset **out, const char *name, rf_data_shape shape);
 /* Checks the numbers and the budget, then allocates pixels and labels, zeroed.  Errors: RF_E_INPUT. */
 rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape shape);
 /* Adds a note for the user: what of the data was left out, converted, cut or guessed, with counts, and which

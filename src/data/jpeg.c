@@ -174,9 +174,10 @@ static rf_status decode_by_stb(rf_image *out, const rf_image_info *info, const r
  * CMYK is left to stb_image. */
 static rf_status decode(rf_image *out, const rf_image_info *info, const rf_image_bytes *file) {
 #ifdef RF_TURBOJPEG
-    if (!info->cmyk && rf_turbo_decode(out, info, file)) return RF_OK;
+    rf_status status = info->cmyk ? RF_E_INPUT : rf_turbo_decode(out, info, file);
+    if (status != RF_E_INPUT) return status;
     rf_image judged = {.channels = out->channels};
-    rf_status status = decode_by_stb(&judged, info, file);
+    status = decode_by_stb(&judged, info, file);
     if (out->pixels == NULL)
         out->pixels = judged.pixels;
     else

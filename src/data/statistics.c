@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "data/prefetch.h"
 #include "data/source.h"
 
 enum { LANES = 48, BLOCK = 65536, MAX_CHANNELS = 1024 }; /* 48: a multiple of 1, 2, 3, 4 and of a vector */
@@ -44,60 +45,51 @@ static void add_pixels(sums *all, const uint8_t *values, size_t pixels) {
     all->pixels += pixels;
 }
 
-/* ---- images that are not in memory ---- */
-
-typedef struct sample {
-    const rf_dataset *dataset;
-    size_t count, image, first; /* images; bytes of one; number of the first in `pixels` */
-    uint8_t *pixels;
-    bool read[];
-} sample;
-
-static void read_one(void *context, size_t i) {
-    sample *s = context;
-    const int index = (int)((s->first + i) * (size_t)s->dataset->count / s->count);
-    s->read[i] = rf_dataset_read(s->pixels + i * s->image, s->dataset, index) == RF_OK;
-}
-
-/* Images that cannot be read are left out. */
-static void add_sample(sums *all, const rf_dataset *dataset) {
-    enum { AT_ONCE = 64 };
-    const size_t image = rf_dataset_image_bytes(dataset);
-    sample *s = rf_alloc(1, sizeof *s + AT_ONCE);
-    uint8_t *pixels = rf_alloc(AT_ONCE, image);
-    if (s != NULL && pixels != NULL) {
-        *s = (sample){
-            .dataset = dataset, .count = rf_dataset_sampled(dataset), .image = image, .pixels = pixels};
-        for (; s->first < s->count; s->first += AT_ONCE) {
-            const size_t n = RF_MIN(s->count - s->first, (size_t)AT_ONCE);
-            rf_parallel_for(n, dataset->source->decodes ? 0 : 1, read_one, s);
-            for (size_t i = 0; i < n; i++)
-                if (s->read[i]) add_pixels(all, pixels + i * image, image / all->channels);
-        }
-    }
-    free(pixels);
-    free(s);
-}
-
 size_t rf_dataset_sampled(const rf_dataset *dataset) {
-    enum { SAMPLE = 512 };
     const size_t count = (size_t)dataset->count;
-    return dataset->source != NULL && dataset->source->decodes ? RF_MIN(count, (size_t)SAMPLE) : count;
+    return rf_dataset_decodes(dataset) ? RF_MIN(count, (size_t)RF_SAMPLE) : count;
+}
+
+/* Images that are not in memory, one by one; what has to be decoded is read ahead. */
+static rf_status add_images(sums *all, const rf_dataset *dataset) {
+    enum { AHEAD = 64 };
+    const size_t count = rf_dataset_sampled(dataset), image = rf_dataset_image_bytes(dataset);
+    rf_prefetch *prefetch = NULL;
+    rf_status status = RF_OK;
+    int32_t *indices = rf_alloc(count, sizeof *indices);
+    uint8_t *pixels = rf_alloc(image, 1);
+    if (indices == NULL || pixels == NULL) status = RF_E_MEMORY;
+    for (size_t i = 0; status == RF_OK && i < count; i++)
+        indices[i] = (int32_t)(i * (size_t)dataset->count / count);
+    if (status == RF_OK && rf_dataset_decodes(dataset)) {
+        status = rf_prefetch_create(&prefetch, dataset, AHEAD);
+        if (status == RF_OK) status = rf_prefetch_announce(prefetch, indices, count);
+    }
+    for (size_t i = 0; status == RF_OK && i < count; i++) {
+        status = prefetch != NULL ? rf_prefetch_take(pixels, prefetch, &indices[i], 1)
+                                  : rf_dataset_read(pixels, dataset, indices[i]);
+        if (status == RF_OK) add_pixels(all, pixels, image / all->channels);
+    }
+    rf_prefetch_free(prefetch);
+    free(indices);
+    free(pixels);
+    return status;
 }
 
 __extension__ typedef unsigned __int128 rf_u128; /* no part of ISO C */
 
-void rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std) {
+rf_status rf_dataset_statistics(const rf_dataset *dataset, double *mean, double *std) {
     sums all = {.channels = (size_t)dataset->channels};
     if (dataset->pixels != NULL)
         add_pixels(&all, dataset->pixels,
                    (size_t)dataset->count * (size_t)dataset->height * (size_t)dataset->width);
     else
-        add_sample(&all, dataset);
-    const double n = (double)RF_MAX(all.pixels, 1);
+        RF_TRY(add_images(&all, dataset));
+    const double n = (double)all.pixels;
     for (size_t c = 0; c < all.channels; c++) {
         rf_u128 spread = (rf_u128)all.pixels * all.square[c] - (rf_u128)all.sum[c] * all.sum[c];
         mean[c] = (double)all.sum[c] / n / 255;
         std[c] = sqrt((double)spread) / n / 255;
     }
+    return RF_OK;
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
+#include "data/format.h"
 #include "data/source.h"
 
 typedef struct subset {
@@ -36,24 +36,22 @@ rf_status rf_dataset_subset(rf_dataset **out, const rf_dataset *of, const int32_
         if (indices[i] < 0 || indices[i] >= of->count)
             return rf_fail(RF_E_USAGE, "%s: index %d is not in 0..%d", of->name, (int)indices[i],
                            of->count - 1);
-    rf_dataset *part = rf_alloc(1, sizeof *part);
-    if (part == NULL) return RF_E_MEMORY;
-    *part = (rf_dataset){.name = rf_strdup(of->name),
-                         .count = count,
-                         .channels = of->channels,
-                         .height = of->height,
-                         .width = of->width,
-                         .classes = of->classes,
-                         .labels = rf_alloc((size_t)count, sizeof *part->labels)};
+    rf_dataset *part;
+    RF_TRY(
+        rf_dataset_create_bare(&part, of->name,
+                               (rf_data_shape){(uint64_t)count, (uint64_t)of->channels, (uint64_t)of->height,
+                                               (uint64_t)of->width, (uint64_t)of->classes}));
     subset *s = rf_alloc(1, sizeof *s + (size_t)count * sizeof *s->indices);
-    rf_status status =
-        part->name != NULL && part->labels != NULL && s != NULL ? copy_class_names(part, of) : RF_E_MEMORY;
+    rf_status status = s != NULL ? copy_class_names(part, of) : RF_E_MEMORY;
     if (status != RF_OK) {
         free(s);
         rf_dataset_free(part);
         return status;
     }
-    s->source = (rf_source){of->source != NULL && of->source->decodes, read_image, free_subset};
+    s->source = (rf_source){.decodes = rf_dataset_decodes(of),
+                            .memory_bytes = of->source != NULL ? of->source->memory_bytes : 0,
+                            .read = read_image,
+                            .free = free_subset};
     s->of = of;
     memcpy(s->indices, indices, (size_t)count * sizeof *indices);
     for (int i = 0; i < count; i++) part->labels[i] = of->labels[indices[i]];

@@ -5,7 +5,7 @@
 #include "data/codec.h"
 
 /* Decodes, at 1/info->reduction of the size, to the pixels of libjpeg's defaults, which are Pillow's and torchvision's.
- * Whether it has nothing to complain of; out->pixels may be there with a complaint, too. */
-bool rf_turbo_decode(rf_image *out, const rf_image_info *info, const rf_image_bytes *file);
+ * Errors: RF_E_MEMORY; RF_E_INPUT, without a message, where it complains of the file: out->pixels may be there then. */
+rf_status rf_turbo_decode(rf_image *out, const rf_image_info *info, const rf_image_bytes *file);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "optim/schedule.h"
 #include "train/trainer.h"
 
 static rf_status check(rf_range_test_desc *d) {
@@ -16,6 +17,7 @@ static rf_status check(rf_range_test_desc *d) {
         return rf_fail(RF_E_USAGE,
                        "learning rates from %g to %g: the first must be above 0 and below the last",
                        d->start_lr, d->end_lr);
+    if (d->epochs < 0) return rf_fail(RF_E_USAGE, "%d epochs: expected 0 or more", d->epochs);
     if (d->iterations < 2) return rf_fail(RF_E_USAGE, "%d iterations: at least 2 are needed", d->iterations);
     return RF_OK;
 }
@@ -32,14 +34,28 @@ static double loss_of_guessing(const rf_trainer *trainer) {
     return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
+/* The steps of the training that follows, each counted by the factor of its rate. */
+static rf_status training_steps(double *out, const rf_trainer *trainer, const rf_range_test_desc *d) {
+    const size_t epoch = rf_order_batches_per_epoch(trainer->order), steps = (size_t)d->epochs * epoch;
+    rf_schedule_setup schedule;
+    *out = 0;
+    if (steps == 0) return RF_OK;
+    RF_TRY(rf_schedule_open(&schedule, d->schedule, 1, steps, epoch));
+    for (size_t i = 0; i < steps; i++) *out += rf_schedule_rate(&schedule, i);
+    rf_schedule_close(&schedule);
+    return RF_OK;
+}
+
 rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
                                   size_t size) {
     rf_range_test_desc d;
     rf_run_result result = {0};
     rf_host_state before;
+    double following;
     *out = NULL;
     RF_TRY(rf_desc_copy(&d, sizeof d, desc, size));
     RF_TRY(check(&d));
+    RF_TRY(training_steps(&following, trainer, &d));
     size_t steps = (size_t)d.iterations;
     const bool validation = trainer->desc.validation > 0;
     double *lr = rf_alloc(steps * 3, sizeof *lr);
@@ -68,6 +84,8 @@ rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_
         (*out)->stop = result.stop;
         (*out)->planned = steps;
         (*out)->chance = loss_of_guessing(trainer);
+        (*out)->usual_lr = rf_optimizer_usual_lr(&trainer->setup);
+        (*out)->training_steps = following;
     }
 done:
     free(lr);

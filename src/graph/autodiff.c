@@ -25,7 +25,7 @@ typedef struct differ {
     int *consumer_node,
         *first_consumer; /* who reads node n: reader[first_consumer[n]] .. reader[first_consumer[n + 1] - 1] */
     int *sharer;   /* nodes whose dy is in the same tensor and still to be read form a ring: the next one */
-    bool *trained; /* a parameter before or in the node is trained */
+    bool *trained; /* a parameter in the node, or before it, is trained */
 } differ;
 
 static int new_tensor(rf_steps *s, size_t bytes) {
@@ -71,6 +71,7 @@ static rf_status append(differ *d, const rf_step *step) {
     if (work > 0 && new->work < 0) return RF_E_MEMORY;
     int at = s->count++;
     for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, new->x[i], at), touch(s, new->dx[i], at);
+    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, new->frozen_grad[i], at);
     touch(s, new->y, at);
     touch(s, new->dy, at);
     touch(s, new->saved, at);
@@ -85,9 +86,9 @@ static int input_tensor(const differ *d, int input) {
 }
 
 static bool node_learns(const differ *d, int k) {
-    const rf_lowered_node *node = &d->graph->nodes[k];
-    rf_param_spec specs[RF_MAX_PARAMS];
-    return node->problem.op->params != NULL && node->problem.op->params(&node->problem, specs) > 0;
+    bool learns = false;
+    for (int i = 0; i < RF_MAX_PARAMS; i++) learns |= d->graph->nodes[k].trained[i];
+    return learns;
 }
 
 /* Whether node k's output may lie in the memory of its first input: nothing else reads what is overwritten. */
@@ -113,6 +114,7 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .bn_sums_from = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
     for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
+    for (int i = 0; i < RF_MAX_PARAMS; i++) step.frozen_grad[i] = -1;
     return step;
 }
 
@@ -192,17 +194,31 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     return RF_OK;
 }
 
+/* A solver computes the gradients of all parameters of a node. */
+static rf_status place_frozen_gradients(differ *d, rf_step *step, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    rf_param_spec specs[RF_MAX_PARAMS];
+    const int count = node->problem.op->params(&node->problem, specs);
+    for (int i = 0; i < count; i++) {
+        if (node->trained[i]) continue;
+        step->frozen_grad[i] = new_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
+        if (step->frozen_grad[i] < 0) return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
 static rf_status backward(differ *d, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_problem *p = &node->problem;
     if (!d->trained[k]) return RF_OK;
     for (int direction = RF_BACKWARD_PARAMS; direction <= RF_BACKWARD_DATA; direction++) {
-        bool launched = direction == RF_BACKWARD_PARAMS;
+        bool launched = direction == RF_BACKWARD_PARAMS && (node_learns(d, k) || p->op->params_first);
         rf_step step = blank_step(d, k, (rf_direction)direction);
         step.dy = d->gradient[k];
         if (direction == RF_BACKWARD_DATA)
             for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
         if (!launched || p->op->reference[direction] == NULL) continue;
+        if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_frozen_gradients(d, &step, k));
         for (int i = 0; i < p->inputs; i++)
             if (p->op->x_in_backward || p->op->label_input == i + 1)
                 step.x[i] = input_tensor(d, node->input[i]);
@@ -238,7 +254,8 @@ static rf_status derive(differ *d) {
     int batch = g->nodes[0].problem.y.n;
     s->images =
         activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
-    s->labels = new_tensor(s, (size_t)batch * sizeof(int32_t));
+    const int labels = g->loss >= 0 ? g->nodes[g->loss].problem.x[1].c : 1;
+    s->labels = new_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
     touch(s, s->labels, 0);

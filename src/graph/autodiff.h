@@ -12,7 +12,9 @@ typedef struct rf_step {
     rf_direction direction;
     rf_problem problem; /* with need_dx and accumulate filled in */
     int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS];
-    int bn_sums_from; /* the step that computes the sums for this one; -1: none */
+    int frozen_grad
+        [RF_MAX_PARAMS]; /* gradients of frozen parameters that are computed with others, for nothing */
+    int bn_sums_from;    /* the step that computes the sums for this one; -1: none */
     rf_choice choices[RF_MAX_CHOICES];
     int choice_count;
 } rf_step;
@@ -25,7 +27,8 @@ typedef struct rf_steps {
     int images, labels, scores, loss, loss_gradient; /* tensors; loss is -1 where there is none */
 } rf_steps;
 
-/* Derives the steps; with training also those of the backward pass, from the loss to every parameter. */
+/* Derives the steps; with training also those of the backward pass, from the loss to every trained
+ * parameter, and no further. */
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
                           rf_device *device, const rf_tuning *tuning);
 void rf_steps_free(rf_steps *steps);

@@ -48,6 +48,7 @@ static void replace(lowering *l, int earlier, int later, const rf_problem *fused
     memcpy(node->input, input, sizeof node->input);
     node->model_node = l->slots[earlier].model_node;
     node->name = l->slots[earlier].name;
+    memcpy(node->trained, l->slots[earlier].trained, sizeof node->trained);
     l->gone[earlier] = true;
 }
 
@@ -122,6 +123,9 @@ static rf_status fill_slots(lowering *l) {
         for (int i = 0; i < model->nodes[k].inputs; i++) slot->input[i] = model->nodes[k].input[i] - 1;
         RF_TRY(check_batch(slot));
     }
+    for (int i = 0; i < model->parameter_count; i++)
+        if (rf_is_trained(model, l->desc->trained, i))
+            l->slots[model->parameters[i].node - 1].trained[model->parameters[i].slot] = true;
     if (l->desc->loss == NULL) return RF_OK;
     rf_lowered_node *loss = &l->slots[model->node_count - 1];
     rf_problem *p = &loss->problem;
@@ -130,7 +134,7 @@ static rf_status fill_slots(lowering *l) {
     p->attrs.smoothing = l->desc->smoothing;
     p->x[0] = model->nodes[model->output].shape;
     p->x[0].n = l->desc->batch;
-    p->x[1] = (rf_shape){.n = l->desc->batch, .c = 1, .h = 1, .w = 1};
+    p->x[1] = (rf_shape){.n = l->desc->batch, .c = l->desc->mixed ? RF_MIXED_LABELS : 1, .h = 1, .w = 1};
     loss->input[0] = model->output - 1;
     loss->input[1] = RF_FROM_LABELS;
     loss->model_node = -1;

@@ -12,7 +12,8 @@ typedef struct rf_lowered_node {
     rf_problem problem;
     int input[RF_MAX_INPUTS]; /* an earlier lowered node, or RF_FROM_* */
     int model_node;           /* whose parameters it uses; -1: the loss */
-    const char *name;         /* borrowed from the model */
+    bool trained[RF_MAX_PARAMS];
+    const char *name; /* borrowed from the model */
 } rf_lowered_node;
 
 typedef struct rf_lowered {
@@ -25,8 +26,10 @@ typedef struct rf_lower_desc {
     const rf_model *model; /* borrowed: outlives what is made, which holds its names */
     int batch;
     bool training;
-    const rf_op *loss; /* NULL: none */
+    const bool *trained; /* of each parameter; NULL: none is frozen; read by rf_lower alone */
+    const rf_op *loss;   /* NULL: none */
     double smoothing;
+    bool mixed; /* an image has two labels (RF_MIXED_LABELS) */
     const rf_device
         *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;

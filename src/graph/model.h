@@ -38,6 +38,11 @@ struct rf_model {
     int64_t steps;            /* taken so far to expand its text (model/lang/eval.h) */
 };
 
+/* Whether a parameter is trained: no buffer, and not frozen.  trained: of each parameter; NULL: none is frozen. */
+static inline bool rf_is_trained(const rf_model *model, const bool *trained, int parameter) {
+    return !model->parameters[parameter].is_state && (trained == NULL || trained[parameter]);
+}
+
 /* Limits against malicious texts: 2^30 floats are 4 GiB. */
 enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 

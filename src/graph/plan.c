@@ -53,7 +53,9 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     rf_lower_desc lower = {.model = desc->model,
                            .batch = desc->batch,
                            .training = desc->training,
+                           .trained = desc->trained,
                            .smoothing = desc->label_smoothing,
+                           .mixed = desc->mixed,
                            .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));
@@ -161,6 +163,8 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
         bind_parameters(plan, &t, model_node);
     else
         t.state[0] = plan->loss_state;
+    for (int i = 0; i < RF_MAX_PARAMS; i++)
+        if (step->frozen_grad[i] >= 0) t.grad[i] = tensor_buffer(plan, step->frozen_grad[i]);
     return t;
 }
 

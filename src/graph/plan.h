@@ -11,9 +11,11 @@ typedef struct rf_plan_desc {
     rf_device *device; /* borrowed, as all here: outlives the plan */
     const rf_model *model;
     int batch;
-    bool training;    /* batch statistics, dropout, and a backward pass */
+    bool training;       /* batch statistics, dropout, and a backward pass */
+    const bool *trained; /* of each parameter; NULL: none is frozen; read by rf_plan_create alone */
     const char *loss; /* an op that is a loss; NULL: none; read by rf_plan_create alone, as are the weights */
     double label_smoothing;
+    bool mixed;                 /* an image has two labels (RF_MIXED_LABELS) */
     const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
     int class_weight_count;
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
@@ -32,7 +34,7 @@ typedef struct rf_plan_memory {
 /* Allocates; before launches are made. */
 rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory);
 
-/* The device memory a caller fills or reads: images (N,H,W,C), labels (N) int32, scores, the mean loss (1).
+/* The device memory a caller fills or reads: images (N,H,W,C), labels (N), or (RF_MIXED_LABELS,N), int32, scores, the mean loss (1).
  */
 rf_buffer *rf_plan_images(const rf_plan *plan);
 rf_buffer *rf_plan_labels(const rf_plan *plan);

@@ -5,11 +5,11 @@
 #include <string.h>
 
 /* Places every parameter; the sums are the sizes of the flat buffers. */
-static void lay_out(rf_weights *w, const rf_device *device, const rf_model *model) {
+static void lay_out(rf_weights *w, const rf_device *device, const rf_model *model, const bool *trained) {
     w->alignment = RF_MAX(rf_device_describe(device)->alignment_bytes, 64) / sizeof(float);
     for (int i = 0; i < model->parameter_count; i++) {
         const rf_parameter *p = &model->parameters[i];
-        size_t *total = p->is_state ? &w->state_floats : &w->trained_floats;
+        size_t *total = rf_is_trained(model, trained, i) ? &w->trained_floats : &w->state_floats;
         if (w->offset != NULL) w->offset[i] = *total;
         *total += rf_round_up(rf_param_storage(&p->spec), w->alignment);
     }
@@ -18,9 +18,9 @@ static void lay_out(rf_weights *w, const rf_device *device, const rf_model *mode
 }
 
 void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_device *device,
-                        const rf_model *model) {
+                        const rf_model *model, const bool *trained) {
     rf_weights w = {0};
-    lay_out(&w, device, model);
+    lay_out(&w, device, model, trained);
     *trained_floats = w.trained_floats;
     *state_floats = w.state_floats;
 }
@@ -32,7 +32,7 @@ static rf_status upload(rf_weights *w, const rf_model *model) {
     if (trained == NULL || states == NULL) status = RF_E_MEMORY;
     for (int i = 0; i < w->count && status == RF_OK; i++) {
         const rf_parameter *p = &model->parameters[i];
-        rf_param_pack((p->is_state ? states : trained) + w->offset[i], p->values, &p->spec);
+        rf_param_pack((w->trained[i] ? trained : states) + w->offset[i], p->values, &p->spec);
     }
     if (status == RF_OK) status = rf_buffer_write(w->params, 0, trained, w->trained_floats * sizeof(float));
     if (status == RF_OK) status = rf_buffer_write(w->states, 0, states, w->state_floats * sizeof(float));
@@ -41,53 +41,53 @@ static rf_status upload(rf_weights *w, const rf_model *model) {
     return status;
 }
 
-static rf_status make_regions(rf_weights *w, const rf_model *model) {
+static rf_status make_regions(rf_weights *w) {
     for (int i = 0; i < w->count; i++) {
-        const rf_parameter *p = &model->parameters[i];
-        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&p->spec) * sizeof(float);
-        RF_TRY(rf_buffer_region(&w->value[i], p->is_state ? w->states : w->params, offset, bytes));
-        if (!p->is_state && w->grads != NULL)
+        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&w->spec[i]) * sizeof(float);
+        RF_TRY(rf_buffer_region(&w->value[i], w->trained[i] ? w->params : w->states, offset, bytes));
+        if (w->trained[i] && w->grads != NULL && !w->is_view)
             RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
     }
     return RF_OK;
 }
 
-static rf_status describe(rf_weights *w, const rf_model *model) {
+static rf_status describe(rf_weights *w, const rf_model *model, const bool *trained) {
     const size_t count = (size_t)model->parameter_count;
     w->name = rf_alloc(count, sizeof *w->name);
     w->spec = rf_alloc(count, sizeof *w->spec);
-    w->is_state = rf_alloc(count, sizeof *w->is_state);
+    w->trained = rf_alloc(count, sizeof *w->trained);
     w->offset = rf_alloc(count, sizeof *w->offset);
     w->value = rf_alloc(count, sizeof *w->value);
     w->gradient = rf_alloc(count, sizeof *w->gradient);
-    if (w->name == NULL || w->spec == NULL || w->is_state == NULL || w->offset == NULL || w->value == NULL ||
+    if (w->name == NULL || w->spec == NULL || w->trained == NULL || w->offset == NULL || w->value == NULL ||
         w->gradient == NULL)
         return RF_E_MEMORY;
     w->count = model->parameter_count;
     for (int i = 0; i < w->count; i++) {
         const rf_parameter *p = &model->parameters[i];
         w->spec[i] = p->spec;
-        w->is_state[i] = p->is_state;
+        w->trained[i] = rf_is_trained(model, trained, i);
         if ((w->name[i] = rf_strdup(p->name)) == NULL) return RF_E_MEMORY;
     }
     return RF_OK;
 }
 
-rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, bool with_gradients) {
+rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, const bool *trained,
+                            bool with_gradients) {
     *out = NULL;
     rf_weights *w = rf_alloc(1, sizeof *w);
     if (w == NULL) return RF_E_MEMORY;
     w->device = device;
-    rf_status status = describe(w, model);
+    rf_status status = describe(w, model, trained);
     if (status != RF_OK) goto done;
-    lay_out(w, device, model);
+    lay_out(w, device, model, trained);
     status = rf_buffer_create(&w->params, device, w->trained_floats * sizeof(float));
     if (status == RF_OK) status = rf_buffer_create(&w->states, device, w->state_floats * sizeof(float));
     if (status == RF_OK && with_gradients) {
         status = rf_buffer_create(&w->grads, device, w->trained_floats * sizeof(float));
         if (status == RF_OK) status = rf_buffer_fill(w->grads, 0);
     }
-    if (status == RF_OK) status = make_regions(w, model);
+    if (status == RF_OK) status = make_regions(w);
     if (status == RF_OK) status = upload(w, model);
 done:
     if (status == RF_OK)
@@ -97,10 +97,29 @@ done:
     return status;
 }
 
+rf_status rf_weights_view(rf_weights **out, const rf_weights *of, rf_buffer *params) {
+    rf_weights *w = *out = rf_alloc(1, sizeof *w);
+    if (w == NULL) return RF_E_MEMORY;
+    *w = *of;
+    w->is_view = true;
+    w->params = params;
+    w->value = rf_alloc((size_t)w->count, sizeof *w->value);
+    rf_status status = w->value != NULL ? make_regions(w) : RF_E_MEMORY;
+    if (status == RF_OK) return RF_OK;
+    rf_weights_free(w);
+    *out = NULL;
+    return status;
+}
+
 void rf_weights_free(rf_weights *w) {
     if (w == NULL) return;
+    for (int i = 0; w->value != NULL && i < w->count; i++) rf_buffer_free(w->value[i]);
+    free(w->value);
+    if (w->is_view) {
+        free(w);
+        return;
+    }
     for (int i = 0; i < w->count; i++) {
-        rf_buffer_free(w->value[i]);
         rf_buffer_free(w->gradient[i]);
         free(w->name[i]);
     }
@@ -109,9 +128,8 @@ void rf_weights_free(rf_weights *w) {
     rf_buffer_free(w->states);
     free(w->name);
     free(w->spec);
-    free(w->is_state);
+    free(w->trained);
     free(w->offset);
-    free(w->value);
     free(w->gradient);
     free(w);
 }

@@ -1,9 +1,18 @@
 /* Softmax cross-entropy of scores (N,C) against labels, averaged over the batch, with label smoothing and
  * class weights as PyTorch has them: the mean is weighted by the labels' weights.  A label outside 0..C-1
- * makes the loss NaN. */
+ * makes the loss NaN.  A row of a mixed image has two labels: its term and its weight are those of both, each times
+ * its share (mixup, Zhang et al. 2018). */
 #include <math.h>
 
 #include "op/loss.h"
+
+static rf_status infer(rf_problem *problem) {
+    rf_problem plain = *problem;
+    if (problem->x[1].c == RF_MIXED_LABELS) plain.x[1].c = 1;
+    RF_TRY(rf_loss_infer(&plain));
+    problem->y = plain.y;
+    return RF_OK;
+}
 
 static size_t
 saved(const rf_problem *problem) { /* max, log sum of each row; sums of the rows' and classes' weights */
@@ -52,8 +61,12 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
     for (int n = 0; n < N; ++n) {
         const float *row = a->x[0] + (size_t)n * C;
         const softmax s = softmax_of(row, C);
-        loss += row_loss(problem, row, s, labels[n], weights);
-        total += rf_is_label(labels[n], C) ? weights[labels[n]] : NAN;
+        for (int k = 0; k < rf_label_count(problem); ++k) {
+            const int32_t label = labels[k * N + n];
+            const double share = rf_label_share(problem, a->x[1], k, n);
+            loss += share * row_loss(problem, row, s, label, weights);
+            total += share * (rf_is_label(label, C) ? weights[label] : NAN);
+        }
         if (a->saved) {
             a->saved[n] = s.top;
             a->saved[N + n] = s.log_total;
@@ -74,8 +87,12 @@ static void backward(const rf_problem *problem, const rf_arrays *a) {
         for (int c = 0; c < C; ++c) {
             float *dx = a->dx[0] + (size_t)n * C + c;
             const double p = exp((double)a->x[0][(size_t)n * C + c] - a->saved[n] - a->saved[N + n]);
-            const double weight = rf_is_label(labels[n], C) ? a->state[0][labels[n]] : NAN;
-            double g = (1 - smoothing) * weight * (p - (c == labels[n]));
+            double g = 0;
+            for (int k = 0; k < rf_label_count(problem); ++k) {
+                const int32_t label = labels[k * N + n];
+                const double weight = rf_is_label(label, C) ? a->state[0][label] : NAN;
+                g += (1 - smoothing) * rf_label_share(problem, a->x[1], k, n) * weight * (p - (c == label));
+            }
             if (smoothing > 0) g += smoothing / C * (p * a->saved[2 * N + 1] - a->state[0][c]);
             *dx = (float)(g * scale + (problem->accumulate[0] ? *dx : 0));
         }
@@ -83,10 +100,15 @@ static void backward(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- solvers ---- */
 
+static const char *options_of(const rf_problem *problem) {
+    return rf_label_count(problem) > 1 ? " -DMIXED" : NULL;
+}
+
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     const rf_shape x = problem->x[0];
     rf_launch_desc rows = {.kernel = "cross_rows",
+                           .options = options_of(problem),
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->state[0]), RF_BUF(t->work),
                                     RF_BUF(t->saved), RF_BUF(rf_loss_y_of_rows(problem, info, family, t)),
                                     RF_I32(x.n), RF_I32(x.c), RF_F32(problem->attrs.smoothing)},
@@ -99,6 +121,7 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                                 const rf_tensors *t, rf_family family) {
     const rf_shape x = problem->x[0];
     rf_launch_desc desc = {.kernel = "cross_gradient",
+                           .options = options_of(problem),
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->x[1]), RF_BUF(t->state[0]), RF_BUF(t->saved),
                                     RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(x.n), RF_I32(x.c),
                                     RF_F32(problem->attrs.smoothing), RF_I32(problem->accumulate[0])},
@@ -122,6 +145,12 @@ static const rf_case cases[] = {
     {.label = "5x10 far from zero", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .offset = 200},
     {.label = "300x3", .x = {{300, 3, 1, 1}, {300, 1, 1, 1}}},
     {.label = "5x10 inference", .x = {{5, 10, 1, 1}, {5, 1, 1, 1}}, .inference = true},
+    {.label = "5x10 mixed", .x = {{5, 10, 1, 1}, {5, RF_MIXED_LABELS, 1, 1}}},
+    {.label = "7x13 mixed smoothing accumulate",
+     .attrs = {.smoothing = 0.1},
+     .x = {{7, 13, 1, 1, true}, {7, RF_MIXED_LABELS, 1, 1}},
+     .accumulate = true},
+    {.label = "300x3 mixed", .x = {{300, 3, 1, 1}, {300, RF_MIXED_LABELS, 1, 1}}},
     {.label = "512x1000 smoothing",
      .attrs = {.smoothing = 0.2},
      .x = {{512, 1000, 1, 1}, {512, 1, 1, 1}},
@@ -140,7 +169,7 @@ const rf_op rf_op_cross_entropy = {
     .is_loss = true,
     .x_in_backward = true,
     .attrs = attrs,
-    .infer = rf_loss_infer,
+    .infer = infer,
     .states = states,
     .saved = saved,
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},

@@ -46,7 +46,8 @@ rf_status rf_loss_emit(rf_sequence *sequence, const rf_device_info *info, rf_fam
      * microseconds.
      */
     desc->options =
-        rf_family_options(options, family, info, "%s", family == RF_TILE ? "-cl-opt-disable" : "");
+        rf_family_options(options, family, info, "%s%s", family == RF_TILE ? "-cl-opt-disable" : "",
+                          desc->options != NULL ? desc->options : "");
     if (tasks > 0)
         rf_family_spread(desc, family, info, tasks, row_cost(classes));
     else

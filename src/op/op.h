@@ -114,6 +114,10 @@ typedef struct rf_problem {
     rf_bn_sums sums;                /* computed by this step, or for it */
 } rf_problem;
 
+/* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
+ * ones' shares, as floats. */
+enum { RF_MIXED_LABELS = 3 };
+
 typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_layout;
 typedef enum rf_init {
     RF_INIT_ZERO,
@@ -236,8 +240,9 @@ struct rf_op {
     bool x_in_backward, y_in_backward;
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nothing else reads the overwritten one */
-    bool alias;   /* y is x[0] in memory (flatten): no kernels */
-    bool is_sum;  /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
+    bool params_first; /* backward_data needs what backward_params saves */
+    bool alias;        /* y is x[0] in memory (flatten): no kernels */
+    bool is_sum; /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char
         *positional; /* attributes that the model language takes without a name, in order: "out kernel" */

@@ -143,6 +143,8 @@ static void fill_input(rf_sample *sample, rf_random *random, int i, const rf_sam
         int32_t *labels = (int32_t *)x;
         for (size_t k = 0; k < count; ++k)
             labels[k] = (int32_t)rf_random_below(random, (uint32_t)sample->problem.x[0].c);
+        if (sample->problem.x[i].c == RF_MIXED_LABELS)
+            for (size_t k = count / 3 * 2; k < count; ++k) x[k] = rf_random_uniform(random);
         return;
     }
     fill_uniform(random, x, count, -1 + (i == 0 ? options->offset : 0));

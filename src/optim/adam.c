@@ -8,28 +8,28 @@ static const rf_spec_option adam_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8)
 static const rf_spec_option adamw_options[] = {RF_BETAS(0.9, 0.999), RF_EPS(1e-8), RF_DECAY(0.01), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
-enum { N_RATE, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, N_SHRINK, NUMBERS };
+enum { N_RATE, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_L2, N_SHRINK, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     n[N_RATE] = (float)(lr / (1 - pow(o[BETA1], (double)t)));
     n[N_CORRECTION] = (float)sqrt(1 - pow(o[BETA2], (double)t));
     rf_moments_numbers(n + N_NEW1, o);
+    n[N_L2] = 1;
     n[N_SHRINK] = 0;
 }
 
 /* The decay acts on the parameter rather than on the gradient. */
 static void step_decoupled(float *n, const double *o, double lr, long t) {
     step(n, o, lr, t);
-    n[N_DECAY] = 0;
-    n[N_SHRINK] = (float)(lr * o[DECAY]);
+    n[N_L2] = 0;
+    n[N_SHRINK] = (float)lr;
 }
 
 static void reference(const rf_update *u) {
-    const float *n = u->numbers, rate = n[N_RATE] * u->lr_multiplier, shrink = n[N_SHRINK] * u->lr_multiplier;
+    const float *n = u->numbers, rate = n[N_RATE] * u->lr_multiplier, l2 = n[N_L2] * u->weight_decay,
+                shrink = n[N_SHRINK] * u->lr_multiplier * u->weight_decay;
     float *m = u->slot[0], *v = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
-        float d = u->g[i], w = u->p[i];
-        w *= 1 - shrink;
-        if (n[N_DECAY] != 0) d += n[N_DECAY] * w;
+        const float w = u->p[i] * (1 - shrink), d = u->g[i] + l2 * w;
         m[i] += n[N_NEW1] * (d - m[i]);
         v[i] = n[N_BETA2] * v[i] + n[N_NEW2] * d * d;
         u->p[i] = w - rate * (m[i] / (sqrtf(v[i]) / n[N_CORRECTION] + n[N_EPS]));
@@ -40,6 +40,7 @@ static void reference(const rf_update *u) {
     const rf_optimizer rf_optimizer_##name_ = {.kind = {#name_, summary_, name_##_options, NULL},            \
                                                .pytorch = pytorch_,                                          \
                                                .slots = slots,                                               \
+                                               .usual_lr = rf_moments_usual_lr,                              \
                                                .numbers = NUMBERS,                                           \
                                                .step = step_,                                                \
                                                .reference = reference,                                       \

@@ -10,7 +10,7 @@ static const rf_spec_option options[] = {
     RF_BETAS(0.9, 0.999), {"eps", 1, {1e-6}, 1e-12, 1}, RF_DECAY(0.01), {NULL}};
 static const char *const slots[] = {"exp_avg", "exp_avg_sq", NULL};
 
-enum { N_LR, N_CORRECTION1, N_CORRECTION2, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, NUMBERS };
+enum { N_LR, N_CORRECTION1, N_CORRECTION2, N_NEW1, N_BETA2, N_NEW2, N_EPS, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     n[N_LR] = (float)lr;
     n[N_CORRECTION1] = (float)(1 - pow(o[BETA1], (double)t));
@@ -26,7 +26,7 @@ static void direction(const rf_update *u) {
         m[i] += n[N_NEW1] * (d - m[i]);
         v[i] = n[N_BETA2] * v[i] + n[N_NEW2] * d * d;
         u->g[i] =
-            m[i] / n[N_CORRECTION1] / (sqrtf(v[i]) / n[N_CORRECTION2] + n[N_EPS]) + n[N_DECAY] * u->p[i];
+            m[i] / n[N_CORRECTION1] / (sqrtf(v[i]) / n[N_CORRECTION2] + n[N_EPS]) + u->weight_decay * u->p[i];
     }
 }
 

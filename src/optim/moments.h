@@ -5,13 +5,17 @@
 /* Their first options. */
 enum { BETA1, BETA2, EPS, DECAY, RF_MOMENTS_OPTIONS };
 
-/* n: where NEW1 is: 1 - beta1, beta2, 1 - beta2, eps, weight decay. */
-static inline void rf_moments_numbers(float n[5], const double *o) {
+static inline double rf_moments_usual_lr(const double *o) {
+    (void)o;
+    return 0.001;
+}
+
+/* n: where NEW1 is: 1 - beta1, beta2, 1 - beta2, eps. */
+static inline void rf_moments_numbers(float n[4], const double *o) {
     n[0] = (float)(1 - o[BETA1]);
     n[1] = (float)o[BETA2];
     n[2] = (float)(1 - o[BETA2]);
     n[3] = (float)o[EPS];
-    n[4] = (float)o[DECAY];
 }
 
 #endif

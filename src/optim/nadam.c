@@ -20,7 +20,7 @@ static double product(const double *o, long t) {
     return out;
 }
 
-enum { N_RATE_D, N_RATE_M, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, N_DECAY, NUMBERS };
+enum { N_RATE_D, N_RATE_M, N_CORRECTION, N_NEW1, N_BETA2, N_NEW2, N_EPS, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     const double now = momentum(o, t), next = momentum(o, t + 1), all = product(o, t);
     n[N_RATE_D] = (float)(lr * (1 - now) / (1 - all));
@@ -34,8 +34,7 @@ static void reference(const rf_update *u) {
                 rate_m = n[N_RATE_M] * u->lr_multiplier;
     float *m = u->slot[0], *v = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
-        float d = u->g[i];
-        if (n[N_DECAY] != 0) d += n[N_DECAY] * u->p[i];
+        float d = u->g[i] + u->weight_decay * u->p[i];
         m[i] += n[N_NEW1] * (d - m[i]);
         v[i] = n[N_BETA2] * v[i] + n[N_NEW2] * d * d;
         u->p[i] -= (rate_d * d + rate_m * m[i]) / (sqrtf(v[i]) / n[N_CORRECTION] + n[N_EPS]);
@@ -46,6 +45,7 @@ const rf_optimizer rf_optimizer_nadam = {
     .kind = {"nadam", "adaptive moments with Nesterov's momentum", options, NULL},
     .pytorch = "NAdam",
     .slots = slots,
+    .usual_lr = rf_moments_usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .kernel = "nadam",

@@ -1,6 +1,8 @@
 /* The table of optimizers. */
 #include "optim/optimizer.h"
 
+#include <string.h>
+
 #include "rangefinder/trainer.h"
 
 static const rf_optimizer *const optimizers[] = {
@@ -33,6 +35,26 @@ int rf_optimizer_slots(const rf_optimizer_setup *setup) {
     if (optimizer->slot_count != NULL) return optimizer->slot_count(setup->spec.o);
     while (optimizer->slots[count] != NULL) count++;
     return count;
+}
+
+int rf_optimizer_scalars(const rf_optimizer_setup *setup) {
+    const char *const *names = setup->optimizer->scalars;
+    int count = 0;
+    while (names != NULL && names[count] != NULL) count++;
+    return count;
+}
+
+double rf_optimizer_weight_decay(const rf_optimizer_setup *setup) {
+    const double *number = setup->spec.o;
+    for (const rf_spec_option *option = setup->spec.kind->options; option->name != NULL; option++) {
+        if (strcmp(option->name, "weight_decay") == 0) return *number;
+        number += rf_spec_numbers(option);
+    }
+    return 0;
+}
+
+double rf_optimizer_usual_lr(const rf_optimizer_setup *setup) {
+    return setup->optimizer->usual_lr != NULL ? setup->optimizer->usual_lr(setup->spec.o) : 0;
 }
 
 rf_status rf_optimizer_parse(rf_optimizer_setup *out, const char *text) {

@@ -12,7 +12,11 @@ static int slot_count(const double *o) {
     return o[MOMENTUM] != 0 ? 2 : 1;
 }
 
-enum { N_LR, N_ALPHA, N_NEW, N_EPS, N_MOMENTUM, N_DECAY, NUMBERS };
+static double usual_lr(const double *o) {
+    return 0.001 * (1 - o[MOMENTUM]);
+}
+
+enum { N_LR, N_ALPHA, N_NEW, N_EPS, N_MOMENTUM, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     (void)t;
     n[N_LR] = (float)lr;
@@ -20,15 +24,13 @@ static void step(float *n, const double *o, double lr, long t) {
     n[N_NEW] = (float)(1 - o[ALPHA]);
     n[N_EPS] = (float)o[EPS];
     n[N_MOMENTUM] = (float)o[MOMENTUM];
-    n[N_DECAY] = (float)o[DECAY];
 }
 
 static void reference(const rf_update *u) {
     const float *n = u->numbers, lr = n[N_LR] * u->lr_multiplier;
     float *v = u->slot[0], *m = u->slot[1];
     for (size_t i = u->begin; i < u->end; i++) {
-        float d = u->g[i];
-        if (n[N_DECAY] != 0) d += n[N_DECAY] * u->p[i];
+        float d = u->g[i] + u->weight_decay * u->p[i];
         v[i] = n[N_ALPHA] * v[i] + n[N_NEW] * d * d;
         d /= sqrtf(v[i]) + n[N_EPS];
         if (n[N_MOMENTUM] != 0) d = m[i] = n[N_MOMENTUM] * m[i] + d;
@@ -41,6 +43,7 @@ const rf_optimizer rf_optimizer_rmsprop = {
     .pytorch = "RMSprop",
     .slots = slots,
     .slot_count = slot_count,
+    .usual_lr = usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .reference = reference,

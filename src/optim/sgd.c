@@ -19,22 +19,25 @@ static int slot_count(const double *o) {
     return o[MOMENTUM] != 0;
 }
 
-enum { N_LR, N_FIRST, N_MOMENTUM, N_NEW, N_NESTEROV, N_DECAY, NUMBERS };
+/* With momentum a gradient is applied 1 / (1 - momentum) times in all. */
+static double usual_lr(const double *o) {
+    return 0.2 * (1 - o[MOMENTUM]);
+}
+
+enum { N_LR, N_FIRST, N_MOMENTUM, N_NEW, N_NESTEROV, NUMBERS };
 static void step(float *n, const double *o, double lr, long t) {
     n[N_LR] = (float)lr;
     n[N_FIRST] = t == 1;
     n[N_MOMENTUM] = (float)o[MOMENTUM];
     n[N_NEW] = (float)(1 - o[DAMPENING]);
     n[N_NESTEROV] = (float)o[NESTEROV];
-    n[N_DECAY] = (float)o[DECAY];
 }
 
 static void reference(const rf_update *u) {
     const float *n = u->numbers, lr = n[N_LR] * u->lr_multiplier;
     float *v = u->slot[0];
     for (size_t i = u->begin; i < u->end; i++) {
-        float d = u->g[i];
-        if (n[N_DECAY] != 0) d += n[N_DECAY] * u->p[i];
+        float d = u->g[i] + u->weight_decay * u->p[i];
         if (n[N_MOMENTUM] != 0) {
             v[i] = n[N_FIRST] != 0 ? d : n[N_MOMENTUM] * v[i] + n[N_NEW] * d;
             d = n[N_NESTEROV] != 0 ? d + n[N_MOMENTUM] * v[i] : v[i];
@@ -48,6 +51,7 @@ const rf_optimizer rf_optimizer_sgd = {
     .pytorch = "SGD",
     .slots = slots,
     .slot_count = slot_count,
+    .usual_lr = usual_lr,
     .numbers = NUMBERS,
     .step = step,
     .reference = reference,

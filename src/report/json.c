@@ -1,5 +1,6 @@
 /* The whole result as one JSON document, one member a line. The keys are stable: every one is always present, null
  * without a value. */
+#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -13,6 +14,10 @@ static void add_count(rf_json *json, const char *key, size_t value) {
         rf_json_count(json, key, value);
     else
         rf_json_null(json, key);
+}
+
+static void add_known(rf_json *json, const char *key, double value) {
+    rf_json_number(json, key, value > 0 ? value : NAN);
 }
 
 static void add_curve(rf_json *json, const rf_curve *curve) {
@@ -105,15 +110,15 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     rf_json_string(&json, "data", report->data);
     add_count(&json, "batch", (size_t)report->batch);
     rf_json_string(&json, "optimizer", report->optimizer);
+    add_known(&json, "usual_lr", report->curve->usual_lr);
+    add_known(&json, "chance", report->curve->chance);
+    add_known(&json, "training_steps", report->curve->training_steps);
     rf_json_count(&json, "seed", report->seed);
     rf_json_count(&json, "iterations", report->curve->planned);
     add_curve(&json, report->curve);
     add_suggestions(&json, report);
     add_verdict(&json, report->verdict);
-    if (report->time_ms > 0)
-        rf_json_number(&json, "time_ms", report->time_ms);
-    else
-        rf_json_null(&json, "time_ms");
+    add_known(&json, "time_ms", report->time_ms);
     add_notes(&json, report->notes);
     rf_json_close(&json);
     return rf_json_write(&json, path);

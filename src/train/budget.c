@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/source.h"
 #include "train/trainer.h"
 
 /* Bytes.  The data set lies on the device, or a batch of it is staged, on the host twice. */
@@ -24,13 +25,16 @@ static rf_status make_plans(rf_trainer *t) {
                                .model = d->model,
                                .batch = d->batch,
                                .training = true,
+                               .trained = t->trained,
                                .loss = d->loss,
                                .label_smoothing = d->label_smoothing,
+                               .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                                .loss_gradient = 1.0f / (float)d->accumulate};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
+    evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
                              d->validation_data != NULL ? d->validation_data->count : d->validation);
@@ -52,23 +56,25 @@ static need need_of(const rf_trainer *t) {
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
     const size_t image = (size_t)data->channels * (size_t)data->height * (size_t)data->width + label;
-    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes,
-                                    64); /* has a learning-rate multiplier of its own */
+    const size_t alignment = RF_MAX(rf_device_describe(d->device)->alignment_bytes, 64);
     size_t trained, states;
-    rf_weights_measure(&trained, &states, d->device, d->model);
-    const size_t numbers = (size_t)t->setup.optimizer->numbers;
-    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained);
+    rf_weights_measure(&trained, &states, d->device, d->model, t->trained);
+    const size_t numbers = rf_trainer_numbers(t);
+    const size_t views = rf_augmenter_bytes(&t->augmentation);
+    const size_t update = rf_update_bytes(t, alignment / sizeof(float), trained) + rf_sums_bytes(t, trained);
     trained *= sizeof(float);
     states *= sizeof(float);
-    const size_t kept = trained + (size_t)t->slots * trained + states; /* the range test keeps a copy of it */
+    const size_t kept = trained + (size_t)(t->slots + (d->ema > 0)) * trained +
+                        states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + trained / alignment * sizeof(float) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update,
-              .host =
-                  order + RF_SEGMENT * numbers * sizeof(float) + 2 * count * label, /* the epoch's orders */
+    need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
+              .host = order + RF_SEGMENT * numbers * sizeof(float) +
+                      2 * count * label /* the epoch's orders */ + 2 * views,
               .resident = count * image,
               .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
               .piece = trained};
+    if (rf_dataset_decodes(data)) n.host += data->source->memory_bytes + RF_BATCHES_AHEAD * n.staged;
     if (d->validation_data != NULL) n.resident += (size_t)d->validation_data->count * image;
     n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(t->plan));
     n.device += rf_plan_memory_bytes(t->plan) + rf_evaluator_bytes(&t->validation, &n.piece);
@@ -101,9 +107,12 @@ static bool fits(const need *n, const available *r, bool streaming) {
 }
 
 /* Whether the data set should not lie on the device. */
-static bool must_stream(const need *n, const available *r, const rf_device_info *info) {
+static bool must_stream(const rf_trainer *t, const need *n, const available *r) {
+    const rf_device_info *info = rf_device_describe(t->desc.device);
+    const rf_dataset *validation = t->desc.validation_data;
     const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
-    return (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
+    return rf_dataset_decodes(t->desc.dataset) || (validation != NULL && rf_dataset_decodes(validation)) ||
+           (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
            (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
            (forced != NULL && strcmp(forced, "1") == 0);
 }
@@ -118,7 +127,12 @@ typedef struct search {
 
 /* Fails where such a trainer cannot be made at all. */
 static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *desc) {
-    rf_trainer probe = {.desc = *desc, .setup = s->trainer->setup, .slots = s->trainer->slots};
+    rf_trainer probe = {.desc = *desc,
+                        .setup = s->trainer->setup,
+                        .slots = s->trainer->slots,
+                        .trained = s->trainer->trained,
+                        .augmentation = s->trainer->augmentation};
+    probe.augmentation.images.batch = desc->batch;
     rf_status status = make_plans(&probe);
     *enough = false;
     if (status == RF_OK) {
@@ -241,9 +255,14 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
         rf_str_addf(&text, "%s of the host, which can give %s",
                     rf_bytes_text(wants, (double)(n->host + 2 * n->staged)),
                     rf_bytes_text(has, (double)r->host));
+    need without_cache = *n;
+    if (rf_dataset_decodes(d->dataset)) without_cache.host -= d->dataset->source->memory_bytes;
+    const bool cache = fits(&without_cache, r, true);
     const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
     const int batch = validation ? 0 : largest(&s, false);
-    if (validation) {
+    if (cache)
+        rf_str_add(&text, "; use a smaller --cache-images");
+    else if (validation) {
         const int images = largest(&s, true);
         rf_str_addf(&text, "; use --validation %d%s", images, or_less(images));
     } else if (batch > 0)
@@ -261,6 +280,6 @@ rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
     const available r = available_to(t->desc.device, (size_t)processes);
-    t->streaming = must_stream(&n, &r, rf_device_describe(t->desc.device));
+    t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

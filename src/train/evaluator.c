@@ -122,6 +122,7 @@ rf_status rf_evaluator_emit(rf_evaluator *e, rf_buffer *control, rf_buffer *obse
 
 rf_status rf_evaluator_run(rf_evaluator *e, rf_evaluator_visit *visit, void *context) {
     int first = 0;
+    if (rf_feeder_is_idle(e->feeder)) RF_TRY(rf_feeder_announce(e->feeder, e->images, (size_t)e->count));
     for (int i = 0; i < 2; i++) {
         const rf_evaluator_part *part = &e->part[i];
         for (int b = 0; b < part->batches; b++, first += part->batch) {

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "data/source.h"
 #include "kernels/common/control.clh"
 
 rf_status rf_check_images(const rf_model *model, const rf_dataset *data) {
@@ -22,7 +23,7 @@ rf_status rf_check_images(const rf_model *model, const rf_dataset *data) {
 
 rf_status rf_normalisation(double *mean, double *std, const rf_dataset *data, const double *given_mean,
                            const double *given_std) {
-    if (given_mean == NULL || given_std == NULL) rf_dataset_statistics(data, mean, std);
+    if (given_mean == NULL || given_std == NULL) RF_TRY(rf_dataset_statistics(data, mean, std));
     for (int c = 0; c < data->channels; c++) {
         if (given_mean != NULL) mean[c] = given_mean[c];
         if (given_std != NULL)
@@ -119,6 +120,7 @@ rf_status rf_feeder_create(rf_feeder **out, const rf_feeder_desc *desc) {
 
 void rf_feeder_free(rf_feeder *f) {
     if (f == NULL) return;
+    rf_prefetch_free(f->prefetch);
     for (int i = 0; i < 2; i++) {
         for (int j = 0; j < 2; j++) rf_event_free(f->staging_event[i][j]);
         rf_device_free_host(f->device, f->staging[i]);
@@ -162,6 +164,10 @@ rf_family rf_train_family(const rf_device *device) {
 
 bool rf_train_on_reference(const rf_device *device) {
     return rf_device_describe(device)->kind == RF_DEVICE_REFERENCE;
+}
+
+size_t rf_train_vectors(const rf_device *device, size_t floats) {
+    return floats / (rf_train_family(device) == RF_GROUP ? 4 : 8);
 }
 
 void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors) {
@@ -211,6 +217,24 @@ rf_status rf_feeder_emit(rf_feeder *f, rf_sequence *sequence, const rf_gather *g
     return rf_train_emit(sequence, f->device, &desc);
 }
 
+rf_status rf_feeder_announce(rf_feeder *f, const int32_t *indices, size_t count) {
+    if (!rf_dataset_decodes(f->dataset)) return RF_OK;
+    if (f->prefetch == NULL)
+        RF_TRY(rf_prefetch_create(&f->prefetch, f->dataset, RF_BATCHES_AHEAD * (size_t)f->staged_batch));
+    return rf_prefetch_announce(f->prefetch, indices, count);
+}
+
+bool rf_feeder_is_idle(const rf_feeder *f) {
+    return f->prefetch == NULL || rf_prefetch_is_idle(f->prefetch);
+}
+
+static rf_status read_batch(uint8_t *out, rf_feeder *f, const int32_t *indices, int batch) {
+    if (f->prefetch != NULL) return rf_prefetch_take(out, f->prefetch, indices, (size_t)batch);
+    for (int i = 0; i < batch; i++)
+        RF_TRY(rf_dataset_read(out + (size_t)i * (size_t)f->per_image, f->dataset, indices[i]));
+    return RF_OK;
+}
+
 rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {
     if (!f->streaming) return RF_OK;
     int turn = f->turn = !f->turn;
@@ -220,10 +244,8 @@ rf_status rf_feeder_stage(rf_feeder *f, const int32_t *indices, int batch) {
         rf_event_free(f->staging_event[turn][j]);
         f->staging_event[turn][j] = NULL;
     }
-    for (int i = 0; i < batch; i++) {
-        RF_TRY(rf_dataset_read(f->staging[turn] + (size_t)i * (size_t)f->per_image, f->dataset, indices[i]));
-        f->staging_labels[turn][i] = f->dataset->labels[indices[i]];
-    }
+    RF_TRY(read_batch(f->staging[turn], f, indices, batch));
+    for (int i = 0; i < batch; i++) f->staging_labels[turn][i] = f->dataset->labels[indices[i]];
     RF_TRY(rf_buffer_write_begin(&f->staging_event[turn][0], f->pixels, 0, f->staging[turn],
                                  (size_t)batch * (size_t)f->per_image));
     return rf_buffer_write_begin(&f->staging_event[turn][1], f->labels, 0, f->staging_labels[turn],

@@ -2,6 +2,7 @@
 #ifndef RF_TRAIN_FEEDER_H
 #define RF_TRAIN_FEEDER_H
 
+#include "data/prefetch.h"
 #include "graph/model.h"
 #include "launch/sequence.h"
 #include "op/family.h"
@@ -11,6 +12,8 @@
  * group. */
 rf_family rf_train_family(const rf_device *device);
 bool rf_train_on_reference(const rf_device *device); /* rather than by kernels */
+/* The vectors of its kernels in so many floats: of eight, or of four. */
+size_t rf_train_vectors(const rf_device *device, size_t floats);
 /* Sets the work-items for as many vectors. */
 void rf_train_spread(rf_launch_desc *desc, const rf_device *device, size_t vectors);
 /* Emits a launch of one of them: fills in program and options. */
@@ -33,7 +36,8 @@ typedef struct rf_feeder {
     uint8_t *staging[2];
     int32_t *staging_labels[2];
     rf_event *staging_event[2][2];
-    rf_buffer *identity; /* order of a staged batch: 0, 1, 2, ... */
+    rf_buffer *identity;   /* order of a staged batch: 0, 1, 2, ... */
+    rf_prefetch *prefetch; /* of images that have to be decoded */
 } rf_feeder;
 
 typedef struct rf_feeder_desc {
@@ -53,6 +57,11 @@ typedef struct rf_gather {
     int batch, word, base;
 } rf_gather;
 rf_status rf_feeder_emit(rf_feeder *feeder, rf_sequence *sequence, const rf_gather *gather);
+/* The images of the batches that will be staged next, in their order.  Where images have to be decoded, threads begin with
+ * it, RF_BATCHES_AHEAD batches ahead. */
+enum { RF_BATCHES_AHEAD = 4 };
+rf_status rf_feeder_announce(rf_feeder *feeder, const int32_t *indices, size_t count);
+bool rf_feeder_is_idle(const rf_feeder *feeder); /* all that was announced has been staged */
 /* Streaming only: uploads the images `indices`, before the gather that reads them. */
 rf_status rf_feeder_stage(rf_feeder *feeder, const int32_t *indices, int batch);
 

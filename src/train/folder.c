@@ -9,8 +9,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/json.h"
-
 #define NEWEST   "state.safetensors"
 #define PREVIOUS "state.previous.safetensors"
 #define CSV      "metrics.csv"
@@ -94,38 +92,86 @@ rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *fol
 
 /* ---- metrics ---- */
 
-static void add_column(rf_str *csv, double value) {
-    rf_str_add(csv, ",");
-    if (isfinite(value)) rf_str_add_number(csv, value);
+/* The columns behind the epoch's number. */
+static const struct {
+    const char *name;
+    size_t offset; /* of a double in rf_epoch */
+} columns[] = {{"lr", offsetof(rf_epoch, lr)},
+               {"train_loss", offsetof(rf_epoch, loss)},
+               {"val_loss", offsetof(rf_epoch, validation_loss)},
+               {"val_accuracy", offsetof(rf_epoch, accuracy)},
+               {"val_top5", offsetof(rf_epoch, accuracy5)},
+               {"seconds", offsetof(rf_epoch, seconds)},
+               {"images_per_second", offsetof(rf_epoch, images_per_second)}};
+
+static double *column_of(const rf_epoch *epoch, size_t i) {
+    return (double *)((char *)epoch + columns[i].offset);
 }
 
 rf_status rf_metrics_add(rf_metrics *m, const rf_epoch *e) {
-    const struct {
-        const char *name;
-        double value;
-    } columns[] = {{"step", (double)e->step},     {"lr", e->lr},
-                   {"train_loss", e->loss},       {"val_loss", e->validation_loss},
-                   {"val_accuracy", e->accuracy}, {"val_top5", e->accuracy5},
-                   {"seconds", e->seconds},       {"images_per_second", e->images_per_second}};
     if (m->csv.length == 0) {
-        rf_str_add(&m->csv, "epoch");
+        rf_str_add(&m->csv, "epoch,step");
         for (size_t i = 0; i < RF_COUNT(columns); i++) rf_str_addf(&m->csv, ",%s", columns[i].name);
         rf_str_add(&m->csv, "\n");
     }
-    rf_str_addf(&m->csv, "%d", e->epoch);
-    rf_str_addf(&m->jsonl, "{\"epoch\": %d", e->epoch);
+    rf_str_addf(&m->csv, "%d,%zu", e->epoch, e->step);
+    rf_str_addf(&m->jsonl, "{\"epoch\": %d, \"step\": %zu", e->epoch, e->step);
     for (size_t i = 0; i < RF_COUNT(columns); i++) {
-        add_column(&m->csv, columns[i].value);
+        const double value = *column_of(e, i);
+        rf_str_add(&m->csv, ",");
         rf_str_addf(&m->jsonl, ", \"%s\": ", columns[i].name);
-        if (isfinite(columns[i].value))
-            rf_str_add_number(&m->jsonl, columns[i].value);
-        else
+        if (isfinite(value)) {
+            rf_str_add_number(&m->csv, value);
+            rf_str_add_number(&m->jsonl, value);
+        } else
             rf_str_add(&m->jsonl, "null");
     }
     rf_str_add(&m->csv, "\n");
     rf_str_add(&m->jsonl, "}\n");
     RF_TRY(rf_str_status(&m->csv));
     return rf_str_status(&m->jsonl);
+}
+
+/* One line; names: of its fields, by their heading. */
+static rf_status parse_line(rf_epoch *out, char *line, char *const *names, size_t name_count,
+                            const char *path) {
+    *out = (rf_epoch){.epoch = 0};
+    for (size_t i = 0; i < RF_COUNT(columns); i++) *column_of(out, i) = NAN;
+    char *field;
+    for (size_t k = 0; k < name_count && (field = strsep(&line, ",")) != NULL; k++) {
+        char *end = field;
+        const double value = field[0] != '\0' ? strtod(field, &end) : NAN;
+        if (*end != '\0') return rf_fail(RF_E_INPUT, "%s: '%.40s' is no number", path, field);
+        if (strcmp(names[k], "epoch") == 0 && value >= 1 && value <= INT32_MAX) out->epoch = (int)value;
+        for (size_t i = 0; i < RF_COUNT(columns); i++)
+            if (strcmp(names[k], columns[i].name) == 0) *column_of(out, i) = value;
+    }
+    return out->epoch > 0 ? RF_OK : rf_fail(RF_E_INPUT, "%s: a line without a number of its epoch", path);
+}
+
+rf_status rf_metrics_read(rf_epoch **out, size_t *count, const char *path) {
+    enum { MAX_NAMES = 64 };
+    void *data = NULL;
+    size_t length, lines = 0, name_count = 0;
+    char *names[MAX_NAMES], *rest, *line, *field;
+    *count = 0;
+    *out = NULL;
+    RF_TRY(rf_file_read(&data, &length, path, MAX_METRICS_BYTES));
+    for (size_t i = 0; i < length; i++) lines += ((char *)data)[i] == '\n';
+    rf_epoch *epochs = rf_alloc(lines + 1, sizeof *epochs);
+    rf_status status = epochs != NULL ? RF_OK : RF_E_MEMORY;
+    rest = data;
+    line = strsep(&rest, "\n");
+    while (name_count < MAX_NAMES && (field = strsep(&line, ",")) != NULL) names[name_count++] = field;
+    while (status == RF_OK && (line = strsep(&rest, "\n")) != NULL)
+        if (line[0] != '\0') status = parse_line(&epochs[(*count)++], line, names, name_count, path);
+    if (status == RF_OK && *count == 0) status = rf_fail(RF_E_INPUT, "%s: no epoch in it", path);
+    free(data);
+    if (status == RF_OK)
+        *out = epochs;
+    else
+        free(epochs);
+    return status;
 }
 
 static rf_status load_lines(rf_str *out, const rf_folder *folder, const char *name, int lines) {

@@ -28,6 +28,8 @@ typedef struct rf_metrics {
 rf_status rf_metrics_add(rf_metrics *metrics, const rf_epoch *epoch);
 /* Reads back the lines of the first epochs. A file that is missing has none. */
 rf_status rf_metrics_load(rf_metrics *metrics, const rf_folder *folder, int epochs);
+/* The epochs in a metrics.csv; what it does not have is NAN.  *out is owned by the caller.  Errors: RF_E_INPUT, RF_E_IO. */
+rf_status rf_metrics_read(rf_epoch **out, size_t *count, const char *path);
 rf_status rf_metrics_save(const rf_metrics *metrics, const rf_folder *folder);
 void rf_metrics_release(rf_metrics *metrics);
 

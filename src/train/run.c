@@ -17,6 +17,7 @@ typedef struct run {
     rf_event *event[STEPS_IN_FLIGHT];
     size_t enqueued, retired; /* steps enqueued; steps whose control words have arrived */
     size_t kept;              /* losses copied out of earlier segments */
+    uint64_t first_batch;     /* number of the segment's first */
     bool cancelled;
     uint32_t stop;
 } run;
@@ -35,15 +36,18 @@ static rf_status start_control(run *r) {
 static rf_status start_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
     const rf_optimizer *optimizer = t->setup.optimizer;
-    const size_t row = (size_t)optimizer->numbers;
+    const size_t row = rf_trainer_numbers(t);
     uint32_t zeros[3] = {0};
-    for (size_t i = 0; i < steps; i++)
-        optimizer->step(t->numbers_host + i * row, t->setup.spec.o, r->desc->lr[first + i],
-                        t->steps_done + (long)i + 1);
+    for (size_t i = 0; i < steps; i++) {
+        const long step = t->steps_done + (long)i + 1;
+        optimizer->step(t->numbers_host + i * row, t->setup.spec.o, r->desc->lr[first + i], step);
+        if (t->desc.ema > 0) t->numbers_host[(i + 1) * row - 1] = rf_ema_weight(&t->desc, step);
+    }
     size_t batches = steps * (size_t)t->desc.accumulate;
     rf_order_fill(t->order, t->order_host, batches);
     RF_TRY(
         rf_buffer_write(t->order_table, 0, t->order_host, batches * (size_t)t->desc.batch * sizeof(int32_t)));
+    RF_TRY(rf_feeder_announce(t->feeder, t->order_host, batches * (size_t)t->desc.batch));
     RF_TRY(rf_buffer_write(t->numbers, 0, t->numbers_host, steps * row * sizeof(float)));
     return rf_buffer_write(t->control, 0, zeros, sizeof zeros); /* STEP, CURRENT, BATCH */
 }
@@ -57,7 +61,9 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
     rf_trainer *t = r->trainer;
     for (int m = 0; m < t->desc.accumulate; m++) {
         size_t row = in_segment * (size_t)t->desc.accumulate + (size_t)m;
-        RF_TRY(rf_feeder_stage(t->feeder, t->order_host + row * (size_t)t->desc.batch, t->desc.batch));
+        const int32_t *indices = t->order_host + row * (size_t)t->desc.batch;
+        RF_TRY(rf_feeder_stage(t->feeder, indices, t->desc.batch));
+        if (t->augmenter != NULL) RF_TRY(rf_augmenter_stage(t->augmenter, indices, r->first_batch + row));
         RF_TRY(rf_sequence_run(t->phase[RF_PHASE_FEED]));
         RF_TRY(rf_sequence_run(t->phase[RF_PHASE_COMPUTE]));
     }
@@ -101,6 +107,7 @@ static rf_status retire_step(run *r) {
 static rf_status run_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
     const rf_order_state before = rf_order_tell(t->order);
+    r->first_batch = rf_order_number(t->order);
     RF_TRY(start_segment(r, first, steps));
     for (size_t i = 0; i < steps && r->stop == 0 && !r->cancelled; i++) {
         RF_TRY(enqueue_step(r, i));

@@ -3,10 +3,10 @@
 
 #include "train/trainer.h"
 
-/* All device memory that is training state: parameters, buffers, random state, slots.
- * False past the end. */
+/* All device memory that is training state: parameters, buffers, random state, what the optimizer keeps, the moving
+ * average.  False past the end; *out is NULL where there is no such memory. */
 static bool state_buffer(rf_buffer **out, const rf_trainer *t, int index) {
-    rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng};
+    rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng, t->scalars, t->ema};
     const int slot = index - (int)RF_COUNT(fixed);
     if (slot >= t->slots) return false;
     *out = slot < 0 ? fixed[index] : t->slot[slot];
@@ -27,6 +27,7 @@ rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *t) {
     if (t->snapshot == NULL) t->snapshot = rf_alloc((size_t)state_buffer_count(t), sizeof(rf_buffer *));
     if (t->snapshot == NULL) return RF_E_MEMORY;
     for (int i = 0; state_buffer(&live, t, i); i++) {
+        if (live == NULL) continue;
         const size_t bytes = rf_buffer_bytes(live);
         if (t->snapshot[i] == NULL) RF_TRY(rf_buffer_create(&t->snapshot[i], t->desc.device, bytes));
         RF_TRY(rf_buffer_copy(t->snapshot[i], 0, live, 0, bytes));
@@ -39,7 +40,7 @@ rf_status rf_trainer_restore(rf_trainer *t, const rf_host_state *host) {
     t->steps_done = host->steps_done;
     rf_order_seek(t->order, host->order);
     for (int i = 0; state_buffer(&live, t, i); i++)
-        RF_TRY(rf_buffer_copy(live, 0, t->snapshot[i], 0, rf_buffer_bytes(live)));
+        if (live != NULL) RF_TRY(rf_buffer_copy(live, 0, t->snapshot[i], 0, rf_buffer_bytes(live)));
     return RF_OK;
 }
 

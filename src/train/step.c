@@ -44,6 +44,12 @@ static rf_gather micro_gather(const rf_trainer *t) {
                        .word = RF_CONTROL_BATCH};
 }
 
+static rf_status emit_feed(rf_trainer *t, rf_sequence *sequence) {
+    const rf_gather gather = micro_gather(t);
+    if (t->augmenter != NULL) return rf_augmenter_emit(t->augmenter, sequence, gather.images, gather.labels);
+    return rf_feeder_emit(t->feeder, sequence, &gather);
+}
+
 /* Forward, backward, the sum of gradients, and the record of the loss. */
 static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
     RF_TRY(rf_plan_emit_forward(t->plan, sequence));
@@ -52,17 +58,22 @@ static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
     return emit_record(t, sequence);
 }
 
+static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
+    RF_TRY(rf_clip_emit(t, sequence));
+    RF_TRY(rf_update_emit(t, sequence));
+    return rf_ema_emit(t, sequence);
+}
+
 rf_status rf_trainer_run_idle(rf_trainer *t) {
     const uint32_t words[RF_CONTROL_WORDS] = {[RF_CONTROL_STOP] = 1, [RF_CONTROL_OVER] = 1};
-    rf_gather gather = micro_gather(t);
     rf_sequence *own = NULL;
     RF_TRY(rf_buffer_write(t->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_fill(t->order_table, 0));
     RF_TRY(rf_sequence_create(&own, t->desc.device));
-    rf_status status = rf_update_emit(t, own);
+    rf_status status = emit_update(t, own);
     if (status == RF_OK) status = emit_record(t, own);
     if (status == RF_OK && t->sum != NULL) status = emit_sum(t, own);
-    if (status == RF_OK) status = rf_feeder_emit(t->feeder, own, &gather);
+    if (status == RF_OK) status = emit_feed(t, own);
     if (status == RF_OK) status = rf_sequence_run(own);
     if (status == RF_OK) status = rf_device_sync(t->desc.device);
     rf_sequence_free(own);
@@ -70,10 +81,9 @@ rf_status rf_trainer_run_idle(rf_trainer *t) {
 }
 
 rf_status rf_trainer_emit(rf_trainer *t) {
-    const rf_gather gather = micro_gather(t);
     for (int i = 0; i < RF_PHASES; i++) RF_TRY(rf_sequence_create(&t->phase[i], t->desc.device));
-    RF_TRY(rf_feeder_emit(t->feeder, t->phase[RF_PHASE_FEED], &gather));
+    RF_TRY(emit_feed(t, t->phase[RF_PHASE_FEED]));
     RF_TRY(emit_compute(t, t->phase[RF_PHASE_COMPUTE]));
-    RF_TRY(rf_update_emit(t, t->phase[RF_PHASE_UPDATE]));
+    RF_TRY(emit_update(t, t->phase[RF_PHASE_UPDATE]));
     return rf_evaluator_emit(&t->validation, t->control, t->observed);
 }

@@ -1,7 +1,6 @@
 /* Making and freeing trainers: defaults, memory, plans. */
 #include "train/trainer.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,50 +61,18 @@ static rf_status check_desc(rf_trainer_desc *d) {
     }
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_check(&order));
+    RF_TRY(rf_clip_check(d));
     return check_loss(d);
 }
 
-/* The learning-rate multiplier of each block of the flat parameters, by the first pattern that its parameter's name
- * matches. */
-static rf_status make_lr_multipliers(rf_trainer *t) {
-    const rf_weights *w = t->weights;
-    const rf_model *model = t->desc.model;
-    size_t blocks = w->trained_floats / w->alignment;
-    float *lr_multiplier = rf_alloc(blocks, sizeof *lr_multiplier);
-    bool *used = rf_alloc(t->desc.group_count, sizeof *used);
-    rf_status status = lr_multiplier != NULL && used != NULL ? RF_OK : RF_E_MEMORY;
-    for (size_t b = 0; b < blocks && status == RF_OK; b++) lr_multiplier[b] = 1;
-    for (int i = 0; i < w->count && status == RF_OK; i++) {
-        if (model->parameters[i].is_state) continue;
-        size_t first = w->offset[i] / w->alignment,
-               count = rf_ceil_div(rf_param_storage(&model->parameters[i].spec), w->alignment);
-        for (size_t g = 0; g < t->desc.group_count; g++) {
-            if (fnmatch(t->desc.groups[g].pattern, model->parameters[i].name, 0) != 0) continue;
-            for (size_t b = first; b < first + count; b++)
-                lr_multiplier[b] = (float)t->desc.groups[g].lr_multiplier;
-            used[g] = true;
-            break;
-        }
-    }
-    for (size_t g = 0; g < t->desc.group_count && status == RF_OK; g++) {
-        if (!(t->desc.groups[g].lr_multiplier >= 0) || isinf(t->desc.groups[g].lr_multiplier))
-            status =
-                rf_fail(RF_E_USAGE,
-                        "group '%s' has the learning-rate multiplier %g; it must be a number of 0 or above",
-                        t->desc.groups[g].pattern, t->desc.groups[g].lr_multiplier);
-        else if (!used[g])
-            status = rf_fail(RF_E_USAGE,
-                             "group '%s' matches no parameter (or an earlier group takes them all); they are "
-                             "called like '%s'",
-                             t->desc.groups[g].pattern, w->count > 0 ? model->parameters[0].name : "");
-    }
-    if (status == RF_OK)
-        status = rf_buffer_create(&t->lr_multiplier, t->desc.device, blocks * sizeof *lr_multiplier);
-    if (status == RF_OK)
-        status = rf_buffer_write(t->lr_multiplier, 0, lr_multiplier, blocks * sizeof *lr_multiplier);
-    free(lr_multiplier);
-    free(used);
-    return status;
+static rf_status parse_augmentation(rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    const rf_augment_images images = {d->dataset->channels, d->dataset->height, d->dataset->width, d->batch,
+                                      t->mean};
+    RF_TRY(rf_augmentation_parse(&t->augmentation, d->augment, &images));
+    if (t->augmentation.mixes && strcmp(d->loss, "cross_entropy") != 0)
+        return rf_fail(RF_E_USAGE, "mixup and cutmix need the loss cross_entropy, and it is %s", d->loss);
+    return RF_OK;
 }
 
 static rf_status zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
@@ -118,9 +85,17 @@ static rf_status make_memory(rf_trainer *t) {
     size_t flat = t->weights->trained_floats * sizeof(float);
     size_t order = rf_trainer_order_bytes(&t->desc);
     uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
-    const size_t numbers = RF_SEGMENT * (size_t)t->setup.optimizer->numbers * sizeof(float);
+    const size_t numbers = RF_SEGMENT * rf_trainer_numbers(t) * sizeof(float);
     if ((t->slot = rf_alloc((size_t)t->slots, sizeof(rf_buffer *))) == NULL) return RF_E_MEMORY;
-    for (int i = 0; i < t->slots; i++) RF_TRY(zeroed(&t->slot[i], device, flat));
+    for (int i = 0; i < t->slots; i++) {
+        RF_TRY(zeroed(&t->slot[i], device, flat));
+        if (t->setup.optimizer->copies >> i & 1)
+            RF_TRY(rf_buffer_copy(t->slot[i], 0, t->weights->params, 0, flat));
+    }
+    RF_TRY(rf_ema_create(t));
+    rf_buffer *evaluated =
+        t->setup.optimizer->evaluated > 0 ? t->slot[t->setup.optimizer->evaluated - 1] : t->ema;
+    if (evaluated != NULL) RF_TRY(rf_weights_view(&t->averaged, t->weights, evaluated));
     if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
     RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
     RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
@@ -132,6 +107,7 @@ static rf_status make_memory(rf_trainer *t) {
     t->order_host = rf_alloc(order, 1);
     t->numbers_host = rf_alloc(numbers, 1);
     if (t->order_host == NULL || t->numbers_host == NULL) return RF_E_MEMORY;
+    RF_TRY(rf_sums_prepare(t));
     return rf_update_prepare(t);
 }
 
@@ -146,15 +122,17 @@ static rf_status make_feeder(rf_feeder **out, const rf_trainer *t, const rf_data
 
 /* The plans' memory, and the validation images, which are a part of the data set or another. */
 static rf_status allocate_plans(rf_trainer *t) {
-    const rf_plan_memory memory = {t->weights, t->rng, t->control};
+    const rf_plan_memory memory = {t->weights, t->rng, t->control},
+                         evaluated = {rf_trainer_evaluated(t), t->rng, t->control};
     const rf_dataset *other = t->desc.validation_data;
     RF_TRY(rf_plan_allocate(t->plan, &memory));
     if (other == NULL)
-        return rf_evaluator_allocate(&t->validation, &memory, t->feeder, rf_order_validation(t->order, NULL));
+        return rf_evaluator_allocate(&t->validation, &evaluated, t->feeder,
+                                     rf_order_validation(t->order, NULL));
     if ((t->validation_images = rf_alloc((size_t)other->count, sizeof(int32_t))) == NULL) return RF_E_MEMORY;
     for (int i = 0; i < other->count; i++) t->validation_images[i] = i;
     RF_TRY(make_feeder(&t->validation_feeder, t, other, t->validation.part[0].batch));
-    return rf_evaluator_allocate(&t->validation, &memory, t->validation_feeder, t->validation_images);
+    return rf_evaluator_allocate(&t->validation, &evaluated, t->validation_feeder, t->validation_images);
 }
 
 static rf_status build(rf_trainer *t) {
@@ -163,8 +141,10 @@ static rf_status build(rf_trainer *t) {
     RF_TRY(rf_order_create(&t->order, &order));
     RF_TRY(rf_normalisation(t->mean, t->std, d->dataset, d->mean, d->std));
     RF_TRY(make_feeder(&t->feeder, t, d->dataset, RF_MAX(d->batch, t->validation.part[0].batch)));
-    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, true));
-    RF_TRY(make_lr_multipliers(t));
+    if (t->augmentation.count > 0)
+        RF_TRY(rf_augmenter_create(&t->augmenter, t->feeder, &t->augmentation, d->seed));
+    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, t->trained, true));
+    RF_TRY(rf_groups_create(t));
     RF_TRY(make_memory(t));
     return allocate_plans(t);
 }
@@ -180,6 +160,9 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_optimizer_parse(&t->setup, desc->optimizer));
     t->slots = rf_optimizer_slots(&t->setup);
     RF_TRY(check_desc(&t->desc));
+    RF_TRY(parse_augmentation(t));
+    RF_TRY(rf_ema_check(t));
+    RF_TRY(rf_groups_freeze(t));
     RF_TRY(rf_trainer_budget(t, processes));
     return build(t);
 }
@@ -196,8 +179,9 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
         return status;
     }
     t->desc.model = NULL; /* the caller's, who may free them now */
-    t->desc.optimizer = NULL;
+    t->desc.optimizer = t->desc.augment = NULL;
     t->desc.groups = NULL;
+    t->desc.freeze = t->desc.decay_exclude = NULL;
     t->desc.class_weights = NULL;
     t->desc.mean = t->desc.std = NULL;
     *out = t;
@@ -227,8 +211,8 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->sum,         t->lr_multiplier, t->rng,    t->control,
-                            t->order_table, t->numbers,       t->losses, t->observed};
+    rf_buffer *buffers[] = {t->scalars, t->ema,         t->sum,     t->group,  t->part,    t->rng,
+                            t->control, t->order_table, t->numbers, t->losses, t->observed};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     rf_evaluator_release(&t->validation);
     rf_plan_free(t->plan);
@@ -236,18 +220,25 @@ void rf_trainer_free(rf_trainer *t) {
     for (int i = 0; t->slot != NULL && i < t->slots; i++) rf_buffer_free(t->slot[i]);
     rf_update_release(t);
     rf_trainer_forget_snapshot(t);
+    rf_weights_free(t->averaged);
     rf_weights_free(t->weights);
+    rf_augmenter_free(t->augmenter);
+    rf_augmentation_release(&t->augmentation);
     rf_feeder_free(t->feeder);
     rf_feeder_free(t->validation_feeder);
     free(t->validation_images);
     rf_order_free(t->order);
     rf_optimizer_release(&t->setup);
     free(t->slot);
+    free(t->trained);
+    free(t->texts.freeze);
+    free(t->texts.decay_exclude);
+    free(t->texts.groups);
     free(t->order_host);
     free(t->numbers_host);
     free(t);
 }
 
 rf_status rf_trainer_export(rf_trainer *trainer, rf_model *model) {
-    return rf_weights_export(trainer->weights, model);
+    return rf_weights_export(rf_trainer_evaluated(trainer), model);
 }

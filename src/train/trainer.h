@@ -8,6 +8,7 @@
 #include "optim/optimizer.h"
 #include "rangefinder/state.h"
 #include "rangefinder/trainer.h"
+#include "train/augmenter.h"
 #include "train/evaluator.h"
 #include "train/feeder.h"
 
@@ -32,15 +33,27 @@ typedef struct rf_norms {
     rf_buffer *first, *norm; /* an owner's first chunk, and the end; its two norms */
 } rf_norms;
 
+typedef struct rf_group_numbers { /* of a parameter */
+    float lr_multiplier, weight_decay;
+} rf_group_numbers;
+
 struct rf_trainer {
     rf_trainer_desc desc; /* with defaults filled in; what rf_trainer_create alone reads is NULL */
     int classes;          /* of the model */
     rf_optimizer_setup setup;
-    int slots; /* of the optimizer */
+    int slots;     /* of the optimizer */
+    bool *trained; /* of each of the model's parameters */
+    struct {
+        char *freeze, *decay_exclude, *groups;
+    } texts; /* of options, for the state; owned */
+    rf_augmentation augmentation;
     rf_order *order;
     bool streaming; /* images are uploaded batch by batch, as they do not fit on the device */
     rf_feeder *feeder;
+    rf_augmenter *augmenter; /* of training, in the feeder's place; NULL: none */
     rf_weights *weights;
+    rf_weights *
+        averaged; /* a view with what is evaluated and exported in place of the trained values; NULL: those */
     rf_plan *plan;
     rf_evaluator validation;
     rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
@@ -48,10 +61,13 @@ struct rf_trainer {
     uint64_t data_fingerprint;    /* 0: not computed yet */
     long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
-    rf_buffer **slot;         /* `slots` of them, flat as the parameters */
-    rf_buffer *sum;           /* of micro-batches' gradients, flat; or NULL */
-    rf_buffer *lr_multiplier; /* for each `alignment` floats of the parameters */
+    rf_buffer **slot;   /* `slots` of them, flat as the parameters */
+    rf_buffer *scalars; /* of the optimizer; or NULL */
+    rf_buffer *ema;     /* flat as the parameters; or NULL */
+    rf_buffer *sum;     /* of micro-batches' gradients, flat; or NULL */
+    rf_buffer *group;   /* rf_group_numbers: of each `alignment` floats of the parameters, or one for all */
     rf_norms norms;
+    rf_buffer *part; /* of sums over all parameters; or NULL */
     rf_buffer *rng, *control;
     rf_buffer *order_table, *numbers, *losses, *observed; /* of a segment */
     rf_buffer **
@@ -62,6 +78,15 @@ struct rf_trainer {
     float *numbers_host; /* the segment's numbers for the optimizer */
     double mean[16], std[16];
 };
+
+/* Floats of a step in the table of numbers: the optimizer's, and the weight of the new values in the moving average. */
+static inline size_t rf_trainer_numbers(const rf_trainer *t) {
+    return (size_t)t->setup.optimizer->numbers + (t->desc.ema > 0);
+}
+/* The weights to evaluate and to export. */
+static inline rf_weights *rf_trainer_evaluated(const rf_trainer *t) {
+    return t->averaged != NULL ? t->averaged : t->weights;
+}
 
 /* A run: lr[i] for each step; stops early when the device says so. */
 typedef struct rf_run_desc {
@@ -82,7 +107,7 @@ typedef struct rf_run_result {
 rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observed, rf_trainer *trainer,
                              const rf_run_desc *desc);
 
-/* The network's parameters and buffers, named and laid out as PyTorch's. */
+/* The parameters and buffers that are evaluated, named and laid out as PyTorch's. */
 rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
 
 /* rf_trainer_set_state; force: also of a run with other data, batch or seed. */
@@ -106,6 +131,16 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc);
 rf_status rf_trainer_budget(rf_trainer *trainer, int processes);
 size_t rf_trainer_order_bytes(const rf_trainer_desc *desc); /* of the order table */
 
+/* Parameter groups and frozen parameters (groups.c): freeze before all else, which asks what is trained. */
+rf_status rf_groups_freeze(rf_trainer *trainer);
+typedef struct rf_exclusion {
+    bool norm, bias;
+} rf_exclusion;
+rf_status rf_exclusion_read(rf_exclusion *out, const char *decay_exclude); /* "norm,bias"; or NULL */
+bool rf_groups_differ(const rf_trainer_desc *desc); /* rates or decays are not the same for all */
+size_t rf_groups_bytes(const rf_trainer_desc *desc, size_t blocks);
+rf_status rf_groups_create(rf_trainer *trainer);
+
 /* Builds the launches (step.c). */
 rf_status rf_trainer_emit(rf_trainer *trainer);
 
@@ -114,6 +149,25 @@ size_t rf_update_bytes(const rf_trainer *trainer, size_t alignment, size_t train
 rf_status rf_update_prepare(rf_trainer *trainer);
 void rf_update_release(rf_trainer *trainer);
 rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
+rf_buffer *rf_update_gradient(const rf_trainer *trainer); /* of the step, all micro-batches together */
+/* Emits a launch over all parameters, whose kernel takes them as rf_train_vectors. */
+rf_status rf_update_emit_all(rf_trainer *trainer, rf_sequence *sequence, rf_launch_desc *desc);
+
+/* Sums over all parameters, two at a time (sums.c): each work-item of such a launch writes its part of them, a float2; fold
+ * leaves as many parts as a single work-item may add up. */
+size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
+rf_status rf_sums_prepare(rf_trainer *trainer);
+rf_status rf_sums_fold(int *parts, rf_trainer *trainer, rf_sequence *sequence);
+
+/* The moving average of the parameters (ema.c). */
+rf_status rf_ema_check(const rf_trainer *trainer);
+rf_status rf_ema_create(rf_trainer *trainer);
+float rf_ema_weight(const rf_trainer_desc *desc, long step); /* of the new values; step counts from 1 */
+rf_status rf_ema_emit(rf_trainer *trainer, rf_sequence *sequence);
+
+/* Gradient clipping (clip.c). */
+rf_status rf_clip_check(const rf_trainer_desc *desc);
+rf_status rf_clip_emit(rf_trainer *trainer, rf_sequence *sequence);
 /* Runs the trainer's own launches once, on a stopped run, to compile their kernels. */
 rf_status rf_trainer_run_idle(rf_trainer *trainer);
 

@@ -15,26 +15,43 @@ typedef struct location {
     size_t offset; /* floats */
 } location;
 
-/* The parameters and buffers, then slot by slot those of the trained parameters.  out->name NULL with RF_OK: past the
- * end. */
+/* The parameters and buffers; then of each trained parameter, slot by slot, what the optimizer keeps, and the moving
+ * average; then the optimizer's scalars.  out->name NULL with RF_OK: past the end. */
 static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
+    static const rf_param_spec scalar = {.rank = 1, .dim = {1}, .shape = {1, 1, 1, 1}};
     const rf_weights *w = t->weights;
-    const size_t count = (size_t)w->count, slot = count > 0 ? index / count : 0;
+    const rf_optimizer *optimizer = t->setup.optimizer;
+    const size_t count = (size_t)w->count, slots = (size_t)t->slots,
+                 arrays = count * (1 + slots + (t->ema != NULL));
     *out = (location){0};
-    if (count == 0 || slot > (size_t)t->slots) return RF_OK;
-    const size_t i = index % count;
+    if (index >= arrays + (size_t)rf_optimizer_scalars(&t->setup)) return RF_OK;
+    if (index >= arrays) {
+        out->spec = &scalar;
+        out->offset = index - arrays;
+        out->buffer = t->scalars;
+        out->name = rf_format("optimizer.%s", optimizer->scalars[index - arrays]);
+        return out->name != NULL ? RF_OK : RF_E_MEMORY;
+    }
+    const size_t i = index % count, slot = index / count;
     out->spec = &w->spec[i];
     out->offset = w->offset[i];
-    out->buffer = slot > 0 ? t->slot[slot - 1] : w->is_state[i] ? w->states : w->params;
-    out->name = slot == 0 ? rf_strdup(w->name[i])
-                          : rf_format("optimizer.%s.%s", t->setup.optimizer->slots[slot - 1], w->name[i]);
+    if (slot == 0) {
+        out->buffer = w->trained[i] ? w->params : w->states;
+        out->name = rf_strdup(w->name[i]);
+    } else if (slot <= slots) {
+        out->buffer = t->slot[slot - 1];
+        out->name = rf_format("optimizer.%s.%s", optimizer->slots[slot - 1], w->name[i]);
+    } else {
+        out->buffer = t->ema;
+        out->name = rf_format("ema.%s", w->name[i]);
+    }
     return out->name != NULL ? RF_OK : RF_E_MEMORY;
 }
 
-/* Buffers are not trained, and have no optimizer slots. */
+/* What is not trained has no optimizer slots and no average. */
 static bool is_there(const rf_trainer *t, size_t index) {
-    const size_t count = (size_t)t->weights->count;
-    return index < count || !t->weights->is_state[index % count];
+    const size_t count = (size_t)t->weights->count, slot = count > 0 ? index / count : 0;
+    return slot == 0 || slot > (size_t)t->slots + (t->ema != NULL) || t->weights->trained[index % count];
 }
 
 typedef rf_status visit_location(void *context, const location *location);
@@ -70,10 +87,18 @@ static uint64_t fingerprint_of(rf_trainer *t) {
 /* The texts from here on are the run's options. */
 #define FIRST_FIXED "optimizer"
 
+/* To be freed; NULL: out of memory. */
+static char *number_text(double number) {
+    rf_str text = {0};
+    rf_str_add_number(&text, number);
+    if (rf_str_status(&text) != RF_OK) rf_str_free(&text);
+    return text.data;
+}
+
 static rf_status add_texts(rf_state *state, rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_state order = rf_order_tell(t->order);
-    rf_str optimizer = {0};
+    rf_str optimizer = {0}, augment = {0};
     uint32_t rng[4];
     RF_TRY(rf_buffer_read(t->rng, 0, rng, sizeof rng));
     RF_TRY(rf_state_add_number(state, "steps", (uint64_t)t->steps_done));
@@ -83,6 +108,15 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     rf_spec_add_text(&optimizer, &t->setup.spec);
     if (rf_str_status(&optimizer) != RF_OK) rf_str_free(&optimizer);
     RF_TRY(rf_state_add_text(state, FIRST_FIXED, optimizer.data));
+    rf_augmentation_add_text(&augment, &t->augmentation);
+    if (rf_str_status(&augment) != RF_OK) rf_str_free(&augment);
+    RF_TRY(rf_state_add_text(state, "augment", augment.data));
+    RF_TRY(rf_state_add_text(state, "groups", rf_strdup(t->texts.groups)));
+    RF_TRY(rf_state_add_text(state, "decay_exclude", rf_strdup(t->texts.decay_exclude)));
+    RF_TRY(rf_state_add_text(state, "freeze", rf_strdup(t->texts.freeze)));
+    RF_TRY(rf_state_add_text(state, "clip_value", number_text(d->clip_value)));
+    RF_TRY(rf_state_add_text(state, "clip_norm", number_text(d->clip_norm)));
+    RF_TRY(rf_state_add_text(state, "ema", number_text(d->ema)));
     RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
     RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
@@ -94,13 +128,10 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
 
 rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *t) {
     rf_state *state = *out = rf_alloc(1, sizeof *state);
-    location p;
+    const rf_weights *w = rf_trainer_evaluated(t);
     rf_status status = state != NULL ? RF_OK : RF_E_MEMORY;
-    for (int i = 0; status == RF_OK && i < t->weights->count; i++) {
-        status = location_of(&p, t, (size_t)i);
-        if (status == RF_OK) status = read_location(state, &p);
-        free(p.name);
-    }
+    for (int i = 0; status == RF_OK && i < w->count; i++)
+        status = read_location(state, &(location){w->name[i], &w->spec[i], w->value[i], 0});
     if (status == RF_OK) {
         rf_state_sort(state);
         return RF_OK;

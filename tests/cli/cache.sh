@@ -19,18 +19,6 @@ runs() {
     [ "$(wc -l <out.csv)" -eq 9 ] || fail "find $*: no curve"
 }
 
-# A tmpfs of 17 MB at ./disk, in a name space of its own where we are not root.
-small_disk() {
-    mkdir -p disk
-    if mount -t tmpfs -o size=17m none disk 2>/dev/null; then
-        trap 'umount "$PWD/disk"; rm -rf "$logs"' EXIT
-    elif [ -z "${RF_NAME_SPACE:-}" ] && unshare -rm true 2>/dev/null; then
-        exec env RF_NAME_SPACE=1 unshare -rm "$here/run" "$here/cache.sh" "$1"
-    else
-        fail "no small disk can be mounted here"
-    fi
-}
-
 cache_folder_that_cannot_be_written_is_named_and_replaced() {
     own_folders
     echo text >file
@@ -58,7 +46,7 @@ cache_folder_that_users_name_is_tested_and_never_replaced() {
 }
 
 full_disk_is_named_before_and_while_kernels_are_compiled() {
-    small_disk full_disk_is_named_before_and_while_kernels_are_compiled
+    small_disk
     own_folders
     export XDG_CACHE_HOME="$PWD/disk"
     head -c 30M /dev/zero >disk/fill 2>/dev/null || true

@@ -57,6 +57,18 @@ two_classes() {
     done
 }
 
+# A tmpfs of 17 MB at ./disk, in a name space of its own where we are not root.
+small_disk() {
+    mkdir -p disk
+    if mount -t tmpfs -o size=17m none disk 2>/dev/null; then
+        trap 'umount "$PWD/disk"; rm -rf "$logs"' EXIT
+    elif [ -z "${RF_NAME_SPACE:-}" ] && unshare -rm true 2>/dev/null; then
+        exec env RF_NAME_SPACE=1 unshare -rm "$here/run" "$test_file" "$test"
+    else
+        fail "no small disk can be mounted here"
+    fi
+}
+
 # be32 N: four bytes, big end first; le64 N: eight bytes, little end first.
 octal() { printf '\\%03o' "$1"; }
 be32() { printf "$(octal $(($1 >> 24 & 255)))$(octal $(($1 >> 16 & 255)))$(octal $(($1 >> 8 & 255)))$(octal $(($1 & 255)))"; }

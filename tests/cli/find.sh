@@ -22,10 +22,12 @@ find_writes_json_csv_and_plot() {
 }
 
 json_holds_what_reproduces_the_run() {
-    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2' --group 'conv*=0.5'
-    for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2'" \
+    rf find $quick --quiet --seed 3 --optimizer adamw --json out.json --csv first.csv --group '*bias=2,weight_decay=0' --group 'conv*=0.5' \
+        --decay-exclude norm --freeze 'conv1.*' --clip-norm 5 --clip-value 0.5 --ema 0.9 --augment 'flip+shift pixels=2'
+    for text in '"version": "' "\"command\": \"rangefinder find --data synthetic:1x8x8,4,256 --batch 16" "--group '*bias=2,weight_decay=0'" \
         '"batch": "16"' '"seed": "3"' '"weight-decay": "0.01"' '"betas": "0.9,0.999"' '"eps": "1e-08"' '"loss": "cross_entropy"' \
-        '"group": ["*bias=2", "conv*=0.5"]' '"normalisation": {"mean": [' '"device": "'; do
+        '"group": ["*bias=2,weight_decay=0", "conv*=0.5"]' '"freeze": "conv1.*"' '"decay-exclude": "norm"' '"clip-norm": "5"' \
+        '"clip-value": "0.5"' '"ema": "0.9"' '"augment": "flip+shift pixels=2"' '"normalisation": {"mean": [' '"device": "'; do
         grep -qF -e "$text" out.json || fail "the JSON lacks $text"
     done
     ! grep -q '"momentum"' out.json || fail "adamw has no momentum"
@@ -33,6 +35,17 @@ json_holds_what_reproduces_the_run() {
     command=$(sed -n 's/^  "command": "\(.*\)",$/\1/p' out.json)
     (eval "\"\$RANGEFINDER\" ${command#rangefinder } --csv second.csv") || [ $? -eq 1 ]
     cmp first.csv second.csv || fail "the command in the JSON gave another curve"
+}
+
+a_longer_training_begins_the_range_lower() {
+    for epochs in 10 100; do rf find --iterations 100 --quiet --epochs $epochs --json $epochs.json; done
+    rf find --iterations 100 --quiet --epochs 10 --schedule 0.1 --json tenth.json
+    lr_min() { sed -n 's/.*"lr_min": \([^,]*\),.*/\1/p' $1.json; }
+    awk "BEGIN { exit !(0.999 < $(lr_min 10) / $(lr_min 100) / 10 && $(lr_min 10) / $(lr_min 100) / 10 < 1.001) }" ||
+        fail "ten times the epochs, a tenth of the rate"
+    awk "BEGIN { exit !(9.99 < $(lr_min tenth) / $(lr_min 10) && $(lr_min tenth) / $(lr_min 10) < 10.01) }" ||
+        fail "a tenth of the factors, ten times the rate"
+    refuses 2 "--schedule has no effect without --epochs" find --schedule cosine
 }
 
 same_seed_gives_the_same_bits() {
@@ -70,7 +83,7 @@ every_optimizer_and_option_runs() {
         '--optimizer adamw --betas 0.8,0.9 --eps 1e-6 --weight-decay 0' '--optimizer rmsprop --alpha 0.9 --momentum 0.5' \
         '--mode linear --end-lr 0.1' '--accumulate 2' '--validation 32' '--diverge never' '--diverge 1.5' '--loss mse' \
         '--label-smoothing 0.1' '--class-weights 1,2,3,4' '--mean 0.5 --std 0.25' '--no-shuffle' '--limit 64' \
-        '--group *bias=2 --group conv*=0.5' '--image-size 12'; do
+        '--group *bias=2 --group conv*=0.5' '--image-size 12' '--augment flip+mixup'; do
         rf find $quick --iterations 12 $options --csv -
         [ "$code" -le 1 ] || fail "find $options"
         [ "$(head -1 "$logs/out")" = lr,loss,smoothed ] || fail "find $options: no curve"

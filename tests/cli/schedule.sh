@@ -47,7 +47,7 @@ plot_draws_the_curves_of_several_files() {
     succeeds plot a.csv
     [ -s curves.svg ] || fail "no curves.svg"
     succeeds plot a.csv b.json a.csv b.json a.csv b.json a.csv b.json a.csv --plot many.png --quiet
-    refuses 2 "FILE... is missing" plot
+    refuses 2 "FILE|RUN... is missing" plot
     refuses 2 "is a file that is read" plot a.csv --plot a.csv.svg a.csv.svg
     refuses 3 "no.csv" plot a.csv no.csv
     [ ! -e none.svg ] || fail "nothing is drawn"

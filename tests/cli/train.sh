@@ -110,8 +110,8 @@ options_of_training_that_have_no_effect_are_refused() {
     refuses 2 "--val-split has no effect with --val-data" train --val-split 0.1 --val-data digits --out a
     refuses 2 "did you mean 'cosine'" train --schedule cosin --out a
     refuses 2 "take 9 epochs, and the run has 3" train --schedule 'cosine warmup=9' --epochs 3 --out a
-    rf train --patience 3 --val-split 0 --lr 0.1 --out a --quiet
-    [ "$code" -eq 2 ] || fail "patience without validation: exit code 2"
+    refuses 2 "patience has no effect without validation" train --patience 3 --val-split 0 --lr 0.1 --out a --quiet
+    refuses 2 "flip" train --augment flop --out a --quiet
     refuses 2 "--run is missing" eval
     refuses 2 "--run is missing" predict a.png
 }
@@ -150,5 +150,46 @@ classes_are_matched_by_their_names() {
 pictures_of_training_and_evaluation_are_drawn() {
     succeeds train --lr 0.1 --epochs 2 --out run --plot train.svg --quiet
     succeeds eval --run run --plot matrix.svg --quiet
-    xmllint --noout train.svg matrix.svg || fail "not XML"
+    succeeds train --lr 0.01 --epochs 3 --val-split 0 --out other --quiet
+    succeeds plot run --plot run.svg
+    prints 'written: run.svg'
+    succeeds plot run other --plot runs.svg --quiet
+    refuses 3 "nothing/metrics.csv" plot run nothing
+    xmllint --noout train.svg matrix.svg run.svg runs.svg || fail "not XML"
+}
+
+# The last good state stays, and goes on to the same bits once there is room again.
+full_disk_or_lost_folder_stops_training_and_says_so() {
+    small_disk
+    arguments="--lr 0.05 --optimizer adam --schedule constant --save-every 0"
+    succeeds train $arguments --epochs 6 --out whole --quiet
+    succeeds train $arguments --epochs 6 --out disk/run --quiet
+    succeeds train $arguments --epochs 2 --out disk/part --quiet
+    head -c 20000000 /dev/zero >disk/full 2>/dev/null || true
+    rf train --resume disk/part --epochs 6 --quiet
+    [ "$code" -eq 3 ] || fail "a full disk: exit code 3"
+    says 'No space left on device'
+    says 'disk/part/'
+    rm disk/full
+    succeeds train --resume disk/part --epochs 6 --quiet
+    cmp whole/last.safetensors disk/part/last.safetensors || fail "other bits after the disk was full"
+    "$RANGEFINDER" train $arguments --epochs 3000 --out lost --quiet >"$logs/out" 2>"$logs/err" &
+    until [ -s lost/state.safetensors ]; do sleep 0.02; done
+    mv lost gone
+    code=0
+    wait $! || code=$?
+    [ "$code" -eq 3 ] || fail "a folder that is gone: exit code 3"
+    says 'lost/'
+}
+
+sigterm_saves_the_state_as_interrupting_does() {
+    "$RANGEFINDER" train --lr 0.05 --epochs 3000 --out run --save-every 0 --quiet 2>"$logs/err" &
+    until [ "$(grep -c . run/metrics.csv 2>/dev/null)" -gt 1 ] 2>/dev/null; do sleep 0.02; done
+    refuses 2 "another process trains in this folder" train --resume run --quiet --epochs 1
+    kill -TERM $!
+    code=0
+    wait $! || code=$?
+    [ "$code" -eq 143 ] || fail "ended by SIGTERM: exit code 143"
+    says "'rangefinder train --resume run' goes on"
+    [ "$(wc -l <run/metrics.csv)" -gt 1 ] || fail "no epoch was kept"
 }

@@ -65,11 +65,11 @@ offers() {
 }
 offers suggest rangefinder su
 offers find rangefinder help fi
-offers 'adam adamw adagrad adadelta adamax' rangefinder find --optimizer ad
-offers 'adam adamw adagrad adadelta adamax' rangefinder find -o ad
+offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find --optimizer ad
+offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find -o ad
 offers --start-lr rangefinder find --start
 offers 'resnet18 resnet20' rangefinder find --model = re
-offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb' rangefinder find --optimizer =
+offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb adamw_schedule_free prodigy' rangefinder find --optimizer =
 offers lenet rangefinder model le
 offers 'my photos' rangefinder find --data my
 offers 'my photos' rangefinder data my
@@ -128,7 +128,9 @@ options_of_other_programs_get_a_hint() {
     refuses 2 "'--weight-decay'" find --wd 1e-4
     refuses 2 "'--iterations'" find --num-iter 100
     refuses 2 "'--iterations'" find --num_it 100
-    refuses 2 "counts steps" find --epochs 3
+    refuses 2 "'--epochs'" find --num-epochs 3
+    refuses 2 "'--schedule'" train --lr-scheduler cosine
+    refuses 2 "'--val-split'" train --validation-split 0.1
     refuses 2 "is what is searched" find --lr 0.1
     refuses 2 "'--start-lr'" find --lr-min 1e-5
     refuses 2 "'--end-lr'" find --max_lr 1
@@ -147,6 +149,16 @@ options_without_effect_are_refused() {
     refuses 2 "dampening has no effect without" find --dampening 0.1
     refuses 2 "--label-smoothing has no effect with --loss mse" find --loss mse --label-smoothing 0.1
     refuses 2 "--class-weights has no effect with --loss mse" find --loss mse --class-weights 1,2
+}
+
+augmentations_are_listed_and_what_does_not_suit_is_refused() {
+    succeeds find --help
+    for text in 'flip p=0.5' 'shift p=1 pixels=4' 'cutmix p=1 alpha=1'; do prints "$text"; done
+    refuses 2 "no augmentation 'flop'; did you mean 'flip'" find --augment flop
+    refuses 2 "size has no effect with flip" find --augment 'flip size=3'
+    refuses 2 "a whole number of 7 or less" find --augment 'flip+shift pixels=8'
+    refuses 2 "saturation and hue are of colours" find --augment 'jitter hue=0.1'
+    refuses 2 "mixup and cutmix need the loss cross_entropy" find --augment mixup --loss mse
 }
 
 manual_pages_have_examples_and_the_language() {
@@ -216,7 +228,11 @@ bad_numbers_are_refused_with_the_option_and_its_range() {
     number --mean x nan 0.5,x
     number --std 0 -1 nan
     number --class-weights -1 nan
-    number --group fc =3 fc= fc=0 fc=-1 fc=nan fc=1x
+    number --group fc =3 fc= fc=0 fc=-1 fc=nan fc=1x fc=1,weight_decay=-1 fc=1,weight_decay= fc=1,decay=2
+    number --clip-norm -1 0 nan inf 1x
+    number --clip-value -1 0 nan inf 1x
+    number --ema -0.1 1 nan 0.9x
+    number --decay-exclude norms , bias,norms 'norm bias'
     refuses 2 "from 1 to 65536" find --batch 0
 }
 
@@ -231,6 +247,9 @@ bad_choices_are_refused_with_the_nearest() {
 options_that_contradict_each_other_are_refused() {
     refuses 2 "--start-lr 1 is not below --end-lr 0.1" find --start-lr 1 --end-lr 0.1
     refuses 2 "--start-lr" find --start-lr 1 --end-lr 1
+    refuses 2 "ema has no effect with adamw_schedule_free" find --optimizer adamw_schedule_free --ema 0.9
+    refuses 2 "'nothing*' matches no parameter" find --freeze 'conv1.weight,nothing*'
+    refuses 2 "leaves no parameter to train" find --freeze '*'
     refuses 2 "nesterov needs a momentum above 0" find --nesterov
     refuses 2 "stdout" find --json - --csv -
     refuses 2 "stdout" find --plot - --print suggestion

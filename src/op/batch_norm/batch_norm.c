@@ -99,6 +99,7 @@ const rf_op rf_op_batch_norm = {
     .inputs_max = 2,
     .x_in_backward = true,
     .in_place = true,
+    .params_first = true,
     .attrs = attrs,
     .infer = infer,
     .params = params,

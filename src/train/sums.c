@@ -1,0 +1,31 @@
+/* Sums over all parameters, on devices: the parts that the work-items of a launch compute. */
+#include "train/trainer.h"
+
+enum { FOLDED = 256 };
+
+static size_t parts_of(const rf_trainer *t, size_t trained_floats) {
+    rf_launch_desc desc = {0};
+    rf_train_spread(&desc, t->desc.device, rf_train_vectors(t->desc.device, trained_floats));
+    return desc.global[0];
+}
+
+size_t rf_sums_bytes(const rf_trainer *t, size_t trained_floats) {
+    const bool wanted = t->desc.clip_norm > 0 || t->setup.optimizer->sums;
+    if (!wanted || rf_train_on_reference(t->desc.device)) return 0;
+    return parts_of(t, trained_floats) * 2 * sizeof(float);
+}
+
+rf_status rf_sums_prepare(rf_trainer *t) {
+    const size_t bytes = rf_sums_bytes(t, t->weights->trained_floats);
+    return bytes > 0 ? rf_buffer_create(&t->part, t->desc.device, bytes) : RF_OK;
+}
+
+rf_status rf_sums_fold(int *parts, rf_trainer *t, rf_sequence *sequence) {
+    const size_t all = parts_of(t, t->weights->trained_floats);
+    *parts = (int)RF_MIN(all, (size_t)FOLDED);
+    if (all <= FOLDED) return RF_OK;
+    return rf_train_emit(sequence, t->desc.device,
+                         &(rf_launch_desc){.kernel = "fold_parts",
+                                           .args = {RF_BUF(t->part), RF_I32(all)},
+                                           .global = {FOLDED}});
+}

@@ -1,0 +1,36 @@
+/* regret: what is lost by training at the rate that a rule reads off a range test.  docs/finding.md describes the study.
+ *
+ *   regret run RESULTS DATA [SHARE/OF]   runs what RESULTS lacks; DATA is a folder with mnist-10k and cifar10-small; several
+ *                                        processes may each take a share of the tasks
+ *   regret tables RESULTS [HALF]         prints the tables of a half: choose (default) or once
+ *
+ * It may be killed at any time: `run` goes on where it was. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "study.h"
+#include "tables.h"
+
+static int usage(void) {
+    fputs("usage: regret run RESULTS DATA [SHARE/OF]\n       regret tables RESULTS [choose|once]\n", stderr);
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    rf_status status;
+    int share = 1, of = 1;
+    if (argc < 3) return usage();
+    if (strcmp(argv[1], "run") == 0 && argc >= 4) {
+        if (argc > 4 && (sscanf(argv[4], "%d/%d", &share, &of) != 2 || share < 1 || share > of))
+            return usage();
+        status = study_run(argv[2], argv[3], share, of);
+    } else if (strcmp(argv[1], "tables") == 0) {
+        status = tables_print(argv[2], argc > 3 && strcmp(argv[3], "once") == 0);
+    } else {
+        return usage();
+    }
+    if (status != RF_OK) fprintf(stderr, "regret: %s\n", rf_error_message());
+    return status != RF_OK;
+}

@@ -1,0 +1,189 @@
+#include "results.h"
+
+#include <errno.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "curve/curve.h"
+
+enum { FILE_MAX = 64 << 20 };
+const struct range_test range_tests[TEST_LENGTHS] = {{100, 3}, {300, 3}, {1000, 1}};
+
+static const double first_lr = 1e-6, last_lr = 10;
+
+double rate_of(double sixths) {
+    return pow(10, sixths / 6);
+}
+
+void ladder(double *lr, int steps) {
+    for (int i = 0; i < steps; i++) lr[i] = first_lr * pow(last_lr / first_lr, (double)i / (steps - 1));
+}
+
+static rf_status keep_run(results *r, const run_result *run) {
+    run_result *const runs = rf_resize(r->runs, r->run_count + 1, sizeof *runs);
+    if (!runs) return RF_E_MEMORY;
+    r->runs = runs;
+    runs[r->run_count++] = *run;
+    return RF_OK;
+}
+
+/* Takes the curve. */
+static rf_status keep_curve(results *r, int seed, rf_curve *curve) {
+    curve_result *const curves = rf_resize(r->curves, r->curve_count + 1, sizeof *curves);
+    if (!curves) {
+        rf_curve_free(curve);
+        return RF_E_MEMORY;
+    }
+    r->curves = curves;
+    curves[r->curve_count++] = (curve_result){seed, curve};
+    return RF_OK;
+}
+
+/* ---- reading ---- */
+
+static rf_status read_curve(results *r, const char *text) {
+    int seed, steps, stop, length;
+    rf_curve *curve;
+    if (sscanf(text, "%d\t%d\t%d\t%n", &seed, &steps, &stop, &length) != 3 || steps < 2 || steps > 100000)
+        return rf_fail(RF_E_INPUT, "not a curve");
+    double *const lr = rf_alloc(2 * (size_t)steps, sizeof *lr), *const loss = lr ? lr + steps : NULL;
+    if (!lr) return RF_E_MEMORY;
+    ladder(lr, steps);
+    size_t count = 0;
+    char *next;
+    for (text += length; count < (size_t)steps; text = next) {
+        const double value = strtod(text, &next);
+        if (next == text) break;
+        loss[count++] = value;
+    }
+    const rf_status status = rf_curve_create(&curve, lr, loss, count);
+    free(lr);
+    if (status != RF_OK) return status;
+    curve->stop = (rf_stop_reason)stop;
+    curve->planned = (size_t)steps;
+    curve->chance = log(r->classes);
+    return keep_curve(r, seed, curve);
+}
+
+static rf_status read_run(results *r, const char *text) {
+    run_result run;
+    if (sscanf(text, "%d\t%d\t%lf\t%lf\t%lf\t%lf\t%lf", &run.seed, &run.sixths, &run.loss, &run.accuracy,
+               &run.settled_loss, &run.settled_accuracy, &run.train) != 7)
+        return rf_fail(RF_E_INPUT, "not a run");
+    return keep_run(r, &run);
+}
+
+static rf_status read_task(results *r, const char *text) {
+    if (sscanf(text, "%d\t%lf\t%lf", &r->classes, &r->chance, &r->majority) != 3)
+        return rf_fail(RF_E_INPUT, "not a task");
+    return RF_OK;
+}
+
+static const struct {
+    const char *word;
+    rf_status (*read)(results *, const char *);
+} kinds[] = {{"task", read_task}, {"run", read_run}, {"curve", read_curve}};
+
+/* Lines of tasks that the list no longer has are left out. */
+static rf_status read_line(results *all, const char *line) {
+    char word[8], name[sizeof(task_name)];
+    int length;
+    if (sscanf(line, "%7[^\t]\t%95[^\t]\t%n", word, name, &length) != 2)
+        return rf_fail(RF_E_INPUT, "expected KIND, NAME and numbers, separated by tabs");
+    for (size_t t = 0; t < task_count; t++) {
+        if (strcmp(task_name_of(&tasks[t]).text, name) != 0) continue;
+        for (size_t k = 0; k < RF_COUNT(kinds); k++)
+            if (strcmp(kinds[k].word, word) == 0) return kinds[k].read(&all[t], line + length);
+    }
+    return RF_OK;
+}
+
+rf_status results_read(results **out, const char *path) {
+    void *text = NULL;
+    size_t length, number = 1;
+    rf_status status = RF_OK;
+    results *const all = *out = rf_alloc(task_count, sizeof *all);
+    if (!all) return RF_E_MEMORY;
+    FILE *const file = fopen(path, "r");
+    if (!file) return RF_OK;
+    fclose(file);
+    RF_TRY(rf_file_read(&text, &length, path, FILE_MAX));
+    for (char *line = text, *end; status == RF_OK && (end = strchr(line, '\n')); line = end + 1, number++) {
+        *end = '\0';
+        status = read_line(all, line);
+        if (status != RF_OK) rf_fail_prefix(status, "%s, line %zu: ", path, number);
+    }
+    free(text);
+    return status;
+}
+
+void results_free(results *all) {
+    for (size_t t = 0; all && t < task_count; t++) {
+        for (size_t i = 0; i < all[t].curve_count; i++) rf_curve_free(all[t].curves[i].curve);
+        free(all[t].curves);
+        free(all[t].runs);
+    }
+    free(all);
+}
+
+/* ---- writing ---- */
+
+/* Without a buffer each line is one write: several processes may share the file, and one that is killed leaves whole lines. */
+rf_status results_open(FILE **out, const char *path) {
+    *out = fopen(path, "a");
+    if (!*out) return rf_fail_errno(errno, "%s: cannot be written", path);
+    setvbuf(*out, NULL, _IONBF, 0);
+    return RF_OK;
+}
+
+static rf_status append(FILE *file, rf_str *line) {
+    rf_str_add(line, "\n");
+    rf_status status = rf_str_status(line);
+    if (status == RF_OK && fwrite(line->data, line->length, 1, file) != 1)
+        status = rf_fail_errno(errno, "the results cannot be written");
+    rf_str_free(line);
+    return status;
+}
+
+rf_status results_add_task(results *r, FILE *file, const task *t) {
+    rf_str line = {0};
+    rf_str_addf(&line, "task\t%s\t%d\t%.5g\t%.5g", task_name_of(t).text, r->classes, r->chance, r->majority);
+    return append(file, &line);
+}
+
+rf_status results_add_run(results *r, FILE *file, const task *t, const run_result *run) {
+    rf_str line = {0};
+    rf_str_addf(&line, "run\t%s\t%d\t%d\t%.4g\t%.4g\t%.4g\t%.4g\t%.4g", task_name_of(t).text, run->seed,
+                run->sixths, run->loss, run->accuracy, run->settled_loss, run->settled_accuracy, run->train);
+    RF_TRY(append(file, &line));
+    return keep_run(r, run);
+}
+
+rf_status results_add_curve(results *r, FILE *file, const task *t, int seed, rf_curve *curve) {
+    rf_str line = {0};
+    rf_str_addf(&line, "curve\t%s\t%d\t%zu\t%d\t", task_name_of(t).text, seed, curve->planned,
+                (int)curve->stop);
+    for (size_t i = 0; i < curve->count; i++) rf_str_addf(&line, i ? " %.4g" : "%.4g", curve->loss[i]);
+    const rf_status status = append(file, &line);
+    if (status == RF_OK) return keep_curve(r, seed, curve);
+    rf_curve_free(curve);
+    return status;
+}
+
+/* ---- finding ---- */
+
+const run_result *results_run(const results *r, int seed, int sixths) {
+    for (size_t i = 0; i < r->run_count; i++)
+        if (r->runs[i].seed == seed && r->runs[i].sixths == sixths) return &r->runs[i];
+    return NULL;
+}
+
+const rf_curve *results_curve(const results *r, int seed, int steps) {
+    for (size_t i = 0; i < r->curve_count; i++)
+        if (r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps)
+            return r->curves[i].curve;
+    return NULL;
+}

@@ -1,0 +1,59 @@
+/* Raw results: a text file to which each is appended as soon as it is there.
+ *
+ *   task   NAME  CLASSES  CHANCE  MAJORITY        the loss and the accuracy of guessing by the classes' shares
+ *   run    NAME  SEED  SIXTHS  LOSS  ACCURACY  SETTLED_LOSS  SETTLED_ACCURACY  TRAIN
+ *   curve  NAME  SEED  STEPS  STOP  LOSSES        of a range test from 1e-6 to 10; separated by blanks
+ *
+ * The columns are separated by tabs.  A rate is 10^(SIXTHS / 6).  LOSS and ACCURACY are of the images held out, at the
+ * end of the training; settled: after batch norm's statistics have been measured again, with the weights as they are;
+ * TRAIN: the mean training loss of the last tenth of the steps.  A training whose loss was not finite has inf. */
+#ifndef REGRET_RESULTS_H
+#define REGRET_RESULTS_H
+
+#include <stdio.h>
+
+#include "rangefinder/finder.h"
+#include "task.h"
+
+typedef struct run_result {
+    int seed, sixths;
+    double loss, accuracy, settled_loss, settled_accuracy, train;
+} run_result;
+
+typedef struct curve_result {
+    int seed;
+    rf_curve *curve; /* owned */
+} curve_result;
+
+/* All there is of a task. */
+typedef struct results {
+    int classes;             /* 0: not known yet */
+    double chance, majority; /* the loss and the accuracy of guessing */
+    run_result *runs;
+    curve_result *curves;
+    size_t run_count, curve_count;
+} results;
+
+/* The range tests of a task: of so many steps, with the seeds from TEST_SEED on. */
+enum { TEST_SEED = 101, TEST_LENGTHS = 3, TEST_SEEDS = 3 }; /* TEST_SEEDS: the most */
+extern const struct range_test { int steps, seeds; } range_tests[TEST_LENGTHS];
+
+double rate_of(double sixths);
+/* The rates of a range test: (steps). */
+void ladder(double *lr, int steps);
+
+/* Reads what the file has of each task.  Shape: (task_count), owned. A file that does not exist has nothing. */
+rf_status results_read(results **out, const char *path);
+void results_free(results *all);
+
+/* Opens the file to append to it. */
+rf_status results_open(FILE **out, const char *path);
+/* Appends a line, to the file and to *r. */
+rf_status results_add_task(results *r, FILE *file, const task *t);
+rf_status results_add_run(results *r, FILE *file, const task *t, const run_result *run);
+rf_status results_add_curve(results *r, FILE *file, const task *t, int seed, rf_curve *curve); /* takes it */
+
+const run_result *results_run(const results *r, int seed, int sixths); /* NULL: there is none */
+const rf_curve *results_curve(const results *r, int seed, int steps);  /* NULL: there is none */
+
+#endif

@@ -1,0 +1,21 @@
+/* The rules that the tables compare: a new one is a function and a line in rules.c. */
+#ifndef REGRET_RULES_H
+#define REGRET_RULES_H
+
+#include "rangefinder/finder.h"
+#include "task.h"
+
+typedef struct rule {
+    const char *name;
+    /* The rate, or NAN for none. argument: of the table's row. */
+    double (*suggest)(const rf_curve *curve, const task *t, double argument);
+    double argument;
+} rule;
+
+extern const rule rules[];
+extern const size_t rule_count;
+
+/* The verdict, with what is known of the task; rules[0] is its rate. */
+rf_verdict judge(const rf_curve *curve, const task *t);
+
+#endif

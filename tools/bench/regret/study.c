@@ -1,0 +1,226 @@
+/* The study's runs.  A task's rates are searched: half a decade apart at first, on to either side while the best is the last
+ * one, then thirds of that around the best.  Rates that lose half of what can be learned are run with one seed. */
+#include "study.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "data.h"
+#include "network.h"
+#include "oracle.h"
+#include "rangefinder/schedule.h"
+#include "train/trainer.h"
+
+enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30 };
+static const double hopeless = 0.5; /* regret */
+
+static const struct {
+    int first, last;
+} grid[OPTIMIZER_KINDS] = {[PLAIN] = {-18, 6}, [MOMENTUM] = {-24, 0}, [ADAPTIVE] = {-27, -6}};
+
+typedef struct study {
+    const task *task;
+    results *results;
+    FILE *file;
+    rf_device *device;
+    rf_dataset *data, *base; /* base: what the network was trained on before; NULL: nothing */
+} study;
+
+static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int validation) {
+    const rf_dataset *data = s->data;
+    rf_parameter_group groups[FROZEN_GROUPS] = {0};
+    optimizer_kind kind;
+    rf_model *model = NULL;
+    rf_status status = network_open(&model, s->task, s->device, data, s->base, seed);
+    if (status == RF_OK && s->task->start == FROZEN) status = network_freeze(groups, model);
+    if (status == RF_OK)
+        status =
+            rf_trainer_create(out, &(rf_trainer_desc){.device = s->device,
+                                                      .model = model,
+                                                      .dataset = data,
+                                                      .batch = s->task->batch,
+                                                      .optimizer = task_optimizer(s->task, &kind),
+                                                      .augment = s->task->augment,
+                                                      .groups = groups,
+                                                      .group_count = groups[0].pattern ? FROZEN_GROUPS : 0,
+                                                      .validation = validation,
+                                                      .seed = (uint64_t)seed});
+    free((char *)groups[0].pattern);
+    rf_model_free(model);
+    return status;
+}
+
+/* ---- one run ---- */
+
+/* Trains, and evaluates the images held out after the last step.  At a loss that is not finite *held_out is INFINITY. */
+static rf_status execute(double *held_out, double *accuracy, double *loss, double *observed, rf_trainer *t,
+                         const double *lr, int steps) {
+    rf_run_result result;
+    rf_evaluation *evaluation;
+    const rf_run_desc desc = {.lr = lr, .steps = (size_t)steps, .observe_every = steps};
+    *held_out = INFINITY;
+    RF_TRY(rf_trainer_execute(&result, loss, observed, t, &desc));
+    if (result.stop != RF_STOP_COMPLETED || !isfinite(observed[steps - 1])) return RF_OK;
+    RF_TRY(rf_evaluator_read(&evaluation, &t->validation, t->desc.dataset->labels));
+    *held_out = observed[steps - 1];
+    *accuracy = evaluation->accuracy;
+    rf_evaluation_free(evaluation);
+    return RF_OK;
+}
+
+static rf_status train(run_result *run, rf_trainer *trainer, const task *t) {
+    static const double still[SETTLE_STEPS];
+    const size_t epoch = rf_order_batches_per_epoch(trainer->order);
+    const int room = RF_MAX(t->steps, SETTLE_STEPS), tail = t->steps - t->steps / 10;
+    double *const lr = rf_alloc(3 * (size_t)room, sizeof *lr);
+    if (!lr) return RF_E_MEMORY;
+    double *const loss = lr + room, *const observed = loss + room;
+    run->settled_loss = run->train = INFINITY;
+    rf_status status = rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), epoch);
+    if (status == RF_OK) status = execute(&run->loss, &run->accuracy, loss, observed, trainer, lr, t->steps);
+    if (status != RF_OK || !isfinite(run->loss)) goto done;
+    run->train = 0;
+    for (int i = tail; i < t->steps; i++) run->train += loss[i] / (t->steps - tail);
+    status =
+        execute(&run->settled_loss, &run->settled_accuracy, loss, observed, trainer, still, SETTLE_STEPS);
+done:
+    free(lr);
+    return status;
+}
+
+/* ---- a task's runs ---- */
+
+static bool wanted(const study *s, int seed, int sixths) {
+    if (results_run(s->results, seed, sixths)) return false;
+    const oracle o = oracle_of(s->results, SETTLED_LOSS);
+    return seed == 1 || oracle_regret(&o, rate_of(sixths)) < hopeless;
+}
+
+/* The rates from first to last that are wanted, with one seed. */
+static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
+    rf_trainer *trainer = NULL;
+    rf_host_state fresh;
+    rf_status status = RF_OK;
+    for (int sixths = first; sixths <= last && status == RF_OK; sixths += apart) {
+        if (!wanted(s, seed, sixths)) continue;
+        run_result run = {.seed = seed, .sixths = sixths};
+        if (rf_interrupted()) {
+            status = rf_fail(RF_E_INTERRUPTED, "interrupted");
+        } else if (!trainer) {
+            status = make_trainer(&trainer, s, seed, data_held_out(s->data));
+            if (status == RF_OK) status = rf_trainer_snapshot(&fresh, trainer);
+        } else {
+            status = rf_trainer_restore(trainer, &fresh);
+        }
+        if (status == RF_OK) status = train(&run, trainer, s->task);
+        if (status == RF_OK) status = results_add_run(s->results, s->file, s->task, &run);
+    }
+    rf_trainer_free(trainer);
+    return status;
+}
+
+/* The best rate of the coarse grid, which does not change when finer ones are added to the file. */
+static int coarse_best(const study *s) {
+    const oracle o = oracle_of(s->results, SETTLED_LOSS);
+    const oracle_point *found = NULL;
+    for (size_t i = 0; i < o.count; i++)
+        if (o.point[i].sixths % HALF_DECADE == 0 && (!found || o.point[i].mean < found->mean))
+            found = &o.point[i];
+    return found->sixths;
+}
+
+static rf_status run_grid(study *s) {
+    optimizer_kind kind;
+    task_optimizer(s->task, &kind);
+    int first = grid[kind].first, last = grid[kind].last;
+    RF_TRY(run_rates(s, 1, first, last, HALF_DECADE));
+    for (; coarse_best(s) == first && first > SIXTHS_MIN; first -= HALF_DECADE)
+        RF_TRY(run_rates(s, 1, first - HALF_DECADE, first, HALF_DECADE));
+    for (; coarse_best(s) == last && last < SIXTHS_MAX; last += HALF_DECADE)
+        RF_TRY(run_rates(s, 1, last, last + HALF_DECADE, HALF_DECADE));
+    for (int seed = 2; seed <= SEEDS; seed++) RF_TRY(run_rates(s, seed, first, last, HALF_DECADE));
+    return RF_OK;
+}
+
+static rf_status refine(study *s) {
+    const int middle = coarse_best(s);
+    for (int seed = 1; seed <= SEEDS; seed++)
+        RF_TRY(run_rates(s, seed, middle - HALF_DECADE + 1, middle + HALF_DECADE - 1, 1));
+    return RF_OK;
+}
+
+static rf_status run_tests(study *s) {
+    for (size_t i = 0; i < TEST_LENGTHS; i++) {
+        const int steps = range_tests[i].steps, end = TEST_SEED + range_tests[i].seeds;
+        for (int seed = TEST_SEED; seed < end; seed++) {
+            if (results_curve(s->results, seed, steps)) continue;
+            if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+            rf_trainer *trainer = NULL;
+            rf_curve *curve = NULL;
+            rf_status status = make_trainer(&trainer, s, seed, 0);
+            if (status == RF_OK)
+                status = rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = steps});
+            rf_trainer_free(trainer);
+            if (status == RF_OK) status = results_add_curve(s->results, s->file, s->task, seed, curve);
+            if (status != RF_OK) return status;
+        }
+    }
+    return RF_OK;
+}
+
+/* ---- all tasks ---- */
+
+static rf_status add_chance(study *s) {
+    const rf_dataset *data = s->data;
+    results *const r = s->results;
+    if (r->classes > 0) return RF_OK;
+    r->classes = data->classes;
+    for (int c = 0; c < data->classes; c++) {
+        double share = 0;
+        for (int i = 0; i < data->count; i++) share += data->labels[i] == c;
+        share /= data->count;
+        if (share > 0) r->chance -= share * log(share);
+        r->majority = fmax(r->majority, share);
+    }
+    return results_add_task(r, s->file, s->task);
+}
+
+static rf_status run_task(study *s, const char *data_folder) {
+    const double began = rf_time_ms();
+    const size_t before = s->results->run_count;
+    rf_status status = data_open(&s->data, s->task->data, data_folder);
+    if (status == RF_OK && s->task->start != FRESH) {
+        data_halve(s->data, true);
+        status = data_open(&s->base, s->task->data, data_folder);
+        if (status == RF_OK) data_halve(s->base, false);
+    }
+    if (status == RF_OK) status = add_chance(s);
+    if (status == RF_OK) status = run_tests(s);
+    if (status == RF_OK) status = run_grid(s);
+    if (status == RF_OK) status = refine(s);
+    rf_dataset_free(s->data);
+    rf_dataset_free(s->base);
+    if (status != RF_OK) return rf_fail_prefix(status, "%s: ", task_name_of(s->task).text);
+    if (s->results->run_count > before)
+        fprintf(stderr, "%s: %zu runs in %.0f s\n", task_name_of(s->task).text,
+                s->results->run_count - before, (rf_time_ms() - began) / 1e3);
+    return RF_OK;
+}
+
+rf_status study_run(const char *results_path, const char *data_folder, int share, int of) {
+    rf_device *device = NULL;
+    results *all = NULL;
+    FILE *file = NULL;
+    rf_status status = results_read(&all, results_path);
+    if (status == RF_OK) status = results_open(&file, results_path);
+    if (status == RF_OK) status = rf_device_open(&device, NULL);
+    for (size_t t = (size_t)share - 1; t < task_count && status == RF_OK; t += (size_t)of)
+        status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
+                          data_folder);
+    rf_device_close(device);
+    if (file) fclose(file);
+    results_free(all);
+    return status;
+}

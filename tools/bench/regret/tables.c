@@ -1,0 +1,293 @@
+/* The tables, in Markdown. */
+#include "tables.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "curve/curve.h"
+#include "oracle.h"
+#include "rules.h"
+
+enum { STEPS_USUAL = 300 };
+static const double good = 0.05, useless = 0.5, usable = 0.2;
+
+/* A task whose results are complete. */
+typedef struct entry {
+    const task *task;
+    const results *results;
+    oracle oracle;
+    rf_verdict verdict[TEST_SEEDS]; /* on its range tests of the usual length */
+    double regret[TEST_SEEDS];
+} entry;
+
+typedef struct half {
+    entry *entries; /* owned */
+    size_t count;
+} half;
+
+static bool complete(const results *r) {
+    for (int i = 0; i < TEST_SEEDS; i++)
+        if (!results_curve(r, TEST_SEED + i, STEPS_USUAL)) return false;
+    for (size_t i = 0; i < r->run_count; i++)
+        if (r->runs[i].seed == SEEDS && r->runs[i].sixths % 3 != 0) return true; /* the last ones to be run */
+    return false;
+}
+
+static void add_entry(half *h, const task *t, const results *r) {
+    entry *const e = &h->entries[h->count++];
+    *e = (entry){.task = t, .results = r, .oracle = oracle_of(r, SETTLED_LOSS)};
+    for (int i = 0; i < TEST_SEEDS; i++) {
+        e->verdict[i] = judge(results_curve(r, TEST_SEED + i, STEPS_USUAL), t);
+        e->regret[i] = oracle_regret(&e->oracle, e->verdict[i].lr);
+    }
+}
+
+/* ---- rules ---- */
+
+/* The regrets of a rule. Tasks weigh alike, whatever their curves. */
+typedef struct score {
+    double *each; /* (count) of a curve */
+    size_t count, good, useless, none, low, high;
+    double sum, squares; /* of tasks' means */
+    size_t tasks;
+} score;
+
+typedef bool chooses(const task *t, int argument);
+
+static void add_curve(score *out, const oracle *o, double lr) {
+    const double regret = oracle_regret(o, lr);
+    out->each[out->count++] = regret;
+    out->good += regret <= good;
+    out->useless += regret >= useless;
+    if (!isfinite(lr))
+        out->none++;
+    else if (regret > good)
+        *(6 * log10(lr) < o->point[o->best].sixths ? &out->low : &out->high) += 1;
+}
+
+static void add_task(score *out, const entry *e, measure m, const rule *by, int steps) {
+    const oracle o = oracle_of(e->results, m);
+    const size_t before = out->count;
+    double sum = 0;
+    for (int i = 0; i < TEST_SEEDS; i++) {
+        const rf_curve *const curve = results_curve(e->results, TEST_SEED + i, steps);
+        if (!curve) continue;
+        add_curve(out, &o, by->suggest(curve, e->task, by->argument));
+        sum += out->each[out->count - 1];
+    }
+    if (out->count == before) return;
+    const double mean = sum / (double)(out->count - before);
+    out->sum += mean;
+    out->squares += mean * mean;
+    out->tasks++;
+}
+
+/* The caller frees each. */
+static rf_status measure_rule(score *out, const half *h, measure m, const rule *by, int steps) {
+    *out = (score){.each = rf_alloc(h->count * TEST_SEEDS, sizeof(double))};
+    if (!out->each) return RF_E_MEMORY;
+    for (size_t e = 0; e < h->count; e++) add_task(out, &h->entries[e], m, by, steps);
+    return RF_OK;
+}
+
+static double mean_of(const score *s) {
+    return s->sum / (double)s->tasks;
+}
+static double error_of(const score *s) {
+    const double n = (double)s->tasks;
+    return sqrt(fmax(s->squares / n - mean_of(s) * mean_of(s), 0) / (n - 1));
+}
+static double percent(size_t part, const score *s) {
+    return 100 * (double)part / (double)s->count;
+}
+
+static double worst_of(const score *s) {
+    double worst = 0;
+    for (size_t c = 0; c < s->count; c++) worst = fmax(worst, s->each[c]);
+    return worst;
+}
+
+static void begin_table(const char *const *columns, size_t count) {
+    for (size_t i = 0; i < count; i++) printf("| %s ", columns[i]);
+    printf("|\n");
+    for (size_t i = 0; i < count; i++) printf("|---");
+    printf("|\n");
+}
+
+/* By the length of the range test. */
+static rf_status print_lengths(const half *h, measure m) {
+    static const char *const columns[] = {"rule", "100 steps", "300 steps", "1,000 steps"};
+    printf("\nMean regret, worst, within 5 %%, by %s:\n\n", measure_names[m]);
+    begin_table(columns, RF_COUNT(columns));
+    for (size_t i = 0; i < rule_count; i++) {
+        printf("| %s |", rules[i].name);
+        for (size_t l = 0; l < TEST_LENGTHS; l++) {
+            score k;
+            RF_TRY(measure_rule(&k, h, m, &rules[i], range_tests[l].steps));
+            printf(" %.3f, %.2f, %.0f %% |", mean_of(&k), worst_of(&k), percent(k.good, &k));
+            free(k.each);
+        }
+        puts("");
+    }
+    return RF_OK;
+}
+
+static rf_status print_details(const half *h) {
+    static const char *const columns[] = {"rule",    "mean regret", "median", "useless (>= 50 %)",
+                                          "too low", "too high",    "none"};
+    printf("\nRange tests of %d steps in detail; ±: the standard error, from the tasks:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
+    for (size_t i = 0; i < rule_count; i++) {
+        score k;
+        RF_TRY(measure_rule(&k, h, SETTLED_LOSS, &rules[i], STEPS_USUAL));
+        printf("| %s | %.3f ± %.3f | %.3f | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", rules[i].name,
+               mean_of(&k), error_of(&k), rf_median(k.each, k.count), percent(k.useless, &k),
+               percent(k.low, &k), percent(k.high, &k), percent(k.none, &k));
+        free(k.each);
+    }
+    return RF_OK;
+}
+
+/* ---- groups of tasks ---- */
+
+static bool has_kind(const task *t, int kind) {
+    optimizer_kind own;
+    task_optimizer(t, &own);
+    return (int)own == kind;
+}
+static bool starts(const task *t, int start) {
+    return (int)t->start == start;
+}
+static bool decays(const task *t, int wanted) {
+    return (strcmp(t->schedule, "constant") != 0) == wanted;
+}
+static bool is_default(const task *t, int unused) {
+    (void)unused;
+    return strcmp(t->network, "simplecnn") == 0 && strcmp(t->optimizer, "sgd") == 0 && t->start == FRESH;
+}
+
+static const struct {
+    const char *name;
+    chooses *chosen;
+    int argument;
+} groups[] = {
+    {"SGD", has_kind, PLAIN},      {"momentum", has_kind, MOMENTUM}, {"adaptive", has_kind, ADAPTIVE},
+    {"constant rate", decays, 0},  {"decayed", decays, 1},           {"fresh", starts, FRESH},
+    {"fine-tuned", starts, TUNED}, {"last layer", starts, FROZEN},   {"our defaults", is_default, 0}};
+
+static void print_groups(const half *h) {
+    const char *columns[RF_COUNT(groups) + 1] = {"rule"};
+    double each[TEST_SEEDS];
+    for (size_t g = 0; g < RF_COUNT(groups); g++) columns[g + 1] = groups[g].name;
+    printf("\nMean regret of groups of tasks (how many), range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
+    for (size_t i = 0; i < rule_count; i++) {
+        printf("| %s |", rules[i].name);
+        for (size_t g = 0; g < RF_COUNT(groups); g++) {
+            score k = {.each = each};
+            for (size_t e = 0; e < h->count; e++, k.count = 0)
+                if (groups[g].chosen(h->entries[e].task, groups[g].argument))
+                    add_task(&k, &h->entries[e], SETTLED_LOSS, &rules[i], STEPS_USUAL);
+            if (k.tasks > 0) printf(" %.3f (%zu)", mean_of(&k), k.tasks);
+            printf(" |");
+        }
+        puts("");
+    }
+}
+
+/* ---- the verdict ---- */
+
+/* How often the confidence was right. */
+static void print_confidence(const half *h) {
+    static const char *const columns[] = {"confidence", "suggestions", "mean regret", "within 5 %"};
+    printf("\nThe verdict's confidence, range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
+    for (int level = RF_CONFIDENCE_LOW; level <= RF_CONFIDENCE_HIGH; level++) {
+        double count = 0, within = 0, sum = 0;
+        for (size_t i = 0; i < h->count * TEST_SEEDS; i++) {
+            const entry *const e = &h->entries[i / TEST_SEEDS];
+            const rf_verdict *const v = &e->verdict[i % TEST_SEEDS];
+            if (v->kind != RF_VERDICT_RANGE || (int)v->confidence != level) continue;
+            count++;
+            within += e->regret[i % TEST_SEEDS] <= good;
+            sum += e->regret[i % TEST_SEEDS];
+        }
+        if (count > 0)
+            printf("| %s | %.0f | %.3f | %.0f %% |\n", rf_confidence_text((rf_confidence)level), count,
+                   sum / count, 100 * within / count);
+    }
+}
+
+/* The lowest (direction -1) or highest rate (1) around the best that loses less than `usable`. */
+static double usable_end(const oracle *o, int direction) {
+    double at = o->point[o->best].sixths;
+    while (at > o->point[0].sixths && at < o->point[o->count - 1].sixths &&
+           oracle_regret(o, rate_of(at + 0.05 * direction)) < usable)
+        at += 0.05 * direction;
+    return rate_of(at);
+}
+
+static void print_range(const half *h) {
+    double count = 0, low = 0, high = 0;
+    for (size_t i = 0; i < h->count * TEST_SEEDS; i++) {
+        const entry *const e = &h->entries[i / TEST_SEEDS];
+        const rf_verdict *const v = &e->verdict[i % TEST_SEEDS];
+        if (v->kind != RF_VERDICT_RANGE) continue;
+        count++;
+        low += fabs(log(v->lr_min / usable_end(&e->oracle, -1))) <= log(2);
+        high += fabs(log(v->lr_max / usable_end(&e->oracle, 1))) <= log(2);
+    }
+    printf("\nOf %.0f ranges %.0f %% begin within a factor of two of the lowest rate with regret under %g, "
+           "and %.0f %% end "
+           "within one of the highest.\n",
+           count, 100 * low / count, usable, 100 * high / count);
+}
+
+static void print_tasks(const half *h) {
+    static const char *const columns[] = {
+        "task", "best rate", "held-out loss there", "accuracy", "noise", "suggested", "regret"};
+    printf("\nThe tasks; suggested from three seeds' range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
+    for (const entry *e = h->entries; e < h->entries + h->count; e++) {
+        const oracle error = oracle_of(e->results, SETTLED_ERROR);
+        const oracle_point *const best = &e->oracle.point[e->oracle.best];
+        printf("| %s | %s | %.3f | %.1f %% | %.3f |", task_name_of(e->task).text,
+               rf_rate(rate_of(best->sixths)).text, best->mean, 100 * (1 - error.point[e->oracle.best].mean),
+               oracle_noise(&e->oracle));
+        for (int i = 0; i < TEST_SEEDS; i++)
+            printf(" %s", isfinite(e->verdict[i].lr) ? rf_rate(e->verdict[i].lr).text : e->verdict[i].cause);
+        printf(" |");
+        for (int i = 0; i < TEST_SEEDS; i++) printf(" %.3f", e->regret[i]);
+        puts(" |");
+    }
+}
+
+static void print_heading(const half *h, bool once) {
+    double noise = 0;
+    for (size_t e = 0; e < h->count; e++) noise += oracle_noise(&h->entries[e].oracle);
+    printf("%zu tasks, of the half to %s.  The oracle's own noise, as regret: %.3f in the mean.\n", h->count,
+           once ? "be looked at once" : "choose rules by", noise / (double)h->count);
+}
+
+rf_status tables_print(const char *results_path, bool once) {
+    results *all = NULL;
+    half h = {.entries = rf_alloc(task_count, sizeof(entry))};
+    rf_status status = h.entries ? results_read(&all, results_path) : RF_E_MEMORY;
+    if (status != RF_OK) goto done;
+    for (size_t t = 0; t < task_count; t++)
+        if (task_is_once(&tasks[t]) == once && complete(&all[t])) add_entry(&h, &tasks[t], &all[t]);
+    print_heading(&h, once);
+    for (measure m = 0; m < MEASURES && status == RF_OK; m++) status = print_lengths(&h, m);
+    if (status == RF_OK) status = print_details(&h);
+    print_groups(&h);
+    print_confidence(&h);
+    print_range(&h);
+    print_tasks(&h);
+done:
+    free(h.entries);
+    results_free(all);
+    return status;
+}
