@@ -214,7 +214,7 @@ static rf_status end_with_scores(rf_onnx_build *build) {
     const rf_shape scores = build->model->nodes[output->layer].shape;
     const size_t classes = rf_shape_count(scores);
     if (scores.h * scores.w == 1 && classes < (size_t)images->classes)
-        return rf_fail(RF_E_SHAPE, "it ends in %zu scores, and the data have %d classes", classes,
+        return rf_fail(RF_E_SHAPE, "it ends in %zu scores, and the data have %d classes: --new-head", classes,
                        images->classes);
     if (scores.h * scores.w == 1 && classes <= INT_MAX) images->classes = (int)classes;
     return RF_OK;

@@ -15,6 +15,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_PADDED,  /* x with padding */
     RF_ONNX_SCORES,  /* softmax of x, or its logarithm */
     RF_ONNX_SIGMOID, /* sigmoid(x) */
+    RF_ONNX_HARD_SIGMOID,
     RF_ONNX_SCALED,  /* factor x */
     RF_ONNX_ERF,     /* erf(x / sqrt(2)) */
     RF_ONNX_NORMAL,  /* factor (1 + erf(x / sqrt(2))) */
@@ -163,7 +164,7 @@ rf_pair rf_onnx_pair(const int64_t pair[2]);
 rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call);
 /* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
-/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID. */
+/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID, HARD_SIGMOID. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 
 #endif

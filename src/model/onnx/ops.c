@@ -69,6 +69,24 @@ static rf_status gelu(rf_onnx_call *call) {
     return layer_of(call, "gelu", x, NULL);
 }
 
+static rf_status hard_swish(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(first(&x, call));
+    return layer_of(call, "hard_swish", x, NULL);
+}
+
+/* Times x it is hard-swish. */
+static rf_status hard_sigmoid(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const double alpha = rf_onnx_float(call->node, "alpha", 0.2),
+                 beta = rf_onnx_float(call->node, "beta", 0.5);
+    RF_TRY(first(&x, call));
+    if (fabs(alpha - 1.0 / 6) > 1e-6 || beta != 0.5)
+        return rf_fail(RF_E_INPUT, "alpha %g and beta %g; PyTorch's, 1/6 and 1/2, are what is taken", alpha,
+                       beta);
+    return wait(call, x, RF_ONNX_HARD_SIGMOID, 1);
+}
+
 static rf_status sigmoid(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(first(&x, call));
@@ -186,6 +204,21 @@ static double times(const rf_onnx_value *x) {
     return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED ? x->factor : 0;
 }
 
+static rf_status multiply_layers(rf_onnx_call *call) {
+    rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)};
+    int64_t dim[2][4];
+    for (int i = 0; i < 2; i++) {
+        RF_TRY(rf_onnx_force(call, x[i]));
+        rf_onnx_dims(dim[i], call->build, x[i]);
+    }
+    if (x[0]->rank != x[1]->rank)
+        return rf_fail(RF_E_SHAPE, "its inputs have %d and %d dimensions", x[0]->rank, x[1]->rank);
+    const int larger = dim[1][2] * dim[1][3] > dim[0][2] * dim[0][3];
+    const rf_onnx_layer layer = {
+        .op = rf_op_find("multiply"), .inputs = 2, .input = {x[larger]->layer, x[1 - larger]->layer}};
+    return rf_onnx_layer_add(call, &layer, x[larger]->rank);
+}
+
 static rf_status multiply(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++) {
         rf_onnx_value *x = rf_onnx_in(call, i), *other = rf_onnx_in(call, 1 - i);
@@ -197,9 +230,11 @@ static rf_status multiply(rf_onnx_call *call) {
         }
         if (other->layer != x->layer || times(other) == 0) continue;
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return layer_of(call, "silu", x, NULL);
+        if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1)
+            return layer_of(call, "hard_swish", x, NULL);
         if (x->form == RF_ONNX_NORMAL) return gelu_part(call, x, x->factor * times(other));
     }
-    return rf_fail(RF_E_INPUT, "products are taken as SiLU, x sigmoid(x), and GELU only");
+    return multiply_layers(call);
 }
 
 static rf_status divide(rf_onnx_call *call) {
@@ -504,6 +539,8 @@ static const rf_onnx_op ops[] = {
     {"Gemm", 2, " alpha beta transA transB ", .lower = linear},
     {"GlobalAveragePool", 1, " ", .lower = global_average_pool},
     {"GlobalMaxPool", 1, " ", .lower = global_max_pool},
+    {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
+    {"HardSwish", 1, " ", .lower = hard_swish},
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
     {"LogSoftmax", 1, " axis ", .lower = softmax},
     {"MatMul", 2, " ", .lower = linear},
