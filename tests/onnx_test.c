@@ -116,6 +116,8 @@ static const sample samples[] = {
     {"dense-dynamo", "dense"},
     {"inception-script", "inception"},
     {"inception-dynamo", "inception"},
+    {"gated-script", "gated"},
+    {"gated-dynamo", "gated"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };

@@ -37,7 +37,7 @@ const rf_option *rf_training_rows(void) {
         {"data", "SPEC",
          "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
          "digits:", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
-        {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+        {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
          .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
         {"device", "WHICH",
          "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
