@@ -154,6 +154,7 @@ static rf_status model_main(void *given, char **operands) {
     layer *layers = NULL;
     totals sum;
     rf_status status = rf_model_create(&model, operands[0], images, 0);
+    if (status == RF_OK && rf_model_note(model) != NULL) rf_say("note: %s", rf_model_note(model));
     if (status == RF_OK) status = measure(&layers, &sum, model);
     if (status == RF_OK) status = (args->json ? print_as_json : print_as_table)(model, layers, &sum);
     free(layers);
@@ -174,9 +175,10 @@ const rf_command rf_command_model = {
     .operands = "NAME|FILE",
     .operand_count = 1,
     .summary = "A network's layers, shapes, parameters, FLOPs and memory",
-    .details = "NAME is one of the built-in networks; FILE is in the model language. FLOPs are of the "
-               "forward pass of "
-               "one image; a training step costs about three times as many.",
+    .details =
+        "NAME is one of the built-in networks; FILE is in the model language, or ONNX. FLOPs are of the "
+        "forward pass of "
+        "one image; a training step costs about three times as many.",
     .options = options,
     .args_size = sizeof(model_args),
     .run = model_main,

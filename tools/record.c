@@ -9,32 +9,13 @@
 #include "base/json.h"
 #include "data/listing.h"
 #include "device/device.h"
+#include "model/zoo.h"
 #include "train/trainer.h"
 
 #define FILE_NAME "run.json"
-#define MODEL     "model.net"
 enum { VERSION = 1, MAX_BYTES = 64 << 20 };
 
 /* ---- writing ---- */
-
-/* A copy of the network's file, so that the folder suffices by itself. */
-static rf_status copy_model(const char *folder, const char *model) {
-    void *data;
-    size_t length;
-    if (access(model, F_OK) != 0) return RF_OK; /* a built-in one */
-    char *path = rf_path_join(folder, MODEL);
-    if (path == NULL) return RF_E_MEMORY;
-    rf_status status = RF_OK;
-    if (!rf_same_file(model, path)) {
-        status = rf_file_read(&data, &length, model, MAX_BYTES);
-        if (status == RF_OK) {
-            status = rf_file_write(path, data, length);
-            free(data);
-        }
-    }
-    free(path);
-    return status;
-}
 
 static void add_settings(rf_json *json, const rf_settings *settings) {
     rf_json_open(json, "options", '[');
@@ -49,7 +30,8 @@ static void add_settings(rf_json *json, const rf_settings *settings) {
 
 static void add_data(rf_json *json, const rf_session *s) {
     const rf_dataset *data = s->dataset;
-    char fingerprint[32];
+    const int classes = s->trainer->classes; /* the network may have more */
+    char fingerprint[32], number[16];
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, rf_dataset_fingerprint(data));
     rf_json_open(json, "data", '{');
     rf_json_string(json, "name", data->name);
@@ -58,10 +40,13 @@ static void add_data(rf_json *json, const rf_session *s) {
     rf_json_count(json, "channels", (uint64_t)data->channels);
     rf_json_count(json, "height", (uint64_t)data->height);
     rf_json_count(json, "width", (uint64_t)data->width);
-    rf_json_count(json, "classes", (uint64_t)data->classes);
+    rf_json_count(json, "classes", (uint64_t)classes);
     if (data->class_names != NULL) {
         rf_json_open(json, "class_names", '[');
-        for (int c = 0; c < data->classes; c++) rf_json_string(json, NULL, data->class_names[c]);
+        for (int c = 0; c < classes; c++) {
+            snprintf(number, sizeof number, "%d", c);
+            rf_json_string(json, NULL, c < data->classes ? data->class_names[c] : number);
+        }
         rf_json_close(json);
     }
     rf_json_numbers(json, "mean", s->trainer->mean, (size_t)data->channels);
@@ -93,7 +78,7 @@ rf_status rf_record_write(const char *folder, const rf_session *s, const rf_reco
     rf_json_string(&json, "rangefinder", rf_version());
     rf_json_string(&json, "command", s->common->command);
     rf_json_string(&json, "device", rf_device_describe(s->device)->name);
-    rf_json_string(&json, "model", own ? MODEL : s->training->model);
+    rf_json_string(&json, "model", own ? rf_model_copy_name(s->training->model) : s->training->model);
     rf_json_count(&json, "parameters", rf_model_parameter_count(s->model));
     rf_json_count(&json, "seed", s->training->seed);
     add_lr(&json, more);
@@ -101,7 +86,7 @@ rf_status rf_record_write(const char *folder, const rf_session *s, const rf_reco
     add_settings(&json, &s->common->settings);
     rf_json_close(&json);
     rf_status status = rf_json_write(&json, path);
-    if (status == RF_OK) status = copy_model(folder, s->training->model);
+    if (status == RF_OK && own) status = rf_model_copy(s->training->model, folder);
     free(path);
     return status;
 }
@@ -162,6 +147,13 @@ static rf_status read_settings(rf_record *r, const json_t *options) {
     return json_is_array(options) ? RF_OK : malformed(r, "options");
 }
 
+/* Of the network's file, which lies in the folder. */
+static bool is_copy(const char *model) {
+    for (int i = 0; rf_model_copies[i] != NULL; i++)
+        if (strcmp(model, rf_model_copies[i]) == 0) return true;
+    return false;
+}
+
 static rf_status read_root(rf_record *r) {
     const json_t *format = json_object_get(r->root, "format"), *lr = json_object_get(r->root, "lr");
     const char *model = json_string_value(json_object_get(r->root, "model"));
@@ -170,7 +162,7 @@ static rf_status read_root(rf_record *r) {
         return rf_fail(RF_E_INPUT, "%s/%s: version %d of the format; this program reads version %d",
                        r->folder, FILE_NAME, (int)json_integer_value(format), VERSION);
     if (model == NULL) return malformed(r, "model");
-    r->model = strcmp(model, MODEL) == 0 ? rf_path_join(r->folder, MODEL) : rf_strdup(model);
+    r->model = is_copy(model) ? rf_path_join(r->folder, model) : rf_strdup(model);
     if (r->model == NULL) return RF_E_MEMORY;
     r->lr = json_number_value(json_object_get(lr, "value"));
     if (!(r->lr > 0)) return malformed(r, "lr");

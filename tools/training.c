@@ -268,6 +268,7 @@ rf_status rf_session_open(rf_session *s) {
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
     const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&s->model, training->model, images, training->seed));
+    if (rf_model_note(s->model) != NULL) RF_TRY(rf_session_note(s, rf_strdup(rf_model_note(s->model))));
     if (training->weights != NULL && rf_ahead_data() == NULL)
         RF_TRY(rf_model_load_weights(s->model, training->weights));
     rf_session_verbose(s, "network made");

@@ -21,7 +21,9 @@ typedef struct rf_image_shape {
 
 /* Makes a built-in network by its name ("simplecnn", "resnet20", ...; also "ResNet-20"), or one from a file in the
  * model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
- * column and what was expected; RF_E_SHAPE where the images do not fit. */
+ * column and what was expected; RF_E_SHAPE where the images do not fit.
+ * An ONNX file (docs/onnx.md) brings its weights and its number of classes, at least images.classes; RF_E_INPUT and
+ * RF_E_SHAPE name the node and its op. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images,
                                  uint64_t seed);
 /* The same from text; origin is what messages call it.  Both are read during the call alone. */
@@ -40,6 +42,9 @@ RF_API rf_status rf_model_finish(rf_model *model, uint64_t seed);
 RF_API void rf_model_free(rf_model *model);
 
 RF_API const char *rf_model_name(const rf_model *model);       /* borrowed: lives as long as the model */
+/* What should be known of how an ONNX file was read, such as batch norms that its exporter folded away; NULL: nothing.
+ * Borrowed. */
+RF_API const char *rf_model_note(const rf_model *model);
 RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
 
 /* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names

@@ -48,6 +48,7 @@ void rf_model_free(rf_model *model) {
     free(model->nodes);
     free(model->parameters);
     free(model->name);
+    free(model->note);
     free(model);
 }
 
@@ -291,6 +292,10 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed) {
 
 const char *rf_model_name(const rf_model *model) {
     return model->name;
+}
+
+const char *rf_model_note(const rf_model *model) {
+    return model->note;
 }
 
 size_t rf_model_parameter_count(const rf_model *model) {

@@ -34,6 +34,7 @@ struct rf_model {
     bool finished;
     rf_names names;           /* of the nodes */
     size_t parameter_numbers; /* floats in all parameters and buffers together */
+    char *note;               /* owned; rf_model_note */
     int64_t steps;            /* taken so far to expand its text (model/lang/eval.h) */
 };
 

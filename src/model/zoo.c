@@ -1,5 +1,7 @@
 /* The zoo, as the built-in models are called: models/NAME.net in the model language, embedded; and models from
  * files. */
+#include "model/zoo.h"
+
 #include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 #include "base/embedded.h"
 #include "base/kind.h"
 #include "graph/model.h"
+#include "model/onnx/onnx.h"
 
 enum { MAX_NAMES = 64, MAX_NAME = 32, MAX_TEXT_BYTES = 16 << 20 };
 
@@ -30,9 +33,20 @@ const char *const *rf_model_names(void) {
     return names;
 }
 
+/* An ONNX file's first field is its version, a small number; no text begins so. */
+static bool is_onnx(const char *path) {
+    unsigned char head[2];
+    size_t length;
+    rf_error_hold();
+    const rf_status status = rf_file_read_head(head, &length, NULL, path, sizeof head);
+    rf_error_release();
+    return status == RF_OK && length == 2 && head[0] == 0x08 && head[1] < ' ';
+}
+
 static rf_status create_from_file(rf_model **out, const char *path, rf_image_shape images, uint64_t seed) {
     void *text;
     size_t length;
+    if (is_onnx(path)) return rf_onnx_create(out, path, images, seed);
     rf_status status = rf_file_read(&text, &length, path, MAX_TEXT_BYTES);
     if (status != RF_OK) return rf_explain_file(status, path, RF_READER_MODEL);
     if (memchr(text, 0, length))
@@ -50,8 +64,9 @@ static rf_status fail_unknown(const char *name) {
     for (; zoo[count]; count++) rf_str_addf(&list, "%s%s", count ? ", " : "", zoo[count]);
     const char *near = rf_nearest(name, zoo, count);
     rf_fail(RF_E_INPUT,
-            "no network '%.80s'%s%s%s Built-in networks: %s; or give a file in the model language", name,
-            near ? "; did you mean " : ".", near ? near : "", near ? "?" : "", rf_str_text(&list));
+            "no network '%.80s'%s%s%s Built-in networks: %s; or give a file in the model language, or an "
+            "ONNX file",
+            name, near ? "; did you mean " : ".", near ? near : "", near ? "?" : "", rf_str_text(&list));
     rf_str_free(&list);
     return RF_E_INPUT;
 }
@@ -83,4 +98,25 @@ rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_sha
     if (known < 0) return fail_unknown(name_or_file);
     return rf_model_parse(out, (const char *)rf_embedded_models[known].data, rf_model_names()[known], images,
                           seed);
+}
+
+const char *const rf_model_copies[] = {"model.net", "model.onnx", NULL};
+
+const char *rf_model_copy_name(const char *path) {
+    return rf_model_copies[is_onnx(path)];
+}
+
+rf_status rf_model_copy(const char *path, const char *folder) {
+    void *data = NULL;
+    size_t length;
+    if (is_onnx(path)) return rf_onnx_copy(path, folder, rf_model_copies[1]);
+    char *to = rf_format("%s/%s", folder, rf_model_copies[0]);
+    rf_status status = to != NULL ? RF_OK : RF_E_MEMORY;
+    if (status == RF_OK && !rf_same_file(path, to)) {
+        status = rf_file_read(&data, &length, path, MAX_TEXT_BYTES);
+        if (status == RF_OK) status = rf_file_write(to, data, length);
+    }
+    free(data);
+    free(to);
+    return status;
 }

@@ -46,7 +46,8 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(momentum, FLOAT)                                                                                       \
     X(slope, FLOAT)                                                                                          \
     X(smoothing, FLOAT)                                                                                      \
-    X(count_pad, BOOL)
+    X(count_pad, BOOL)                                                                                       \
+    X(ceil, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;

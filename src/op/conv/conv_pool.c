@@ -56,7 +56,7 @@ static bool joins(const rf_problem *pool) {
     const rf_attrs *a = &pool->attrs;
     return a->kernel.y == 2 && a->kernel.x == 2 && a->pad.y == 0 && a->pad.x == 0 &&
            (a->stride.y == 0 || a->stride.y == 2) && (a->stride.x == 0 || a->stride.x == 2) &&
-           a->dilation.y <= 1 && a->dilation.x <= 1;
+           a->dilation.y <= 1 && a->dilation.x <= 1 && !a->ceil;
 }
 
 static double flops(const rf_problem *problem) {

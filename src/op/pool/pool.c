@@ -12,6 +12,12 @@ static bool misses(int in, int kernel, int stride, int pad, int dilation) {
     return false;
 }
 
+/* Windows along one axis.  up: with a last one that begins in the map and ends behind its padding. */
+static int windows(int in, int room, int stride, int pad, bool up) {
+    const int count = room / stride + 1;
+    return count + (up && room % stride > 0 && count * stride - pad < in);
+}
+
 static rf_status infer(rf_problem *problem) {
     const rf_window g = rf_window_of(problem);
     const rf_shape x = problem->x[0];
@@ -35,7 +41,11 @@ static rf_status infer(rf_problem *problem) {
             "wholly in the padding: use a smaller dilation, or no pad",
             problem->op->name, x.h, x.w, g.kernel.y, g.kernel.x, g.pad.y, g.pad.x, g.dilation.y,
             g.dilation.x);
-    problem->y = (rf_shape){x.n, x.c, room_y / g.stride.y + 1, room_x / g.stride.x + 1, false};
+    const bool up = problem->attrs.ceil;
+    problem->y = (rf_shape){.n = x.n,
+                            .c = x.c,
+                            .h = windows(x.h, room_y, g.stride.y, g.pad.y, up),
+                            .w = windows(x.w, room_x, g.stride.x, g.pad.x, up)};
     return RF_OK;
 }
 
@@ -78,6 +88,16 @@ static const rf_case max_cases[] = {
      .x = {{1, 2, 3, 4}},
      .accumulate = true},
     {.label = "stride above the map", .attrs = MAX(3, 64, 1, 1), .x = {{2, 3, 5, 4}}},
+    {.label = "3x3 stride 2 ceil",
+     .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .dilation = {1, 1}, .ceil = true},
+     .x = {{2, 5, 6, 7}},
+     .accumulate = true},
+    {.label = "2x2 ceil odd, windows apart",
+     .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}, .ceil = true},
+     .x = {{2, 9, 7, 5}}},
+    {.label = "2x3 pad 1 stride 3 ceil",
+     .attrs = {.kernel = {2, 3}, .stride = {3, 3}, .pad = {1, 1}, .dilation = {1, 1}, .ceil = true},
+     .x = {{1, 3, 6, 8}}},
     {.label = "2x2 16 of 28x28", .attrs = MAX(2, 0, 0, 1), .x = {{32, 16, 28, 28}}, .large = true},
     {.label = "2x2 50 of 8x8", .attrs = MAX(2, 0, 0, 1), .x = {{64, 50, 8, 8}}, .large = true},
     {NULL},
@@ -138,7 +158,10 @@ static const rf_case adaptive_refused[] = {
 static const rf_attr_spec max_attrs[] = {
     RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
     RF_ATTR(stride, PAIR, 0, 1, RF_MAX_KERNEL), /* where absent 0: the kernel's size */
-    RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2), RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL), RF_ATTR_END};
+    RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2),
+    RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL),
+    RF_ATTR(ceil, BOOL, 0, 0, 1),
+    RF_ATTR_END};
 static const rf_attr_spec avg_attrs[] = {
     RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL), RF_ATTR(stride, PAIR, 0, 1, RF_MAX_KERNEL),
     RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2), RF_ATTR(count_pad, BOOL, 1, 0, 1), RF_ATTR_END};

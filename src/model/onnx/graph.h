@@ -1,0 +1,169 @@
+/* What the handlers of ONNX ops share: the graph's values, and the model that they add layers to. */
+#ifndef RF_MODEL_ONNX_GRAPH_H
+#define RF_MODEL_ONNX_GRAPH_H
+
+#include "graph/model.h"
+#include "model/onnx/file.h"
+
+/* A value that is no constant is what a function makes of a layer's output x.  Some ONNX ops mean one op of ours only
+ * together, so that the first of them add no layer: their value is a form that waits for the next. */
+typedef enum rf_onnx_form {
+    RF_ONNX_UNKNOWN,
+    RF_ONNX_CONSTANT,
+    RF_ONNX_MAP,     /* x */
+    RF_ONNX_LAYER,   /* a convolution or linear layer that may get a bias */
+    RF_ONNX_PADDED,  /* x with padding */
+    RF_ONNX_SCORES,  /* softmax of x, or its logarithm */
+    RF_ONNX_SIGMOID, /* sigmoid(x) */
+    RF_ONNX_SCALED,  /* factor x */
+    RF_ONNX_ERF,     /* erf(x / sqrt(2)) */
+    RF_ONNX_NORMAL,  /* factor (1 + erf(x / sqrt(2))) */
+    RF_ONNX_GELU,    /* factor x (1 + erf(x / sqrt(2))) */
+} rf_onnx_form;
+
+typedef struct rf_onnx_value {
+    rf_onnx_form form;
+    rf_onnx_tensor *constant;
+    int layer; /* whose output is x */
+    int rank;  /* of x: 4, (N,C,H,W), or 2, (N,features) */
+    double factor;
+    rf_pair pad;
+    const Onnx__NodeProto *maker;
+    int readers;
+} rf_onnx_value;
+
+/* A parameter to be filled when the model is finished. */
+typedef struct rf_onnx_filling {
+    int parameter;
+    const rf_onnx_tensor *tensor;
+    bool transposed; /* (in,out), and the parameter is (out,in) */
+} rf_onnx_filling;
+
+typedef struct rf_onnx_build {
+    rf_onnx_file file;
+    rf_model *model;
+    rf_image_shape images;         /* of the data */
+    const char *input;             /* the network's */
+    int input_height, input_width; /* it was exported for; 0: any */
+    int64_t batch;                 /* what the graph's arithmetic takes for the batch size */
+    rf_names names;                /* of the values */
+    rf_onnx_value *values;
+    int value_count;
+    rf_onnx_tensor **tensors; /* owned */
+    size_t tensor_count, tensor_capacity;
+    size_t folded; /* numbers in constants so far */
+    rf_names used; /* initialisers that are parameters, with the layer */
+    rf_onnx_filling *fillings;
+    size_t filling_count, filling_capacity;
+    int norms_folded;                   /* convolutions that a batch norm was folded into */
+    const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
+} rf_onnx_build;
+
+typedef struct rf_onnx_op rf_onnx_op;
+
+/* A node whose inputs are there. */
+typedef struct rf_onnx_call {
+    rf_onnx_build *build;
+    const rf_onnx_op *op;
+    const Onnx__NodeProto *node;
+    rf_onnx_value out; /* of the first output */
+} rf_onnx_call;
+
+/* A row of the table in ops.c. */
+struct rf_onnx_op {
+    const char *name;
+    size_t inputs;                          /* that must be there, the first ones */
+    const char *attributes;                 /* those taken, with a blank before and behind each */
+    rf_status (*fold)(rf_onnx_call *call);  /* all inputs are constants; NULL: it is for activations only */
+    rf_status (*lower)(rf_onnx_call *call); /* NULL: for constants only */
+    double (*unary)(double);                /* for fold */
+    double (*binary)(double, double);
+    const char *advice; /* of an op that is not taken: what to do */
+};
+const rf_onnx_op *rf_onnx_op_find(const char *name);
+
+/* ---- what a node reads (call.c) ---- */
+static inline const char *rf_onnx_text(const char *text) { /* of a field that may be absent */
+    return text != NULL ? text : "";
+}
+rf_onnx_value *rf_onnx_find(const rf_onnx_build *build, const char *name); /* NULL: none */
+rf_onnx_value *rf_onnx_in(const rf_onnx_call *call, size_t index);         /* NULL: absent */
+rf_onnx_tensor *rf_onnx_constant_in(const rf_onnx_call *call,
+                                    size_t index); /* NULL: absent, or no constant */
+const Onnx__AttributeProto *rf_onnx_attribute(const Onnx__NodeProto *node,
+                                              const char *name); /* NULL: absent */
+int64_t rf_onnx_int(const Onnx__NodeProto *node, const char *name, int64_t absent);
+double rf_onnx_float(const Onnx__NodeProto *node, const char *name, double absent);
+bool rf_onnx_text_is(const Onnx__NodeProto *node, const char *name, const char *text); /* false: absent */
+/* Whole numbers from an input, or in older versions from an attribute; *count -1: absent. */
+rf_status rf_onnx_list(int64_t list[RF_ONNX_MAX_RANK], int *count, const rf_onnx_call *call,
+                       const char *attribute, size_t input);
+/* Dimensions that a reshape asks for: 0 is the old one, -1 what remains. */
+rf_status rf_onnx_reshape_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
+                               const int64_t *old, int old_rank);
+rf_status rf_onnx_axis(int *axis, int64_t given, int rank); /* negative ones count from the end */
+rf_status rf_onnx_unsqueeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
+                                 const int64_t *old, int old_rank);
+rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
+                               const int64_t *old, int old_rank);
+
+/* x's dimensions in ONNX, with the build's batch size. */
+void rf_onnx_dims(int64_t dim[4], const rf_onnx_build *build, const rf_onnx_value *x);
+
+/* ---- constants (constant.c) ---- */
+/* A constant with zeros, owned by the build. */
+rf_status rf_onnx_constant(rf_onnx_tensor **out, rf_onnx_build *build, int type, int rank,
+                           const int64_t *dim);
+rf_status rf_onnx_tensor_add(rf_onnx_build *build, const rf_onnx_tensor *tensor, rf_onnx_tensor **out);
+/* The numbers, read where they were not; borrowed. */
+rf_status rf_onnx_numbers(const double **out, rf_onnx_build *build, rf_onnx_tensor *tensor);
+rf_status rf_onnx_scalar(double *out, rf_onnx_build *build, rf_onnx_tensor *tensor); /* of one number */
+
+/* ---- handlers for constants (fold.c) ---- */
+rf_status rf_onnx_fold_constant(rf_onnx_call *call);
+rf_status rf_onnx_fold_identity(rf_onnx_call *call);
+rf_status rf_onnx_fold_cast(rf_onnx_call *call); /* Cast, CastLike */
+rf_status rf_onnx_fold_shape(rf_onnx_call *call);
+rf_status rf_onnx_fold_reshape(rf_onnx_call *call);
+rf_status rf_onnx_fold_unsqueeze(rf_onnx_call *call);
+rf_status rf_onnx_fold_squeeze(rf_onnx_call *call);
+rf_status rf_onnx_fold_transpose(rf_onnx_call *call);
+rf_status rf_onnx_fold_expand(rf_onnx_call *call);
+rf_status rf_onnx_fold_fill(rf_onnx_call *call); /* ConstantOfShape */
+rf_status rf_onnx_fold_range(rf_onnx_call *call);
+rf_status rf_onnx_fold_gather(rf_onnx_call *call);
+rf_status rf_onnx_fold_slice(rf_onnx_call *call);
+rf_status rf_onnx_fold_concat(rf_onnx_call *call);
+rf_status rf_onnx_fold_where(rf_onnx_call *call);
+rf_status rf_onnx_fold_unary(rf_onnx_call *call);
+rf_status rf_onnx_fold_binary(rf_onnx_call *call);
+
+/* ---- layers (layer.c) ---- */
+/* A layer that is named after its node, or after its first initialiser. */
+typedef struct rf_onnx_layer {
+    const rf_op *op;
+    rf_attrs attrs;
+    int inputs, input[RF_MAX_INPUTS];
+    rf_onnx_tensor *param[RF_MAX_PARAMS + RF_MAX_STATES]; /* in the order of the model's; NULL: initialised */
+    bool transposed;                                      /* param[0] is */
+} rf_onnx_layer;
+/* Adds it, and makes it call->out. */
+rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int rank);
+
+/* ---- windows, convolutions, linear layers (weighted.c) ---- */
+typedef struct rf_onnx_window {
+    int64_t kernel[2], stride[2], dilation[2], pad[4]; /* pad: top, left, bottom, right */
+} rf_onnx_window;
+/* An attribute of two numbers. */
+rf_status rf_onnx_window_pair(int64_t pair[2], const rf_onnx_call *call, const char *name, int64_t absent);
+/* Reads all but the kernel's size, which is set before; x may be RF_ONNX_PADDED. */
+rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const rf_onnx_value *x);
+rf_pair rf_onnx_pair(const int64_t pair[2]);
+/* A bias of zeros that is no initialiser is none: PyTorch's exporter makes it. */
+rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call);
+/* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
+/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID. */
+rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
+
+#endif

@@ -1,0 +1,81 @@
+/* Layers of the model, with parameters from the file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/onnx/graph.h"
+
+/* "layer1.0.conv1" for the initialiser "layer1.0.conv1.weight"; else the node's name. */
+static rf_status name_layer(char name[RF_MAX_NAME + 1], const rf_onnx_call *call,
+                            const rf_onnx_tensor *first) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
+                      ending[] = ".weight";
+    const char *from = rf_onnx_text(call->node->name);
+    size_t length = strlen(from), ends = sizeof ending - 1, used = 0;
+    if (first != NULL && first->name != NULL && strlen(first->name) > ends &&
+        strcmp(first->name + strlen(first->name) - ends, ending) == 0) {
+        from = first->name;
+        length = strlen(from) - ends;
+    }
+    if (*from == '/') from++, length--;
+    if (length == 0) {
+        from = rf_onnx_text(call->node->op_type);
+        length = strlen(from);
+    }
+    for (; used < length && used < RF_MAX_NAME - 12; used++)
+        name[used] = from[used] == '/' ? '.' : strchr(allowed, from[used]) != NULL ? from[used] : '_';
+    name[used] = '\0';
+    for (int number = call->build->model->node_count;
+         rf_model_find_node(call->build->model, name, strlen(name)) >= 0;)
+        snprintf(name + used, RF_MAX_NAME + 1 - used, "_%d", number++);
+    return RF_OK;
+}
+
+/* The parameter takes the tensor's numbers, and the initialiser's name. */
+static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor, bool transposed) {
+    rf_onnx_build *build = call->build;
+    rf_parameter *p = &build->model->parameters[parameter];
+    const rf_param_spec *spec = &p->spec;
+    bool fits = tensor->count == rf_param_count(spec);
+    for (int i = 0; i < tensor->rank && tensor->rank == spec->rank; i++)
+        fits &= tensor->dim[i] == spec->dim[transposed ? 1 - i : i];
+    if (!fits)
+        return rf_fail(RF_E_SHAPE,
+                       "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
+                       spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
+    if (tensor->name != NULL) {
+        const int other = rf_names_find(&build->used, tensor->name, strlen(tensor->name));
+        if (other >= 0)
+            return rf_fail(RF_E_INPUT,
+                           "'%.100s' is a parameter of layer '%.100s' already: layers that share weights "
+                           "are not read",
+                           tensor->name, build->model->nodes[other].name);
+        RF_TRY(rf_names_add(&build->used, tensor->name, p->node));
+        char *name = rf_strdup(tensor->name);
+        if (name == NULL) return RF_E_MEMORY;
+        free(p->name);
+        p->name = name;
+    }
+    if (build->filling_count == build->filling_capacity) {
+        const size_t capacity = RF_MAX(64, build->filling_capacity * 2);
+        rf_onnx_filling *more = rf_resize(build->fillings, capacity, sizeof *more);
+        if (more == NULL) return RF_E_MEMORY;
+        build->fillings = more;
+        build->filling_capacity = capacity;
+    }
+    build->fillings[build->filling_count++] = (rf_onnx_filling){parameter, tensor, transposed};
+    return RF_OK;
+}
+
+rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int rank) {
+    rf_model *model = call->build->model;
+    char name[RF_MAX_NAME + 1];
+    const int first = model->parameter_count;
+    RF_TRY(rf_attrs_check(&layer->attrs, layer->op));
+    RF_TRY(name_layer(name, call, layer->param[0]));
+    RF_TRY(rf_model_add_node(model, layer->op, name, &layer->attrs, layer->inputs, layer->input));
+    for (int i = first; i < model->parameter_count; i++)
+        if (layer->param[i - first] != NULL)
+            RF_TRY(fill(call, i, layer->param[i - first], layer->transposed && i == first));
+    call->out = (rf_onnx_value){.form = RF_ONNX_MAP, .layer = model->node_count - 1, .rank = rank};
+    return RF_OK;
+}

@@ -1,0 +1,166 @@
+/* Convolutions and linear layers, which may get their bias from a later node; what is read of windows. */
+#include <string.h>
+
+#include "model/onnx/graph.h"
+
+/* ---- windows ---- */
+
+rf_status rf_onnx_window_pair(int64_t pair[2], const rf_onnx_call *call, const char *name, int64_t absent) {
+    int64_t list[RF_ONNX_MAX_RANK];
+    int count;
+    RF_TRY(rf_onnx_list(list, &count, call, name, SIZE_MAX));
+    if (count >= 0 && count != 2) return rf_fail(RF_E_INPUT, "%s has %d numbers, not 2", name, count);
+    for (int i = 0; i < 2; i++) {
+        pair[i] = count < 0 ? absent : list[i];
+        if (pair[i] < 1 || pair[i] > 1 << 20)
+            return rf_fail(RF_E_INPUT, "%s is %lld", name, (long long)pair[i]);
+    }
+    return RF_OK;
+}
+
+/* TensorFlow's padding, by which the output is the input's size over the stride. */
+static void pad_same(rf_onnx_window *w, const int64_t size[2]) {
+    for (int i = 0; i < 2; i++) {
+        const int64_t out = (size[i] + w->stride[i] - 1) / w->stride[i];
+        const int64_t all =
+            RF_MAX((out - 1) * w->stride[i] + w->dilation[i] * (w->kernel[i] - 1) + 1 - size[i], 0);
+        w->pad[i] = all / 2;
+        w->pad[i + 2] = all - all / 2;
+    }
+}
+
+rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const rf_onnx_value *x) {
+    const Onnx__NodeProto *node = call->node;
+    int64_t dim[4], list[RF_ONNX_MAX_RANK];
+    int count;
+    rf_onnx_dims(dim, call->build, x);
+    RF_TRY(rf_onnx_window_pair(w->stride, call, "strides", 1));
+    RF_TRY(rf_onnx_window_pair(w->dilation, call, "dilations", 1));
+    RF_TRY(rf_onnx_list(list, &count, call, "pads", SIZE_MAX));
+    if (count >= 0 && count != 4) return rf_fail(RF_E_INPUT, "pads has %d numbers, not 4", count);
+    for (int i = 0; i < 4; i++) {
+        w->pad[i] = count < 0 ? 0 : list[i];
+        if (w->pad[i] < 0 || w->pad[i] > 1 << 20)
+            return rf_fail(RF_E_INPUT, "pads of %lld", (long long)w->pad[i]);
+    }
+    if (rf_onnx_text_is(node, "auto_pad", "SAME_UPPER") || rf_onnx_text_is(node, "auto_pad", "SAME_LOWER"))
+        pad_same(w, dim + 2);
+    if (x->form == RF_ONNX_PADDED)
+        for (int i = 0; i < 4; i++) w->pad[i] += i % 2 == 0 ? x->pad.y : x->pad.x;
+    if (w->pad[0] == w->pad[2] && w->pad[1] == w->pad[3]) return RF_OK;
+    return rf_fail(
+        RF_E_INPUT,
+        "padding of %lld above and %lld below, %lld left and %lld right: only equal ones are taken",
+        (long long)w->pad[0], (long long)w->pad[2], (long long)w->pad[1], (long long)w->pad[3]);
+}
+
+rf_pair rf_onnx_pair(const int64_t pair[2]) {
+    return (rf_pair){(int)pair[0], (int)pair[1]};
+}
+
+/* ---- layers with parameters ---- */
+
+/* ---- layers ---- */
+
+rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call) {
+    const double *numbers;
+    if (*bias == NULL || (*bias)->name != NULL) return RF_OK;
+    RF_TRY(rf_onnx_numbers(&numbers, call->build, *bias));
+    for (size_t i = 0; i < (*bias)->count; i++)
+        if (numbers[i] != 0) return RF_OK;
+    *bias = NULL;
+    return RF_OK;
+}
+
+/* PyTorch's exporter folds batch norms into convolutions: one says so of the node, in a field that this onnx.proto may not
+ * know, the other makes weights with names of its own. */
+static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weight) {
+    static const char rule[] = "FuseBatchNorm", made[] = "onnx::Conv_";
+    for (unsigned i = 0; i < node->base.n_unknown_fields; i++) {
+        const ProtobufCMessageUnknownField *field = &node->base.unknown_fields[i];
+        if (memmem(field->data, field->len, rule, sizeof rule - 1) != NULL) return true;
+    }
+    return weight->name != NULL && strncmp(weight->name, made, sizeof made - 1) == 0;
+}
+
+static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
+    rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    const int64_t groups = rf_onnx_int(call->node, "group", 1);
+    rf_onnx_window w;
+    if (weight == NULL || weight->rank != 4)
+        return rf_fail(RF_E_INPUT,
+                       "its weights are no constant of 4 dimensions: only 2D convolutions are taken");
+    memcpy(w.kernel, weight->dim + 2, sizeof w.kernel);
+    RF_TRY(rf_onnx_window_read(&w, call, x));
+    const int64_t channels = call->build->model->nodes[x->layer].shape.c;
+    if (groups < 1 || groups > channels || weight->dim[1] != channels / groups || weight->dim[0] > 1 << 20)
+        return rf_fail(RF_E_SHAPE, "its weights are for %.0f channels, and its input has %lld",
+                       (double)weight->dim[1] * (double)groups, (long long)channels);
+    if (weight->dim[2] > RF_MAX_KERNEL || weight->dim[3] > RF_MAX_KERNEL)
+        return rf_fail(RF_E_SHAPE, "a kernel of %lldx%lld; %d is the most", (long long)weight->dim[2],
+                       (long long)weight->dim[3], RF_MAX_KERNEL);
+    const rf_onnx_layer layer = {.op = rf_op_find("conv"),
+                                 .attrs = {.out = (int)weight->dim[0],
+                                           .kernel = rf_onnx_pair(w.kernel),
+                                           .stride = rf_onnx_pair(w.stride),
+                                           .dilation = rf_onnx_pair(w.dilation),
+                                           .pad = rf_onnx_pair(w.pad),
+                                           .groups = (int)groups,
+                                           .bias = bias != NULL},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {weight, bias}};
+    call->build->norms_folded += norm_folded(call->node, weight);
+    return rf_onnx_layer_add(call, &layer, 4);
+}
+
+/* x W or, transposed, x W^T. */
+static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
+    const bool as_stored = rf_onnx_int(call->node, "transB", 0) != 0; /* (out,in) */
+    rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (weight == NULL || weight->rank != 2)
+        return rf_fail(RF_E_INPUT, "its second factor is no constant matrix");
+    const size_t in = rf_shape_count(call->build->model->nodes[x->layer].shape);
+    const int64_t out = weight->dim[as_stored ? 0 : 1];
+    if ((size_t)weight->dim[as_stored ? 1 : 0] != in || out < 1 || out > 1 << 20)
+        return rf_fail(RF_E_SHAPE, "its weights are %lldx%lld, and its input has %zu numbers",
+                       (long long)weight->dim[0], (long long)weight->dim[1], in);
+    const rf_onnx_layer layer = {.op = rf_op_find("linear"),
+                                 .attrs = {.out = (int)out, .bias = bias != NULL},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {weight, bias},
+                                 .transposed = !as_stored};
+    return rf_onnx_layer_add(call, &layer, 2);
+}
+
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
+    RF_TRY(rf_onnx_real_bias(&bias, call));
+    return (strcmp(call->node->op_type, "Conv") == 0 ? add_conv : add_linear)(call, bias);
+}
+
+rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
+    if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
+    if (x->form == RF_ONNX_MAP) return RF_OK;
+    rf_onnx_call maker = {.build = call->build, .node = x->maker};
+    rf_status status = RF_OK;
+    if (x->form == RF_ONNX_LAYER)
+        status = rf_onnx_add_weighted(&maker, NULL);
+    else if (x->form == RF_ONNX_SIGMOID)
+        status = rf_onnx_layer_add(
+            &maker, &(rf_onnx_layer){.op = rf_op_find("sigmoid"), .inputs = 1, .input = {x->layer}}, x->rank);
+    else if (x->form == RF_ONNX_CONSTANT)
+        return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
+    else
+        return rf_fail(RF_E_INPUT,
+                       "it reads node '%.100s', and what that means together is no layer of ours; see "
+                       "docs/onnx.md",
+                       x->maker != NULL ? rf_onnx_text(x->maker->name) : "");
+    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_text(x->maker->name));
+    const int readers = x->readers;
+    *x = maker.out;
+    x->readers = readers;
+    return RF_OK;
+}

@@ -1,0 +1,14 @@
+/* Files of networks, as rf_model_create takes them. */
+#ifndef RF_MODEL_ZOO_H
+#define RF_MODEL_ZOO_H
+
+#include "rangefinder/model.h"
+
+/* The names of copies by rf_model_copy, ended by NULL: one a kind of file. */
+extern const char *const rf_model_copies[];
+/* Which of them a file's copy gets. */
+const char *rf_model_copy_name(const char *path);
+/* Copies the file to folder under that name, with those that it names. */
+rf_status rf_model_copy(const char *path, const char *folder);
+
+#endif

@@ -1,0 +1,454 @@
+/* Networks from ONNX files: outputs and losses are PyTorch's, from tools/fixtures/onnx_models.py; files that are damaged or
+ * hold what is not taken. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "graph/model.h"
+#include "onnx.pb-c.h"
+#include "rangefinder/rangefinder.h"
+
+enum { IMAGES = 24, SCORED = 6, BATCH = 8, MAX_STEPS = 16, CLASSES = 10, PIXELS = 3 * 16 * 16 };
+static const rf_image_shape shape = {3, 16, 16, CLASSES};
+
+#define CHECK(call)                                                                                          \
+    do {                                                                                                     \
+        if ((call) != RF_OK) fail_msg("%s", rf_error_message());                                             \
+    } while (0)
+
+static rf_device *device;
+static char made[] = "/tmp/rangefinder-onnx-XXXXXX";
+
+static rf_model *load(const char *file) {
+    char path[300];
+    rf_model *model = NULL;
+    snprintf(path, sizeof path, RF_TEST_DATA "/onnx/%s.onnx", file);
+    CHECK(rf_model_create(&model, path, shape, 1));
+    return model;
+}
+
+/* As in onnx_models.py. */
+static rf_dataset *images_of(int count, int classes) {
+    uint8_t pixels[IMAGES * PIXELS];
+    int32_t labels[IMAGES];
+    uint32_t s = 1;
+    rf_dataset *dataset = NULL;
+    for (int i = 0; i < count; i++) {
+        labels[i] = (int32_t)((s = s * 1664525 + 1013904223) >> 24) % CLASSES;
+        for (int p = 0; p < PIXELS; p++)
+            pixels[i * PIXELS + p] =
+                (uint8_t)(((s = s * 1664525 + 1013904223) >> 24) * (uint32_t)(labels[i] + 3) / 12);
+        labels[i] %= classes;
+    }
+    CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, count, 3, 16, 16, classes));
+    return dataset;
+}
+
+static const double mean[] = {0, 0, 0}, std[] = {1, 1, 1};
+
+/* ---- PyTorch's numbers ---- */
+
+/* The numbers of the line that begins with "name kind ". */
+static size_t expected(double *out, size_t most, const char *name, const char *kind) {
+    char start[64], line[4096];
+    size_t count = 0;
+    FILE *file = fopen(RF_TEST_DATA "/onnx/expected.txt", "r");
+    assert_non_null(file);
+    snprintf(start, sizeof start, "%s %s ", name, kind);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, start, strlen(start)) == 0) {
+            char *at = line + strlen(start), *end;
+            for (double value; count < most && (value = strtod(at, &end), end != at); at = end)
+                out[count++] = value;
+        }
+    fclose(file);
+    return count;
+}
+
+static bool keep_scores(void *context, size_t first, size_t count, const float *scores) {
+    memcpy((float *)context + first * CLASSES, scores, count * CLASSES * sizeof *scores);
+    return true;
+}
+
+static void scores_of(float *scores, const rf_model *model) {
+    rf_dataset *dataset = images_of(SCORED, CLASSES);
+    rf_evaluation *evaluation;
+    CHECK(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = device,
+                                                       .model = model,
+                                                       .dataset = dataset,
+                                                       .mean = mean,
+                                                       .std = std,
+                                                       .scores = keep_scores,
+                                                       .context = scores}));
+    rf_evaluation_free(evaluation);
+    rf_dataset_free(dataset);
+}
+
+/* Of an image, without what all scores have in common. */
+static double centred(const double *scores, int at) {
+    double sum = 0;
+    for (int c = 0; c < CLASSES; c++) sum += scores[c];
+    return scores[at] - sum / CLASSES;
+}
+
+typedef struct sample {
+    const char *file, *name;
+    bool up_to_a_constant; /* the scores, where the file ends in a softmax */
+} sample;
+static const sample samples[] = {
+    {"cnn-script", "cnn"},
+    {"cnn-dynamo", "cnn"},
+    {"cnn-opset9", "cnn"},
+    {"cnn-external", "cnn"},
+    {"cnn-folded-script", "cnn"},
+    {"cnn-folded-dynamo", "cnn"},
+    {"residual-script", "residual"},
+    {"residual-dynamo", "residual"},
+    {"depthwise-script", "depthwise"},
+    {"depthwise-dynamo", "depthwise"},
+    {"dense-script", "dense"},
+    {"dense-dynamo", "dense"},
+    {"inception-script", "inception"},
+    {"inception-dynamo", "inception"},
+    {"patterns-script", "patterns", true},
+    {"patterns-dynamo", "patterns", true},
+};
+
+static void scores_are_pytorchs(void **state) {
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(samples); i++) {
+        double right[SCORED * CLASSES], ours[SCORED * CLASSES];
+        float scores[SCORED * CLASSES];
+        rf_model *model = load(samples[i].file);
+        assert_int_equal(expected(right, RF_COUNT(right), samples[i].name, "scores"), RF_COUNT(right));
+        scores_of(scores, model);
+        for (int k = 0; k < SCORED * CLASSES; k++) ours[k] = scores[k];
+        for (int k = 0; k < SCORED * CLASSES; k++) {
+            const int image = k / CLASSES * CLASSES;
+            const bool less = samples[i].up_to_a_constant;
+            const double a = less ? centred(ours + image, k - image) : ours[k],
+                         b = less ? centred(right + image, k - image) : right[k];
+            if (!(fabs(a - b) <= 1e-4 * fmax(1, fabs(b))))
+                fail_msg("%s: score %d is %.7g, PyTorch's %.7g", samples[i].file, k, a, b);
+        }
+        rf_model_free(model);
+    }
+}
+
+static void losses_are_pytorchs(void **state) {
+    static const char *const files[] = {"residual-script", "residual-dynamo", "depthwise-script",
+                                        "depthwise-dynamo"};
+    rf_dataset *dataset = images_of(IMAGES, CLASSES);
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(files); i++) {
+        double right[MAX_STEPS], losses[MAX_STEPS];
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(files[i], "-"), files[i]);
+        const size_t count = expected(right, MAX_STEPS, name, "losses");
+        rf_model *model = load(files[i]);
+        rf_trainer *trainer = NULL;
+        assert_true(count > 5);
+        CHECK(rf_trainer_create(&trainer, &(rf_trainer_desc){.device = device,
+                                                             .model = model,
+                                                             .dataset = dataset,
+                                                             .batch = BATCH,
+                                                             .optimizer = "sgd momentum=0.9",
+                                                             .mean = mean,
+                                                             .std = std,
+                                                             .no_shuffle = true}));
+        CHECK(rf_trainer_run(trainer, 0.05, (int)count, losses));
+        for (size_t k = 0; k < count; k++)
+            if (!(fabs(losses[k] - right[k]) <= 1e-3 * fmax(1, right[k])))
+                fail_msg("%s: loss %zu is %.7g, PyTorch's %.7g", files[i], k, losses[k], right[k]);
+        rf_trainer_free(trainer);
+        rf_model_free(model);
+    }
+    rf_dataset_free(dataset);
+}
+
+/* ---- names, notes, sizes, classes ---- */
+
+static void names_are_pytorchs(void **state) {
+    static const char *const names[] = {"conv1.weight",     "bn1.weight",      "bn1.bias",
+                                        "bn1.running_mean", "bn1.running_var", "layer1.0.conv1.weight"};
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        rf_model *model = load(k == 0 ? "residual-script" : "residual-dynamo");
+        rf_parameter_view view;
+        for (size_t i = 0; i < RF_COUNT(names); i++) {
+            assert_true(rf_model_parameter(model, i, &view));
+            assert_string_equal(view.name, names[i]);
+        }
+        assert_null(rf_model_note(model));
+        rf_model_free(model);
+    }
+}
+
+static void folded_batch_norms_are_noted(void **state) {
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        rf_model *model = load(k == 0 ? "cnn-folded-script" : "cnn-folded-dynamo");
+        assert_non_null(rf_model_note(model));
+        assert_non_null(strstr(rf_model_note(model), "2 convolutions"));
+        assert_non_null(strstr(rf_model_note(model), "optimize=False"));
+        rf_model_free(model);
+    }
+}
+
+static void expect_failure(const char *path, rf_image_shape images, const char *message) {
+    rf_model *model = NULL;
+    const rf_status status = rf_model_create(&model, path, images, 1);
+    if (status == RF_OK || strstr(rf_error_message(), message) == NULL)
+        fail_msg("expected '%s', got '%s'", message, status == RF_OK ? "success" : rf_error_message());
+    assert_null(model);
+}
+
+static void images_and_classes_may_differ_where_the_graph_allows(void **state) {
+    static const char cnn[] = RF_TEST_DATA "/onnx/cnn-script.onnx",
+                      residual[] = RF_TEST_DATA "/onnx/residual-dynamo.onnx";
+    rf_model *model = NULL;
+    (void)state;
+    CHECK(rf_model_create(&model, residual, (rf_image_shape){3, 23, 40, 4}, 1));
+    assert_int_equal(model->images.classes, CLASSES);
+    rf_model_free(model);
+    expect_failure(cnn, (rf_image_shape){3, 24, 24, CLASSES}, "--image-size 16x16");
+    expect_failure(residual, (rf_image_shape){1, 16, 16, CLASSES}, "has 3 channels, and the images have 1");
+    expect_failure(residual, (rf_image_shape){3, 16, 16, 11}, "10 scores, and the data have 11 classes");
+}
+
+/* ---- bad files ---- */
+
+static void *bytes_of(size_t *length, const char *file) {
+    char path[300];
+    void *bytes;
+    snprintf(path, sizeof path, RF_TEST_DATA "/onnx/%s.onnx", file);
+    CHECK(rf_file_read(&bytes, length, path, 1 << 20));
+    return bytes;
+}
+
+static void put(const void *bytes, size_t length) {
+    FILE *file = fopen(made, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    fclose(file);
+}
+
+/* Loads what was put: a model, or a message. */
+static void expect_an_answer(void) {
+    rf_model *model = NULL;
+    const rf_status status = rf_model_create(&model, made, shape, 1);
+    assert_true(status == RF_OK ? model != NULL : model == NULL && *rf_error_message() != '\0');
+    rf_model_free(model);
+}
+
+static void cut_files_are_refused(void **state) {
+    size_t length;
+    char *bytes = bytes_of(&length, "patterns-dynamo");
+    (void)state;
+    for (size_t cut = 3; cut < length; cut += cut < 200 || getenv("RANGEFINDER_TEST_ALL") != NULL ? 1 : 7) {
+        rf_model *model = NULL;
+        put(bytes, cut);
+        if (rf_model_create(&model, made, shape, 1) == RF_OK)
+            fail_msg("%zu of %zu bytes were read", cut, length);
+    }
+    free(bytes);
+}
+
+static void flipped_bytes_do_no_harm(void **state) {
+    static const char *const files[] = {"patterns-script", "cnn-dynamo"};
+    rf_random random;
+    (void)state;
+    rf_random_init(&random, 7, 0);
+    for (size_t i = 0; i < RF_COUNT(files); i++) {
+        size_t length;
+        unsigned char *bytes = bytes_of(&length, files[i]);
+        for (int k = 0; k < 600; k++) {
+            const size_t at = rf_random_below(&random, (uint32_t)length);
+            const unsigned char old = bytes[at];
+            bytes[at] = (unsigned char)rf_random_u32(&random);
+            put(bytes, length);
+            expect_an_answer();
+            bytes[at] = old;
+        }
+        free(bytes);
+    }
+}
+
+/* cnn-script with a change, and what is said of it. */
+typedef struct change {
+    void (*make)(Onnx__ModelProto *model);
+    const char *message;
+} change;
+
+static char *copy(const char *text) {
+    char *owned = malloc(strlen(text) + 1); /* protobuf-c frees it */
+    assert_non_null(owned);
+    return strcpy(owned, text);
+}
+static void set(char **text, const char *to) {
+    free(*text);
+    *text = copy(to);
+}
+static void make_a_cycle(Onnx__ModelProto *m) {
+    set(&m->graph->node[0]->input[0], m->graph->node[3]->output[0]);
+}
+static void lose_an_input(Onnx__ModelProto *m) {
+    set(&m->graph->node[2]->input[0], "nowhere");
+}
+static void name_twice(Onnx__ModelProto *m) {
+    set(&m->graph->node[1]->output[0], m->graph->node[0]->output[0]);
+}
+static void loop(Onnx__ModelProto *m) {
+    set(&m->graph->node[2]->op_type, "Loop");
+}
+static void foreign(Onnx__ModelProto *m) {
+    set(&m->graph->node[2]->op_type, "FancyNorm");
+}
+static void other_domain(Onnx__ModelProto *m) {
+    set(&m->graph->node[2]->domain, "com.example");
+}
+static void half(Onnx__ModelProto *m) {
+    m->graph->initializer[0]->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+}
+static void enormous(Onnx__ModelProto *m) {
+    m->graph->initializer[0]->dims[0] = INT64_C(1) << 40;
+}
+static void negative(Onnx__ModelProto *m) {
+    m->graph->initializer[0]->dims[0] = -8;
+}
+static void too_short(Onnx__ModelProto *m) {
+    m->graph->initializer[0]->raw_data.len -= 4;
+}
+static void not_a_number(Onnx__ModelProto *m) {
+    memset(m->graph->initializer[0]->raw_data.data, 0xff, 4);
+}
+static void shared(Onnx__ModelProto *m) {
+    set(&m->graph->node[1]->input[2], m->graph->node[1]->input[1]);
+}
+static void old(Onnx__ModelProto *m) {
+    m->opset_import[0]->version = 6;
+}
+static void odd_padding(Onnx__ModelProto *m) {
+    for (size_t i = 0; i < m->graph->node[0]->n_attribute; i++)
+        if (strcmp(m->graph->node[0]->attribute[i]->name, "pads") == 0)
+            m->graph->node[0]->attribute[i]->ints[0]++;
+}
+static void unknown_attribute(Onnx__ModelProto *m) {
+    set(&m->graph->node[0]->attribute[0]->name, "shear");
+}
+static void outside(Onnx__ModelProto *m) {
+    Onnx__TensorProto *t = m->graph->initializer[0];
+    Onnx__StringStringEntryProto *entry = calloc(1, sizeof *entry), **list = malloc(sizeof(void *));
+    assert_true(entry != NULL && list != NULL);
+    onnx__string_string_entry_proto__init(entry);
+    entry->key = copy("location");
+    entry->value = copy("../etc/passwd");
+    *list = entry;
+    t->external_data = list;
+    t->n_external_data = 1;
+    t->has_data_location = 1;
+    t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
+static const change changes[] = {
+    {make_a_cycle, "made by a later node"},
+    {lose_an_input, "input 'nowhere' is missing"},
+    {name_twice, "is there already"},
+    {loop, "op Loop is not among those taken; export without control flow"},
+    {foreign, "op FancyNorm is not among those taken"},
+    {other_domain, "op com.example.Relu is not among those taken"},
+    {half, "FLOAT16: export the network in float32"},
+    {enormous, "the most"},
+    {negative, "is -8"},
+    {too_short, "bytes, and its shape has"},
+    {not_a_number, "holds NaN"},
+    {shared, "share weights"},
+    {old, "version 6"},
+    {odd_padding, "only equal ones are taken"},
+    {unknown_attribute, "attribute 'shear'"},
+    {outside, "outside its folder"},
+};
+
+static void what_is_wrong_is_said(void **state) {
+    size_t length;
+    void *bytes = bytes_of(&length, "cnn-script");
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(changes); i++) {
+        Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, length, bytes);
+        assert_non_null(model);
+        changes[i].make(model);
+        uint8_t *changed = malloc(onnx__model_proto__get_packed_size(model));
+        assert_non_null(changed);
+        put(changed, onnx__model_proto__pack(model, changed));
+        expect_failure(made, shape, changes[i].message);
+        free(changed);
+        onnx__model_proto__free_unpacked(model, NULL);
+    }
+    free(bytes);
+}
+
+/* A field of length `inner` around what is inside, again and again: messages in messages. */
+static void deep_nesting_is_refused(void **state) {
+    enum { DEPTH = 4000 };
+    unsigned char *bytes = malloc(DEPTH * 12);
+    size_t start = DEPTH * 12, length = 0;
+    (void)state;
+    assert_non_null(bytes);
+    /* A graph's node (1), its attribute (5), which is a graph (6). */
+    static const unsigned char tags[] = {1 << 3 | 2, 5 << 3 | 2, 6 << 3 | 2};
+    for (int i = 0; i < DEPTH; i++) {
+        const unsigned char tag = tags[(DEPTH - 1 - i) % 3];
+        unsigned char size[5];
+        int used = 0;
+        for (size_t rest = length; used == 0 || rest > 0; rest >>= 7)
+            size[used++] = (rest & 127) | (rest > 127 ? 128 : 0);
+        start -= (size_t)used + 1;
+        bytes[start] = tag;
+        memcpy(bytes + start + 1, size, (size_t)used);
+        length += (size_t)used + 1;
+    }
+    FILE *file = fopen(made, "wb");
+    assert_non_null(file);
+    const unsigned char head[] = {8,
+                                  8,
+                                  7 << 3 | 2,
+                                  (unsigned char)(length & 127) | 128,
+                                  (unsigned char)(length >> 7 & 127) | 128,
+                                  (unsigned char)(length >> 14)};
+    fwrite(head, 1, sizeof head, file);
+    fwrite(bytes + start, 1, length, file);
+    fclose(file);
+    free(bytes);
+    expect_failure(made, shape, "cannot be unpacked");
+}
+
+int main(void) {
+    const char *selector = getenv("RANGEFINDER_DEVICE");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_are_pytorchs),
+        cmocka_unit_test(losses_are_pytorchs),
+        cmocka_unit_test(names_are_pytorchs),
+        cmocka_unit_test(folded_batch_norms_are_noted),
+        cmocka_unit_test(images_and_classes_may_differ_where_the_graph_allows),
+        cmocka_unit_test(cut_files_are_refused),
+        cmocka_unit_test(flipped_bytes_do_no_harm),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(deep_nesting_is_refused),
+    };
+    const int fd = mkstemp(made);
+    if (fd < 0 || rf_device_open(&device, selector) != RF_OK) {
+        fprintf(stderr, "%s\n", rf_error_message());
+        return 1;
+    }
+    close(fd);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rf_device_close(device);
+    unlink(made);
+    return failed;
+}
