@@ -208,6 +208,17 @@ static void conversions_are_counted(void **state) {
     rf_dataset_free(d);
 }
 
+#ifdef RF_TURBOJPEG
+static void photos_that_were_reduced_are_counted(void **state) {
+    (void)state;
+    two_classes();
+    copy_image(at("a/2.jpg"), "colour.jpg"); /* 13x18: 8 times 1x2 */
+    rf_dataset *d = opened(root, &(rf_dataset_options){.image_height = 1, .image_width = 2});
+    assert_note(d, "1 of 3 images: at least 8 times larger than needed, and reduced while they were decoded");
+    rf_dataset_free(d);
+}
+#endif
+
 static void exif_is_ignored_on_demand(void **state) {
     (void)state;
     folder(at("a"));
@@ -341,6 +352,9 @@ int main(void) {
         TEST(unreadable_is_not_missing),
         TEST(colour_is_preferred_to_grey_unless_channels_says_otherwise),
         TEST(conversions_are_counted),
+#ifdef RF_TURBOJPEG
+        TEST(photos_that_were_reduced_are_counted),
+#endif
         TEST(exif_is_ignored_on_demand),
         TEST(files_of_other_kinds_are_counted),
         TEST(classes_without_an_image_are_noted),

@@ -23,4 +23,4 @@ else
 fi
 find src tools -name '*.c' $without -print0 | xargs -0 -n 8 musl-gcc -std=c11 -fsyntax-only -Wall -Wextra -Werror \
     -Wno-unknown-pragmas -Wno-missing-field-initializers -Wno-unused-function -D_GNU_SOURCE \
-    -DCL_TARGET_OPENCL_VERSION=120 -Iinclude -Isrc -I. -isystem "$headers" $(pkg-config --cflags cairo | sed 's/-I/-isystem /g')
+    -DCL_TARGET_OPENCL_VERSION=120 '-DREGRET_NETWORKS=""' -Iinclude -Isrc -I. -isystem "$headers" $(pkg-config --cflags cairo | sed 's/-I/-isystem /g')

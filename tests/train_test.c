@@ -141,6 +141,31 @@ static void a_range_test_before_leaves_no_trace(void **unused) {
     rf_state_free(states[1]);
 }
 
+/* Training takes the rates of schedule_test, which are PyTorch's: it ends as steps at each of them do. */
+static void every_schedule_gives_each_step_its_rate(void **unused) {
+    (void)unused;
+    enum { EPOCHS = 4, PER_EPOCH = 17 };
+    for (const char *const *name = rf_schedule_names(); *name != NULL; name++) {
+        const char *schedule = strcmp(*name, "table") == 0 ? "1x2,0.1x2 warmup=1" : *name;
+        double rates[EPOCHS * PER_EPOCH];
+        rf_train_result result;
+        rf_state *trained = NULL, *stepped = NULL;
+        rf_trainer *trainer = trainer_of((rf_trainer_desc){.batch = 100});
+        CHECK(
+            rf_train(&result, trainer, &(rf_train_desc){.lr = 0.1, .schedule = schedule, .epochs = EPOCHS}));
+        CHECK(rf_trainer_get_state(&trained, trainer));
+        rf_trainer_free(trainer);
+        trainer = trainer_of((rf_trainer_desc){.batch = 100});
+        CHECK(rf_schedule_rates(rates, RF_COUNT(rates), schedule, 0.1, PER_EPOCH));
+        for (size_t i = 0; i < RF_COUNT(rates); i++) CHECK(rf_trainer_run(trainer, rates[i], 1, NULL));
+        CHECK(rf_trainer_get_state(&stepped, trainer));
+        rf_trainer_free(trainer);
+        if (rf_state_compare(trained, stepped) != RF_OK) fail_msg("%s: %s", schedule, rf_error_message());
+        rf_state_free(trained);
+        rf_state_free(stepped);
+    }
+}
+
 /* ---- folders ---- */
 
 static void change_file(const char *path, size_t length, size_t byte) {
@@ -404,6 +429,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(a_run_that_was_stopped_ends_with_the_same_bits),
         TEST(a_range_test_before_leaves_no_trace),
+        TEST(every_schedule_gives_each_step_its_rate),
         TEST(a_damaged_state_is_said_and_the_one_before_is_taken),
         TEST(damaged_states_never_load),
         TEST(a_folder_has_one_process),

@@ -233,8 +233,11 @@ static rf_status find_lr(train_run *run) {
                args->lr_fallback);
         return RF_OK;
     }
-    return rf_fail(RF_E_FAILED, "no learning rate to train with: %s %s; --lr or --lr-fallback gives one",
-                   verdict->reason, verdict->advice);
+    return rf_fail(
+        RF_E_FAILED,
+        "no learning rate to train with: %s 'rangefinder find' shows the curve; --lr or --lr-fallback "
+        "gives one",
+        verdict->reason);
 }
 
 /* Cyclical schedules go from one end of the range to the other, unless the user says otherwise. */

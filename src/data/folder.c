@@ -196,7 +196,7 @@ static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all)
         {n.turned, "turned upright, as EXIF says", "; --no-exif leaves them as they are stored"},
         {n.deep, "of more than 8 bits a value, reduced to 8", ""},
         {n.transparent, "with transparency, which is dropped", ""},
-        {n.reduced, "more than 8 times larger than needed, and reduced while they were decoded", ""},
+        {n.reduced, "at least 8 times larger than needed, and reduced while they were decoded", ""},
         {n.cmyk, "CMYK, converted to RGB without a colour profile", ""},
     };
     RF_TRY(rf_dataset_note_aspect(dataset, n.other_aspect, all->options->fit));

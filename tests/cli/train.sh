@@ -183,12 +183,16 @@ full_disk_or_lost_folder_stops_training_and_says_so() {
 }
 
 sigterm_saves_the_state_as_interrupting_does() {
-    "$RANGEFINDER" train --lr 0.05 --epochs 3000 --out run --save-every 0 --quiet 2>"$logs/err" &
+    "$RANGEFINDER" train --lr 0.05 --epochs 3000 --out run --save-every 0 --quiet 2>"$logs/first" &
     until [ "$(grep -c . run/metrics.csv 2>/dev/null)" -gt 1 ] 2>/dev/null; do sleep 0.02; done
-    refuses 2 "another process trains in this folder" train --resume run --quiet --epochs 1
+    rf train --resume run --quiet --epochs 1
+    second=$code
     kill -TERM $!
+    [ "$second" -eq 2 ] || fail "two processes in one folder"
+    says 'another process trains in this folder'
     code=0
     wait $! || code=$?
+    mv "$logs/first" "$logs/err"
     [ "$code" -eq 143 ] || fail "ended by SIGTERM: exit code 143"
     says "'rangefinder train --resume run' goes on"
     [ "$(wc -l <run/metrics.csv)" -gt 1 ] || fail "no epoch was kept"
