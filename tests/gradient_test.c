@@ -157,6 +157,12 @@ static const char *const networks[] = {
     "linear classes\n",
     "flatten\na: linear 8\nb: sigmoid\nc: linear 8\nd: sigmoid\ns: add <- b, d, a\nc2: concat <- s, b, "
     "s\nfc: linear classes\n",
+    /* products: by a gate, of a value with itself, by one gate twice */
+    "a: conv 4 3 pad=1\np: adaptive_avg_pool 1\ng: conv 4 1\ns: sigmoid\nm: multiply <- a, s\nt: add <- m, "
+    "a\n" HEAD("t"),
+    "a: conv 4 3 pad=1\nb: tanh\nm: multiply <- a, b\nn: multiply <- m, m\n" HEAD("n"),
+    "a: conv 4 3 pad=1\np: adaptive_avg_pool 1\ne: flatten\ng: linear 4\nm: multiply <- a, g\nn: multiply <- "
+    "m, g\n" HEAD("n"),
     /* pools, groups, strides */
     "a: conv 4 3 pad=1\np: max_pool 2\nq: avg_pool 2 <- a\ns: add <- p, q\nd: conv 4 3 pad=1 groups=4\nt: "
     "add <- d, s\n" HEAD("t"),
