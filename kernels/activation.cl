@@ -41,6 +41,20 @@ INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float slope) {
     return dy * (1.0f - y * y);
 }
 
+INLINE floatv hard_sigmoid(floatv x, float slope) {
+    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? (floatv)1.0f : (x + 3.0f) / 6.0f);
+}
+INLINE floatv hard_sigmoid_gradient(floatv y, floatv dy, float slope) {
+    return y <= 0.0f || y >= 1.0f ? (floatv)0.0f : dy / 6.0f;
+}
+
+INLINE floatv hard_swish(floatv x, float slope) {
+    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? x : x * (x + 3.0f) / 6.0f);
+}
+INLINE floatv hard_swish_gradient(floatv x, floatv dy, float slope) {
+    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? dy : dy * (2.0f * x + 3.0f) / 6.0f);
+}
+
 INLINE floatv silu(floatv x, float slope) {
     return x / (1.0f + exp(-x));
 }

@@ -116,6 +116,8 @@ static const sample samples[] = {
     {"dense-dynamo", "dense"},
     {"inception-script", "inception"},
     {"inception-dynamo", "inception"},
+    {"gated-script", "gated"},
+    {"gated-dynamo", "gated"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -220,6 +222,24 @@ static void images_and_classes_may_differ_where_the_graph_allows(void **state) {
     expect_failure(cnn, (rf_image_shape){3, 24, 24, CLASSES}, "--image-size 16x16");
     expect_failure(residual, (rf_image_shape){1, 16, 16, CLASSES}, "has 3 channels, and the images have 1");
     expect_failure(residual, (rf_image_shape){3, 16, 16, 11}, "10 scores, and the data have 11 classes");
+}
+
+static void a_new_head_has_other_classes(void **state) {
+    (void)state;
+    rf_model *model = load("cnn-script"), *same = load("cnn-script");
+    CHECK(rf_model_new_head(model, 3, 9));
+    for (size_t i = 0;; i++) {
+        rf_parameter_view view, other;
+        if (!rf_model_parameter(model, i, &view)) break;
+        assert_true(rf_model_parameter(same, i, &other));
+        if (strncmp(view.name, "classifier.3", 12) != 0)
+            assert_memory_equal(view.values, other.values, view.count * sizeof *view.values);
+        else /* (3,16), (3) */
+            assert_int_equal(view.shape[0], 3);
+    }
+    assert_int_equal(rf_model_parameter_count(same) - rf_model_parameter_count(model), 7 * 17);
+    rf_model_free(model);
+    rf_model_free(same);
 }
 
 /* ---- bad files ---- */
@@ -436,6 +456,7 @@ int main(void) {
         cmocka_unit_test(names_are_pytorchs),
         cmocka_unit_test(folded_batch_norms_are_noted),
         cmocka_unit_test(images_and_classes_may_differ_where_the_graph_allows),
+        cmocka_unit_test(a_new_head_has_other_classes),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(what_is_wrong_is_said),

@@ -17,7 +17,7 @@ typedef struct bench_args {
 
 #define AT(field) .offset = offsetof(bench_args, field)
 static const rf_option options[] = {
-    {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+    {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"data", "SPEC", "images, as 'find' takes them", "synthetic:3x32x32,10,4096", .parse = rf_opt_text,
      AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},

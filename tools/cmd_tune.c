@@ -14,7 +14,7 @@ typedef struct tune_args {
 
 #define AT(field) .offset = offsetof(tune_args, field)
 static const rf_option options[] = {
-    {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+    {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
     {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_maps, AT(input), .min = 1,
      .max = 16384},

@@ -40,7 +40,10 @@ rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
         return rf_fail(RF_E_USAGE, "--run is missing: the folder of a run, as 'rangefinder train' made it");
     RF_TRY(rf_record_read(&t->record, o->run));
     RF_TRY(rf_options_recall(&t->training, &t->settings, tables, &t->record.settings, false));
-    RF_TRY(rf_model_create(&t->model, t->record.model, t->record.images, t->training.seed));
+    rf_image_shape images = t->record.images;
+    if (t->training.new_head) images.classes = 1; /* until it has the run's head */
+    RF_TRY(rf_model_create(&t->model, t->record.model, images, t->training.seed));
+    if (t->training.new_head) RF_TRY(rf_model_new_head(t->model, t->record.images.classes, t->training.seed));
     RF_TRY(choose_weights(&t->weights, o));
     RF_TRY(check_weights(t, o));
     RF_TRY(rf_model_load_weights(t->model, t->weights));

@@ -37,7 +37,7 @@ const rf_option *rf_training_rows(void) {
         {"data", "SPEC",
          "images: a folder, IMAGES,LABELS (IDX files), a CIFAR .bin file, synthetic:CxHxW[,CLASSES[,COUNT]]",
          "digits:", .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
-        {"model", "NAME|FILE", "a network by name, or a file in the model language", "simplecnn",
+        {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
          .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
         {"device", "WHICH",
          "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
@@ -79,6 +79,8 @@ const rf_option *rf_training_rows(void) {
         {"weights", "FILE",
          "start from these weights (safetensors) rather than from PyTorch's initialisation",
          .parse = rf_opt_text, AT(weights), .files = true},
+        {"new-head", NULL, "replace the last layer by a new one, for the data's classes",
+         .parse = rf_opt_flag, AT(new_head)},
         {"mean", "M,...", "of pixels scaled to 0..1, one a channel or one for all (measured)",
          .parse = rf_opt_numbers, AT(mean), .min = -1e6, .max = 1e6},
         {"std", "S,...", "like --mean (measured)", .parse = rf_opt_numbers, AT(std), .min = 1e-6, .max = 1e6},
@@ -266,11 +268,13 @@ rf_status rf_session_open(rf_session *s) {
     RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
     RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
-    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
+    const rf_image_shape images = {data->channels, data->height, data->width,
+                                   training->new_head ? 1 : data->classes};
     RF_TRY(rf_model_create(&s->model, training->model, images, training->seed));
     if (rf_model_note(s->model) != NULL) RF_TRY(rf_session_note(s, rf_strdup(rf_model_note(s->model))));
     if (training->weights != NULL && rf_ahead_data() == NULL)
         RF_TRY(rf_model_load_weights(s->model, training->weights));
+    if (training->new_head) RF_TRY(rf_model_new_head(s->model, data->classes, training->seed));
     rf_session_verbose(s, "network made");
     RF_TRY(rf_open_device(&s->device, training->device));
     rf_session_verbose(s, "device opened");

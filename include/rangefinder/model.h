@@ -41,6 +41,10 @@ RF_API rf_status rf_model_add(rf_model *model, const char *op, const char *name,
 RF_API rf_status rf_model_finish(rf_model *model, uint64_t seed);
 RF_API void rf_model_free(rf_model *model);
 
+/* Replaces the last layer with parameters by one for so many classes, initialised from `seed`: the head of a network that was
+ * trained for others.  Errors: RF_E_INPUT, RF_E_SHAPE: there is none; the model can only be freed then. */
+RF_API rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed);
+
 RF_API const char *rf_model_name(const rf_model *model);       /* borrowed: lives as long as the model */
 /* What should be known of how an ONNX file was read, such as batch norms that its exporter folded away; NULL: nothing.
  * Borrowed. */

@@ -43,7 +43,9 @@ typedef struct rf_train_desc {
     const char *folder;   /* where the run is kept, made if it is missing; NULL: nowhere */
     bool resume;          /* from the folder's state, with the same bits as if it had never stopped */
     bool force;           /* resume although data, batch or seed are others than the run's */
-    double save_every;    /* seconds between two states in the folder; 0: 10; below 0: each epoch */
+    /* Seconds between two states in the folder, or more, so that saving takes a fiftieth of the time at most; 0: 10; below
+     * 0: after each epoch. */
+    double save_every;
     /* Each returns false to stop; or NULL.  begin: once, where all options are right and a state, if any, is taken; epoch:
      * after each. */
     bool (*begin)(void *context);

@@ -9,7 +9,7 @@
     X(NONE, "a file that can be read here")                                                                  \
     X(WEIGHTS, "safetensors weights")                                                                        \
     X(CURVE, "a curve (CSV or JSON)")                                                                        \
-    X(MODEL, "a network in the model language")                                                              \
+    X(MODEL, "a network in the model language, or ONNX")                                                     \
     X(IDX, "an IDX file")                                                                                    \
     X(CIFAR, "a CIFAR binary file")                                                                          \
     X(IMAGE, "an image that can be read")                                                                    \

@@ -288,6 +288,53 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed) {
     return RF_OK;
 }
 
+/* ---- another head ---- */
+
+/* The last layer with parameters, where it is one whose outputs can be others; -1: none. */
+static int find_head(const rf_model *model) {
+    int node = model->parameter_count > 0 ? model->parameters[model->parameter_count - 1].node : -1;
+    for (int i = 0; i < model->parameter_count; i++) node = RF_MAX(node, model->parameters[i].node);
+    const char *op = node > 0 ? model->nodes[node].op->name : "";
+    return strcmp(op, "linear") == 0 || strcmp(op, "conv") == 0 ? node : -1;
+}
+
+static rf_status remake_parameters(rf_model *model, int node, const rf_problem *problem, uint64_t seed) {
+    rf_param_spec specs[RF_MAX_PARAMS];
+    problem->op->params(problem, specs);
+    for (int i = 0; i < model->parameter_count; i++) {
+        rf_parameter *p = &model->parameters[i];
+        if (p->node != node) continue;
+        model->parameter_numbers -= rf_param_count(&p->spec);
+        p->spec = specs[p->slot];
+        model->parameter_numbers += rf_param_count(&p->spec);
+        free(p->values);
+        p->values = rf_alloc(rf_param_count(&p->spec), sizeof(float));
+        if (!p->values) return RF_E_MEMORY;
+        initialise(p, seed);
+    }
+    return RF_OK;
+}
+
+rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed) {
+    const int head = find_head(model);
+    if (head < 0)
+        return rf_fail(
+            RF_E_INPUT,
+            "the network '%s' has no linear layer or convolution as its last layer with parameters",
+            model->name);
+    model->nodes[head].attrs.out = classes;
+    model->images.classes = classes;
+    for (int i = head; i < model->node_count; i++) {
+        rf_problem problem;
+        rf_node_problem(&problem, model, i, 1);
+        RF_TRY(rf_attrs_check(&problem.attrs, problem.op));
+        RF_TRY(problem.op->infer(&problem));
+        model->nodes[i].shape = problem.y;
+        if (i == head) RF_TRY(remake_parameters(model, i, &problem, seed));
+    }
+    return check_output(model);
+}
+
 /* ---- asking ---- */
 
 const char *rf_model_name(const rf_model *model) {

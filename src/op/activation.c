@@ -21,10 +21,14 @@ static inline double normal_below(double x) {
     ACT(leaky_relu, "x, or slope times x below zero", slope_attrs, leaky_relu, x <= 0 ? x * slope : x,       \
         y <= 0 ? g * slope : g)                                                                              \
     ACT(sigmoid, "1 / (1 + exp(-x))", NULL, sigmoid, sigmoid_of(x), g *y *(1 - y))                           \
-    ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))
+    ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))                               \
+    ACT(hard_sigmoid, "relu6(x + 3) / 6", NULL, hard_sigmoid, x <= -3 ? 0 : (x >= 3 ? 1 : (x + 3) / 6),      \
+        y <= 0 || y >= 1 ? 0 : g / 6)
 #define FROM_X(ACT)                                                                                          \
     ACT(silu, "x * sigmoid(x)", NULL, silu, x / (1 + exp(-x)),                                               \
         g * sigmoid_of(x) * (1 + x * (1 - sigmoid_of(x))))                                                   \
+    ACT(hard_swish, "x * relu6(x + 3) / 6", NULL, hard_swish, x <= -3 ? 0 : (x >= 3 ? x : x * (x + 3) / 6),  \
+        x <= -3 ? 0 : (x >= 3 ? g : g * (2 * x + 3) / 6))                                                    \
     ACT(gelu, "x * Phi(x), Phi the normal distribution", NULL, gelu, x *normal_below(x),                     \
         g *(normal_below(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x)))
 

@@ -9,7 +9,9 @@
     X(leaky_relu)                                                                                            \
     X(sigmoid)                                                                                               \
     X(tanh)                                                                                                  \
+    X(hard_sigmoid)                                                                                          \
     X(silu)                                                                                                  \
+    X(hard_swish)                                                                                            \
     X(gelu)                                                                                                  \
     X(max_pool)                                                                                              \
     X(avg_pool)                                                                                              \
@@ -17,6 +19,7 @@
     X(batch_norm)                                                                                            \
     X(dropout)                                                                                               \
     X(add)                                                                                                   \
+    X(multiply)                                                                                              \
     X(concat)                                                                                                \
     X(flatten)                                                                                               \
     X(cross_entropy)                                                                                         \

@@ -26,6 +26,7 @@ typedef struct training {
     size_t per_epoch, total, done; /* steps */
     double rates[RF_SEGMENT], losses[RF_SEGMENT], observed[RF_SEGMENT];
     double epoch_ms, saved_ms; /* when the epoch began, when the state was last saved */
+    double save_ms, step_ms;   /* how long saving took, and a step */
     size_t epoch_steps;        /* of this epoch in this process */
     rf_state *best;            /* weights that are not saved yet */
 } training;
@@ -104,6 +105,7 @@ static rf_status save_weights(const rf_state *weights, const rf_folder *folder, 
 /* The state last: what it speaks of is there. */
 static rf_status save(training *t) {
     rf_state *state = NULL, *last = NULL;
+    const double begin_ms = rf_time_ms();
     if (t->folder == NULL) return RF_OK;
     rf_status status = RF_OK;
     if (t->best != NULL) status = save_weights(t->best, t->folder, "best.safetensors");
@@ -118,15 +120,30 @@ static rf_status save(training *t) {
         rf_state_free(t->best);
         t->best = NULL;
         t->saved_ms = rf_time_ms();
+        t->save_ms = t->saved_ms - begin_ms;
     }
     rf_state_free(state);
     rf_state_free(last);
     return status;
 }
 
-static bool save_is_due(const training *t) {
+/* Milliseconds between two states: so that saving takes a fiftieth of the time at most.  0: after each epoch. */
+static double save_interval(const training *t) {
     const double every = t->desc.save_every;
-    return every < 0 || rf_time_ms() - t->saved_ms >= 1e3 * (every > 0 ? every : 10);
+    return every < 0 ? 0 : fmax(1e3 * (every > 0 ? every : 10), 50 * t->save_ms);
+}
+
+static bool save_is_due(const training *t) {
+    return save_interval(t) == 0 ? t->done % t->per_epoch == 0
+                                 : rf_time_ms() - t->saved_ms >= save_interval(t);
+}
+
+/* How many steps to make before looking whether a state is due. */
+static size_t steps_at_once(const training *t, size_t left) {
+    enum { AT_FIRST = 32 };
+    if (t->folder == NULL || save_interval(t) == 0) return RF_MIN(left, RF_SEGMENT);
+    const double fit = t->step_ms > 0 ? save_interval(t) / t->step_ms : AT_FIRST;
+    return RF_MIN(left, (size_t)fmin(fmax(fit, 1), RF_SEGMENT));
 }
 
 /* ---- an epoch's end ---- */
@@ -208,7 +225,8 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
 
 /* Some steps of one epoch. */
 static rf_status run_steps(training *t) {
-    const size_t in_epoch = t->done % t->per_epoch, steps = RF_MIN(t->per_epoch - in_epoch, RF_SEGMENT);
+    const size_t in_epoch = t->done % t->per_epoch, steps = steps_at_once(t, t->per_epoch - in_epoch);
+    const double begin_ms = rf_time_ms();
     const int epoch = epoch_of(t, t->done);
     const bool ends = in_epoch + steps == t->per_epoch;
     const bool validated = ends && t->trainer->validation.count > 0 &&
@@ -224,6 +242,7 @@ static rf_status run_steps(training *t) {
     for (size_t i = 0; i < result.steps; i++) t->memory.loss_sum += t->losses[i];
     t->done += result.steps;
     t->epoch_steps += result.steps;
+    t->step_ms = (rf_time_ms() - begin_ms) / (double)RF_MAX(result.steps, 1);
     if (result.stop == RF_STOP_NOT_FINITE)
         return rf_fail(RF_E_FAILED,
                        "the loss is not finite at step %zu (epoch %d), with learning rate %.3g%s", t->done,

@@ -62,7 +62,6 @@ static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *
                        rf_onnx_type_name(type->elem_type));
     const int64_t channels = fixed(shape, 1), last = fixed(shape, 3);
     build->batch = RF_MAX(fixed(shape, 0), 1);
-    build->input = name;
     build->input_height = (int)fixed(shape, 2);
     build->input_width = (int)last;
     if (channels == 0 || channels == build->images.channels) return RF_OK;
@@ -172,28 +171,33 @@ static rf_status find_op(const rf_onnx_op **op, const Onnx__NodeProto *node) {
                    *op != NULL ? (*op)->advice : "docs/onnx.md lists them");
 }
 
+/* Names the node in the message; and the images' size, where that is likely the reason. */
+static rf_status fail_at(rf_status status, const rf_onnx_build *build, const Onnx__NodeProto *node) {
+    const char *name = rf_onnx_text(node->name);
+    if (*name == '\0' && node->n_output > 0) name = node->output[0];
+    rf_fail_prefix(status, "node '%.150s'", name);
+    if (status != RF_E_SHAPE || build->input_height == 0 || build->input_width == 0 ||
+        (build->input_height == build->images.height && build->input_width == build->images.width))
+        return status;
+    return rf_fail(status, "%s; it was exported for images of %dx%d: --image-size %dx%d", rf_error_message(),
+                   build->input_height, build->input_width, build->input_height, build->input_width);
+}
+
 static rf_status read_nodes(rf_onnx_build *build, const bool *needed) {
     const Onnx__GraphProto *graph = build->file.graph;
     for (size_t i = 0; i < graph->n_node; i++) {
         rf_onnx_call call = {.build = build, .node = graph->node[i]};
         if (!needed[i]) continue;
         rf_status status = find_op(&call.op, call.node);
-        if (status == RF_OK) {
-            status = read_node(&call);
-            if (status != RF_OK) rf_fail_prefix(status, "%s", call.op->name);
-        }
-        if (status != RF_OK)
-            return rf_fail_prefix(status, "node '%.150s'",
-                                  *rf_onnx_text(call.node->name) != '\0' || call.node->n_output == 0
-                                      ? rf_onnx_text(call.node->name)
-                                      : rf_onnx_text(call.node->output[0]));
-        rf_onnx_value *out = call.node->n_output > 0 ? rf_onnx_find(build, call.node->output[0]) : NULL;
-        if (out != NULL) {
-            const int readers = out->readers;
-            *out = call.out;
-            out->readers = readers;
-            if (out->maker == NULL) out->maker = call.node;
-        }
+        if (status == RF_OK && (status = read_node(&call)) != RF_OK)
+            rf_fail_prefix(status, "%s", call.op->name);
+        if (status != RF_OK) return fail_at(status, build, call.node);
+        rf_onnx_value *out = rf_onnx_find(build, call.node->output[0]);
+        if (out == NULL)
+            return fail_at(rf_fail(RF_E_INPUT, "its first output has no name"), build, call.node);
+        call.out.readers = out->readers;
+        if (call.out.maker == NULL) call.out.maker = call.node;
+        *out = call.out;
     }
     return RF_OK;
 }
@@ -214,7 +218,7 @@ static rf_status end_with_scores(rf_onnx_build *build) {
     const rf_shape scores = build->model->nodes[output->layer].shape;
     const size_t classes = rf_shape_count(scores);
     if (scores.h * scores.w == 1 && classes < (size_t)images->classes)
-        return rf_fail(RF_E_SHAPE, "it ends in %zu scores, and the data have %d classes", classes,
+        return rf_fail(RF_E_SHAPE, "it ends in %zu scores, and the data have %d classes: --new-head", classes,
                        images->classes);
     if (scores.h * scores.w == 1 && classes <= INT_MAX) images->classes = (int)classes;
     return RF_OK;
@@ -240,17 +244,18 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     return RF_OK;
 }
 
+#define FOLDED                                                                                               \
+    "the exporter folded a batch norm into %d convolution%s, which will train otherwise than your network; " \
+    "export with torch.onnx.export(model.train(), ..., dynamo=True, optimize=False)"
+
 /* What a user should know of how the file was read. */
 static rf_status note(const rf_onnx_build *build) {
     rf_str text = {0};
     if (build->norms_folded > 0)
-        rf_str_addf(&text,
-                    "%d convolution%s of the file hold%s a batch norm that the exporter folded in: they "
-                    "train otherwise "
-                    "than your network; export with torch.onnx.export(model.train(), ..., dynamo=True, "
-                    "optimize=False)",
-                    build->norms_folded, build->norms_folded == 1 ? "" : "s",
-                    build->norms_folded == 1 ? "s" : "");
+        rf_str_addf(&text, FOLDED, build->norms_folded, build->norms_folded == 1 ? "" : "s");
+    if (build->blocks_dropped > 0)
+        rf_str_addf(&text, "%sthe stochastic depth of %d block%s is left out", text.length > 0 ? "; " : "",
+                    build->blocks_dropped, build->blocks_dropped == 1 ? "" : "s");
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",
                     build->file.graph->n_output);
@@ -291,13 +296,9 @@ static void release(rf_onnx_build *build) {
 
 /* The message holds names of the file. */
 static rf_status fail_printably(rf_status status, const rf_onnx_build *build) {
-    char hint[120] = "", *text = rf_printable(rf_error_message());
+    char *text = rf_printable(rf_error_message());
     if (text == NULL) return RF_E_MEMORY;
-    if (status == RF_E_SHAPE && build->input_height > 0 && build->input_width > 0 &&
-        (build->input_height != build->images.height || build->input_width != build->images.width))
-        snprintf(hint, sizeof hint, "; it was exported for images of %dx%d: --image-size %dx%d",
-                 build->input_height, build->input_width, build->input_height, build->input_width);
-    rf_fail(status, "%s: %s%s", build->file.path, text, hint);
+    rf_fail(status, "%s: %s", build->file.path, text);
     free(text);
     return status;
 }

@@ -15,10 +15,14 @@ typedef enum rf_onnx_form {
     RF_ONNX_PADDED,  /* x with padding */
     RF_ONNX_SCORES,  /* softmax of x, or its logarithm */
     RF_ONNX_SIGMOID, /* sigmoid(x) */
-    RF_ONNX_SCALED,  /* factor x */
-    RF_ONNX_ERF,     /* erf(x / sqrt(2)) */
-    RF_ONNX_NORMAL,  /* factor (1 + erf(x / sqrt(2))) */
-    RF_ONNX_GELU,    /* factor x (1 + erf(x / sqrt(2))) */
+    RF_ONNX_HARD_SIGMOID,
+    RF_ONNX_RANDOM, /* numbers from 0 to 1, as many as the constant has; NULL: as many as what they are used with */
+    RF_ONNX_MASK,   /* 1 with probability factor, else 0 */
+    RF_ONNX_SHARE,  /* the same, over factor */
+    RF_ONNX_SCALED, /* factor x */
+    RF_ONNX_ERF,    /* erf(x / sqrt(2)) */
+    RF_ONNX_NORMAL, /* factor (1 + erf(x / sqrt(2))) */
+    RF_ONNX_GELU,   /* factor x (1 + erf(x / sqrt(2))) */
 } rf_onnx_form;
 
 typedef struct rf_onnx_value {
@@ -43,7 +47,6 @@ typedef struct rf_onnx_build {
     rf_onnx_file file;
     rf_model *model;
     rf_image_shape images;         /* of the data */
-    const char *input;             /* the network's */
     int input_height, input_width; /* it was exported for; 0: any */
     int64_t batch;                 /* what the graph's arithmetic takes for the batch size */
     rf_names names;                /* of the values */
@@ -56,6 +59,7 @@ typedef struct rf_onnx_build {
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
     int norms_folded;                   /* convolutions that a batch norm was folded into */
+    int blocks_dropped;                 /* at random, by stochastic depth, which is left out */
     const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
 } rf_onnx_build;
 
@@ -78,6 +82,7 @@ struct rf_onnx_op {
     rf_status (*lower)(rf_onnx_call *call); /* NULL: for constants only */
     double (*unary)(double);                /* for fold */
     double (*binary)(double, double);
+    const char *layer;  /* the op of ours that it is, for a handler of several rows */
     const char *advice; /* of an op that is not taken: what to do */
 };
 const rf_onnx_op *rf_onnx_op_find(const char *name);
@@ -138,6 +143,11 @@ rf_status rf_onnx_fold_where(rf_onnx_call *call);
 rf_status rf_onnx_fold_unary(rf_onnx_call *call);
 rf_status rf_onnx_fold_binary(rf_onnx_call *call);
 
+/* ---- dropout in parts (random.c) ---- */
+rf_status rf_onnx_random(rf_onnx_call *call); /* RandomUniformLike */
+rf_status rf_onnx_less(rf_onnx_call *call);
+rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask);
+
 /* ---- layers (layer.c) ---- */
 /* A layer that is named after its node, or after its first initialiser. */
 typedef struct rf_onnx_layer {
@@ -163,7 +173,7 @@ rf_pair rf_onnx_pair(const int64_t pair[2]);
 rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call);
 /* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
-/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID. */
+/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID, HARD_SIGMOID. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 
 #endif

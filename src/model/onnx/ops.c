@@ -42,10 +42,11 @@ static rf_status wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form f
 
 /* ---- activations ---- */
 
-static rf_status relu(rf_onnx_call *call) {
+/* An op that is a layer of ours, without attributes. */
+static rf_status plain(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(first(&x, call));
-    return layer_of(call, "relu", x, NULL);
+    return layer_of(call, call->op->layer, x, NULL);
 }
 
 static rf_status leaky_relu(rf_onnx_call *call) {
@@ -55,18 +56,24 @@ static rf_status leaky_relu(rf_onnx_call *call) {
     return layer_of(call, "leaky_relu", x, &attrs);
 }
 
-static rf_status hyperbolic(rf_onnx_call *call) {
-    rf_onnx_value *x;
-    RF_TRY(first(&x, call));
-    return layer_of(call, "tanh", x, NULL);
-}
-
 static rf_status gelu(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(first(&x, call));
     if (rf_onnx_text_is(call->node, "approximate", "tanh"))
         return rf_fail(RF_E_INPUT, "the approximation by tanh is not among those taken; use the exact GELU");
     return layer_of(call, "gelu", x, NULL);
+}
+
+/* Times x it is hard-swish. */
+static rf_status hard_sigmoid(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const double alpha = rf_onnx_float(call->node, "alpha", 0.2),
+                 beta = rf_onnx_float(call->node, "beta", 0.5);
+    RF_TRY(first(&x, call));
+    if (fabs(alpha - 1.0 / 6) > 1e-6 || beta != 0.5)
+        return rf_fail(RF_E_INPUT, "alpha %g and beta %g; PyTorch's, 1/6 and 1/2, are what is taken", alpha,
+                       beta);
+    return wait(call, x, RF_ONNX_HARD_SIGMOID, 1);
 }
 
 static rf_status sigmoid(rf_onnx_call *call) {
@@ -186,20 +193,38 @@ static double times(const rf_onnx_value *x) {
     return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED ? x->factor : 0;
 }
 
+static rf_status multiply_layers(rf_onnx_call *call) {
+    rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)};
+    int64_t dim[2][4];
+    for (int i = 0; i < 2; i++) {
+        RF_TRY(rf_onnx_force(call, x[i]));
+        rf_onnx_dims(dim[i], call->build, x[i]);
+    }
+    if (x[0]->rank != x[1]->rank)
+        return rf_fail(RF_E_SHAPE, "its inputs have %d and %d dimensions", x[0]->rank, x[1]->rank);
+    const int larger = dim[1][2] * dim[1][3] > dim[0][2] * dim[0][3];
+    const rf_onnx_layer layer = {
+        .op = rf_op_find("multiply"), .inputs = 2, .input = {x[larger]->layer, x[1 - larger]->layer}};
+    return rf_onnx_layer_add(call, &layer, x[larger]->rank);
+}
+
 static rf_status multiply(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++) {
         rf_onnx_value *x = rf_onnx_in(call, i), *other = rf_onnx_in(call, 1 - i);
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1 - i);
         double factor;
+        if (x->form == RF_ONNX_MASK || x->form == RF_ONNX_SHARE) return rf_onnx_apply_mask(call, other, x);
         if (constant != NULL) {
             RF_TRY(rf_onnx_scalar(&factor, call->build, constant));
             return scale(call, x, factor);
         }
         if (other->layer != x->layer || times(other) == 0) continue;
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return layer_of(call, "silu", x, NULL);
+        if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1)
+            return layer_of(call, "hard_swish", x, NULL);
         if (x->form == RF_ONNX_NORMAL) return gelu_part(call, x, x->factor * times(other));
     }
-    return rf_fail(RF_E_INPUT, "products are taken as SiLU, x sigmoid(x), and GELU only");
+    return multiply_layers(call);
 }
 
 static rf_status divide(rf_onnx_call *call) {
@@ -207,6 +232,12 @@ static rf_status divide(rf_onnx_call *call) {
     if (rf_onnx_constant_in(call, 1) == NULL)
         return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU only");
     RF_TRY(rf_onnx_scalar(&divisor, call->build, rf_onnx_constant_in(call, 1)));
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
+        RF_TRY(pass(call, x));
+        call->out.form = RF_ONNX_SHARE;
+        return RF_OK;
+    }
     return scale(call, rf_onnx_in(call, 0), 1 / divisor);
 }
 
@@ -367,9 +398,14 @@ static rf_status mean(rf_onnx_call *call) {
 }
 
 static rf_status identity(rf_onnx_call *call) {
-    rf_onnx_value *x;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_MASK) return pass(call, x);
     RF_TRY(first(&x, call));
     return pass(call, x);
+}
+
+static rf_status cast_like(rf_onnx_call *call) {
+    return rf_onnx_constant_in(call, 0) != NULL ? rf_onnx_fold_cast(call) : identity(call);
 }
 
 /* How many inputs of the last Concat are the first of this one, in its order. */
@@ -504,21 +540,25 @@ static const rf_onnx_op ops[] = {
     {"Gemm", 2, " alpha beta transA transB ", .lower = linear},
     {"GlobalAveragePool", 1, " ", .lower = global_average_pool},
     {"GlobalMaxPool", 1, " ", .lower = global_max_pool},
+    {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
+    {"HardSwish", 1, " ", .lower = plain, .layer = "hard_swish"},
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
+    {"Less", 2, " ", .lower = rf_onnx_less},
     {"LogSoftmax", 1, " axis ", .lower = softmax},
     {"MatMul", 2, " ", .lower = linear},
     {"MaxPool", 1, WINDOW "ceil_mode storage_order ", .lower = max_pool},
     {"Pad", 1, " mode pads value ", .lower = pad},
+    {"RandomUniformLike", 1, " high low seed dtype ", .fold = rf_onnx_random, .lower = rf_onnx_random},
     {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
-    {"Relu", 1, " ", .lower = relu},
+    {"Relu", 1, " ", .lower = plain, .layer = "relu"},
     {"Sigmoid", 1, " ", .lower = sigmoid},
     {"Softmax", 1, " axis ", .lower = softmax},
     {"Sum", 1, " ", .lower = add_layers},
-    {"Tanh", 1, " ", .lower = hyperbolic},
+    {"Tanh", 1, " ", .lower = plain, .layer = "tanh"},
     /* of constants, and some of both */
     {"Add", 2, " ", rf_onnx_fold_binary, add, .binary = sum},
     {"Cast", 1, " to saturate ", rf_onnx_fold_cast, identity},
-    {"CastLike", 2, " saturate ", rf_onnx_fold_cast, rf_onnx_fold_cast},
+    {"CastLike", 2, " saturate ", rf_onnx_fold_cast, cast_like},
     {"Ceil", 1, " ", rf_onnx_fold_unary, .unary = ceil},
     {"Concat", 1, " axis ", rf_onnx_fold_concat, concat},
     {"Constant", 0, NULL, rf_onnx_fold_constant},

@@ -148,10 +148,11 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     rf_status status = RF_OK;
     if (x->form == RF_ONNX_LAYER)
         status = rf_onnx_add_weighted(&maker, NULL);
-    else if (x->form == RF_ONNX_SIGMOID)
-        status = rf_onnx_layer_add(
-            &maker, &(rf_onnx_layer){.op = rf_op_find("sigmoid"), .inputs = 1, .input = {x->layer}}, x->rank);
-    else if (x->form == RF_ONNX_CONSTANT)
+    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID) {
+        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID ? "sigmoid" : "hard_sigmoid");
+        status =
+            rf_onnx_layer_add(&maker, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x->rank);
+    } else if (x->form == RF_ONNX_CONSTANT)
         return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
     else
         return rf_fail(RF_E_INPUT,

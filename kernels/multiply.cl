@@ -1,0 +1,51 @@
+/* Products of maps: y = a * b, b being as large as a, (N,P,C), or one number a channel, (N,1,C), as squeeze-and-excitation has it
+ * (gate != 0); P is the pixels of a map.
+ *
+ * product also gives da = dy * b, and db = dy * a where b is as large; reduce gives db = sum over the pixels of dy * a.
+ *
+ * Ownership: product: tile: a work-item has pixels, group: elements.  reduce: a work-item has channels of an image: all of them
+ * (tile) or one (group). */
+#include "common.clh"
+
+INLINE void product_at(const __global float *a, const __global float *b, __global float *y, int accumulate,
+                       int c, int left) {
+    const floatv v = fetch(a + c, left) * fetch(b + c, left);
+    put(accumulate ? v + fetch(y + c, left) : v, y + c, left);
+}
+
+KERNEL void product(const __global float *a, const __global float *b, __global float *y, int accumulate,
+                    int gate, int N, int P, int C){
+#ifdef GROUP
+    FOR_TASKS(task, N *P *C){const int at = gate ? task / (P * C) * C + task % C : task;
+product_at(a + task, b + at, y + task, accumulate, 0, 1);
+}
+#else
+    FOR_TASKS(pixel, N *P){const int at = pixel * C;
+const __global float *other = b + (gate ? pixel / P * C : at);
+FOR_COLUMNS(C, c, left, product_at(a + at, other, y + at, accumulate, c, left));
+}
+#endif
+}
+
+INLINE void reduce_at(const __global float *dy, const __global float *a, __global float *db, int accumulate,
+                      int P, int C, int left) {
+    floatv sum = 0.0f;
+    for (int pixel = 0; pixel < P; ++pixel, dy += C, a += C) sum += fetch(dy, left) * fetch(a, left);
+    put(accumulate ? sum + fetch(db, left) : sum, db, left);
+}
+
+KERNEL void reduce(const __global float *dy, const __global float *a, __global float *db, int accumulate,
+                   int N, int P, int C) {
+#ifdef GROUP
+    FOR_TASKS(task, N * C) {
+        const int at = task / C * P * C + task % C;
+        reduce_at(dy + at, a + at, db + task, accumulate, P, C, 1);
+    }
+#else
+    FOR_TASKS(image, N) {
+        const int at = image * P * C;
+        FOR_COLUMNS(C, c, left,
+                    reduce_at(dy + at + c, a + at + c, db + image * C + c, accumulate, P, C, left));
+    }
+#endif
+}

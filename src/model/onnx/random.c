@@ -1,0 +1,45 @@
+/* Dropout and stochastic depth as exporters spell them out: x times a mask, which is (uniform numbers < keep) / keep. */
+#include <math.h>
+
+#include "model/onnx/graph.h"
+
+rf_status rf_onnx_random(rf_onnx_call *call) {
+    const rf_onnx_value *like = rf_onnx_in(call, 0);
+    if (rf_onnx_float(call->node, "low", 0) != 0 || rf_onnx_float(call->node, "high", 1) != 1)
+        return rf_fail(RF_E_INPUT, "numbers other than from 0 to 1");
+    call->out = (rf_onnx_value){.form = RF_ONNX_RANDOM, .constant = like->constant, .maker = call->node};
+    return RF_OK;
+}
+
+rf_status rf_onnx_less(rf_onnx_call *call) {
+    const rf_onnx_value *random = rf_onnx_in(call, 0);
+    double keep;
+    if (random->form != RF_ONNX_RANDOM) return rf_fail(RF_E_INPUT, "it is taken as a part of dropout only");
+    RF_TRY(rf_onnx_scalar(&keep, call->build, rf_onnx_constant_in(call, 1)));
+    if (!(keep > 0 && keep <= 1)) return rf_fail(RF_E_INPUT, "a dropout that keeps a share of %g", keep);
+    call->out = *random;
+    call->out.form = RF_ONNX_MASK;
+    call->out.factor = round(keep * 1e6) / 1e6;
+    return RF_OK;
+}
+
+rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask) {
+    int64_t dim[4], count = 1;
+    RF_TRY(rf_onnx_force(call, x));
+    rf_onnx_dims(dim, call->build, x);
+    for (int i = 0; i < x->rank; i++) count *= dim[i];
+    const int64_t numbers = mask->constant != NULL ? (int64_t)mask->constant->count : count;
+    if (mask->form != RF_ONNX_SHARE || (numbers != count && numbers != dim[0]))
+        return rf_fail(RF_E_INPUT,
+                       "a product with random numbers is taken as dropout or stochastic depth only");
+    if (numbers == count) {
+        const rf_onnx_layer layer = {.op = rf_op_find("dropout"),
+                                     .attrs = {.p = round((1 - mask->factor) * 1e6) / 1e6},
+                                     .inputs = 1,
+                                     .input = {x->layer}};
+        return rf_onnx_layer_add(call, &layer, x->rank);
+    }
+    call->build->blocks_dropped++;
+    call->out = *x;
+    return RF_OK;
+}

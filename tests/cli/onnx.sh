@@ -1,0 +1,55 @@
+# Networks from ONNX files, in the commands that take a network.
+
+networks=$RF_TEST_DATA/onnx
+
+# Six colour pictures of each of two classes.
+photos() {
+    mkdir -p photos/cat photos/dog
+    for i in 1 2 3 4 5 6; do
+        for class in cat dog; do
+            { printf 'P6\n16 16\n255\n'; yes "$class$i" | head -c 768; } >photos/$class/$i.ppm
+        done
+    done
+}
+
+onnx_network_is_trained_kept_and_used() {
+    photos
+    succeeds train --data photos --model "$networks/cnn-external.onnx" --lr 0.01 --batch 4 --epochs 1 --out run
+    for file in model.onnx cnn.weights; do [ -s run/$file ] || fail "no $file: the folder suffices by itself"; done
+    grep -q '"model": "model.onnx"' run/run.json || fail "the copy is the run's network"
+    succeeds eval --run run --data photos
+    succeeds predict --run run --json - photos/cat/1.ppm
+    prints '"class": '
+}
+
+onnx_network_is_the_same_from_both_exporters() {
+    photos
+    for exporter in dynamo script; do
+        rf find --data photos --model "$networks/residual-$exporter.onnx" --batch 4 --iterations 20 --csv $exporter.csv
+    done
+    cmp dynamo.csv script.csv || fail "the losses differ"
+}
+
+new_head_has_the_classes_of_the_data() {
+    photos
+    succeeds train --data photos --model "$networks/inception-dynamo.onnx" --new-head --lr 0.01 --batch 4 \
+        --epochs 1 --out run
+    grep -q '"classes": 2' run/run.json || fail "two classes"
+    succeeds eval --run run --data photos
+    succeeds predict --run run photos/cat/1.ppm
+}
+
+folded_batch_norms_come_with_the_line_that_keeps_them() {
+    rf model "$networks/cnn-folded-dynamo.onnx" --input 3x16x16
+    [ "$code" -eq 0 ] || fail "it is a note, no error"
+    says 'folded a batch norm into 2 convolutions'
+    says 'optimize=False'
+}
+
+onnx_networks_that_do_not_fit_are_refused() {
+    refuses 3 "exported for images of 16x16" model "$networks/cnn-script.onnx" --input 3x24x24
+    refuses 3 "10 scores, and the data have 11 classes" model "$networks/cnn-script.onnx" --input 3x16x16 --classes 11
+    refuses 3 "name it with --model" find --model simplecnn --weights "$networks/cnn-script.onnx"
+    printf '\010\007\022\007pytorch' >cut.onnx
+    refuses 3 "cut.onnx: damaged" model cut.onnx
+}
