@@ -164,7 +164,7 @@ static rf_status read_node(rf_onnx_call *call) {
 
 static rf_status find_op(const rf_onnx_op **op, const Onnx__NodeProto *node) {
     const char *domain = rf_onnx_text(node->domain), *name = rf_onnx_text(node->op_type);
-    const bool standard = *domain == '\0' || strcmp(domain, "ai.onnx") == 0;
+    const bool standard = rf_onnx_is_standard(domain);
     *op = standard ? rf_onnx_op_find(name) : NULL;
     if (*op != NULL && (*op)->advice == NULL) return RF_OK;
     return rf_fail(RF_E_INPUT, "op %s%s%.60s is not among those taken; %s", domain, standard ? "" : ".", name,

@@ -21,6 +21,7 @@ typedef struct rf_onnx_file {
 /* Errors: RF_E_INPUT: no ONNX file, or of a version that is not read. */
 rf_status rf_onnx_open(rf_onnx_file *file, const char *path);
 void rf_onnx_close(rf_onnx_file *file);
+bool rf_onnx_is_standard(const char *domain); /* of operators: ONNX's own */
 
 /* A constant: an initialiser, an attribute, or computed from others. */
 typedef struct rf_onnx_tensor {
@@ -30,8 +31,7 @@ typedef struct rf_onnx_tensor {
     int type;                       /* ONNX__TENSOR_PROTO__DATA_TYPE__... */
     int rank;
     int64_t dim[RF_ONNX_MAX_RANK];
-    size_t count;        /* of numbers */
-    const char *used_by; /* the node of which it is a parameter */
+    size_t count; /* of numbers */
 } rf_onnx_tensor;
 
 /* Sets all but the values.  Errors: RF_E_INPUT: a type or shape that is not read, bytes that are missing. */

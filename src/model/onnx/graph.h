@@ -10,12 +10,12 @@
 typedef enum rf_onnx_form {
     RF_ONNX_UNKNOWN,
     RF_ONNX_CONSTANT,
-    RF_ONNX_MAP,     /* x */
-    RF_ONNX_LAYER,   /* a convolution or linear layer that may get a bias */
-    RF_ONNX_PADDED,  /* x with padding */
-    RF_ONNX_SCORES,  /* softmax of x, or its logarithm */
-    RF_ONNX_SIGMOID, /* sigmoid(x) */
-    RF_ONNX_HARD_SIGMOID,
+    RF_ONNX_MAP,          /* x */
+    RF_ONNX_LAYER,        /* a convolution or linear layer that may get a bias */
+    RF_ONNX_PADDED,       /* x with padding */
+    RF_ONNX_SCORES,       /* softmax of x, or its logarithm */
+    RF_ONNX_SIGMOID,      /* sigmoid(x) */
+    RF_ONNX_HARD_SIGMOID, /* relu6(x + 3) / 6 */
     RF_ONNX_RANDOM, /* numbers from 0 to 1, as many as the constant has; NULL: as many as what they are used with */
     RF_ONNX_MASK,   /* 1 with probability factor, else 0 */
     RF_ONNX_SHARE,  /* the same, over factor */

@@ -5,8 +5,7 @@
 #include "model/onnx/graph.h"
 
 /* "layer1.0.conv1" for the initialiser "layer1.0.conv1.weight"; else the node's name. */
-static rf_status name_layer(char name[RF_MAX_NAME + 1], const rf_onnx_call *call,
-                            const rf_onnx_tensor *first) {
+static void name_layer(char name[RF_MAX_NAME + 1], const rf_onnx_call *call, const rf_onnx_tensor *first) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
                       ending[] = ".weight";
     const char *from = rf_onnx_text(call->node->name);
@@ -27,7 +26,6 @@ static rf_status name_layer(char name[RF_MAX_NAME + 1], const rf_onnx_call *call
     for (int number = call->build->model->node_count;
          rf_model_find_node(call->build->model, name, strlen(name)) >= 0;)
         snprintf(name + used, RF_MAX_NAME + 1 - used, "_%d", number++);
-    return RF_OK;
 }
 
 /* The parameter takes the tensor's numbers, and the initialiser's name. */
@@ -71,7 +69,7 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int 
     char name[RF_MAX_NAME + 1];
     const int first = model->parameter_count;
     RF_TRY(rf_attrs_check(&layer->attrs, layer->op));
-    RF_TRY(name_layer(name, call, layer->param[0]));
+    name_layer(name, call, layer->param[0]);
     RF_TRY(rf_model_add_node(model, layer->op, name, &layer->attrs, layer->inputs, layer->input));
     for (int i = first; i < model->parameter_count; i++)
         if (layer->param[i - first] != NULL)

@@ -266,16 +266,18 @@ static rf_status pad(rf_onnx_call *call) {
     return RF_OK;
 }
 
-/* Average pooling has no last window that is cut off. */
-static rf_status check_whole_windows(const rf_onnx_call *call, const rf_onnx_value *x,
-                                     const rf_onnx_window *w) {
+/* Average pooling has neither a last window that is cut off nor dilation. */
+static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_window *w,
+                               bool up) {
     int64_t dim[4];
     rf_onnx_dims(dim, call->build, x);
-    for (int i = 0; i < 2; i++)
-        if ((dim[i + 2] + 2 * w->pad[i] - w->kernel[i]) % w->stride[i] != 0)
+    for (int i = 0; i < 2; i++) {
+        if (w->dilation[i] != 1) return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
+        if (up && (dim[i + 2] + 2 * w->pad[i] - w->kernel[i]) % w->stride[i] != 0)
             return rf_fail(RF_E_SHAPE,
                            "ceil_mode on %lldx%lld: a last window that is cut off is not among what is taken",
                            (long long)dim[2], (long long)dim[3]);
+    }
     return RF_OK;
 }
 
@@ -287,15 +289,15 @@ static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
     RF_TRY(rf_onnx_window_pair(w.kernel, call, "kernel_shape", 0));
     RF_TRY(rf_onnx_window_read(&w, call, x));
     const bool up = rf_onnx_int(call->node, "ceil_mode", 0) != 0;
-    if (up && strcmp(op, "avg_pool") == 0) RF_TRY(check_whole_windows(call, x, &w));
+    if (strcmp(op, "avg_pool") == 0) RF_TRY(check_average(call, x, &w, up));
     const rf_attrs attrs = {.kernel = rf_onnx_pair(w.kernel),
                             .stride = rf_onnx_pair(w.stride),
                             .dilation = rf_onnx_pair(w.dilation),
                             .pad = rf_onnx_pair(w.pad),
                             .count_pad = counts_pad,
                             .ceil = up};
-    const bool nothing = attrs.kernel.y * attrs.kernel.x * attrs.stride.y * attrs.stride.x == 1 &&
-                         attrs.pad.y == 0 && attrs.pad.x == 0;
+    const bool nothing = w.kernel[0] == 1 && w.kernel[1] == 1 && w.stride[0] == 1 && w.stride[1] == 1 &&
+                         w.pad[0] == 0 && w.pad[1] == 0;
     return nothing ? pass(call, x) : layer_of(call, op, x, &attrs);
 }
 
@@ -530,7 +532,7 @@ static double reciprocal(double a) {
 static const rf_onnx_op ops[] = {
     /* layers */
     {"AveragePool", 1, WINDOW "ceil_mode count_include_pad ", .lower = average_pool},
-    {"BatchNormalization", 5, " epsilon momentum training_mode spatial ", .lower = batch_norm},
+    {"BatchNormalization", 5, " epsilon momentum training_mode ", .lower = batch_norm},
     {"Clip", 1, " min max ", .lower = clip},
     {"Conv", 2, WINDOW "group ", .lower = conv},
     {"Dropout", 1, " ratio seed ", .lower = dropout},

@@ -38,7 +38,7 @@ static rf_status unpack(rf_onnx_file *file, const void *bytes, size_t length) {
     return RF_OK;
 }
 
-static bool is_standard(const char *domain) {
+bool rf_onnx_is_standard(const char *domain) {
     return domain == NULL || *domain == '\0' || strcmp(domain, "ai.onnx") == 0;
 }
 
@@ -46,7 +46,7 @@ static rf_status check_version(rf_onnx_file *file) {
     const Onnx__ModelProto *model = file->model;
     int64_t opset = 0;
     for (size_t i = 0; i < model->n_opset_import; i++)
-        if (is_standard(model->opset_import[i]->domain)) opset = model->opset_import[i]->version;
+        if (rf_onnx_is_standard(model->opset_import[i]->domain)) opset = model->opset_import[i]->version;
     if (opset < MIN_OPSET || opset > MAX_OPSET)
         return rf_fail(RF_E_INPUT,
                        "ONNX operators of version %lld; %d to %d are read: export with opset_version=20",

@@ -1,4 +1,5 @@
 /* Convolutions and linear layers, which may get their bias from a later node; what is read of windows. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/onnx/graph.h"
@@ -43,10 +44,12 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
         if (w->pad[i] < 0 || w->pad[i] > 1 << 20)
             return rf_fail(RF_E_INPUT, "pads of %lld", (long long)w->pad[i]);
     }
+    const int64_t before[2] = {x->form == RF_ONNX_PADDED ? x->pad.y : 0,
+                               x->form == RF_ONNX_PADDED ? x->pad.x : 0};
+    const int64_t size[2] = {dim[2] + 2 * before[0], dim[3] + 2 * before[1]};
     if (rf_onnx_text_is(node, "auto_pad", "SAME_UPPER") || rf_onnx_text_is(node, "auto_pad", "SAME_LOWER"))
-        pad_same(w, dim + 2);
-    if (x->form == RF_ONNX_PADDED)
-        for (int i = 0; i < 4; i++) w->pad[i] += i % 2 == 0 ? x->pad.y : x->pad.x;
+        pad_same(w, size);
+    for (int i = 0; i < 4; i++) w->pad[i] += before[i % 2];
     if (w->pad[0] == w->pad[2] && w->pad[1] == w->pad[3]) return RF_OK;
     return rf_fail(
         RF_E_INPUT,
@@ -57,8 +60,6 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
 rf_pair rf_onnx_pair(const int64_t pair[2]) {
     return (rf_pair){(int)pair[0], (int)pair[1]};
 }
-
-/* ---- layers with parameters ---- */
 
 /* ---- layers ---- */
 
@@ -72,15 +73,17 @@ rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call) {
     return RF_OK;
 }
 
-/* PyTorch's exporter folds batch norms into convolutions: one says so of the node, in a field that this onnx.proto may not
- * know, the other makes weights with names of its own. */
+/* PyTorch's exporters fold batch norms into convolutions: one says so in the node, the other makes weights with names of its
+ * own.  Where in the node: in a field that this onnx.proto may not know. */
 static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weight) {
     static const char rule[] = "FuseBatchNorm", made[] = "onnx::Conv_";
-    for (unsigned i = 0; i < node->base.n_unknown_fields; i++) {
-        const ProtobufCMessageUnknownField *field = &node->base.unknown_fields[i];
-        if (memmem(field->data, field->len, rule, sizeof rule - 1) != NULL) return true;
-    }
-    return weight->name != NULL && strncmp(weight->name, made, sizeof made - 1) == 0;
+    const size_t length = onnx__node_proto__get_packed_size(node);
+    uint8_t *bytes = rf_alloc(length, 1);
+    if (bytes == NULL) return false;
+    onnx__node_proto__pack(node, bytes);
+    const bool said = memmem(bytes, length, rule, sizeof rule - 1) != NULL;
+    free(bytes);
+    return said || (weight->name != NULL && strncmp(weight->name, made, sizeof made - 1) == 0);
 }
 
 static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
