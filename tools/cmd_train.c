@@ -240,15 +240,19 @@ static rf_status find_lr(train_run *run) {
         verdict->reason);
 }
 
-/* Cyclical schedules go from one end of the range to the other, unless the user says otherwise. */
+/* Cyclical schedules go from one end of the range to the other, and one cycle begins at the lower one, unless the user says
+ * otherwise. */
 static rf_status use_range(train_run *run) {
     const rf_verdict *v = &run->verdict;
     const char *schedule = run->args->schedule;
+    const bool found = v->kind == RF_VERDICT_RANGE;
     const bool cyclical = strncmp(schedule, "triangular", 10) == 0 || strncmp(schedule, "exp_range", 9) == 0;
-    if (v->kind == RF_VERDICT_RANGE && cyclical && strstr(schedule, "from=") == NULL) {
+    if (found && cyclical && strstr(schedule, "from=") == NULL) {
         run->schedule = rf_format("%s from=%.6g", schedule, v->lr_min / v->lr_max);
         run->lr.lr = v->lr_max;
-    } else
+    } else if (found && strncmp(schedule, "onecycle", 8) == 0 && strstr(schedule, "div") == NULL)
+        run->schedule = rf_format("%s div_factor=%.6g", schedule, v->lr / v->lr_min);
+    else
         run->schedule = rf_strdup(schedule);
     return run->schedule != NULL ? RF_OK : RF_E_MEMORY;
 }
@@ -394,6 +398,7 @@ static rf_status train_main(void *given, char **operands) {
     rf_progress_begin(&run.progress, !args->common.quiet && !args->common.no_progress);
     if (status == RF_OK) status = choose_lr(&run);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
+    if (status == RF_OK) status = rf_settings_set(&args->common.settings, "schedule", run.schedule);
     if (status == RF_OK) status = train(&run);
     if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);

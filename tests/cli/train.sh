@@ -34,6 +34,18 @@ train_finds_its_rate_and_names_its_folder() {
     [ -n "$lr" ] && [ "${lr% *}" = "${lr#* }" ] || fail "a cyclical schedule rises to the end of the range: $lr"
 }
 
+# What the range test found is kept with the run.
+schedules_between_the_ends_of_the_range_resume_to_the_same_bits() {
+    for schedule in triangular onecycle; do
+        succeeds train --schedule $schedule --epochs 4 --out whole --overwrite --save-every 0 --quiet
+        cp -r whole part
+        cp part/state.previous.safetensors part/state.safetensors # of the epoch before
+        succeeds train --resume part --quiet
+        cmp whole/last.safetensors part/last.safetensors || fail "$schedule: other bits"
+        rm -r part
+    done
+}
+
 # Of one colour: nothing can be learnt of them.
 train_stops_where_there_is_no_rate() {
     for i in 1 2 3 4 5 6 7 8 9 10; do

@@ -75,7 +75,7 @@ enum method_index {
 #undef INDEX
 };
 
-const rule rules[] = {
+const rule rules[RULES] = {
     {"rangefinder", ours, 0},
     {"rangefinder, optimizer not known", from_curve, 0},
 #define METHOD(key, library, smooth, rule) {#key " (" library ")", method, INDEX_##key},
@@ -89,4 +89,3 @@ const rule rules[] = {
     {"minimum / 5", below_minimum, 5},
     {"fixed 0.1 / 0.01 / 0.001", fixed, 0},
 };
-const size_t rule_count = RF_COUNT(rules);

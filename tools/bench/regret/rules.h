@@ -12,8 +12,8 @@ typedef struct rule {
     double argument;
 } rule;
 
-extern const rule rules[];
-extern const size_t rule_count;
+enum { RULES = 16 }; /* as many as the table has */
+extern const rule rules[RULES];
 
 /* The verdict, with what is known of the task; rules[0] is its rate. */
 rf_verdict judge(const rf_curve *curve, const task *t);

@@ -11,7 +11,7 @@
 #include "oracle.h"
 #include "rules.h"
 
-enum { STEPS_USUAL = 300 };
+enum { STEPS_USUAL = 300, LENGTH_USUAL = 1 }; /* range_tests[1] */
 static const double good = 0.05, useless = 0.5, usable = 0.2;
 
 /* A task whose results are complete. */
@@ -21,6 +21,8 @@ typedef struct entry {
     oracle oracle;
     rf_verdict verdict[TEST_SEEDS]; /* on its range tests of the usual length */
     double regret[TEST_SEEDS];
+    double lr[RULES][TEST_LENGTHS]
+             [TEST_SEEDS]; /* what each rule says; where there is no curve it is not read */
 } entry;
 
 typedef struct half {
@@ -42,6 +44,12 @@ static void add_entry(half *h, const task *t, const results *r) {
     for (int i = 0; i < TEST_SEEDS; i++) {
         e->verdict[i] = judge(results_curve(r, TEST_SEED + i, STEPS_USUAL), t);
         e->regret[i] = oracle_regret(&e->oracle, e->verdict[i].lr);
+    }
+    for (int i = 0; i < TEST_LENGTHS * TEST_SEEDS; i++) {
+        const int length = i / TEST_SEEDS, seed = i % TEST_SEEDS;
+        const rf_curve *const curve = results_curve(r, TEST_SEED + seed, range_tests[length].steps);
+        for (size_t k = 0; curve && k < RULES; k++)
+            e->lr[k][length][seed] = rules[k].suggest(curve, t, rules[k].argument);
     }
 }
 
@@ -68,14 +76,13 @@ static void add_curve(score *out, const oracle *o, double lr) {
         *(6 * log10(lr) < o->point[o->best].sixths ? &out->low : &out->high) += 1;
 }
 
-static void add_task(score *out, const entry *e, measure m, const rule *by, int steps) {
+static void add_task(score *out, const entry *e, measure m, size_t by, int length) {
     const oracle o = oracle_of(e->results, m);
     const size_t before = out->count;
     double sum = 0;
     for (int i = 0; i < TEST_SEEDS; i++) {
-        const rf_curve *const curve = results_curve(e->results, TEST_SEED + i, steps);
-        if (!curve) continue;
-        add_curve(out, &o, by->suggest(curve, e->task, by->argument));
+        if (!results_curve(e->results, TEST_SEED + i, range_tests[length].steps)) continue;
+        add_curve(out, &o, e->lr[by][length][i]);
         sum += out->each[out->count - 1];
     }
     if (out->count == before) return;
@@ -86,10 +93,10 @@ static void add_task(score *out, const entry *e, measure m, const rule *by, int 
 }
 
 /* The caller frees each. */
-static rf_status measure_rule(score *out, const half *h, measure m, const rule *by, int steps) {
+static rf_status measure_rule(score *out, const half *h, measure m, size_t by, int length) {
     *out = (score){.each = rf_alloc(h->count * TEST_SEEDS, sizeof(double))};
     if (!out->each) return RF_E_MEMORY;
-    for (size_t e = 0; e < h->count; e++) add_task(out, &h->entries[e], m, by, steps);
+    for (size_t e = 0; e < h->count; e++) add_task(out, &h->entries[e], m, by, length);
     return RF_OK;
 }
 
@@ -122,11 +129,11 @@ static rf_status print_lengths(const half *h, measure m) {
     static const char *const columns[] = {"rule", "100 steps", "300 steps", "1,000 steps"};
     printf("\nMean regret, worst, within 5 %%, by %s:\n\n", measure_names[m]);
     begin_table(columns, RF_COUNT(columns));
-    for (size_t i = 0; i < rule_count; i++) {
+    for (size_t i = 0; i < RULES; i++) {
         printf("| %s |", rules[i].name);
-        for (size_t l = 0; l < TEST_LENGTHS; l++) {
+        for (int l = 0; l < TEST_LENGTHS; l++) {
             score k;
-            RF_TRY(measure_rule(&k, h, m, &rules[i], range_tests[l].steps));
+            RF_TRY(measure_rule(&k, h, m, i, l));
             printf(" %.3f, %.2f, %.0f %% |", mean_of(&k), worst_of(&k), percent(k.good, &k));
             free(k.each);
         }
@@ -140,9 +147,9 @@ static rf_status print_details(const half *h) {
                                           "too low", "too high",    "none"};
     printf("\nRange tests of %d steps in detail; ±: the standard error, from the tasks:\n\n", STEPS_USUAL);
     begin_table(columns, RF_COUNT(columns));
-    for (size_t i = 0; i < rule_count; i++) {
+    for (size_t i = 0; i < RULES; i++) {
         score k;
-        RF_TRY(measure_rule(&k, h, SETTLED_LOSS, &rules[i], STEPS_USUAL));
+        RF_TRY(measure_rule(&k, h, SETTLED_LOSS, i, LENGTH_USUAL));
         printf("| %s | %.3f ± %.3f | %.3f | %.0f %% | %.0f %% | %.0f %% | %.0f %% |\n", rules[i].name,
                mean_of(&k), error_of(&k), rf_median(k.each, k.count), percent(k.useless, &k),
                percent(k.low, &k), percent(k.high, &k), percent(k.none, &k));
@@ -184,13 +191,13 @@ static void print_groups(const half *h) {
     for (size_t g = 0; g < RF_COUNT(groups); g++) columns[g + 1] = groups[g].name;
     printf("\nMean regret of groups of tasks (how many), range tests of %d steps:\n\n", STEPS_USUAL);
     begin_table(columns, RF_COUNT(columns));
-    for (size_t i = 0; i < rule_count; i++) {
+    for (size_t i = 0; i < RULES; i++) {
         printf("| %s |", rules[i].name);
         for (size_t g = 0; g < RF_COUNT(groups); g++) {
             score k = {.each = each};
             for (size_t e = 0; e < h->count; e++, k.count = 0)
                 if (groups[g].chosen(h->entries[e].task, groups[g].argument))
-                    add_task(&k, &h->entries[e], SETTLED_LOSS, &rules[i], STEPS_USUAL);
+                    add_task(&k, &h->entries[e], SETTLED_LOSS, i, LENGTH_USUAL);
             if (k.tasks > 0) printf(" %.3f (%zu)", mean_of(&k), k.tasks);
             printf(" |");
         }
