@@ -70,7 +70,7 @@ INLINE void label(int i, const __global rf_view *views, const __global int *labe
 }
 
 INLINE void augment_pixel(const __global rf_view *views, const __global uchar *pixels,
-                          const __global float *scale_shift, __global float *restrict images, int height,
+                          const __global float *scale_shift, __global float *images, int height,
                           int width, int i, int y, int x) {
     const __global rf_view *view = views + i, *partner = views + view->partner;
     const bool patch = y >= view->patch_top && y < view->patch_bottom && x >= view->patch_left &&
