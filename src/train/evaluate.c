@@ -12,8 +12,7 @@ typedef struct evaluation {
     rf_weights *weights;
     rf_feeder *feeder;
     rf_buffer *control, *observed;
-    int32_t *images; /* 0, 1, 2, ... */
-    float *scores;   /* of a batch; NULL: not wanted */
+    float *scores; /* of a batch; NULL: not wanted */
     double mean[16], std[16];
 } evaluation;
 
@@ -49,13 +48,12 @@ static rf_status prepare(evaluation *e) {
     RF_TRY(rf_buffer_create(&e->control, d->device, sizeof words));
     RF_TRY(rf_buffer_write(e->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_create(&e->observed, d->device, sizeof(float)));
-    e->images = rf_alloc((size_t)d->dataset->count, sizeof *e->images);
-    if (d->scores != NULL)
+    if (d->scores != NULL) {
         e->scores = rf_alloc((size_t)batch * (size_t)d->model->images.classes, sizeof(float));
-    if (e->images == NULL || (d->scores != NULL && e->scores == NULL)) return RF_E_MEMORY;
-    for (int i = 0; i < d->dataset->count; i++) e->images[i] = i;
+        if (e->scores == NULL) return RF_E_MEMORY;
+    }
     const rf_plan_memory memory = {.weights = e->weights, .control = e->control};
-    RF_TRY(rf_evaluator_allocate(&e->evaluator, &memory, e->feeder, e->images));
+    RF_TRY(rf_evaluator_allocate(&e->evaluator, &memory, e->feeder, NULL));
     return rf_evaluator_emit(&e->evaluator, e->control, e->observed);
 }
 
@@ -89,7 +87,6 @@ rf_status rf_evaluate_sized(rf_evaluation **out, const rf_evaluate_desc *desc, s
     rf_feeder_free(e.feeder);
     rf_buffer_free(e.control);
     rf_buffer_free(e.observed);
-    free(e.images);
     free(e.scores);
     return status;
 }

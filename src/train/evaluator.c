@@ -104,10 +104,11 @@ rf_status rf_evaluator_allocate(rf_evaluator *e, const rf_plan_memory *memory, r
                                 const int32_t *images) {
     const size_t bytes = (size_t)e->count * sizeof *images;
     e->feeder = feeder;
-    e->images = images;
     if (e->count == 0) return RF_OK;
+    if ((e->images = rf_alloc((size_t)e->count, sizeof *e->images)) == NULL) return RF_E_MEMORY;
+    for (int i = 0; i < e->count; i++) e->images[i] = images != NULL ? images[i] : i;
     RF_TRY(rf_buffer_create(&e->order, e->device, bytes));
-    RF_TRY(rf_buffer_write(e->order, 0, images, bytes));
+    RF_TRY(rf_buffer_write(e->order, 0, e->images, bytes));
     RF_TRY(rf_buffer_create(&e->ranks, e->device, bytes * PER_IMAGE));
     for (int i = 0; i < 2; i++)
         if (e->part[i].plan != NULL) RF_TRY(rf_plan_allocate(e->part[i].plan, memory));
@@ -141,6 +142,7 @@ void rf_evaluator_release(rf_evaluator *e) {
     }
     rf_buffer_free(e->order);
     rf_buffer_free(e->ranks);
+    free(e->images);
     *e = (rf_evaluator){0};
 }
 

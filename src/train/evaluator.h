@@ -18,16 +18,16 @@ typedef struct rf_evaluator {  /* starts as {0} */
     rf_evaluator_part part[2]; /* the images in whole batches, and the rest of them */
     int count, classes;
     rf_device *device;
-    rf_feeder *feeder;     /* borrowed, as is images */
-    const int32_t *images; /* their indices in the feeder's data set */
-    rf_buffer *order;      /* the same on the device */
-    rf_buffer *ranks;      /* of each image: predicted class, rank of the label */
+    rf_feeder *feeder; /* borrowed */
+    int32_t *images;   /* their indices in the feeder's data set; owned */
+    rf_buffer *order;  /* the same on the device */
+    rf_buffer *ranks;  /* of each image: predicted class, rank of the label */
 } rf_evaluator;
 
 /* Plans without memory. desc: its batch and training are not read; count: images. */
 rf_status rf_evaluator_plan(rf_evaluator *evaluator, const rf_plan_desc *desc, int count);
 size_t rf_evaluator_bytes(const rf_evaluator *evaluator, size_t *largest); /* of the plans and all else */
-/* images: of the feeder's data set, `count` of them. */
+/* images: of the feeder's data set, `count` of them; NULL: the first ones. */
 rf_status rf_evaluator_allocate(rf_evaluator *evaluator, const rf_plan_memory *memory, rf_feeder *feeder,
                                 const int32_t *images);
 /* Makes the launches.  control: MICRO counts the batches, and nothing is recorded after STOP; the mean loss is written to

@@ -129,10 +129,8 @@ static rf_status allocate_plans(rf_trainer *t) {
     if (other == NULL)
         return rf_evaluator_allocate(&t->validation, &evaluated, t->feeder,
                                      rf_order_validation(t->order, NULL));
-    if ((t->validation_images = rf_alloc((size_t)other->count, sizeof(int32_t))) == NULL) return RF_E_MEMORY;
-    for (int i = 0; i < other->count; i++) t->validation_images[i] = i;
     RF_TRY(make_feeder(&t->validation_feeder, t, other, t->validation.part[0].batch));
-    return rf_evaluator_allocate(&t->validation, &evaluated, t->validation_feeder, t->validation_images);
+    return rf_evaluator_allocate(&t->validation, &evaluated, t->validation_feeder, NULL);
 }
 
 static rf_status build(rf_trainer *t) {
@@ -226,7 +224,6 @@ void rf_trainer_free(rf_trainer *t) {
     rf_augmentation_release(&t->augmentation);
     rf_feeder_free(t->feeder);
     rf_feeder_free(t->validation_feeder);
-    free(t->validation_images);
     rf_order_free(t->order);
     rf_optimizer_release(&t->setup);
     free(t->slot);

@@ -57,7 +57,6 @@ struct rf_trainer {
     rf_plan *plan;
     rf_evaluator validation;
     rf_feeder *validation_feeder; /* of desc.validation_data; NULL: they lie in the same data set */
-    int32_t *validation_images;   /* 0, 1, 2, ... of desc.validation_data */
     uint64_t data_fingerprint;    /* 0: not computed yet */
     long steps_done;              /* of the optimizer, over its whole life */
     /* device memory */
