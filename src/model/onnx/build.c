@@ -196,7 +196,7 @@ static rf_status read_nodes(rf_onnx_build *build, const bool *needed) {
         if (out == NULL)
             return fail_at(rf_fail(RF_E_INPUT, "its first output has no name"), build, call.node);
         call.out.readers = out->readers;
-        if (call.out.maker == NULL) call.out.maker = call.node;
+        if (call.out.producer == NULL) call.out.producer = call.node;
         *out = call.out;
     }
     return RF_OK;
@@ -208,7 +208,7 @@ static rf_status end_with_scores(rf_onnx_build *build) {
     const Onnx__GraphProto *graph = build->file.graph;
     rf_onnx_value *output = rf_onnx_find(build, graph->output[0]->name);
     if (output->form == RF_ONNX_SCORES) output->form = RF_ONNX_MAP; /* the loss has a softmax of its own */
-    rf_onnx_call call = {.build = build, .node = output->maker};
+    rf_onnx_call call = {.build = build, .node = output->producer};
     if (output->form == RF_ONNX_UNKNOWN) return rf_fail(RF_E_INPUT, "no node makes its output");
     RF_TRY(rf_onnx_force(&call, output));
     if (output->layer != build->model->node_count - 1)

@@ -32,7 +32,7 @@ typedef struct rf_onnx_value {
     int rank;  /* of x: 4, (N,C,H,W), or 2, (N,features) */
     double factor;
     rf_pair pad;
-    const Onnx__NodeProto *maker;
+    const Onnx__NodeProto *producer;
     int readers;
 } rf_onnx_value;
 

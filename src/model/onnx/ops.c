@@ -36,7 +36,7 @@ static rf_status layer_of(rf_onnx_call *call, const char *op, const rf_onnx_valu
 /* A form of x that waits for the next op. */
 static rf_status wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor) {
     call->out = (rf_onnx_value){
-        .form = form, .layer = x->layer, .rank = x->rank, .factor = factor, .maker = call->node};
+        .form = form, .layer = x->layer, .rank = x->rank, .factor = factor, .producer = call->node};
     return RF_OK;
 }
 
@@ -160,10 +160,10 @@ static rf_status add(rf_onnx_call *call) {
     if (x->form == RF_ONNX_ERF) {
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
         if (number == 1) return wait(call, x, RF_ONNX_NORMAL, 1);
-    } else if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x->maker)) {
-        rf_onnx_call maker = {.build = call->build, .node = x->maker};
-        RF_TRY(rf_onnx_add_weighted(&maker, constant));
-        return pass(call, &maker.out);
+    } else if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x->producer)) {
+        rf_onnx_call producer = {.build = call->build, .node = x->producer};
+        RF_TRY(rf_onnx_add_weighted(&producer, constant));
+        return pass(call, &producer.out);
     }
     return rf_fail(RF_E_INPUT,
                    "the sum with a constant is taken as a layer's bias only; images are normalised by --mean "

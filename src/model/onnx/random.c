@@ -7,7 +7,7 @@ rf_status rf_onnx_random(rf_onnx_call *call) {
     const rf_onnx_value *like = rf_onnx_in(call, 0);
     if (rf_onnx_float(call->node, "low", 0) != 0 || rf_onnx_float(call->node, "high", 1) != 1)
         return rf_fail(RF_E_INPUT, "numbers other than from 0 to 1");
-    call->out = (rf_onnx_value){.form = RF_ONNX_RANDOM, .constant = like->constant, .maker = call->node};
+    call->out = (rf_onnx_value){.form = RF_ONNX_RANDOM, .constant = like->constant, .producer = call->node};
     return RF_OK;
 }
 

@@ -147,24 +147,24 @@ rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
     if (x->form == RF_ONNX_MAP) return RF_OK;
-    rf_onnx_call maker = {.build = call->build, .node = x->maker};
+    rf_onnx_call producer = {.build = call->build, .node = x->producer};
     rf_status status = RF_OK;
     if (x->form == RF_ONNX_LAYER)
-        status = rf_onnx_add_weighted(&maker, NULL);
+        status = rf_onnx_add_weighted(&producer, NULL);
     else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID) {
         const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID ? "sigmoid" : "hard_sigmoid");
-        status =
-            rf_onnx_layer_add(&maker, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x->rank);
+        status = rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}},
+                                   x->rank);
     } else if (x->form == RF_ONNX_CONSTANT)
         return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
     else
         return rf_fail(RF_E_INPUT,
                        "it reads node '%.100s', and what that means together is no layer of ours; see "
                        "docs/onnx.md",
-                       x->maker != NULL ? rf_onnx_text(x->maker->name) : "");
-    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_text(x->maker->name));
+                       x->producer != NULL ? rf_onnx_text(x->producer->name) : "");
+    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_text(x->producer->name));
     const int readers = x->readers;
-    *x = maker.out;
+    *x = producer.out;
     x->readers = readers;
     return RF_OK;
 }
