@@ -266,6 +266,15 @@ rf_status rf_collect(rf_collection *all, const char *root, const rf_dataset_opti
     return status == RF_OK ? check_parts(all, root) : status;
 }
 
+void rf_collection_give(rf_dataset *dataset, rf_collection *all) {
+    dataset->class_names = all->class_names;
+    dataset->bad = all->bad;
+    dataset->bad_count = all->bad_count;
+    all->class_names = NULL;
+    all->bad = NULL;
+    all->class_count = all->bad_count = 0;
+}
+
 rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all) {
     rf_str text = {0};
     rf_status status = RF_OK;

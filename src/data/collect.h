@@ -43,6 +43,8 @@ void rf_collection_free(rf_collection *all);
 rf_status rf_bad_file_add(rf_bad_file **list, size_t *count, const char *path, const char *reason);
 /* Handles a file or folder that cannot be used: with skip_bad it is listed, else it is the error. */
 rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const char *path, const char *reason);
+/* Gives the data set the names of the classes and the list of bad files. */
+void rf_collection_give(rf_dataset *dataset, rf_collection *all);
 /* Notes what was left out. */
 rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all);
 /* ".tif 3, .webp 12" */

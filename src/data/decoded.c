@@ -191,12 +191,7 @@ static rf_status take_files(decoded *d, rf_dataset *dataset, rf_collection *all)
         all->files[i].path = NULL;
         dataset->labels[i] = all->labels[i];
     }
-    dataset->class_names = all->class_names;
-    dataset->bad = all->bad;
-    dataset->bad_count = all->bad_count;
-    all->class_names = NULL;
-    all->bad = NULL;
-    all->class_count = all->bad_count = 0;
+    rf_collection_give(dataset, all);
     return RF_OK;
 }
 

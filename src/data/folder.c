@@ -145,12 +145,7 @@ static rf_status gather(rf_dataset *dataset, rf_collection *all) {
         dataset->labels[n++] = all->labels[i];
     }
     dataset->count = (int)n;
-    dataset->class_names = all->class_names;
-    dataset->bad = all->bad;
-    dataset->bad_count = all->bad_count;
-    all->class_names = NULL;
-    all->bad = NULL;
-    all->class_count = all->bad_count = 0;
+    rf_collection_give(dataset, all);
     if (n == 0)
         return rf_fail(RF_E_INPUT, "%s: none of its %zu images can be read", dataset->name, all->count);
     return RF_OK;
