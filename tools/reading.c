@@ -36,3 +36,11 @@ rf_dataset_options rf_reading_options(const rf_reading *reading) {
         .cache_bytes = reading->cache_images,
     };
 }
+
+rf_dataset_options rf_reading_for(const rf_reading *reading, const rf_image_shape *images) {
+    rf_dataset_options options = rf_reading_options(reading);
+    options.image_height = images->height;
+    options.image_width = images->width;
+    options.channels = images->channels == 1 || images->channels == 3 ? images->channels : 0;
+    return options;
+}

@@ -68,5 +68,7 @@ const char *const *rf_labels_choices(void);
 
 /* What they mean to rf_dataset_open. */
 rf_dataset_options rf_reading_options(const rf_reading *reading);
+/* The same, for images of this size and these channels. */
+rf_dataset_options rf_reading_for(const rf_reading *reading, const rf_image_shape *images);
 
 #endif

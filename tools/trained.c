@@ -24,13 +24,15 @@ static rf_status choose_weights(char **out, const rf_trained_options *o) {
 }
 
 /* The run's own files have a checksum, which opening them verifies; without one they are damaged. */
-static rf_status check_weights(const rf_trained *t, const rf_trained_options *o) {
+static rf_status load_weights(const rf_trained *t, const rf_trained_options *o) {
     rf_tensor_file *file;
     RF_TRY(rf_tensor_file_open(&file, t->weights));
-    const bool checked = file->checked, own = strncmp(t->weights, o->run, strlen(o->run)) == 0;
+    const bool own = strncmp(t->weights, o->run, strlen(o->run)) == 0;
+    rf_status status = file->checked || !own
+                           ? rf_model_read_weights(t->model, file)
+                           : rf_fail(RF_E_INPUT, "%s: damaged: its checksum is missing", t->weights);
     rf_tensor_file_close(file);
-    if (checked || !own) return RF_OK;
-    return rf_fail(RF_E_INPUT, "%s: damaged: its checksum is missing", t->weights);
+    return status;
 }
 
 rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
@@ -45,8 +47,7 @@ rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
     RF_TRY(rf_model_create(&t->model, t->record.model, images, t->training.seed));
     if (t->training.new_head) RF_TRY(rf_model_new_head(t->model, t->record.images.classes, t->training.seed));
     RF_TRY(choose_weights(&t->weights, o));
-    RF_TRY(check_weights(t, o));
-    RF_TRY(rf_model_load_weights(t->model, t->weights));
+    RF_TRY(load_weights(t, o));
     return rf_open_device(&t->device, o->device);
 }
 
@@ -60,12 +61,7 @@ void rf_trained_release(rf_trained *t) {
 }
 
 rf_dataset_options rf_trained_reading(const rf_trained *t) {
-    rf_dataset_options reading = rf_reading_options(&t->training.reading);
-    const rf_image_shape *images = &t->record.images;
-    reading.image_height = images->height;
-    reading.image_width = images->width;
-    reading.channels = images->channels == 1 || images->channels == 3 ? images->channels : 0;
-    return reading;
+    return rf_reading_for(&t->training.reading, &t->record.images);
 }
 
 const char *rf_trained_class(char number[16], const rf_trained *t, int index) {

@@ -141,7 +141,7 @@ static rf_status parse_notes(rf_tensor_file *file, json_t *metadata) {
     file->notes = rf_alloc(json_object_size(metadata) + 1, sizeof *file->notes);
     if (!file->notes) return RF_E_MEMORY;
     json_object_foreach(metadata, name, text) {
-        if (!json_is_string(text)) continue; /* the format allows only strings; ignore all else */
+        if (!json_is_string(text)) continue;     /* the format allows only strings; ignore all else */
         if (!strcmp(name, "checksum")) continue; /* the file's, and none of whoever wrote it */
         rf_tensor_note *note = &file->notes[file->note_count++];
         if (!(note->name = rf_strdup(name)) || !(note->text = rf_strdup(json_string_value(text))))

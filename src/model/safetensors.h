@@ -5,6 +5,7 @@
 #define RF_MODEL_SAFETENSORS_H
 
 #include "base/base.h"
+#include "rangefinder/model.h"
 
 enum { RF_TENSOR_MAX_RANK = 8 };
 
@@ -40,6 +41,9 @@ void rf_tensor_file_close(rf_tensor_file *file);
 uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */
 /* Reads a tensor of type F64, F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
 rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_tensor *tensor);
+
+/* rf_model_load_weights, of a file that is open; the model is finished. */
+rf_status rf_model_read_weights(rf_model *model, const rf_tensor_file *file);
 
 /* A tensor to be written, as F32.  All is borrowed. */
 typedef struct rf_tensor_source {

@@ -159,15 +159,16 @@ static rf_status read_all(float **fresh, const rf_model *model, const rf_tensor_
     return status;
 }
 
-rf_status rf_model_load_weights(rf_model *model, const char *path) {
-    rf_tensor_file *file = NULL;
+static rf_status check_finished(const rf_model *model, const char *path) {
+    if (model->finished) return RF_OK;
+    return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
+}
+
+rf_status rf_model_read_weights(rf_model *model, const rf_tensor_file *file) {
     rf_names names = {0};
-    if (!model->finished)
-        return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
     const rf_tensor **found = rf_alloc((size_t)model->parameter_count + 1, sizeof *found);
     float **fresh = rf_alloc((size_t)model->parameter_count + 1, sizeof *fresh);
     rf_status status = found && fresh ? RF_OK : RF_E_MEMORY;
-    if (status == RF_OK) status = rf_tensor_file_open(&file, path);
     if (status == RF_OK) status = name_parameters(&names, model);
     if (status == RF_OK) status = match(found, model, file, &names);
     if (status == RF_OK) status = read_all(fresh, model, file, found);
@@ -180,6 +181,14 @@ rf_status rf_model_load_weights(rf_model *model, const char *path) {
     free(fresh);
     free(found);
     rf_names_free(&names);
+    return status;
+}
+
+rf_status rf_model_load_weights(rf_model *model, const char *path) {
+    rf_tensor_file *file = NULL;
+    RF_TRY(check_finished(model, path));
+    RF_TRY(rf_tensor_file_open(&file, path));
+    rf_status status = rf_model_read_weights(model, file);
     rf_tensor_file_close(file);
     return status;
 }
@@ -188,8 +197,7 @@ rf_status rf_model_load_weights(rf_model *model, const char *path) {
 
 rf_status rf_model_save_weights(const rf_model *model, const char *path) {
     static const rf_tensor_note format = {"format", "pt"}; /* PyTorch's names and layouts */
-    if (!model->finished)
-        return rf_fail(RF_E_USAGE, "%s: the network '%s' is not finished yet", path, model->name);
+    RF_TRY(check_finished(model, path));
     rf_tensor_source *tensors = rf_alloc((size_t)model->parameter_count + 1, sizeof *tensors);
     if (!tensors) return RF_E_MEMORY;
     for (int i = 0; i < model->parameter_count; i++) {
