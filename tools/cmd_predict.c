@@ -186,9 +186,8 @@ static void choose_top(int32_t *order, const double *probability, int classes, i
 }
 
 static rf_status write_json(predict_run *run, const char *path, int top) {
-    rf_json json = {0};
+    rf_json json = {.flat = true};
     char number[16];
-    rf_json_open(&json, NULL, '[');
     rf_json_open(&json, NULL, '{');
     rf_json_string(&json, "file", path);
     rf_json_string(&json, "class", rf_trained_class(number, &run->trained, run->order[0]));
@@ -205,11 +204,8 @@ static rf_status write_json(predict_run *run, const char *path, int top) {
         rf_json_close(&json);
     }
     rf_json_close(&json);
-    rf_status status = json.text.failed ? RF_E_MEMORY : RF_OK;
-    if (status == RF_OK) { /* the object alone, without the array around it */
-        const char *object = strchr(json.text.data, '{');
-        fprintf(run->stream, "%s\n", object);
-    }
+    rf_status status = rf_json_end(&json);
+    if (status == RF_OK) fprintf(run->stream, "%s\n", json.text.data);
     rf_str_free(&json.text);
     return status;
 }

@@ -27,7 +27,7 @@ static void add_string(rf_str *out, const char *text) {
 
 static void begin_value(rf_json *json, const char *key, bool container) {
     if (json->depth == 0) return;
-    const bool line = json->depth == 1 || (json->depth == 2 && key == NULL && container);
+    const bool line = !json->flat && (json->depth == 1 || (json->depth == 2 && key == NULL && container));
     bool *filled = &json->levels[json->depth - 1].filled;
     if (*filled) rf_str_add(&json->text, line ? "," : ", ");
     if (line) rf_str_addf(&json->text, "\n%*s", 2 * json->depth, "");

@@ -11,6 +11,7 @@ enum { RF_JSON_DEPTH = 8 };
 /* Starts as {0}.  The root's members stand on lines of their own, and so do containers in an array of the root. */
 typedef struct rf_json {
     rf_str text;
+    bool flat; /* all of it on one line */
     int depth;
     struct {
         char closing;

@@ -25,6 +25,16 @@ static bool is_name(const word *given, const char *name) {
     return name[given->length] == '\0';
 }
 
+bool rf_spec_gives(const char *text, const char *option) {
+    next_word(&text); /* the name */
+    for (word given; (given = next_word(&text)).length > 0;) {
+        const char *equals = memchr(given.at, '=', (size_t)given.length);
+        if (equals != NULL) given.length = (int)(equals - given.at);
+        if (is_name(&given, option)) return true;
+    }
+    return false;
+}
+
 /* "a, b and c", name by name. */
 static void add_name(rf_str *list, const char *name, bool first, bool last) {
     rf_str_addf(list, "%s%s", first ? "" : last ? " and " : ", ", name);

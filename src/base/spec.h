@@ -32,6 +32,8 @@ typedef struct rf_spec {
  * NULL.  Errors: RF_E_USAGE with what there is, the option and its range, or that it has no effect. */
 rf_status rf_spec_parse(rf_spec *out, const char *text, const char *what, const rf_spec_kind *const *kinds);
 void rf_spec_release(rf_spec *spec);
+/* Whether a text that parses gives this option, rather than leave it to its default. */
+bool rf_spec_gives(const char *text, const char *option);
 /* How many numbers an option has by default. */
 static inline int rf_spec_numbers(const rf_spec_option *option) {
     return option->count == 2 ? 2 : 1;

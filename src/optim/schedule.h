@@ -25,6 +25,11 @@ typedef struct rf_schedule {
     double (*factor)(const rf_schedule_run *run, double step); /* step: from 0 */
     /* After an epoch with this loss, of a run at the learning rate lr; NULL: the losses have no influence. */
     void (*observe)(rf_schedule_memory *memory, const double *o, double lr, double loss);
+    /* How it runs between rates: the option that sets the lowest one, as a share of the highest, or as what divides it;
+     * NULL: none does. */
+    const char *low_option;
+    bool low_divides;
+    bool spans; /* it rises to the end of a range, rather than to the suggestion */
 } rf_schedule;
 
 /* Options of every schedule, which stand first in its table; they are not among a run's numbers. */

@@ -37,9 +37,18 @@ static double exp_range(const rf_schedule_run *run, double step) {
     return run->o[FROM] + (1 - run->o[FROM]) * height(&cycle, run, step) * pow(run->o[GAMMA], step);
 }
 
-const rf_schedule rf_schedule_triangular = {{"triangular", "up and down, again and again", options, NULL},
-                                            triangular};
+const rf_schedule rf_schedule_triangular = {
+    .kind = {"triangular", "up and down, again and again", options, NULL},
+    .factor = triangular,
+    .low_option = "from",
+    .spans = true};
 const rf_schedule rf_schedule_triangular2 = {
-    {"triangular2", "up and down, half as high each time", options, NULL}, triangular2};
+    .kind = {"triangular2", "up and down, half as high each time", options, NULL},
+    .factor = triangular2,
+    .low_option = "from",
+    .spans = true};
 const rf_schedule rf_schedule_exp_range = {
-    {"exp_range", "up and down, lower by gamma each step", exp_options, NULL}, exp_range};
+    .kind = {"exp_range", "up and down, lower by gamma each step", exp_options, NULL},
+    .factor = exp_range,
+    .low_option = "from",
+    .spans = true};

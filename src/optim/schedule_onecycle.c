@@ -18,5 +18,8 @@ static double factor(const rf_schedule_run *run, double step) {
     return rf_cosine_between(1, last, end > top ? fmin((step - top) / (end - top), 1) : 1);
 }
 
-const rf_schedule rf_schedule_onecycle = {{"onecycle", "up to the rate and down again", options, NULL},
-                                          factor};
+const rf_schedule rf_schedule_onecycle = {
+    .kind = {"onecycle", "up to the rate and down again", options, NULL},
+    .factor = factor,
+    .low_option = "div_factor",
+    .low_divides = true};

@@ -36,8 +36,9 @@ train_finds_its_rate_and_names_its_folder() {
 
 # What the range test found is kept with the run.
 schedules_between_the_ends_of_the_range_resume_to_the_same_bits() {
-    for schedule in triangular onecycle; do
+    for schedule in triangular triangular2 exp-range onecycle; do
         succeeds train --schedule $schedule --epochs 4 --out whole --overwrite --save-every 0 --quiet
+        grep -Eq '\["schedule", "[a-z0-9-]+ (from|div_factor)=' whole/run.json || fail "$schedule takes no end of the range"
         cp -r whole part
         cp part/state.previous.safetensors part/state.safetensors # of the epoch before
         succeeds train --resume part --quiet
