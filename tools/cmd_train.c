@@ -118,22 +118,6 @@ static char *next_free_folder(void) {
     }
 }
 
-/* What an earlier run has left there: no other file is touched. */
-static rf_status remove_run(const char *folder) {
-    static const char *const names[] = {
-        "run.json",         "model.net",        "metrics.csv",       "metrics.jsonl",
-        "last.safetensors", "best.safetensors", "state.safetensors", "state.previous.safetensors"};
-    for (size_t i = 0; i < RF_COUNT(names); i++) {
-        char *path = rf_format("%s/%s", folder, names[i]);
-        if (path == NULL) return RF_E_MEMORY;
-        const int failed = unlink(path) != 0 && errno != ENOENT ? errno : 0;
-        rf_status status = failed ? rf_fail_errno(failed, "%s: cannot be removed", path) : RF_OK;
-        free(path);
-        RF_TRY(status);
-    }
-    return RF_OK;
-}
-
 static rf_status open_folder(train_run *run) {
     const train_args *args = run->args;
     run->out = args->resume != NULL ? rf_strdup(args->resume)
@@ -147,7 +131,9 @@ static rf_status open_folder(train_run *run) {
             "replaces it",
             run->out, run->out);
     RF_TRY(rf_folder_open(&run->folder, run->out));
-    return args->overwrite ? remove_run(run->out) : RF_OK;
+    if (!args->overwrite) return RF_OK;
+    RF_TRY(rf_record_remove(run->folder));
+    return rf_folder_clear(run->folder);
 }
 
 /* The options of the run that is resumed, under those given now. */
@@ -180,15 +166,12 @@ static rf_status open_validation(train_run *run) {
         return args->val_split > 0
                    ? rf_dataset_split(&s->part, &s->held_out, data, args->val_split, args->training.seed)
                    : RF_OK;
-    rf_dataset_options reading = rf_reading_options(&args->training.reading);
-    reading.image_height = data->height;
-    reading.image_width = data->width;
-    reading.channels = data->channels == 1 || data->channels == 3 ? data->channels : 0;
+    const rf_record like = {.images = {data->channels, data->height, data->width, data->classes},
+                            .class_names = data->class_names};
+    rf_dataset_options reading = rf_reading_for(&args->training.reading, &like.images);
     reading.skip_bad = args->training.skip_bad;
     reading.limit = 0;
     RF_TRY(rf_dataset_open(&s->held_out, args->val_data, &reading));
-    const rf_record like = {.images = {data->channels, data->height, data->width, data->classes},
-                            .class_names = data->class_names};
     return rf_record_match(&like, s->held_out);
 }
 
@@ -240,20 +223,21 @@ static rf_status find_lr(train_run *run) {
         verdict->reason);
 }
 
-/* Cyclical schedules go from one end of the range to the other, and one cycle begins at the lower one, unless the user says
- * otherwise. */
+/* Schedules that run between rates take the ends of the range that was found, unless the user gives them. */
 static rf_status use_range(train_run *run) {
     const rf_verdict *v = &run->verdict;
-    const char *schedule = run->args->schedule;
-    const bool found = v->kind == RF_VERDICT_RANGE;
-    const bool cyclical = strncmp(schedule, "triangular", 10) == 0 || strncmp(schedule, "exp_range", 9) == 0;
-    if (found && cyclical && strstr(schedule, "from=") == NULL) {
-        run->schedule = rf_format("%s from=%.6g", schedule, v->lr_min / v->lr_max);
-        run->lr.lr = v->lr_max;
-    } else if (found && strncmp(schedule, "onecycle", 8) == 0 && strstr(schedule, "div") == NULL)
-        run->schedule = rf_format("%s div_factor=%.6g", schedule, v->lr / v->lr_min);
-    else
-        run->schedule = rf_strdup(schedule);
+    const char *text = run->args->schedule;
+    rf_schedule_setup setup;
+    RF_TRY(rf_schedule_open(&setup, text, 1, (size_t)run->args->epochs, 1));
+    const rf_schedule *s = setup.schedule;
+    rf_schedule_close(&setup);
+    if (v->kind == RF_VERDICT_RANGE && s->low_option != NULL && !rf_spec_gives(text, s->low_option)) {
+        const double high = s->spans ? v->lr_max : v->lr, low = v->lr_min;
+        run->schedule =
+            rf_format("%s %s=%.6g", text, s->low_option, s->low_divides ? high / low : low / high);
+        run->lr.lr = high;
+    } else
+        run->schedule = rf_strdup(text);
     return run->schedule != NULL ? RF_OK : RF_E_MEMORY;
 }
 

@@ -91,6 +91,12 @@ rf_status rf_record_write(const char *folder, const rf_session *s, const rf_reco
     return status;
 }
 
+rf_status rf_record_remove(const rf_folder *folder) {
+    for (const char *const *copy = rf_model_copies; *copy != NULL; copy++)
+        RF_TRY(rf_folder_remove(folder, *copy));
+    return rf_folder_remove(folder, FILE_NAME);
+}
+
 /* ---- reading ---- */
 
 static rf_status malformed(const rf_record *r, const char *what) {

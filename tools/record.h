@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "train/folder.h"
 #include "training.h"
 
 /* Of a run that was recorded. */
@@ -27,6 +28,8 @@ typedef struct rf_record_more {
 
 /* Writes run.json, and the network where it comes from a file.  The settings are those of session->common. */
 rf_status rf_record_write(const char *folder, const rf_session *session, const rf_record_more *more);
+/* Removes what rf_record_write has left there. */
+rf_status rf_record_remove(const rf_folder *folder);
 /* Errors: RF_E_INPUT, RF_E_IO: no run's folder, or one of another version. */
 rf_status rf_record_read(rf_record *out, const char *folder);
 const char *rf_record_option(const rf_record *record, const char *name); /* NULL: it was not in effect */

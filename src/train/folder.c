@@ -47,6 +47,17 @@ char *rf_folder_file(const rf_folder *folder, const char *name) {
     return rf_format("%s/%s", folder->path, name);
 }
 
+rf_status rf_folder_remove(const rf_folder *folder, const char *name) {
+    if (unlinkat(folder->descriptor, name, 0) == 0 || errno == ENOENT) return RF_OK;
+    return rf_fail_errno(errno, "%s/%s: cannot be removed", folder->path, name);
+}
+
+rf_status rf_folder_clear(const rf_folder *folder) {
+    static const char *const names[] = {CSV, JSONL, RF_FOLDER_LAST, RF_FOLDER_BEST, NEWEST, PREVIOUS};
+    for (size_t i = 0; i < RF_COUNT(names); i++) RF_TRY(rf_folder_remove(folder, names[i]));
+    return RF_OK;
+}
+
 /* ---- states ---- */
 
 /* Between the two renames only the one before is there, which loading then takes. */
@@ -77,17 +88,15 @@ rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *fol
         return RF_OK;
     const rf_status newest = load(out, folder, NEWEST);
     if (newest == RF_OK || newest == RF_E_MEMORY) return newest;
-    char *reason = rf_strdup(rf_error_message());
-    if (reason == NULL) return RF_E_MEMORY;
-    const rf_status status = load(out, folder, PREVIOUS);
-    if (status == RF_OK) *note = rf_format("%s; the state before it is taken", reason);
-    if (status == RF_OK && *note == NULL) {
-        rf_state_free(*out);
-        *out = NULL;
-    } else if (status != RF_OK)
-        rf_fail(newest, "%s", reason);
-    free(reason);
-    return status != RF_OK ? newest : *note != NULL ? RF_OK : RF_E_MEMORY;
+    rf_error_hold(); /* the message stays the newest's */
+    const rf_status previous = load(out, folder, PREVIOUS);
+    rf_error_release();
+    if (previous != RF_OK) return newest;
+    *note = rf_format("%s; the state before it is taken", rf_error_message());
+    if (*note != NULL) return RF_OK;
+    rf_state_free(*out);
+    *out = NULL;
+    return RF_E_MEMORY;
 }
 
 /* ---- metrics ---- */

@@ -5,6 +5,9 @@
 #include "rangefinder/train.h"
 #include "train/state.h"
 
+#define RF_FOLDER_LAST "last.safetensors" /* weights */
+#define RF_FOLDER_BEST "best.safetensors"
+
 typedef struct rf_folder {
     char *path;
     int descriptor; /* locked while it is open */
@@ -14,6 +17,11 @@ typedef struct rf_folder {
 rf_status rf_folder_open(rf_folder **out, const char *path);
 void rf_folder_close(rf_folder *folder);
 char *rf_folder_file(const rf_folder *folder, const char *name); /* its path; owned */
+
+/* Removes what training has left there, and no other file. */
+rf_status rf_folder_clear(const rf_folder *folder);
+/* Removes one file, if it is there. */
+rf_status rf_folder_remove(const rf_folder *folder, const char *name);
 
 /* Saves the newest state, and keeps the one before. */
 rf_status rf_folder_save_state(const rf_folder *folder, const rf_state *state);

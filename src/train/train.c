@@ -108,9 +108,9 @@ static rf_status save(training *t) {
     const double begin_ms = rf_time_ms();
     if (t->folder == NULL) return RF_OK;
     rf_status status = RF_OK;
-    if (t->best != NULL) status = save_weights(t->best, t->folder, "best.safetensors");
+    if (t->best != NULL) status = save_weights(t->best, t->folder, RF_FOLDER_BEST);
     if (status == RF_OK) status = get_weights(&last, t);
-    if (status == RF_OK) status = save_weights(last, t->folder, "last.safetensors");
+    if (status == RF_OK) status = save_weights(last, t->folder, RF_FOLDER_LAST);
     if (status == RF_OK) status = rf_metrics_save(&t->metrics, t->folder);
     if (status == RF_OK) status = rf_trainer_get_state(&state, t->trainer);
     for (size_t i = 0; i < RF_COUNT(numbers) && status == RF_OK; i++)
