@@ -5,6 +5,7 @@
     X(train)                                                                                                 \
     X(eval)                                                                                                  \
     X(predict)                                                                                               \
+    X(export)                                                                                                \
     X(suggest)                                                                                               \
     X(validate)                                                                                              \
     X(devices)                                                                                               \

@@ -1,4 +1,4 @@
-/* Runs that are used: eval, predict. */
+/* Runs that are used: eval, predict, export. */
 #include "trained.h"
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static rf_status load_weights(const rf_trained *t, const rf_trained_options *o) 
     return status;
 }
 
-rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
+rf_status rf_trained_load(rf_trained *t, const rf_trained_options *o) {
     const rf_option_table tables[] = {{.rows = rf_training_rows()}, {.rows = NULL}};
     *t = (rf_trained){.model = NULL};
     if (o->run == NULL)
@@ -47,7 +47,11 @@ rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
     RF_TRY(rf_model_create(&t->model, t->record.model, images, t->training.seed));
     if (t->training.new_head) RF_TRY(rf_model_new_head(t->model, t->record.images.classes, t->training.seed));
     RF_TRY(choose_weights(&t->weights, o));
-    RF_TRY(load_weights(t, o));
+    return load_weights(t, o);
+}
+
+rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
+    RF_TRY(rf_trained_load(t, o));
     return rf_open_device(&t->device, o->device);
 }
 

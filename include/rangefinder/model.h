@@ -2,6 +2,7 @@
 #ifndef RANGEFINDER_MODEL_H
 #define RANGEFINDER_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,7 @@ RF_API void rf_model_free(rf_model *model);
  * trained for others.  Errors: RF_E_INPUT, RF_E_SHAPE: there is none; the model can only be freed then. */
 RF_API rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed);
 
-RF_API const char *rf_model_name(const rf_model *model);       /* borrowed: lives as long as the model */
+RF_API const char *rf_model_name(const rf_model *model); /* borrowed: lives as long as the model */
 /* What should be known of how an ONNX file was read, such as batch norms that its exporter folded away; NULL: nothing.
  * Borrowed. */
 RF_API const char *rf_model_note(const rf_model *model);
@@ -57,6 +58,22 @@ RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as Py
  * infinities, and how many. */
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
+
+/* What a file holds besides the network; only read during the call. */
+typedef struct rf_export_options {
+    const char *const *class_names; /* as many as the network has classes; NULL: none */
+    const double *mean, *std; /* that images of 0 to 1 are normalised by, one a channel; NULL: not known */
+    bool normalize;           /* the first nodes do that */
+} rf_export_options;
+/* Writes the network as it predicts, with its weights: ONNX operators of version 17, input "images" (N,C,H,W), output "scores"
+ * (N,classes), any N, parameters by their names.  Names of classes, mean and std are in the metadata, as JSON.  options: NULL for none.
+ * Errors: RF_E_USAGE where the build has no ONNX; RF_E_SHAPE above the 2 GiB that such a file can hold. */
+RF_API rf_status rf_model_save_onnx_sized(const rf_model *model, const char *path,
+                                          const rf_export_options *options, size_t size);
+static inline rf_status rf_model_save_onnx(const rf_model *model, const char *path,
+                                           const rf_export_options *options) {
+    return rf_model_save_onnx_sized(model, path, options, sizeof *options);
+}
 
 /* One parameter (or batch-norm buffer) in PyTorch's layout.  All pointers are borrowed: they live as long as the model.
  */

@@ -195,8 +195,8 @@ rf_status rf_model_load_weights(rf_model *model, const char *path) {
 
 /* ---- saving ---- */
 
-rf_status rf_model_save_weights(const rf_model *model, const char *path) {
-    static const rf_tensor_note format = {"format", "pt"}; /* PyTorch's names and layouts */
+rf_status rf_model_write_weights(const rf_model *model, const char *path, const rf_tensor_note *notes,
+                                 size_t note_count) {
     RF_TRY(check_finished(model, path));
     rf_tensor_source *tensors = rf_alloc((size_t)model->parameter_count + 1, sizeof *tensors);
     if (!tensors) return RF_E_MEMORY;
@@ -204,7 +204,13 @@ rf_status rf_model_save_weights(const rf_model *model, const char *path) {
         const rf_parameter *p = &model->parameters[i];
         tensors[i] = (rf_tensor_source){p->name, p->spec.rank, p->spec.dim, p->values};
     }
-    rf_status status = rf_tensor_file_write(path, tensors, (size_t)model->parameter_count, &format, 1, false);
+    rf_status status =
+        rf_tensor_file_write(path, tensors, (size_t)model->parameter_count, notes, note_count, false);
     free(tensors);
     return status;
+}
+
+rf_status rf_model_save_weights(const rf_model *model, const char *path) {
+    const rf_tensor_note format = RF_TENSOR_FORMAT;
+    return rf_model_write_weights(model, path, &format, 1);
 }

@@ -109,6 +109,11 @@ no_failing_allocation_in_training_is_mistaken() {
     survives predict predict --run right photos --top 2 --json out.json
 }
 
+no_failing_allocation_in_export_is_mistaken() {
+    small_network
+    survives export export --model my.net --onnx out.onnx --safetensors out.safetensors
+}
+
 no_failing_allocation_in_suggest_is_mistaken() {
     good_curve >curve.csv
     "$RANGEFINDER" suggest curve.csv --json curve.json --quiet
