@@ -35,10 +35,10 @@ rf_status rf_metadata_make(rf_tensor_note out[RF_MAX_METADATA], size_t *count, c
 }
 
 rf_status rf_metadata_save_weights(const rf_model *model, const char *path, const rf_export_options *o) {
-    rf_tensor_note notes[RF_MAX_METADATA + 1] = {RF_TENSOR_FORMAT};
+    rf_tensor_note notes[RF_MAX_METADATA];
     size_t count;
-    rf_status status = rf_metadata_make(notes + 1, &count, model, o);
-    if (status == RF_OK) status = rf_model_write_weights(model, path, notes, count + 1);
-    for (size_t i = 1; i <= count; i++) free(notes[i].text);
+    rf_status status = rf_metadata_make(notes, &count, model, o);
+    if (status == RF_OK) status = rf_model_write_weights(model, path, notes, count, true);
+    for (size_t i = 0; i < count; i++) free(notes[i].text);
     return status;
 }

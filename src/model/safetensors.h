@@ -24,9 +24,6 @@ typedef struct rf_tensor_note {
     char *name, *text;
 } rf_tensor_note;
 
-#define RF_TENSOR_FORMAT                                                                                     \
-    { "format", "pt" } /* PyTorch's names and layouts */
-
 typedef struct rf_tensor_file {
     char *path;
     FILE *stream;
@@ -55,9 +52,9 @@ typedef struct rf_tensor_source {
     const int *shape;
     const float *values;
 } rf_tensor_source;
-/* rf_model_save_weights, with notes of one's own; RF_TENSOR_FORMAT is to be among them. */
+/* rf_model_save_weights, with more notes.  durable: synced to disk. */
 rf_status rf_model_write_weights(const rf_model *model, const char *path, const rf_tensor_note *notes,
-                                 size_t note_count);
+                                 size_t note_count, bool durable);
 /* Writes the tensors in the order of their names.  durable: synced to disk. */
 rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
                                const rf_tensor_note *notes, size_t note_count, bool durable);

@@ -196,21 +196,26 @@ rf_status rf_model_load_weights(rf_model *model, const char *path) {
 /* ---- saving ---- */
 
 rf_status rf_model_write_weights(const rf_model *model, const char *path, const rf_tensor_note *notes,
-                                 size_t note_count) {
+                                 size_t note_count, bool durable) {
     RF_TRY(check_finished(model, path));
     rf_tensor_source *tensors = rf_alloc((size_t)model->parameter_count + 1, sizeof *tensors);
-    if (!tensors) return RF_E_MEMORY;
-    for (int i = 0; i < model->parameter_count; i++) {
+    rf_tensor_note *all = rf_alloc(note_count + 1, sizeof *all);
+    rf_status status = tensors && all ? RF_OK : RF_E_MEMORY;
+    for (int i = 0; i < model->parameter_count && status == RF_OK; i++) {
         const rf_parameter *p = &model->parameters[i];
         tensors[i] = (rf_tensor_source){p->name, p->spec.rank, p->spec.dim, p->values};
     }
-    rf_status status =
-        rf_tensor_file_write(path, tensors, (size_t)model->parameter_count, notes, note_count, false);
+    if (status == RF_OK) {
+        all[0] = (rf_tensor_note){"format", "pt"}; /* PyTorch's names and layouts */
+        for (size_t i = 0; i < note_count; i++) all[i + 1] = notes[i];
+        status =
+            rf_tensor_file_write(path, tensors, (size_t)model->parameter_count, all, note_count + 1, durable);
+    }
     free(tensors);
+    free(all);
     return status;
 }
 
 rf_status rf_model_save_weights(const rf_model *model, const char *path) {
-    const rf_tensor_note format = RF_TENSOR_FORMAT;
-    return rf_model_write_weights(model, path, &format, 1);
+    return rf_model_write_weights(model, path, NULL, 0, false);
 }

@@ -173,7 +173,7 @@ const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, con
     return name;
 }
 
-/* Their values are the model's, in PyTorch's layout. */
+/* The first initialisers.  Their values are the model's, in PyTorch's layout. */
 void rf_onnx_put_parameters(rf_onnx_export *e) {
     for (int i = 0; i < e->model->parameter_count; i++) {
         const rf_parameter *p = &e->model->parameters[i];
@@ -209,5 +209,5 @@ const char *rf_onnx_x_flat(rf_onnx_export *e, int i) {
 }
 
 const char *rf_onnx_parameter(const rf_onnx_export *e, int i) {
-    return e->model->parameters[e->parameter + i].name;
+    return e->status == RF_OK ? e->graph.initializer[e->parameter + i]->name : NULL;
 }
