@@ -1,5 +1,9 @@
 /* rangefinder export: a network with its weights, for other programs. */
+#include <stdlib.h>
+
+#include "data/listing.h"
 #include "model/metadata.h"
+#include "model/zoo.h"
 #include "outputs.h"
 #include "trained.h"
 
@@ -49,17 +53,25 @@ static rf_status check_usage(const export_args *a) {
 }
 
 static rf_status open_model(rf_trained *t, const export_args *a) {
-    const rf_image_shape images = {a->input.channels, a->input.height, a->input.width, a->classes};
+    const bool own = rf_model_is_onnx(a->model) && !rf_settings_given(&a->common.settings, "classes");
+    const rf_image_shape images = {a->input.channels, a->input.height, a->input.width, own ? 1 : a->classes};
     RF_TRY(rf_model_create(&t->model, a->model, images, 0));
     if (rf_model_note(t->model) != NULL) rf_say("note: %s", rf_model_note(t->model));
     return a->trained.weights != NULL ? rf_model_load_weights(t->model, a->trained.weights) : RF_OK;
 }
 
+/* Before anything is written: no output is a file of the run, or one that was read. */
 static rf_status check_outputs(const rf_trained *t, const export_args *a) {
-    const char *weights = a->trained.run != NULL ? t->weights : a->trained.weights;
-    const char *const inputs[] = {a->model != NULL ? a->model : "", weights != NULL ? weights : "", NULL};
-    if (a->onnx != NULL) RF_TRY(rf_output_check("--onnx", a->onnx, inputs));
-    return a->safetensors != NULL ? rf_output_check("--safetensors", a->safetensors, inputs) : RF_OK;
+    const bool run = a->trained.run != NULL;
+    const char *model = run ? t->record.model : a->model, *weights = run ? t->weights : a->trained.weights;
+    char *record = run ? rf_path_join(a->trained.run, RF_RECORD_NAME) : NULL;
+    const char *const inputs[] = {model, weights != NULL ? weights : "", record != NULL ? record : "", NULL};
+    rf_status status = run && record == NULL ? RF_E_MEMORY : RF_OK;
+    if (status == RF_OK && a->onnx != NULL) status = rf_output_check("--onnx", a->onnx, inputs);
+    if (status == RF_OK && a->safetensors != NULL)
+        status = rf_output_check("--safetensors", a->safetensors, inputs);
+    free(record);
+    return status;
 }
 
 static rf_status write_file(const export_args *a, const rf_trained *t, const char *path,

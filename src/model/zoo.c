@@ -33,8 +33,8 @@ const char *const *rf_model_names(void) {
     return names;
 }
 
-/* An ONNX file's first field is its version, a small number; no text begins so. */
-static bool is_onnx(const char *path) {
+/* Its first field is its version, a small number; no text begins so. */
+bool rf_model_is_onnx(const char *path) {
     unsigned char head[2];
     size_t length;
     rf_error_hold();
@@ -46,7 +46,7 @@ static bool is_onnx(const char *path) {
 static rf_status create_from_file(rf_model **out, const char *path, rf_image_shape images, uint64_t seed) {
     void *text;
     size_t length;
-    if (is_onnx(path)) return rf_onnx_create(out, path, images, seed);
+    if (rf_model_is_onnx(path)) return rf_onnx_create(out, path, images, seed);
     rf_status status = rf_file_read(&text, &length, path, MAX_TEXT_BYTES);
     if (status != RF_OK) return rf_explain_file(status, path, RF_READER_MODEL);
     if (memchr(text, 0, length))
@@ -103,13 +103,13 @@ rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_sha
 const char *const rf_model_copies[] = {"model.net", "model.onnx", NULL};
 
 const char *rf_model_copy_name(const char *path) {
-    return rf_model_copies[is_onnx(path)];
+    return rf_model_copies[rf_model_is_onnx(path)];
 }
 
 rf_status rf_model_copy(const char *path, const char *folder) {
     void *data = NULL;
     size_t length;
-    if (is_onnx(path)) return rf_onnx_copy(path, folder, rf_model_copies[1]);
+    if (rf_model_is_onnx(path)) return rf_onnx_copy(path, folder, rf_model_copies[1]);
     char *to = rf_format("%s/%s", folder, rf_model_copies[0]);
     rf_status status = to != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && !rf_same_file(path, to)) {

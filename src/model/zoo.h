@@ -2,7 +2,12 @@
 #ifndef RF_MODEL_ZOO_H
 #define RF_MODEL_ZOO_H
 
+#include <stdbool.h>
+
 #include "rangefinder/model.h"
+
+/* Whether it is an ONNX file, which has a number of classes of its own. */
+bool rf_model_is_onnx(const char *path);
 
 /* The names of copies by rf_model_copy, ended by NULL: one a kind of file. */
 extern const char *const rf_model_copies[];

@@ -10,7 +10,7 @@ photos() {
 
 # weights_of MODEL [FILE]: its parameters alone in out.safetensors.
 weights_of() {
-    succeeds export --model "$@" --input 1x8x8 --classes 2 --safetensors out.safetensors -q
+    succeeds export --model "$@" --input 1x8x8 --safetensors out.safetensors -q
 }
 
 runs_are_exported_and_read_again() {
@@ -23,10 +23,11 @@ runs_are_exported_and_read_again() {
     grep -aqF '[\"a dog\", \"cat\"]' best.safetensors || fail "the classes are not named in best.safetensors"
     weights_of net.onnx
     mv out.safetensors a.safetensors
-    weights_of simplecnn --weights best.safetensors
+    weights_of simplecnn --classes 2 --weights best.safetensors
     cmp a.safetensors out.safetensors || fail "the two files have other weights"
-    weights_of simplecnn --weights run/best.safetensors
+    weights_of simplecnn --classes 2 --weights run/best.safetensors
     cmp a.safetensors out.safetensors || fail "these are not the best weights"
+    refuses 2 "is a file that is read" export --run run --onnx run/run.json
     succeeds export --run run --onnx net.onnx --with-normalization --weights last -q
     refuses 3 "node 'images.centred': Sub" model net.onnx --input 1x8x8
     if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
