@@ -15,7 +15,7 @@ typedef struct rf_onnx_writer {
 } rf_onnx_writer;
 const rf_onnx_writer *rf_onnx_writer_find(const char *op); /* NULL: none */
 
-/* Once memory is short nothing more is added, and what is returned is NULL, which all these functions take. */
+/* Once it has failed, nothing more is added, and what is returned is NULL, which all these functions take. */
 struct rf_onnx_export {
     const rf_model *model;
     int node;                     /* of the model: the one that is written */

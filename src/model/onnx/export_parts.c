@@ -21,11 +21,10 @@ static void *extend(rf_onnx_export *e, void *list, size_t count) {
         if (list_ != NULL) ((list) = list_)[(count)++] = (item);                                             \
     } while (0)
 
-/* The export's until it ends: the memory, or NULL where there is none. */
 void *rf_onnx_own(rf_onnx_export *e, void *memory) {
-    void **list = memory != NULL ? extend(e, e->owned, e->owned_count) : NULL;
+    if (memory == NULL && e->status == RF_OK) e->status = RF_E_MEMORY;
+    void **list = extend(e, e->owned, e->owned_count);
     if (list == NULL) {
-        e->status = RF_E_MEMORY;
         free(memory);
         return NULL;
     }
@@ -49,7 +48,6 @@ void rf_onnx_export_release(rf_onnx_export *e) {
 
 /* ---- names ---- */
 
-/* Takes a name for a value: the one wanted, or with a number where it is taken. */
 const char *rf_onnx_take_name(rf_onnx_export *e, const char *wanted) {
     const char *name = wanted;
     for (int number = 1; name != NULL && rf_names_find(&e->names, name, strlen(name)) >= 0; number++)
