@@ -75,9 +75,13 @@ typedef struct find_run {
     rf_suggestion *suggestions;
     size_t suggestion_count;
     rf_verdict verdict;
+    double test_ms;
+    rf_str train, pytorch; /* what to do with the number */
 } find_run;
 
 static void release_run(find_run *run) {
+    rf_str_free(&run->train);
+    rf_str_free(&run->pytorch);
     free(run->suggestions);
     rf_curve_free(run->curve);
     rf_session_release(&run->session);
@@ -105,7 +109,9 @@ static rf_status run_test(find_run *run, const find_args *args) {
         .epochs = args->epochs,
         .schedule = args->schedule,
     };
+    const double before_ms = rf_time_ms();
     rf_status status = rf_range_test_run(&run->curve, run->session.trainer, &desc);
+    run->test_ms = rf_time_ms() - before_ms;
     rf_progress_end(&progress);
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_ahead_end();
@@ -144,35 +150,44 @@ static rf_status report(const find_run *run, const find_args *args) {
         .mean = session->trainer->mean,
         .std = session->trainer->std,
         .channels = session->dataset->channels,
+        .test_ms = run->test_ms,
+        .train = run->train.data,
+        .pytorch = run->pytorch.data,
     };
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
-/* What to do with the number, where neither rate nor decay differs between parameters. */
-static rf_status print_next(const find_run *run, const find_args *args) {
+/* What to do with the number; in PyTorch, where neither rate nor decay differs between parameters. */
+static rf_status add_next(find_run *run, const find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
     char lr[32];
+    if (run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
     snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
-    rf_str_addf(&text, "rangefinder train --lr %s", lr);
-    rf_session_add_options(&text, &run->session);
-    if (rf_str_status(&text) == RF_OK) {
-        printf("\nTo train with it:\n");
-        rf_print_line("  %s", text.data);
-    }
-    rf_str_free(&text);
+    rf_str_addf(&run->train, "rangefinder train --lr %s", lr);
+    rf_session_add_options(&run->train, &run->session);
+    RF_TRY(rf_str_status(&run->train));
     if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);
     if (text.length > 0)
-        printf("or in PyTorch:\n"
-               "  optimizer = %s\n"
-               "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)\n",
-               text.data, lr);
-    rf_status status = rf_str_status(&text);
+        rf_str_addf(
+            &run->pytorch,
+            "optimizer = %s\n"
+            "scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)",
+            text.data, lr);
+    run->pytorch.failed |= text.failed;
     rf_str_free(&text);
-    return status;
+    return rf_str_status(&run->pytorch);
+}
+
+static void print_next(const find_run *run) {
+    printf("\nTo train with it:\n");
+    rf_print_line("  %s", rf_str_text(&run->train));
+    if (run->pytorch.length == 0) return;
+    const int first = (int)strcspn(run->pytorch.data, "\n");
+    printf("or in PyTorch:\n  %.*s\n  %s\n", first, run->pytorch.data, run->pytorch.data + first + 1);
 }
 
 static rf_status find_main(void *given, char **operands) {
@@ -193,8 +208,9 @@ static rf_status find_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
+    if (status == RF_OK) status = add_next(&run, args);
     if (status == RF_OK) status = report(&run, args);
-    if (status == RF_OK && for_people) status = print_next(&run, args);
+    if (status == RF_OK && for_people) print_next(&run);
 done:
     release_run(&run);
     return status;

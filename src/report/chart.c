@@ -63,7 +63,9 @@ static rf_status draw_legend(cairo_t *cr, const rf_chart *chart, double y) {
 
 static rf_status draw(cairo_t *cr, const void *what) {
     const rf_chart *chart = what;
-    const rf_frame frame = {.top = chart->count > 1 ? 124 : 104,
+    const rf_frame frame = {.left = RF_FRAME_LEFT,
+                            .right = RF_FRAME_RIGHT,
+                            .top = chart->count > 1 ? 124 : 104,
                             .bottom = RF_CHART_HEIGHT - 74,
                             .x = chart->x,
                             .y = chart->y,

@@ -119,6 +119,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     add_suggestions(&json, report);
     add_verdict(&json, report->verdict);
     add_known(&json, "time_ms", report->time_ms);
+    add_known(&json, "test_ms", report->test_ms);
     add_notes(&json, report->notes);
     rf_json_close(&json);
     return rf_json_write(&json, path);
