@@ -122,10 +122,11 @@ static rf_status add_verdict(rf_str *out, const rf_report *report) {
 /* As the address of an image of its own: what it defines inside has names that two of them would share on a page. */
 static rf_status add_picture(rf_str *out, int *height, const rf_report *report, int width) {
     rf_str svg = {0};
-    const rf_status status = rf_picture_svg(&svg, height, report, width);
+    rf_status status = rf_picture_svg(&svg, height, report, width);
     if (status == RF_OK && svg.length > 0) {
         rf_str_add(out, "data:image/svg+xml;base64,");
         add_base64(out, svg.data, svg.length);
+        status = rf_str_status(out);
     }
     rf_str_free(&svg);
     return status;
@@ -155,7 +156,6 @@ static rf_status add_figure(rf_str *out, const rf_report *report) {
                     "<script type=\"module\">\n");
     add_asset(out, "page.js");
     rf_str_add(out, "</script>\n");
-    out->failed |= wide.failed || narrow.failed;
 done:
     rf_str_free(&wide);
     rf_str_free(&narrow);
