@@ -196,11 +196,11 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {"device",         "model",   "parameters",    "data",     "batch",
-                                       "optimizer",      "seed",    "iterations",    "curve",    "stop",
-                                       "suggestions",    "verdict", "time_ms",       "notes",    "version",
-                                       "command",        "options", "normalisation", "usual_lr", "chance",
-                                       "training_steps", "test_ms"};
+    static const char *const keys[] = {"device",         "model",   "parameters",      "data",     "batch",
+                                       "optimizer",      "seed",    "iterations",      "curve",    "stop",
+                                       "suggestions",    "verdict", "time_ms",         "notes",    "version",
+                                       "command",        "options", "normalisation",   "usual_lr", "chance",
+                                       "training_steps", "test_ms", "data_fingerprint"};
     static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
                                                "confidence", "cause",  "reason", "advice"};
     (void)state;

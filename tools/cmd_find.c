@@ -3,21 +3,11 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "find.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "outputs.h"
 #include "rangefinder/schedule.h"
 #include "train/trainer.h"
-#include "training.h"
-
-typedef struct find_args {
-    rf_common common;
-    rf_training training;
-    rf_outputs outputs;
-    const char *mode, *schedule;
-    int iterations, validation, epochs;
-    double start_lr, end_lr, diverge;
-} find_args;
 
 /* ---- options ---- */
 
@@ -32,7 +22,7 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
     return RF_OK;
 }
 
-#define AT(field) .offset = offsetof(find_args, field)
+#define AT(field) .offset = offsetof(rf_find_args, field)
 
 static const rf_option options[] = {
     {"start-lr", "X", "learning rate of the first step", "1e-6", .parse = rf_opt_number, AT(start_lr),
@@ -50,11 +40,11 @@ static const rf_option options[] = {
      .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
     {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
      .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
-    RF_OUTPUT_OPTIONS(find_args),
+    RF_OUTPUT_OPTIONS(rf_find_args),
     RF_OPT_END,
 };
 
-static rf_status check_together(const find_args *args) {
+static rf_status check_together(const rf_find_args *args) {
     rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
@@ -95,7 +85,7 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
     return !rf_interrupted();
 }
 
-static rf_status run_test(find_run *run, const find_args *args) {
+static rf_status run_test(find_run *run, const rf_find_args *args) {
     rf_progress progress;
     rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
     const rf_range_test_desc desc = {
@@ -121,14 +111,14 @@ static rf_status run_test(find_run *run, const find_args *args) {
     return rf_curve_judge(&run->verdict, run->curve);
 }
 
-static void print_heading(const find_run *run, const find_args *args) {
+static void print_heading(const find_run *run, const rf_find_args *args) {
     rf_session_print(&run->session);
     printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->training.optimizer.name,
            args->training.batch, args->start_lr, args->end_lr, args->iterations);
     fflush(stdout);
 }
 
-static rf_status report(const find_run *run, const find_args *args) {
+static rf_status report(const find_run *run, const rf_find_args *args) {
     const rf_session *session = &run->session;
     const rf_report all = {
         .curve = run->curve,
@@ -151,6 +141,7 @@ static rf_status report(const find_run *run, const find_args *args) {
         .std = session->trainer->std,
         .channels = session->dataset->channels,
         .test_ms = run->test_ms,
+        .data_fingerprint = session->opened != NULL ? session->opened->fingerprint : 0,
         .train = run->train.data,
         .pytorch = run->pytorch.data,
     };
@@ -158,7 +149,7 @@ static rf_status report(const find_run *run, const find_args *args) {
 }
 
 /* What to do with the number; in PyTorch, where neither rate nor decay differs between parameters. */
-static rf_status add_next(find_run *run, const find_args *args) {
+static rf_status add_next(find_run *run, const rf_find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
     char lr[32];
@@ -190,14 +181,23 @@ static void print_next(const find_run *run) {
     printf("or in PyTorch:\n  %.*s\n  %s\n", first, run->pytorch.data, run->pytorch.data + first + 1);
 }
 
-static rf_status find_main(void *given, char **operands) {
-    (void)operands;
-    find_args *args = given;
+rf_status rf_find_check(const rf_find_args *args, rf_opened *opened) {
+    rf_session session = {0};
+    rf_status status = check_together(args);
+    if (status == RF_OK) status = rf_session_begin(&session, &args->common, &args->training);
+    session.opened = opened;
+    if (status == RF_OK && opened != NULL) status = rf_session_open(&session);
+    rf_session_release(&session);
+    return status;
+}
+
+rf_status rf_find_run(rf_find_args *args, rf_opened *opened) {
     find_run run = {0};
     const char *const inputs[] = {args->training.data, args->training.model, args->training.weights, NULL};
-    const bool for_people = rf_outputs_for_people(&args->outputs, &args->common);
+    const bool for_people = opened == NULL && rf_outputs_for_people(&args->outputs, &args->common);
     rf_status status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
+    run.session.opened = opened;
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = rf_session_open(&run.session);
     run.session.desc.validation = args->validation;
@@ -216,8 +216,13 @@ done:
     return status;
 }
 
+static rf_status find_main(void *args, char **operands) {
+    (void)operands;
+    return rf_find_run(args, NULL);
+}
+
 static void release(void *given) {
-    rf_training_release(&((find_args *)given)->training);
+    rf_training_release(&((rf_find_args *)given)->training);
 }
 
 static const rf_example examples[] = {
@@ -231,7 +236,7 @@ static const rf_example examples[] = {
     {NULL},
 };
 
-static const rf_shared_options shared[] = {RF_TRAINING_SHARED(find_args), {.rows = NULL}};
+static const rf_shared_options shared[] = {RF_TRAINING_SHARED(rf_find_args), {.rows = NULL}};
 
 const rf_command rf_command_find = {
     .name = "find",
@@ -242,7 +247,7 @@ const rf_command rf_command_find = {
         "with. Without options: a small network on handwritten digits that are built in.",
     .options = options,
     .shared = shared,
-    .args_size = sizeof(find_args),
+    .args_size = sizeof(rf_find_args),
     .run = find_main,
     .release = release,
 };

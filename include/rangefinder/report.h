@@ -35,9 +35,10 @@ typedef struct rf_report {
     size_t setting_count;
     const double *mean, *std; /* of pixels scaled to 0..1, as the network saw them; `channels` of each */
     int channels;
-    double test_ms;      /* of time_ms, the range test alone */
-    const char *train;   /* the command that trains with the suggestion */
-    const char *pytorch; /* lines that do so in PyTorch */
+    double test_ms;                      /* of time_ms, the range test alone */
+    const char *train;                   /* the command that trains with the suggestion */
+    const char *pytorch;                 /* lines that do so in PyTorch */
+    unsigned long long data_fingerprint; /* rf_dataset_fingerprint */
 } rf_report;
 
 /* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,
