@@ -87,7 +87,8 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
 
 static rf_status run_test(find_run *run, const rf_find_args *args) {
     rf_progress progress;
-    rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
+    const bool told = !args->common.quiet || run->session.opened != NULL; /* quiet: about the result */
+    rf_progress_begin(&progress, told && !args->common.no_progress);
     const rf_range_test_desc desc = {
         .start_lr = args->start_lr,
         .end_lr = args->end_lr,

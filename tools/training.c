@@ -180,6 +180,16 @@ static rf_status class_weights(float **out, const rf_numbers *numbers, int class
     return RF_OK;
 }
 
+/* Before anything slow begins; the trainer reads it again, with the mean. */
+static rf_status check_augment(const rf_training *training, const rf_dataset *data) {
+    rf_augmentation augmentation;
+    RF_TRY(rf_augmentation_parse(
+        &augmentation, training->augment,
+        &(rf_augment_images){data->channels, data->height, data->width, training->batch, NULL}));
+    rf_augmentation_release(&augmentation);
+    return RF_OK;
+}
+
 /* ---- notes ---- */
 
 rf_status rf_session_note(rf_session *s, char *note) {
@@ -317,6 +327,7 @@ rf_status rf_session_open(rf_session *s) {
     RF_TRY(note_data(s));
     const rf_dataset *data = s->dataset;
     rf_session_verbose(s, "images read");
+    RF_TRY(check_augment(training, data));
     RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
     RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
