@@ -321,9 +321,9 @@ static void print_heading(const train_run *run) {
     const train_args *args = run->args;
     const rf_session *s = &run->session;
     rf_session_print(s);
-    rf_print_line("train    %s, batch %d, %d epochs, %s; %d images for validation",
-                  args->training.optimizer.name, args->training.batch, args->epochs, args->schedule,
-                  s->held_out != NULL ? s->held_out->count : 0);
+    rf_print_line("train    %s, batch %d, %d epoch%s, %s; %d images for validation",
+                  args->training.optimizer.name, args->training.batch, args->epochs,
+                  args->epochs == 1 ? "" : "s", args->schedule, s->held_out != NULL ? s->held_out->count : 0);
     fflush(stdout);
 }
 
