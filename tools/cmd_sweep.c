@@ -217,9 +217,10 @@ static rf_status run_all(sweep_run *run) {
 
 static rf_status plot(const sweep_run *run, const char *path) {
     const size_t room = run->variations.combination_count + 1;
-    const char **files = rf_alloc(2 * room, sizeof *files), **names = files + room;
+    const char **files = rf_alloc(2 * room, sizeof *files);
     size_t count = 0;
     if (files == NULL) return RF_E_MEMORY;
+    const char **names = files + room;
     for (size_t i = 0; i < run->variations.combination_count; i++)
         if (run->sweep.results[i].done) {
             files[count] = run->sweep.results[i].path;

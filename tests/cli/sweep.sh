@@ -75,10 +75,10 @@ a_run_that_fails_is_a_row_and_the_sweep_goes_on() {
     says "of 2 runs gave no learning rate"
     grep -q "^nothing\*,,,,,,,freeze: 'nothing\*' matches no parameter" out.csv || fail "the row has the reason"
     [ "$(ls out | wc -l)" -eq 1 ] || fail "the other one was run"
-    RANGEFINDER_MEMORY=60 rf sweep --vary batch=8,65536 --data synthetic:3x32x32,4,64 --iterations 12 --out memory --json -
+    RANGEFINDER_MEMORY=6 rf sweep --vary batch=16,1797 --iterations 12 --out memory --json -
     [ "$code" -eq 1 ] || fail "a run that does not fit"
-    prints '"reason": "simplecnn at batch 65536 on images of 3x32x32 needs'
-    [ "$(ls memory)" = batch=8.json ] || fail "the one that fits was run"
+    prints '"reason": "simplecnn at batch 1797 on images of 1x8x8 needs'
+    [ "$(ls memory)" = batch=16.json ] || fail "the one that fits was run"
 }
 
 # result OPTIMIZER BATCH RATE: a result that was written by hand, with a run's own command and data.
