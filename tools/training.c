@@ -1,6 +1,7 @@
 /* Options and session of the commands that train. */
 #include "training.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,16 @@ static rf_status class_weights(float **out, const rf_numbers *numbers, int class
     return RF_OK;
 }
 
+/* Before anything slow begins; the trainer reads it again, with the mean. */
+static rf_status check_augment(const rf_training *training, const rf_dataset *data) {
+    rf_augmentation augmentation;
+    RF_TRY(rf_augmentation_parse(
+        &augmentation, training->augment,
+        &(rf_augment_images){data->channels, data->height, data->width, training->batch, NULL}));
+    rf_augmentation_release(&augmentation);
+    return RF_OK;
+}
+
 /* ---- notes ---- */
 
 rf_status rf_session_note(rf_session *s, char *note) {
@@ -190,7 +201,9 @@ rf_status rf_session_note(rf_session *s, char *note) {
     s->notes = notes;
     notes[s->note_count++] = note;
     notes[s->note_count] = NULL;
+    if (s->opened != NULL && strstr(rf_str_text(&s->opened->said), note) != NULL) return RF_OK;
     rf_say("%s", note);
+    if (s->opened != NULL) rf_str_addf(&s->opened->said, "%s\n", note);
     return RF_OK;
 }
 
@@ -253,18 +266,68 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
     return RF_OK;
 }
 
-rf_status rf_session_open(rf_session *s) {
+/* Whether what is open was opened by this key, which it takes; if not, the new one is kept instead. */
+static bool is_open(char **kept, char *key) {
+    const bool same = *kept != NULL && strcmp(*kept, key) == 0;
+    free(same ? key : *kept);
+    if (!same) *kept = key;
+    return same;
+}
+
+static rf_status open_shared_data(rf_opened *opened, const char *data, const rf_dataset_options *o) {
+    char *key = rf_format("%d %d %d %d %d %d %d %d %d %" PRIu64 " %" PRIu64 " %s", o->image_height,
+                          o->image_width, (int)o->fit, o->channels, o->transpose, o->coarse_labels,
+                          o->no_exif, o->limit, o->skip_bad, o->seed, o->cache_bytes, data);
+    if (key == NULL) return RF_E_MEMORY;
+    if (is_open(&opened->data_key, key) && opened->dataset != NULL) return RF_OK;
+    rf_dataset_free(opened->dataset);
+    RF_TRY(rf_dataset_open(&opened->dataset, data, o));
+    opened->fingerprint = rf_dataset_fingerprint(opened->dataset);
+    return RF_OK;
+}
+
+static rf_status open_data(rf_session *s) {
     const rf_training *training = s->training;
     rf_dataset_options reading = rf_reading_options(&training->reading);
     reading.skip_bad = training->skip_bad;
     reading.seed = training->seed;
-    if (rf_ahead_data() != NULL)
-        RF_TRY(rf_dataset_open(&s->dataset, rf_ahead_data(), NULL));
-    else
-        RF_TRY(rf_dataset_open(&s->dataset, training->data, &reading));
+    if (rf_ahead_data() != NULL) return rf_dataset_open(&s->dataset, rf_ahead_data(), NULL);
+    if (s->opened == NULL) return rf_dataset_open(&s->dataset, training->data, &reading);
+    RF_TRY(open_shared_data(s->opened, training->data, &reading));
+    s->dataset = s->opened->dataset;
+    return RF_OK;
+}
+
+static rf_status open_device(rf_session *s) {
+    rf_opened *opened = s->opened;
+    const char *selector = s->training->device;
+    if (opened == NULL) return rf_open_device(&s->device, selector);
+    char *key = rf_strdup(selector != NULL ? selector : "");
+    if (key == NULL) return RF_E_MEMORY;
+    if (!is_open(&opened->device_key, key) || opened->device == NULL) {
+        rf_device_close(opened->device);
+        RF_TRY(rf_open_device(&opened->device, selector));
+    }
+    s->device = opened->device;
+    return RF_OK;
+}
+
+void rf_opened_release(rf_opened *opened) {
+    rf_dataset_free(opened->dataset);
+    rf_device_close(opened->device);
+    free(opened->data_key);
+    free(opened->device_key);
+    rf_str_free(&opened->said);
+    *opened = (rf_opened){0};
+}
+
+rf_status rf_session_open(rf_session *s) {
+    const rf_training *training = s->training;
+    RF_TRY(open_data(s));
     RF_TRY(note_data(s));
     const rf_dataset *data = s->dataset;
     rf_session_verbose(s, "images read");
+    RF_TRY(check_augment(training, data));
     RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
     RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
@@ -276,7 +339,7 @@ rf_status rf_session_open(rf_session *s) {
         RF_TRY(rf_model_load_weights(s->model, training->weights));
     if (training->new_head) RF_TRY(rf_model_new_head(s->model, data->classes, training->seed));
     rf_session_verbose(s, "network made");
-    RF_TRY(rf_open_device(&s->device, training->device));
+    RF_TRY(open_device(s));
     rf_session_verbose(s, "device opened");
     if (s->common->verbose && rf_device_reason(s->device)[0] != '\0')
         rf_say("%s", rf_device_reason(s->device));
@@ -365,8 +428,10 @@ void rf_session_release(rf_session *s) {
     rf_dataset_free(s->part);
     rf_dataset_free(s->held_out);
     rf_model_free(s->model);
-    rf_dataset_free(s->dataset);
-    rf_device_close(s->device);
+    if (s->opened == NULL) {
+        rf_dataset_free(s->dataset);
+        rf_device_close(s->device);
+    }
     free(s->mean);
     free(s->std);
     free(s->class_weights);
