@@ -271,8 +271,7 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed) {
 
 /* ---- another head ---- */
 
-/* The last layer with parameters, where it is one whose outputs can be others; -1: none. */
-static int find_head(const rf_model *model) {
+int rf_model_head(const rf_model *model) {
     int node = model->parameter_count > 0 ? model->parameters[model->parameter_count - 1].node : -1;
     for (int i = 0; i < model->parameter_count; i++) node = RF_MAX(node, model->parameters[i].node);
     const char *op = node > 0 ? model->nodes[node].op->name : "";
@@ -297,7 +296,7 @@ static rf_status remake_parameters(rf_model *model, int node, const rf_problem *
 }
 
 rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed) {
-    const int head = find_head(model);
+    const int head = rf_model_head(model);
     if (head < 0)
         return rf_fail(
             RF_E_INPUT,

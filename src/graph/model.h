@@ -59,6 +59,8 @@ enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
 rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs,
                             int inputs, const int *input);
+/* The last layer with parameters, where it is one whose outputs can be others (linear, convolution); -1: none. */
+int rf_model_head(const rf_model *model);
 /* Draws its values, which are allocated (init.c). */
 void rf_parameter_init(rf_parameter *parameter, uint64_t seed);
 int rf_model_find_node(const rf_model *model, const char *name, size_t length); /* -1: none */

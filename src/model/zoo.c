@@ -124,6 +124,24 @@ rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_sha
     return create_from_zoo(out, known, images, seed);
 }
 
+rf_status rf_model_create_new_head(rf_model **out, const char *name_or_file, rf_image_shape images,
+                                   uint64_t seed) {
+    const int classes = images.classes;
+    *out = NULL;
+    if (find_in_zoo(name_or_file, true) >= 0 || !is_onnx(name_or_file))
+        return rf_model_create(out, name_or_file, images, seed);
+    images.classes = 1;
+    rf_model *model;
+    RF_TRY(rf_onnx_create(&model, name_or_file, images, seed));
+    const rf_status status = rf_model_new_head(model, classes, seed);
+    if (status != RF_OK) {
+        rf_model_free(model);
+        return status;
+    }
+    *out = model;
+    return RF_OK;
+}
+
 const char *const rf_model_copies[] = {"model.net", "model.onnx", NULL};
 
 const char *rf_model_copy_name(const char *path) {
