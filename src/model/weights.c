@@ -197,7 +197,7 @@ static rf_status note_rest(char **note, const matching *m) {
         rf_str_addf(&text, "; the last layer, %s, is new%s%s", m->model->nodes[m->head].name,
                     m->head_shape.count ? ": " : "", rf_str_text(&m->head_shape.text));
     add_list(&text, &m->outside);
-    if (text.length) *note = rf_format("%s%s", m->file->path, rf_str_text(&text));
+    if (text.length) *note = rf_format("%s: %s", m->file->path, rf_str_text(&text) + strlen("; "));
     const rf_status status = text.failed || (text.length && !*note) ? RF_E_MEMORY : RF_OK;
     rf_str_free(&text);
     return status;

@@ -104,7 +104,7 @@ weights_for_other_classes_get_a_new_last_layer() {
     refuses 2 "no effect without --weights" find --strict
     rf train $own --batch 4 --lr 0.01 --epochs 1 --freeze 'conv1*' --out run
     [ "$code" -eq 0 ] || fail "a new last layer is no error"
-    says 'w; the last layer, fc, is new: net.fc.weight (the file has 3x1, the network 2x1)'
+    says 'w: the last layer, fc, is new: net.fc.weight (the file has 3x1, the network 2x1)'
     succeeds eval --run run --data synthetic:1x2x2,2,8
 }
 
