@@ -8,7 +8,7 @@
 #include "graph/model.h"
 #include "model/safetensors.h"
 
-enum { MAX_LISTED = 6, MAX_WRAPPERS = 64, MAX_LIST_BYTES = 500 };
+enum { MAX_LISTED = 6, MAX_WRAPPERS = 64, MAX_WRAPPER_PARTS = 8, MAX_LIST_BYTES = 500 };
 
 /* ---- names ---- */
 
@@ -47,10 +47,13 @@ static bool is_under(const char *name, const wrapper *w) {
 
 /* The bytes before the longest part of the name, from a dot on, that is a parameter's; -1: none is. */
 static long wrapped_by(const char *name, const rf_names *names) {
-    for (const char *at = name;; at++) {
+    const char *at = name;
+    for (int parts = 0; at != NULL && parts <= MAX_WRAPPER_PARTS; parts++) {
         if (rf_names_find(names, at, strlen(at)) >= 0) return at - name;
-        if ((at = strchr(at, '.')) == NULL) return -1;
+        at = strchr(at, '.');
+        at += at != NULL;
     }
+    return -1;
 }
 
 static bool is_better(const wrapper *a, const wrapper *b) {
@@ -182,9 +185,12 @@ static rf_status check_match(const matching *m) {
     add_list(&lists, &m->missing);
     add_list(&lists, &m->unexpected);
     add_list(&lists, &m->shape);
-    const rf_status status = lists.length ? rf_fail(RF_E_INPUT, "%s does not fit the network '%s'%s",
-                                                    m->file->path, m->model->name, rf_str_text(&lists))
-                                          : RF_OK;
+    const rf_status status =
+        lists.length == 0 ? RF_OK
+                          : rf_fail(RF_E_INPUT,
+                                    "%s does not fit the network '%s'%s; take weights of this network, or "
+                                    "the network of these weights",
+                                    m->file->path, m->model->name, rf_str_text(&lists));
     rf_str_free(&lists);
     return status;
 }

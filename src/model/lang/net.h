@@ -119,7 +119,7 @@ typedef struct rf_lexer {
     const char *at, *line_start;
     int line;
     bool
-        names; /* the next word names a layer: it may begin with a digit and hold - (set at the start of a line) */
+        names; /* the next word names a layer: it may begin with a digit and hold - (set where a line starts) */
 } rf_lexer;
 
 void rf_lexer_init(rf_lexer *lexer, const char *text, const char *origin);
