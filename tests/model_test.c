@@ -316,7 +316,7 @@ static const struct {
     {"init conv.weight normal\n", "expected a number, found the end of the line"},
     {"init conv.weight normal 1 / fan_inn\nconv 4 3\n", "did you mean 'fan_in'?"},
     {"init conv.weight normal 1e9\nconv 4 3\n", "t:1:1: init: expected a number of at most 1000000"},
-    {"init = 3\n", "expected OP.weight or OP.bias"},
+    {"init = 3\n", "found 'init', which has a meaning already"},
     {"conv in.depth 3\n", "expected .channels, .height, .width or .features"},
     {"relu $\n", "the character '$' has no meaning here"},
     {"relu \x01\n", "the byte 0x01 has no meaning here"},

@@ -78,7 +78,6 @@ typedef struct rf_place {
     X(IF, "if")                                                                                              \
     X(ELSE, "else")                                                                                          \
     X(FOR, "for")                                                                                            \
-    X(INIT, "init")                                                                                          \
     X(TO, "to")                                                                                              \
     X(OR, "or")                                                                                              \
     X(AND, "and")                                                                                            \
@@ -118,8 +117,7 @@ typedef struct rf_lexer {
     const char *origin; /* what messages call the text */
     const char *at, *line_start;
     int line;
-    bool
-        names; /* the next word names a layer: it may begin with a digit and hold - (set where a line starts) */
+    bool names; /* the next word names a layer (where lines start): it may begin with a digit, and hold - */
 } rf_lexer;
 
 void rf_lexer_init(rf_lexer *lexer, const char *text, const char *origin);

@@ -62,8 +62,8 @@ static rf_status accept_line_end(parser *p, const char *what) {
 
 /* A plain word that a variable, a parameter or a block may have as its name. */
 static rf_status accept_new_name(rf_token *out, parser *p, const char *what) {
-    static const char *const taken[] = {"in",  "prev",  "images", "min",
-                                        "max", "floor", "sqrt",   RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
+    static const char *const taken[] = {
+        "in", "prev", "images", "min", "max", "floor", "sqrt", "init", RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
     if (p->token.kind != RF_TOKEN_WORD) return expected(p, what);
     for (size_t i = 0; i < RF_COUNT(taken); i++)
         if (rf_slice_is(p->token.text, taken[i]))
@@ -428,8 +428,6 @@ static rf_status parse_statement(int *out, parser *p) {
         return parse_if(out, p);
     case RF_TOKEN_FOR:
         return parse_for(out, p);
-    case RF_TOKEN_INIT:
-        return parse_init(out, p);
     case RF_TOKEN_WORD:
         break;
     default:
@@ -439,6 +437,7 @@ static rf_status parse_statement(int *out, parser *p) {
     rf_token next;
     RF_TRY(rf_lexer_next(&next, &ahead));
     if (next.kind == RF_TOKEN_ASSIGN) return parse_set(out, p);
+    if (next.kind != RF_TOKEN_COLON && rf_slice_is(p->token.text, "init")) return parse_init(out, p);
     if (next.kind != RF_TOKEN_COLON) return parse_layer(out, p, (rf_slice){0});
     const rf_slice name = p->token.text;
     RF_TRY(advance(p));
