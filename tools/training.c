@@ -10,6 +10,7 @@
 #include "augment/augment.h"
 #include "balancing.h"
 #include "device/device.h"
+#include "model/zoo.h"
 #include "train/trainer.h"
 
 #define AT(field) .offset = offsetof(rf_training, field)
@@ -30,6 +31,35 @@ static void describe_augmentations(void) {
     }
     snprintf(augment_help, sizeof augment_help, "%s", rf_str_text(&help));
     rf_str_free(&help);
+}
+
+/* ---- normalisation ---- */
+
+static const char *const *normalisations(void) {
+    static const char *const names[] = {"imagenet", NULL};
+    return names;
+}
+
+/* Of ImageNet's pixels, as the networks of torchvision, timm and others were trained with. */
+static rf_status take_imagenet(rf_numbers *out, bool deviation) {
+    static const double mean[] = {0.485, 0.456, 0.406}, std[] = {0.229, 0.224, 0.225};
+    double *values = rf_alloc(RF_COUNT(mean), sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    memcpy(values, deviation ? std : mean, sizeof mean);
+    free(out->values);
+    *out = (rf_numbers){values, RF_COUNT(mean)};
+    return RF_OK;
+}
+
+static rf_status parse_std(void *target, const rf_option *option, const char *text) {
+    return strcmp(text, "imagenet") == 0 ? take_imagenet(target, true) : rf_opt_numbers(target, option, text);
+}
+
+static rf_status parse_mean(void *target, const rf_option *option, const char *text) {
+    rf_training *training = (rf_training *)((char *)target - offsetof(rf_training, mean));
+    if (strcmp(text, "imagenet") != 0) return rf_opt_numbers(target, option, text);
+    if (training->std.values == NULL) RF_TRY(take_imagenet(&training->std, true));
+    return take_imagenet(target, false);
 }
 
 const rf_option *rf_training_rows(void) {
@@ -78,13 +108,19 @@ const rf_option *rf_training_rows(void) {
          .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
         {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"weights", "FILE",
-         "start from these weights (safetensors) rather than from PyTorch's initialisation",
+         "start from these weights (safetensors, PyTorch's names); a last layer for other classes is "
+         "replaced "
+         "by a new one",
          .parse = rf_opt_text, AT(weights), .files = true},
         {"new-head", NULL, "replace the last layer by a new one, for the data's classes",
          .parse = rf_opt_flag, AT(new_head)},
-        {"mean", "M,...", "of pixels scaled to 0..1, one a channel or one for all (measured)",
-         .parse = rf_opt_numbers, AT(mean), .min = -1e6, .max = 1e6},
-        {"std", "S,...", "like --mean (measured)", .parse = rf_opt_numbers, AT(std), .min = 1e-6, .max = 1e6},
+        {"strict", NULL, "refuse --weights whose last layer does not fit, or that hold more",
+         .parse = rf_opt_flag, AT(strict)},
+        {"mean", "M,...|imagenet",
+         "of pixels scaled to 0..1, one a channel or one for all (measured); imagenet sets --std, too",
+         .parse = parse_mean, AT(mean), .min = -1e6, .max = 1e6, .choices = normalisations},
+        {"std", "S,...|imagenet", "like --mean (measured)", .parse = parse_std, AT(std), .min = 1e-6,
+         .max = 1e6, .choices = normalisations},
         RF_READING_OPTIONS(rf_training),
         {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
          AT(no_shuffle)},
@@ -143,6 +179,12 @@ static rf_status check_exclusion(const char *text) {
     return status == RF_OK ? RF_OK : rf_fail_prefix(status, "--decay-exclude");
 }
 
+static rf_status check_weights(const rf_training *t) {
+    if (!t->strict) return RF_OK;
+    if (t->new_head) return rf_fail(RF_E_USAGE, "--strict and --new-head: give one of them");
+    return t->weights != NULL ? RF_OK : rf_fail(RF_E_USAGE, "--strict has no effect without --weights");
+}
+
 static rf_status check_loss(const rf_training *t) {
     bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
     if (t->class_weights.values != NULL && t->balance != NULL)
@@ -158,8 +200,9 @@ static rf_status per_channel(double **out, const rf_numbers *numbers, const char
     *out = NULL;
     if (numbers->values == NULL) return RF_OK;
     if (numbers->count != 1 && numbers->count != (size_t)channels)
-        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d", option,
-                       numbers->count, channels, channels == 1 ? "" : "s", channels);
+        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d%s", option,
+                       numbers->count, channels, channels == 1 ? "" : "s", channels,
+                       numbers->count == 3 && channels == 1 ? ", or read them as colour: --channels 3" : "");
     double *values = rf_alloc((size_t)channels, sizeof *values);
     if (values == NULL) return RF_E_MEMORY;
     for (int c = 0; c < channels; c++) values[c] = numbers->values[numbers->count == 1 ? 0 : c];
@@ -244,6 +287,7 @@ void rf_session_verbose(const rf_session *s, const char *what) {
 
 rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
     *s = (rf_session){.common = common, .training = training, .started_ms = rf_time_ms()};
+    RF_TRY(check_weights(training));
     RF_TRY(check_loss(training));
     RF_TRY(check_exclusion(training->decay_exclude));
     RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
@@ -264,6 +308,16 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .freeze = training->freeze,
                                 .ema = training->ema};
     return RF_OK;
+}
+
+static rf_status note_model(rf_session *s) {
+    const char *note = rf_model_note(s->model);
+    return note != NULL ? rf_session_note(s, rf_strdup(note)) : RF_OK;
+}
+
+static rf_status load_weights(rf_model *model, const rf_training *t) {
+    return t->strict ? rf_model_load_weights(model, t->weights)
+                     : rf_model_load_pretrained(model, t->weights, t->new_head);
 }
 
 /* Whether what is open was opened by this key, which it takes; if not, the new one is kept instead. */
@@ -331,13 +385,14 @@ rf_status rf_session_open(rf_session *s) {
     RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
     RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
-    const rf_image_shape images = {data->channels, data->height, data->width,
-                                   training->new_head ? 1 : data->classes};
-    RF_TRY(rf_model_create(&s->model, training->model, images, training->seed));
-    if (rf_model_note(s->model) != NULL) RF_TRY(rf_session_note(s, rf_strdup(rf_model_note(s->model))));
-    if (training->weights != NULL && rf_ahead_data() == NULL)
-        RF_TRY(rf_model_load_weights(s->model, training->weights));
-    if (training->new_head) RF_TRY(rf_model_new_head(s->model, data->classes, training->seed));
+    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
+    RF_TRY((training->new_head ? rf_model_create_new_head : rf_model_create)(&s->model, training->model,
+                                                                             images, training->seed));
+    RF_TRY(note_model(s));
+    if (training->weights != NULL && rf_ahead_data() == NULL) {
+        RF_TRY(load_weights(s->model, training));
+        RF_TRY(note_model(s));
+    }
     rf_session_verbose(s, "network made");
     RF_TRY(open_device(s));
     rf_session_verbose(s, "device opened");
