@@ -200,6 +200,7 @@ static const struct {
     float conv, head;    /* the values then; 0: the initial ones */
 } pretrained[] = {
     {CONV HEAD, 0, NULL, NULL, NULL, 0.5f, 0.5f},
+    {"conv1.weight F32 2,3; fc.weight F32 2,2,1,1; fc.bias F32 2", 0, NULL, NULL, NULL, 0.5f, 0.5f},
     {CONV HEAD, 1, NULL, NULL, "the last layer, fc, is new", 0.5f, 0},
     {CONV "fc.weight F32 5,2; fc.bias F32 5; ", 0,
      "2 shape mismatches: fc.weight (the file has 5x2, the network 2x2), fc.bias (the file has 5, the "

@@ -104,9 +104,11 @@ static void shape_text(rf_str *out, const rf_tensor *tensor, const rf_param_spec
     rf_str_add(out, ")");
 }
 
+/* But for ones at the end: a 1x1 convolution may have been a linear layer. */
 static bool same_shape(const rf_tensor *tensor, const rf_param_spec *spec) {
-    bool same = tensor->rank == spec->rank;
-    for (int i = 0; i < spec->rank && same; i++) same = tensor->shape[i] == (uint64_t)spec->dim[i];
+    bool same = true;
+    for (int i = 0; i < RF_MAX(tensor->rank, spec->rank) && same; i++)
+        same = (i < tensor->rank ? tensor->shape[i] : 1) == (i < spec->rank ? (uint64_t)spec->dim[i] : 1);
     return same;
 }
 
