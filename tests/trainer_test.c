@@ -168,6 +168,44 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
     rf_model_free(model);
 }
 
+/* The first is as if it were alone; the others differ from it, each by other images, dropout and augmentation. */
+static void several_range_tests_leave_the_state_and_differ(void **unused) {
+    (void)unused;
+    rf_model *model = model_of(stateful);
+    rf_trainer *trainer =
+        trainer_of(model, (rf_trainer_desc){.augment = "shift", .validation = 100, .seed = 5});
+    rf_range_test_desc test = endings[0].test;
+    CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
+    rf_state *before = state_of(trainer);
+    rf_curve *alone = curve_of(trainer, &test);
+    test.seeds = 3;
+    rf_curve *median = curve_of(trainer, &test);
+    expect_same_state(before, trainer, true);
+    assert_null(alone->runs);
+    assert_int_equal(median->run_count, 3);
+    assert_memory_equal(alone->loss, median->runs[0]->loss, alone->count * sizeof *alone->loss);
+    for (size_t i = 0; i < median->count; i++) {
+        int below = 0, above = 0;
+        for (size_t r = 0; r < 3; r++) {
+            below += median->runs[r]->loss[i] < median->loss[i];
+            above += median->runs[r]->loss[i] > median->loss[i];
+        }
+        assert_true(below == 1 && above == 1);
+    }
+    test.progress = stop_at_five;
+    rf_curve *none = NULL;
+    assert_int_equal(rf_range_test_run(&none, trainer, &test), RF_E_INTERRUPTED);
+    test.seeds = 100;
+    assert_int_equal(rf_range_test_run(&none, trainer, &test), RF_E_USAGE);
+    assert_null(none);
+    expect_same_state(before, trainer, true);
+    rf_state_free(before);
+    rf_curve_free(alone);
+    rf_curve_free(median);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
 /* Runs `steps` steps of an ending's rates and returns how many were made. */
 static size_t execute(rf_trainer *trainer, size_t ending, size_t steps, bool stopping, rf_stop_reason *stop) {
     const rf_range_test_desc *test = &endings[ending].test;
@@ -887,6 +925,7 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
+        cmocka_unit_test(several_range_tests_leave_the_state_and_differ),
         cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),
         cmocka_unit_test(same_seed_same_bits),
         cmocka_unit_test(long_runs_are_as_many_short_ones),

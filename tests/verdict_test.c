@@ -389,6 +389,69 @@ static void scale_and_sign_of_the_loss_do_not_matter(void **state) {
     }
 }
 
+static rf_curve *median_of(rf_curve *a, rf_curve *b, rf_curve *c) {
+    rf_curve **const runs = rf_alloc(3, sizeof *runs), *median;
+    assert_non_null(runs);
+    runs[0] = a, runs[1] = b, runs[2] = c;
+    assert_int_equal(rf_curve_median(&median, runs, 3), RF_OK);
+    return median;
+}
+
+/* Valleys at steps 60, 60 and `third`; the suggestion lies below each by the same factor. */
+static rf_verdict judge_orders(int third) {
+    rf_curve *runs[3];
+    for (int r = 0; r < 3; r++) {
+        const int at = r == 2 ? third : 60;
+        const corner corners[] = {{0, 2.3}, {at - 20, 2.3}, {at, 0.5}, {at + 15, 5}, {99, 9}};
+        runs[r] = draw(corners, RF_COUNT(corners), 0.01, STEPS);
+        runs[r]->usual_lr = lr_of(55);
+    }
+    return judged(median_of(runs[0], runs[1], runs[2]));
+}
+
+static void the_spread_of_several_tests_limits_the_confidence(void **state) {
+    (void)state;
+    const rf_verdict alike = judge_orders(61), apart = judge_orders(80);
+    assert_int_equal(alike.confidence, RF_CONFIDENCE_HIGH);
+    assert_int_equal(apart.confidence, RF_CONFIDENCE_MEDIUM);
+    assert_non_null(strstr(apart.reason, "differ by more than a factor of 3"));
+    /* 20 steps are 1.414 decades, of which the usual rate takes 0.6 (share 1.5 q, q = 1.5 / sqrt(14.14) = 0.399). */
+    assert_true(fabs(log10(apart.lr_highest / apart.lr_lowest) - 1.414 * (1 - 0.598)) < 0.01);
+    assert_true(apart.lr_lowest <= apart.lr * 1.1 && apart.lr <= apart.lr_highest);
+}
+
+static rf_curve *falling(const double *loss, size_t count, size_t planned) {
+    double lr[8];
+    rf_curve *curve;
+    for (size_t i = 0; i < count; i++) lr[i] = pow(10, (double)i - 6);
+    assert_int_equal(rf_curve_create(&curve, lr, loss, count), RF_OK);
+    curve->planned = planned;
+    if (curve->stop == RF_STOP_COMPLETED && count < planned) curve->stop = RF_STOP_DIVERGED;
+    return curve;
+}
+
+static void a_median_ends_where_half_of_its_tests_have(void **state) {
+    (void)state;
+    const double a[] = {3, 1, 2}, b[] = {1, 4, 2.5, 1, 8, 7}, c[] = {2, 2, 4, 5, NAN};
+    rf_curve *median = median_of(falling(a, 3, 6), falling(b, 6, 6), falling(c, 5, 6));
+    const double expected[] = {2, 2, 2.5, 5};
+    assert_int_equal(median->count, 5);
+    for (int i = 0; i < 4; i++) assert_true(median->loss[i] == expected[i]);
+    assert_true(isnan(median->loss[4]));
+    assert_int_equal(median->stop, RF_STOP_NOT_FINITE);
+    assert_int_equal(median->planned, 6);
+    assert_int_equal(median->runs[1]->count, 5); /* no longer than the median */
+    rf_curve_free(median);
+    median = median_of(falling(a, 3, 6), falling(b, 6, 6), falling(a, 3, 6));
+    assert_int_equal(median->count, 3);
+    assert_int_equal(median->stop, RF_STOP_DIVERGED);
+    rf_curve_free(median);
+    median = median_of(falling(b, 6, 6), falling(b, 6, 6), falling(a, 3, 6));
+    assert_int_equal(median->count, 6);
+    assert_int_equal(median->stop, RF_STOP_COMPLETED);
+    rf_curve_free(median);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valley_gives_the_range),
@@ -413,6 +476,8 @@ int main(void) {
         cmocka_unit_test(too_few_points_give_none),
         cmocka_unit_test(a_loss_that_is_not_finite_ends_the_curve),
         cmocka_unit_test(scale_and_sign_of_the_loss_do_not_matter),
+        cmocka_unit_test(the_spread_of_several_tests_limits_the_confidence),
+        cmocka_unit_test(a_median_ends_where_half_of_its_tests_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "curve/curve.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "outputs.h"
@@ -15,7 +16,7 @@ typedef struct find_args {
     rf_training training;
     rf_outputs outputs;
     const char *mode, *schedule;
-    int iterations, validation, epochs;
+    int iterations, validation, epochs, seeds;
     double start_lr, end_lr, diverge;
 } find_args;
 
@@ -50,6 +51,11 @@ static const rf_option options[] = {
      .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
     {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
      .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
+    {"seeds", "N",
+     "range tests from the same weights, in other orders of the images, with other dropout and augmentation: "
+     "the curve is their "
+     "median",
+     "1", .parse = rf_opt_int, AT(seeds), .min = 1, .max = RF_RUNS_MAX},
     RF_OUTPUT_OPTIONS(find_args),
     RF_OPT_END,
 };
@@ -59,6 +65,9 @@ static rf_status check_together(const find_args *args) {
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
                        args->start_lr, args->end_lr);
+    if (args->seeds > 1 && args->training.no_shuffle)
+        return rf_fail(RF_E_USAGE,
+                       "--seeds has no effect with --no-shuffle: every test would see the same images");
     if (args->schedule == NULL) return RF_OK;
     if (args->epochs == 0) return rf_fail(RF_E_USAGE, "--schedule has no effect without --epochs");
     RF_TRY(rf_schedule_open(&schedule, args->schedule, 1, (size_t)args->epochs, 1));
@@ -104,6 +113,7 @@ static rf_status run_test(find_run *run, const find_args *args) {
         .progress_context = &progress,
         .epochs = args->epochs,
         .schedule = args->schedule,
+        .seeds = args->seeds,
     };
     rf_status status = rf_range_test_run(&run->curve, run->session.trainer, &desc);
     rf_progress_end(&progress);
@@ -117,8 +127,10 @@ static rf_status run_test(find_run *run, const find_args *args) {
 
 static void print_heading(const find_run *run, const find_args *args) {
     rf_session_print(&run->session);
-    printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->training.optimizer.name,
+    printf("test     %s, batch %d, rate %g to %g in %d steps", args->training.optimizer.name,
            args->training.batch, args->start_lr, args->end_lr, args->iterations);
+    if (args->seeds > 1) printf(", in %d orders of the images", args->seeds);
+    printf("\n\n");
     fflush(stdout);
 }
 

@@ -50,11 +50,17 @@ typedef struct rf_curve {
     double *recorded;       /* the losses in that file, where loss was computed back from them; else NULL */
     double usual_lr;        /* the rate that suits such an optimizer on the average; 0: not known */
     double training_steps;  /* of the training that follows, by the factors of its schedule; 0: not known */
+    /* Of the median of several range tests: each of them, up to where the median ends; owned.  NULL: it is of one. */
+    struct rf_curve **runs;
+    size_t run_count;
 } rf_curve;
 
 /* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not
  * ascending. */
 RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count);
+/* The median of the losses at each step of `count` range tests over the same rates.  A test that has ended counts as
+ * infinite, so that the median ends where half of them have.  Takes the array and the curves, also on failure. */
+RF_API rf_status rf_curve_median(rf_curve **out, rf_curve **runs, size_t count);
 /* Reads CSV or JSON: columns named lr and loss (or learning_rate, train_loss and the like), in any of the forms
  * that pandas, Keras and Lightning write; without names, the first two.  JSON with the arrays "lr" and "loss"
  * alone is pytorch-lr-finder's history or Lightning's results, with "lrs" and "losses" fastai's recorder: the
@@ -108,6 +114,8 @@ typedef struct rf_verdict {
                           "diverged_at_once", "edge", "noise", ... */
     char reason[512];  /* a few sentences for people; the last says when and why a test stopped early */
     char advice[256];  /* what to try instead, or "" */
+    double lr_lowest,
+        lr_highest; /* what each of several range tests would suggest by itself; NAN: there is one */
 } rf_verdict;
 
 /* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */

@@ -107,6 +107,9 @@ typedef struct rf_range_test_desc {
      * schedule, NULL: "constant". */
     int epochs;
     const char *schedule;
+    /* Range tests of which the curve is the median; 1.  The first is as if it were alone; the others, from the same weights, see
+     * the images in other orders, with other augmentation and dropout. */
+    int seeds;
 } rf_range_test_desc;
 
 /* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the

@@ -76,6 +76,7 @@ rf_status rf_curve_add_row(rf_curve_builder *builder, double lr, double loss, co
 void rf_curve_builder_free(rf_curve_builder *builder) {
     free(builder->lr);
     free(builder->loss);
+    rf_curve_runs_free(&builder->runs);
     *builder = (rf_curve_builder){0};
 }
 
@@ -212,9 +213,12 @@ rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char 
                         .chance = builder->chance,
                         .usual_lr = builder->usual_lr,
                         .training_steps = builder->training_steps};
+    rf_curve_runs runs = builder->runs;
     *builder = (rf_curve_builder){0};
     curve->stop = rf_curve_finite(curve) < curve->count ? RF_STOP_NOT_FINITE : stop;
-    const rf_status status = undo_smoothing(curve, smoothing);
+    rf_status status = undo_smoothing(curve, smoothing);
+    if (status == RF_OK) status = rf_curve_take_runs(curve, &runs, name);
+    rf_curve_runs_free(&runs);
     if (status == RF_OK)
         *out = curve;
     else
@@ -242,5 +246,7 @@ void rf_curve_free(rf_curve *curve) {
     free(curve->loss);
     free(curve->smoothed);
     free(curve->recorded);
+    for (size_t r = 0; r < curve->run_count; r++) rf_curve_free(curve->runs[r]);
+    free(curve->runs);
     free(curve);
 }

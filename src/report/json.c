@@ -25,6 +25,10 @@ static void add_curve(rf_json *json, const rf_curve *curve) {
     rf_json_numbers(json, "lr", curve->lr, curve->count);
     rf_json_numbers(json, "loss", curve->loss, curve->count);
     rf_json_numbers(json, "smoothed", curve->smoothed, curve->count);
+    rf_json_open(json, "runs", '[');
+    for (size_t r = 0; r < curve->run_count; r++)
+        rf_json_numbers(json, NULL, curve->runs[r]->loss, curve->runs[r]->count);
+    rf_json_close(json);
     rf_json_close(json);
     rf_json_open(json, "stop", '{');
     rf_json_count(json, "step", curve->count);
@@ -51,6 +55,8 @@ static void add_verdict(rf_json *json, const rf_verdict *verdict) {
     rf_json_number(json, "lr_min", verdict->lr_min);
     rf_json_number(json, "lr", verdict->lr);
     rf_json_number(json, "lr_max", verdict->lr_max);
+    rf_json_number(json, "lr_lowest", verdict->lr_lowest);
+    rf_json_number(json, "lr_highest", verdict->lr_highest);
     rf_json_string(json, "confidence", range ? rf_confidence_text(verdict->confidence) : NULL);
     rf_json_string(json, "cause", verdict->cause);
     rf_json_string(json, "reason", verdict->reason);

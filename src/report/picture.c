@@ -20,6 +20,7 @@ static const double left = RF_FRAME_LEFT, right = RF_FRAME_RIGHT, top = 122, bot
 #define CURVE   RF_INK(0x0072B2, 1)
 #define RAW     RF_INK(0x7C93A8, 0.75)
 #define BAND    RF_INK(0x0072B2, 0.085)
+#define SPREAD  RF_INK(0x0072B2, 0.22)
 #define SUGGEST RF_INK(0xD55E00, 1)
 
 typedef struct picture {
@@ -28,6 +29,7 @@ typedef struct picture {
     const rf_curve *curve;
     const rf_verdict *verdict; /* NULL unless there is a range */
     const double *line;        /* (finite points) */
+    const rf_line_span *band;  /* as many; NULL: of a single test */
     rf_frame frame;
 } picture;
 
@@ -72,6 +74,22 @@ static void draw_raw(const picture *plot) {
         }
     }
     cairo_fill(cr);
+}
+
+static void draw_band(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
+    if (!plot->band || n < 2) return;
+    cairo_save(cr);
+    cairo_rectangle(cr, left - 4, top, right - left + 8, bottom - top);
+    cairo_clip(cr);
+    for (size_t i = 0; i < n; i += stride)
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->band[i].high));
+    for (size_t i = (n - 1) / stride * stride + stride; i > 0; i -= stride)
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i - stride]), y_of(plot, plot->band[i - stride].low));
+    rf_ink_use(cr, SPREAD);
+    cairo_fill(cr);
+    cairo_restore(cr);
 }
 
 static void draw_curve(const picture *plot) {
@@ -202,6 +220,7 @@ static void add_details(rf_str *out, const rf_report *report) {
     }
     separate(out);
     rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
+    if (report->curve->run_count > 1) rf_str_addf(out, ", median of %zu orders", report->curve->run_count);
     const double seconds = report->time_ms / 1000;
     if (seconds > 0 && seconds < 99.5) rf_str_addf(out, " in %.2g s", seconds);
     if (seconds >= 99.5) rf_str_addf(out, " in %.0f min", ceil(seconds / 60));
@@ -296,12 +315,13 @@ static rf_status draw_footer(const picture *plot) {
     return status;
 }
 
-static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) {
+static rf_status draw(cairo_t *cr, const rf_report *report, const double *line, const rf_line_span *band) {
     const rf_verdict *const verdict = report->verdict;
     const picture plot = {.cr = cr,
                           .report = report,
                           .curve = report->curve,
                           .line = line,
+                          .band = band,
                           .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
                           .frame = {.top = top,
                                     .bottom = bottom,
@@ -312,6 +332,7 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
     rf_frame_card(cr, rf_picture_height(report));
     draw_range(&plot);
     rf_frame_draw(cr, &plot.frame);
+    draw_band(&plot);
     draw_raw(&plot);
     draw_curve(&plot);
     draw_not_finite(&plot);
@@ -323,8 +344,11 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) 
 
 rf_status rf_picture_draw(cairo_t *cr, const rf_report *report) {
     double *line = NULL;
-    RF_TRY(rf_line_create(&line, report->curve));
-    const rf_status status = draw(cr, report, line);
+    rf_line_span *band = NULL;
+    rf_status status = rf_line_create(&line, report->curve);
+    if (status == RF_OK) status = rf_line_band(&band, report->curve);
+    if (status == RF_OK) status = draw(cr, report, line, band);
+    free(band);
     free(line);
     return status;
 }

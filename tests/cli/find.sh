@@ -56,6 +56,21 @@ same_seed_gives_the_same_bits() {
     ! cmp -s a.csv c.csv || fail "another seed gave the same curve"
 }
 
+several_seeds_give_a_median_that_suggest_reads_back() {
+    rf find $quick --quiet --csv alone.csv
+    rf find $quick --quiet --seeds 3 --json three.json --csv three.csv --plot three.svg
+    [ "$(head -1 three.csv)" = lr,loss,smoothed,run_1,run_2,run_3 ] || fail "the heading of the CSV"
+    cut -d, -f2 alone.csv | tail -n +2 >first && cut -d, -f4 three.csv | tail -n +2 >run_1
+    cmp first run_1 || fail "the first of several tests is not the one that is run alone"
+    rf suggest three.json --quiet --json again.json --csv again.csv
+    cmp three.csv again.csv || fail "the CSV of what was read from the JSON"
+    verdict() { grep '"verdict"' $1.json; }
+    [ "$(verdict three)" = "$(verdict again)" ] || fail "the verdict on what was read"
+    rf suggest three.csv --quiet --csv again.csv
+    cmp three.csv again.csv || fail "the CSV of what was read from the CSV"
+    refuses 2 "--seeds has no effect with --no-shuffle" find --seeds 2 --no-shuffle
+}
+
 first_run_with_an_empty_cache_gives_the_same_bits() {
     export XDG_CACHE_HOME="$PWD/cache"
     rf find $quick --quiet --momentum 0.9 --csv a.csv --group 'conv*=0.5'
