@@ -206,6 +206,67 @@ static void several_range_tests_leave_the_state_and_differ(void **unused) {
     rf_model_free(model);
 }
 
+/* Four epochs of 120 steps by a cosine: each training of the race has a twelfth, 40 steps, at every twelfth rate. */
+static void a_race_is_the_plan_shortened_and_leaves_the_state(void **unused) {
+    (void)unused;
+    enum { STEPS = 40, PLAN = 480 };
+    rf_model *model = model_of(stateful);
+    rf_dataset *few = NULL;
+    CHECK(rf_dataset_open(&few, "digits:", &(rf_dataset_options){.limit = 2 * 120 + 50}));
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.dataset = few,
+                                                              .batch = 2,
+                                                              .optimizer = "adam",
+                                                              .augment = "shift",
+                                                              .validation = 50,
+                                                              .seed = 5});
+    CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
+    rf_state *before = state_of(trainer);
+    rf_race *race = NULL;
+    rf_race_desc desc = {.lr = 1e-3, .epochs = 4, .schedule = "cosine"};
+    CHECK(rf_race_run(&race, trainer, &desc));
+    expect_same_state(before, trainer, true);
+    assert_int_equal(race->plan_steps, PLAN);
+    assert_int_equal(race->count, 4);
+    for (size_t i = 0; i < race->count; i++) {
+        const rf_trial *t = &race->trials[i];
+        double lr[STEPS], loss[STEPS], tail = 0;
+        rf_run_result result;
+        assert_float_equal(log10(t->lr), -3.5 + 0.5 * (double)i, 1e-9);
+        assert_int_equal(t->done, STEPS);
+        for (int k = 0; k < STEPS; k++) lr[k] = t->lr * (1 + cos(acos(-1) * (12 * k + 6) / PLAN)) / 2;
+        rf_trainer *alone = trainer_of(model, (rf_trainer_desc){.dataset = few,
+                                                                .batch = 2,
+                                                                .optimizer = "adam",
+                                                                .augment = "shift",
+                                                                .validation = 50,
+                                                                .seed = 5});
+        CHECK(rf_trainer_run(alone, 1e-3, 3, NULL));
+        CHECK(rf_trainer_execute(&result, loss, NULL, alone, &(rf_run_desc){.lr = lr, .steps = STEPS}));
+        for (int k = 0; k < STEPS; k++) assert_float_equal(loss[k], t->losses[k], 1e-6);
+        for (int k = STEPS - 4; k < STEPS; k++) tail += loss[k] / 4;
+        assert_float_equal(t->loss, tail, 1e-6);
+        assert_true(t->validation_loss > 0 && t->accuracy >= 0 && t->accuracy <= 1);
+        rf_trainer_free(alone);
+    }
+    rf_race_free(race);
+    desc.progress = stop_at_five;
+    assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_INTERRUPTED);
+    assert_null(race);
+    expect_same_state(before, trainer, true);
+    desc.lr = 0;
+    assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_USAGE);
+    desc = (rf_race_desc){.lr = 1e30, .epochs = 1}; /* none is finite, and as few steps as there may be */
+    CHECK(rf_race_run(&race, trainer, &desc));
+    assert_int_equal(race->trials[3].steps, 10);
+    assert_true(race->trials[3].done < 10 && isinf(race->trials[3].validation_loss) && !race->clear);
+    expect_same_state(before, trainer, true);
+    rf_race_free(race);
+    rf_state_free(before);
+    rf_trainer_free(trainer);
+    rf_dataset_free(few);
+    rf_model_free(model);
+}
+
 /* Runs `steps` steps of an ending's rates and returns how many were made. */
 static size_t execute(rf_trainer *trainer, size_t ending, size_t steps, bool stopping, rf_stop_reason *stop) {
     const rf_range_test_desc *test = &endings[ending].test;
@@ -926,6 +987,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
         cmocka_unit_test(several_range_tests_leave_the_state_and_differ),
+        cmocka_unit_test(a_race_is_the_plan_shortened_and_leaves_the_state),
         cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),
         cmocka_unit_test(same_seed_same_bits),
         cmocka_unit_test(long_runs_are_as_many_short_ones),

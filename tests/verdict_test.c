@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "rangefinder/finder.h"
+#include "curve/curve.h"
 
 enum { STEPS = 100 };
 
@@ -452,6 +452,61 @@ static void a_median_ends_where_half_of_its_tests_have(void **state) {
     rf_curve_free(median);
 }
 
+/* A race of 36 steps at 0.01, 0.0316, 0.1 and 0.316, of which the second was suggested; guessing costs 2.3. */
+static rf_race race_of(const double loss[4], rf_trial trials[4]) {
+    for (int i = 0; i < 4; i++)
+        trials[i] = (rf_trial){
+            .lr = 0.01 * pow(10, 0.5 * i), .steps = 36, .done = 36, .loss = 1, .validation_loss = loss[i]};
+    rf_race race = {.trials = trials, .count = 4, .suggested = 1, .chance = 2.3};
+    rf_race_decide(&race);
+    return race;
+}
+
+static void a_race_leaves_the_suggestion_for_a_clear_gain_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *what, *told;
+        double loss[4];
+        size_t best;
+        double lr; /* over that of the suggestion */
+    } cases[] = {
+        {"the suggestion is best", "confirms", {1, 0.3, 0.5, 1}, 1, 1},
+        {"a higher one gains a tenth of 2", "half-way", {1, 0.51, 0.3, 1}, 2, 1.7783},
+        {"a little less", "not clear", {1, 0.49, 0.3, 1}, 2, 1},
+        {"a lower one gains", "is clear", {0.3, 0.6, 0.7, 2}, 0, 0.31623},
+        {"the suggestion fails", "is clear", {0.3, INFINITY, INFINITY, INFINITY}, 0, 0.31623},
+        {"the next higher one fails", "next higher rate fails", {1, 0.6, 0.3, 2.4}, 2, 1},
+        {"the last one is best, but the one below it counts", "half-way", {1, 0.8, 0.5, 0.3}, 3, 1.7783},
+        {"none learns", "says nothing", {2.3, 2.4, INFINITY, INFINITY}, 1, 1},
+    };
+    for (size_t c = 0; c < RF_COUNT(cases); c++) {
+        rf_trial trials[4];
+        const rf_race race = race_of(cases[c].loss, trials);
+        if (race.best != cases[c].best || fabs(race.lr / trials[1].lr / cases[c].lr - 1) > 1e-4 ||
+            race.clear != (cases[c].lr != 1) || strstr(race.reason, cases[c].told) == NULL)
+            fail_msg("%s: %s %g", cases[c].what, race.reason, race.lr);
+    }
+    rf_trial trials[4];
+    rf_race race = race_of((const double[]){1, 0.6, 0.3, 1}, trials);
+    for (int i = 0; i < 4; i++)
+        trials[i].validation_loss = NAN; /* then by the loss of training, which is the same */
+    rf_race_decide(&race);
+    assert_false(race.clear);
+    assert_non_null(strstr(race.reason, "confirms"));
+}
+
+static void a_verdict_takes_a_clear_answer(void **state) {
+    (void)state;
+    rf_trial trials[4];
+    const rf_race clear = race_of((const double[]){0.3, 0.6, 0.7, 2}, trials);
+    rf_verdict verdict = {.kind = RF_VERDICT_RANGE, .lr_min = 0.02, .lr = 0.0316, .lr_max = 0.3};
+    rf_verdict_confirm(&verdict, &clear);
+    assert_true(verdict.lr == trials[0].lr && verdict.lr_min == trials[0].lr && verdict.lr_max == 0.3);
+    verdict = (rf_verdict){.kind = RF_VERDICT_NONE, .lr = NAN};
+    rf_verdict_confirm(&verdict, &clear);
+    assert_true(isnan(verdict.lr));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valley_gives_the_range),
@@ -478,6 +533,8 @@ int main(void) {
         cmocka_unit_test(scale_and_sign_of_the_loss_do_not_matter),
         cmocka_unit_test(the_spread_of_several_tests_limits_the_confidence),
         cmocka_unit_test(a_median_ends_where_half_of_its_tests_have),
+        cmocka_unit_test(a_race_leaves_the_suggestion_for_a_clear_gain_alone),
+        cmocka_unit_test(a_verdict_takes_a_clear_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,8 @@ typedef struct find_args {
     rf_outputs outputs;
     const char *mode, *schedule;
     int iterations, validation, epochs, seeds;
-    double start_lr, end_lr, diverge;
+    double start_lr, end_lr, diverge, val_split;
+    bool confirm;
 } find_args;
 
 /* ---- options ---- */
@@ -47,20 +48,37 @@ static const rf_option options[] = {
      AT(validation), .min = 0, .max = 1000000},
     {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
      .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
-    {"epochs", "N", "of the training that follows: the longer, the lower the range begins",
+    {"epochs", "N", "of the training that follows: the longer, the lower the range begins; with --confirm 20",
      .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
-    {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
+    {"schedule", "SPEC",
+     "of the training that follows; 'rangefinder schedule --help' tells them; with --confirm cosine",
      .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
     {"seeds", "N",
      "range tests from the same weights, in other orders of the images, with other dropout and augmentation: "
      "the curve is their "
      "median",
      "1", .parse = rf_opt_int, AT(seeds), .min = 1, .max = RF_RUNS_MAX},
+    {"confirm", NULL,
+     "then train by --epochs and --schedule, shortened to a twelfth, at four rates around the suggestion",
+     .parse = rf_opt_flag, AT(confirm)},
+    {"val-split", "SHARE", "of --confirm: share of the images held out to judge by", "0.2",
+     .parse = rf_opt_number, AT(val_split), .min = 0, .max = 0.9},
     RF_OUTPUT_OPTIONS(find_args),
     RF_OPT_END,
 };
 
-static rf_status check_together(const find_args *args) {
+/* The planned training is that of `train` where nothing else is given. */
+static rf_status take_plan(find_args *args) {
+    char epochs[16];
+    if (args->epochs == 0) args->epochs = 20;
+    if (args->schedule == NULL) args->schedule = "cosine";
+    snprintf(epochs, sizeof epochs, "%d", args->epochs);
+    RF_TRY(rf_settings_set(&args->common.settings, "epochs", epochs));
+    return rf_settings_set(&args->common.settings, "schedule", args->schedule);
+}
+
+static rf_status check_together(find_args *args) {
+    const bool split = rf_settings_given(&args->common.settings, "val-split");
     rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
@@ -68,6 +86,10 @@ static rf_status check_together(const find_args *args) {
     if (args->seeds > 1 && args->training.no_shuffle)
         return rf_fail(RF_E_USAGE,
                        "--seeds has no effect with --no-shuffle: every test would see the same images");
+    if (split && !args->confirm) return rf_fail(RF_E_USAGE, "--val-split has no effect without --confirm");
+    if (split && args->validation > 0)
+        return rf_fail(RF_E_USAGE, "--val-split and --validation both hold out images; give one of them");
+    if (args->confirm) RF_TRY(take_plan(args));
     if (args->schedule == NULL) return RF_OK;
     if (args->epochs == 0) return rf_fail(RF_E_USAGE, "--schedule has no effect without --epochs");
     RF_TRY(rf_schedule_open(&schedule, args->schedule, 1, (size_t)args->epochs, 1));
@@ -84,10 +106,12 @@ typedef struct find_run {
     rf_suggestion *suggestions;
     size_t suggestion_count;
     rf_verdict verdict;
+    rf_race *race; /* NULL: none */
 } find_run;
 
 static void release_run(find_run *run) {
     free(run->suggestions);
+    rf_race_free(run->race);
     rf_curve_free(run->curve);
     rf_session_release(&run->session);
 }
@@ -125,12 +149,43 @@ static rf_status run_test(find_run *run, const find_args *args) {
     return rf_curve_judge(&run->verdict, run->curve);
 }
 
+static bool on_race(void *context, const rf_range_test_progress *now) {
+    char left[32];
+    rf_progress_draw(context, "race: step %d/%d  rate %.3g  loss %.4g  %s left", now->step, now->steps,
+                     now->lr, now->loss, rf_time_text(left, now->remaining_ms));
+    return !rf_interrupted();
+}
+
+static rf_status run_race(find_run *run, const find_args *args) {
+    rf_progress progress;
+    if (!args->confirm || run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
+    rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
+    const rf_status status = rf_race_run(&run->race, run->session.trainer,
+                                         &(rf_race_desc){.lr = run->verdict.lr,
+                                                         .epochs = args->epochs,
+                                                         .schedule = args->schedule,
+                                                         .progress = on_race,
+                                                         .progress_context = &progress});
+    rf_progress_end(&progress);
+    if (rf_interrupted()) return RF_E_INTERRUPTED;
+    RF_TRY(status);
+    rf_session_verbose(&run->session, "race done");
+    rf_verdict_confirm(&run->verdict, run->race);
+    return RF_OK;
+}
+
 static void print_heading(const find_run *run, const find_args *args) {
     rf_session_print(&run->session);
     printf("test     %s, batch %d, rate %g to %g in %d steps", args->training.optimizer.name,
            args->training.batch, args->start_lr, args->end_lr, args->iterations);
     if (args->seeds > 1) printf(", in %d orders of the images", args->seeds);
-    printf("\n\n");
+    printf("\n");
+    if (args->confirm) {
+        const rf_dataset *const held_out = run->session.held_out;
+        rf_print_line("race     %d epochs, %s, shortened; %d images held out to judge by", args->epochs,
+                      args->schedule, held_out != NULL ? held_out->count : args->validation);
+    }
+    printf("\n");
     fflush(stdout);
 }
 
@@ -156,6 +211,7 @@ static rf_status report(const find_run *run, const find_args *args) {
         .mean = session->trainer->mean,
         .std = session->trainer->std,
         .channels = session->dataset->channels,
+        .race = run->race,
     };
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
@@ -198,10 +254,13 @@ static rf_status find_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = rf_session_open(&run.session);
     run.session.desc.validation = args->validation;
+    if (status == RF_OK && args->confirm && args->validation == 0)
+        status = rf_session_split(&run.session, args->val_split);
     if (status == RF_OK) status = rf_session_make_trainer(&run.session);
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) status = run_race(&run, args);
     if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
@@ -222,6 +281,8 @@ static const rf_example examples[] = {
      "ResNet-18 on a folder with one sub-folder of images a class; the curve as a picture"},
     {"rangefinder find -d train-images.gz,train-labels.gz -m mynet.net -o adamw -b 128 --json lr.json",
      "a network in the model language on MNIST's files; everything as JSON"},
+    {"rangefinder find -d photos/ -m resnet18 --seeds 3 --confirm --epochs 30 --schedule onecycle",
+     "the median of three range tests, then a race of short trainings around what they suggest"},
     {"rangefinder find -d photos/ -q --print suggestion",
      "one number for scripts; exit status 1 if there is none"},
     {NULL},

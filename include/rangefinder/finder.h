@@ -121,6 +121,32 @@ typedef struct rf_verdict {
 /* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
 RF_API rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve);
 
+/* A training of a race, at one rate. */
+typedef struct rf_trial {
+    double lr;
+    size_t steps, done; /* planned; made: fewer where the loss was not finite */
+    double loss; /* of training: the mean of the last tenth of the steps; INFINITY: it was not finite */
+    double validation_loss, accuracy; /* at the end; NAN without validation images */
+    double *losses;                   /* of training; (done), owned */
+} rf_trial;
+
+/* The planned training, shortened, at several rates around a suggestion: on the same images from the same weights.  Owns its
+ * arrays. */
+typedef struct rf_race {
+    rf_trial *trials; /* by ascending rate */
+    size_t count;
+    size_t suggested,
+        best; /* the trial at the suggestion; that with the lowest loss, of the validation images if there are any */
+    size_t plan_steps; /* of the planned training */
+    double chance;     /* the loss of guessing */
+    bool clear;        /* another rate than the suggestion is clearly better */
+    double lr;         /* the answer: the suggestion, unless the race is clear */
+    char reason[256];
+} rf_race;
+RF_API void rf_race_free(rf_race *race);
+/* Takes the answer of a clear race into a verdict with a range, and tells what the race says. */
+RF_API void rf_verdict_confirm(rf_verdict *verdict, const rf_race *race);
+
 #ifdef __cplusplus
 }
 #endif

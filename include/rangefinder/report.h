@@ -35,6 +35,7 @@ typedef struct rf_report {
     size_t setting_count;
     const double *mean, *std; /* of pixels scaled to 0..1, as the network saw them; `channels` of each */
     int channels;
+    const rf_race *race; /* NULL: there was none */
 } rf_report;
 
 /* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,

@@ -39,8 +39,6 @@ rf_status rf_curve_add_row(rf_curve_builder *builder, double lr, double loss, co
 /* Adds the next loss of a run, of RF_RUNS_MAX at most. */
 rf_status rf_curve_add_run(rf_curve_runs *runs, size_t run, double loss);
 void rf_curve_runs_free(rf_curve_runs *runs);
-/* Makes the curves of the runs, over the curve's rates. name is for messages. */
-rf_status rf_curve_take_runs(rf_curve *curve, const rf_curve_runs *runs, const char *name);
 /* Makes the curve and takes the builder's arrays. name is for messages. */
 rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char *name);
 void rf_curve_builder_free(rf_curve_builder *builder);
@@ -70,6 +68,9 @@ double rf_curve_sigma(const rf_curve *curve);
 
 /* The smoothing of curve->smoothed, of other losses of the same curve. out and loss are (count). */
 void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve);
+
+/* Fills in what a race says: all but its trainings, plan_steps and chance. */
+void rf_race_decide(rf_race *race);
 
 /* Sorts; the middle one, or the mean of the two. NAN for none. */
 double rf_median(double *values, size_t count);

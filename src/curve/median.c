@@ -61,38 +61,3 @@ rf_status rf_curve_median(rf_curve **out, rf_curve **runs, size_t count) {
     free(runs);
     return status;
 }
-
-/* ---- of a file ---- */
-
-rf_status rf_curve_add_run(rf_curve_runs *runs, size_t run, double loss) {
-    runs->count = RF_MAX(runs->count, run + 1);
-    if (runs->run[run].count == runs->run[run].capacity) {
-        const size_t capacity = RF_MAX(128, 2 * runs->run[run].capacity);
-        double *const losses = rf_resize(runs->run[run].loss, capacity, sizeof *losses);
-        if (losses == NULL) return RF_E_MEMORY;
-        runs->run[run].loss = losses;
-        runs->run[run].capacity = capacity;
-    }
-    runs->run[run].loss[runs->run[run].count++] = loss;
-    return RF_OK;
-}
-
-void rf_curve_runs_free(rf_curve_runs *runs) {
-    for (size_t r = 0; r < runs->count; r++) free(runs->run[r].loss);
-    *runs = (rf_curve_runs){0};
-}
-
-rf_status rf_curve_take_runs(rf_curve *curve, const rf_curve_runs *runs, const char *name) {
-    if (runs->count == 0) return RF_OK;
-    if ((curve->runs = rf_alloc(runs->count, sizeof *curve->runs)) == NULL) return RF_E_MEMORY;
-    for (size_t r = 0; r < runs->count; r++) {
-        const size_t count = RF_MIN(runs->run[r].count, curve->count);
-        const rf_status status = rf_curve_create(&curve->runs[r], curve->lr, runs->run[r].loss, count);
-        if (status != RF_OK) return rf_fail_prefix(status, "%s, run %zu", name, r + 1);
-        curve->run_count = r + 1;
-        curve->runs[r]->planned = curve->planned;
-        curve->runs[r]->chance = curve->chance;
-        curve->runs[r]->usual_lr = curve->usual_lr;
-    }
-    return RF_OK;
-}

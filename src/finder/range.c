@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "curve/curve.h"
+#include "finder/race.h"
 #include "optim/schedule.h"
-#include "train/trainer.h"
 
 static rf_status check(rf_range_test_desc *d) {
     if (d->start_lr == 0) d->start_lr = 1e-6;
@@ -32,15 +32,14 @@ static double rate(const rf_range_test_desc *d, int i) {
                      : d->start_lr * pow(d->end_lr / d->start_lr, r);
 }
 
-/* The loss of the best constant prediction: a uniform distribution, or for mse the mean of the one-hot targets. */
-static double loss_of_guessing(const rf_trainer *trainer) {
+double rf_loss_of_guessing(const rf_trainer *trainer) {
     const double classes = trainer->classes;
     return strcmp(trainer->desc.loss, "mse") == 0 ? (classes - 1) / (classes * classes) : log(classes);
 }
 
 /* The steps of the training that follows, each counted by the factor of its rate. */
 static rf_status training_steps(double *out, const rf_trainer *trainer, const rf_range_test_desc *d) {
-    const size_t epoch = rf_order_batches_per_epoch(trainer->order), steps = (size_t)d->epochs * epoch;
+    const size_t epoch = rf_trainer_steps_per_epoch(trainer), steps = (size_t)d->epochs * epoch;
     rf_schedule_setup schedule;
     *out = 0;
     if (steps == 0) return RF_OK;
@@ -116,7 +115,7 @@ static rf_status run_one(rf_curve **out, range_test *test) {
     if (status != RF_OK) return status;
     (*out)->stop = result.stop;
     (*out)->planned = (size_t)d->iterations;
-    (*out)->chance = loss_of_guessing(t);
+    (*out)->chance = rf_loss_of_guessing(t);
     (*out)->usual_lr = rf_optimizer_usual_lr(&t->setup);
     (*out)->training_steps = test->following;
     return RF_OK;

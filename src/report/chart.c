@@ -61,17 +61,13 @@ static rf_status draw_legend(cairo_t *cr, const rf_chart *chart, double y) {
     return RF_OK;
 }
 
-static rf_status draw(cairo_t *cr, const void *what) {
-    const rf_chart *chart = what;
-    const rf_frame frame = {.top = chart->count > 1 ? 124 : 104,
-                            .bottom = RF_CHART_HEIGHT - 74,
+rf_status rf_chart_draw(cairo_t *cr, const rf_chart *chart, double legend, double top, double bottom) {
+    const rf_frame frame = {.top = top,
+                            .bottom = bottom,
                             .x = chart->x,
                             .y = chart->y,
                             .x_label = chart->x_label,
                             .y_label = chart->y_label};
-    const double room = RF_FRAME_WIDTH - 2 * RF_FRAME_MARGIN;
-    double width;
-    rf_frame_card(cr, RF_CHART_HEIGHT);
     rf_frame_draw(cr, &frame);
     cairo_save(cr);
     cairo_rectangle(cr, RF_FRAME_LEFT - 4, frame.top - 4, RF_FRAME_RIGHT - RF_FRAME_LEFT + 8,
@@ -79,10 +75,18 @@ static rf_status draw(cairo_t *cr, const void *what) {
     cairo_clip(cr);
     for (size_t i = 0; i < chart->count; i++) draw_line(cr, &frame, &chart->lines[i], ink_of(i));
     cairo_restore(cr);
+    return draw_legend(cr, chart, legend);
+}
+
+static rf_status draw(cairo_t *cr, const void *what) {
+    const rf_chart *chart = what;
+    const double room = RF_FRAME_WIDTH - 2 * RF_FRAME_MARGIN;
+    double width;
+    rf_frame_card(cr, RF_CHART_HEIGHT);
+    RF_TRY(rf_chart_draw(cr, chart, 104, chart->count > 1 ? 124 : 104, RF_CHART_HEIGHT - 74));
     RF_TRY(draw_text(&width, cr, (rf_font){22, true, RF_INK_DARK}, RF_FRAME_MARGIN, 46, room, chart->title));
-    RF_TRY(draw_text(&width, cr, (rf_font){13.5, false, RF_INK_MUTED}, RF_FRAME_MARGIN, 72, room,
-                     chart->subtitle));
-    return draw_legend(cr, chart, 104);
+    return draw_text(&width, cr, (rf_font){13.5, false, RF_INK_MUTED}, RF_FRAME_MARGIN, 72, room,
+                     chart->subtitle);
 }
 
 rf_status rf_chart_plot(const rf_chart *chart, const char *path) {

@@ -2,6 +2,8 @@
 #ifndef RF_REPORT_CHART_H
 #define RF_REPORT_CHART_H
 
+#include <cairo.h>
+
 #include "report/axis.h"
 
 typedef struct rf_chart_line {
@@ -19,6 +21,8 @@ typedef struct rf_chart {
     size_t count; /* of lines: colours repeat after RF_CHART_COLOURS */
 } rf_chart;
 
+/* Axes, lines and legend alone; the legend ends at `legend`, the area between the axes lies from top to bottom. */
+rf_status rf_chart_draw(cairo_t *cr, const rf_chart *chart, double legend, double top, double bottom);
 /* Errors: as rf_report_plot. */
 rf_status rf_chart_plot(const rf_chart *chart, const char *path);
 

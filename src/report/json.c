@@ -64,6 +64,31 @@ static void add_verdict(rf_json *json, const rf_verdict *verdict) {
     rf_json_close(json);
 }
 
+static void add_race(rf_json *json, const rf_race *race) {
+    if (race == NULL) {
+        rf_json_null(json, "race");
+        return;
+    }
+    rf_json_open(json, "race", '{');
+    rf_json_number(json, "lr", race->lr);
+    rf_json_bool(json, "clear", race->clear);
+    rf_json_string(json, "reason", race->reason);
+    rf_json_count(json, "plan_steps", race->plan_steps);
+    rf_json_open(json, "trials", '[');
+    for (const rf_trial *t = race->trials; t < race->trials + race->count; t++) {
+        rf_json_open(json, NULL, '{');
+        rf_json_number(json, "lr", t->lr);
+        rf_json_count(json, "steps", t->steps);
+        rf_json_number(json, "loss", t->loss);
+        rf_json_number(json, "validation_loss", t->validation_loss);
+        rf_json_number(json, "accuracy", t->accuracy);
+        rf_json_numbers(json, "losses", t->losses, t->done);
+        rf_json_close(json);
+    }
+    rf_json_close(json);
+    rf_json_close(json);
+}
+
 static bool same_setting(const rf_report *report, size_t i, size_t k) {
     return strcmp(report->settings[i].name, report->settings[k].name) == 0;
 }
@@ -124,6 +149,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     add_curve(&json, report->curve);
     add_suggestions(&json, report);
     add_verdict(&json, report->verdict);
+    add_race(&json, report->race);
     add_known(&json, "time_ms", report->time_ms);
     add_notes(&json, report->notes);
     rf_json_close(&json);

@@ -12,6 +12,7 @@
 #include "rangefinder/version.h"
 #include "report/frame.h"
 #include "report/line.h"
+#include "report/race.h"
 
 enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
 static const double left = RF_FRAME_LEFT, right = RF_FRAME_RIGHT, top = 122, bottom = 420,
@@ -280,7 +281,7 @@ static void draw_caption(const picture *plot) {
 }
 
 int rf_picture_height(const rf_report *report) {
-    return HEIGHT + (report->command ? FOOTER : 0);
+    return HEIGHT + (report->race ? RF_RACE_HEIGHT : 0) + (report->command ? FOOTER : 0);
 }
 
 static void add_numbers(rf_str *out, const char *name, const double *values, int count) {
@@ -338,7 +339,13 @@ static rf_status draw(cairo_t *cr, const rf_report *report, const double *line, 
     draw_not_finite(&plot);
     draw_suggestion(&plot);
     draw_caption(&plot);
+    cairo_save(cr);
+    if (report->race) {
+        RF_TRY(rf_race_draw(cr, report->race, HEIGHT));
+        cairo_translate(cr, 0, RF_RACE_HEIGHT);
+    }
     RF_TRY(draw_footer(&plot));
+    cairo_restore(cr);
     return draw_title(&plot);
 }
 

@@ -41,6 +41,27 @@ static void add_verdict(rf_str *out, const rf_verdict *verdict, int columns, boo
     add_wrapped(out, rest, columns);
 }
 
+/* A loss, or that it was not finite. */
+static rf_number_text loss_text(double loss) {
+    return isfinite(loss) ? rf_loss(loss) : (rf_number_text){"not finite"};
+}
+
+static void add_race(rf_str *out, const rf_race *race, int columns) {
+    const bool validated = !isnan(race->trials[race->suggested].validation_loss);
+    rf_str_addf(out, "\nThe planned training of %zu steps, shortened, at rates around the range test's:\n",
+                race->plan_steps);
+    rf_str_addf(out, "  %-13s %6s %14s%s\n", "learning rate", "steps", "training loss",
+                validated ? "  held-out loss  accuracy" : "");
+    for (size_t i = 0; i < race->count; i++) {
+        const rf_trial *const t = &race->trials[i];
+        rf_str_addf(out, "  %-13s %6zu %14s", rf_rate(t->lr).text, t->done, loss_text(t->loss).text);
+        if (validated) rf_str_addf(out, " %14s", loss_text(t->validation_loss).text);
+        if (isfinite(t->accuracy)) rf_str_addf(out, " %7.2f %%", 100 * t->accuracy);
+        rf_str_add(out, i == race->best ? "  best\n" : "\n");
+    }
+    add_wrapped(out, race->reason, columns);
+}
+
 /* How a rate compares with ours: "x3.1" or "/4.4". */
 static void add_factor(rf_str *out, double lr, double ours, bool unicode) {
     const double factor = lr / ours, size = factor < 1 ? 1 / factor : factor;
@@ -73,6 +94,7 @@ rf_status rf_report_verdict(char **out, const rf_report *report, const rf_termin
     rf_str text = {0};
     *out = NULL;
     if (verdict) add_verdict(&text, verdict, columns, options->colour);
+    if (report->race) add_race(&text, report->race, columns);
     if (report->suggestion_count > 0) {
         rf_str_addf(&text, "\nWhat the known libraries say on this curve:\n");
         rf_str_addf(&text, "  %-10s %-18s %s%s\n", "method", "library", "learning rate",

@@ -264,8 +264,7 @@ static rf_status check(training *t) {
                        d->epochs, d->validate_every, d->patience);
     if (d->patience > 0 && t->trainer->validation.count == 0)
         return rf_fail(RF_E_USAGE, "patience has no effect without validation images");
-    const size_t batches = rf_order_batches_per_epoch(t->trainer->order);
-    t->per_epoch = RF_MAX(batches / (size_t)t->trainer->desc.accumulate, 1);
+    t->per_epoch = rf_trainer_steps_per_epoch(t->trainer);
     t->total = t->per_epoch * (size_t)d->epochs;
     return rf_schedule_open(&t->schedule, d->schedule, d->lr, t->total, t->per_epoch);
 }

@@ -71,6 +71,26 @@ several_seeds_give_a_median_that_suggest_reads_back() {
     refuses 2 "--seeds has no effect with --no-shuffle" find --seeds 2 --no-shuffle
 }
 
+confirm_races_around_the_suggestion() {
+    rf find --iterations 100 --confirm --epochs 4 --schedule onecycle --json race.json --plot race.svg
+    [ "$code" -eq 0 ] || fail "find --confirm"
+    prints 'race     4 epochs, onecycle, shortened; 359 images held out'
+    prints 'held-out loss  accuracy'
+    prints 'The race '
+    [ "$(grep -cE "^  [0-9.e-]+ +10 " "$logs/out")" -eq 4 ] || fail "four rates, ten steps each"
+    for key in '"race": {' '"clear": ' '"plan_steps": 88' '"validation_loss": ' '"accuracy": ' '"losses": \['; do
+        grep -q "$key" race.json || fail "the JSON lacks $key"
+    done
+    xmllint --noout race.svg || fail "the SVG is not well-formed"
+    grep -q '"epochs": "20"' race.json && fail "other epochs than were given"
+    rf find $quick --confirm --quiet --json race.json # which has no suggestion
+    grep -q '"race": null' race.json || fail "a race without a suggestion"
+    grep -q '"epochs": "20"' race.json || fail "the JSON lacks the epochs that were taken"
+    refuses 2 "--val-split has no effect without --confirm" find --val-split 0.1
+    refuses 2 "both hold out images" find --confirm --val-split 0.1 --validation 10
+    refuses 2 "schedule" find --confirm --schedule nonsense
+}
+
 first_run_with_an_empty_cache_gives_the_same_bits() {
     export XDG_CACHE_HOME="$PWD/cache"
     rf find $quick --quiet --momentum 0.9 --csv a.csv --group 'conv*=0.5'
