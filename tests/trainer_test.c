@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "finder/budget.h"
+#include "finder/race.h"
 #include "rangefinder/rangefinder.h"
 #include "train/trainer.h"
 
@@ -253,6 +255,14 @@ static void a_race_is_the_plan_shortened_and_leaves_the_state(void **unused) {
     assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_INTERRUPTED);
     assert_null(race);
     expect_same_state(before, trainer, true);
+    double step_ms = 0;
+    size_t steps = 0;
+    CHECK(rf_step_time(&step_ms, trainer));
+    assert_true(step_ms > 0 && isfinite(step_ms));
+    expect_same_state(before, trainer, true);
+    CHECK(rf_race_steps(&steps, trainer,
+                        &desc)); /* with 30 for batch norm, and 50 images in batches of 2, a third each */
+    assert_int_equal(steps, 4 * (STEPS + 30 + 8));
     desc.lr = 0;
     assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_USAGE);
     desc = (rf_race_desc){.lr = 1e30, .epochs = 1}; /* none is finite, and as few steps as there may be */
@@ -265,6 +275,26 @@ static void a_race_is_the_plan_shortened_and_leaves_the_state(void **unused) {
     rf_trainer_free(trainer);
     rf_dataset_free(few);
     rf_model_free(model);
+}
+
+static void a_budget_takes_the_test_then_the_race_then_other_orders(void **unused) {
+    (void)unused;
+    static const struct {
+        double steps;
+        bool fits, race;
+        int iterations, seeds;
+    } cases[] = {{99, false, false, 300, 1}, {100, true, false, 100, 1}, {299, true, false, 299, 1},
+                 {599, true, false, 300, 1}, {600, true, false, 300, 2}, {999, true, false, 300, 3},
+                 {1000, true, true, 300, 1}, {1300, true, true, 300, 2}, {1e9, true, true, 300, 5}};
+    for (size_t c = 0; c < RF_COUNT(cases); c++) {
+        rf_budget budget = {.iterations = 300, .race_steps = 700};
+        assert_int_equal(rf_budget_fit(&budget, cases[c].steps), cases[c].fits);
+        assert_int_equal(budget.iterations, cases[c].iterations);
+        assert_int_equal(budget.seeds, cases[c].seeds);
+        assert_int_equal(budget.race, cases[c].race);
+    }
+    rf_budget few = {.iterations = 20};
+    assert_true(rf_budget_fit(&few, 20));
 }
 
 /* Runs `steps` steps of an ending's rates and returns how many were made. */
@@ -988,6 +1018,7 @@ int main(void) {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
         cmocka_unit_test(several_range_tests_leave_the_state_and_differ),
         cmocka_unit_test(a_race_is_the_plan_shortened_and_leaves_the_state),
+        cmocka_unit_test(a_budget_takes_the_test_then_the_race_then_other_orders),
         cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),
         cmocka_unit_test(same_seed_same_bits),
         cmocka_unit_test(long_runs_are_as_many_short_ones),

@@ -1,9 +1,12 @@
 /* rangefinder find: the main job.  Opens device, data and network, runs the range test, reports. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ahead.h"
 #include "curve/curve.h"
+#include "finder/budget.h"
+#include "finder/race.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "outputs.h"
@@ -17,7 +20,7 @@ typedef struct find_args {
     rf_outputs outputs;
     const char *mode, *schedule;
     int iterations, validation, epochs, seeds;
-    double start_lr, end_lr, diverge, val_split;
+    double start_lr, end_lr, diverge, val_split, budget_s; /* 0: no budget */
     bool confirm;
 } find_args;
 
@@ -32,6 +35,24 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
     if (strcmp(text, "never") != 0) return rf_opt_number(target, option, text);
     *(double *)target = -1;
     return RF_OK;
+}
+
+/* "30", "30s", "5m", "1h". */
+static rf_status parse_budget(void *target, const rf_option *option, const char *text) {
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    char number[32];
+    const size_t digits = strspn(text, "0123456789.");
+    double value;
+    snprintf(number, sizeof number, "%.*s", (int)RF_MIN(digits, sizeof number - 1), text);
+    for (size_t i = 0; i < RF_COUNT(units) && rf_parse_number(&value, number); i++) {
+        if (strcmp(text + digits, units[i].unit) != 0) continue;
+        *(double *)target = value * units[i].seconds;
+        if (*(double *)target >= option->min && *(double *)target <= option->max) return RF_OK;
+    }
+    return rf_fail(RF_E_USAGE, "--budget: '%s' is not a time, like 30s, 5m or 1h", text);
 }
 
 #define AT(field) .offset = offsetof(find_args, field)
@@ -63,6 +84,10 @@ static const rf_option options[] = {
      .parse = rf_opt_flag, AT(confirm)},
     {"val-split", "SHARE", "of --confirm: share of the images held out to judge by", "0.2",
      .parse = rf_opt_number, AT(val_split), .min = 0, .max = 0.9},
+    {"budget", "TIME",
+     "as much of a range test, --confirm and --seeds 5 as fits into 30s, 5m or 1h, from the start of the "
+     "program",
+     .parse = parse_budget, AT(budget_s), .min = 1e-3, .max = 1e7},
     RF_OUTPUT_OPTIONS(find_args),
     RF_OPT_END,
 };
@@ -78,6 +103,9 @@ static rf_status take_plan(find_args *args) {
 }
 
 static rf_status check_together(find_args *args) {
+    if (args->budget_s > 0 && rf_settings_given(&args->common.settings, "seeds"))
+        return rf_fail(RF_E_USAGE, "--seeds has no effect with --budget, which decides on them");
+    if (args->budget_s > 0) args->confirm = true;
     const bool split = rf_settings_given(&args->common.settings, "val-split");
     rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
@@ -114,6 +142,39 @@ static void release_run(find_run *run) {
     rf_race_free(run->race);
     rf_curve_free(run->curve);
     rf_session_release(&run->session);
+}
+
+static rf_race_desc race_of(const find_args *args, double lr) {
+    return (rf_race_desc){.lr = lr, .epochs = args->epochs, .schedule = args->schedule};
+}
+
+/* Decides by the time of a step on the steps of a range test, on how many there are, and on the race. */
+static rf_status fit_budget(find_run *run, find_args *args) {
+    rf_settings *const settings = &args->common.settings;
+    const rf_race_desc race = race_of(args, 1);
+    rf_budget budget = {.iterations = args->iterations};
+    double step_ms;
+    char text[2][32];
+    RF_TRY(rf_race_steps(&budget.race_steps, run->session.trainer, &race));
+    RF_TRY(rf_step_time(&step_ms, run->session.trainer));
+    const double left_ms = 1e3 * args->budget_s - (rf_time_ms() - run->session.started_ms);
+    if (!rf_budget_fit(&budget, left_ms / step_ms))
+        return rf_fail(RF_E_USAGE,
+                       "--budget %g s: a step takes %.3g ms, and %.3g s are left after the start, which is "
+                       "too little for a range test of "
+                       "100 steps; give more time, or a smaller --batch",
+                       args->budget_s, step_ms, fmax(left_ms, 0) / 1e3);
+    args->iterations = budget.iterations;
+    args->seeds = args->training.no_shuffle ? 1 : budget.seeds;
+    args->confirm = budget.race;
+    if (!budget.race)
+        RF_TRY(rf_session_note(&run->session,
+                               rf_format("a race would take %s, and is left out",
+                                         rf_time_text(text[0], (double)budget.race_steps * step_ms))));
+    snprintf(text[0], sizeof text[0], "%d", args->iterations);
+    snprintf(text[1], sizeof text[1], "%d", args->seeds);
+    RF_TRY(rf_settings_set(settings, "iterations", text[0]));
+    return rf_settings_set(settings, "seeds", text[1]);
 }
 
 static bool on_progress(void *context, const rf_range_test_progress *now) {
@@ -160,12 +221,10 @@ static rf_status run_race(find_run *run, const find_args *args) {
     rf_progress progress;
     if (!args->confirm || run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
     rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
-    const rf_status status = rf_race_run(&run->race, run->session.trainer,
-                                         &(rf_race_desc){.lr = run->verdict.lr,
-                                                         .epochs = args->epochs,
-                                                         .schedule = args->schedule,
-                                                         .progress = on_race,
-                                                         .progress_context = &progress});
+    rf_race_desc race = race_of(args, run->verdict.lr);
+    race.progress = on_race;
+    race.progress_context = &progress;
+    const rf_status status = rf_race_run(&run->race, run->session.trainer, &race);
     rf_progress_end(&progress);
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     RF_TRY(status);
@@ -258,6 +317,7 @@ static rf_status find_main(void *given, char **operands) {
         status = rf_session_split(&run.session, args->val_split);
     if (status == RF_OK) status = rf_session_make_trainer(&run.session);
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
+    if (status == RF_OK && args->budget_s > 0) status = fit_budget(&run, args);
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
     if (status == RF_OK) status = run_race(&run, args);
@@ -283,6 +343,7 @@ static const rf_example examples[] = {
      "a network in the model language on MNIST's files; everything as JSON"},
     {"rangefinder find -d photos/ -m resnet18 --seeds 3 --confirm --epochs 30 --schedule onecycle",
      "the median of three range tests, then a race of short trainings around what they suggest"},
+    {"rangefinder find -d photos/ -m resnet18 --budget 2m", "as much of that as two minutes suffice for"},
     {"rangefinder find -d photos/ -q --print suggestion",
      "one number for scripts; exit status 1 if there is none"},
     {NULL},

@@ -126,6 +126,15 @@ static rf_status check(race_run *r) {
     return RF_OK;
 }
 
+rf_status rf_race_steps(size_t *steps, rf_trainer *trainer, const rf_race_desc *desc) {
+    race_run r = {.desc = *desc, .trainer = trainer};
+    RF_TRY(check(&r));
+    const size_t images = (size_t)trainer->desc.batch * (size_t)trainer->desc.accumulate;
+    const size_t settling = trainer->validation.count > 0 && has_batch_norm(trainer) ? SETTLE_STEPS : 0;
+    *steps = RF_RACE_RATES * (r.steps + settling + (size_t)trainer->validation.count / images / 3);
+    return RF_OK;
+}
+
 static rf_status run_all(race_run *r) {
     rf_race *const race = r->race;
     rf_host_state start;

@@ -24,5 +24,7 @@ extern const double rf_race_factors[RF_RACE_RATES]; /* of the suggestion */
  * RF_E_INTERRUPTED when progress returned false. */
 rf_status rf_race_try(rf_trial *out, rf_trainer *trainer, const rf_host_state *start,
                       const rf_race_plan *plan, double lr, size_t steps);
+/* About how many steps such a race takes in all, with its evaluations: a forward pass is a third of a step. */
+rf_status rf_race_steps(size_t *steps, rf_trainer *trainer, const rf_race_desc *desc);
 
 #endif
