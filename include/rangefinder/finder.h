@@ -114,8 +114,8 @@ typedef struct rf_verdict {
                           "diverged_at_once", "edge", "noise", ... */
     char reason[512];  /* a few sentences for people; the last says when and why a test stopped early */
     char advice[256];  /* what to try instead, or "" */
-    double lr_lowest,
-        lr_highest; /* what each of several range tests would suggest by itself; NAN: there is one */
+    /* What each of several range tests would suggest by itself, the extremes; NAN: there is one test. */
+    double lr_lowest, lr_highest;
 } rf_verdict;
 
 /* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
@@ -135,8 +135,8 @@ typedef struct rf_trial {
 typedef struct rf_race {
     rf_trial *trials; /* by ascending rate */
     size_t count;
-    size_t suggested,
-        best; /* the trial at the suggestion; that with the lowest loss, of the validation images if there are any */
+    /* The trial at the suggestion; that with the lowest loss, of the validation images if there are any. */
+    size_t suggested, best;
     size_t plan_steps; /* of the planned training */
     double chance;     /* the loss of guessing */
     bool clear;        /* another rate than the suggestion is clearly better */
@@ -144,7 +144,7 @@ typedef struct rf_race {
     char reason[256];
 } rf_race;
 RF_API void rf_race_free(rf_race *race);
-/* Takes the answer of a clear race into a verdict with a range, and tells what the race says. */
+/* A verdict with a range takes the answer of a clear race. */
 RF_API void rf_verdict_confirm(rf_verdict *verdict, const rf_race *race);
 
 #ifdef __cplusplus

@@ -28,8 +28,7 @@ static const double noise_min = 2,
 static const double harmed = 0.2;        /* a rise by this share of the level is harm */
 static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
 static const double plateau_max = 10;    /* the last rate of a plateau that counts, over its first */
-static const double orders_apart =
-    3; /* of what each of several tests suggests: the highest over the lowest */
+static const double orders_apart = 3;    /* what several tests suggest: the highest over the lowest */
 static const double rate_min = 1e-12, rate_max = 1e6; /* what --start-lr and --end-lr take */
 
 /* ---- no suggestion, and why ---- */
