@@ -240,9 +240,11 @@ static void print_heading(const find_run *run, const find_args *args) {
     if (args->seeds > 1) printf(", in %d orders of the images", args->seeds);
     printf("\n");
     if (args->confirm) {
+        char judges[64] = "training loss judges";
         const rf_dataset *const held_out = run->session.held_out;
-        rf_print_line("race     %d epochs, %s, shortened; %d images held out to judge by", args->epochs,
-                      args->schedule, held_out != NULL ? held_out->count : args->validation);
+        const int images = held_out != NULL ? held_out->count : args->validation;
+        if (images > 0) snprintf(judges, sizeof judges, "the loss of %d images held out judges", images);
+        rf_print_line("race     %d epochs, %s, shortened; %s", args->epochs, args->schedule, judges);
     }
     printf("\n");
     fflush(stdout);

@@ -74,7 +74,7 @@ several_seeds_give_a_median_that_suggest_reads_back() {
 confirm_races_around_the_suggestion() {
     rf find --iterations 100 --confirm --epochs 4 --schedule onecycle --json race.json --plot race.svg
     [ "$code" -eq 0 ] || fail "find --confirm"
-    prints 'race     4 epochs, onecycle, shortened; 359 images held out'
+    prints 'race     4 epochs, onecycle, shortened; the loss of 359 images held out judges'
     prints 'held-out loss  accuracy'
     prints 'The race '
     [ "$(grep -cE "^  [0-9.e-]+ +10 " "$logs/out")" -eq 4 ] || fail "four rates, ten steps each"
