@@ -71,10 +71,10 @@ static csv_layout find_columns(char **fields, size_t count, char separator) {
     size_t found[] = {[RF_ROLE_RATE] = SIZE_MAX, [RF_ROLE_LOSS] = SIZE_MAX, [RF_ROLE_NONE] = 0};
     for (size_t i = count; i-- > 0;) found[rf_curve_role_of(fields[i])] = i;
     csv_layout layout = {.separator = separator, .lr = found[RF_ROLE_RATE], .loss = found[RF_ROLE_LOSS]};
-    for (size_t i = 0; i < count && layout.runs < RF_RUNS_MAX; i++) { /* run_1, run_2, ... */
+    for (size_t i = 0; i < count && layout.runs < RF_RUNS_MAX; i++) { /* run_1,run_2,... side by side */
         char name[16];
         snprintf(name, sizeof name, "run_%zu", layout.runs + 1);
-        if (strcmp(fields[i], name) != 0) continue;
+        if (strcmp(fields[i], name) != 0 || (layout.runs > 0 && i != layout.run + layout.runs)) continue;
         if (layout.runs++ == 0) layout.run = i;
     }
     return layout;
