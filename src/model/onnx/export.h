@@ -57,5 +57,7 @@ const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, con
 void rf_onnx_put_parameters(rf_onnx_export *e); /* the model's, all of them */
 const char *rf_onnx_put_channels(rf_onnx_export *e, const char *part, int channels,
                                  const double *values); /* (1,C,1,1) */
+const char *rf_onnx_put_matrix(rf_onnx_export *e, const char *part, int rows, int columns,
+                               const double *values);
 
 #endif

@@ -1,5 +1,6 @@
 /* The ONNX forms of ops, in operators of version 17: a row for each op. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/onnx/export.h"
@@ -133,11 +134,32 @@ static Onnx__NodeProto *avg_pool(rf_onnx_export *e) {
     return node;
 }
 
+/* Means of `in` numbers by PyTorch's windows, as a matrix: (out,in), or (in,out) on the right. */
+static const char *put_means(rf_onnx_export *e, const char *part, int in, int out, bool right) {
+    double *values = rf_alloc((size_t)in * (size_t)out, sizeof *values);
+    for (int o = 0; values != NULL && o < out; o++) {
+        const int64_t first = (int64_t)o * in / out, end = ((int64_t)(o + 1) * in + out - 1) / out;
+        for (int64_t i = first; i < end; i++)
+            values[right ? i * out + o : (int64_t)o * in + i] = 1 / (double)(end - first);
+    }
+    if (values == NULL) e->status = RF_E_MEMORY;
+    const char *name =
+        values == NULL ? NULL : rf_onnx_put_matrix(e, part, right ? in : out, right ? out : in, values);
+    free(values);
+    return name;
+}
+
+/* ONNX has no windows that differ in size: they are products, columns first. */
 static Onnx__NodeProto *adaptive_avg_pool(rf_onnx_export *e) {
     const rf_pair size = attrs_of(e)->size;
+    const rf_shape x = e->model->nodes[e->model->nodes[e->node].input[0]].shape;
     rf_window w;
-    return size.y == 1 && size.x == 1 ? PUT(e, NULL, "GlobalAveragePool", rf_onnx_x_map(e, 0))
-                                      : window(e, "AveragePool", &w);
+    if (size.y == 1 && size.x == 1) return PUT(e, NULL, "GlobalAveragePool", rf_onnx_x_map(e, 0));
+    if (x.h % size.y == 0 && x.w % size.x == 0) return window(e, "AveragePool", &w);
+    const char *columns = put_means(e, "columns", x.w, size.x, true),
+               *rows = put_means(e, "rows", x.h, size.y, false);
+    const char *means = rf_onnx_output(PUT(e, "means", "MatMul", rf_onnx_x_map(e, 0), columns));
+    return PUT(e, NULL, "MatMul", rows, means);
 }
 
 /* ---- edges ---- */

@@ -159,6 +159,16 @@ const char *rf_onnx_put_channels(rf_onnx_export *e, const char *part, int channe
     return put_floats(e, part, values, channels, 4);
 }
 
+const char *rf_onnx_put_matrix(rf_onnx_export *e, const char *part, int rows, int columns,
+                               const double *values) {
+    const char *name = put_floats(e, part, values, rows * columns, 2);
+    if (name == NULL) return NULL;
+    int64_t *dims = e->graph.initializer[e->graph.n_initializer - 1]->dims;
+    dims[0] = rows;
+    dims[1] = columns;
+    return name;
+}
+
 const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, const int64_t *values) {
     const char *name = part_name(e, part);
     Onnx__TensorProto *t = put_tensor(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1);
