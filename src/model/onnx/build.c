@@ -1,4 +1,4 @@
-/* From an ONNX graph to a model: node by node in the file's order, each by the handler of its op (ops.c). */
+/* From an ONNX graph to a model: node by node in the file's order, each by the handler of its op (*_ops.c). */
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>

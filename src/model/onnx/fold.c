@@ -81,7 +81,7 @@ static rf_status broadcast_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const 
 
 /* ---- ops ---- */
 
-rf_status rf_onnx_fold_constant(rf_onnx_call *call) {
+static rf_status fold_constant(rf_onnx_call *call) {
     const Onnx__AttributeProto *a = call->node->n_attribute == 1 ? call->node->attribute[0] : NULL;
     rf_onnx_tensor tensor, *out;
     double *values;
@@ -161,7 +161,7 @@ rf_status rf_onnx_fold_squeeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_squeeze_dims);
 }
 
-rf_status rf_onnx_fold_transpose(rf_onnx_call *call) {
+static rf_status fold_transpose(rf_onnx_call *call) {
     rf_onnx_tensor *from;
     const double *in;
     double *out;
@@ -198,7 +198,7 @@ static rf_status dims_in(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx
     return *rank >= 0 ? RF_OK : rf_fail(RF_E_INPUT, "input %zu is missing, or no constant", input + 1);
 }
 
-rf_status rf_onnx_fold_expand(rf_onnx_call *call) {
+static rf_status fold_expand(rf_onnx_call *call) {
     rf_onnx_tensor *from;
     const double *in;
     double *out;
@@ -213,7 +213,7 @@ rf_status rf_onnx_fold_expand(rf_onnx_call *call) {
     return RF_OK;
 }
 
-rf_status rf_onnx_fold_fill(rf_onnx_call *call) {
+static rf_status fold_fill(rf_onnx_call *call) {
     const Onnx__AttributeProto *value = rf_onnx_attribute(call->node, "value");
     rf_onnx_tensor tensor = {.type = FLOAT};
     int64_t dim[RF_ONNX_MAX_RANK];
@@ -230,7 +230,7 @@ rf_status rf_onnx_fold_fill(rf_onnx_call *call) {
     return RF_OK;
 }
 
-rf_status rf_onnx_fold_range(rf_onnx_call *call) {
+static rf_status fold_range(rf_onnx_call *call) {
     double limit[3], *out;
     for (size_t i = 0; i < 3; i++)
         RF_TRY(rf_onnx_scalar(&limit[i], call->build, rf_onnx_constant_in(call, i)));
@@ -249,7 +249,7 @@ static void around(size_t *outer, size_t *inner, const rf_onnx_tensor *tensor, i
         if (i != axis) *(i < axis ? outer : inner) *= (size_t)tensor->dim[i];
 }
 
-rf_status rf_onnx_fold_gather(rf_onnx_call *call) {
+static rf_status fold_gather(rf_onnx_call *call) {
     rf_onnx_tensor *from, *indices;
     const double *in, *index;
     double *out;
@@ -302,7 +302,7 @@ static rf_status slice_axis(rf_onnx_call *call, rf_onnx_tensor **from, int64_t a
     return RF_OK;
 }
 
-rf_status rf_onnx_fold_slice(rf_onnx_call *call) {
+static rf_status fold_slice(rf_onnx_call *call) {
     static const char *const attributes[] = {"starts", "ends", "axes", NULL};
     int64_t list[4][RF_ONNX_MAX_RANK];
     int count[4];
@@ -380,7 +380,7 @@ static double apply_where(const rf_onnx_call *call, const double x[3]) {
     (void)call;
     return x[0] != 0 ? x[1] : x[2];
 }
-rf_status rf_onnx_fold_unary(rf_onnx_call *call) {
+static rf_status fold_unary(rf_onnx_call *call) {
     return elementwise(call, 1, 0, apply_unary);
 }
 rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
@@ -388,6 +388,43 @@ rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "%zu inputs; 2 are what is taken", call->node->n_input);
     return elementwise(call, 2, 0, apply_binary);
 }
-rf_status rf_onnx_fold_where(rf_onnx_call *call) {
+static rf_status fold_where(rf_onnx_call *call) {
     return elementwise(call, 3, 1, apply_where);
 }
+
+static double difference(double a, double b) {
+    return a - b;
+}
+static double equal(double a, double b) {
+    return a == b;
+}
+static double negative(double a) {
+    return -a;
+}
+static double reciprocal(double a) {
+    return 1 / a;
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_constant_ops[] = {
+    {"Ceil", 1, " ", fold_unary, .unary = ceil},
+    {"Constant", 0, NULL, fold_constant},
+    {"ConstantOfShape", 1, " value ", fold_fill},
+    {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
+    {"Expand", 2, " ", fold_expand},
+    {"Floor", 1, " ", fold_unary, .unary = floor},
+    {"Gather", 2, " axis ", fold_gather},
+    {"Max", 2, " ", rf_onnx_fold_binary, .binary = fmax},
+    {"Min", 2, " ", rf_onnx_fold_binary, .binary = fmin},
+    {"Neg", 1, " ", fold_unary, .unary = negative},
+    {"Pow", 2, " ", rf_onnx_fold_binary, .binary = pow},
+    {"Range", 3, " ", fold_range},
+    {"Reciprocal", 1, " ", fold_unary, .unary = reciprocal},
+    {"Slice", 1, " starts ends axes ", fold_slice},
+    {"Sqrt", 1, " ", fold_unary, .unary = sqrt},
+    {"Sub", 2, " ", rf_onnx_fold_binary, .binary = difference},
+    {"Transpose", 1, " perm ", fold_transpose},
+    {"Where", 3, " ", fold_where},
+    {NULL},
+};

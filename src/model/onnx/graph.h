@@ -73,7 +73,7 @@ typedef struct rf_onnx_call {
     rf_onnx_value out; /* of the first output */
 } rf_onnx_call;
 
-/* A row of the table in ops.c. */
+/* A row of a table of ops. */
 struct rf_onnx_op {
     const char *name;
     size_t inputs;                          /* that must be there, the first ones */
@@ -85,6 +85,9 @@ struct rf_onnx_op {
     const char *layer;  /* the op of ours that it is, for a handler of several rows */
     const char *advice; /* of an op that is not taken: what to do */
 };
+/* The tables, ended by name NULL; ops.c lists them. */
+extern const rf_onnx_op rf_onnx_activation_ops[], rf_onnx_arithmetic_ops[], rf_onnx_constant_ops[],
+    rf_onnx_layer_ops[], rf_onnx_shape_ops[], rf_onnx_window_ops[];
 const rf_onnx_op *rf_onnx_op_find(const char *name);
 
 /* ---- what a node reads (call.c) ---- */
@@ -125,22 +128,13 @@ rf_status rf_onnx_numbers(const double **out, rf_onnx_build *build, rf_onnx_tens
 rf_status rf_onnx_scalar(double *out, rf_onnx_build *build, rf_onnx_tensor *tensor); /* of one number */
 
 /* ---- handlers for constants (fold.c) ---- */
-rf_status rf_onnx_fold_constant(rf_onnx_call *call);
 rf_status rf_onnx_fold_identity(rf_onnx_call *call);
 rf_status rf_onnx_fold_cast(rf_onnx_call *call); /* Cast, CastLike */
 rf_status rf_onnx_fold_shape(rf_onnx_call *call);
 rf_status rf_onnx_fold_reshape(rf_onnx_call *call);
 rf_status rf_onnx_fold_unsqueeze(rf_onnx_call *call);
 rf_status rf_onnx_fold_squeeze(rf_onnx_call *call);
-rf_status rf_onnx_fold_transpose(rf_onnx_call *call);
-rf_status rf_onnx_fold_expand(rf_onnx_call *call);
-rf_status rf_onnx_fold_fill(rf_onnx_call *call); /* ConstantOfShape */
-rf_status rf_onnx_fold_range(rf_onnx_call *call);
-rf_status rf_onnx_fold_gather(rf_onnx_call *call);
-rf_status rf_onnx_fold_slice(rf_onnx_call *call);
 rf_status rf_onnx_fold_concat(rf_onnx_call *call);
-rf_status rf_onnx_fold_where(rf_onnx_call *call);
-rf_status rf_onnx_fold_unary(rf_onnx_call *call);
 rf_status rf_onnx_fold_binary(rf_onnx_call *call);
 
 /* ---- dropout in parts (random.c) ---- */
@@ -159,6 +153,14 @@ typedef struct rf_onnx_layer {
 } rf_onnx_layer;
 /* Adds it, and makes it call->out. */
 rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int rank);
+/* Adds a layer of one input; attrs NULL: its defaults. */
+rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
+/* Makes call->out the value itself, or a form of its x that waits for the next op. */
+rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
+rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
+/* The first input as a layer's output; as one of maps. */
+rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call);
+rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call);
 
 /* ---- windows, convolutions, linear layers (weighted.c) ---- */
 typedef struct rf_onnx_window {

@@ -77,3 +77,38 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int 
     call->out = (rf_onnx_value){.form = RF_ONNX_MAP, .layer = model->node_count - 1, .rank = rank};
     return RF_OK;
 }
+
+/* The first input as a layer's output. */
+rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call) {
+    *x = rf_onnx_in(call, 0);
+    return rf_onnx_force(call, *x);
+}
+
+rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call) {
+    RF_TRY(rf_onnx_first(x, call));
+    if ((*x)->rank == 4) return RF_OK;
+    return rf_fail(RF_E_SHAPE, "its input is flat, (N,features); it needs maps, (N,C,H,W)");
+}
+
+rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x) {
+    call->out = *x;
+    return RF_OK;
+}
+
+/* A layer of one input. */
+rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x,
+                           const rf_attrs *attrs) {
+    rf_onnx_layer layer = {.op = rf_op_find(op), .inputs = 1, .input = {x->layer}};
+    if (attrs != NULL)
+        layer.attrs = *attrs;
+    else
+        rf_attrs_default(&layer.attrs, layer.op);
+    return rf_onnx_layer_add(call, &layer, x->rank);
+}
+
+/* A form of x that waits for the next op. */
+rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor) {
+    call->out = (rf_onnx_value){
+        .form = form, .layer = x->layer, .rank = x->rank, .factor = factor, .producer = call->node};
+    return RF_OK;
+}

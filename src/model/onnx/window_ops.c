@@ -1,0 +1,97 @@
+/* ONNX ops over windows: pooling, and padding for the op behind it. */
+#include <string.h>
+
+#include "model/onnx/graph.h"
+
+/* Padding waits for the convolution or pooling that reads it. */
+static rf_status pad(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    int64_t pads[RF_ONNX_MAX_RANK];
+    int count;
+    double value = rf_onnx_float(call->node, "value", 0);
+    RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
+    if (rf_onnx_in(call, 2) != NULL)
+        RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
+    if (rf_onnx_attribute(call->node, "mode") != NULL && !rf_onnx_text_is(call->node, "mode", "constant"))
+        return rf_fail(RF_E_INPUT, "only padding with zeros is taken");
+    if (count != 8 || value != 0 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0 ||
+        pads[2] != pads[6] || pads[3] != pads[7] || pads[2] < 0 || pads[3] < 0 || pads[2] > 1 << 20 ||
+        pads[3] > 1 << 20)
+        return rf_fail(RF_E_INPUT,
+                       "only padding with zeros, as much above as below, and left as right, is taken");
+    if (pads[2] == 0 && pads[3] == 0) return rf_onnx_pass(call, x);
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_PADDED, 1));
+    call->out.pad = rf_onnx_pair(pads + 2);
+    return RF_OK;
+}
+
+/* Average pooling has neither a last window that is cut off nor dilation. */
+static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_window *w,
+                               bool up) {
+    int64_t dim[4];
+    rf_onnx_dims(dim, call->build, x);
+    for (int i = 0; i < 2; i++) {
+        if (w->dilation[i] != 1) return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
+        if (up && (dim[i + 2] + 2 * w->pad[i] - w->kernel[i]) % w->stride[i] != 0)
+            return rf_fail(RF_E_SHAPE,
+                           "ceil_mode on %lldx%lld: a last window that is cut off is not among what is taken",
+                           (long long)dim[2], (long long)dim[3]);
+    }
+    return RF_OK;
+}
+
+static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_window w;
+    const bool padded = x->form == RF_ONNX_PADDED && counts_pad;
+    if (!padded) RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_window_pair(w.kernel, call, "kernel_shape", 0));
+    RF_TRY(rf_onnx_window_read(&w, call, x));
+    const bool up = rf_onnx_int(call->node, "ceil_mode", 0) != 0;
+    if (strcmp(op, "avg_pool") == 0) RF_TRY(check_average(call, x, &w, up));
+    const rf_attrs attrs = {.kernel = rf_onnx_pair(w.kernel),
+                            .stride = rf_onnx_pair(w.stride),
+                            .dilation = rf_onnx_pair(w.dilation),
+                            .pad = rf_onnx_pair(w.pad),
+                            .count_pad = counts_pad,
+                            .ceil = up};
+    const bool nothing = w.kernel[0] == 1 && w.kernel[1] == 1 && w.stride[0] == 1 && w.stride[1] == 1 &&
+                         w.pad[0] == 0 && w.pad[1] == 0;
+    return nothing ? rf_onnx_pass(call, x) : rf_onnx_layer_of(call, op, x, &attrs);
+}
+
+static rf_status max_pool(rf_onnx_call *call) {
+    return pool(call, "max_pool", false);
+}
+
+static rf_status average_pool(rf_onnx_call *call) {
+    return pool(call, "avg_pool", rf_onnx_int(call->node, "count_include_pad", 0) != 0);
+}
+
+static rf_status global_average_pool(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return rf_onnx_layer_of(call, "adaptive_avg_pool", x, NULL);
+}
+
+static rf_status global_max_pool(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    const rf_shape shape = call->build->model->nodes[x->layer].shape;
+    const rf_attrs attrs = {.kernel = {shape.h, shape.w}, .stride = {1, 1}, .dilation = {1, 1}};
+    return rf_onnx_layer_of(call, "max_pool", x, &attrs);
+}
+
+/* ---- the table ---- */
+
+#define WINDOW " auto_pad dilations kernel_shape pads strides "
+
+const rf_onnx_op rf_onnx_window_ops[] = {
+    {"AveragePool", 1, WINDOW "ceil_mode count_include_pad ", .lower = average_pool},
+    {"GlobalAveragePool", 1, " ", .lower = global_average_pool},
+    {"GlobalMaxPool", 1, " ", .lower = global_max_pool},
+    {"MaxPool", 1, WINDOW "ceil_mode storage_order ", .lower = max_pool},
+    {"Pad", 1, " mode pads value ", .lower = pad},
+    {NULL},
+};
