@@ -114,7 +114,7 @@ static rf_status add_parameter(rf_model *model, int node, int slot, bool is_stat
         model->parameters = more;
         model->parameter_capacity = capacity;
     }
-    char *name = rf_format("%s.%s", layer, spec->name);
+    char *name = rf_format("%s%s%s", layer, *spec->name != '\0' ? "." : "", spec->name);
     if (!name) return RF_E_MEMORY;
     model->parameters[model->parameter_count++] =
         (rf_parameter){.name = name, .node = node, .slot = slot, .is_state = is_state, .spec = *spec};
@@ -258,7 +258,8 @@ static void initialise(rf_parameter *parameter, uint64_t seed) {
         for (size_t i = 0; i < count; i++)
             parameter->values[i] = (2 * rf_random_uniform(&random) - 1) * bound;
     } else {
-        for (size_t i = 0; i < count; i++) parameter->values[i] = spec->init == RF_INIT_ONE ? 1.0f : 0.0f;
+        const float value = spec->init == RF_INIT_VALUE ? spec->value : spec->init == RF_INIT_ONE;
+        for (size_t i = 0; i < count; i++) parameter->values[i] = value;
     }
 }
 

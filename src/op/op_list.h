@@ -17,10 +17,16 @@
     X(avg_pool)                                                                                              \
     X(adaptive_avg_pool)                                                                                     \
     X(batch_norm)                                                                                            \
+    X(layer_norm)                                                                                            \
     X(dropout)                                                                                               \
+    X(stochastic_depth)                                                                                      \
+    X(scale)                                                                                                 \
+    X(prelu)                                                                                                 \
     X(add)                                                                                                   \
     X(multiply)                                                                                              \
     X(concat)                                                                                                \
+    X(slice)                                                                                                 \
+    X(channel_shuffle)                                                                                       \
     X(flatten)                                                                                               \
     X(cross_entropy)                                                                                         \
     X(mse)
