@@ -118,6 +118,11 @@ static const sample samples[] = {
     {"inception-dynamo", "inception"},
     {"gated-script", "gated"},
     {"gated-dynamo", "gated"},
+    {"shuffle-script", "shuffle"},
+    {"shuffle-dynamo", "shuffle"},
+    {"convnext-script", "convnext"},
+    {"convnext-dynamo", "convnext"},
+    {"convnext-opset16", "convnext"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -144,8 +149,9 @@ static void scores_are_pytorchs(void **state) {
 }
 
 static void losses_are_pytorchs(void **state) {
-    static const char *const files[] = {"residual-script", "residual-dynamo", "depthwise-script",
-                                        "depthwise-dynamo"};
+    static const char *const files[] = {"residual-script",  "residual-dynamo", "depthwise-script",
+                                        "depthwise-dynamo", "shuffle-script",  "shuffle-dynamo",
+                                        "convnext-script",  "convnext-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

@@ -6,20 +6,20 @@
 /* An op that is a layer of ours, without attributes. */
 static rf_status plain(rf_onnx_call *call) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_layer_of(call, call->op->layer, x, NULL);
 }
 
 static rf_status leaky_relu(rf_onnx_call *call) {
     rf_onnx_value *x;
     const rf_attrs attrs = {.slope = rf_onnx_float(call->node, "alpha", 0.01)};
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_layer_of(call, "leaky_relu", x, &attrs);
 }
 
 static rf_status gelu(rf_onnx_call *call) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     if (rf_onnx_text_is(call->node, "approximate", "tanh"))
         return rf_fail(RF_E_INPUT, "the approximation by tanh is not among those taken; use the exact GELU");
     return rf_onnx_layer_of(call, "gelu", x, NULL);
@@ -30,7 +30,7 @@ static rf_status hard_sigmoid(rf_onnx_call *call) {
     rf_onnx_value *x;
     const double alpha = rf_onnx_float(call->node, "alpha", 0.2),
                  beta = rf_onnx_float(call->node, "beta", 0.5);
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     if (fabs(alpha - 1.0 / 6) > 1e-6 || beta != 0.5)
         return rf_fail(RF_E_INPUT, "alpha %g and beta %g; PyTorch's, 1/6 and 1/2, are what is taken", alpha,
                        beta);
@@ -39,7 +39,7 @@ static rf_status hard_sigmoid(rf_onnx_call *call) {
 
 static rf_status sigmoid(rf_onnx_call *call) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_wait(call, x, RF_ONNX_SIGMOID, 1);
 }
 
@@ -57,7 +57,7 @@ static rf_status clip(rf_onnx_call *call) {
     double low, high;
     RF_TRY(clip_bound(&low, call, "min", 1, -INFINITY));
     RF_TRY(clip_bound(&high, call, "max", 2, INFINITY));
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     if (low == 0 && high == 6) return rf_onnx_layer_of(call, "relu6", x, NULL);
     if (low == 0 && high > 3e38) return rf_onnx_layer_of(call, "relu", x, NULL);
     return rf_fail(RF_E_INPUT, "limits %g and %g: 0 and 6 (ReLU6), or 0 and none (ReLU) are what is taken",

@@ -1,14 +1,15 @@
-/* ONNX ops that add and multiply: layers' outputs, biases of the layer before, parts of an activation. */
+/* ONNX ops of arithmetic: of layers' outputs; and weights, biases, and parts of activations and norms. */
 #include <math.h>
 #include <string.h>
 
 #include "model/onnx/graph.h"
 
 static bool same_shape(const rf_onnx_call *call, const rf_onnx_value *a, const rf_onnx_value *b) {
-    int64_t da[4], db[4];
+    int64_t da[RF_ONNX_MAX_RANK], db[RF_ONNX_MAX_RANK];
     rf_onnx_dims(da, call->build, a);
     rf_onnx_dims(db, call->build, b);
-    return a->rank == b->rank && memcmp(da, db, (size_t)a->rank * sizeof *da) == 0;
+    return a->rank == b->rank && a->channels_last == b->channels_last &&
+           memcmp(da, db, (size_t)a->rank * sizeof *da) == 0;
 }
 
 static rf_status add_layers(rf_onnx_call *call) {
@@ -25,32 +26,62 @@ static rf_status add_layers(rf_onnx_call *call) {
                 "inputs 1 and %zu are of different shapes: broadcasting is not among what is taken", i + 1);
         layer.input[layer.inputs++] = other->layer;
     }
-    return rf_onnx_layer_add(call, &layer, x->rank);
+    return rf_onnx_layer_add(call, &layer, x);
 }
 
-/* Whether a constant broadcasts to a layer's output as its bias does: (C,1,1) to maps, (C) to flat ones. */
-static bool is_per_channel(const rf_onnx_tensor *constant, const Onnx__NodeProto *layer) {
-    const int axis = constant->rank - (strcmp(layer->op_type, "Conv") == 0 ? 3 : 1);
+/* Whether a constant broadcasts to x as one number a channel: (C,1,1) to maps, (C) where the channels are last. */
+static bool is_per_channel(const rf_onnx_tensor *constant, const rf_onnx_value *x) {
+    const int axis = constant->rank - (x->rank - rf_onnx_channel_axis(x));
     return axis >= 0 && (size_t)constant->dim[axis] == constant->count;
 }
 
-static rf_status add(rf_onnx_call *call) {
-    rf_onnx_tensor *a = rf_onnx_constant_in(call, 0),
-                   *constant = a != NULL ? a : rf_onnx_constant_in(call, 1);
-    rf_onnx_value *x = rf_onnx_in(call, a != NULL ? 1 : 0);
+static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
     double number;
-    if (constant == NULL) return add_layers(call);
-    if (x->form == RF_ONNX_ERF) {
-        RF_TRY(rf_onnx_scalar(&number, call->build, constant));
-        if (number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
-    } else if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x->producer)) {
+    if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
         RF_TRY(rf_onnx_add_weighted(&producer, constant));
         return rf_onnx_pass(call, &producer.out);
     }
-    return rf_fail(RF_E_INPUT,
-                   "the sum with a constant is taken as a layer's bias only; images are normalised by --mean "
-                   "and --std, not in the network");
+    if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
+        return rf_onnx_add_norm(call, x, constant);
+    if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE) {
+        RF_TRY(rf_onnx_scalar(&number, call->build, constant));
+        if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_VARIANCE, x->factor + number);
+        if (number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
+    }
+    return rf_fail(
+        RF_E_INPUT,
+        "the sum with a constant is taken as a layer's or norm's bias only; images are normalised by "
+        "--mean and --std, not in the network");
+}
+
+static rf_status add(rf_onnx_call *call) {
+    for (size_t i = 0; i < 2; i++)
+        if (rf_onnx_constant_in(call, i) != NULL)
+            return add_constant(call, rf_onnx_in(call, 1 - i), rf_onnx_constant_in(call, i));
+    return add_layers(call);
+}
+
+/* x minus its mean. */
+static rf_status subtract(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0), *mean = rf_onnx_in(call, 1);
+    if (x->form == RF_ONNX_MAP && mean->form == RF_ONNX_MEAN && x->layer == mean->layer)
+        return rf_onnx_wait(call, x, RF_ONNX_CENTRED, 1);
+    return rf_fail(RF_E_INPUT, "a difference is taken as a part of layer norm only");
+}
+
+static rf_status power(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    double exponent;
+    RF_TRY(rf_onnx_scalar(&exponent, call->build, rf_onnx_constant_in(call, 1)));
+    if (x->form == RF_ONNX_CENTRED && exponent == 2) return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
+    return rf_fail(RF_E_INPUT, "a power is taken as a part of layer norm only");
+}
+
+static rf_status square_root(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_DEVIATION, x->factor);
+    return rf_fail(RF_E_INPUT, "a root is taken as a part of layer norm only");
 }
 
 /* GELU is whole when its factor is 1/2. */
@@ -72,6 +103,26 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
     }
 }
 
+/* Times a learned number a channel: a norm's weight, or a layer of its own. */
+static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
+    if (constant->name == NULL || !is_per_channel(constant, x))
+        return rf_fail(RF_E_INPUT,
+                       "the product with a constant is taken where that is a parameter of one number a "
+                       "channel, or one number");
+    if (x->form == RF_ONNX_NORMED && x->constant == NULL) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.constant = constant;
+        return RF_OK;
+    }
+    RF_TRY(rf_onnx_force(call, x));
+    const rf_onnx_layer layer = {.op = rf_op_find("scale"),
+                                 .attrs = {.init = 1},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {constant}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
 /* x as a number of times a layer's output; 0: it is none. */
 static double times(const rf_onnx_value *x) {
     return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED ? x->factor : 0;
@@ -79,17 +130,19 @@ static double times(const rf_onnx_value *x) {
 
 static rf_status multiply_layers(rf_onnx_call *call) {
     rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)};
-    int64_t dim[2][4];
+    size_t pixels[2];
     for (int i = 0; i < 2; i++) {
         RF_TRY(rf_onnx_force(call, x[i]));
-        rf_onnx_dims(dim[i], call->build, x[i]);
+        pixels[i] = rf_shape_pixels(call->build->model->nodes[x[i]->layer].shape);
     }
     if (x[0]->rank != x[1]->rank)
         return rf_fail(RF_E_SHAPE, "its inputs have %d and %d dimensions", x[0]->rank, x[1]->rank);
-    const int larger = dim[1][2] * dim[1][3] > dim[0][2] * dim[0][3];
+    if (x[0]->channels_last != x[1]->channels_last)
+        return rf_fail(RF_E_SHAPE, "one of its inputs has the channels last, the other has not");
+    const int larger = pixels[1] > pixels[0];
     const rf_onnx_layer layer = {
         .op = rf_op_find("multiply"), .inputs = 2, .input = {x[larger]->layer, x[1 - larger]->layer}};
-    return rf_onnx_layer_add(call, &layer, x[larger]->rank);
+    return rf_onnx_layer_add(call, &layer, x[larger]);
 }
 
 static rf_status multiply(rf_onnx_call *call) {
@@ -98,6 +151,7 @@ static rf_status multiply(rf_onnx_call *call) {
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1 - i);
         double factor;
         if (x->form == RF_ONNX_MASK || x->form == RF_ONNX_SHARE) return rf_onnx_apply_mask(call, other, x);
+        if (constant != NULL && constant->count > 1) return scale_channels(call, x, constant);
         if (constant != NULL) {
             RF_TRY(rf_onnx_scalar(&factor, call->build, constant));
             return scale(call, x, factor);
@@ -112,9 +166,13 @@ static rf_status multiply(rf_onnx_call *call) {
 }
 
 static rf_status divide(rf_onnx_call *call) {
+    const rf_onnx_value *centred = rf_onnx_in(call, 0), *deviation = rf_onnx_in(call, 1);
     double divisor;
+    if (centred->form == RF_ONNX_CENTRED && deviation->form == RF_ONNX_DEVIATION &&
+        centred->layer == deviation->layer)
+        return rf_onnx_wait(call, centred, RF_ONNX_NORMED, deviation->factor);
     if (rf_onnx_constant_in(call, 1) == NULL)
-        return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU only");
+        return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU and layer norm only");
     RF_TRY(rf_onnx_scalar(&divisor, call->build, rf_onnx_constant_in(call, 1)));
     const rf_onnx_value *x = rf_onnx_in(call, 0);
     if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
@@ -130,6 +188,9 @@ static rf_status divide(rf_onnx_call *call) {
 static double sum(double a, double b) {
     return a + b;
 }
+static double difference(double a, double b) {
+    return a - b;
+}
 static double product(double a, double b) {
     return a * b;
 }
@@ -143,6 +204,9 @@ const rf_onnx_op rf_onnx_arithmetic_ops[] = {
     {"Add", 2, " ", rf_onnx_fold_binary, add, .binary = sum},
     {"Div", 2, " ", rf_onnx_fold_binary, divide, .binary = quotient},
     {"Mul", 2, " ", rf_onnx_fold_binary, multiply, .binary = product},
+    {"Pow", 2, " ", rf_onnx_fold_binary, power, .binary = pow},
+    {"Sqrt", 1, " ", rf_onnx_fold_unary, square_root, .unary = sqrt},
+    {"Sub", 2, " ", rf_onnx_fold_binary, subtract, .binary = difference},
     {"Sum", 1, " ", .lower = add_layers},
     {NULL},
 };

@@ -161,7 +161,7 @@ rf_status rf_onnx_fold_squeeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_squeeze_dims);
 }
 
-static rf_status fold_transpose(rf_onnx_call *call) {
+rf_status rf_onnx_fold_transpose(rf_onnx_call *call) {
     rf_onnx_tensor *from;
     const double *in;
     double *out;
@@ -249,7 +249,7 @@ static void around(size_t *outer, size_t *inner, const rf_onnx_tensor *tensor, i
         if (i != axis) *(i < axis ? outer : inner) *= (size_t)tensor->dim[i];
 }
 
-static rf_status fold_gather(rf_onnx_call *call) {
+rf_status rf_onnx_fold_gather(rf_onnx_call *call) {
     rf_onnx_tensor *from, *indices;
     const double *in, *index;
     double *out;
@@ -302,7 +302,7 @@ static rf_status slice_axis(rf_onnx_call *call, rf_onnx_tensor **from, int64_t a
     return RF_OK;
 }
 
-static rf_status fold_slice(rf_onnx_call *call) {
+rf_status rf_onnx_fold_slice(rf_onnx_call *call) {
     static const char *const attributes[] = {"starts", "ends", "axes", NULL};
     int64_t list[4][RF_ONNX_MAX_RANK];
     int count[4];
@@ -380,7 +380,7 @@ static double apply_where(const rf_onnx_call *call, const double x[3]) {
     (void)call;
     return x[0] != 0 ? x[1] : x[2];
 }
-static rf_status fold_unary(rf_onnx_call *call) {
+rf_status rf_onnx_fold_unary(rf_onnx_call *call) {
     return elementwise(call, 1, 0, apply_unary);
 }
 rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
@@ -392,9 +392,6 @@ static rf_status fold_where(rf_onnx_call *call) {
     return elementwise(call, 3, 1, apply_where);
 }
 
-static double difference(double a, double b) {
-    return a - b;
-}
 static double equal(double a, double b) {
     return a == b;
 }
@@ -408,23 +405,17 @@ static double reciprocal(double a) {
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_constant_ops[] = {
-    {"Ceil", 1, " ", fold_unary, .unary = ceil},
+    {"Ceil", 1, " ", rf_onnx_fold_unary, .unary = ceil},
     {"Constant", 0, NULL, fold_constant},
     {"ConstantOfShape", 1, " value ", fold_fill},
     {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
     {"Expand", 2, " ", fold_expand},
-    {"Floor", 1, " ", fold_unary, .unary = floor},
-    {"Gather", 2, " axis ", fold_gather},
+    {"Floor", 1, " ", rf_onnx_fold_unary, .unary = floor},
     {"Max", 2, " ", rf_onnx_fold_binary, .binary = fmax},
     {"Min", 2, " ", rf_onnx_fold_binary, .binary = fmin},
-    {"Neg", 1, " ", fold_unary, .unary = negative},
-    {"Pow", 2, " ", rf_onnx_fold_binary, .binary = pow},
+    {"Neg", 1, " ", rf_onnx_fold_unary, .unary = negative},
     {"Range", 3, " ", fold_range},
-    {"Reciprocal", 1, " ", fold_unary, .unary = reciprocal},
-    {"Slice", 1, " starts ends axes ", fold_slice},
-    {"Sqrt", 1, " ", fold_unary, .unary = sqrt},
-    {"Sub", 2, " ", rf_onnx_fold_binary, .binary = difference},
-    {"Transpose", 1, " perm ", fold_transpose},
+    {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
     {"Where", 3, " ", fold_where},
     {NULL},
 };

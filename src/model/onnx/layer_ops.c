@@ -1,4 +1,4 @@
-/* ONNX ops that are layers with parameters, and dropout. */
+/* ONNX ops that are convolutions and linear layers, and dropout. */
 #include <math.h>
 
 #include "model/onnx/graph.h"
@@ -7,7 +7,7 @@
 static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     rf_onnx_tensor *bias = rf_onnx_constant_in(call, 2);
     if (rf_onnx_in(call, 2) != NULL && bias == NULL) return rf_fail(RF_E_INPUT, "its bias is no constant");
-    RF_TRY(rf_onnx_real_bias(&bias, call));
+    RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
     return bias != NULL ? rf_onnx_add_weighted(call, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1);
 }
 
@@ -19,34 +19,20 @@ static rf_status conv(rf_onnx_call *call) {
 
 static rf_status linear(rf_onnx_call *call) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
-    if (x->rank != 2) return rf_fail(RF_E_INPUT, "its input has 4 dimensions: flatten it first");
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (x->rank != 2 && !x->channels_last)
+        return rf_fail(RF_E_INPUT,
+                       "its input is maps, (N,C,H,W): flatten them first, or move the channels last");
     if (rf_onnx_float(call->node, "alpha", 1) != 1 || rf_onnx_float(call->node, "beta", 1) != 1 ||
         rf_onnx_int(call->node, "transA", 0) != 0)
         return rf_fail(RF_E_INPUT, "alpha and beta other than 1, or a transposed input");
     return weighted(call, x);
 }
 
-static rf_status batch_norm(rf_onnx_call *call) {
-    rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
-    rf_onnx_layer layer = {
-        .op = rf_op_find("batch_norm"),
-        .attrs = {.eps = rf_onnx_float(call->node, "epsilon", 1e-5),
-                  /* PyTorch's is the weight of what is new, in ONNX it is that of what is old */
-                  .momentum = round((1 - rf_onnx_float(call->node, "momentum", 0.9)) * 1e6) / 1e6},
-        .inputs = 1,
-        .input = {x->layer}};
-    for (size_t i = 0; i < 4; i++)
-        if ((layer.param[i] = rf_onnx_constant_in(call, i + 1)) == NULL)
-            return rf_fail(RF_E_INPUT, "input %zu is no constant", i + 2);
-    return rf_onnx_layer_add(call, &layer, x->rank);
-}
-
 static rf_status dropout(rf_onnx_call *call) {
     rf_onnx_value *x;
     rf_attrs attrs = {.p = rf_onnx_float(call->node, "ratio", 0.5)};
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     if (rf_onnx_in(call, 1) != NULL) {
         RF_TRY(rf_onnx_scalar(&attrs.p, call->build, rf_onnx_constant_in(call, 1)));
         attrs.p = round(attrs.p * 1e6) / 1e6;
@@ -59,7 +45,6 @@ static rf_status dropout(rf_onnx_call *call) {
 #define WINDOW " auto_pad dilations kernel_shape pads strides "
 
 const rf_onnx_op rf_onnx_layer_ops[] = {
-    {"BatchNormalization", 5, " epsilon momentum training_mode ", .lower = batch_norm},
     {"Conv", 2, WINDOW "group ", .lower = conv},
     {"Dropout", 1, " ratio seed ", .lower = dropout},
     {"Gemm", 2, " alpha beta transA transB ", .lower = linear},

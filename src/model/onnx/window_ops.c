@@ -29,7 +29,7 @@ static rf_status pad(rf_onnx_call *call) {
 /* Average pooling has neither a last window that is cut off nor dilation. */
 static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_window *w,
                                bool up) {
-    int64_t dim[4];
+    int64_t dim[RF_ONNX_MAX_RANK];
     rf_onnx_dims(dim, call->build, x);
     for (int i = 0; i < 2; i++) {
         if (w->dilation[i] != 1) return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
