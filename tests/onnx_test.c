@@ -123,6 +123,9 @@ static const sample samples[] = {
     {"convnext-script", "convnext"},
     {"convnext-dynamo", "convnext"},
     {"convnext-opset16", "convnext"},
+    {"unet-script", "unet"},
+    {"unet-dynamo", "unet"},
+    {"unet-opset11", "unet"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -149,9 +152,9 @@ static void scores_are_pytorchs(void **state) {
 }
 
 static void losses_are_pytorchs(void **state) {
-    static const char *const files[] = {"residual-script",  "residual-dynamo", "depthwise-script",
-                                        "depthwise-dynamo", "shuffle-script",  "shuffle-dynamo",
-                                        "convnext-script",  "convnext-dynamo"};
+    static const char *const files[] = {
+        "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
+        "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

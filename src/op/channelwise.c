@@ -118,7 +118,7 @@ static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, 
                                     RF_I32(channels), RF_I32(blocks)}};
     rf_fold_spread(&desc, family, info, blocks, rows, channels);
     RF_TRY(emit(sequence, problem, info, family, &desc, 2));
-    return rf_emit_fold(sequence, info, family, t->work, blocks, 1, channels, t->grad);
+    return rf_emit_fold(sequence, info, family, t->work, 0, blocks, 1, channels, t->grad);
 }
 
 /* A tile work-item has a row at least. */

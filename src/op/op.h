@@ -52,7 +52,6 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(end, INT)                                                                                              \
     X(init, FLOAT)                                                                                           \
     X(affine, BOOL)                                                                                          \
-    X(alpha, FLOAT)                                                                                          \
     X(scale, PAIR)                                                                                           \
     X(align_corners, BOOL)                                                                                   \
     X(output_pad, PAIR)                                                                                      \

@@ -3,21 +3,27 @@
 #define RF_OP_LIST(X)                                                                                        \
     X(conv)                                                                                                  \
     X(conv_pool)                                                                                             \
+    X(conv_transpose)                                                                                        \
     X(linear)                                                                                                \
     X(relu)                                                                                                  \
     X(relu6)                                                                                                 \
     X(leaky_relu)                                                                                            \
     X(sigmoid)                                                                                               \
     X(tanh)                                                                                                  \
+    X(elu)                                                                                                   \
     X(hard_sigmoid)                                                                                          \
     X(silu)                                                                                                  \
     X(hard_swish)                                                                                            \
     X(gelu)                                                                                                  \
+    X(mish)                                                                                                  \
+    X(softplus)                                                                                              \
     X(max_pool)                                                                                              \
     X(avg_pool)                                                                                              \
     X(adaptive_avg_pool)                                                                                     \
     X(batch_norm)                                                                                            \
     X(layer_norm)                                                                                            \
+    X(group_norm)                                                                                            \
+    X(instance_norm)                                                                                         \
     X(dropout)                                                                                               \
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \
@@ -26,6 +32,8 @@
     X(multiply)                                                                                              \
     X(concat)                                                                                                \
     X(slice)                                                                                                 \
+    X(upsample_nearest)                                                                                      \
+    X(upsample_bilinear)                                                                                     \
     X(channel_shuffle)                                                                                       \
     X(flatten)                                                                                               \
     X(cross_entropy)                                                                                         \

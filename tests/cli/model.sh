@@ -15,6 +15,13 @@ model_counts_parameters_like_pytorch() {
     prints 11,173,962
 }
 
+model_reads_the_documentations_networks() {
+    for net in "$here"/../../docs/examples/*.net; do
+        succeeds model "$net" --input 3x32x32
+        prints parameters
+    done
+}
+
 unknown_models_and_bad_sizes_are_refused() {
     refuses 3 "did you mean resnet18" model resnet81
     refuses 3 "nosuch" model ./nosuch.net

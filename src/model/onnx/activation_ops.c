@@ -17,6 +17,60 @@ static rf_status leaky_relu(rf_onnx_call *call) {
     return rf_onnx_layer_of(call, "leaky_relu", x, &attrs);
 }
 
+static rf_status elu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const rf_attrs attrs = {.slope = rf_onnx_float(call->node, "alpha", 1)};
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_layer_of(call, "elu", x, &attrs);
+}
+
+/* The slopes are one number a channel. */
+static rf_status prelu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    rf_onnx_tensor *slope = rf_onnx_constant_in(call, 1);
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (slope == NULL) return rf_fail(RF_E_INPUT, "its slopes are no constant");
+    const rf_onnx_layer layer = {.op = rf_op_find("prelu"),
+                                 .attrs = {.init = 0.25},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {slope}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* tanh(softplus(x)) is a part of Mish. */
+static rf_status softplus(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_wait(call, x, RF_ONNX_SOFTPLUS, 1);
+}
+
+static rf_status hyperbolic(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    return x->form == RF_ONNX_SOFTPLUS && x->readers == 1 ? rf_onnx_wait(call, x, RF_ONNX_MISH_GATE, 1)
+                                                          : plain(call);
+}
+
+/* PyTorch's softplus is x from a threshold on, where float32 does not tell them apart. */
+static rf_status greater(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    double threshold;
+    RF_TRY(rf_onnx_scalar(&threshold, call->build, rf_onnx_constant_in(call, 1)));
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_wait(call, x, RF_ONNX_ABOVE, threshold);
+}
+
+static rf_status where(rf_onnx_call *call) {
+    const rf_onnx_value *above = rf_onnx_in(call, 0), *x = rf_onnx_in(call, 1);
+    rf_onnx_value *y = rf_onnx_in(call, 2);
+    RF_TRY(rf_onnx_force(call, y));
+    const rf_node *node = &call->build->model->nodes[y->layer];
+    if (above->form == RF_ONNX_ABOVE && above->factor >= 17 && x->form == RF_ONNX_MAP &&
+        x->layer == above->layer && node->op == rf_op_find("softplus") && node->input[0] == x->layer)
+        return rf_onnx_pass(call, y);
+    return rf_fail(RF_E_INPUT, "it is taken for constants, and as a part of softplus only");
+}
+
 static rf_status gelu(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(rf_onnx_first_any(&x, call));
@@ -84,15 +138,21 @@ static rf_status softmax(rf_onnx_call *call) {
 
 const rf_onnx_op rf_onnx_activation_ops[] = {
     {"Clip", 1, " min max ", .lower = clip},
+    {"Elu", 1, " alpha ", .lower = elu},
     {"Erf", 1, " ", .lower = error_function},
     {"Gelu", 1, " approximate ", .lower = gelu},
+    {"Greater", 2, " ", .lower = greater},
     {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
     {"HardSwish", 1, " ", .lower = plain, .layer = "hard_swish"},
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
     {"LogSoftmax", 1, " axis ", .lower = softmax},
+    {"Mish", 1, " ", .lower = plain, .layer = "mish"},
+    {"PRelu", 2, " ", .lower = prelu},
     {"Relu", 1, " ", .lower = plain, .layer = "relu"},
     {"Sigmoid", 1, " ", .lower = sigmoid},
     {"Softmax", 1, " axis ", .lower = softmax},
-    {"Tanh", 1, " ", .lower = plain, .layer = "tanh"},
+    {"Softplus", 1, " ", .lower = softplus},
+    {"Tanh", 1, " ", .lower = hyperbolic, .layer = "tanh"},
+    {"Where", 3, " ", rf_onnx_fold_where, where},
     {NULL},
 };

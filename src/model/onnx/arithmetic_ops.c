@@ -160,6 +160,7 @@ static rf_status multiply(rf_onnx_call *call) {
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return rf_onnx_layer_of(call, "silu", x, NULL);
         if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1)
             return rf_onnx_layer_of(call, "hard_swish", x, NULL);
+        if (x->form == RF_ONNX_MISH_GATE && times(other) == 1) return rf_onnx_layer_of(call, "mish", x, NULL);
         if (x->form == RF_ONNX_NORMAL) return gelu_part(call, x, x->factor * times(other));
     }
     return multiply_layers(call);

@@ -160,4 +160,8 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
                                          : all,
            (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
     if (x->rank == 1) dim[0] *= s.c;
+    if (x->rank == 3) {
+        dim[1] = x->groups;
+        dim[2] = (int64_t)(rf_shape_count(s) / (size_t)x->groups);
+    }
 }

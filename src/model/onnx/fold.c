@@ -388,7 +388,7 @@ rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "%zu inputs; 2 are what is taken", call->node->n_input);
     return elementwise(call, 2, 0, apply_binary);
 }
-static rf_status fold_where(rf_onnx_call *call) {
+rf_status rf_onnx_fold_where(rf_onnx_call *call) {
     return elementwise(call, 3, 1, apply_where);
 }
 
@@ -416,6 +416,5 @@ const rf_onnx_op rf_onnx_constant_ops[] = {
     {"Neg", 1, " ", rf_onnx_fold_unary, .unary = negative},
     {"Range", 3, " ", fold_range},
     {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
-    {"Where", 3, " ", fold_where},
     {NULL},
 };

@@ -10,16 +10,19 @@
 typedef enum rf_onnx_form {
     RF_ONNX_UNKNOWN,
     RF_ONNX_CONSTANT,
-    RF_ONNX_MAP,      /* x */
-    RF_ONNX_LAYER,    /* a convolution or linear layer that may get a bias */
-    RF_ONNX_PADDED,   /* x with padding */
-    RF_ONNX_GROUPED,  /* x with its channels as a matrix, (N,groups,C/groups,H,W) */
+    RF_ONNX_MAP,    /* x */
+    RF_ONNX_LAYER,  /* a convolution or linear layer that may get a bias */
+    RF_ONNX_PADDED, /* x with padding */
+    RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest) */
     RF_ONNX_SHUFFLED, /* the same, transposed */
     RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
     RF_ONNX_PARTS,    /* x cut along its channels, into a sequence; constant: their sizes, or one for all */
     RF_ONNX_SCORES,   /* softmax of x, or its logarithm */
     RF_ONNX_SIGMOID,  /* sigmoid(x) */
     RF_ONNX_HARD_SIGMOID, /* relu6(x + 3) / 6 */
+    RF_ONNX_SOFTPLUS,     /* log(1 + exp(x)) */
+    RF_ONNX_MISH_GATE,    /* tanh(log(1 + exp(x))) */
+    RF_ONNX_ABOVE,        /* x > factor */
     RF_ONNX_RANDOM, /* numbers from 0 to 1, as many as the constant has; NULL: as many as what they are used with */
     RF_ONNX_MASK,      /* 1 with probability factor, else 0 */
     RF_ONNX_SHARE,     /* the same, over factor */
@@ -28,18 +31,18 @@ typedef enum rf_onnx_form {
     RF_ONNX_SQUARED,   /* (x - mean)^2 */
     RF_ONNX_VARIANCE,  /* its mean, and factor */
     RF_ONNX_DEVIATION, /* the root of that */
-    RF_ONNX_NORMED,    /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL */
-    RF_ONNX_SCALED,    /* factor x */
-    RF_ONNX_ERF,       /* erf(x / sqrt(2)) */
-    RF_ONNX_NORMAL,    /* factor (1 + erf(x / sqrt(2))) */
-    RF_ONNX_GELU,      /* factor x (1 + erf(x / sqrt(2))) */
+    RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
+    RF_ONNX_SCALED, /* factor x */
+    RF_ONNX_ERF,    /* erf(x / sqrt(2)) */
+    RF_ONNX_NORMAL, /* factor (1 + erf(x / sqrt(2))) */
+    RF_ONNX_GELU,   /* factor x (1 + erf(x / sqrt(2))) */
 } rf_onnx_form;
 
 typedef struct rf_onnx_value {
     rf_onnx_form form;
     rf_onnx_tensor *constant;
     int layer;          /* whose output is x */
-    int rank;           /* 4: (N,C,H,W); 2: (N,features); 5: of GROUPED and SHUFFLED; 1: of ROW */
+    int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3: of GROUPED and SHUFFLED; 1: of ROW */
     bool channels_last; /* (N,H,W,C) */
     int groups;
     double factor;
@@ -152,6 +155,7 @@ rf_status rf_onnx_fold_transpose(rf_onnx_call *call);
 rf_status rf_onnx_fold_gather(rf_onnx_call *call);
 rf_status rf_onnx_fold_slice(rf_onnx_call *call);
 rf_status rf_onnx_fold_concat(rf_onnx_call *call);
+rf_status rf_onnx_fold_where(rf_onnx_call *call);
 rf_status rf_onnx_fold_unary(rf_onnx_call *call);
 rf_status rf_onnx_fold_binary(rf_onnx_call *call);
 
@@ -196,7 +200,8 @@ rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *cal
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
 /* Adds the layer of an RF_ONNX_NORMED; bias may be NULL. */
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
-/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID, HARD_SIGMOID. */
+/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
+ * HARD_SIGMOID, SOFTPLUS. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 
 #endif

@@ -23,11 +23,16 @@ static rf_status batch_norm(rf_onnx_call *call) {
 /* ---- norms of a value without weight and bias ---- */
 
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
-    rf_onnx_layer layer = {.op = rf_op_find("layer_norm"),
-                           .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL},
-                           .inputs = 1,
-                           .input = {x->layer},
-                           .param = {x->constant, bias}};
+    const int groups = x->groups, channels = call->build->model->nodes[x->layer].shape.c;
+    const char *op = groups == 0 ? "layer_norm" : groups == channels ? "instance_norm" : "group_norm";
+    if (groups > 0 && (x->constant == NULL) != (bias == NULL))
+        return rf_fail(RF_E_INPUT, "a norm of groups is taken with weight and bias, or with neither");
+    const rf_onnx_layer layer = {
+        .op = rf_op_find(op),
+        .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL, .groups = groups},
+        .inputs = 1,
+        .input = {x->layer},
+        .param = {x->constant, bias}};
     return rf_onnx_layer_add(call, &layer, x);
 }
 
@@ -56,10 +61,43 @@ static rf_status layer_norm(rf_onnx_call *call) {
     return rf_onnx_add_norm(call, &normed, bias);
 }
 
+/* Without a weight and bias of its own it waits for those of the group norm that it is a part of. */
+static rf_status norm_of_groups(rf_onnx_call *call, const rf_onnx_value *x, int64_t groups) {
+    const int channels = call->build->model->nodes[x->layer].shape.c;
+    rf_onnx_tensor *weight, *bias;
+    if (groups < 1 || groups > channels)
+        return rf_fail(RF_E_SHAPE, "%lld groups of %d channels", (long long)groups, channels);
+    RF_TRY(real(&weight, call, 1, 1));
+    RF_TRY(real(&bias, call, 2, 0));
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_NORMED, rf_onnx_float(call->node, "epsilon", 1e-5)));
+    call->out.groups = (int)groups;
+    if (weight == NULL && bias == NULL) return RF_OK;
+    if (x->form == RF_ONNX_GROUPED)
+        return rf_fail(RF_E_INPUT, "weights of groups, not of channels, are not taken");
+    rf_onnx_value normed = call->out;
+    normed.constant = rf_onnx_constant_in(call, 1);
+    return rf_onnx_add_norm(call, &normed, rf_onnx_constant_in(call, 2));
+}
+
+static rf_status instance_norm(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_GROUPED && x->rank == 3) return norm_of_groups(call, x, x->groups);
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return norm_of_groups(call, x, call->build->model->nodes[x->layer].shape.c);
+}
+
+static rf_status group_norm(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return norm_of_groups(call, x, rf_onnx_int(call->node, "num_groups", 0));
+}
+
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_norm_ops[] = {
     {"BatchNormalization", 5, " epsilon momentum training_mode ", .lower = batch_norm},
+    {"GroupNormalization", 3, " epsilon num_groups stash_type ", .lower = group_norm},
+    {"InstanceNormalization", 3, " epsilon ", .lower = instance_norm},
     {"LayerNormalization", 2, " axis epsilon stash_type ", .lower = layer_norm},
     {NULL},
 };

@@ -15,6 +15,16 @@ static rf_status shuffle_to(rf_onnx_call *call, const rf_onnx_value *x, int rank
     return RF_OK;
 }
 
+/* Of a group norm, whose groups are (N,C,H,W) again. */
+static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, const int64_t *dim) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    if (rank != 4 || dim[1] != s.c || dim[2] != s.h || dim[3] != s.w)
+        return rf_fail(RF_E_SHAPE, "behind a norm of groups only the reshape back to maps is taken");
+    RF_TRY(rf_onnx_pass(call, x));
+    call->out.rank = 4;
+    return RF_OK;
+}
+
 /* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); or a part of a channel shuffle. */
 static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
@@ -25,6 +35,13 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
         dim[3] == old[2] && dim[4] == old[3]) {
         RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
         call->out.rank = 5;
+        call->out.groups = (int)dim[1];
+        return RF_OK;
+    }
+    if (x->form == RF_ONNX_NORMED) return ungroup(call, x, rank, dim);
+    if (rank == 3 && x->rank == 4 && dim[0] == old[0] && dim[1] > 0 && old[1] % dim[1] == 0) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
+        call->out.rank = 3;
         call->out.groups = (int)dim[1];
         return RF_OK;
     }
@@ -53,7 +70,8 @@ static rf_status with_dims(rf_onnx_call *call,
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
-    if (x->form != RF_ONNX_SHUFFLED) RF_TRY(rf_onnx_first(&x, call));
+    if (x->form != RF_ONNX_SHUFFLED && !(x->form == RF_ONNX_NORMED && x->rank == 3))
+        RF_TRY(rf_onnx_first(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
     return reshape_to(call, x, rank, dim);

@@ -157,8 +157,10 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         status = rf_onnx_add_weighted(&producer, NULL);
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
-    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID) {
-        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID ? "sigmoid" : "hard_sigmoid");
+    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID || x->form == RF_ONNX_SOFTPLUS) {
+        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID        ? "sigmoid"
+                                     : x->form == RF_ONNX_HARD_SIGMOID ? "hard_sigmoid"
+                                                                       : "softplus");
         status =
             rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x);
     } else if (x->form == RF_ONNX_CONSTANT)

@@ -1,4 +1,5 @@
-/* ONNX ops over windows: pooling, and padding for the op behind it. */
+/* ONNX ops over windows: pooling, padding for the op behind it; and upsampling. */
+#include <math.h>
 #include <string.h>
 
 #include "model/onnx/graph.h"
@@ -83,6 +84,59 @@ static rf_status global_max_pool(rf_onnx_call *call) {
     return rf_onnx_layer_of(call, "max_pool", x, &attrs);
 }
 
+/* ---- upsampling ---- */
+
+/* The factors are an input, or follow from the next one, sizes. */
+static rf_status factors(rf_pair *scale, const rf_onnx_call *call, const rf_onnx_value *x, size_t input) {
+    int64_t dim[RF_ONNX_MAX_RANK], sizes[RF_ONNX_MAX_RANK];
+    const double *numbers;
+    double factor[4];
+    int count;
+    rf_onnx_tensor *scales = rf_onnx_constant_in(call, input);
+    rf_onnx_dims(dim, call->build, x);
+    if (scales != NULL && scales->count == 4) {
+        RF_TRY(rf_onnx_numbers(&numbers, call->build, scales));
+        memcpy(factor, numbers, sizeof factor);
+    } else {
+        RF_TRY(rf_onnx_list(sizes, &count, call, NULL, input + 1));
+        if (count != 4)
+            return rf_fail(RF_E_INPUT, "neither its scales nor its sizes are a constant of 4 numbers");
+        for (int i = 0; i < 4; i++) factor[i] = (double)sizes[i] / (double)dim[i];
+    }
+    for (int i = 0; i < 4; i++)
+        if (!(factor[i] >= 1 && factor[i] <= RF_MAX_KERNEL) || factor[i] != floor(factor[i]) ||
+            (i < 2 && factor[i] != 1))
+            return rf_fail(RF_E_INPUT,
+                           "dimension %d by %g: height and width by whole numbers from 1 to %d are taken", i,
+                           factor[i], RF_MAX_KERNEL);
+    *scale = (rf_pair){(int)factor[2], (int)factor[3]};
+    return RF_OK;
+}
+
+/* Nearest rounds down; between pixels' centres other roundings come to the same.  Linear is by centres or by corners. */
+static rf_status resize(rf_onnx_call *call) {
+    static const char mode[] = "coordinate_transformation_mode";
+    const Onnx__NodeProto *node = call->node;
+    const bool is_old = node->n_input == 2; /* Upsample, and Resize before opset 11, have scales alone */
+    const bool asymmetric = is_old || rf_onnx_text_is(node, mode, "asymmetric"),
+               corners = rf_onnx_text_is(node, mode, "align_corners"),
+               centres = !is_old && (rf_onnx_attribute(node, mode) == NULL ||
+                                     rf_onnx_text_is(node, mode, "half_pixel") ||
+                                     rf_onnx_text_is(node, mode, "pytorch_half_pixel")),
+               floors = is_old || rf_onnx_text_is(node, "nearest_mode", "floor"),
+               linear = rf_onnx_text_is(node, "mode", "linear"),
+               nearest = rf_onnx_attribute(node, "mode") == NULL || rf_onnx_text_is(node, "mode", "nearest");
+    rf_onnx_value *x;
+    rf_attrs attrs = {.align_corners = corners};
+    RF_TRY(rf_onnx_first_map(&x, call));
+    if (!(linear && (centres || corners)) && !(nearest && (asymmetric ? floors : centres && !floors)))
+        return rf_fail(
+            RF_E_INPUT,
+            "nearest (asymmetric, floor) and linear (half_pixel, align_corners) are what is taken");
+    RF_TRY(factors(&attrs.scale, call, x, is_old ? 1 : 2));
+    return rf_onnx_layer_of(call, linear ? "upsample_bilinear" : "upsample_nearest", x, &attrs);
+}
+
 /* ---- the table ---- */
 
 #define WINDOW " auto_pad dilations kernel_shape pads strides "
@@ -93,5 +147,10 @@ const rf_onnx_op rf_onnx_window_ops[] = {
     {"GlobalMaxPool", 1, " ", .lower = global_max_pool},
     {"MaxPool", 1, WINDOW "ceil_mode storage_order ", .lower = max_pool},
     {"Pad", 1, " mode pads value ", .lower = pad},
+    {"Resize", 1,
+     " antialias coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
+     "keep_aspect_ratio_policy mode nearest_mode ",
+     .lower = resize},
+    {"Upsample", 2, " mode ", .lower = resize},
     {NULL},
 };

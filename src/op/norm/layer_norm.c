@@ -149,7 +149,7 @@ static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, 
     if (!problem->attrs.affine) return RF_OK;
     rf_fold_spread(&desc, family, info, blocks, rows, channels);
     RF_TRY(emit(sequence, problem, info, family, &desc));
-    return rf_emit_fold(sequence, info, family, t->work, blocks, 2, channels, t->grad);
+    return rf_emit_fold(sequence, info, family, t->work, 0, blocks, 2, channels, t->grad);
 }
 
 static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
