@@ -9,7 +9,7 @@ INLINE void shuffle_one(const __global float *x, __global float *y, int from, in
 }
 
 #ifndef GROUP
-INLINE void shuffle_row(const __global float *restrict x, __global float *restrict y, int groups, int size,
+INLINE void shuffle_row(const __global float *x, __global float *y, int groups, int size,
                         int accumulate) {
     for (int j = 0; j < size; ++j)
         for (int i = 0; i < groups; ++i) shuffle_one(x, y, i * size + j, j * groups + i, accumulate);

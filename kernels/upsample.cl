@@ -7,25 +7,7 @@
  * The gradient of a pixel gathers dy where that pixel has a share.
  *
  * Ownership: pixels of y (forward) or dx; tile: a work-item has rows of them, group: elements. */
-#include "common.clh"
-
-/* Runs `call` for each vector of a map (N,height,width,C), with n, row, column, at, c and left in scope. */
-#ifdef GROUP
-#define FOR_MAP(height, width, call)                                                                         \
-    FOR_TASKS(at, N *(height) * (width)*C) {                                                                 \
-        const int pixel = at / C, line = pixel / (width), n = line / (height), row = line % (height),        \
-                  column = pixel % (width), c = at % C, left = 1;                                            \
-        call;                                                                                                \
-    }
-#else
-#define FOR_MAP(height, width, call)                                                                         \
-    FOR_TASKS(line, N *(height))                                                                             \
-    for (int n = line / (height), row = line % (height), column = 0; column < (width); ++column)             \
-    FOR_COLUMNS(C, c, left, {                                                                                \
-        const int at = (line * (width) + column) * C + c;                                                    \
-        call;                                                                                                \
-    })
-#endif
+#include "map.clh"
 
 INLINE void copy_at(const __global float *x, __global float *y, int left) {
     put(fetch(x, left), y, left);

@@ -363,10 +363,10 @@ static void shared(Onnx__ModelProto *m) {
 static void old(Onnx__ModelProto *m) {
     m->opset_import[0]->version = 6;
 }
-static void odd_padding(Onnx__ModelProto *m) {
+static void bad_padding(Onnx__ModelProto *m) {
     for (size_t i = 0; i < m->graph->node[0]->n_attribute; i++)
         if (strcmp(m->graph->node[0]->attribute[i]->name, "pads") == 0)
-            m->graph->node[0]->attribute[i]->ints[0]++;
+            m->graph->node[0]->attribute[i]->ints[0] = -1;
 }
 static void unknown_attribute(Onnx__ModelProto *m) {
     set(&m->graph->node[0]->attribute[0]->name, "shear");
@@ -399,7 +399,7 @@ static const change changes[] = {
     {not_a_number, "holds NaN"},
     {shared, "share weights"},
     {old, "version 6"},
-    {odd_padding, "only equal ones are taken"},
+    {bad_padding, "pads of -1"},
     {unknown_attribute, "attribute 'shear'"},
     {outside, "outside its folder"},
 };

@@ -104,9 +104,11 @@ INLINE void forward_row(const __global float *x, __global float *y, const __glob
     const float invstd = 1.0f / sqrt(sum_of(x + at, C, mean, true, scratch) / (float)C + eps);
     if (row >= rows) return;
     FOR_CHANNELS(c, left, normalise(x + at, y + at, weight, bias, mean, invstd, c, left));
-    if (!saved || LANE > 0) return;
-    saved[row] = mean;
-    saved[rows + row] = invstd;
+    if (!saved) return;
+    if (LANE == 0) {
+        saved[row] = mean;
+        saved[rows + row] = invstd;
+    }
 }
 
 KERNEL void forward(const __global float *x, __global float *y, const __global float *weight,

@@ -31,6 +31,7 @@
     X(add)                                                                                                   \
     X(multiply)                                                                                              \
     X(concat)                                                                                                \
+    X(pad)                                                                                                   \
     X(slice)                                                                                                 \
     X(upsample_nearest)                                                                                      \
     X(upsample_bilinear)                                                                                     \

@@ -191,8 +191,10 @@ typedef struct rf_onnx_window {
 } rf_onnx_window;
 /* An attribute of two numbers. */
 rf_status rf_onnx_window_pair(int64_t pair[2], const rf_onnx_call *call, const char *name, int64_t absent);
-/* Reads all but the kernel's size, which is set before; x may be RF_ONNX_PADDED. */
+/* Reads all but the kernel's size, which is set before; x may be RF_ONNX_PADDED.  The padding may be uneven. */
 rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const rf_onnx_value *x);
+/* Where the padding is uneven, makes it a layer of its own, which becomes x. */
+rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *call, double value);
 rf_pair rf_onnx_pair(const int64_t pair[2]);
 /* Makes a constant NULL that is no initialiser, and holds but one number: PyTorch's exporter makes biases of zeros. */
 rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler);

@@ -33,6 +33,8 @@ static rf_status conv_transpose(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "auto_pad is not among what is taken");
     memcpy(w.kernel, weight->dim + 2, sizeof w.kernel);
     RF_TRY(rf_onnx_window_read(&w, call, x));
+    if (w.pad[0] != w.pad[2] || w.pad[1] != w.pad[3])
+        return rf_fail(RF_E_INPUT, "uneven padding is not taken");
     RF_TRY(rf_onnx_list(more, &count, call, "output_padding", SIZE_MAX));
     if (count < 0) more[0] = more[1] = 0;
     const int64_t channels = call->build->model->nodes[x->layer].shape.c;

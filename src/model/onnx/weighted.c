@@ -50,11 +50,18 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
     if (rf_onnx_text_is(node, "auto_pad", "SAME_UPPER") || rf_onnx_text_is(node, "auto_pad", "SAME_LOWER"))
         pad_same(w, size);
     for (int i = 0; i < 4; i++) w->pad[i] += before[i % 2];
+    return RF_OK;
+}
+
+rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *call, double value) {
     if (w->pad[0] == w->pad[2] && w->pad[1] == w->pad[3]) return RF_OK;
-    return rf_fail(
-        RF_E_INPUT,
-        "padding of %lld above and %lld below, %lld left and %lld right: only equal ones are taken",
-        (long long)w->pad[0], (long long)w->pad[2], (long long)w->pad[1], (long long)w->pad[3]);
+    if (x->form != RF_ONNX_MAP) return rf_fail(RF_E_INPUT, "uneven padding behind a Pad");
+    const rf_attrs attrs = {
+        .before = rf_onnx_pair(w->pad), .after = rf_onnx_pair(w->pad + 2), .value = value};
+    RF_TRY(rf_onnx_layer_of(call, "pad", x, &attrs));
+    *x = call->out;
+    memset(w->pad, 0, sizeof w->pad);
+    return RF_OK;
 }
 
 rf_pair rf_onnx_pair(const int64_t pair[2]) {
@@ -88,7 +95,7 @@ static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weigh
 
 static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_value from = *rf_onnx_in(call, 0), *x = &from;
     const int64_t groups = rf_onnx_int(call->node, "group", 1);
     rf_onnx_window w;
     if (weight == NULL || weight->rank != 4)
@@ -103,6 +110,7 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     if (weight->dim[2] > RF_MAX_KERNEL || weight->dim[3] > RF_MAX_KERNEL)
         return rf_fail(RF_E_SHAPE, "a kernel of %lldx%lld; %d is the most", (long long)weight->dim[2],
                        (long long)weight->dim[3], RF_MAX_KERNEL);
+    RF_TRY(rf_onnx_pad_uneven(x, &w, call, 0));
     const rf_onnx_layer layer = {.op = rf_op_find("conv"),
                                  .attrs = {.out = (int)weight->dim[0],
                                            .kernel = rf_onnx_pair(w.kernel),

@@ -4,7 +4,9 @@
 
 #include "model/onnx/graph.h"
 
-/* Padding waits for the convolution or pooling that reads it. */
+enum { MAX_PAD = 4096 };
+
+/* Even padding with zeros waits for the convolution or pooling that reads it. */
 static rf_status pad(rf_onnx_call *call) {
     rf_onnx_value *x;
     int64_t pads[RF_ONNX_MAX_RANK];
@@ -14,13 +16,22 @@ static rf_status pad(rf_onnx_call *call) {
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
-    if (rf_onnx_attribute(call->node, "mode") != NULL && !rf_onnx_text_is(call->node, "mode", "constant"))
-        return rf_fail(RF_E_INPUT, "only padding with zeros is taken");
-    if (count != 8 || value != 0 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0 ||
-        pads[2] != pads[6] || pads[3] != pads[7] || pads[2] < 0 || pads[3] < 0 || pads[2] > 1 << 20 ||
-        pads[3] > 1 << 20)
-        return rf_fail(RF_E_INPUT,
-                       "only padding with zeros, as much above as below, and left as right, is taken");
+    const bool reflect = rf_onnx_text_is(call->node, "mode", "reflect");
+    if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
+        !rf_onnx_text_is(call->node, "mode", "constant"))
+        return rf_fail(RF_E_INPUT, "padding with a constant and by reflection is what is taken");
+    if (count != 8 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0)
+        return rf_fail(RF_E_INPUT, "only padding of height and width is taken");
+    for (int i = 2; i < 8; i++)
+        if (pads[i] < 0 || pads[i] > MAX_PAD)
+            return rf_fail(RF_E_INPUT, "a padding of %lld; 0 to %d are taken", (long long)pads[i], MAX_PAD);
+    if (reflect || value != 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
+        const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
+                                .after = rf_onnx_pair(pads + 6),
+                                .value = reflect ? 0 : value,
+                                .reflect = reflect};
+        return rf_onnx_layer_of(call, "pad", x, &attrs);
+    }
     if (pads[2] == 0 && pads[3] == 0) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_PADDED, 1));
     call->out.pad = rf_onnx_pair(pads + 2);
@@ -42,6 +53,9 @@ static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x,
     return RF_OK;
 }
 
+/* What padding for a maximum holds. */
+#define LOWEST -1e15
+
 static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
     rf_onnx_window w;
@@ -49,8 +63,14 @@ static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
     if (!padded) RF_TRY(rf_onnx_first_map(&x, call));
     RF_TRY(rf_onnx_window_pair(w.kernel, call, "kernel_shape", 0));
     RF_TRY(rf_onnx_window_read(&w, call, x));
+    const bool is_mean = strcmp(op, "avg_pool") == 0;
+    rf_onnx_value from = *x;
+    if (is_mean && !counts_pad && (w.pad[0] != w.pad[2] || w.pad[1] != w.pad[3]))
+        return rf_fail(RF_E_INPUT, "uneven padding is taken where it is counted");
+    RF_TRY(rf_onnx_pad_uneven(&from, &w, call, is_mean ? 0 : LOWEST));
+    x = &from;
     const bool up = rf_onnx_int(call->node, "ceil_mode", 0) != 0;
-    if (strcmp(op, "avg_pool") == 0) RF_TRY(check_average(call, x, &w, up));
+    if (is_mean) RF_TRY(check_average(call, x, &w, up));
     const rf_attrs attrs = {.kernel = rf_onnx_pair(w.kernel),
                             .stride = rf_onnx_pair(w.stride),
                             .dilation = rf_onnx_pair(w.dilation),
