@@ -35,22 +35,28 @@ KERNEL void nearest_gradient(const __global float *dy, __global float *dx, int N
 /* Along one axis: num of output o, and den. */
 typedef struct {
     int in, out, scale, corners;
+    float inverse; /* 1 / den */
 } axis;
 
 INLINE int den_of(axis a) {
     return a.corners ? max(a.out - 1, 1) : 2 * a.scale;
 }
+INLINE axis axis_of(int in, int scale, int corners) {
+    axis a = {in, in * scale, scale, corners, 0.0f};
+    a.inverse = 1.0f / (float)den_of(a);
+    return a;
+}
 INLINE int num_of(axis a, int o) {
-    return a.corners ? o * (a.in - 1) : max(2 * o + 1 - a.scale, 0);
+    const int num = a.corners ? o * (a.in - 1) : 2 * o + 1 - a.scale;
+    return clamp(num, 0, (a.in - 1) * den_of(a));
 }
 
 /* The first pixel of output o, and the share of the next. */
 INLINE int first_of(axis a, int o) {
-    return min(num_of(a, o) / den_of(a), a.in - 1);
+    return num_of(a, o) / den_of(a);
 }
 INLINE float share_of(axis a, int o) {
-    const int first = first_of(a, o);
-    return first == a.in - 1 ? 0.0f : (float)(num_of(a, o) - first * den_of(a)) / (float)den_of(a);
+    return (float)(num_of(a, o) - first_of(a, o) * den_of(a)) / (float)den_of(a);
 }
 
 /* The outputs [first_output, end_output) may have a share of input i. */
@@ -62,10 +68,8 @@ INLINE int end_output(axis a, int i) {
     return a.corners ? (a.in > 1 ? min((i + 1) * (a.out - 1) / (a.in - 1) + 1, a.out) : a.out)
                      : min((i + 2) * a.scale, a.out);
 }
-INLINE float weight_of(axis a, int i, int o) {
-    const int first = first_of(a, o);
-    const float share = share_of(a, o);
-    return first == i ? 1.0f - share : first == i - 1 ? share : 0.0f;
+INLINE float weight_of(axis a, int i, int o) { /* without a division */
+    return max(1.0f - fabs((float)(num_of(a, o) - i * den_of(a))) * a.inverse, 0.0f);
 }
 
 INLINE void bilinear_at(const __global float *x, __global float *y, axis v, axis h, int row, int column,
@@ -82,22 +86,25 @@ INLINE void bilinear_at(const __global float *x, __global float *y, axis v, axis
 
 KERNEL void bilinear(const __global float *x, __global float *y, int N, int H, int W, int C, int SY, int SX,
                      int corners) {
-    const axis v = {H, H * SY, SY, corners}, h = {W, W * SX, SX, corners};
+    const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
     FOR_MAP(H * SY, W * SX, bilinear_at(x + n * H * W * C + c, y + at, v, h, row, column, C, left));
 }
 
 INLINE void bilinear_gradient_at(const __global float *dy, __global float *dx, axis v, axis h, int row,
                                  int column, int C, int accumulate, int left) {
     floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
-    for (int oy = first_output(v, row); oy < end_output(v, row); ++oy)
+    for (int oy = first_output(v, row); oy < end_output(v, row); ++oy) {
+        const float down = weight_of(v, row, oy);
+        if (down == 0.0f) continue;
         for (int ox = first_output(h, column); ox < end_output(h, column); ++ox)
-            sum += weight_of(v, row, oy) * weight_of(h, column, ox) * fetch(dy + (oy * h.out + ox) * C, left);
+            sum += down * weight_of(h, column, ox) * fetch(dy + (oy * h.out + ox) * C, left);
+    }
     put(sum, dx, left);
 }
 
 KERNEL void bilinear_gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C,
                               int SY, int SX, int corners, int accumulate) {
-    const axis v = {H, H * SY, SY, corners}, h = {W, W * SX, SX, corners};
+    const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
     FOR_MAP(H, W,
             bilinear_gradient_at(dy + n * v.out * h.out * C + c, dx + at, v, h, row, column, C, accumulate,
                                  left));
