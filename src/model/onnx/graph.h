@@ -180,12 +180,8 @@ rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_val
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
-/* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
-rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);
-rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call);
-rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call);
 
-/* ---- windows, convolutions, linear layers (weighted.c) ---- */
+/* ---- windows, convolutions, linear layers, norms (weighted.c) ---- */
 typedef struct rf_onnx_window {
     int64_t kernel[2], stride[2], dilation[2], pad[4]; /* pad: top, left, bottom, right */
 } rf_onnx_window;
@@ -202,8 +198,14 @@ rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *cal
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
 /* Adds the layer of an RF_ONNX_NORMED; bias may be NULL. */
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
+
+/* ---- values as layers' outputs (force.c) ---- */
 /* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
  * HARD_SIGMOID, SOFTPLUS. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
+/* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
+rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);
+rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call);
+rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call);
 
 #endif

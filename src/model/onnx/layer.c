@@ -85,23 +85,6 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, cons
     return RF_OK;
 }
 
-rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call) {
-    *x = rf_onnx_in(call, 0);
-    return rf_onnx_force(call, *x);
-}
-
-rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call) {
-    RF_TRY(rf_onnx_first_any(x, call));
-    if (!(*x)->channels_last) return RF_OK;
-    return rf_fail(RF_E_SHAPE, "its input has the channels last, (N,H,W,C); it is taken with (N,C,H,W)");
-}
-
-rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call) {
-    RF_TRY(rf_onnx_first(x, call));
-    if ((*x)->rank == 4) return RF_OK;
-    return rf_fail(RF_E_SHAPE, "its input is flat, (N,features); it needs maps, (N,C,H,W)");
-}
-
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x) {
     call->out = *x;
     return RF_OK;

@@ -22,20 +22,6 @@ static rf_status batch_norm(rf_onnx_call *call) {
 
 /* ---- norms of a value without weight and bias ---- */
 
-rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
-    const int groups = x->groups, channels = call->build->model->nodes[x->layer].shape.c;
-    const char *op = groups == 0 ? "layer_norm" : groups == channels ? "instance_norm" : "group_norm";
-    if (groups > 0 && (x->constant == NULL) != (bias == NULL))
-        return rf_fail(RF_E_INPUT, "a norm of groups is taken with weight and bias, or with neither");
-    const rf_onnx_layer layer = {
-        .op = rf_op_find(op),
-        .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL, .groups = groups},
-        .inputs = 1,
-        .input = {x->layer},
-        .param = {x->constant, bias}};
-    return rf_onnx_layer_add(call, &layer, x);
-}
-
 /* A weight of ones, or a bias of zeros, that is no initialiser is none: exporters make it. */
 static rf_status real(rf_onnx_tensor **tensor, const rf_onnx_call *call, size_t input, double filler) {
     *tensor = rf_onnx_constant_in(call, input);

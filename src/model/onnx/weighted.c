@@ -1,4 +1,4 @@
-/* Convolutions and linear layers, which may get their bias from a later node; what is read of windows. */
+/* Convolutions, linear layers and norms, which may get weight or bias from a later node; what is read of windows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,31 +156,16 @@ rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
     return (strcmp(call->node->op_type, "Conv") == 0 ? add_conv : add_linear)(call, bias);
 }
 
-rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
-    if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
-    if (x->form == RF_ONNX_MAP) return RF_OK;
-    rf_onnx_call producer = {.build = call->build, .node = x->producer};
-    rf_status status = RF_OK;
-    if (x->form == RF_ONNX_LAYER)
-        status = rf_onnx_add_weighted(&producer, NULL);
-    else if (x->form == RF_ONNX_NORMED)
-        status = rf_onnx_add_norm(&producer, x, NULL);
-    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID || x->form == RF_ONNX_SOFTPLUS) {
-        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID        ? "sigmoid"
-                                     : x->form == RF_ONNX_HARD_SIGMOID ? "hard_sigmoid"
-                                                                       : "softplus");
-        status =
-            rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x);
-    } else if (x->form == RF_ONNX_CONSTANT)
-        return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
-    else
-        return rf_fail(RF_E_INPUT,
-                       "it reads node '%.100s', and what that means together is no layer of ours; see "
-                       "docs/onnx.md",
-                       x->producer != NULL ? rf_onnx_text(x->producer->name) : "");
-    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_text(x->producer->name));
-    const int readers = x->readers;
-    *x = producer.out;
-    x->readers = readers;
-    return RF_OK;
+rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
+    const int groups = x->groups, channels = call->build->model->nodes[x->layer].shape.c;
+    const char *op = groups == 0 ? "layer_norm" : groups == channels ? "instance_norm" : "group_norm";
+    if (groups > 0 && (x->constant == NULL) != (bias == NULL))
+        return rf_fail(RF_E_INPUT, "a norm of groups is taken with weight and bias, or with neither");
+    const rf_onnx_layer layer = {
+        .op = rf_op_find(op),
+        .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL, .groups = groups},
+        .inputs = 1,
+        .input = {x->layer},
+        .param = {x->constant, bias}};
+    return rf_onnx_layer_add(call, &layer, x);
 }
