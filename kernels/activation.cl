@@ -55,6 +55,34 @@ INLINE floatv hard_swish_gradient(floatv x, floatv dy, float slope) {
     return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? dy : dy * (2.0f * x + 3.0f) / 6.0f);
 }
 
+INLINE floatv elu(floatv x, float alpha) {
+    return x <= 0.0f ? alpha * (exp(x) - 1.0f) : x;
+}
+INLINE floatv elu_gradient(floatv y, floatv dy, float alpha) {
+    return y <= 0.0f ? dy * (y + alpha) : dy;
+}
+
+INLINE floatv softplus(floatv x, float slope) {
+    return max(x, 0.0f) + log(1.0f + exp(-fabs(x)));
+}
+INLINE floatv softplus_gradient(floatv x, floatv dy, float slope) {
+    return dy * sigmoid_of(x);
+}
+
+/* tanh(softplus(x)) is n / (n + 2) with n = exp(x) (exp(x) + 2), which is 1 before it overflows. */
+INLINE floatv mish_n(floatv x) {
+    const floatv e = exp(min(x, 20.0f));
+    return e * (e + 2.0f);
+}
+INLINE floatv mish(floatv x, float slope) {
+    const floatv n = mish_n(x);
+    return x * (n / (n + 2.0f));
+}
+INLINE floatv mish_gradient(floatv x, floatv dy, float slope) {
+    const floatv n = mish_n(x), inverse = 1.0f / (n + 2.0f);
+    return dy * (n * inverse + x * (4.0f * (n + 1.0f) * inverse * inverse) * sigmoid_of(x));
+}
+
 INLINE floatv silu(floatv x, float slope) {
     return x / (1.0f + exp(-x));
 }

@@ -1,4 +1,4 @@
-/* Dropout: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
+/* Dropout, and stochastic depth: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
  *
  * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and
  * the key (seed low, seed high); rng holds seed low, seed high, step.  It is kept if the word's upper 24 bits are
@@ -65,6 +65,24 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
                 masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
     }
 #endif
+}
+
+/* Stochastic depth: element i takes the mask of its image, i / size, as dropout's element of that number would.  A work-item
+ * has parts of an image. */
+KERNEL void masked_images(const __global float *x, __global float *y, const __global uint *rng, int count,
+                          uint id, uint limit, float scale, int accumulate, int size, int part) {
+    const int parts = (size + part - 1) / part;
+    FOR_TASKS(task, count / size * parts) {
+        const int image = task / parts, first = task % parts * part, at = image * size + first;
+        const uint4 words = philox((uint4)((uint)image / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
+        const int i = image % 4;
+        const uint word = i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
+        const float mask = word >= limit ? scale : 0.0f;
+        FOR_COLUMNS(min(part, size - first), c, left,
+                    put(accumulate ? fetch(x + at + c, left) * mask + fetch(y + at + c, left)
+                                   : fetch(x + at + c, left) * mask,
+                        y + at + c, left));
+    }
 }
 
 /* Inference, and its gradient: a copy. */

@@ -19,7 +19,9 @@ typedef struct filling {
 /* kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
 static void take_default(filling *f, const rf_param_spec *spec) {
     f->distribution = spec->init == RF_INIT_FAN_IN ? RF_DISTRIBUTION_UNIFORM : RF_DISTRIBUTION_CONSTANT;
-    f->scale = spec->init == RF_INIT_FAN_IN ? 1 / sqrt(spec->fan_in) : spec->init == RF_INIT_ONE;
+    f->scale = spec->init == RF_INIT_FAN_IN  ? 1 / sqrt(spec->fan_in)
+               : spec->init == RF_INIT_VALUE ? spec->value
+                                             : spec->init == RF_INIT_ONE;
 }
 
 static void fill_chunk(void *context, size_t chunk) {

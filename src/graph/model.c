@@ -113,7 +113,7 @@ static rf_status add_parameter(rf_model *model, int node, int slot, bool is_stat
         model->parameters = more;
         model->parameter_capacity = capacity;
     }
-    char *name = rf_format("%s.%s", layer, spec->name);
+    char *name = rf_format("%s%s%s", layer, *spec->name != '\0' ? "." : "", spec->name);
     if (!name) return RF_E_MEMORY;
     model->parameters[model->parameter_count++] =
         (rf_parameter){.name = name, .node = node, .slot = slot, .is_state = is_state, .spec = *spec};

@@ -13,6 +13,14 @@ static inline double normal_below(double x) {
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 
+static inline double softplus_of(double x) {
+    return fmax(x, 0) + log1p(exp(-fabs(x))) + (isnan(x) ? x : 0);
+}
+static inline double mish_slope(double x) {
+    const double t = tanh(softplus_of(x));
+    return t + x * (1 - t * t) * sigmoid_of(x);
+}
+
 /* symbol, sentence, attributes, the kernel's name of f, f(x), and dx, with g for dy, from y or from x.  A comparison
  * with NaN is false, and must take the branch that propagates it. */
 #define FROM_Y(ACT)                                                                                          \
@@ -22,6 +30,8 @@ static inline double normal_below(double x) {
         y <= 0 ? g * slope : g)                                                                              \
     ACT(sigmoid, "1 / (1 + exp(-x))", NULL, sigmoid, sigmoid_of(x), g *y *(1 - y))                           \
     ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))                               \
+    ACT(elu, "x, or alpha (exp(x) - 1) below zero", elu_attrs, elu, x <= 0 ? slope * expm1(x) : x,           \
+        y <= 0 ? g * (y + slope) : g)                                                                        \
     ACT(hard_sigmoid, "relu6(x + 3) / 6", NULL, hard_sigmoid, x <= -3 ? 0 : (x >= 3 ? 1 : (x + 3) / 6),      \
         y <= 0 || y >= 1 ? 0 : g / 6)
 #define FROM_X(ACT)                                                                                          \
@@ -29,10 +39,20 @@ static inline double normal_below(double x) {
         g * sigmoid_of(x) * (1 + x * (1 - sigmoid_of(x))))                                                   \
     ACT(hard_swish, "x * relu6(x + 3) / 6", NULL, hard_swish, x <= -3 ? 0 : (x >= 3 ? x : x * (x + 3) / 6),  \
         x <= -3 ? 0 : (x >= 3 ? g : g * (2 * x + 3) / 6))                                                    \
+    ACT(mish, "x * tanh(softplus(x))", NULL, mish, x *tanh(softplus_of(x)), g *mish_slope(x))                \
+    ACT(softplus, "log(1 + exp(x))", NULL, softplus, softplus_of(x), g *sigmoid_of(x))                       \
     ACT(gelu, "x * Phi(x), Phi the normal distribution", NULL, gelu, x *normal_below(x),                     \
         g *(normal_below(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x)))
 
 static const rf_attr_spec slope_attrs[] = {RF_ATTR(slope, FLOAT, 0.01, 0, 1e6), RF_ATTR_END};
+
+static const rf_attr_spec elu_attrs[] = {{.name = "alpha",
+                                          .type = RF_ATTR_FLOAT,
+                                          .offset = offsetof(rf_attrs, slope),
+                                          .def = 1,
+                                          .min = 0,
+                                          .max = 1e6},
+                                         RF_ATTR_END};
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];

@@ -1,10 +1,12 @@
-/* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone.
- * Srivastava et al. 2014.  The mask is not stored: it is a function of the seed, the step and the element, by
- * Philox (rf_philox). */
+/* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone (Srivastava et al. 2014).
+ * Stochastic depth: the same of whole images (Huang et al. 2016).  The mask is not stored: it is a function of the seed,
+ * the step and the element, or image, by Philox (rf_philox). */
 #include <math.h>
 
 #include "op/family.h"
 #include "op/reference.h"
+
+extern const rf_op rf_op_stochastic_depth;
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];
@@ -37,31 +39,65 @@ static void masked(const rf_problem *problem, const rf_arrays *a, const float *x
     }
 }
 
-static void forward(const rf_problem *problem, const rf_arrays *a) {
-    if (problem->training)
-        masked(problem, a, a->x[0], a->y, false);
-    else
-        for (size_t i = 0; i < rf_shape_count(problem->y); ++i) a->y[i] = a->x[0][i];
+/* Of whole images. */
+static void masked_images(const rf_problem *problem, const rf_arrays *a, const float *x, float *y,
+                          bool accumulate) {
+    const size_t image = rf_shape_count(problem->y) / (size_t)problem->y.n;
+    const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem), key[2] = {rng[0], rng[1]};
+    for (uint32_t n = 0; n < (uint32_t)problem->y.n; ++n) {
+        const uint32_t counter[4] = {n / 4, problem->id, rng[2], 0};
+        uint32_t word[4];
+        rf_philox(word, counter, key);
+        const float mask = word[n % 4] >> 8 >= limit ? scale_of(problem) : 0;
+        for (size_t i = n * image; i < (n + 1) * image; ++i) y[i] = x[i] * mask + (accumulate ? y[i] : 0);
+    }
 }
 
-static void backward(const rf_problem *problem, const rf_arrays *a) {
-    masked(problem, a, a->dy, a->dx[0], problem->accumulate[0]);
+static void copy(const rf_problem *problem, const rf_arrays *a) {
+    for (size_t i = 0; i < rf_shape_count(problem->y); ++i) a->y[i] = a->x[0][i];
 }
+
+#define REFERENCE(symbol, masked)                                                                            \
+    static void symbol##_forward(const rf_problem *problem, const rf_arrays *a) {                            \
+        if (problem->training)                                                                               \
+            masked(problem, a, a->x[0], a->y, false);                                                        \
+        else                                                                                                 \
+            copy(problem, a);                                                                                \
+    }                                                                                                        \
+    static void symbol##_backward(const rf_problem *problem, const rf_arrays *a) {                           \
+        masked(problem, a, a->dy, a->dx[0], problem->accumulate[0]);                                         \
+    }
+REFERENCE(dropout, masked)
+REFERENCE(stochastic_depth, masked_images)
 
 /* ---- solvers ---- */
+
+enum { PART = 4096 }; /* floats of an image that a work-item of the tile family masks at a time */
+
+static bool of_images(const rf_problem *problem) {
+    return problem->op == &rf_op_stochastic_depth;
+}
 
 static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                              rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y,
                              bool accumulate) {
     char options[RF_OPTIONS];
-    const size_t count = rf_shape_count(problem->y);
+    const size_t count = rf_shape_count(problem->y), images = (size_t)problem->y.n, size = count / images,
+                 part = family == RF_TILE ? RF_MIN((size_t)PART, size) : 1,
+                 parts = images * rf_ceil_div(size, part);
     rf_launch_desc desc = {.program = "dropout",
                            .kernel = "masked",
                            .options = rf_family_options(options, family, info, "%s", ""),
                            .args = {RF_BUF(x), RF_BUF(y), RF_BUF(t->rng), RF_I32(count), RF_U32(problem->id),
                                     RF_U32(limit_of(problem)), RF_F32(scale_of(problem)), RF_I32(accumulate)},
                            .bytes = (accumulate ? 3.0 : 2.0) * (double)count * sizeof(float)};
-    rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 16 : 4), 64);
+    if (of_images(problem)) {
+        desc.kernel = "masked_images";
+        desc.args[8] = (rf_arg)RF_I32(size);
+        desc.args[9] = (rf_arg)RF_I32(part);
+        rf_family_spread(&desc, family, info, parts, part);
+    } else
+        rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 16 : 4), 64);
     return rf_emit(sequence, &desc);
 }
 
@@ -85,12 +121,7 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
     return emit_masked(sequence, problem, info, family, t, t->dy, t->dx[0], problem->accumulate[0]);
 }
 
-RF_SOLVER_PAIR(dropout_f, "dropout", RF_FORWARD, rf_indexable, NULL, forward_build)
-RF_SOLVER_PAIR(dropout_b, "dropout", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
-static const rf_solver *const solvers[] = {&dropout_f_tile, &dropout_f_group, &dropout_b_tile,
-                                           &dropout_b_group, NULL};
-
-static const rf_case cases[] = {
+static const rf_case dropout_cases[] = {
     {.label = "p 0.5", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}},
     {.label = "p 0.1 accumulate", .attrs = {.p = 0.1}, .x = {{5, 37, 1, 1, true}}, .accumulate = true},
     {.label = "p 0", .attrs = {.p = 0}, .x = {{1, 1, 3, 3}}},
@@ -100,19 +131,34 @@ static const rf_case cases[] = {
     {.label = "p 0.3 large", .attrs = {.p = 0.3}, .x = {{17, 33, 31, 29}}, .large = true},
     {NULL},
 };
+static const rf_case stochastic_depth_cases[] = {
+    {.label = "7 images, p 0.5", .attrs = {.p = 0.5}, .x = {{7, 3, 3, 5}}},
+    {.label = "flat, p 0.2 accumulate", .attrs = {.p = 0.2}, .x = {{9, 13, 1, 1, true}}, .accumulate = true},
+    {.label = "p 1", .attrs = {.p = 1}, .x = {{2, 1, 3, 3}}},
+    {.label = "inference", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}, .inference = true},
+    {.label = "p 0.3 large", .attrs = {.p = 0.3}, .x = {{17, 33, 31, 29}}, .large = true},
+    {NULL},
+};
 
 static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
 
-const rf_op rf_op_dropout = {
-    .name = "dropout",
-    .summary = "in training, zero with probability p, else x / (1 - p)",
-    .inputs_min = 1,
-    .inputs_max = 1,
-    .in_place = true,
-    .attrs = attrs,
-    .positional = "p",
-    .infer = infer,
-    .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
-    .solvers = solvers,
-    .cases = cases,
-};
+#define OP(symbol, summary_)                                                                                 \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, rf_indexable, NULL, forward_build)                       \
+    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)                \
+    static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
+                                                        &symbol##_b_tile, &symbol##_b_group, NULL};          \
+    const rf_op rf_op_##symbol = {                                                                           \
+        .name = #symbol,                                                                                     \
+        .summary = summary_,                                                                                 \
+        .inputs_min = 1,                                                                                     \
+        .inputs_max = 1,                                                                                     \
+        .in_place = true,                                                                                    \
+        .attrs = attrs,                                                                                      \
+        .positional = "p",                                                                                   \
+        .infer = infer,                                                                                      \
+        .reference = {[RF_FORWARD] = symbol##_forward, [RF_BACKWARD_DATA] = symbol##_backward},              \
+        .solvers = symbol##_solvers,                                                                         \
+        .cases = symbol##_cases,                                                                             \
+    };
+OP(dropout, "in training, zero with probability p, else x / (1 - p)")
+OP(stochastic_depth, "in training, a whole image's map zero with probability p, else x / (1 - p)")

@@ -47,7 +47,18 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(slope, FLOAT)                                                                                          \
     X(smoothing, FLOAT)                                                                                      \
     X(count_pad, BOOL)                                                                                       \
-    X(ceil, BOOL)
+    X(ceil, BOOL)                                                                                            \
+    X(begin, INT)                                                                                            \
+    X(end, INT)                                                                                              \
+    X(init, FLOAT)                                                                                           \
+    X(affine, BOOL)                                                                                          \
+    X(scale, PAIR)                                                                                           \
+    X(align_corners, BOOL)                                                                                   \
+    X(output_pad, PAIR)                                                                                      \
+    X(before, PAIR)                                                                                          \
+    X(after, PAIR)                                                                                           \
+    X(value, FLOAT)                                                                                          \
+    X(reflect, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;
@@ -122,15 +133,18 @@ typedef enum rf_layout { RF_LAYOUT_PLAIN, RF_LAYOUT_PANEL, RF_LAYOUT_RSCK } rf_l
 typedef enum rf_init {
     RF_INIT_ZERO,
     RF_INIT_ONE,
+    RF_INIT_VALUE,
     RF_INIT_FAN_IN
 } rf_init; /* FAN_IN: U(-1/sqrt(f), 1/sqrt(f)) */
 typedef struct rf_param_spec {
-    const char *name; /* "weight", "bias", "running_mean": PyTorch's */
+    const char
+        *name; /* "weight", "bias", "running_mean": PyTorch's; "": the parameter has the layer's name alone */
     int rank, dim[4]; /* as PyTorch stores it: (K,C,R,S), (out,in), (n) */
     int shape[4];     /* K,C,R,S of the layout; PLAIN: K = length, rest 1 */
     rf_layout layout;
     rf_init init;
     int fan_in;
+    float value; /* of VALUE */
 } rf_param_spec;
 size_t rf_param_count(const rf_param_spec *spec);   /* floats as PyTorch stores it */
 size_t rf_param_storage(const rf_param_spec *spec); /* floats as stored by us, padding included */

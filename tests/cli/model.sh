@@ -25,6 +25,13 @@ small_images_get_the_networks_for_small_images() {
     prints 'resnet18 for images 3x64x64'
 }
 
+model_reads_the_documentations_networks() {
+    for net in "$here"/../../docs/examples/*.net; do
+        succeeds model "$net" --input 3x32x32
+        prints parameters
+    done
+}
+
 unknown_models_and_bad_sizes_are_refused() {
     refuses 3 "did you mean resnet18" model resnet81
     refuses 3 "nosuch" model ./nosuch.net

@@ -1,4 +1,4 @@
-/* From an ONNX graph to a model: node by node in the file's order, each by the handler of its op (ops.c). */
+/* From an ONNX graph to a model: node by node in the file's order, each by the handler of its op (*_ops.c). */
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -251,9 +251,6 @@ static rf_status note(const rf_onnx_build *build) {
     rf_str text = {0};
     if (build->norms_folded > 0)
         rf_str_addf(&text, FOLDED, build->norms_folded, build->norms_folded == 1 ? "" : "s");
-    if (build->blocks_dropped > 0)
-        rf_str_addf(&text, "%sthe stochastic depth of %d block%s is left out", text.length > 0 ? "; " : "",
-                    build->blocks_dropped, build->blocks_dropped == 1 ? "" : "s");
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",
                     build->file.graph->n_output);

@@ -150,10 +150,23 @@ rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const r
     return RF_OK;
 }
 
-void rf_onnx_dims(int64_t dim[4], const rf_onnx_build *build, const rf_onnx_value *x) {
+void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, const rf_onnx_value *x) {
     const rf_shape s = build->model->nodes[x->layer].shape;
+    const int groups = x->rank == 5 ? x->groups : 1, size = s.c / groups;
+    const int64_t all[] = {s.c, s.h, s.w}, last[] = {s.h, s.w, s.c},
+                  features[] = {(int64_t)rf_shape_count(s), s.h, s.w}, grouped[] = {groups, size, s.h, s.w},
+                  shuffled[] = {size, groups, s.h, s.w};
     dim[0] = build->batch;
-    dim[1] = x->rank == 2 ? (int64_t)rf_shape_count(s) : s.c;
-    dim[2] = s.h;
-    dim[3] = s.w;
+    memcpy(dim + 1,
+           x->form == RF_ONNX_GROUPED    ? grouped
+           : x->form == RF_ONNX_SHUFFLED ? shuffled
+           : x->channels_last            ? last
+           : x->rank == 2                ? features
+                                         : all,
+           (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
+    if (x->rank == 1) dim[0] *= s.c;
+    if (x->rank == 3) {
+        dim[1] = x->groups;
+        dim[2] = (int64_t)(rf_shape_count(s) / (size_t)x->groups);
+    }
 }

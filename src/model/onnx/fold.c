@@ -81,7 +81,7 @@ static rf_status broadcast_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const 
 
 /* ---- ops ---- */
 
-rf_status rf_onnx_fold_constant(rf_onnx_call *call) {
+static rf_status fold_constant(rf_onnx_call *call) {
     const Onnx__AttributeProto *a = call->node->n_attribute == 1 ? call->node->attribute[0] : NULL;
     rf_onnx_tensor tensor, *out;
     double *values;
@@ -198,7 +198,7 @@ static rf_status dims_in(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx
     return *rank >= 0 ? RF_OK : rf_fail(RF_E_INPUT, "input %zu is missing, or no constant", input + 1);
 }
 
-rf_status rf_onnx_fold_expand(rf_onnx_call *call) {
+static rf_status fold_expand(rf_onnx_call *call) {
     rf_onnx_tensor *from;
     const double *in;
     double *out;
@@ -213,7 +213,7 @@ rf_status rf_onnx_fold_expand(rf_onnx_call *call) {
     return RF_OK;
 }
 
-rf_status rf_onnx_fold_fill(rf_onnx_call *call) {
+static rf_status fold_fill(rf_onnx_call *call) {
     const Onnx__AttributeProto *value = rf_onnx_attribute(call->node, "value");
     rf_onnx_tensor tensor = {.type = FLOAT};
     int64_t dim[RF_ONNX_MAX_RANK];
@@ -230,7 +230,7 @@ rf_status rf_onnx_fold_fill(rf_onnx_call *call) {
     return RF_OK;
 }
 
-rf_status rf_onnx_fold_range(rf_onnx_call *call) {
+static rf_status fold_range(rf_onnx_call *call) {
     double limit[3], *out;
     for (size_t i = 0; i < 3; i++)
         RF_TRY(rf_onnx_scalar(&limit[i], call->build, rf_onnx_constant_in(call, i)));
@@ -391,3 +391,30 @@ rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
 rf_status rf_onnx_fold_where(rf_onnx_call *call) {
     return elementwise(call, 3, 1, apply_where);
 }
+
+static double equal(double a, double b) {
+    return a == b;
+}
+static double negative(double a) {
+    return -a;
+}
+static double reciprocal(double a) {
+    return 1 / a;
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_constant_ops[] = {
+    {"Ceil", 1, " ", rf_onnx_fold_unary, .unary = ceil},
+    {"Constant", 0, NULL, fold_constant},
+    {"ConstantOfShape", 1, " value ", fold_fill},
+    {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
+    {"Expand", 2, " ", fold_expand},
+    {"Floor", 1, " ", rf_onnx_fold_unary, .unary = floor},
+    {"Max", 2, " ", rf_onnx_fold_binary, .binary = fmax},
+    {"Min", 2, " ", rf_onnx_fold_binary, .binary = fmin},
+    {"Neg", 1, " ", rf_onnx_fold_unary, .unary = negative},
+    {"Range", 3, " ", fold_range},
+    {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
+    {NULL},
+};

@@ -10,15 +10,28 @@
 typedef enum rf_onnx_form {
     RF_ONNX_UNKNOWN,
     RF_ONNX_CONSTANT,
-    RF_ONNX_MAP,          /* x */
-    RF_ONNX_LAYER,        /* a convolution or linear layer that may get a bias */
-    RF_ONNX_PADDED,       /* x with padding */
-    RF_ONNX_SCORES,       /* softmax of x, or its logarithm */
-    RF_ONNX_SIGMOID,      /* sigmoid(x) */
+    RF_ONNX_MAP,    /* x */
+    RF_ONNX_LAYER,  /* a convolution or linear layer that may get a bias */
+    RF_ONNX_PADDED, /* x with padding */
+    RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest) */
+    RF_ONNX_SHUFFLED, /* the same, transposed */
+    RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
+    RF_ONNX_PARTS,    /* x cut along its channels, into a sequence; constant: their sizes, or one for all */
+    RF_ONNX_SCORES,   /* softmax of x, or its logarithm */
+    RF_ONNX_SIGMOID,  /* sigmoid(x) */
     RF_ONNX_HARD_SIGMOID, /* relu6(x + 3) / 6 */
+    RF_ONNX_SOFTPLUS,     /* log(1 + exp(x)) */
+    RF_ONNX_MISH_GATE,    /* tanh(log(1 + exp(x))) */
+    RF_ONNX_ABOVE,        /* x > factor */
     RF_ONNX_RANDOM, /* numbers from 0 to 1, as many as the constant has; NULL: as many as what they are used with */
-    RF_ONNX_MASK,   /* 1 with probability factor, else 0 */
-    RF_ONNX_SHARE,  /* the same, over factor */
+    RF_ONNX_MASK,      /* 1 with probability factor, else 0 */
+    RF_ONNX_SHARE,     /* the same, over factor */
+    RF_ONNX_MEAN,      /* of x, over its channels */
+    RF_ONNX_CENTRED,   /* x - mean */
+    RF_ONNX_SQUARED,   /* (x - mean)^2 */
+    RF_ONNX_VARIANCE,  /* its mean, and factor */
+    RF_ONNX_DEVIATION, /* the root of that */
+    RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
     RF_ONNX_SCALED, /* factor x */
     RF_ONNX_ERF,    /* erf(x / sqrt(2)) */
     RF_ONNX_NORMAL, /* factor (1 + erf(x / sqrt(2))) */
@@ -28,8 +41,10 @@ typedef enum rf_onnx_form {
 typedef struct rf_onnx_value {
     rf_onnx_form form;
     rf_onnx_tensor *constant;
-    int layer; /* whose output is x */
-    int rank;  /* of x: 4, (N,C,H,W), or 2, (N,features) */
+    int layer;          /* whose output is x */
+    int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3: of GROUPED and SHUFFLED; 1: of ROW */
+    bool channels_last; /* (N,H,W,C) */
+    int groups;
     double factor;
     rf_pair pad;
     const Onnx__NodeProto *producer;
@@ -59,7 +74,6 @@ typedef struct rf_onnx_build {
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
     int norms_folded;                   /* convolutions that a batch norm was folded into */
-    int blocks_dropped;                 /* at random, by stochastic depth, which is left out */
     const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
 } rf_onnx_build;
 
@@ -73,7 +87,7 @@ typedef struct rf_onnx_call {
     rf_onnx_value out; /* of the first output */
 } rf_onnx_call;
 
-/* A row of the table in ops.c. */
+/* A row of a table of ops. */
 struct rf_onnx_op {
     const char *name;
     size_t inputs;                          /* that must be there, the first ones */
@@ -85,6 +99,9 @@ struct rf_onnx_op {
     const char *layer;  /* the op of ours that it is, for a handler of several rows */
     const char *advice; /* of an op that is not taken: what to do */
 };
+/* The tables, ended by name NULL; ops.c lists them. */
+extern const rf_onnx_op rf_onnx_activation_ops[], rf_onnx_arithmetic_ops[], rf_onnx_constant_ops[],
+    rf_onnx_layer_ops[], rf_onnx_norm_ops[], rf_onnx_shape_ops[], rf_onnx_window_ops[];
 const rf_onnx_op *rf_onnx_op_find(const char *name);
 
 /* ---- what a node reads (call.c) ---- */
@@ -114,8 +131,11 @@ rf_status rf_onnx_unsqueeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const
 rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
                                const int64_t *old, int old_rank);
 
+static inline int rf_onnx_channel_axis(const rf_onnx_value *x) {
+    return x->channels_last ? x->rank - 1 : 1;
+}
 /* x's dimensions in ONNX, with the build's batch size. */
-void rf_onnx_dims(int64_t dim[4], const rf_onnx_build *build, const rf_onnx_value *x);
+void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, const rf_onnx_value *x);
 
 /* ---- constants (constant.c) ---- */
 /* A constant with zeros, owned by the build. */
@@ -127,7 +147,6 @@ rf_status rf_onnx_numbers(const double **out, rf_onnx_build *build, rf_onnx_tens
 rf_status rf_onnx_scalar(double *out, rf_onnx_build *build, rf_onnx_tensor *tensor); /* of one number */
 
 /* ---- handlers for constants (fold.c) ---- */
-rf_status rf_onnx_fold_constant(rf_onnx_call *call);
 rf_status rf_onnx_fold_identity(rf_onnx_call *call);
 rf_status rf_onnx_fold_cast(rf_onnx_call *call); /* Cast, CastLike */
 rf_status rf_onnx_fold_shape(rf_onnx_call *call);
@@ -135,9 +154,6 @@ rf_status rf_onnx_fold_reshape(rf_onnx_call *call);
 rf_status rf_onnx_fold_unsqueeze(rf_onnx_call *call);
 rf_status rf_onnx_fold_squeeze(rf_onnx_call *call);
 rf_status rf_onnx_fold_transpose(rf_onnx_call *call);
-rf_status rf_onnx_fold_expand(rf_onnx_call *call);
-rf_status rf_onnx_fold_fill(rf_onnx_call *call); /* ConstantOfShape */
-rf_status rf_onnx_fold_range(rf_onnx_call *call);
 rf_status rf_onnx_fold_gather(rf_onnx_call *call);
 rf_status rf_onnx_fold_slice(rf_onnx_call *call);
 rf_status rf_onnx_fold_concat(rf_onnx_call *call);
@@ -159,23 +175,39 @@ typedef struct rf_onnx_layer {
     rf_onnx_tensor *param[RF_MAX_PARAMS + RF_MAX_STATES]; /* in the order of the model's; NULL: initialised */
     bool transposed;                                      /* param[0] is */
 } rf_onnx_layer;
-/* Adds it, and makes it call->out. */
-rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int rank);
+/* Adds it, and makes it call->out, with the dimensions of x. */
+rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, const rf_onnx_value *x);
+/* Adds a layer of one input; attrs NULL: its defaults. */
+rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
+/* Makes call->out the value itself, or a form of its x that waits for the next op. */
+rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
+rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
 
-/* ---- windows, convolutions, linear layers (weighted.c) ---- */
+/* ---- windows, convolutions, linear layers, norms (weighted.c) ---- */
 typedef struct rf_onnx_window {
     int64_t kernel[2], stride[2], dilation[2], pad[4]; /* pad: top, left, bottom, right */
 } rf_onnx_window;
 /* An attribute of two numbers. */
 rf_status rf_onnx_window_pair(int64_t pair[2], const rf_onnx_call *call, const char *name, int64_t absent);
-/* Reads all but the kernel's size, which is set before; x may be RF_ONNX_PADDED. */
+/* Reads all but the kernel's size, which is set before; x may be RF_ONNX_PADDED.  The padding may be uneven. */
 rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const rf_onnx_value *x);
+/* Where the padding is uneven, makes it a layer of its own, which becomes x. */
+rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *call, double value);
 rf_pair rf_onnx_pair(const int64_t pair[2]);
-/* A bias of zeros that is no initialiser is none: PyTorch's exporter makes it. */
-rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call);
+/* Makes a constant NULL that is no initialiser, and holds but one number: PyTorch's exporter makes biases of zeros. */
+rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler);
 /* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
-/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, SIGMOID, HARD_SIGMOID. */
+/* Adds the layer of an RF_ONNX_NORMED; bias may be NULL. */
+rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
+
+/* ---- values as layers' outputs (force.c) ---- */
+/* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
+ * HARD_SIGMOID, SOFTPLUS. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
+/* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
+rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);
+rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call);
+rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call);
 
 #endif

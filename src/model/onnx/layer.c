@@ -40,6 +40,10 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
         return rf_fail(RF_E_SHAPE,
                        "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
                        spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
+    if (tensor->rank < (int)RF_COUNT(spec->dim)) { /* (C,1,1), not (C); (out,in), not (out,in,1,1) */
+        p->spec.rank = tensor->rank;
+        for (int k = 0; k < tensor->rank; k++) p->spec.dim[k] = (int)tensor->dim[transposed ? 1 - k : k];
+    }
     if (tensor->name != NULL) {
         const int other = rf_names_find(&build->used, tensor->name, strlen(tensor->name));
         if (other >= 0)
@@ -64,7 +68,7 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
     return RF_OK;
 }
 
-rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int rank) {
+rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, const rf_onnx_value *x) {
     rf_model *model = call->build->model;
     char name[RF_MAX_NAME + 1];
     const int first = model->parameter_count;
@@ -74,6 +78,36 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, int 
     for (int i = first; i < model->parameter_count; i++)
         if (layer->param[i - first] != NULL)
             RF_TRY(fill(call, i, layer->param[i - first], layer->transposed && i == first));
-    call->out = (rf_onnx_value){.form = RF_ONNX_MAP, .layer = model->node_count - 1, .rank = rank};
+    call->out = (rf_onnx_value){.form = RF_ONNX_MAP,
+                                .layer = model->node_count - 1,
+                                .rank = x->rank,
+                                .channels_last = x->channels_last};
+    return RF_OK;
+}
+
+rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x) {
+    call->out = *x;
+    return RF_OK;
+}
+
+/* A layer of one input. */
+rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x,
+                           const rf_attrs *attrs) {
+    rf_onnx_layer layer = {.op = rf_op_find(op), .inputs = 1, .input = {x->layer}};
+    if (attrs != NULL)
+        layer.attrs = *attrs;
+    else
+        rf_attrs_default(&layer.attrs, layer.op);
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* A form of x that waits for the next op. */
+rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor) {
+    call->out = (rf_onnx_value){.form = form,
+                                .layer = x->layer,
+                                .rank = x->rank,
+                                .channels_last = x->channels_last,
+                                .factor = factor,
+                                .producer = call->node};
     return RF_OK;
 }

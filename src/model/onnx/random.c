@@ -24,7 +24,7 @@ rf_status rf_onnx_less(rf_onnx_call *call) {
 }
 
 rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask) {
-    int64_t dim[4], count = 1;
+    int64_t dim[RF_ONNX_MAX_RANK], count = 1;
     RF_TRY(rf_onnx_force(call, x));
     rf_onnx_dims(dim, call->build, x);
     for (int i = 0; i < x->rank; i++) count *= dim[i];
@@ -32,14 +32,6 @@ rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx
     if (mask->form != RF_ONNX_SHARE || (numbers != count && numbers != dim[0]))
         return rf_fail(RF_E_INPUT,
                        "a product with random numbers is taken as dropout or stochastic depth only");
-    if (numbers == count) {
-        const rf_onnx_layer layer = {.op = rf_op_find("dropout"),
-                                     .attrs = {.p = round((1 - mask->factor) * 1e6) / 1e6},
-                                     .inputs = 1,
-                                     .input = {x->layer}};
-        return rf_onnx_layer_add(call, &layer, x->rank);
-    }
-    call->build->blocks_dropped++;
-    call->out = *x;
-    return RF_OK;
+    const rf_attrs attrs = {.p = round((1 - mask->factor) * 1e6) / 1e6};
+    return rf_onnx_layer_of(call, numbers == count ? "dropout" : "stochastic_depth", x, &attrs);
 }

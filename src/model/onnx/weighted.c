@@ -1,4 +1,4 @@
-/* Convolutions and linear layers, which may get their bias from a later node; what is read of windows. */
+/* Convolutions, linear layers and norms, which may get weight or bias from a later node; what is read of windows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static void pad_same(rf_onnx_window *w, const int64_t size[2], bool before) {
 
 rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const rf_onnx_value *x) {
     const Onnx__NodeProto *node = call->node;
-    int64_t dim[4], list[RF_ONNX_MAX_RANK];
+    int64_t dim[RF_ONNX_MAX_RANK], list[RF_ONNX_MAX_RANK];
     int count;
     rf_onnx_dims(dim, call->build, x);
     RF_TRY(rf_onnx_window_pair(w->stride, call, "strides", 1));
@@ -50,11 +50,18 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
     const bool lower = rf_onnx_text_is(node, "auto_pad", "SAME_LOWER");
     if (lower || rf_onnx_text_is(node, "auto_pad", "SAME_UPPER")) pad_same(w, size, lower);
     for (int i = 0; i < 4; i++) w->pad[i] += before[i % 2];
+    return RF_OK;
+}
+
+rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *call, double value) {
     if (w->pad[0] == w->pad[2] && w->pad[1] == w->pad[3]) return RF_OK;
-    return rf_fail(
-        RF_E_INPUT,
-        "padding of %lld above and %lld below, %lld left and %lld right: only equal ones are taken",
-        (long long)w->pad[0], (long long)w->pad[2], (long long)w->pad[1], (long long)w->pad[3]);
+    if (x->form != RF_ONNX_MAP) return rf_fail(RF_E_INPUT, "uneven padding behind a Pad");
+    const rf_attrs attrs = {
+        .before = rf_onnx_pair(w->pad), .after = rf_onnx_pair(w->pad + 2), .value = value};
+    RF_TRY(rf_onnx_layer_of(call, "pad", x, &attrs));
+    *x = call->out;
+    memset(w->pad, 0, sizeof w->pad);
+    return RF_OK;
 }
 
 rf_pair rf_onnx_pair(const int64_t pair[2]) {
@@ -63,13 +70,13 @@ rf_pair rf_onnx_pair(const int64_t pair[2]) {
 
 /* ---- layers ---- */
 
-rf_status rf_onnx_real_bias(rf_onnx_tensor **bias, const rf_onnx_call *call) {
+rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler) {
     const double *numbers;
-    if (*bias == NULL || (*bias)->name != NULL) return RF_OK;
-    RF_TRY(rf_onnx_numbers(&numbers, call->build, *bias));
-    for (size_t i = 0; i < (*bias)->count; i++)
-        if (numbers[i] != 0) return RF_OK;
-    *bias = NULL;
+    if (*constant == NULL || (*constant)->name != NULL) return RF_OK;
+    RF_TRY(rf_onnx_numbers(&numbers, call->build, *constant));
+    for (size_t i = 0; i < (*constant)->count; i++)
+        if (numbers[i] != filler) return RF_OK;
+    *constant = NULL;
     return RF_OK;
 }
 
@@ -88,7 +95,7 @@ static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weigh
 
 static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_value from = *rf_onnx_in(call, 0), *x = &from;
     const int64_t groups = rf_onnx_int(call->node, "group", 1);
     rf_onnx_window w;
     if (weight == NULL || weight->rank != 4)
@@ -103,6 +110,7 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     if (weight->dim[2] > RF_MAX_KERNEL || weight->dim[3] > RF_MAX_KERNEL)
         return rf_fail(RF_E_SHAPE, "a kernel of %lldx%lld; %d is the most", (long long)weight->dim[2],
                        (long long)weight->dim[3], RF_MAX_KERNEL);
+    RF_TRY(rf_onnx_pad_uneven(x, &w, call, 0));
     const rf_onnx_layer layer = {.op = rf_op_find("conv"),
                                  .attrs = {.out = (int)weight->dim[0],
                                            .kernel = rf_onnx_pair(w.kernel),
@@ -115,56 +123,49 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
                                  .input = {x->layer},
                                  .param = {weight, bias}};
     call->build->norms_folded += norm_folded(call->node, weight);
-    return rf_onnx_layer_add(call, &layer, 4);
+    return rf_onnx_layer_add(call, &layer, x);
 }
 
-/* x W or, transposed, x W^T. */
+/* x W or, transposed, x W^T; at each position of a map with its channels last it is a convolution of 1x1. */
 static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
     const bool as_stored = rf_onnx_int(call->node, "transB", 0) != 0; /* (out,in) */
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
     const rf_onnx_value *x = rf_onnx_in(call, 0);
     if (weight == NULL || weight->rank != 2)
         return rf_fail(RF_E_INPUT, "its second factor is no constant matrix");
-    const size_t in = rf_shape_count(call->build->model->nodes[x->layer].shape);
+    const rf_shape shape = call->build->model->nodes[x->layer].shape;
+    const size_t in = x->channels_last ? (size_t)shape.c : rf_shape_count(shape);
     const int64_t out = weight->dim[as_stored ? 0 : 1];
     if ((size_t)weight->dim[as_stored ? 1 : 0] != in || out < 1 || out > 1 << 20)
         return rf_fail(RF_E_SHAPE, "its weights are %lldx%lld, and its input has %zu numbers",
                        (long long)weight->dim[0], (long long)weight->dim[1], in);
-    const rf_onnx_layer layer = {.op = rf_op_find("linear"),
-                                 .attrs = {.out = (int)out, .bias = bias != NULL},
-                                 .inputs = 1,
-                                 .input = {x->layer},
-                                 .param = {weight, bias},
-                                 .transposed = !as_stored};
-    return rf_onnx_layer_add(call, &layer, 2);
+    rf_onnx_layer layer = {.op = rf_op_find(x->channels_last ? "conv" : "linear"),
+                           .inputs = 1,
+                           .input = {x->layer},
+                           .param = {weight, bias},
+                           .transposed = !as_stored};
+    rf_attrs_default(&layer.attrs, layer.op);
+    layer.attrs.out = (int)out;
+    layer.attrs.bias = bias != NULL;
+    if (x->channels_last) layer.attrs.kernel = (rf_pair){1, 1};
+    return rf_onnx_layer_add(call, &layer, x);
 }
 
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
-    RF_TRY(rf_onnx_real_bias(&bias, call));
+    RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
     return (strcmp(call->node->op_type, "Conv") == 0 ? add_conv : add_linear)(call, bias);
 }
 
-rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
-    if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
-    if (x->form == RF_ONNX_MAP) return RF_OK;
-    rf_onnx_call producer = {.build = call->build, .node = x->producer};
-    rf_status status = RF_OK;
-    if (x->form == RF_ONNX_LAYER)
-        status = rf_onnx_add_weighted(&producer, NULL);
-    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID) {
-        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID ? "sigmoid" : "hard_sigmoid");
-        status = rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}},
-                                   x->rank);
-    } else if (x->form == RF_ONNX_CONSTANT)
-        return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
-    else
-        return rf_fail(RF_E_INPUT,
-                       "it reads node '%.100s', and what that means together is no layer of ours; see "
-                       "docs/onnx.md",
-                       x->producer != NULL ? rf_onnx_node_name(x->producer) : "");
-    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_node_name(x->producer));
-    const int readers = x->readers;
-    *x = producer.out;
-    x->readers = readers;
-    return RF_OK;
+rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
+    const int groups = x->groups, channels = call->build->model->nodes[x->layer].shape.c;
+    const char *op = groups == 0 ? "layer_norm" : groups == channels ? "instance_norm" : "group_norm";
+    if (groups > 0 && (x->constant == NULL) != (bias == NULL))
+        return rf_fail(RF_E_INPUT, "a norm of groups is taken with weight and bias, or with neither");
+    const rf_onnx_layer layer = {
+        .op = rf_op_find(op),
+        .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL, .groups = groups},
+        .inputs = 1,
+        .input = {x->layer},
+        .param = {x->constant, bias}};
+    return rf_onnx_layer_add(call, &layer, x);
 }

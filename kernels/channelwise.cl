@@ -1,0 +1,71 @@
+/* Element by element with a learned number w a channel, of x (rows,C); KIND is scale, y = x * w, or prelu.
+ *
+ * gradient gives dx; parameter_sums the sums of dw's terms over blocks of rows, (blocks,C), which fold.cl adds up.
+ *
+ * Ownership: tile: a work-item has rows, or blocks of them; group: elements, or a channel of a block. */
+#include "fold.clh"
+
+INLINE floatv scale(floatv x, floatv w) {
+    return x * w;
+}
+INLINE floatv scale_dx(floatv x, floatv w, floatv dy) {
+    return dy * w;
+}
+INLINE floatv scale_dw(floatv x, floatv dy) {
+    return dy * x;
+}
+
+/* NaN takes the branch that propagates it. */
+INLINE floatv prelu(floatv x, floatv w) {
+    return x > 0.0f ? x : x * w;
+}
+INLINE floatv prelu_dx(floatv x, floatv w, floatv dy) {
+    return x > 0.0f ? dy : dy * w;
+}
+INLINE floatv prelu_dw(floatv x, floatv dy) {
+    return x > 0.0f ? (floatv)0.0f : dy * x;
+}
+
+/* Runs `call` for each vector of the map, with at, c and left in scope. */
+#ifdef GROUP
+#define FOR_MAP(at, c, left, call)                                                                           \
+    FOR_TASKS(at, rows *C) {                                                                                 \
+        const int c = at % C, left = 1;                                                                      \
+        call;                                                                                                \
+    }
+#else
+#define FOR_MAP(at, c, left, call)                                                                           \
+    FOR_TASKS(row, rows)                                                                                     \
+    FOR_COLUMNS(C, c, left, {                                                                                \
+        const int at = row * C + c;                                                                          \
+        call;                                                                                                \
+    })
+#endif
+
+KERNEL void forward(const __global float *x, const __global float *w, __global float *y, int rows, int C) {
+    FOR_MAP(at, c, left, put(KIND(fetch(x + at, left), fetch(w + c, left)), y + at, left));
+}
+
+INLINE void gradient_at(const __global float *x, const __global float *w, const __global float *dy,
+                        __global float *dx, int accumulate, int left) {
+    const floatv d = PASTE(KIND, _dx)(fetch(x, left), fetch(w, left), fetch(dy, left));
+    put(accumulate ? d + fetch(dx, left) : d, dx, left);
+}
+
+KERNEL void gradient(const __global float *x, const __global float *w, const __global float *dy,
+                     __global float *dx, int rows, int C, int accumulate) {
+    FOR_MAP(at, c, left, gradient_at(x + at, w + c, dy + at, dx + at, accumulate, left));
+}
+
+INLINE void sum_rows(const __global float *x, const __global float *dy, __global float *to, int begin,
+                     int end, bool is_first, int C, int left) {
+    floatv sum = 0.0f;
+    for (int at = begin * C; at < end * C; at += C)
+        sum += PASTE(KIND, _dw)(fetch(x + at, left), fetch(dy + at, left));
+    block_add(to, sum, is_first, left);
+}
+
+KERNEL void parameter_sums(const __global float *x, const __global float *dy, __global float *partial,
+                           int rows, int C, int blocks) {
+    FOR_BLOCKS(sum_rows(x + c, dy + c, partial + block * C + c, begin, end, is_first, C, left));
+}

@@ -1,0 +1,111 @@
+/* Upsampling of x (N,H,W,C) to y (N,H*SY,W*SX,C).
+ *   nearest   y[oy][ox] = x[oy / SY][ox / SX]
+ *   bilinear  y is at num / den of x, linear between four pixels: the first and the next, with the share num % den / den of
+ *             the next.  Pixels' centres are mapped to each other (num = 2 o + 1 - S, den = 2 S), or with `corners` those of
+ *             the corner pixels (num = o (in - 1), den = out - 1).
+ *
+ * The gradient of a pixel gathers dy where that pixel has a share.
+ *
+ * Ownership: pixels of y (forward) or dx; tile: a work-item has rows of them, group: elements. */
+#include "map.clh"
+
+INLINE void copy_at(const __global float *x, __global float *y, int left) {
+    put(fetch(x, left), y, left);
+}
+
+KERNEL void nearest(const __global float *x, __global float *y, int N, int H, int W, int C, int SY, int SX) {
+    FOR_MAP(H * SY, W * SX, copy_at(x + ((n * H + row / SY) * W + column / SX) * C + c, y + at, left));
+}
+
+INLINE void nearest_gradient_at(const __global float *dy, __global float *dx, int stride, int C, int SY,
+                                int SX, int accumulate, int left) {
+    floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
+    for (int r = 0; r < SY; ++r)
+        for (int s = 0; s < SX; ++s) sum += fetch(dy + r * stride + s * C, left);
+    put(sum, dx, left);
+}
+
+KERNEL void nearest_gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C, int SY,
+                             int SX, int accumulate) {
+    FOR_MAP(H, W,
+            nearest_gradient_at(dy + ((n * H + row) * SY * W + column) * SX * C + c, dx + at, W * SX * C, C,
+                                SY, SX, accumulate, left));
+}
+
+/* Along one axis: num of output o, and den. */
+typedef struct {
+    int in, out, scale, corners;
+    float inverse; /* 1 / den */
+} axis;
+
+INLINE int den_of(axis a) {
+    return a.corners ? max(a.out - 1, 1) : 2 * a.scale;
+}
+INLINE axis axis_of(int in, int scale, int corners) {
+    axis a = {in, in * scale, scale, corners, 0.0f};
+    a.inverse = 1.0f / (float)den_of(a);
+    return a;
+}
+INLINE int num_of(axis a, int o) {
+    const int num = a.corners ? o * (a.in - 1) : 2 * o + 1 - a.scale;
+    return clamp(num, 0, (a.in - 1) * den_of(a));
+}
+
+/* The first pixel of output o, and the share of the next. */
+INLINE int first_of(axis a, int o) {
+    return num_of(a, o) / den_of(a);
+}
+INLINE float share_of(axis a, int o) {
+    return (float)(num_of(a, o) - first_of(a, o) * den_of(a)) / (float)den_of(a);
+}
+
+/* The outputs [first_output, end_output) may have a share of input i. */
+INLINE int first_output(axis a, int i) {
+    return a.corners ? (a.in > 1 ? max((i - 1) * (a.out - 1) / (a.in - 1), 0) : 0)
+                     : max((i - 1) * a.scale, 0);
+}
+INLINE int end_output(axis a, int i) {
+    return a.corners ? (a.in > 1 ? min((i + 1) * (a.out - 1) / (a.in - 1) + 1, a.out) : a.out)
+                     : min((i + 2) * a.scale, a.out);
+}
+INLINE float weight_of(axis a, int i, int o) { /* without a division */
+    return max(1.0f - fabs((float)(num_of(a, o) - i * den_of(a))) * a.inverse, 0.0f);
+}
+
+INLINE void bilinear_at(const __global float *x, __global float *y, axis v, axis h, int row, int column,
+                        int C, int left) {
+    const int below = first_of(v, row) < v.in - 1 ? h.in * C : 0,
+              right = first_of(h, column) < h.in - 1 ? C : 0;
+    const float down = share_of(v, row), across = share_of(h, column);
+    const __global float *from = x + (first_of(v, row) * h.in + first_of(h, column)) * C;
+    const floatv upper = (1.0f - across) * fetch(from, left) + across * fetch(from + right, left);
+    const floatv lower =
+        (1.0f - across) * fetch(from + below, left) + across * fetch(from + below + right, left);
+    put((1.0f - down) * upper + down * lower, y, left);
+}
+
+KERNEL void bilinear(const __global float *x, __global float *y, int N, int H, int W, int C, int SY, int SX,
+                     int corners) {
+    const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
+    FOR_MAP(H * SY, W * SX, bilinear_at(x + n * H * W * C + c, y + at, v, h, row, column, C, left));
+}
+
+INLINE void bilinear_gradient_at(const __global float *dy, __global float *dx, axis v, axis h, int row,
+                                 int column, int C, int accumulate, int left) {
+    floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
+    for (int oy = first_output(v, row); oy < end_output(v, row); ++oy) {
+        const float down = weight_of(v, row, oy);
+        if (down == 0.0f) continue;
+        for (int ox = first_output(h, column); ox < end_output(h, column); ++ox)
+            sum += down * weight_of(h, column, ox) * fetch(dy + (oy * h.out + ox) * C, left);
+    }
+    put(sum, dx, left);
+}
+
+KERNEL void bilinear_gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C,
+                              int SY, int SX, int corners, int accumulate) {
+    const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
+    FOR_MAP(H, W,
+            bilinear_gradient_at(dy + n * v.out * h.out * C + c, dx + at, v, h, row, column, C, accumulate,
+                                 left));
+}

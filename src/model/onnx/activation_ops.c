@@ -1,0 +1,158 @@
+/* ONNX ops that are activations, or a part of one. */
+#include <math.h>
+
+#include "model/onnx/graph.h"
+
+/* An op that is a layer of ours, without attributes. */
+static rf_status plain(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_layer_of(call, call->op->layer, x, NULL);
+}
+
+static rf_status leaky_relu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const rf_attrs attrs = {.slope = rf_onnx_float(call->node, "alpha", 0.01)};
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_layer_of(call, "leaky_relu", x, &attrs);
+}
+
+static rf_status elu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const rf_attrs attrs = {.slope = rf_onnx_float(call->node, "alpha", 1)};
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_layer_of(call, "elu", x, &attrs);
+}
+
+/* The slopes are one number a channel. */
+static rf_status prelu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    rf_onnx_tensor *slope = rf_onnx_constant_in(call, 1);
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (slope == NULL) return rf_fail(RF_E_INPUT, "its slopes are no constant");
+    const rf_onnx_layer layer = {.op = rf_op_find("prelu"),
+                                 .attrs = {.init = 0.25},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {slope}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* tanh(softplus(x)) is a part of Mish. */
+static rf_status softplus(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_wait(call, x, RF_ONNX_SOFTPLUS, 1);
+}
+
+static rf_status hyperbolic(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    return x->form == RF_ONNX_SOFTPLUS && x->readers == 1 ? rf_onnx_wait(call, x, RF_ONNX_MISH_GATE, 1)
+                                                          : plain(call);
+}
+
+/* PyTorch's softplus is x from a threshold on, where float32 does not tell them apart. */
+static rf_status greater(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    double threshold;
+    RF_TRY(rf_onnx_scalar(&threshold, call->build, rf_onnx_constant_in(call, 1)));
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_wait(call, x, RF_ONNX_ABOVE, threshold);
+}
+
+static rf_status where(rf_onnx_call *call) {
+    const rf_onnx_value *above = rf_onnx_in(call, 0), *x = rf_onnx_in(call, 1);
+    rf_onnx_value *y = rf_onnx_in(call, 2);
+    RF_TRY(rf_onnx_force(call, y));
+    const rf_node *node = &call->build->model->nodes[y->layer];
+    if (above->form == RF_ONNX_ABOVE && above->factor >= 17 && x->form == RF_ONNX_MAP &&
+        x->layer == above->layer && node->op == rf_op_find("softplus") && node->input[0] == x->layer)
+        return rf_onnx_pass(call, y);
+    return rf_fail(RF_E_INPUT, "it is taken for constants, and as a part of softplus only");
+}
+
+static rf_status gelu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (rf_onnx_text_is(call->node, "approximate", "tanh"))
+        return rf_fail(RF_E_INPUT, "the approximation by tanh is not among those taken; use the exact GELU");
+    return rf_onnx_layer_of(call, "gelu", x, NULL);
+}
+
+/* Times x it is hard-swish. */
+static rf_status hard_sigmoid(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const double alpha = rf_onnx_float(call->node, "alpha", 0.2),
+                 beta = rf_onnx_float(call->node, "beta", 0.5);
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (fabs(alpha - 1.0 / 6) > 1e-6 || beta != 0.5)
+        return rf_fail(RF_E_INPUT, "alpha %g and beta %g; PyTorch's, 1/6 and 1/2, are what is taken", alpha,
+                       beta);
+    return rf_onnx_wait(call, x, RF_ONNX_HARD_SIGMOID, 1);
+}
+
+static rf_status sigmoid(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_wait(call, x, RF_ONNX_SIGMOID, 1);
+}
+
+/* The bounds are inputs, attributes before opset 11. */
+static rf_status clip_bound(double *bound, const rf_onnx_call *call, const char *attribute, size_t input,
+                            double absent) {
+    *bound = rf_onnx_float(call->node, attribute, absent);
+    return rf_onnx_in(call, input) != NULL
+               ? rf_onnx_scalar(bound, call->build, rf_onnx_constant_in(call, input))
+               : RF_OK;
+}
+
+static rf_status clip(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    double low, high;
+    RF_TRY(clip_bound(&low, call, "min", 1, -INFINITY));
+    RF_TRY(clip_bound(&high, call, "max", 2, INFINITY));
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (low == 0 && high == 6) return rf_onnx_layer_of(call, "relu6", x, NULL);
+    if (low == 0 && high > 3e38) return rf_onnx_layer_of(call, "relu", x, NULL);
+    return rf_fail(RF_E_INPUT, "limits %g and %g: 0 and 6 (ReLU6), or 0 and none (ReLU) are what is taken",
+                   low, high);
+}
+
+static rf_status error_function(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_SCALED && fabs(x->factor - 0.70710678118) < 1e-5)
+        return rf_onnx_wait(call, x, RF_ONNX_ERF, 1);
+    return rf_fail(RF_E_INPUT, "it is taken as a part of GELU only, x (1 + erf(x / sqrt(2))) / 2");
+}
+
+/* Only what a loss computes itself may be left out: the last. */
+static rf_status softmax(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first(&x, call));
+    const int64_t axis = rf_onnx_int(call->node, "axis", -1);
+    if (axis != 1 && axis != -1) return rf_fail(RF_E_INPUT, "axis %lld", (long long)axis);
+    return rf_onnx_wait(call, x, RF_ONNX_SCORES, 1);
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_activation_ops[] = {
+    {"Clip", 1, " min max ", .lower = clip},
+    {"Elu", 1, " alpha ", .lower = elu},
+    {"Erf", 1, " ", .lower = error_function},
+    {"Gelu", 1, " approximate ", .lower = gelu},
+    {"Greater", 2, " ", .lower = greater},
+    {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
+    {"HardSwish", 1, " ", .lower = plain, .layer = "hard_swish"},
+    {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
+    {"LogSoftmax", 1, " axis ", .lower = softmax},
+    {"Mish", 1, " ", .lower = plain, .layer = "mish"},
+    {"PRelu", 2, " ", .lower = prelu},
+    {"Relu", 1, " ", .lower = plain, .layer = "relu"},
+    {"Sigmoid", 1, " ", .lower = sigmoid},
+    {"Softmax", 1, " axis ", .lower = softmax},
+    {"Softplus", 1, " ", .lower = softplus},
+    {"Tanh", 1, " ", .lower = hyperbolic, .layer = "tanh"},
+    {"Where", 3, " ", rf_onnx_fold_where, where},
+    {NULL},
+};

@@ -1,0 +1,48 @@
+/* Values as layers' outputs: what waited for the next node becomes a layer of its own. */
+#include "model/onnx/graph.h"
+
+rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
+    if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
+    if (x->form == RF_ONNX_MAP) return RF_OK;
+    rf_onnx_call producer = {.build = call->build, .node = x->producer};
+    rf_status status = RF_OK;
+    if (x->form == RF_ONNX_LAYER)
+        status = rf_onnx_add_weighted(&producer, NULL);
+    else if (x->form == RF_ONNX_NORMED)
+        status = rf_onnx_add_norm(&producer, x, NULL);
+    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID || x->form == RF_ONNX_SOFTPLUS) {
+        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID        ? "sigmoid"
+                                     : x->form == RF_ONNX_HARD_SIGMOID ? "hard_sigmoid"
+                                                                       : "softplus");
+        status =
+            rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x);
+    } else if (x->form == RF_ONNX_CONSTANT)
+        return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
+    else
+        return rf_fail(RF_E_INPUT,
+                       "it reads node '%.100s', and what that means together is no layer of ours; see "
+                       "docs/onnx.md",
+                       x->producer != NULL ? rf_onnx_node_name(x->producer) : "");
+    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_node_name(x->producer));
+    const int readers = x->readers;
+    *x = producer.out;
+    x->readers = readers;
+    return RF_OK;
+}
+
+rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call) {
+    *x = rf_onnx_in(call, 0);
+    return rf_onnx_force(call, *x);
+}
+
+rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call) {
+    RF_TRY(rf_onnx_first_any(x, call));
+    if (!(*x)->channels_last) return RF_OK;
+    return rf_fail(RF_E_SHAPE, "its input has the channels last, (N,H,W,C); it is taken with (N,C,H,W)");
+}
+
+rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call) {
+    RF_TRY(rf_onnx_first(x, call));
+    if ((*x)->rank == 4) return RF_OK;
+    return rf_fail(RF_E_SHAPE, "its input is flat, (N,features); it needs maps, (N,C,H,W)");
+}

@@ -1,0 +1,89 @@
+/* ONNX ops that normalise.  A norm may be spelled out: (x - mean) / sqrt(variance + eps), and weight and bias come as a
+ * product and a sum with a constant, or not at all. */
+#include <math.h>
+
+#include "model/onnx/graph.h"
+
+static rf_status batch_norm(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first(&x, call));
+    rf_onnx_layer layer = {
+        .op = rf_op_find("batch_norm"),
+        .attrs = {.eps = rf_onnx_float(call->node, "epsilon", 1e-5),
+                  /* PyTorch's is the weight of what is new, in ONNX it is that of what is old */
+                  .momentum = round((1 - rf_onnx_float(call->node, "momentum", 0.9)) * 1e6) / 1e6},
+        .inputs = 1,
+        .input = {x->layer}};
+    for (size_t i = 0; i < 4; i++)
+        if ((layer.param[i] = rf_onnx_constant_in(call, i + 1)) == NULL)
+            return rf_fail(RF_E_INPUT, "input %zu is no constant", i + 2);
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* ---- norms of a value without weight and bias ---- */
+
+/* A weight of ones, or a bias of zeros, that is no initialiser is none: exporters make it. */
+static rf_status real(rf_onnx_tensor **tensor, const rf_onnx_call *call, size_t input, double filler) {
+    *tensor = rf_onnx_constant_in(call, input);
+    if (rf_onnx_in(call, input) != NULL && *tensor == NULL)
+        return rf_fail(RF_E_INPUT, "input %zu is no constant", input + 1);
+    return rf_onnx_drop_filler(tensor, call, filler);
+}
+
+static rf_status layer_norm(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    rf_onnx_tensor *weight, *bias;
+    int axis;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
+    if (axis != rf_onnx_channel_axis(x))
+        return rf_fail(RF_E_INPUT, "it is taken over the channels of each pixel only, moved last, (N,H,W,C)");
+    RF_TRY(real(&weight, call, 1, 1));
+    RF_TRY(real(&bias, call, 2, 0));
+    if (weight == NULL && bias != NULL) weight = rf_onnx_constant_in(call, 1);
+    rf_onnx_value normed = *x;
+    normed.factor = rf_onnx_float(call->node, "epsilon", 1e-5);
+    normed.constant = weight;
+    return rf_onnx_add_norm(call, &normed, bias);
+}
+
+/* Without a weight and bias of its own it waits for those of the group norm that it is a part of. */
+static rf_status norm_of_groups(rf_onnx_call *call, const rf_onnx_value *x, int64_t groups) {
+    const int channels = call->build->model->nodes[x->layer].shape.c;
+    rf_onnx_tensor *weight, *bias;
+    if (groups < 1 || groups > channels)
+        return rf_fail(RF_E_SHAPE, "%lld groups of %d channels", (long long)groups, channels);
+    RF_TRY(real(&weight, call, 1, 1));
+    RF_TRY(real(&bias, call, 2, 0));
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_NORMED, rf_onnx_float(call->node, "epsilon", 1e-5)));
+    call->out.groups = (int)groups;
+    if (weight == NULL && bias == NULL) return RF_OK;
+    if (x->form == RF_ONNX_GROUPED)
+        return rf_fail(RF_E_INPUT, "weights of groups, not of channels, are not taken");
+    rf_onnx_value normed = call->out;
+    normed.constant = rf_onnx_constant_in(call, 1);
+    return rf_onnx_add_norm(call, &normed, rf_onnx_constant_in(call, 2));
+}
+
+static rf_status instance_norm(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_GROUPED && x->rank == 3) return norm_of_groups(call, x, x->groups);
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return norm_of_groups(call, x, call->build->model->nodes[x->layer].shape.c);
+}
+
+static rf_status group_norm(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return norm_of_groups(call, x, rf_onnx_int(call->node, "num_groups", 0));
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_norm_ops[] = {
+    {"BatchNormalization", 5, " epsilon momentum training_mode ", .lower = batch_norm},
+    {"GroupNormalization", 3, " epsilon num_groups stash_type ", .lower = group_norm},
+    {"InstanceNormalization", 3, " epsilon ", .lower = instance_norm},
+    {"LayerNormalization", 2, " axis epsilon stash_type ", .lower = layer_norm},
+    {NULL},
+};

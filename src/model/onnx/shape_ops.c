@@ -1,0 +1,346 @@
+/* ONNX ops that change shapes, cut and join maps, or leave them as they are. */
+#include <math.h>
+#include <string.h>
+
+#include "model/onnx/graph.h"
+
+/* A channel shuffle is whole when its matrix of channels is (N,C,H,W) again. */
+static rf_status shuffle_to(rf_onnx_call *call, const rf_onnx_value *x, int rank, const int64_t *dim) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const rf_attrs attrs = {.groups = x->groups};
+    if (rank != 4 || dim[1] != s.c || dim[2] != s.h || dim[3] != s.w)
+        return rf_fail(RF_E_SHAPE, "behind a transposition only the reshape of a channel shuffle is taken");
+    RF_TRY(rf_onnx_layer_of(call, "channel_shuffle", x, &attrs));
+    call->out.rank = 4;
+    return RF_OK;
+}
+
+/* Of a group norm, whose groups are (N,C,H,W) again. */
+static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, const int64_t *dim) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    if (rank != 4 || dim[1] != s.c || dim[2] != s.h || dim[3] != s.w)
+        return rf_fail(RF_E_SHAPE, "behind a norm of groups only the reshape back to maps is taken");
+    RF_TRY(rf_onnx_pass(call, x));
+    call->out.rank = 4;
+    return RF_OK;
+}
+
+/* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); or a part of a channel shuffle. */
+static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
+    int64_t old[RF_ONNX_MAX_RANK];
+    rf_onnx_dims(old, call->build, x);
+    if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_SHUFFLED) return shuffle_to(call, x, rank, dim);
+    if (rank == 5 && x->rank == 4 && dim[0] == old[0] && dim[1] > 0 && dim[1] * dim[2] == old[1] &&
+        dim[3] == old[2] && dim[4] == old[3]) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
+        call->out.rank = 5;
+        call->out.groups = (int)dim[1];
+        return RF_OK;
+    }
+    if (x->form == RF_ONNX_NORMED) return ungroup(call, x, rank, dim);
+    if (rank == 3 && x->rank == 4 && dim[0] == old[0] && dim[1] > 0 && old[1] % dim[1] == 0) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
+        call->out.rank = 3;
+        call->out.groups = (int)dim[1];
+        return RF_OK;
+    }
+    if (rank == 1 && x->rank == 4 && old[2] * old[3] == 1) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_ROW, 1));
+        call->out.rank = 1;
+        return RF_OK;
+    }
+    if (rank == 2 && dim[0] == old[0]) {
+        RF_TRY(rf_onnx_layer_of(call, "flatten", x, NULL));
+        call->out.rank = 2;
+        return RF_OK;
+    }
+    if (rank == 4 && x->rank == 2 && old[2] * old[3] == 1 && dim[0] == old[0] && dim[1] == old[1]) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.rank = 4;
+        return RF_OK;
+    }
+    return rf_fail(RF_E_SHAPE,
+                   "only reshapes that flatten each image's maps are taken, to (N, features), and those of "
+                   "a channel shuffle");
+}
+
+static rf_status with_dims(rf_onnx_call *call,
+                           rf_status (*dims)(int64_t *, int *, const rf_onnx_call *, const int64_t *, int)) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
+    int rank;
+    if (x->form != RF_ONNX_SHUFFLED && !(x->form == RF_ONNX_NORMED && x->rank == 3))
+        RF_TRY(rf_onnx_first(&x, call));
+    rf_onnx_dims(old, call->build, x);
+    RF_TRY(dims(dim, &rank, call, old, x->rank));
+    return reshape_to(call, x, rank, dim);
+}
+static rf_status reshape(rf_onnx_call *call) {
+    return with_dims(call, rf_onnx_reshape_dims);
+}
+static rf_status squeeze(rf_onnx_call *call) {
+    return with_dims(call, rf_onnx_squeeze_dims);
+}
+static rf_status unsqueeze(rf_onnx_call *call) {
+    return with_dims(call, rf_onnx_unsqueeze_dims);
+}
+
+static rf_status shape_of(rf_onnx_call *call) {
+    RF_TRY(rf_onnx_force(call, rf_onnx_in(call, 0)));
+    return rf_onnx_fold_shape(call);
+}
+
+static rf_status flatten(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    int axis;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", 1), x->rank));
+    int64_t dim[RF_ONNX_MAX_RANK];
+    rf_onnx_dims(dim, call->build, x);
+    for (int i = 2; i < x->rank; i++) dim[1] *= dim[i];
+    return axis == 1 ? reshape_to(call, x, 2, dim) : rf_fail(RF_E_INPUT, "axis %d; 1 is what is taken", axis);
+}
+
+/* Moves the channels last, or back; or exchanges the groups of a channel shuffle. */
+static rf_status transpose(rf_onnx_call *call) {
+    static const int64_t last[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2}, exchange[] = {0, 2, 1, 3, 4};
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    int64_t order[RF_ONNX_MAX_RANK];
+    int count;
+    RF_TRY(rf_onnx_list(order, &count, call, "perm", SIZE_MAX));
+    if (x->form == RF_ONNX_GROUPED && count == 5 && memcmp(order, exchange, sizeof exchange) == 0) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.form = RF_ONNX_SHUFFLED;
+        return RF_OK;
+    }
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (x->rank != 4 || count != 4 || memcmp(order, x->channels_last ? back : last, sizeof last) != 0)
+        return rf_fail(
+            RF_E_INPUT,
+            "only what moves the channels last, (N,H,W,C), and back, and channel shuffle are taken");
+    RF_TRY(rf_onnx_pass(call, x));
+    call->out.channels_last = !x->channels_last;
+    return RF_OK;
+}
+
+/* ---- parts of the channels ---- */
+
+static rf_status channels_from(rf_onnx_call *call, const rf_onnx_value *x, int64_t begin, int64_t end) {
+    const int channels = call->build->model->nodes[x->layer].shape.c;
+    if (begin == 0 && end == channels) return rf_onnx_pass(call, x);
+    if (begin < 0 || begin >= end || end > channels)
+        return rf_fail(RF_E_SHAPE, "channels %lld to %lld of %d", (long long)begin, (long long)end, channels);
+    const rf_attrs attrs = {.begin = (int)begin, .end = (int)end};
+    return rf_onnx_layer_of(call, "slice", x, &attrs);
+}
+
+/* The axis must be that of the channels. */
+static rf_status check_axis(const rf_onnx_value *x, int64_t given) {
+    int axis;
+    RF_TRY(rf_onnx_axis(&axis, given, x->rank));
+    return axis == 1 ? RF_OK : rf_fail(RF_E_INPUT, "axis %d; channels, 1, are what is taken", axis);
+}
+
+static rf_status slice(rf_onnx_call *call) {
+    static const char *const attributes[] = {"starts", "ends", "axes", NULL};
+    int64_t list[4][RF_ONNX_MAX_RANK];
+    int count[4];
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first(&x, call));
+    for (size_t i = 0; i < 4; i++) RF_TRY(rf_onnx_list(list[i], &count[i], call, attributes[i], i + 1));
+    if (count[0] != 1 || count[1] != 1 || (count[2] >= 0 && count[2] != 1) ||
+        (count[3] >= 0 && count[3] != 1) || (count[3] == 1 && list[3][0] != 1))
+        return rf_fail(RF_E_INPUT, "one run of channels is what is taken");
+    RF_TRY(check_axis(x, count[2] < 0 ? 0 : list[2][0]));
+    const int64_t channels = call->build->model->nodes[x->layer].shape.c;
+    for (int i = 0; i < 2; i++) {
+        if (list[i][0] < 0) list[i][0] += channels;
+        list[i][0] = RF_MAX(RF_MIN(list[i][0], channels), 0);
+    }
+    return channels_from(call, x, list[0][0], list[1][0]);
+}
+
+/* Where part `index` of `parts` ends that sizes cuts the channels into: one size for all, or a list; count -1: equal. */
+static int64_t end_of_part(const int64_t *sizes, int count, int64_t channels, size_t parts, size_t index) {
+    int64_t end = 0;
+    if (count < 0 || count == 1) {
+        const int64_t size = count == 1 ? sizes[0] : (channels + (int64_t)parts - 1) / (int64_t)parts;
+        return size > 0 && size <= channels ? RF_MIN(size * (int64_t)(index + 1), channels) : 0;
+    }
+    for (size_t i = 0; i <= index && i < (size_t)count; i++) end += RF_MAX(RF_MIN(sizes[i], channels), 0);
+    return end;
+}
+
+/* A layer for each output that is read. */
+static rf_status split(rf_onnx_call *call) {
+    const size_t parts = call->node->n_output;
+    int64_t sizes[RF_ONNX_MAX_RANK];
+    int count;
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 0)));
+    RF_TRY(rf_onnx_list(sizes, &count, call, "split", 1));
+    const int64_t channels = call->build->model->nodes[x->layer].shape.c;
+    for (size_t i = parts; i-- > 0;) { /* the first comes last: it is what the call returns */
+        rf_onnx_value *out = rf_onnx_find(call->build, call->node->output[i]);
+        if (out == NULL || out->readers == 0) continue;
+        RF_TRY(channels_from(call, x, i > 0 ? end_of_part(sizes, count, channels, parts, i - 1) : 0,
+                             end_of_part(sizes, count, channels, parts, i)));
+        const int readers = out->readers;
+        *out = call->out;
+        out->readers = readers;
+        out->producer = call->node;
+    }
+    return RF_OK;
+}
+
+static rf_status split_to_sequence(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 0)));
+    if (rf_onnx_constant_in(call, 1) == NULL || rf_onnx_int(call->node, "keepdims", 1) == 0)
+        return rf_fail(RF_E_INPUT, "the sizes of its parts are no constant, or keepdims is 0");
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_PARTS, 1));
+    call->out.constant = rf_onnx_constant_in(call, 1);
+    return RF_OK;
+}
+
+static rf_status sequence_at(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    const double *numbers;
+    int64_t sizes[RF_ONNX_MAX_RANK];
+    double index;
+    if (x->form != RF_ONNX_PARTS || x->constant->count > RF_ONNX_MAX_RANK)
+        return rf_fail(RF_E_INPUT, "it is taken behind SplitToSequence only, of up to %d parts",
+                       RF_ONNX_MAX_RANK);
+    RF_TRY(rf_onnx_scalar(&index, call->build, rf_onnx_constant_in(call, 1)));
+    RF_TRY(rf_onnx_numbers(&numbers, call->build, x->constant));
+    const int count = (int)x->constant->count;
+    for (int i = 0; i < count; i++) sizes[i] = (int64_t)fmax(fmin(numbers[i], 0x1p31), 0);
+    const int64_t channels = call->build->model->nodes[x->layer].shape.c;
+    if (!(index >= 0 && index < (double)channels))
+        return rf_fail(RF_E_INPUT, "part %g of %lld channels", index, (long long)channels);
+    const size_t at = (size_t)index;
+    return channels_from(call, x, at > 0 ? end_of_part(sizes, count, channels, 0, at - 1) : 0,
+                         end_of_part(sizes, count, channels, 0, at));
+}
+
+/* Of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled maps so. */
+static rf_status gather(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_tensor *indices = rf_onnx_constant_in(call, 1);
+    const double *index;
+    bool same = x->form == RF_ONNX_ROW && indices != NULL && indices->rank == 4 &&
+                indices->dim[1] == call->build->model->nodes[x->layer].shape.c && indices->dim[2] == 1 &&
+                indices->dim[3] == 1;
+    if (same) RF_TRY(rf_onnx_numbers(&index, call->build, indices));
+    for (size_t i = 0; same && i < indices->count; i++) same = index[i] == (double)i;
+    if (!same)
+        return rf_fail(RF_E_INPUT,
+                       "it is taken for constants, and for all numbers of pooled maps in their order");
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_MAP, 1));
+    call->out.rank = 4;
+    return RF_OK;
+}
+
+/* ---- others ---- */
+
+/* The mean over space is global pooling; that over the channels, of x or of its squares, a part of layer norm. */
+static rf_status mean(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    int64_t axes[RF_ONNX_MAX_RANK];
+    int count, axis, bits = 0;
+    if (x->form != RF_ONNX_SQUARED) RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
+    for (int i = 0; i < count; i++) {
+        RF_TRY(rf_onnx_axis(&axis, axes[i], x->rank));
+        bits |= 1 << axis;
+    }
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    if (bits == 1 << rf_onnx_channel_axis(x) && keeps)
+        return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
+    if (x->form == RF_ONNX_SQUARED || x->rank != 4 ||
+        bits != (x->channels_last ? 1 << 1 | 1 << 2 : 1 << 2 | 1 << 3))
+        return rf_fail(
+            RF_E_INPUT,
+            "only the mean over height and width is taken, and that over channels in a layer norm");
+    RF_TRY(rf_onnx_layer_of(call, "adaptive_avg_pool", x, NULL));
+    if (keeps) return RF_OK;
+    const rf_onnx_value pooled = call->out;
+    RF_TRY(rf_onnx_layer_of(call, "flatten", &pooled, NULL));
+    call->out.rank = 2;
+    call->out.channels_last = false;
+    return RF_OK;
+}
+
+static rf_status identity(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_MASK || x->rank == 5 || x->rank == 1) return rf_onnx_pass(call, x);
+    RF_TRY(rf_onnx_first_any(&x, call));
+    return rf_onnx_pass(call, x);
+}
+
+static rf_status cast_like(rf_onnx_call *call) {
+    return rf_onnx_constant_in(call, 0) != NULL ? rf_onnx_fold_cast(call) : identity(call);
+}
+
+/* How many inputs of the last Concat are the first of this one, in its order. */
+static size_t in_common(const rf_onnx_call *call) {
+    const Onnx__NodeProto *last = call->build->last_concat, *node = call->node;
+    if (last == NULL || last->n_input >= node->n_input) return 0;
+    for (size_t i = 0; i < last->n_input; i++)
+        if (strcmp(last->input[i], node->input[i]) != 0) return 0;
+    return last->n_input;
+}
+
+/* More inputs than the layer takes are joined in turn. */
+static rf_status concat(rf_onnx_call *call) {
+    rf_onnx_layer layer = {.op = rf_op_find("concat")};
+    rf_onnx_value *x;
+    int axis;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", 1), x->rank));
+    if (axis != 1) return rf_fail(RF_E_INPUT, "axis %d; channels, 1, are what is taken", axis);
+    if (call->node->n_input == 1) return rf_onnx_pass(call, x);
+    size_t done = in_common(call);
+    if (done > 0) { /* its output stands for them */
+        const char *name = call->build->last_concat->output[0];
+        const int at = rf_names_find(&call->build->names, name, strlen(name));
+        layer.input[layer.inputs++] = call->build->values[at].layer;
+    }
+    for (; done < call->node->n_input; done++) {
+        rf_onnx_value *other = rf_onnx_in(call, done);
+        RF_TRY(rf_onnx_force(call, other));
+        if (layer.inputs == RF_MAX_INPUTS) {
+            RF_TRY(rf_onnx_layer_add(call, &layer, x));
+            layer.input[0] = call->out.layer;
+            layer.inputs = 1;
+        }
+        layer.input[layer.inputs++] = other->layer;
+    }
+    call->build->last_concat = call->node;
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_shape_ops[] = {
+    {"Cast", 1, " to saturate ", rf_onnx_fold_cast, identity},
+    {"CastLike", 2, " saturate ", rf_onnx_fold_cast, cast_like},
+    {"Concat", 1, " axis ", rf_onnx_fold_concat, concat},
+    {"Flatten", 1, " axis ", .lower = flatten},
+    {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
+    {"Identity", 1, " ", rf_onnx_fold_identity, identity},
+    {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
+    {"Reshape", 2, " allowzero ", rf_onnx_fold_reshape, reshape},
+    {"SequenceAt", 2, " ", .lower = sequence_at},
+    {"Shape", 1, " start end ", rf_onnx_fold_shape, shape_of},
+    {"Slice", 1, " starts ends axes ", rf_onnx_fold_slice, slice},
+    {"Split", 1, " axis split num_outputs ", .lower = split},
+    {"SplitToSequence", 2, " axis keepdims ", .lower = split_to_sequence},
+    {"Squeeze", 1, " axes ", rf_onnx_fold_squeeze, squeeze},
+    {"Transpose", 1, " perm ", rf_onnx_fold_transpose, transpose},
+    {"Unsqueeze", 1, " axes ", rf_onnx_fold_unsqueeze, unsqueeze},
+    {NULL},
+};

@@ -1,0 +1,176 @@
+/* ONNX ops over windows: pooling, padding for the op behind it; and upsampling. */
+#include <math.h>
+#include <string.h>
+
+#include "model/onnx/graph.h"
+
+enum { MAX_PAD = 4096 };
+
+/* Even padding with zeros waits for the convolution or pooling that reads it. */
+static rf_status pad(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    int64_t pads[RF_ONNX_MAX_RANK];
+    int count;
+    double value = rf_onnx_float(call->node, "value", 0);
+    RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
+    if (rf_onnx_in(call, 2) != NULL)
+        RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
+    const bool reflect = rf_onnx_text_is(call->node, "mode", "reflect");
+    if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
+        !rf_onnx_text_is(call->node, "mode", "constant"))
+        return rf_fail(RF_E_INPUT, "padding with a constant and by reflection is what is taken");
+    if (count != 8 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0)
+        return rf_fail(RF_E_INPUT, "only padding of height and width is taken");
+    for (int i = 2; i < 8; i++)
+        if (pads[i] < 0 || pads[i] > MAX_PAD)
+            return rf_fail(RF_E_INPUT, "a padding of %lld; 0 to %d are taken", (long long)pads[i], MAX_PAD);
+    if (reflect || value != 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
+        const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
+                                .after = rf_onnx_pair(pads + 6),
+                                .value = reflect ? 0 : value,
+                                .reflect = reflect};
+        return rf_onnx_layer_of(call, "pad", x, &attrs);
+    }
+    if (pads[2] == 0 && pads[3] == 0) return rf_onnx_pass(call, x);
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_PADDED, 1));
+    call->out.pad = rf_onnx_pair(pads + 2);
+    return RF_OK;
+}
+
+/* Average pooling has neither a last window that is cut off nor dilation. */
+static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_window *w,
+                               bool up) {
+    int64_t dim[RF_ONNX_MAX_RANK];
+    rf_onnx_dims(dim, call->build, x);
+    for (int i = 0; i < 2; i++) {
+        if (w->dilation[i] != 1) return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
+        if (up && (dim[i + 2] + 2 * w->pad[i] - w->kernel[i]) % w->stride[i] != 0)
+            return rf_fail(RF_E_SHAPE,
+                           "ceil_mode on %lldx%lld: a last window that is cut off is not among what is taken",
+                           (long long)dim[2], (long long)dim[3]);
+    }
+    return RF_OK;
+}
+
+/* What padding for a maximum holds. */
+#define LOWEST -1e15
+
+static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_window w;
+    const bool padded = x->form == RF_ONNX_PADDED && counts_pad;
+    if (!padded) RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_window_pair(w.kernel, call, "kernel_shape", 0));
+    RF_TRY(rf_onnx_window_read(&w, call, x));
+    const bool is_mean = strcmp(op, "avg_pool") == 0;
+    rf_onnx_value from = *x;
+    if (is_mean && !counts_pad && (w.pad[0] != w.pad[2] || w.pad[1] != w.pad[3]))
+        return rf_fail(RF_E_INPUT, "uneven padding is taken where it is counted");
+    RF_TRY(rf_onnx_pad_uneven(&from, &w, call, is_mean ? 0 : LOWEST));
+    x = &from;
+    const bool up = rf_onnx_int(call->node, "ceil_mode", 0) != 0;
+    if (is_mean) RF_TRY(check_average(call, x, &w, up));
+    const rf_attrs attrs = {.kernel = rf_onnx_pair(w.kernel),
+                            .stride = rf_onnx_pair(w.stride),
+                            .dilation = rf_onnx_pair(w.dilation),
+                            .pad = rf_onnx_pair(w.pad),
+                            .count_pad = counts_pad,
+                            .ceil = up};
+    const bool nothing = w.kernel[0] == 1 && w.kernel[1] == 1 && w.stride[0] == 1 && w.stride[1] == 1 &&
+                         w.pad[0] == 0 && w.pad[1] == 0;
+    return nothing ? rf_onnx_pass(call, x) : rf_onnx_layer_of(call, op, x, &attrs);
+}
+
+static rf_status max_pool(rf_onnx_call *call) {
+    return pool(call, "max_pool", false);
+}
+
+static rf_status average_pool(rf_onnx_call *call) {
+    return pool(call, "avg_pool", rf_onnx_int(call->node, "count_include_pad", 0) != 0);
+}
+
+static rf_status global_average_pool(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    return rf_onnx_layer_of(call, "adaptive_avg_pool", x, NULL);
+}
+
+static rf_status global_max_pool(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_map(&x, call));
+    const rf_shape shape = call->build->model->nodes[x->layer].shape;
+    const rf_attrs attrs = {.kernel = {shape.h, shape.w}, .stride = {1, 1}, .dilation = {1, 1}};
+    return rf_onnx_layer_of(call, "max_pool", x, &attrs);
+}
+
+/* ---- upsampling ---- */
+
+/* The factors are an input, or follow from the next one, sizes. */
+static rf_status factors(rf_pair *scale, const rf_onnx_call *call, const rf_onnx_value *x, size_t input) {
+    int64_t dim[RF_ONNX_MAX_RANK], sizes[RF_ONNX_MAX_RANK];
+    const double *numbers;
+    double factor[4];
+    int count;
+    rf_onnx_tensor *scales = rf_onnx_constant_in(call, input);
+    rf_onnx_dims(dim, call->build, x);
+    if (scales != NULL && scales->count == 4) {
+        RF_TRY(rf_onnx_numbers(&numbers, call->build, scales));
+        memcpy(factor, numbers, sizeof factor);
+    } else {
+        RF_TRY(rf_onnx_list(sizes, &count, call, NULL, input + 1));
+        if (count != 4)
+            return rf_fail(RF_E_INPUT, "neither its scales nor its sizes are a constant of 4 numbers");
+        for (int i = 0; i < 4; i++) factor[i] = (double)sizes[i] / (double)dim[i];
+    }
+    for (int i = 0; i < 4; i++)
+        if (!(factor[i] >= 1 && factor[i] <= RF_MAX_KERNEL) || factor[i] != floor(factor[i]) ||
+            (i < 2 && factor[i] != 1))
+            return rf_fail(RF_E_INPUT,
+                           "dimension %d by %g: height and width by whole numbers from 1 to %d are taken", i,
+                           factor[i], RF_MAX_KERNEL);
+    *scale = (rf_pair){(int)factor[2], (int)factor[3]};
+    return RF_OK;
+}
+
+/* Nearest rounds down; between pixels' centres other roundings come to the same.  Linear is by centres or by corners. */
+static rf_status resize(rf_onnx_call *call) {
+    static const char mode[] = "coordinate_transformation_mode";
+    const Onnx__NodeProto *node = call->node;
+    const bool is_old = node->n_input == 2; /* Upsample, and Resize before opset 11, have scales alone */
+    const bool asymmetric = is_old || rf_onnx_text_is(node, mode, "asymmetric"),
+               corners = rf_onnx_text_is(node, mode, "align_corners"),
+               centres = !is_old && (rf_onnx_attribute(node, mode) == NULL ||
+                                     rf_onnx_text_is(node, mode, "half_pixel") ||
+                                     rf_onnx_text_is(node, mode, "pytorch_half_pixel")),
+               floors = is_old || rf_onnx_text_is(node, "nearest_mode", "floor"),
+               linear = rf_onnx_text_is(node, "mode", "linear"),
+               nearest = rf_onnx_attribute(node, "mode") == NULL || rf_onnx_text_is(node, "mode", "nearest");
+    rf_onnx_value *x;
+    rf_attrs attrs = {.align_corners = corners};
+    RF_TRY(rf_onnx_first_map(&x, call));
+    if (!(linear && (centres || corners)) && !(nearest && (asymmetric ? floors : centres && !floors)))
+        return rf_fail(
+            RF_E_INPUT,
+            "nearest (asymmetric, floor) and linear (half_pixel, align_corners) are what is taken");
+    RF_TRY(factors(&attrs.scale, call, x, is_old ? 1 : 2));
+    return rf_onnx_layer_of(call, linear ? "upsample_bilinear" : "upsample_nearest", x, &attrs);
+}
+
+/* ---- the table ---- */
+
+#define WINDOW " auto_pad dilations kernel_shape pads strides "
+
+const rf_onnx_op rf_onnx_window_ops[] = {
+    {"AveragePool", 1, WINDOW "ceil_mode count_include_pad ", .lower = average_pool},
+    {"GlobalAveragePool", 1, " ", .lower = global_average_pool},
+    {"GlobalMaxPool", 1, " ", .lower = global_max_pool},
+    {"MaxPool", 1, WINDOW "ceil_mode storage_order ", .lower = max_pool},
+    {"Pad", 1, " mode pads value ", .lower = pad},
+    {"Resize", 1,
+     " antialias coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
+     "keep_aspect_ratio_policy mode nearest_mode ",
+     .lower = resize},
+    {"Upsample", 2, " mode ", .lower = resize},
+    {NULL},
+};
