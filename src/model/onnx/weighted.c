@@ -20,13 +20,13 @@ rf_status rf_onnx_window_pair(int64_t pair[2], const rf_onnx_call *call, const c
 }
 
 /* TensorFlow's padding, by which the output is the input's size over the stride. */
-static void pad_same(rf_onnx_window *w, const int64_t size[2]) {
+static void pad_same(rf_onnx_window *w, const int64_t size[2], bool more_before) {
     for (int i = 0; i < 2; i++) {
         const int64_t out = (size[i] + w->stride[i] - 1) / w->stride[i];
         const int64_t all =
             RF_MAX((out - 1) * w->stride[i] + w->dilation[i] * (w->kernel[i] - 1) + 1 - size[i], 0);
-        w->pad[i] = all / 2;
-        w->pad[i + 2] = all - all / 2;
+        w->pad[i] = more_before ? all - all / 2 : all / 2;
+        w->pad[i + 2] = all - w->pad[i];
     }
 }
 
@@ -47,8 +47,8 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
     const int64_t before[2] = {x->form == RF_ONNX_PADDED ? x->pad.y : 0,
                                x->form == RF_ONNX_PADDED ? x->pad.x : 0};
     const int64_t size[2] = {dim[2] + 2 * before[0], dim[3] + 2 * before[1]};
-    if (rf_onnx_text_is(node, "auto_pad", "SAME_UPPER") || rf_onnx_text_is(node, "auto_pad", "SAME_LOWER"))
-        pad_same(w, size);
+    const bool lower = rf_onnx_text_is(node, "auto_pad", "SAME_LOWER");
+    if (lower || rf_onnx_text_is(node, "auto_pad", "SAME_UPPER")) pad_same(w, size, lower);
     for (int i = 0; i < 4; i++) w->pad[i] += before[i % 2];
     return RF_OK;
 }
