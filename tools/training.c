@@ -403,6 +403,15 @@ rf_status rf_session_open(rf_session *s) {
     return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
 }
 
+rf_status rf_session_split(rf_session *s, double share) {
+    if (share == 0) return RF_OK;
+    if (rf_ahead_data() != NULL) { /* as many as the first process has */
+        s->desc.validation = s->dataset->count - s->desc.batch;
+        return RF_OK;
+    }
+    return rf_dataset_split(&s->part, &s->held_out, s->dataset, share, s->training->seed);
+}
+
 /* What is trained with. */
 static const rf_dataset *images_of(const rf_session *s) {
     return s->balanced != NULL ? s->balanced : s->part != NULL ? s->part : s->dataset;
