@@ -49,6 +49,8 @@ Onnx__NodeProto *rf_onnx_put(rf_onnx_export *e, const char *part, const char *op
 const char *rf_onnx_output(const Onnx__NodeProto *node);
 void rf_onnx_put_int(rf_onnx_export *e, Onnx__NodeProto *node, const char *name, int64_t value);
 void rf_onnx_put_float(rf_onnx_export *e, Onnx__NodeProto *node, const char *name, double value);
+void rf_onnx_put_text(rf_onnx_export *e, Onnx__NodeProto *node, const char *name,
+                      const char *text); /* borrowed */
 void rf_onnx_put_ints(rf_onnx_export *e, Onnx__NodeProto *node, const char *name, int count,
                       const int64_t *values);
 /* Adds a constant; returns its name. */

@@ -111,6 +111,13 @@ void rf_onnx_put_float(rf_onnx_export *e, Onnx__NodeProto *node, const char *nam
     a->f = (float)value;
 }
 
+void rf_onnx_put_text(rf_onnx_export *e, Onnx__NodeProto *node, const char *name, const char *text) {
+    Onnx__AttributeProto *a = put_attribute(e, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    if (a == NULL) return;
+    a->has_s = 1;
+    a->s = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+}
+
 void rf_onnx_put_ints(rf_onnx_export *e, Onnx__NodeProto *node, const char *name, int count,
                       const int64_t *values) {
     Onnx__AttributeProto *a = put_attribute(e, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
@@ -182,15 +189,25 @@ const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, con
 }
 
 /* The first initialisers.  Their values are the model's, in PyTorch's layout. */
+/* Where the model was read from a file that has other dimensions of one, those of the op are written. */
+static rf_param_spec spec_of(const rf_model *model, const rf_parameter *p) {
+    rf_problem problem;
+    rf_param_spec specs[RF_MAX(RF_MAX_PARAMS, RF_MAX_STATES)];
+    rf_node_problem(&problem, model, p->node, 1);
+    (p->is_state ? problem.op->states : problem.op->params)(&problem, specs);
+    return specs[p->slot];
+}
+
 void rf_onnx_put_parameters(rf_onnx_export *e) {
     for (int i = 0; i < e->model->parameter_count; i++) {
         const rf_parameter *p = &e->model->parameters[i];
+        const rf_param_spec spec = spec_of(e->model, p);
         Onnx__TensorProto *t =
-            put_tensor(e, rf_onnx_take_name(e, p->name), ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->spec.rank);
+            put_tensor(e, rf_onnx_take_name(e, p->name), ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, spec.rank);
         if (t == NULL) return;
-        for (int k = 0; k < p->spec.rank; k++) t->dims[k] = p->spec.dim[k];
+        for (int k = 0; k < spec.rank; k++) t->dims[k] = spec.dim[k];
         t->float_data = p->values;
-        t->n_float_data = rf_param_count(&p->spec);
+        t->n_float_data = rf_param_count(&spec);
     }
 }
 

@@ -40,9 +40,13 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
         return rf_fail(RF_E_SHAPE,
                        "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
                        spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
-    if (tensor->rank < (int)RF_COUNT(spec->dim)) { /* (C,1,1), not (C); (out,in), not (out,in,1,1) */
-        p->spec.rank = tensor->rank;
-        for (int k = 0; k < tensor->rank; k++) p->spec.dim[k] = (int)tensor->dim[transposed ? 1 - k : k];
+    /* As it is in the file: (C,1,1), not (C); (out,in), not (out,in,1,1). */
+    const Onnx__TensorProto *proto = tensor->proto;
+    const int rank = proto != NULL ? (int)proto->n_dims : tensor->rank;
+    for (int k = 0; k < rank && rank < (int)RF_COUNT(spec->dim); k++) {
+        p->spec.rank = rank;
+        p->spec.dim[k] =
+            (int)(proto != NULL ? proto->dims[transposed ? 1 - k : k] : tensor->dim[transposed ? 1 - k : k]);
     }
     if (tensor->name != NULL) {
         const int other = rf_names_find(&build->used, tensor->name, strlen(tensor->name));

@@ -133,7 +133,7 @@ static rf_status factors(rf_pair *scale, const rf_onnx_call *call, const rf_onnx
     return RF_OK;
 }
 
-/* Nearest rounds down; between pixels' centres other roundings come to the same.  Linear is by centres or by corners. */
+/* Nearest rounds down; between pixels' centres rounding to the nearest comes to the same.  Linear is by centres or by corners. */
 static rf_status resize(rf_onnx_call *call) {
     static const char mode[] = "coordinate_transformation_mode";
     const Onnx__NodeProto *node = call->node;
@@ -144,12 +144,15 @@ static rf_status resize(rf_onnx_call *call) {
                                      rf_onnx_text_is(node, mode, "half_pixel") ||
                                      rf_onnx_text_is(node, mode, "pytorch_half_pixel")),
                floors = is_old || rf_onnx_text_is(node, "nearest_mode", "floor"),
+               rounds = rf_onnx_attribute(node, "nearest_mode") == NULL ||
+                        rf_onnx_text_is(node, "nearest_mode", "round_prefer_floor") ||
+                        rf_onnx_text_is(node, "nearest_mode", "round_prefer_ceil"),
                linear = rf_onnx_text_is(node, "mode", "linear"),
                nearest = rf_onnx_attribute(node, "mode") == NULL || rf_onnx_text_is(node, "mode", "nearest");
     rf_onnx_value *x;
     rf_attrs attrs = {.align_corners = corners};
     RF_TRY(rf_onnx_first_map(&x, call));
-    if (!(linear && (centres || corners)) && !(nearest && (asymmetric ? floors : centres && !floors)))
+    if (!(linear && (centres || corners)) && !(nearest && (asymmetric ? floors : centres && rounds)))
         return rf_fail(
             RF_E_INPUT,
             "nearest (asymmetric, floor) and linear (half_pixel, align_corners) are what is taken");
