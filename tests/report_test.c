@@ -196,12 +196,13 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {
-        "device",     "model",   "parameters", "data",          "batch",    "optimizer", "seed",
-        "iterations", "curve",   "stop",       "suggestions",   "verdict",  "time_ms",   "notes",
-        "version",    "command", "options",    "normalisation", "usual_lr", "chance",    "training_steps"};
-    static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
-                                               "confidence", "cause",  "reason", "advice"};
+    static const char *const keys[] = {"device",         "model",   "parameters",       "data",     "batch",
+                                       "optimizer",      "seed",    "iterations",       "curve",    "stop",
+                                       "suggestions",    "verdict", "time_ms",          "notes",    "version",
+                                       "command",        "options", "normalisation",    "usual_lr", "chance",
+                                       "training_steps", "test_ms", "data_fingerprint", "race"};
+    static const char *const verdict_keys[] = {"kind",  "lr_min", "lr",     "lr_max",    "confidence",
+                                               "cause", "reason", "advice", "lr_lowest", "lr_highest"};
     (void)state;
     for (size_t i = 0; i < RF_COUNT(shapes); i++) {
         sample made = shaped(i);
@@ -232,6 +233,38 @@ static void json_has_every_key_and_reads_back(void **state) {
         free(text);
         release(&made);
     }
+}
+
+/* Also of trainings that stopped at once, at a loss that is not finite. */
+static void a_race_is_in_json_words_and_picture(void **state) {
+    double losses[2][12] = {{2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2}, {NAN}};
+    rf_trial trials[] = {{0.01, 12, 12, 1.25, 1.3, 0.5, losses[0]},
+                         {0.1, 12, 1, INFINITY, INFINITY, NAN, losses[1]}};
+    const rf_race race = {
+        .trials = trials, .count = 2, .plan_steps = 144, .chance = 2.3, .lr = 0.01, .reason = "So be it."};
+    sample made = shaped(0);
+    char *words;
+    (void)state;
+    made.report.race = &race;
+    assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
+    char *const text = read_back(NULL);
+    json_t *const root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *const read = json_object_get(json_object_get(root, "race"), "trials");
+    assert_int_equal(json_array_size(read), 2);
+    assert_true(json_real_value(json_object_get(json_array_get(read, 0), "validation_loss")) == 1.3);
+    assert_true(json_is_null(json_object_get(json_array_get(read, 1), "validation_loss")));
+    assert_int_equal(json_array_size(json_object_get(json_array_get(read, 1), "losses")), 1);
+    json_decref(root);
+    free(text);
+    assert_int_equal(rf_report_verdict(&words, &made.report, &(rf_terminal_options){.columns = 80}), RF_OK);
+    assert_non_null(strstr(words, "\n  0.01              12           1.25            1.3   50.00 %  best\n"
+                                  "  0.1                1     not finite     not finite\nSo be it.\n"));
+    free(words);
+#ifdef RF_PLOTS
+    assert_int_equal(rf_report_plot(&made.report, file_named("a.png")), RF_OK);
+    unlink(path);
+#endif
+    release(&made);
 }
 
 /* A run that was stopped tells how many steps were planned: rules that count from the plan's length need it.  With what else
@@ -473,6 +506,54 @@ static void plots_are_refused_without_cairo(void **state) {
 }
 #endif
 
+/* ---- pages ---- */
+
+static size_t count_of(const char *text, const char *part) {
+    size_t count = 0;
+    for (; (text = strstr(text, part)) != NULL; text++) count++;
+    return count;
+}
+
+/* Whatever the curve and the names are: the verdict's numbers with all their digits, a mark and a row for each method, one
+ * script, which is ours, and no address but those of the pictures in it. */
+static void a_page_has_the_verdict_and_escapes_names(void **state) {
+    static const char evil[] = "</title><script>alert('1')</script>&amp;\"\xff\x01https://x/";
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        const char *const notes[] = {evil, NULL};
+        const rf_setting setting = {"data", evil};
+        const double numbers[] = {made.verdict.lr_min, made.verdict.lr, made.verdict.lr_max};
+        made.report.verdict = &made.verdict;
+        made.report.device = made.report.model = made.report.data = made.report.optimizer = evil;
+        made.report.command = made.report.train = made.report.pytorch = evil;
+        made.report.notes = notes;
+        made.report.settings = &setting;
+        made.report.setting_count = 1;
+        assert_int_equal(rf_report_html(&made.report, file_named("a.html")), RF_OK);
+        char *const page = read_back(NULL);
+        for (size_t k = 0; made.verdict.kind == RF_VERDICT_RANGE && k < RF_COUNT(numbers); k++) {
+            rf_str title = {0};
+            rf_str_add(&title, "title=\"");
+            rf_str_add_number(&title, numbers[k]);
+            assert_non_null(strstr(page, title.data));
+            rf_str_free(&title);
+        }
+        const char *const after = strstr(page, "What the known libraries say"), *const methods =
+                                                                                    after ? after : "";
+        for (size_t k = 0; k < made.report.suggestion_count; k++)
+            assert_non_null(strstr(methods, made.suggestions[k].method));
+        assert_true(count_of(page, "<script") <= 1); /* none in a build without pictures */
+        assert_null(strstr(page, "http:"));
+        assert_true(count_of(page, "https:") > 10);
+        assert_int_equal(
+            count_of(page, "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;amp;&quot;??https:"),
+            count_of(page, "https:"));
+        release(&made);
+        free(page);
+    }
+}
+
 static void a_missing_folder_or_a_full_disk_is_an_error(void **state) {
     (void)state;
     sample made = shaped(0);
@@ -480,6 +561,7 @@ static void a_missing_folder_or_a_full_disk_is_an_error(void **state) {
     assert_int_equal(rf_report_json(&made.report, "/no/such/folder/a.json"), RF_E_IO);
     assert_int_equal(rf_report_csv(&made.report, "/dev/full"), RF_E_IO);
     assert_int_equal(rf_report_json(&made.report, "/dev/full"), RF_E_IO);
+    assert_int_equal(rf_report_html(&made.report, "/dev/full"), RF_E_IO);
 #ifdef RF_PLOTS
     for (size_t i = 0; i < 3; i++) {
         static const char *const names[] = {"full.svg", "full.png", "full.pdf"};
@@ -573,6 +655,7 @@ int main(void) {
         cmocka_unit_test(ticks_are_few_and_within_any_axis),
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
+        cmocka_unit_test(a_race_is_in_json_words_and_picture),
         cmocka_unit_test(json_keeps_what_is_known_of_the_run),
         cmocka_unit_test(json_seed_is_a_whole_number_of_64_bits),
         cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),
@@ -585,6 +668,7 @@ int main(void) {
 #else
         cmocka_unit_test(plots_are_refused_without_cairo),
 #endif
+        cmocka_unit_test(a_page_has_the_verdict_and_escapes_names),
         cmocka_unit_test(a_missing_folder_or_a_full_disk_is_an_error),
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(the_terminal_shows_curve_range_and_suggestion),

@@ -2,6 +2,7 @@
  * rf_command_<name>`. */
 #define RF_COMMAND_LIST(X)                                                                                   \
     X(find)                                                                                                  \
+    X(sweep)                                                                                                 \
     X(train)                                                                                                 \
     X(eval)                                                                                                  \
     X(predict)                                                                                               \

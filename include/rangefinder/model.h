@@ -47,16 +47,21 @@ RF_API void rf_model_free(rf_model *model);
 RF_API rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed);
 
 RF_API const char *rf_model_name(const rf_model *model); /* borrowed: lives as long as the model */
-/* What should be known of how an ONNX file was read, such as batch norms that its exporter folded away; NULL: nothing.
- * Borrowed. */
+/* What should be known of how the network was made, such as batch norms that an ONNX file's exporter folded away, or of
+ * the weights loaded last; NULL: nothing.  Borrowed until weights are loaded. */
 RF_API const char *rf_model_note(const rf_model *model);
 RF_API size_t rf_model_parameter_count(const rf_model *model); /* numbers, as PyTorch counts them */
 
-/* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix that all names
- * share ("module.", "_orig_mod.", "model.") is dropped if the names then match.  On failure the model is unchanged.
+/* Reads weights from a safetensors file (F64, F32, F16, BF16), by PyTorch's names and layouts.  A prefix ("module.",
+ * "_orig_mod.", "model.", several of them) is dropped where the names then match.  Counters, moving averages of the
+ * weights (ema.) and tensors of integers that the network has not are skipped.  On failure the model is unchanged.
  * Errors: RF_E_INPUT naming missing and unexpected keys and shape mismatches, or the tensors that hold NaN or
  * infinities, and how many. */
 RF_API rf_status rf_model_load_weights(rf_model *model, const char *path);
+/* The same, to train on: the last layer with parameters keeps its initial values where the file's has another shape or is
+ * missing, and always with new_head; tensors outside of the prefix (another head, a loss) are left out.  rf_model_note
+ * then says so. */
+RF_API rf_status rf_model_load_pretrained(rf_model *model, const char *path, int new_head);
 RF_API rf_status rf_model_save_weights(const rf_model *model, const char *path); /* F32 */
 
 /* What a file holds besides the network; only read during the call. */

@@ -82,6 +82,9 @@ struct rf_trainer {
 static inline size_t rf_trainer_numbers(const rf_trainer *t) {
     return (size_t)t->setup.optimizer->numbers + (t->desc.ema > 0);
 }
+static inline size_t rf_trainer_steps_per_epoch(const rf_trainer *t) {
+    return RF_MAX(rf_order_batches_per_epoch(t->order) / (size_t)t->desc.accumulate, 1);
+}
 /* The weights to evaluate and to export. */
 static inline rf_weights *rf_trainer_evaluated(const rf_trainer *t) {
     return t->averaged != NULL ? t->averaged : t->weights;
