@@ -54,8 +54,8 @@ void rf_onnx_put_ints(rf_onnx_export *e, Onnx__NodeProto *node, const char *name
 /* Adds a constant; returns its name. */
 const char *rf_onnx_put_number(rf_onnx_export *e, const char *part, double value);
 const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, const int64_t *values);
+const char *rf_onnx_put_floats(rf_onnx_export *e, const char *part, int rank, const int64_t *dim,
+                               const double *values);
 void rf_onnx_put_parameters(rf_onnx_export *e); /* the model's, all of them */
-const char *rf_onnx_put_channels(rf_onnx_export *e, const char *part, int channels,
-                                 const double *values); /* (1,C,1,1) */
 
 #endif

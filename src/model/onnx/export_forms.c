@@ -133,11 +133,35 @@ static Onnx__NodeProto *avg_pool(rf_onnx_export *e) {
     return node;
 }
 
+/* The means of `out` windows along an axis of `in` numbers, as a matrix (out,in) or, transposed, (in,out). */
+static const char *put_means(rf_onnx_export *e, const char *part, int in, int out, bool flip) {
+    const int64_t dim[] = {flip ? in : out, flip ? out : in};
+    double *matrix = rf_onnx_make(e, (size_t)in * (size_t)out, sizeof *matrix);
+    for (int i = 0; i < out && matrix != NULL; i++) {
+        const int begin = (int)((int64_t)i * in / out),
+                  end = (int)rf_ceil_div((size_t)(i + 1) * (size_t)in, (size_t)out);
+        for (int k = begin; k < end; k++) matrix[flip ? k * out + i : i * in + k] = 1.0 / (end - begin);
+    }
+    return matrix != NULL ? rf_onnx_put_floats(e, part, 2, dim, matrix) : NULL;
+}
+
+/* ONNX has no pooling whose windows are of several sizes: rows @ x @ columns. */
+static Onnx__NodeProto *varying_windows(rf_onnx_export *e) {
+    const rf_node *n = &e->model->nodes[e->node];
+    const rf_shape x = e->model->nodes[n->input[0]].shape, y = n->shape;
+    const char *rows = put_means(e, "rows", x.h, y.h, false),
+               *columns = put_means(e, "columns", x.w, y.w, true);
+    const Onnx__NodeProto *pooled = PUT(e, "pooled_rows", "MatMul", rows, rf_onnx_x_map(e, 0));
+    return PUT(e, NULL, "MatMul", rf_onnx_output(pooled), columns);
+}
+
 static Onnx__NodeProto *adaptive_avg_pool(rf_onnx_export *e) {
     const rf_pair size = attrs_of(e)->size;
+    rf_problem problem;
     rf_window w;
-    return size.y == 1 && size.x == 1 ? PUT(e, NULL, "GlobalAveragePool", rf_onnx_x_map(e, 0))
-                                      : window(e, "AveragePool", &w);
+    rf_node_problem(&problem, e->model, e->node, 1);
+    if (size.y == 1 && size.x == 1) return PUT(e, NULL, "GlobalAveragePool", rf_onnx_x_map(e, 0));
+    return rf_window_varies(&problem) ? varying_windows(e) : window(e, "AveragePool", &w);
 }
 
 /* ---- edges ---- */
