@@ -47,10 +47,10 @@ static Onnx__ValueInfoProto *describe(rf_onnx_export *e, const char *name, int r
 
 /* (images - mean) / std */
 static void put_normalisation(rf_onnx_export *e, const rf_export_options *o) {
-    const int channels = e->model->images.channels;
-    const char *inputs[] = {e->value[0], rf_onnx_put_channels(e, "mean", channels, o->mean)};
+    const int64_t dim[] = {1, e->model->images.channels, 1, 1};
+    const char *inputs[] = {e->value[0], rf_onnx_put_floats(e, "mean", 4, dim, o->mean)};
     inputs[0] = rf_onnx_output(rf_onnx_put(e, "centred", "Sub", 2, inputs));
-    inputs[1] = rf_onnx_put_channels(e, "std", channels, o->std);
+    inputs[1] = rf_onnx_put_floats(e, "std", 4, dim, o->std);
     e->value[0] = rf_onnx_output(rf_onnx_put(e, "normalised", "Div", 2, inputs));
 }
 

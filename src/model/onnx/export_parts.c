@@ -145,35 +145,23 @@ static Onnx__TensorProto *put_tensor(rf_onnx_export *e, const char *name, Onnx__
     return t;
 }
 
-static const char *put_floats(rf_onnx_export *e, const char *part, const double *values, int count,
-                              int rank) {
+const char *rf_onnx_put_floats(rf_onnx_export *e, const char *part, int rank, const int64_t *dim,
+                               const double *values) {
     const char *name = part_name(e, part);
     Onnx__TensorProto *t = put_tensor(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank);
-    float *floats = rf_onnx_make(e, (size_t)count, sizeof *floats);
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) count *= (size_t)dim[i];
+    float *floats = rf_onnx_make(e, count, sizeof *floats);
     if (floats == NULL) return NULL;
-    for (int i = 0; i < rank; i++) t->dims[i] = i == 1 ? count : 1;
-    for (int i = 0; i < count; i++) floats[i] = (float)values[i];
+    for (int i = 0; i < rank; i++) t->dims[i] = dim[i];
+    for (size_t i = 0; i < count; i++) floats[i] = (float)values[i];
     t->float_data = floats;
-    t->n_float_data = (size_t)count;
+    t->n_float_data = count;
     return name;
 }
 
 const char *rf_onnx_put_number(rf_onnx_export *e, const char *part, double value) {
-    return put_floats(e, part, &value, 1, 0);
-}
-
-const char *rf_onnx_put_channels(rf_onnx_export *e, const char *part, int channels, const double *values) {
-    return put_floats(e, part, values, channels, 4);
-}
-
-const char *rf_onnx_put_matrix(rf_onnx_export *e, const char *part, int rows, int columns,
-                               const double *values) {
-    const char *name = put_floats(e, part, values, rows * columns, 2);
-    if (name == NULL) return NULL;
-    int64_t *dims = e->graph.initializer[e->graph.n_initializer - 1]->dims;
-    dims[0] = rows;
-    dims[1] = columns;
-    return name;
+    return rf_onnx_put_floats(e, part, 0, NULL, &value);
 }
 
 const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, const int64_t *values) {
