@@ -110,7 +110,9 @@ static rf_status run_test(find_run *run, const find_args *args) {
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_ahead_end();
     RF_TRY(status);
+    if (run->curve->stop == RF_STOP_INTERRUPTED) return RF_E_INTERRUPTED; /* another rank was */
     rf_session_verbose(&run->session, "range test done");
+    rf_session_verbose_exchange(&run->session);
     RF_TRY(rf_curve_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
     return rf_curve_judge(&run->verdict, run->curve);
 }
@@ -118,7 +120,7 @@ static rf_status run_test(find_run *run, const find_args *args) {
 static void print_heading(const find_run *run, const find_args *args) {
     rf_session_print(&run->session);
     printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->training.optimizer.name,
-           args->training.batch, args->start_lr, args->end_lr, args->iterations);
+           rf_session_batch(&run->session), args->start_lr, args->end_lr, args->iterations);
     fflush(stdout);
 }
 
@@ -134,7 +136,7 @@ static rf_status report(const find_run *run, const find_args *args) {
         .data = session->dataset->name,
         .optimizer = args->training.optimizer.name,
         .parameters = rf_model_parameter_count(session->model),
-        .batch = args->training.batch,
+        .batch = rf_session_batch(session),
         .seed = args->training.seed,
         .time_ms = rf_time_ms() - session->started_ms,
         .notes = (const char *const *)session->notes,
@@ -154,6 +156,7 @@ static rf_status print_next(const find_run *run, const find_args *args) {
     rf_str text = {0};
     char lr[32];
     snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
+    if (args->common.dist != NULL) rf_str_addf(&text, "mpirun -n %d ", rf_dist_size(args->common.dist));
     rf_str_addf(&text, "rangefinder train --lr %s", lr);
     rf_session_add_options(&text, &run->session);
     if (rf_str_status(&text) == RF_OK) {
@@ -180,6 +183,7 @@ static rf_status find_main(void *given, char **operands) {
     find_args *args = given;
     find_run run = {0};
     const char *const inputs[] = {args->training.data, args->training.model, args->training.weights, NULL};
+    if (rf_dist_rank(args->common.dist) > 0) args->outputs = (rf_outputs){0};
     const bool for_people = rf_outputs_for_people(&args->outputs, &args->common);
     rf_status status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
@@ -226,6 +230,7 @@ const rf_command rf_command_find = {
         "with. Without options: a small network on handwritten digits that are built in.",
     .options = options,
     .shared = shared,
+    .ranks = true,
     .args_size = sizeof(find_args),
     .run = find_main,
     .release = release,

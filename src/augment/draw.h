@@ -7,6 +7,7 @@
 
 typedef struct rf_augment_images { /* what is augmented */
     int channels, height, width, batch;
+    int first;          /* the position of its first image in the batch of all ranks */
     const double *mean; /* of each channel, 0..1; borrowed: filled before anything is drawn */
 } rf_augment_images;
 

@@ -31,13 +31,14 @@ static rf_status make_plans(rf_trainer *t) {
                                .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
-                               .loss_gradient = 1.0f / (float)d->accumulate};
+                               .loss_gradient = rf_trainer_share(t)};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
     evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
-                             d->validation_data != NULL ? d->validation_data->count : d->validation);
+                             d->validation_data != NULL ? d->validation_data->count : d->validation,
+                             t->desc.dist);
 }
 
 static void free_plans(rf_trainer *t) {
