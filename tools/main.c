@@ -260,12 +260,14 @@ int main(int argc, char **argv) {
         status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
     const int rank = rf_dist_rank(dist);
     const bool tells = rf_dist_end(dist, &status, &alone);
-    if (!alone) rf_dist_close(dist);
+    const bool failed = status != RF_OK && status != RF_E_INTERRUPTED;
+    if (!failed && !alone) rf_dist_close(dist);
     rf_ending_in_order();
     rf_ahead_forget();
     rf_progress_restore();
     rf_outfile_abort_all();
-    if (status != RF_OK && status != RF_E_INTERRUPTED && tells) say_failure(status, rank);
+    if (failed && tells) say_failure(status, rank);
     if (alone) rf_dist_abort(dist, rf_status_exit_code(status));
+    if (failed) rf_dist_close(dist); /* not before it is told: mpirun ends the others when one has ended */
     return rf_status_exit_code(status);
 }

@@ -8,7 +8,7 @@
 
 #include "dist/transport.h"
 
-enum { PATIENCE_MS = 2000 }; /* of a rank that failed, for the others to fail as well */
+enum { PATIENCE_MS = 5000 }; /* of a rank that failed, for the others to fail as well */
 
 struct rf_dist {
     const rf_transport *transport;
@@ -186,6 +186,7 @@ bool rf_dist_end(rf_dist *d, rf_status *status, bool *alone) {
     if (all != NULL && d->transport->meet(&met, all, &own, own == RF_OK ? -1 : PATIENCE_MS) != 0) met = false;
     if (own != RF_OK) rf_error_release();
     *alone = !met;
+    if (!met && own == RF_OK) *status = rf_fail(RF_E_DEVICE, "MPI: the other ranks have failed");
     /* Who was interrupted may have been so by another's failure. */
     for (int i = d->ranks.size - 1; met && i >= 0; i--)
         if (all[i] != RF_OK && (teller < 0 || all[i] != RF_E_INTERRUPTED || all[teller] == RF_E_INTERRUPTED))

@@ -34,6 +34,7 @@ static int open_ranks(rf_ranks *r) {
 }
 
 static void close_ranks(void) {
+    MPI_Barrier(world);
     if (initialised) MPI_Finalize();
 }
 
