@@ -250,9 +250,10 @@ void rf_session_verbose_exchange(const rf_session *s) {
     const rf_exchange_times *t = &s->trainer->exchange;
     char bytes[32];
     if (!s->common->verbose || t->steps == 0) return;
-    rf_say("exchange: %s of gradients in %.2f ms a step, after waiting %.2f ms for the slowest rank",
+    rf_say("exchange: %s of gradients in %.2f ms a step (%.2f ms at best), after waiting %.2f ms for the "
+           "slowest rank",
            rf_bytes_text(bytes, (double)s->trainer->weights->trained_floats * sizeof(float)),
-           t->summing_ms / (double)t->steps, t->waiting_ms / (double)t->steps);
+           t->summing_ms / (double)t->steps, t->least_ms, t->waiting_ms / (double)t->steps);
 }
 
 /* ---- the session ---- */

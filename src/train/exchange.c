@@ -69,7 +69,9 @@ rf_status rf_exchange_step(uint32_t *stop, bool *cancelled, rf_trainer *t, bool 
     RF_TRY(unmapped);
     times->steps++;
     times->waiting_ms += met_ms - done_ms;
-    times->summing_ms += rf_time_ms() - met_ms;
+    const double sum_ms = rf_time_ms() - met_ms;
+    times->summing_ms += sum_ms;
+    times->least_ms = times->steps == 1 ? sum_ms : RF_MIN(times->least_ms, sum_ms);
     *cancelled = shared[1] > 0;
     return take_loss(stop, t, words, t->losses, shared[0], judged);
 }

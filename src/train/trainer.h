@@ -39,7 +39,7 @@ typedef struct rf_group_numbers { /* of a parameter */
 
 typedef struct rf_exchange_times {
     size_t steps;
-    double waiting_ms, summing_ms; /* for the slowest rank; of gradients */
+    double waiting_ms, summing_ms, least_ms; /* for the slowest rank; of gradients; the shortest such sum */
 } rf_exchange_times;
 
 struct rf_trainer {
