@@ -7,7 +7,7 @@
 #include "rangefinder/device.h"
 
 /* rf_device_open for one of several processes on a machine, by its number.  selector may be a list with commas, of which the
- * process takes one; else it takes one of the devices that are of the same name as the one that the selector means.  *count:
+ * process takes one; else, unless it is P:D, one of the devices that are of the same name as the one that it means.  *count:
  * how many there are to take; with fewer than processes, they share. */
 rf_status rf_device_open_for(rf_device **out, int *count, const char *selector, int process);
 

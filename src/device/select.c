@@ -275,7 +275,9 @@ rf_status rf_device_open_for(rf_device **out, int *count, const char *selector, 
     *count = 1;
     selector = selector_of(selector);
     for (const char *at = selector; (at = strchr(at, ',')) != NULL; at++) ++*count;
-    if (*count == 1) return open_selected(out, count, selector, process);
+    int platform;
+    if (*count == 1)
+        return open_selected(out, is_number_pair(&platform, selector) ? NULL : count, selector, process);
     char *copy = rf_strdup(selector), *rest = copy, *own = copy;
     if (copy == NULL) return RF_E_MEMORY;
     for (int i = process % *count; i >= 0; i--) own = strsep(&rest, ",");

@@ -94,6 +94,8 @@ failures_are_told() {
     refused "--global-batch 64 cannot be divided among 3 ranks; use 63 or 66"
     ranks 2 find --batch 1000
     refused "batches of 1000 on each of 2 ranks are larger than the 1797 images"
+    ranks 2 find --device reference,none
+    refused "rank 1: device 'none' is not present"
     ranks 2 find --iterations 2 --json /dev/full # of the first rank alone
     refused "/dev/full"
 }
