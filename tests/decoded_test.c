@@ -101,6 +101,8 @@ static void options_that_do_not_go_with_it_are_refused(void **state) {
     assert_non_null(strstr(rf_error_message(), "a smaller --cache-images"));
     unsetenv("RANGEFINDER_MEMORY");
     d = opened("digits", &(rf_dataset_options){.cache_bytes = 1}); /* in memory anyway */
+    assert_int_equal(d->note_count, 1);
+    assert_non_null(strstr(d->notes[0], "--cache-images has no effect"));
     assert_non_null(d->pixels);
     rf_dataset_free(d);
 }

@@ -1,5 +1,6 @@
 /* Training: a run that is stopped and resumed has the bits of the one that never was; what a folder keeps; when a run
  * stops by itself; evaluation. */
+#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -425,6 +426,61 @@ static void of_equal_scores_the_first_is_predicted(void **unused) {
     rf_model_free(model);
 }
 
+/* ---- TensorBoard ---- */
+
+/* All event files of a folder, one after another; owned. */
+static uint8_t *read_events(size_t *length, const char *folder) {
+    uint8_t *all = NULL;
+    glob_t found;
+    *length = 0;
+    assert_int_equal(glob(at("%s/events.out.tfevents.*", folder), 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        void *data;
+        size_t bytes;
+        CHECK(rf_file_read(&data, &bytes, found.gl_pathv[i], 1 << 20));
+        all = rf_resize(all, *length + bytes, 1);
+        memcpy(all + *length, data, bytes);
+        *length += bytes;
+        free(data);
+    }
+    globfree(&found);
+    return all;
+}
+
+static void event_files_hold_each_step_and_epoch(void **unused) {
+    (void)unused;
+    /* As TensorFlow and PyTorch begin theirs: 24 bytes follow, and the masked CRC-32C of that number. */
+    static const uint8_t start[] = {24, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22, 0x09};
+    static const char tag[] = "\x0a\x0aloss/train\x15";
+    rf_train_desc desc = {
+        .lr = 0.01, .epochs = 2, .folder = at("run"), .save_every = -1, .tensorboard = true};
+    rf_train_result result;
+    for (int part = 0; part < 2; part++) {
+        int left = 20;
+        rf_trainer *trainer = trainer_of(runs[0].trainer); /* 14 steps an epoch */
+        desc.resume = part > 0;
+        desc.progress = part == 0 ? stop_later : NULL;
+        desc.context = &left;
+        CHECK(rf_train(&result, trainer, &desc));
+        rf_trainer_free(trainer);
+    }
+    size_t length, records = 0;
+    uint8_t *events = read_events(&length, "run");
+    assert_memory_equal(events, start, sizeof start);
+    float loss = NAN;
+    for (size_t at_byte = 0; at_byte < length; records++) {
+        assert_true(length - at_byte >= 16);
+        const size_t bytes = events[at_byte] | events[at_byte + 1] << 8;
+        const uint8_t *found = memmem(events + at_byte, bytes + 16, tag, sizeof tag - 1);
+        if (found != NULL) memcpy(&loss, found + sizeof tag - 1, sizeof loss);
+        at_byte += bytes + 16;
+        assert_true(at_byte <= length);
+    }
+    assert_int_equal(records, 2 * 2 + 28 + 2); /* two openings of two records each, steps, epochs */
+    assert_true(loss == (float)result.last.loss);
+    free(events);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(a_run_that_was_stopped_ends_with_the_same_bits),
@@ -437,6 +493,7 @@ int main(int argc, char **argv) {
         TEST(patience_stops_a_run_that_gets_no_better),
         TEST(a_loss_that_is_not_finite_keeps_the_good_state),
         TEST(options_are_checked),
+        TEST(event_files_hold_each_step_and_epoch),
         TEST(evaluation_is_that_of_the_scores),
         TEST(of_equal_scores_the_first_is_predicted),
     };

@@ -24,7 +24,7 @@ typedef struct train_args {
     double lr_fallback, val_split, save_every;
     int epochs, val_every, patience;
     const char *schedule, *out, *resume, *val_data;
-    bool overwrite, force;
+    bool overwrite, force, tensorboard;
 } train_args;
 
 /* ---- options ---- */
@@ -69,6 +69,8 @@ static const rf_option options[] = {
      "10", .parse = rf_opt_number, AT(save_every), .min = 0, .max = 1e6},
     {"plot", "FILE", "draw losses and accuracy; .svg, .png or .pdf", .parse = rf_opt_text,
      AT(outputs.paths[RF_OUTPUT_plot]), .files = true},
+    {"tensorboard", NULL, "write TensorBoard's event files to the run's folder", .parse = rf_opt_flag,
+     AT(tensorboard)},
     RF_OPT_END,
 };
 static const rf_shared_options shared[] = {RF_TRAINING_SHARED(train_args), {.rows = NULL}};
@@ -308,7 +310,8 @@ static rf_status train(train_run *run) {
                                 .begin = on_begin,
                                 .progress = on_progress,
                                 .epoch = on_epoch,
-                                .context = run};
+                                .context = run,
+                                .tensorboard = args->tensorboard};
     rf_ending_wait();
     rf_status status = rf_train_in(&run->result, run->session.trainer, &desc, run->folder);
     rf_progress_end(&run->progress);
@@ -325,9 +328,9 @@ static void print_heading(const train_run *run) {
     const train_args *args = run->args;
     const rf_session *s = &run->session;
     rf_session_print(s);
-    rf_print_line("train    %s, batch %d, %d epochs, %s; %d images for validation",
-                  args->training.optimizer.name, rf_session_batch(s), args->epochs, args->schedule,
-                  s->held_out != NULL ? s->held_out->count : 0);
+    rf_print_line("train    %s, batch %d, %d epoch%s, %s; %d images for validation",
+                  args->training.optimizer.name, rf_session_batch(s), args->epochs,
+                  args->epochs == 1 ? "" : "s", args->schedule, s->held_out != NULL ? s->held_out->count : 0);
     fflush(stdout);
 }
 

@@ -52,6 +52,8 @@ typedef struct rf_train_desc {
     bool (*progress)(void *context, const rf_train_progress *progress);
     bool (*epoch)(void *context, const rf_epoch *epoch);
     void *context; /* of all three */
+    bool
+        tensorboard; /* also write an event file to the folder: losses and rates over steps, metrics over epochs */
 } rf_train_desc;
 
 typedef struct rf_train_result {
@@ -65,7 +67,7 @@ typedef struct rf_train_result {
  * suffice for), from where the trainer stands.  The validation images are those of the trainer.
  * The folder then holds, each file written to a temporary one, synced and renamed: state.safetensors and the one before,
  * state.previous.safetensors; the weights last.safetensors and (with validation) best.safetensors, which PyTorch
- * opens; metrics.csv and metrics.jsonl, a line an epoch.
+ * opens; metrics.csv and metrics.jsonl, a line an epoch.  (Not `tensorboard`'s: event files only grow, one for each call.)
  * Errors: RF_E_USAGE for invalid options, for another process in the folder, and for a state of another run;
  * RF_E_FAILED at a loss that is not finite: the folder keeps the last good state; RF_E_IO, RF_E_DEVICE, RF_E_MEMORY. */
 RF_API rf_status rf_train_sized(rf_train_result *out, rf_trainer *trainer, const rf_train_desc *desc,

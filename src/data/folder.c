@@ -246,6 +246,7 @@ static rf_status open_images(rf_dataset **out, const char *spec, const rf_datase
 
 const rf_data_format rf_data_format_folder = {
     .spec = "a folder with one sub-folder of images a class",
+    .decodes = true,
     .claims = claims,
     .open = open_images,
 };

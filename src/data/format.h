@@ -11,6 +11,7 @@ typedef struct rf_data_format {
         name; /* of a format that generates data: a file or folder of that name takes precedence; else NULL */
     bool in_files; /* known by its files: a folder that holds such a file is a data set, wherever it lies */
     bool coarse_labels; /* takes the option of that name */
+    bool decodes;       /* images when they are used: takes cache_bytes */
     /* Whether the spec is of this format; also for damaged data, so that open reports the error.  Errors: RF_E_MEMORY,
      * RF_E_INTERRUPTED. */
     rf_status (*claims)(bool *mine, const char *spec);

@@ -71,6 +71,9 @@ static rf_status open_as(rf_dataset **out, const rf_data_format *format, const c
         return rf_fail(RF_E_USAGE, "%s: only CIFAR-100 has coarse labels", path);
     rf_status status = format->open(out, path, options);
     if (status == RF_OK) status = rf_dataset_transform(*out, options);
+    if (status == RF_OK && options->cache_bytes > 0 && !format->decodes)
+        status = rf_dataset_note(
+            *out, "--cache-images has no effect: only image files are decoded when they are used");
     return rf_explain_data(status, path, !format->in_files);
 }
 

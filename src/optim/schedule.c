@@ -28,10 +28,32 @@ const char *const *rf_schedule_names(void) {
     return names;
 }
 
+static rf_status fail_table(const char *text, const char *at, const char *wanted) {
+    return rf_fail(RF_E_USAGE, "schedule '%s': %s is wanted at character %zu, as in 1x50,0.1x50", text,
+                   wanted, (size_t)(at - text) + 1);
+}
+
+/* Factors times epochs.  Not by strtod, to which 0x50 is hexadecimal. */
+static rf_status check_table(const char *text) {
+    static const char digits[] = "0123456789.eE+-";
+    for (const char *at = text;; at++) {
+        const size_t factor = strspn(at, digits);
+        if (factor == 0) return fail_table(text, at, "a factor");
+        at += factor;
+        if (*at != 'x') return fail_table(text, at, "an 'x'");
+        const size_t epochs = strspn(++at, digits);
+        if (epochs == 0) return fail_table(text, at, "a number of epochs");
+        at += epochs;
+        if (*at == '\0' || isspace((unsigned char)*at)) return RF_OK;
+        if (*at != ',') return fail_table(text, at, "a comma");
+    }
+}
+
 /* "1x50,0.1x50 warmup=5" is "table parts=1,50,0.1,50 warmup=5". */
 static rf_status parse(rf_spec *out, const char *text) {
     while (isspace((unsigned char)*text)) text++;
     if (!isdigit((unsigned char)*text) && *text != '.') return rf_spec_parse(out, text, "schedule", kinds);
+    RF_TRY(check_table(text));
     char *spelt = rf_format("table parts=%s", text);
     if (spelt == NULL) return RF_E_MEMORY;
     for (char *at = spelt + strlen("table parts="); *at != '\0' && !isspace((unsigned char)*at); at++)

@@ -9,6 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "train/tensorboard.h"
+
 #define NEWEST   "state.safetensors"
 #define PREVIOUS "state.previous.safetensors"
 #define CSV      "metrics.csv"
@@ -55,7 +57,7 @@ rf_status rf_folder_remove(const rf_folder *folder, const char *name) {
 rf_status rf_folder_clear(const rf_folder *folder) {
     static const char *const names[] = {CSV, JSONL, RF_FOLDER_LAST, RF_FOLDER_BEST, NEWEST, PREVIOUS};
     for (size_t i = 0; i < RF_COUNT(names); i++) RF_TRY(rf_folder_remove(folder, names[i]));
-    return RF_OK;
+    return rf_events_remove(folder->path);
 }
 
 /* ---- states ---- */

@@ -7,6 +7,7 @@
 #include "optim/schedule.h"
 #include "train/exchange.h"
 #include "train/folder.h"
+#include "train/tensorboard.h"
 
 /* What a run remembers besides the trainer's state. */
 typedef struct memory {
@@ -23,6 +24,7 @@ typedef struct training {
     rf_schedule_setup schedule;
     memory memory;
     rf_metrics metrics;
+    rf_events *events;             /* NULL: not asked for */
     size_t per_epoch, total, done; /* steps */
     double rates[RF_SEGMENT], losses[RF_SEGMENT], observed[RF_SEGMENT];
     double epoch_ms, saved_ms; /* when the epoch began, when the state was last saved */
@@ -146,6 +148,31 @@ static size_t steps_at_once(const training *t, size_t left) {
     return RF_MIN(left, (size_t)fmin(fmax(fit, 1), RF_SEGMENT));
 }
 
+/* ---- TensorBoard ---- */
+
+/* Some of the steps behind `first`: a hundred an epoch. */
+static rf_status add_steps(const training *t, size_t first, size_t steps) {
+    const size_t every = RF_MAX(t->per_epoch / 100, 1);
+    if (t->events == NULL) return RF_OK;
+    for (size_t i = 0; i < steps; i++) {
+        const rf_scalar scalars[] = {{"loss/step", t->losses[i]}, {"learning_rate", t->rates[i]}};
+        if ((first + i + 1) % every == 0)
+            RF_TRY(rf_events_add(t->events, first + i + 1, scalars, RF_COUNT(scalars)));
+    }
+    return RF_OK;
+}
+
+static rf_status add_epoch(const training *t, const rf_epoch *e) {
+    const rf_scalar scalars[] = {{"loss/train", e->loss},
+                                 {"loss/validation", e->validation_loss},
+                                 {"accuracy/validation", e->accuracy},
+                                 {"accuracy/top5", e->accuracy5},
+                                 {"images_per_second", e->images_per_second}};
+    if (t->events == NULL) return RF_OK;
+    RF_TRY(rf_events_add(t->events, e->step, scalars, RF_COUNT(scalars)));
+    return rf_events_flush(t->events);
+}
+
 /* ---- an epoch's end ---- */
 
 /* Ends the run where the callback of any rank wants it. */
@@ -203,6 +230,7 @@ static rf_status end_epoch(training *t, double lr, bool validated, double valida
     if (validated || t->trainer->validation.total == 0)
         rf_schedule_observe(&t->schedule, validated ? validation_loss : e.loss);
     RF_TRY(rf_metrics_add(&t->metrics, &e));
+    RF_TRY(add_epoch(t, &e));
     t->memory.loss_sum = 0;
     t->epoch_ms = rf_time_ms();
     t->epoch_steps = 0;
@@ -246,6 +274,7 @@ static rf_status run_steps(training *t) {
     rf_run_result result;
     RF_TRY(rf_trainer_execute(&result, t->losses, t->observed, t->trainer, &run));
     for (size_t i = 0; i < result.steps; i++) t->memory.loss_sum += t->losses[i];
+    RF_TRY(add_steps(t, t->done, result.steps));
     t->done += result.steps;
     t->epoch_steps += result.steps;
     t->step_ms = (rf_time_ms() - begin_ms) / (double)RF_MAX(result.steps, 1);
@@ -270,6 +299,8 @@ static rf_status check(training *t) {
                        d->epochs, d->validate_every, d->patience);
     if (d->patience > 0 && t->trainer->validation.total == 0)
         return rf_fail(RF_E_USAGE, "patience has no effect without validation images");
+    if (d->tensorboard && t->folder == NULL)
+        return rf_fail(RF_E_USAGE, "a folder is missing to write TensorBoard's files to");
     const size_t batches = rf_order_batches_per_epoch(t->trainer->order);
     t->per_epoch = RF_MAX(batches / (size_t)t->trainer->desc.accumulate, 1);
     t->total = t->per_epoch * (size_t)d->epochs;
@@ -324,6 +355,7 @@ static rf_status run(training *t) {
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
     RF_TRY(stop_where_told(t, t->desc.begin == NULL || t->desc.begin(t->desc.context)));
+    if (t->desc.tensorboard) RF_TRY(rf_events_open(&t->events, t->folder->path, t->done + 1));
     t->epoch_ms = t->saved_ms = rf_time_ms();
     if (t->done == 0) RF_TRY(save(t)); /* from then on there is one to resume from */
     while (t->done < t->total && !t->result->early && t->result->stop == RF_STOP_COMPLETED) {
@@ -340,12 +372,17 @@ rf_status rf_train_in(rf_train_result *out, rf_trainer *trainer, const rf_train_
     if (t == NULL) return RF_E_MEMORY;
     t->desc = *desc;
     t->trainer = trainer;
+    if (rf_dist_rank(trainer->desc.dist) > 0) { /* which writes nothing */
+        folder = NULL;
+        t->desc.tensorboard = false;
+    }
     t->folder = folder;
     t->result = out;
     rf_status status = check(t);
     if (status == RF_OK) status = run(t);
     rf_schedule_close(&t->schedule);
     rf_metrics_release(&t->metrics);
+    rf_events_close(t->events);
     rf_state_free(t->best);
     free(t);
     return status;
