@@ -6,7 +6,7 @@ set(RF_MPI_PLUGINS)
 function(rf_mpi_plugin name library)
   add_library(rangefinder_${name} MODULE src/dist/mpi.c)
   set_target_properties(rangefinder_${name} PROPERTIES OUTPUT_NAME rangefinder-${name}
-                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mpi)
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH_USE_LINK_PATH ON)
   target_include_directories(rangefinder_${name} PRIVATE src)
   target_link_libraries(rangefinder_${name} PRIVATE rf_flags ${library})
   set(RF_MPI_PLUGINS ${RF_MPI_PLUGINS} ${name} PARENT_SCOPE)

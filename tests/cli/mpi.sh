@@ -101,10 +101,10 @@ failures_are_told() {
 }
 one_rank_tells_of_failures() { each_mpi failures_are_told; }
 
-# in_background: a long run, in which OpenMPI's mpirun leaves time to save; once a state is there.
+# in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.
 in_background() {
     rm -rf run
-    OMPI_MCA_odls_base_sigkill_timeout=10 timeout 120 "$mpirun" -n 2 "$RANGEFINDER" train --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run \
+    OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout 120 "$mpirun" -n 2 "$RANGEFINDER" train --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run \
         >"$logs/out" 2>"$logs/err" &
     job=$!
     until [ -s run/state.previous.safetensors ]; do
@@ -112,7 +112,7 @@ in_background() {
         sleep 0.1
     done
 }
-# A rank that is killed, a signal for mpirun, a folder that is gone: all ranks end, and what was saved is good.
+# A rank that is killed, a signal for mpirun: all ranks end, and what was saved is good.
 ends_together() {
     in_background
     rank=$(for process in /proc/[0-9]*; do
@@ -122,16 +122,18 @@ ends_together() {
     ! wait $job || fail "$mpirun: a rank was killed"
     ranks 2 train --resume run --epochs 1
     [ "$code" -eq 0 ] || fail "$mpirun: cannot be resumed"
-    in_background
+    in_background 10
     kill -TERM $job # timeout passes it on
     wait $job || :
     says "stopped; 'rangefinder train --resume run' goes on"
+}
+ranks_end_together() {
+    each_mpi ends_together
     in_background
-    rm -r run
-    ! wait $job || fail "$mpirun: nothing can be saved"
+    rm -r run # the first rank fails, while the others wait for it
+    ! wait $job || fail "nothing can be saved"
     says "rangefinder: run/"
 }
-ranks_end_together() { each_mpi ends_together; }
 
 program_needs_no_mpi_until_mpirun_starts_it() {
     ! ldd "$RANGEFINDER" | grep -i 'mpi' || fail "the program is linked with MPI"
