@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const rf_status loaded = rf_model_load_weights(model, path);
     RF_FUZZ_HOLDS(loaded == RF_OK || (loaded != RF_E_MEMORY && *rf_error_message() != '\0'));
     RF_FUZZ_HOLDS(loaded != RF_OK || status == RF_OK);
+    const rf_status pretrained = rf_model_load_pretrained(model, path, size % 2);
+    RF_FUZZ_HOLDS(pretrained == RF_OK || loaded != RF_OK); /* what fits wholly fits but for its head */
     rf_model_free(model);
     return 0;
 }

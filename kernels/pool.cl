@@ -10,6 +10,8 @@
  * average: y = sum / divisor, the divisor being KH*KW with count_pad, else the number of pixels inside; its
  * gradients likewise.
  *
+ * adaptive: the mean of rows oy*H/OH to (oy+1)*H/OH, rounded down and up, and of such columns.
+ *
  * Ownership: forward and spread, a window; gather, a pixel of dx; VEC channels of it.  Nothing is written twice.
  * A task of the tile family is a row of windows (pixels), one of the group family an element of y (dx). */
 #include "common.clh"
@@ -246,6 +248,36 @@ INLINE void average_gather_pixel(const __global float *dy, __global float *dx, i
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
 }
 
+/* Adaptive pooling's window o of `count` over `size` pixels; also the windows that hold a pixel, the other way round. */
+INLINE int span_start(int o, int size, int count) {
+    return o * size / count;
+}
+INLINE int span_end(int o, int size, int count) {
+    return ((o + 1) * size + count - 1) / count;
+}
+
+INLINE void adaptive_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
+                            int left) {
+    const int y0 = span_start(oy, H, OH), y1 = span_end(oy, H, OH);
+    const int x0 = span_start(ox, W, OW), x1 = span_end(ox, W, OW);
+    floatv sum = 0.0f;
+    for (int iy = y0; iy < y1; ++iy)
+        for (int ix = x0; ix < x1; ++ix) sum += fetch(x + ((n * H + iy) * W + ix) * C + c, left);
+    put(sum * (1.0f / (float)((y1 - y0) * (x1 - x0))), y + ((n * OH + oy) * OW + ox) * C + c, left);
+}
+
+INLINE void adaptive_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
+                                  int iy, int ix, int c, int left) {
+    floatv sum = 0.0f;
+    for (int oy = span_start(iy, OH, H); oy < span_end(iy, OH, H); ++oy)
+        for (int ox = span_start(ix, OW, W); ox < span_end(ix, OW, W); ++ox) {
+            const int taps = (span_end(oy, H, OH) - span_start(oy, H, OH)) *
+                             (span_end(ox, W, OW) - span_start(ox, W, OW));
+            sum += fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)taps);
+        }
+    add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
+}
+
 #define SHAPE N, H, W, C, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, count_pad
 
 KERNEL void max_forward(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
@@ -272,4 +304,12 @@ KERNEL void average_spread(const __global float *dy, __global float *dx, int acc
 
 KERNEL void average_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
     FOR_MAP(H, W, average_gather_pixel(dy, dx, accumulate, SHAPE, image, row, column, c, left));
+}
+
+KERNEL void adaptive_forward(const __global float *x, __global float *y, GEOMETRY) {
+    FOR_MAP(OH, OW, adaptive_window(x, y, SHAPE, image, row, column, c, left));
+}
+
+KERNEL void adaptive_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+    FOR_MAP(H, W, adaptive_gather_pixel(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }

@@ -1,4 +1,5 @@
 /* Models: the built-in ones against PyTorch's names and shapes, the model language, building in C. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/embedded.h"
 #include "graph/model.h"
 #include "model/lang/net.h"
 
@@ -15,13 +17,52 @@ static const rf_image_shape colour = {.channels = 3, .height = 32, .width = 32, 
 
 /* ---- built-in models ---- */
 
-static void expect_tensor(const rf_model *model, size_t index, const char *line) {
-    rf_parameter_view view;
+/* Of a built-in network, without values. */
+static rf_model *describe(const char *name, rf_image_shape images) {
+    rf_model *model;
+    rf_net net;
+    char file[64];
+    snprintf(file, sizeof file, "%s.net", name);
+    const rf_embedded *text = rf_embedded_find(rf_embedded_models, file);
+    assert_non_null(text);
+    assert_int_equal(rf_model_begin(&model, name, images), RF_OK);
+    if (rf_net_parse(&net, (const char *)text->data, name) != RF_OK || rf_net_expand(model, &net) != RF_OK)
+        fail_msg("%s", rf_error_message());
+    rf_net_free(&net);
+    return model;
+}
+
+/* The values are drawn anew; of many numbers, rms and mean of the absolute values are known well, and their ratio tells
+ * the distribution. */
+static void expect_initial_values(rf_parameter *parameter, double rms, double mean) {
+    const size_t count = rf_param_count(&parameter->spec);
+    double square = 0, absolute = 0;
+    if (count > 300000) return; /* or it takes long */
+    assert_non_null(parameter->values = malloc(count * sizeof(float)));
+    rf_parameter_init(parameter, 7);
+    for (size_t i = 0; i < count; i++) {
+        square += (double)parameter->values[i] * parameter->values[i] / (double)count;
+        absolute += fabs((double)parameter->values[i]) / (double)count;
+    }
+    const double tolerance = 4.5 / sqrt((double)count);
+    if (fabs(sqrt(square) - rms) > tolerance * rms || fabs(absolute - mean) > tolerance * mean)
+        fail_msg("%s: rms %g, mean %g; PyTorch's are %g, %g", parameter->name, sqrt(square), absolute, rms,
+                 mean);
+}
+
+/* line: "name size size ... : rms mean" */
+static void expect_tensor(const rf_model *model, int index, const char *line) {
+    rf_parameter *parameter = &model->parameters[index];
     rf_str text = {0};
-    assert_true(rf_model_parameter(model, index, &view));
-    rf_str_add(&text, view.name);
-    for (int i = 0; i < view.rank; i++) rf_str_addf(&text, " %d", view.shape[i]);
-    assert_string_equal(rf_str_text(&text), line);
+    double rms, mean;
+    assert_true(index < model->parameter_count);
+    rf_str_add(&text, parameter->name);
+    for (int i = 0; i < parameter->spec.rank; i++) rf_str_addf(&text, " %d", parameter->spec.dim[i]);
+    rf_str_add(&text, " : ");
+    if (strncmp(rf_str_text(&text), line, text.length) != 0)
+        fail_msg("%s: %s, not %s", model->name, rf_str_text(&text), line);
+    assert_int_equal(sscanf(line + text.length, "%lf %lf", &rms, &mean), 2);
+    expect_initial_values(parameter, rms, mean);
     rf_str_free(&text);
 }
 
@@ -29,13 +70,11 @@ static void built_in_networks_have_pytorchs_state_dicts(void **state) {
     (void)state;
     char line[256], name[32];
     rf_model *model = NULL;
-    size_t index = 0;
-    int networks = 0;
+    int networks = 0, index = 0;
     FILE *file = fopen(RF_TEST_DATA "/state_dicts.txt", "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file)) {
         rf_image_shape images = {.classes = 10};
-        rf_parameter_view past;
         size_t parameters;
         line[strcspn(line, "\n")] = 0;
         if (line[0] == '#') continue;
@@ -43,14 +82,13 @@ static void built_in_networks_have_pytorchs_state_dicts(void **state) {
             expect_tensor(model, index++, line + 2);
             continue;
         }
-        if (model) assert_false(rf_model_parameter(model, index, &past));
+        if (model) assert_int_equal(model->parameter_count, index);
         rf_model_free(model);
         assert_int_equal(sscanf(line, "%31s %d %d %d %zu", name, &images.channels, &images.height,
                                 &images.width, &parameters),
                          5);
-        assert_int_equal(rf_model_create(&model, name, images, 0), RF_OK);
+        model = describe(name, images);
         assert_int_equal(rf_model_parameter_count(model), parameters);
-        assert_string_equal(rf_model_name(model), name);
         index = 0;
         networks++;
     }
@@ -60,18 +98,56 @@ static void built_in_networks_have_pytorchs_state_dicts(void **state) {
     assert_null(rf_model_names()[networks]);
 }
 
+/* Those that are for small images to images of any size, the others from 32x32. */
 static void built_in_networks_adapt_to_the_images(void **state) {
     (void)state;
-    static const rf_image_shape sizes[] = {
-        {1, 8, 8, 10}, {1, 28, 28, 10}, {3, 33, 47, 7}, {4, 4, 5, 2}, {3, 64, 64, 1000}};
-    for (size_t i = 0; rf_model_names()[i]; i++)
-        for (size_t k = 0; k < RF_COUNT(sizes); k++) {
-            rf_model *model;
-            if (rf_model_create(&model, rf_model_names()[i], sizes[k], 0) != RF_OK)
-                fail_msg("%s", rf_error_message());
-            assert_int_equal(rf_shape_count(model->nodes[model->output].shape), sizes[k].classes);
+    static const rf_image_shape sizes[] = {{3, 33, 47, 7},   {1, 64, 64, 1000}, {4, 100, 65, 2},
+                                           {3, 224, 224, 5}, {1, 8, 8, 10},     {1, 28, 28, 10},
+                                           {4, 4, 5, 2}};
+    for (size_t i = 0; rf_model_names()[i]; i++) {
+        const char *name = rf_model_names()[i];
+        const bool small = strstr(name, "-cifar") || !strcmp(name, "simplecnn") || !strcmp(name, "lenet") ||
+                           !strcmp(name, "resnet20");
+        for (size_t k = 0; k < (small ? RF_COUNT(sizes) : 4); k++) {
+            rf_model *model = describe(name, sizes[k]);
+            assert_int_equal(rf_shape_count(model->nodes[model->node_count - 1].shape), sizes[k].classes);
             rf_model_free(model);
         }
+    }
+}
+
+/* A name, the images' height and width, the network that it is, and whether that is told. */
+static const struct {
+    const char *name;
+    int height, width;
+    const char *network;
+    bool told;
+} short_names[] = {
+    {"resnet18", 32, 32, "resnet18-cifar", true},
+    {"ResNet-18", 63, 64, "resnet18-cifar", true},
+    {"resnet18", 64, 64, "resnet18", false},
+    {"resnet18-cifar", 64, 64, "resnet18-cifar", false},
+    {"resnet18_cifar", 8, 8, "resnet18-cifar", false},
+    {"resnet34", 32, 32, "resnet34", false},
+    {"mobilenetv2", 28, 28, "mobilenetv2-cifar", true},
+    {"mobilenet_v2", 28, 28, "mobilenetv2-cifar", true},
+    {"mobilenetv2", 64, 64, "mobilenet_v2", false},
+    {"vgg11", 4, 4, "vgg11-cifar", true},
+    {"resnet20", 8, 8, "resnet20", false},
+};
+
+static void short_names_are_networks_for_small_images(void **state) {
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(short_names); i++) {
+        rf_model *model;
+        const rf_image_shape images = {3, short_names[i].height, short_names[i].width, 10};
+        if (rf_model_create(&model, short_names[i].name, images, 0) != RF_OK)
+            fail_msg("%s", rf_error_message());
+        assert_string_equal(rf_model_name(model), short_names[i].network);
+        assert_int_equal(rf_model_note(model) != NULL, short_names[i].told);
+        if (short_names[i].told) assert_non_null(strstr(rf_model_note(model), short_names[i].network));
+        rf_model_free(model);
+    }
 }
 
 static void unknown_network_lists_the_built_in_ones(void **state) {
@@ -102,7 +178,7 @@ static void initialisation_is_pytorchs_default(void **state) {
     (void)state;
     rf_model *model;
     size_t count = 0;
-    assert_int_equal(rf_model_create(&model, "resnet18", colour, 7), RF_OK);
+    assert_int_equal(rf_model_create(&model, "resnet18-cifar", colour, 7), RF_OK);
     const float *weight = values_of(model, "layer4.1.conv2.weight", &count);
     const double bound = 1 / 67.88225099390856; /* 1 / sqrt(512 * 9) */
     double mean = 0, square = 0, lowest = 1, highest = -1;
@@ -228,6 +304,19 @@ static const struct {
     {"a{j}: relu\n", "expected a number, found 'j'"},
     {"a{: relu\n", "expected a variable in braces"},
     {"relu in.depth\n", "relu takes no value without a name"},
+    {"conv sqrt(0 - 4) 3\n", "t:1:6: sqrt of -4, a negative number"},
+    {"conv sqrt(1, 4) 3\n", "expected sqrt(x), found two numbers"},
+    {"conv min(1) 3\n", "expected min(a, b), found one number"},
+    {"init weight normal 1\n", "t:1:6: expected OP.weight or OP.bias"},
+    {"init conv.wieght normal 1\n",
+     "expected OP.weight or OP.bias, as in `init conv.weight normal 0.01`, found"},
+    {"init cnov.weight normal 1\n", "expected an op with parameters, found 'cnov'"},
+    {"init relu.weight normal 1\n", "expected an op with parameters, found 'relu'"},
+    {"init conv.weight cauchy 1\n", "t:1:18: expected normal, uniform or constant, found 'cauchy'"},
+    {"init conv.weight normal\n", "expected a number, found the end of the line"},
+    {"init conv.weight normal 1 / fan_inn\nconv 4 3\n", "did you mean 'fan_in'?"},
+    {"init conv.weight normal 1e9\nconv 4 3\n", "t:1:1: init: expected a number of at most 1000000"},
+    {"init = 3\n", "found 'init', which has a meaning already"},
     {"conv in.depth 3\n", "expected .channels, .height, .width or .features"},
     {"relu $\n", "the character '$' has no meaning here"},
     {"relu \x01\n", "the byte 0x01 has no meaning here"},
@@ -413,6 +502,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(built_in_networks_have_pytorchs_state_dicts),
         cmocka_unit_test(built_in_networks_adapt_to_the_images),
+        cmocka_unit_test(short_names_are_networks_for_small_images),
         cmocka_unit_test(unknown_network_lists_the_built_in_ones),
         cmocka_unit_test(initialisation_is_pytorchs_default),
         cmocka_unit_test(same_seed_gives_same_values_and_layers_are_independent),

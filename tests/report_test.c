@@ -196,10 +196,11 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {
-        "device",     "model",   "parameters", "data",          "batch",    "optimizer", "seed",
-        "iterations", "curve",   "stop",       "suggestions",   "verdict",  "time_ms",   "notes",
-        "version",    "command", "options",    "normalisation", "usual_lr", "chance",    "training_steps"};
+    static const char *const keys[] = {"device",         "model",   "parameters",      "data",     "batch",
+                                       "optimizer",      "seed",    "iterations",      "curve",    "stop",
+                                       "suggestions",    "verdict", "time_ms",         "notes",    "version",
+                                       "command",        "options", "normalisation",   "usual_lr", "chance",
+                                       "training_steps", "test_ms", "data_fingerprint"};
     static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
                                                "confidence", "cause",  "reason", "advice"};
     (void)state;
@@ -473,6 +474,54 @@ static void plots_are_refused_without_cairo(void **state) {
 }
 #endif
 
+/* ---- pages ---- */
+
+static size_t count_of(const char *text, const char *part) {
+    size_t count = 0;
+    for (; (text = strstr(text, part)) != NULL; text++) count++;
+    return count;
+}
+
+/* Whatever the curve and the names are: the verdict's numbers with all their digits, a mark and a row for each method, one
+ * script, which is ours, and no address but those of the pictures in it. */
+static void a_page_has_the_verdict_and_escapes_names(void **state) {
+    static const char evil[] = "</title><script>alert('1')</script>&amp;\"\xff\x01https://x/";
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(shapes); i++) {
+        sample made = shaped(i);
+        const char *const notes[] = {evil, NULL};
+        const rf_setting setting = {"data", evil};
+        const double numbers[] = {made.verdict.lr_min, made.verdict.lr, made.verdict.lr_max};
+        made.report.verdict = &made.verdict;
+        made.report.device = made.report.model = made.report.data = made.report.optimizer = evil;
+        made.report.command = made.report.train = made.report.pytorch = evil;
+        made.report.notes = notes;
+        made.report.settings = &setting;
+        made.report.setting_count = 1;
+        assert_int_equal(rf_report_html(&made.report, file_named("a.html")), RF_OK);
+        char *const page = read_back(NULL);
+        for (size_t k = 0; made.verdict.kind == RF_VERDICT_RANGE && k < RF_COUNT(numbers); k++) {
+            rf_str title = {0};
+            rf_str_add(&title, "title=\"");
+            rf_str_add_number(&title, numbers[k]);
+            assert_non_null(strstr(page, title.data));
+            rf_str_free(&title);
+        }
+        const char *const after = strstr(page, "What the known libraries say"), *const methods =
+                                                                                    after ? after : "";
+        for (size_t k = 0; k < made.report.suggestion_count; k++)
+            assert_non_null(strstr(methods, made.suggestions[k].method));
+        assert_true(count_of(page, "<script") <= 1); /* none in a build without pictures */
+        assert_null(strstr(page, "http:"));
+        assert_true(count_of(page, "https:") > 10);
+        assert_int_equal(
+            count_of(page, "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;amp;&quot;??https:"),
+            count_of(page, "https:"));
+        release(&made);
+        free(page);
+    }
+}
+
 static void a_missing_folder_or_a_full_disk_is_an_error(void **state) {
     (void)state;
     sample made = shaped(0);
@@ -480,6 +529,7 @@ static void a_missing_folder_or_a_full_disk_is_an_error(void **state) {
     assert_int_equal(rf_report_json(&made.report, "/no/such/folder/a.json"), RF_E_IO);
     assert_int_equal(rf_report_csv(&made.report, "/dev/full"), RF_E_IO);
     assert_int_equal(rf_report_json(&made.report, "/dev/full"), RF_E_IO);
+    assert_int_equal(rf_report_html(&made.report, "/dev/full"), RF_E_IO);
 #ifdef RF_PLOTS
     for (size_t i = 0; i < 3; i++) {
         static const char *const names[] = {"full.svg", "full.png", "full.pdf"};
@@ -585,6 +635,7 @@ int main(void) {
 #else
         cmocka_unit_test(plots_are_refused_without_cairo),
 #endif
+        cmocka_unit_test(a_page_has_the_verdict_and_escapes_names),
         cmocka_unit_test(a_missing_folder_or_a_full_disk_is_an_error),
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(the_terminal_shows_curve_range_and_suggestion),

@@ -96,7 +96,7 @@ static void names_lose_what_wrappers_put_before_them(void **state) {
     rf_model *model = tiny_model(); /* a network whose own names begin so keeps them */
     write_doubles("head.", values, ",\"other\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[64,64]}");
     assert_int_equal(rf_model_load_weights(model, path), RF_E_INPUT);
-    assert_non_null(strstr(rf_error_message(), "2 missing keys: fc.weight, fc.bias"));
+    assert_non_null(strstr(rf_error_message(), "1 unexpected key: other"));
     rf_model_free(model);
     const rf_image_shape images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
     assert_int_equal(rf_model_parse(&model, "flatten\nhead.fc: linear classes\n", "t", images, 3), RF_OK);
@@ -158,6 +158,109 @@ static void what_does_not_fit_is_named_and_nothing_changes(void **state) {
         strstr(rf_error_message(), "1 shape mismatch: fc.weight (the file has 3x2, the network 2x3)"));
     assert_true(model->parameters[0].values[0] == before);
     rf_model_free(model);
+}
+
+/* ---- weights of a network that was trained for other classes ---- */
+
+/* A file of "NAME TYPE SIZE,SIZE,...; ..." whose floats are 0.5, those of averages 0.25. */
+static void write_tensors(const char *tensors) {
+    char name[64], type[8], sizes[32];
+    int length;
+    uint64_t at = 0;
+    unsigned char data[1024] = {0};
+    rf_str header = {0};
+    for (const char *text = tensors; sscanf(text, "%63s %7s %31[0-9,]%n", name, type, sizes, &length) == 3;) {
+        const uint64_t begin = at;
+        uint64_t count = 1;
+        for (char *size = sizes; *size; size += *size == ',') count *= strtoul(size, &size, 10);
+        const float value = strstr(name, "ema") ? 0.25f : 0.5f;
+        for (uint64_t i = 0; !strcmp(type, "F32") && i < count; i++)
+            memcpy(data + begin + 4 * i, &value, sizeof value);
+        at += count * (!strcmp(type, "F32") ? 4 : !strcmp(type, "I64") ? 8 : 1);
+        rf_str_addf(&header, "%c\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
+                    begin ? ',' : '{', name, type, sizes, (int)begin, (int)at);
+        text += length;
+        text += strspn(text, "; ");
+    }
+    rf_str_add(&header, "}");
+    assert_true(at < sizeof data);
+    write_file(rf_str_text(&header), data, at);
+    rf_str_free(&header);
+}
+
+#define CONV "conv1.weight F32 2,3,1,1; "
+#define HEAD "fc.weight F32 2,2; fc.bias F32 2; "
+/* What a file holds, for conv1.weight (2,3,1,1), fc.weight (2,2) and fc.bias (2). */
+static const struct {
+    const char *tensors;
+    int new_head;
+    const char *strict;  /* what rf_model_load_weights refuses it with; NULL: it takes it */
+    const char *refused; /* rf_model_load_pretrained, too; NULL: it takes it */
+    const char *note;    /* NULL: there is none */
+    float conv, head;    /* the values then; 0: the initial ones */
+} pretrained[] = {
+    {CONV HEAD, 0, NULL, NULL, NULL, 0.5f, 0.5f},
+    {"conv1.weight F32 2,3; fc.weight F32 2,2,1,1; fc.bias F32 2", 0, NULL, NULL, NULL, 0.5f, 0.5f},
+    {CONV HEAD, 1, NULL, NULL, "the last layer, fc, is new", 0.5f, 0},
+    {CONV "fc.weight F32 5,2; fc.bias F32 5; ", 0,
+     "2 shape mismatches: fc.weight (the file has 5x2, the network 2x2), fc.bias (the file has 5, the "
+     "network 2)",
+     NULL, "the last layer, fc, is new: fc.weight (the file has 5x2, the network 2x2), fc.bias (the file",
+     0.5f, 0},
+    {CONV "fc.weight F32 2,2; ", 0, "1 missing key: fc.bias", NULL, "the last layer, fc, is new", 0.5f, 0},
+    {CONV, 0, "2 missing keys: fc.weight, fc.bias", NULL, "the last layer, fc, is new", 0.5f, 0},
+    {CONV "fc.0.weight F32 4,2; fc.0.bias F32 4; fc.2.weight F32 2,4", 0,
+     "3 unexpected keys: fc.0.weight, fc.0.bias, fc.2.weight", NULL, "the last layer, fc, is new", 0.5f, 0},
+    {"n_averaged I64 1; module." CONV "module.fc.weight F32 2,2; module.fc.bias F32 2", 0, NULL, NULL, NULL,
+     0.5f, 0.5f},
+    {"ema." CONV "ema.fc.weight F32 2,2; ema.fc.bias F32 2; model." CONV
+     "model.fc.weight F32 2,2; model.fc.bias F32 2; model.bn1.num_batches_tracked I64 1",
+     0, NULL, NULL, NULL, 0.5f, 0.5f},
+    {"model_ema.module." CONV "model_ema.module.fc.weight F32 2,2; model_ema.module.fc.bias F32 2", 0, NULL,
+     NULL, NULL, 0.25f, 0.25f},
+    {"backbone." CONV "head.weight F32 5,2; criterion.weight F32 5", 0,
+     "2 missing keys: fc.weight, fc.bias; 2 unexpected keys: head.weight, criterion.weight", NULL,
+     "the last layer, fc, is new; 2 tensors of no part of it are left out: head.weight, criterion.weight",
+     0.5f, 0},
+    {CONV HEAD "index I64 3; mask BOOL 3", 0, NULL, NULL, NULL, 0.5f, 0.5f},
+    {"conv1.weight F32 2,3,3,3; " HEAD, 0,
+     "1 shape mismatch: conv1.weight (the file has 2x3x3x3, the network 2x3x1x1)",
+     "1 shape mismatch: conv1.weight", NULL, 0, 0},
+    {CONV HEAD "conv2.weight F32 1", 0, "1 unexpected key: conv2.weight", "1 unexpected key: conv2.weight",
+     NULL, 0, 0},
+    {"conv1.weight I8 2,3,1,1; " HEAD, 0, "'conv1.weight' is I8; F64, F32, F16 and BF16",
+     "'conv1.weight' is I8", NULL, 0, 0},
+    {HEAD "other.weight F32 1", 0, "1 missing key: conv1.weight; 1 unexpected key: other.weight",
+     "1 missing key: conv1.weight", NULL, 0, 0},
+    {"other.weight F32 1", 0, "3 missing keys", "3 missing keys", NULL, 0, 0},
+};
+
+static void expect_load(int i, rf_status status, const char *refused) {
+    if ((status == RF_OK) != (refused == NULL) || (refused && !strstr(rf_error_message(), refused)))
+        fail_msg("file %d: '%s', not '%s'", i, status == RF_OK ? "taken" : rf_error_message(),
+                 refused ? refused : "taken");
+}
+
+static void the_last_layer_may_be_another_where_that_is_wanted(void **state) {
+    (void)state;
+    static const char network[] = "conv1: conv 2 1 bias=no\nflatten\nfc: linear classes\n";
+    const rf_image_shape images = {.channels = 3, .height = 1, .width = 1, .classes = 2};
+    for (int i = 0; i < (int)RF_COUNT(pretrained); i++) {
+        rf_model *model;
+        write_tensors(pretrained[i].tensors);
+        assert_int_equal(rf_model_parse(&model, network, "n", images, 3), RF_OK);
+        const float conv = model->parameters[0].values[0], head = model->parameters[1].values[0];
+        expect_load(i, rf_model_load_weights(model, path), pretrained[i].strict);
+        rf_model_free(model);
+        assert_int_equal(rf_model_parse(&model, network, "n", images, 3), RF_OK);
+        expect_load(i, rf_model_load_pretrained(model, path, pretrained[i].new_head), pretrained[i].refused);
+        assert_int_equal(rf_model_note(model) != NULL, pretrained[i].note != NULL);
+        if (pretrained[i].note && !strstr(rf_model_note(model), pretrained[i].note))
+            fail_msg("file %d: '%s' does not say '%s'", i, rf_model_note(model), pretrained[i].note);
+        assert_true(model->parameters[0].values[0] == (pretrained[i].conv ? pretrained[i].conv : conv));
+        assert_true(model->parameters[1].values[0] == (pretrained[i].head ? pretrained[i].head : head));
+        rf_model_free(model);
+    }
 }
 
 static void long_lists_are_cut(void **state) {
@@ -253,6 +356,7 @@ int main(void) {
         cmocka_unit_test(weights_that_are_not_finite_are_named_and_nothing_changes),
         cmocka_unit_test(saved_weights_come_back),
         cmocka_unit_test(what_does_not_fit_is_named_and_nothing_changes),
+        cmocka_unit_test(the_last_layer_may_be_another_where_that_is_wanted),
         cmocka_unit_test(long_lists_are_cut),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(hostile_headers_are_refused),

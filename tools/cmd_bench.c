@@ -55,6 +55,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     const rf_dataset *data = run->dataset;
     const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
     RF_TRY(rf_model_create(&run->model, args->model, images, 0));
+    if (rf_model_note(run->model) != NULL) rf_say("note: %s", rf_model_note(run->model));
     RF_TRY(rf_open_device(&run->device, args->device));
     const rf_trainer_desc desc = {.device = run->device,
                                   .model = run->model,

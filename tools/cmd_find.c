@@ -3,21 +3,11 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "find.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "outputs.h"
 #include "rangefinder/schedule.h"
 #include "train/trainer.h"
-#include "training.h"
-
-typedef struct find_args {
-    rf_common common;
-    rf_training training;
-    rf_outputs outputs;
-    const char *mode, *schedule;
-    int iterations, validation, epochs;
-    double start_lr, end_lr, diverge;
-} find_args;
 
 /* ---- options ---- */
 
@@ -32,7 +22,7 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
     return RF_OK;
 }
 
-#define AT(field) .offset = offsetof(find_args, field)
+#define AT(field) .offset = offsetof(rf_find_args, field)
 
 static const rf_option options[] = {
     {"start-lr", "X", "learning rate of the first step", "1e-6", .parse = rf_opt_number, AT(start_lr),
@@ -50,11 +40,11 @@ static const rf_option options[] = {
      .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
     {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
      .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
-    RF_OUTPUT_OPTIONS(find_args),
+    RF_OUTPUT_OPTIONS(rf_find_args),
     RF_OPT_END,
 };
 
-static rf_status check_together(const find_args *args) {
+static rf_status check_together(const rf_find_args *args) {
     rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
@@ -75,9 +65,13 @@ typedef struct find_run {
     rf_suggestion *suggestions;
     size_t suggestion_count;
     rf_verdict verdict;
+    double test_ms;
+    rf_str train, pytorch; /* what to do with the number */
 } find_run;
 
 static void release_run(find_run *run) {
+    rf_str_free(&run->train);
+    rf_str_free(&run->pytorch);
     free(run->suggestions);
     rf_curve_free(run->curve);
     rf_session_release(&run->session);
@@ -91,9 +85,10 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
     return !rf_interrupted();
 }
 
-static rf_status run_test(find_run *run, const find_args *args) {
+static rf_status run_test(find_run *run, const rf_find_args *args) {
     rf_progress progress;
-    rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
+    const bool told = !args->common.quiet || run->session.opened != NULL; /* quiet: about the result */
+    rf_progress_begin(&progress, told && !args->common.no_progress);
     const rf_range_test_desc desc = {
         .start_lr = args->start_lr,
         .end_lr = args->end_lr,
@@ -105,7 +100,9 @@ static rf_status run_test(find_run *run, const find_args *args) {
         .epochs = args->epochs,
         .schedule = args->schedule,
     };
+    const double before_ms = rf_time_ms();
     rf_status status = rf_range_test_run(&run->curve, run->session.trainer, &desc);
+    run->test_ms = rf_time_ms() - before_ms;
     rf_progress_end(&progress);
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_ahead_end();
@@ -117,14 +114,14 @@ static rf_status run_test(find_run *run, const find_args *args) {
     return rf_curve_judge(&run->verdict, run->curve);
 }
 
-static void print_heading(const find_run *run, const find_args *args) {
+static void print_heading(const find_run *run, const rf_find_args *args) {
     rf_session_print(&run->session);
     printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->training.optimizer.name,
            rf_session_batch(&run->session), args->start_lr, args->end_lr, args->iterations);
     fflush(stdout);
 }
 
-static rf_status report(const find_run *run, const find_args *args) {
+static rf_status report(const find_run *run, const rf_find_args *args) {
     const rf_session *session = &run->session;
     const rf_report all = {
         .curve = run->curve,
@@ -146,47 +143,66 @@ static rf_status report(const find_run *run, const find_args *args) {
         .mean = session->trainer->mean,
         .std = session->trainer->std,
         .channels = session->dataset->channels,
+        .test_ms = run->test_ms,
+        .data_fingerprint = session->opened != NULL ? session->opened->fingerprint : 0,
+        .train = run->train.data,
+        .pytorch = run->pytorch.data,
     };
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
 
-/* What to do with the number, where neither rate nor decay differs between parameters. */
-static rf_status print_next(const find_run *run, const find_args *args) {
+/* What to do with the number; in PyTorch, where neither rate nor decay differs between parameters. */
+static rf_status add_next(find_run *run, const rf_find_args *args) {
     rf_optimizer_setup setup;
     rf_str text = {0};
     char lr[32];
+    if (run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
     snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
-    if (args->common.dist != NULL) rf_str_addf(&text, "mpirun -n %d ", rf_dist_size(args->common.dist));
-    rf_str_addf(&text, "rangefinder train --lr %s", lr);
-    rf_session_add_options(&text, &run->session);
-    if (rf_str_status(&text) == RF_OK) {
-        printf("\nTo train with it:\n");
-        rf_print_line("  %s", text.data);
-    }
-    rf_str_free(&text);
+    if (args->common.dist != NULL) rf_str_addf(&run->train, "mpirun -n %d ", rf_dist_size(args->common.dist));
+    rf_str_addf(&run->train, "rangefinder train --lr %s", lr);
+    rf_session_add_options(&run->train, &run->session);
+    RF_TRY(rf_str_status(&run->train));
     if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
     rf_optimizer_add_pytorch(&text, &setup, run->verdict.lr);
     rf_optimizer_release(&setup);
     if (text.length > 0)
-        printf("or in PyTorch:\n"
-               "  optimizer = %s\n"
-               "  scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)\n",
-               text.data, lr);
-    rf_status status = rf_str_status(&text);
+        rf_str_addf(
+            &run->pytorch,
+            "optimizer = %s\n"
+            "scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=%s, total_steps=STEPS)",
+            text.data, lr);
+    run->pytorch.failed |= text.failed;
     rf_str_free(&text);
+    return rf_str_status(&run->pytorch);
+}
+
+static void print_next(const find_run *run) {
+    printf("\nTo train with it:\n");
+    rf_print_line("  %s", rf_str_text(&run->train));
+    if (run->pytorch.length == 0) return;
+    const int first = (int)strcspn(run->pytorch.data, "\n");
+    printf("or in PyTorch:\n  %.*s\n  %s\n", first, run->pytorch.data, run->pytorch.data + first + 1);
+}
+
+rf_status rf_find_check(const rf_find_args *args, rf_opened *opened) {
+    rf_session session = {0};
+    rf_status status = check_together(args);
+    if (status == RF_OK) status = rf_session_begin(&session, &args->common, &args->training);
+    session.opened = opened;
+    if (status == RF_OK && opened != NULL) status = rf_session_open(&session);
+    rf_session_release(&session);
     return status;
 }
 
-static rf_status find_main(void *given, char **operands) {
-    (void)operands;
-    find_args *args = given;
+rf_status rf_find_run(rf_find_args *args, rf_opened *opened) {
     find_run run = {0};
     const char *const inputs[] = {args->training.data, args->training.model, args->training.weights, NULL};
     if (rf_dist_rank(args->common.dist) > 0) args->outputs = (rf_outputs){0};
-    const bool for_people = rf_outputs_for_people(&args->outputs, &args->common);
+    const bool for_people = opened == NULL && rf_outputs_for_people(&args->outputs, &args->common);
     rf_status status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
+    run.session.opened = opened;
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = rf_session_open(&run.session);
     run.session.desc.validation = args->validation;
@@ -197,15 +213,21 @@ static rf_status find_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
+    if (status == RF_OK) status = add_next(&run, args);
     if (status == RF_OK) status = report(&run, args);
-    if (status == RF_OK && for_people) status = print_next(&run, args);
+    if (status == RF_OK && for_people) print_next(&run);
 done:
     release_run(&run);
     return status;
 }
 
+static rf_status find_main(void *args, char **operands) {
+    (void)operands;
+    return rf_find_run(args, NULL);
+}
+
 static void release(void *given) {
-    rf_training_release(&((find_args *)given)->training);
+    rf_training_release(&((rf_find_args *)given)->training);
 }
 
 static const rf_example examples[] = {
@@ -219,7 +241,7 @@ static const rf_example examples[] = {
     {NULL},
 };
 
-static const rf_shared_options shared[] = {RF_TRAINING_SHARED(find_args), {.rows = NULL}};
+static const rf_shared_options shared[] = {RF_TRAINING_SHARED(rf_find_args), {.rows = NULL}};
 
 const rf_command rf_command_find = {
     .name = "find",
@@ -231,7 +253,7 @@ const rf_command rf_command_find = {
     .options = options,
     .shared = shared,
     .ranks = true,
-    .args_size = sizeof(find_args),
+    .args_size = sizeof(rf_find_args),
     .run = find_main,
     .release = release,
 };

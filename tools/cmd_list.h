@@ -2,9 +2,11 @@
  * rf_command_<name>`. */
 #define RF_COMMAND_LIST(X)                                                                                   \
     X(find)                                                                                                  \
+    X(sweep)                                                                                                 \
     X(train)                                                                                                 \
     X(eval)                                                                                                  \
     X(predict)                                                                                               \
+    X(export)                                                                                                \
     X(suggest)                                                                                               \
     X(validate)                                                                                              \
     X(devices)                                                                                               \

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "command.h"
 #include "graph/model.h"
+#include "model/zoo.h"
 
 typedef struct model_args {
     rf_common common;
@@ -148,8 +149,9 @@ static rf_status print_as_json(const rf_model *model, const layer *layers, const
 
 static rf_status model_main(void *given, char **operands) {
     const model_args *args = given;
+    const bool own = rf_model_is_onnx(operands[0]) && !rf_settings_given(&args->common.settings, "classes");
     const rf_image_shape images = {args->input.channels, args->input.height, args->input.width,
-                                   args->classes};
+                                   own ? 1 : args->classes};
     rf_model *model = NULL;
     layer *layers = NULL;
     totals sum;

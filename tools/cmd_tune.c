@@ -65,6 +65,7 @@ static rf_status tune_main(void *given, char **operands) {
     for (size_t i = 0; i < RF_COUNT(heading); i++) rf_table_cell(&run.table, "%s", heading[i]);
     rf_progress_begin(&run.progress, !args->common.no_progress && !args->common.quiet);
     rf_status status = rf_model_create(&model, args->model, images, 0);
+    if (status == RF_OK && rf_model_note(model) != NULL) rf_say("note: %s", rf_model_note(model));
     if (status == RF_OK) status = rf_open_device(&device, args->device);
     if (status == RF_OK)
         status = rf_tune(&(rf_tune_desc){.device = device,

@@ -95,8 +95,7 @@ static rf_status show(const rf_common *common, const rf_report *report) {
     return status;
 }
 
-/* Tells a person where the files are. */
-static rf_status list_files(const rf_outputs *outputs) {
+rf_status rf_outputs_list(const rf_outputs *outputs) {
     rf_str names = {0};
     for (int i = 0; i < RF_OUTPUT_COUNT; i++)
         if (outputs->paths[i] != NULL)
@@ -124,7 +123,7 @@ rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, 
     if (outputs->print != NULL) print_values(outputs->print, report->verdict);
     if (rf_outputs_for_people(outputs, common)) {
         RF_TRY(show(common, report));
-        RF_TRY(list_files(outputs));
+        RF_TRY(rf_outputs_list(outputs));
     }
     if (report->verdict->kind == RF_VERDICT_RANGE) return RF_OK;
     const char *advice = report->verdict->advice;

@@ -42,6 +42,8 @@ rf_status rf_outputs_check(const rf_outputs *outputs, const char *const inputs[]
 rf_status rf_output_check(const char *option, const char *path, const char *const inputs[]);
 /* True if stdout is for people: no option sends anything else there. */
 bool rf_outputs_for_people(const rf_outputs *outputs, const rf_common *common);
+/* Tells a person where the files are. */
+rf_status rf_outputs_list(const rf_outputs *outputs);
 /* After the work: writes and prints.  Fails with RF_E_FAILED and the reason where the verdict has no
  * suggestion. */
 rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, const rf_report *report);

@@ -12,7 +12,6 @@
 #include "model/zoo.h"
 #include "train/trainer.h"
 
-#define FILE_NAME "run.json"
 enum { VERSION = 1, MAX_BYTES = 64 << 20 };
 
 /* ---- writing ---- */
@@ -70,7 +69,7 @@ static void add_lr(rf_json *json, const rf_record_more *more) {
 
 rf_status rf_record_write(const char *folder, const rf_session *s, const rf_record_more *more) {
     rf_json json = {0};
-    char *path = rf_path_join(folder, FILE_NAME);
+    char *path = rf_path_join(folder, RF_RECORD_NAME);
     if (path == NULL) return RF_E_MEMORY;
     const bool own = access(s->training->model, F_OK) == 0;
     rf_json_open(&json, NULL, '{');
@@ -94,13 +93,13 @@ rf_status rf_record_write(const char *folder, const rf_session *s, const rf_reco
 rf_status rf_record_remove(const rf_folder *folder) {
     for (const char *const *copy = rf_model_copies; *copy != NULL; copy++)
         RF_TRY(rf_folder_remove(folder, *copy));
-    return rf_folder_remove(folder, FILE_NAME);
+    return rf_folder_remove(folder, RF_RECORD_NAME);
 }
 
 /* ---- reading ---- */
 
 static rf_status malformed(const rf_record *r, const char *what) {
-    return rf_fail(RF_E_INPUT, "%s/%s: '%s' is missing, or not what it should be", r->folder, FILE_NAME,
+    return rf_fail(RF_E_INPUT, "%s/%s: '%s' is missing, or not what it should be", r->folder, RF_RECORD_NAME,
                    what);
 }
 
@@ -166,7 +165,7 @@ static rf_status read_root(rf_record *r) {
     if (!json_is_integer(format)) return malformed(r, "format");
     if (json_integer_value(format) != VERSION)
         return rf_fail(RF_E_INPUT, "%s/%s: version %d of the format; this program reads version %d",
-                       r->folder, FILE_NAME, (int)json_integer_value(format), VERSION);
+                       r->folder, RF_RECORD_NAME, (int)json_integer_value(format), VERSION);
     if (model == NULL) return malformed(r, "model");
     r->model = is_copy(model) ? rf_path_join(r->folder, model) : rf_strdup(model);
     if (r->model == NULL) return RF_E_MEMORY;
@@ -180,10 +179,10 @@ rf_status rf_record_read(rf_record *r, const char *folder) {
     void *data = NULL;
     size_t length = 0;
     *r = (rf_record){.folder = rf_strdup(folder)};
-    char *path = rf_path_join(folder, FILE_NAME);
+    char *path = rf_path_join(folder, RF_RECORD_NAME);
     rf_status status = path != NULL && r->folder != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && access(path, F_OK) != 0)
-        status = rf_fail(RF_E_INPUT, "%s: no run's folder: it has no %s", folder, FILE_NAME);
+        status = rf_fail(RF_E_INPUT, "%s: no run's folder: it has no %s", folder, RF_RECORD_NAME);
     if (status == RF_OK) status = rf_file_read(&data, &length, path, MAX_BYTES);
     if (status == RF_OK) {
         status = rf_json_parse(&r->root, data, length);

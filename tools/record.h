@@ -7,6 +7,8 @@
 #include "train/folder.h"
 #include "training.h"
 
+#define RF_RECORD_NAME "run.json"
+
 /* Of a run that was recorded. */
 typedef struct rf_record {
     char *folder;         /* owned, as is all */

@@ -1,4 +1,4 @@
-/* Runs that are used: eval, predict. */
+/* Runs that are used: eval, predict, export. */
 #include "trained.h"
 
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "model/safetensors.h"
+#include "model/zoo.h"
 
 const char *const *rf_trained_weights(void) {
     static const char *const names[] = {"best", "last", NULL};
@@ -29,25 +30,27 @@ static rf_status load_weights(const rf_trained *t, const rf_trained_options *o) 
     RF_TRY(rf_tensor_file_open(&file, t->weights));
     const bool own = strncmp(t->weights, o->run, strlen(o->run)) == 0;
     rf_status status = file->checked || !own
-                           ? rf_model_read_weights(t->model, file)
+                           ? rf_model_read_weights(t->model, file, RF_HEAD_FITS)
                            : rf_fail(RF_E_INPUT, "%s: damaged: its checksum is missing", t->weights);
     rf_tensor_file_close(file);
     return status;
 }
 
-rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
+rf_status rf_trained_load(rf_trained *t, const rf_trained_options *o) {
     const rf_option_table tables[] = {{.rows = rf_training_rows()}, {.rows = NULL}};
     *t = (rf_trained){.model = NULL};
     if (o->run == NULL)
         return rf_fail(RF_E_USAGE, "--run is missing: the folder of a run, as 'rangefinder train' made it");
     RF_TRY(rf_record_read(&t->record, o->run));
     RF_TRY(rf_options_recall(&t->training, &t->settings, tables, &t->record.settings, false));
-    rf_image_shape images = t->record.images;
-    if (t->training.new_head) images.classes = 1; /* until it has the run's head */
-    RF_TRY(rf_model_create(&t->model, t->record.model, images, t->training.seed));
-    if (t->training.new_head) RF_TRY(rf_model_new_head(t->model, t->record.images.classes, t->training.seed));
+    RF_TRY((t->training.new_head ? rf_model_create_new_head : rf_model_create)(
+        &t->model, t->record.model, t->record.images, t->training.seed));
     RF_TRY(choose_weights(&t->weights, o));
-    RF_TRY(load_weights(t, o));
+    return load_weights(t, o);
+}
+
+rf_status rf_trained_open(rf_trained *t, const rf_trained_options *o) {
+    RF_TRY(rf_trained_load(t, o));
     return rf_open_device(&t->device, o->device);
 }
 

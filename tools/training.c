@@ -1,6 +1,7 @@
 /* Options and session of the commands that train. */
 #include "training.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "augment/augment.h"
 #include "balancing.h"
 #include "device/device.h"
+#include "model/zoo.h"
 #include "train/trainer.h"
 
 #define AT(field) .offset = offsetof(rf_training, field)
@@ -29,6 +31,35 @@ static void describe_augmentations(void) {
     }
     snprintf(augment_help, sizeof augment_help, "%s", rf_str_text(&help));
     rf_str_free(&help);
+}
+
+/* ---- normalisation ---- */
+
+static const char *const *normalisations(void) {
+    static const char *const names[] = {"imagenet", NULL};
+    return names;
+}
+
+/* Of ImageNet's pixels, as the networks of torchvision, timm and others were trained with. */
+static rf_status take_imagenet(rf_numbers *out, bool deviation) {
+    static const double mean[] = {0.485, 0.456, 0.406}, std[] = {0.229, 0.224, 0.225};
+    double *values = rf_alloc(RF_COUNT(mean), sizeof *values);
+    if (values == NULL) return RF_E_MEMORY;
+    memcpy(values, deviation ? std : mean, sizeof mean);
+    free(out->values);
+    *out = (rf_numbers){values, RF_COUNT(mean)};
+    return RF_OK;
+}
+
+static rf_status parse_std(void *target, const rf_option *option, const char *text) {
+    return strcmp(text, "imagenet") == 0 ? take_imagenet(target, true) : rf_opt_numbers(target, option, text);
+}
+
+static rf_status parse_mean(void *target, const rf_option *option, const char *text) {
+    rf_training *training = (rf_training *)((char *)target - offsetof(rf_training, mean));
+    if (strcmp(text, "imagenet") != 0) return rf_opt_numbers(target, option, text);
+    if (training->std.values == NULL) RF_TRY(take_imagenet(&training->std, true));
+    return take_imagenet(target, false);
 }
 
 const rf_option *rf_training_rows(void) {
@@ -81,13 +112,19 @@ const rf_option *rf_training_rows(void) {
          .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
         {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"weights", "FILE",
-         "start from these weights (safetensors) rather than from PyTorch's initialisation",
+         "start from these weights (safetensors, PyTorch's names); a last layer for other classes is "
+         "replaced "
+         "by a new one",
          .parse = rf_opt_text, AT(weights), .files = true},
         {"new-head", NULL, "replace the last layer by a new one, for the data's classes",
          .parse = rf_opt_flag, AT(new_head)},
-        {"mean", "M,...", "of pixels scaled to 0..1, one a channel or one for all (measured)",
-         .parse = rf_opt_numbers, AT(mean), .min = -1e6, .max = 1e6},
-        {"std", "S,...", "like --mean (measured)", .parse = rf_opt_numbers, AT(std), .min = 1e-6, .max = 1e6},
+        {"strict", NULL, "refuse --weights whose last layer does not fit, or that hold more",
+         .parse = rf_opt_flag, AT(strict)},
+        {"mean", "M,...|imagenet",
+         "of pixels scaled to 0..1, one a channel or one for all (measured); imagenet sets --std, too",
+         .parse = parse_mean, AT(mean), .min = -1e6, .max = 1e6, .choices = normalisations},
+        {"std", "S,...|imagenet", "like --mean (measured)", .parse = parse_std, AT(std), .min = 1e-6,
+         .max = 1e6, .choices = normalisations},
         RF_READING_OPTIONS(rf_training),
         {"no-shuffle", NULL, "images in the order of the files, again and again", .parse = rf_opt_flag,
          AT(no_shuffle)},
@@ -146,6 +183,12 @@ static rf_status check_exclusion(const char *text) {
     return status == RF_OK ? RF_OK : rf_fail_prefix(status, "--decay-exclude");
 }
 
+static rf_status check_weights(const rf_training *t) {
+    if (!t->strict) return RF_OK;
+    if (t->new_head) return rf_fail(RF_E_USAGE, "--strict and --new-head: give one of them");
+    return t->weights != NULL ? RF_OK : rf_fail(RF_E_USAGE, "--strict has no effect without --weights");
+}
+
 static rf_status check_loss(const rf_training *t) {
     bool cross_entropy = strcmp(t->loss, "cross_entropy") == 0;
     if (t->class_weights.values != NULL && t->balance != NULL)
@@ -172,8 +215,9 @@ static rf_status per_channel(double **out, const rf_numbers *numbers, const char
     *out = NULL;
     if (numbers->values == NULL) return RF_OK;
     if (numbers->count != 1 && numbers->count != (size_t)channels)
-        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d", option,
-                       numbers->count, channels, channels == 1 ? "" : "s", channels);
+        return rf_fail(RF_E_USAGE, "--%s: %zu numbers for images of %d channel%s; give 1 or %d%s", option,
+                       numbers->count, channels, channels == 1 ? "" : "s", channels,
+                       numbers->count == 3 && channels == 1 ? ", or read them as colour: --channels 3" : "");
     double *values = rf_alloc((size_t)channels, sizeof *values);
     if (values == NULL) return RF_E_MEMORY;
     for (int c = 0; c < channels; c++) values[c] = numbers->values[numbers->count == 1 ? 0 : c];
@@ -194,6 +238,16 @@ static rf_status class_weights(float **out, const rf_numbers *numbers, int class
     return RF_OK;
 }
 
+/* Before anything slow begins; the trainer reads it again, with the mean. */
+static rf_status check_augment(const rf_training *training, const rf_dataset *data) {
+    rf_augmentation augmentation;
+    RF_TRY(rf_augmentation_parse(
+        &augmentation, training->augment,
+        &(rf_augment_images){data->channels, data->height, data->width, training->batch, NULL}));
+    rf_augmentation_release(&augmentation);
+    return RF_OK;
+}
+
 /* ---- notes ---- */
 
 rf_status rf_session_note(rf_session *s, char *note) {
@@ -205,7 +259,9 @@ rf_status rf_session_note(rf_session *s, char *note) {
     s->notes = notes;
     notes[s->note_count++] = note;
     notes[s->note_count] = NULL;
+    if (s->opened != NULL && strstr(rf_str_text(&s->opened->said), note) != NULL) return RF_OK;
     rf_say("%s", note);
+    if (s->opened != NULL) rf_str_addf(&s->opened->said, "%s\n", note);
     return RF_OK;
 }
 
@@ -260,6 +316,7 @@ void rf_session_verbose_exchange(const rf_session *s) {
 
 rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
     *s = (rf_session){.common = common, .training = training, .started_ms = rf_time_ms()};
+    RF_TRY(check_weights(training));
     RF_TRY(check_loss(training));
     RF_TRY(check_exclusion(training->decay_exclude));
     RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
@@ -285,41 +342,102 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
     return RF_OK;
 }
 
+static rf_status note_model(rf_session *s) {
+    const char *note = rf_model_note(s->model);
+    return note != NULL ? rf_session_note(s, rf_strdup(note)) : RF_OK;
+}
+
+static rf_status load_weights(rf_model *model, const rf_training *t) {
+    return t->strict ? rf_model_load_weights(model, t->weights)
+                     : rf_model_load_pretrained(model, t->weights, t->new_head);
+}
+
+/* Whether what is open was opened by this key, which it takes; if not, the new one is kept instead. */
+static bool is_open(char **kept, char *key) {
+    const bool same = *kept != NULL && strcmp(*kept, key) == 0;
+    free(same ? key : *kept);
+    if (!same) *kept = key;
+    return same;
+}
+
+static rf_status open_shared_data(rf_opened *opened, const char *data, const rf_dataset_options *o) {
+    char *key = rf_format("%d %d %d %d %d %d %d %d %d %" PRIu64 " %" PRIu64 " %s", o->image_height,
+                          o->image_width, (int)o->fit, o->channels, o->transpose, o->coarse_labels,
+                          o->no_exif, o->limit, o->skip_bad, o->seed, o->cache_bytes, data);
+    if (key == NULL) return RF_E_MEMORY;
+    if (is_open(&opened->data_key, key) && opened->dataset != NULL) return RF_OK;
+    rf_dataset_free(opened->dataset);
+    RF_TRY(rf_dataset_open(&opened->dataset, data, o));
+    opened->fingerprint = rf_dataset_fingerprint(opened->dataset);
+    return RF_OK;
+}
+
 static bool computes_on_cores(const rf_session *s) {
     return (rf_device_describe(s->device)->kind & (RF_DEVICE_CPU | RF_DEVICE_REFERENCE)) != 0;
 }
 
 static rf_status note_ranks(rf_session *s) {
     const int ranks = rf_dist_local_size(s->common->dist);
-    if (ranks <= s->device_count || computes_on_cores(s)) return RF_OK;
+    if (s->common->dist == NULL || ranks <= s->device_count || computes_on_cores(s)) return RF_OK;
     return rf_session_note(
         s, rf_format("%d ranks share %d device%s", ranks, s->device_count, s->device_count == 1 ? "" : "s"));
 }
 
-static rf_status open_session(rf_session *s) {
+static rf_status open_data(rf_session *s) {
     const rf_training *training = s->training;
     rf_dataset_options reading = rf_reading_options(&training->reading);
     reading.skip_bad = training->skip_bad;
     reading.seed = training->seed;
-    if (rf_ahead_data() != NULL)
-        RF_TRY(rf_dataset_open(&s->dataset, rf_ahead_data(), NULL));
-    else
-        RF_TRY(rf_dataset_open(&s->dataset, training->data, &reading));
+    if (rf_ahead_data() != NULL) return rf_dataset_open(&s->dataset, rf_ahead_data(), NULL);
+    if (s->opened == NULL) return rf_dataset_open(&s->dataset, training->data, &reading);
+    RF_TRY(open_shared_data(s->opened, training->data, &reading));
+    s->dataset = s->opened->dataset;
+    return RF_OK;
+}
+
+static rf_status open_device(rf_session *s) {
+    rf_opened *opened = s->opened;
+    const char *selector = s->training->device;
+    if (opened == NULL) return rf_open_device_for(&s->device, &s->device_count, selector, s->common->dist);
+    char *key = rf_strdup(selector != NULL ? selector : "");
+    if (key == NULL) return RF_E_MEMORY;
+    if (!is_open(&opened->device_key, key) || opened->device == NULL) {
+        rf_device_close(opened->device);
+        RF_TRY(rf_open_device(&opened->device, selector));
+    }
+    s->device = opened->device;
+    return RF_OK;
+}
+
+void rf_opened_release(rf_opened *opened) {
+    rf_dataset_free(opened->dataset);
+    rf_device_close(opened->device);
+    free(opened->data_key);
+    free(opened->device_key);
+    rf_str_free(&opened->said);
+    *opened = (rf_opened){0};
+}
+
+static rf_status open_session(rf_session *s) {
+    const rf_training *training = s->training;
+    RF_TRY(open_data(s));
     RF_TRY(note_data(s));
     const rf_dataset *data = s->dataset;
     rf_session_verbose(s, "images read");
+    RF_TRY(check_augment(training, data));
     RF_TRY(per_channel(&s->mean, &training->mean, "mean", data->channels));
     RF_TRY(per_channel(&s->std, &training->std, "std", data->channels));
     RF_TRY(class_weights(&s->class_weights, &training->class_weights, data->classes));
-    const rf_image_shape images = {data->channels, data->height, data->width,
-                                   training->new_head ? 1 : data->classes};
-    RF_TRY(rf_model_create(&s->model, training->model, images, training->seed));
-    if (rf_model_note(s->model) != NULL) RF_TRY(rf_session_note(s, rf_strdup(rf_model_note(s->model))));
-    if (training->weights != NULL && rf_ahead_data() == NULL)
-        RF_TRY(rf_model_load_weights(s->model, training->weights));
-    if (training->new_head) RF_TRY(rf_model_new_head(s->model, data->classes, training->seed));
+    const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
+    RF_TRY((training->new_head ? rf_model_create_new_head : rf_model_create)(&s->model, training->model,
+                                                                             images, training->seed));
+    RF_TRY(note_model(s));
+    if (training->weights != NULL && rf_ahead_data() == NULL) {
+        RF_TRY(load_weights(s->model, training));
+        RF_TRY(note_model(s));
+    }
     rf_session_verbose(s, "network made");
-    RF_TRY(rf_open_device_for(&s->device, &s->device_count, training->device, s->common->dist));
+    RF_TRY(open_device(s));
     RF_TRY(note_ranks(s));
     rf_session_verbose(s, "device opened");
     if (s->common->verbose && rf_device_reason(s->device)[0] != '\0')
@@ -426,8 +544,10 @@ void rf_session_release(rf_session *s) {
     rf_dataset_free(s->part);
     rf_dataset_free(s->held_out);
     rf_model_free(s->model);
-    rf_dataset_free(s->dataset);
-    rf_device_close(s->device);
+    if (s->opened == NULL) {
+        rf_dataset_free(s->dataset);
+        rf_device_close(s->device);
+    }
     free(s->mean);
     free(s->std);
     free(s->class_weights);

@@ -16,7 +16,7 @@ typedef struct rf_training {
     double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
-    bool no_shuffle, skip_bad, new_head;
+    bool no_shuffle, skip_bad, new_head, strict;
     uint64_t seed;
 } rf_training;
 
@@ -29,10 +29,21 @@ const rf_option *rf_training_rows(void);
     }
 void rf_training_release(rf_training *training);
 
+/* Data and device that sessions share, one session after the other; starts as {0}.  One that wants others opens them anew. */
+typedef struct rf_opened {
+    rf_dataset *dataset;
+    rf_device *device;
+    char *data_key, *device_key; /* what they were opened by */
+    uint64_t fingerprint;        /* of the data */
+    rf_str said;                 /* notes that the user has seen, a line each */
+} rf_opened;
+void rf_opened_release(rf_opened *opened);
+
 /* All that training holds; everything is owned. */
 typedef struct rf_session {
     const rf_common *common; /* borrowed, as is training */
     const rf_training *training;
+    rf_opened *opened; /* borrowed: has device and dataset; NULL: they are the session's */
     rf_device *device;
     rf_dataset *dataset;
     rf_dataset *part;     /* of it, to train with; NULL: all */

@@ -35,6 +35,10 @@ typedef struct rf_report {
     size_t setting_count;
     const double *mean, *std; /* of pixels scaled to 0..1, as the network saw them; `channels` of each */
     int channels;
+    double test_ms;                      /* of time_ms, the range test alone */
+    const char *train;                   /* the command that trains with the suggestion */
+    const char *pytorch;                 /* lines that do so in PyTorch */
+    unsigned long long data_fingerprint; /* rf_dataset_fingerprint */
 } rf_report;
 
 /* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,
@@ -44,6 +48,7 @@ typedef struct rf_report {
 RF_API rf_status rf_report_csv(const rf_report *report, const char *path);
 RF_API rf_status rf_report_json(const rf_report *report, const char *path);
 RF_API rf_status rf_report_plot(const rf_report *report, const char *path);
+RF_API rf_status rf_report_html(const rf_report *report, const char *path);
 /* Checks that a plot can be written to a path with this extension, before a long run. */
 RF_API rf_status rf_report_plot_check(const char *path);
 

@@ -161,6 +161,8 @@ uint32_t rf_random_u32(rf_random *random);
 float rf_random_uniform(rf_random *random);                  /* [0,1), 24 bits */
 uint32_t rf_random_below(rf_random *random, uint32_t limit); /* without bias; limit > 0 */
 float rf_random_normal(rf_random *random);                   /* Box-Muller */
+/* A number of 32 bits for each: both of the two that Box-Muller makes of a pair are taken. */
+void rf_random_normals(rf_random *random, float *out, size_t count);
 /* Beta(a, b), of gamma variates (Marsaglia and Tsang 2000).  Range: a and b of 0.05 and above. */
 double rf_random_beta(rf_random *random, double a, double b);
 void rf_random_shuffle(rf_random *random, int32_t *items, size_t count);

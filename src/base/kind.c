@@ -27,10 +27,12 @@ typedef struct signature {
 #define AS_TEXT "save it as plain text (UTF-8)"
 #define TORCH                                                                                                \
     {                                                                                                        \
-        "a PyTorch file", "convert its weights in Python: from safetensors.torch import save_file; import "  \
-                          "torch; d = torch.load(\"model.pth\", map_location=\"cpu\", weights_only=True); "  \
-                          "save_file({k: v.contiguous() for k, v in d.get(\"state_dict\", d).items() if "    \
-                          "torch.is_tensor(v)}, \"model.safetensors\")"                                      \
+        "a PyTorch file",                                                                                    \
+            "convert its weights in Python: from safetensors.torch import save_file; import "                \
+            "torch; d = torch.load(\"model.pth\", map_location=\"cpu\", weights_only=True); "                \
+            "d = "                                                                                           \
+            "d.get(\"state_dict\", d.get(\"model\", d)); save_file({k: v.clone().contiguous() "              \
+            "for k, v in d.items() if torch.is_tensor(v)}, \"model.safetensors\")"                           \
     }
 #define TIFF                                                                                                 \
     { "a TIFF image or a camera's raw file", PICTURE }

@@ -50,6 +50,16 @@ float rf_random_normal(rf_random *random) {
     return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
 }
 
+void rf_random_normals(rf_random *random, float *out, size_t count) {
+    for (size_t i = 0; i < count; i += 2) {
+        const float u = ((float)rf_random_u32(random) + 1.0f) * 0x1p-32f; /* (0,1] */
+        const float v = (float)rf_random_u32(random) * 0x1p-32f;
+        const float radius = sqrtf(-2.0f * logf(u)), angle = 6.2831853f * v;
+        out[i] = radius * cosf(angle);
+        if (i + 1 < count) out[i + 1] = radius * sinf(angle);
+    }
+}
+
 /* Gamma(shape, 1); below 1 it is gamma(shape + 1) u^(1/shape). */
 static double gamma_variate(rf_random *random, double shape) {
     const double boost =

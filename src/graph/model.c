@@ -2,7 +2,6 @@
  * initialisation. Text, files and the built-in models are in src/model. */
 #include "graph/model.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,24 +243,6 @@ static rf_status check_output(const rf_model *model) {
     return RF_OK;
 }
 
-/* PyTorch's defaults.  Each parameter has a random stream of its own, by its name, so that changes of other layers do
- * not change its values.  (kaiming_uniform with a = sqrt(5), as nn.Conv2d and nn.Linear have it, is U(-1/sqrt(fan_in),
- * ...).) */
-static void initialise(rf_parameter *parameter, uint64_t seed) {
-    const rf_param_spec *spec = &parameter->spec;
-    const size_t count = rf_param_count(spec);
-    if (spec->init == RF_INIT_FAN_IN) {
-        const uint64_t own = rf_hash(parameter->name, strlen(parameter->name), 0);
-        const float bound = (float)(1 / sqrt(spec->fan_in));
-        rf_random random;
-        rf_random_init(&random, seed ^ (own & UINT64_C(0xffffffff00000000)), (uint32_t)own);
-        for (size_t i = 0; i < count; i++)
-            parameter->values[i] = (2 * rf_random_uniform(&random) - 1) * bound;
-    } else {
-        for (size_t i = 0; i < count; i++) parameter->values[i] = spec->init == RF_INIT_ONE ? 1.0f : 0.0f;
-    }
-}
-
 static rf_status check_memory(const rf_model *model) {
     const size_t bytes = model->parameter_numbers * sizeof(float), available = rf_memory_available();
     char wants[32], has[32];
@@ -282,7 +263,7 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed) {
         free(parameter->values);
         parameter->values = rf_alloc(rf_param_count(&parameter->spec), sizeof(float));
         if (!parameter->values) return RF_E_MEMORY;
-        initialise(parameter, seed);
+        rf_parameter_init(parameter, seed);
     }
     model->finished = true;
     return RF_OK;
@@ -290,8 +271,7 @@ rf_status rf_model_finish(rf_model *model, uint64_t seed) {
 
 /* ---- another head ---- */
 
-/* The last layer with parameters, where it is one whose outputs can be others; -1: none. */
-static int find_head(const rf_model *model) {
+int rf_model_head(const rf_model *model) {
     int node = model->parameter_count > 0 ? model->parameters[model->parameter_count - 1].node : -1;
     for (int i = 0; i < model->parameter_count; i++) node = RF_MAX(node, model->parameters[i].node);
     const char *op = node > 0 ? model->nodes[node].op->name : "";
@@ -310,13 +290,13 @@ static rf_status remake_parameters(rf_model *model, int node, const rf_problem *
         free(p->values);
         p->values = rf_alloc(rf_param_count(&p->spec), sizeof(float));
         if (!p->values) return RF_E_MEMORY;
-        initialise(p, seed);
+        rf_parameter_init(p, seed);
     }
     return RF_OK;
 }
 
 rf_status rf_model_new_head(rf_model *model, int classes, uint64_t seed) {
-    const int head = find_head(model);
+    const int head = rf_model_head(model);
     if (head < 0)
         return rf_fail(
             RF_E_INPUT,

@@ -15,11 +15,21 @@ typedef struct rf_node {
     int line;                         /* of the model's text; 0: built in C */
 } rf_node;
 
+/* What a parameter's first values are drawn from. */
+typedef enum rf_distribution {
+    RF_DISTRIBUTION_DEFAULT, /* the op's (rf_init) */
+    RF_DISTRIBUTION_NORMAL,  /* of mean 0; scale: the standard deviation */
+    RF_DISTRIBUTION_UNIFORM, /* from -scale to scale */
+    RF_DISTRIBUTION_CONSTANT /* scale itself */
+} rf_distribution;
+
 typedef struct rf_parameter {
     char *name;     /* "layer1.0.conv1.weight" */
     int node, slot; /* the node it belongs to; its index among the node's params, or states */
     bool is_state;  /* a batch-norm buffer: not trained */
     rf_param_spec spec;
+    rf_distribution distribution;
+    double scale;
     float *values; /* PyTorch's layout; owned */
 } rf_parameter;
 
@@ -49,6 +59,10 @@ enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
 rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs,
                             int inputs, const int *input);
+/* The last layer with parameters, where it is one whose outputs can be others (linear, convolution); -1: none. */
+int rf_model_head(const rf_model *model);
+/* Draws its values, which are allocated (init.c). */
+void rf_parameter_init(rf_parameter *parameter, uint64_t seed);
 int rf_model_find_node(const rf_model *model, const char *name, size_t length); /* -1: none */
 /* The problem of a node at a batch size, without fusion. */
 void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch);

@@ -77,6 +77,10 @@ uint64_t rf_tensor_count(const rf_tensor *tensor) {
     return count;
 }
 
+bool rf_tensor_is_integer(const rf_tensor *tensor) {
+    return !tensor->type->get && tensor->type->name[0] != 'F';
+}
+
 /* Shape and type must make up exactly the bytes that the offsets enclose. */
 static rf_status check_size(const rf_tensor *tensor, const char *path) {
     uint64_t bytes = tensor->type->bytes;

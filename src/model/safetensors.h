@@ -42,8 +42,16 @@ uint64_t rf_tensor_count(const rf_tensor *tensor); /* numbers in it */
 /* Reads a tensor of type F64, F32, F16 or BF16 as floats; values holds rf_tensor_count of them. */
 rf_status rf_tensor_read(float *values, const rf_tensor_file *file, const rf_tensor *tensor);
 
-/* rf_model_load_weights, of a file that is open; the model is finished. */
-rf_status rf_model_read_weights(rf_model *model, const rf_tensor_file *file);
+bool rf_tensor_is_integer(const rf_tensor *tensor);
+
+/* Whether the last layer (rf_model_head) must be in the file. */
+typedef enum rf_head {
+    RF_HEAD_FITS,       /* it must, and nothing unexpected with it */
+    RF_HEAD_MAY_DIFFER, /* it keeps its values where the file's does not fit */
+    RF_HEAD_NEW         /* it keeps its values */
+} rf_head;
+/* rf_model_load_weights and rf_model_load_pretrained, of a file that is open; the model is finished. */
+rf_status rf_model_read_weights(rf_model *model, const rf_tensor_file *file, rf_head head);
 
 /* A tensor to be written, as F32.  All is borrowed. */
 typedef struct rf_tensor_source {
@@ -52,6 +60,9 @@ typedef struct rf_tensor_source {
     const int *shape;
     const float *values;
 } rf_tensor_source;
+/* rf_model_save_weights, with more notes.  durable: synced to disk. */
+rf_status rf_model_write_weights(const rf_model *model, const char *path, const rf_tensor_note *notes,
+                                 size_t note_count, bool durable);
 /* Writes the tensors in the order of their names.  durable: synced to disk. */
 rf_status rf_tensor_file_write(const char *path, const rf_tensor_source *tensors, size_t count,
                                const rf_tensor_note *notes, size_t note_count, bool durable);

@@ -13,7 +13,7 @@
 #include "graph/model.h"
 #include "model/onnx/onnx.h"
 
-enum { MAX_NAMES = 64, MAX_NAME = 32, MAX_TEXT_BYTES = 16 << 20 };
+enum { MAX_NAMES = 64, MAX_NAME = 32, SMALL = 64, MAX_TEXT_BYTES = 16 << 20 };
 
 /* Made once from the table of embedded files, constant from then on. */
 static char name_texts[MAX_NAMES][MAX_NAME];
@@ -33,8 +33,8 @@ const char *const *rf_model_names(void) {
     return names;
 }
 
-/* An ONNX file's first field is its version, a small number; no text begins so. */
-static bool is_onnx(const char *path) {
+/* Its first field is its version, a small number; no text begins so. */
+bool rf_model_is_onnx(const char *path) {
     unsigned char head[2];
     size_t length;
     rf_error_hold();
@@ -46,7 +46,7 @@ static bool is_onnx(const char *path) {
 static rf_status create_from_file(rf_model **out, const char *path, rf_image_shape images, uint64_t seed) {
     void *text;
     size_t length;
-    if (is_onnx(path)) return rf_onnx_create(out, path, images, seed);
+    if (rf_model_is_onnx(path)) return rf_onnx_create(out, path, images, seed);
     rf_status status = rf_file_read(&text, &length, path, MAX_TEXT_BYTES);
     if (status != RF_OK) return rf_explain_file(status, path, RF_READER_MODEL);
     if (memchr(text, 0, length))
@@ -89,6 +89,31 @@ static int find_in_zoo(const char *name, bool exactly) {
     return -1;
 }
 
+/* resnet18-cifar where resnet18 is asked for, and the images are small. */
+static int find_for_small(int known, const rf_image_shape *images) {
+    char name[MAX_NAME + 8];
+    if (RF_MIN(images->height, images->width) >= SMALL) return known;
+    snprintf(name, sizeof name, "%s-cifar", rf_model_names()[known]);
+    const int small = find_in_zoo(name, false);
+    return small >= 0 ? small : known;
+}
+
+static rf_status create_from_zoo(rf_model **out, int known, rf_image_shape images, uint64_t seed) {
+    const char *const *zoo = rf_model_names();
+    const int taken = find_for_small(known, &images);
+    rf_model *model;
+    RF_TRY(rf_model_parse(&model, (const char *)rf_embedded_models[taken].data, zoo[taken], images, seed));
+    if (taken != known)
+        model->note = rf_format("%s: images of %dx%d are under %d pixels, so it is %s", zoo[known],
+                                images.height, images.width, SMALL, zoo[taken]);
+    if (taken != known && model->note == NULL) {
+        rf_model_free(model);
+        return RF_E_MEMORY;
+    }
+    *out = model;
+    return RF_OK;
+}
+
 rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images, uint64_t seed) {
     *out = NULL;
     int known = find_in_zoo(name_or_file, true);
@@ -96,20 +121,37 @@ rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_sha
     if (file) return create_from_file(out, name_or_file, images, seed);
     if (known < 0) known = find_in_zoo(name_or_file, false);
     if (known < 0) return fail_unknown(name_or_file);
-    return rf_model_parse(out, (const char *)rf_embedded_models[known].data, rf_model_names()[known], images,
-                          seed);
+    return create_from_zoo(out, known, images, seed);
+}
+
+rf_status rf_model_create_new_head(rf_model **out, const char *name_or_file, rf_image_shape images,
+                                   uint64_t seed) {
+    const int classes = images.classes;
+    *out = NULL;
+    if (find_in_zoo(name_or_file, true) >= 0 || !rf_model_is_onnx(name_or_file))
+        return rf_model_create(out, name_or_file, images, seed);
+    images.classes = 1;
+    rf_model *model;
+    RF_TRY(rf_onnx_create(&model, name_or_file, images, seed));
+    const rf_status status = rf_model_new_head(model, classes, seed);
+    if (status != RF_OK) {
+        rf_model_free(model);
+        return status;
+    }
+    *out = model;
+    return RF_OK;
 }
 
 const char *const rf_model_copies[] = {"model.net", "model.onnx", NULL};
 
 const char *rf_model_copy_name(const char *path) {
-    return rf_model_copies[is_onnx(path)];
+    return rf_model_copies[rf_model_is_onnx(path)];
 }
 
 rf_status rf_model_copy(const char *path, const char *folder) {
     void *data = NULL;
     size_t length;
-    if (is_onnx(path)) return rf_onnx_copy(path, folder, rf_model_copies[1]);
+    if (rf_model_is_onnx(path)) return rf_onnx_copy(path, folder, rf_model_copies[1]);
     char *to = rf_format("%s/%s", folder, rf_model_copies[0]);
     rf_status status = to != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && !rf_same_file(path, to)) {

@@ -2,7 +2,15 @@
 #ifndef RF_MODEL_ZOO_H
 #define RF_MODEL_ZOO_H
 
+#include <stdbool.h>
+
 #include "rangefinder/model.h"
+
+/* Whether it is an ONNX file, which has a number of classes of its own. */
+bool rf_model_is_onnx(const char *path);
+/* rf_model_create, with a new last layer where the network is an ONNX file, whose number of classes may be another. */
+rf_status rf_model_create_new_head(rf_model **out, const char *name_or_file, rf_image_shape images,
+                                   uint64_t seed);
 
 /* The names of copies by rf_model_copy, ended by NULL: one a kind of file. */
 extern const char *const rf_model_copies[];

@@ -16,7 +16,7 @@ typedef struct rf_chart {
     const char *x_label, *y_label;
     rf_axis x, y;
     const rf_chart_line *lines;
-    size_t count; /* of lines: colours repeat after RF_CHART_COLOURS */
+    size_t count; /* of lines: colours repeat after RF_CHART_COLOURS, with other dashes */
 } rf_chart;
 
 /* Errors: as rf_report_plot. */

@@ -15,6 +15,11 @@ static cairo_status_t write_bytes(void *stream, const unsigned char *data, unsig
     return fwrite(data, 1, length, stream) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
+static cairo_status_t add_bytes(void *str, const unsigned char *data, unsigned length) {
+    rf_str_add_bytes(str, data, length);
+    return CAIRO_STATUS_SUCCESS;
+}
+
 /* What libpng calls an error is missing memory: where writing fails, the status is WRITE_ERROR. */
 static rf_status check_cairo(cairo_status_t status, const char *path) {
     if (status == CAIRO_STATUS_SUCCESS) return RF_OK;
@@ -96,5 +101,18 @@ done:
     cairo_destroy(cr);
     cairo_surface_destroy(surface);
     rf_outfile_abort(file);
+    return status;
+}
+
+rf_status rf_drawing_svg(rf_str *out, int width, int height, rf_draw *draw, const void *what) {
+    cairo_surface_t *const surface = cairo_svg_surface_create_for_stream(add_bytes, out, width, height);
+    cairo_t *const cr = cairo_create(surface);
+    rf_status status = draw(cr, what);
+    if (status == RF_OK) status = check_cairo(cairo_status(cr), "the picture");
+    cairo_surface_finish(surface);
+    if (status == RF_OK) status = check_cairo(cairo_surface_status(surface), "the picture");
+    if (status == RF_OK) status = rf_str_status(out);
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
     return status;
 }

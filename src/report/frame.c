@@ -6,7 +6,7 @@
 #include <string.h>
 
 double rf_frame_x(const rf_frame *frame, double value) {
-    return RF_FRAME_LEFT + (RF_FRAME_RIGHT - RF_FRAME_LEFT) * rf_axis_position(&frame->x, value);
+    return frame->left + (frame->right - frame->left) * rf_axis_position(&frame->x, value);
 }
 
 double rf_frame_y(const rf_frame *frame, double value) {
@@ -42,10 +42,11 @@ static void draw_power(cairo_t *cr, rf_font font, double x, double y, int expone
 }
 
 static void draw_x_axis(cairo_t *cr, const rf_frame *frame) {
+    enum { LABEL = 76 }; /* the room that a label wants */
     const rf_font font = {13, false, RF_INK_MUTED};
-    const double bottom = frame->bottom;
+    const double left = frame->left, right = frame->right, bottom = frame->bottom;
     rf_tick ticks[RF_TICKS_MAX];
-    const int count = rf_axis_ticks(ticks, &frame->x, 11);
+    const int count = rf_axis_ticks(ticks, &frame->x, (int)((right - left) / LABEL));
     for (int i = 0; i < count; i++) {
         const double x = rf_frame_x(frame, ticks[i].at);
         if (ticks[i].labelled) rf_frame_line(cr, RF_INK_GRID, 1, x, frame->top, x, bottom);
@@ -55,8 +56,8 @@ static void draw_x_axis(cairo_t *cr, const rf_frame *frame) {
         else if (ticks[i].labelled)
             rf_text_draw(cr, font, x, bottom + 23, 0.5, ticks[i].text);
     }
-    rf_frame_line(cr, RF_INK_FRAME, 1, RF_FRAME_LEFT, bottom, RF_FRAME_RIGHT, bottom);
-    rf_text_draw(cr, font, (RF_FRAME_LEFT + RF_FRAME_RIGHT) / 2., bottom + 45, 0.5, frame->x_label);
+    rf_frame_line(cr, RF_INK_FRAME, 1, left, bottom, right, bottom);
+    rf_text_draw(cr, font, (left + right) / 2, bottom + 45, 0.5, frame->x_label);
 }
 
 static void draw_y_axis(cairo_t *cr, const rf_frame *frame) {
@@ -67,10 +68,10 @@ static void draw_y_axis(cairo_t *cr, const rf_frame *frame) {
     for (int i = 0; i < count; i++) {
         const double y = rf_frame_y(frame, ticks[i].at);
         if (!ticks[i].labelled && frame->y.logarithmic) continue;
-        rf_frame_line(cr, RF_INK_GRID, 1, RF_FRAME_LEFT, y, RF_FRAME_RIGHT, y);
-        widest = fmax(widest, rf_text_draw(cr, font, RF_FRAME_LEFT - 12, y + 4.5, 1, ticks[i].text));
+        rf_frame_line(cr, RF_INK_GRID, 1, frame->left, y, frame->right, y);
+        widest = fmax(widest, rf_text_draw(cr, font, frame->left - 12, y + 4.5, 1, ticks[i].text));
     }
-    if (RF_FRAME_LEFT - 12 - widest < RF_FRAME_MARGIN + 8) return; /* no room for the word */
+    if (frame->left - 12 - widest < RF_FRAME_MARGIN + 8) return; /* no room for the word */
     cairo_save(cr);
     cairo_translate(cr, RF_FRAME_MARGIN - 6, (frame->top + frame->bottom) / 2);
     cairo_rotate(cr, -M_PI_2);

@@ -13,7 +13,7 @@ enum { RF_FRAME_WIDTH = 960, RF_FRAME_LEFT = 84, RF_FRAME_RIGHT = 926, RF_FRAME_
 #define RF_INK_CARD  RF_INK(0xFFFFFF, 1)
 
 typedef struct rf_frame {
-    double top, bottom; /* of the area between the axes */
+    double left, right, top, bottom; /* of the area between the axes */
     rf_axis x, y;
     const char *x_label, *y_label;
 } rf_frame;

@@ -20,6 +20,13 @@ static void add_known(rf_json *json, const char *key, double value) {
     rf_json_number(json, key, value > 0 ? value : NAN);
 }
 
+/* As text: not every reader keeps 64 bits of a number. */
+static void add_fingerprint(rf_json *json, unsigned long long fingerprint) {
+    char text[24];
+    snprintf(text, sizeof text, "%016llx", fingerprint);
+    rf_json_string(json, "data_fingerprint", fingerprint != 0 ? text : NULL);
+}
+
 static void add_curve(rf_json *json, const rf_curve *curve) {
     rf_json_open(json, "curve", '{');
     rf_json_numbers(json, "lr", curve->lr, curve->count);
@@ -108,6 +115,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     rf_json_string(&json, "model", report->model);
     add_count(&json, "parameters", report->parameters);
     rf_json_string(&json, "data", report->data);
+    add_fingerprint(&json, report->data_fingerprint);
     add_count(&json, "batch", (size_t)report->batch);
     rf_json_string(&json, "optimizer", report->optimizer);
     add_known(&json, "usual_lr", report->curve->usual_lr);
@@ -119,6 +127,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     add_suggestions(&json, report);
     add_verdict(&json, report->verdict);
     add_known(&json, "time_ms", report->time_ms);
+    add_known(&json, "test_ms", report->test_ms);
     add_notes(&json, report->notes);
     rf_json_close(&json);
     return rf_json_write(&json, path);

@@ -1,6 +1,8 @@
-/* Replaces plot.c in a build without cairo (RF_PLOTS=OFF): plots are refused, before any work. */
+/* Replaces plot.c and picture.c in a build without cairo (RF_PLOTS=OFF): plots are refused, before any work; pages have no
+ * picture. */
 #include "report/chart.h"
 #include "report/matrix.h"
+#include "report/picture.h"
 #include "report/writer.h"
 
 rf_status rf_report_plot_check(const char *path) {
@@ -23,4 +25,9 @@ rf_status rf_chart_plot(const rf_chart *chart, const char *path) {
 rf_status rf_matrix_plot(const rf_matrix *matrix, const char *path) {
     (void)matrix;
     return rf_report_plot_check(path);
+}
+
+rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int width) {
+    (void)out, (void)height, (void)report, (void)width;
+    return RF_OK;
 }

@@ -1,4 +1,4 @@
-/* The picture of a range test: one drawing of 960 x 540 units on a white card.
+/* The picture of a range test: one drawing of 960 x 540 units on a white card; for pages, the curve alone.
  *
  * Colours are Okabe and Ito's, which the colour-blind tell apart; the card is white so that the picture
  * stands on light and dark pages. The losses are clipped, so that a divergence does not flatten the rest. */
@@ -10,12 +10,13 @@
 
 #include "curve/curve.h"
 #include "rangefinder/version.h"
+#include "report/drawing.h"
 #include "report/frame.h"
 #include "report/line.h"
+#include "report/words.h"
 
 enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
-static const double left = RF_FRAME_LEFT, right = RF_FRAME_RIGHT, top = 122, bottom = 420,
-                    margin = RF_FRAME_MARGIN;
+static const double margin = RF_FRAME_MARGIN;
 
 #define CURVE   RF_INK(0x0072B2, 1)
 #define RAW     RF_INK(0x7C93A8, 0.75)
@@ -27,7 +28,7 @@ typedef struct picture {
     const rf_report *report;
     const rf_curve *curve;
     const rf_verdict *verdict; /* NULL unless there is a range */
-    const double *line;        /* (finite points) */
+    double *line;              /* (finite points) */
     rf_frame frame;
 } picture;
 
@@ -42,32 +43,34 @@ static double y_of(const picture *plot, double loss) {
 
 static void draw_range(const picture *plot) {
     cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
     if (!plot->verdict) return;
-    const double from = fmax(left, x_of(plot, plot->verdict->lr_min));
-    const double to = fmin(right, x_of(plot, plot->verdict->lr_max));
+    const double from = fmax(frame->left, x_of(plot, plot->verdict->lr_min));
+    const double to = fmin(frame->right, x_of(plot, plot->verdict->lr_max));
     rf_ink_use(cr, BAND);
-    cairo_rectangle(cr, from, top, to - from, bottom - top);
+    cairo_rectangle(cr, from, frame->top, to - from, frame->bottom - frame->top);
     cairo_fill(cr);
-    rf_frame_line(cr, CURVE, 3, from, top - 1.5, to, top - 1.5);
+    rf_frame_line(cr, CURVE, 3, from, frame->top - 1.5, to, frame->top - 1.5);
 }
 
 /* A loss above the picture is a small triangle at its edge, if there is room beside the last one. */
 static void draw_raw(const picture *plot) {
     cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
     const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
     double marked = 0;
     rf_ink_use(cr, RAW);
     for (size_t i = 0; i < n; i += stride) {
         const double x = x_of(plot, plot->curve->lr[i]), y = y_of(plot, plot->curve->loss[i]);
         cairo_new_sub_path(cr);
-        if (y < top) {
+        if (y < frame->top) {
             if (x - marked < 8) continue;
             marked = x;
-            cairo_move_to(cr, x - 3, top + 8);
-            cairo_line_to(cr, x + 3, top + 8);
-            cairo_line_to(cr, x, top + 3);
+            cairo_move_to(cr, x - 3, frame->top + 8);
+            cairo_line_to(cr, x + 3, frame->top + 8);
+            cairo_line_to(cr, x, frame->top + 3);
             cairo_close_path(cr);
-        } else if (y <= bottom) {
+        } else if (y <= frame->bottom) {
             cairo_arc(cr, x, y, n > 400 ? 1.6 : 2.4, 0, 2 * M_PI);
         }
     }
@@ -76,10 +79,12 @@ static void draw_raw(const picture *plot) {
 
 static void draw_curve(const picture *plot) {
     cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
     const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
     if (n < 2) return;
     cairo_save(cr);
-    cairo_rectangle(cr, left - 4, top, right - left + 8, bottom - top);
+    cairo_rectangle(cr, frame->left - 4, frame->top, frame->right - frame->left + 8,
+                    frame->bottom - frame->top);
     cairo_clip(cr);
     for (size_t i = 0; i < n; i += stride)
         cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->line[i]));
@@ -93,13 +98,14 @@ static void draw_curve(const picture *plot) {
 
 static void draw_not_finite(const picture *plot) {
     cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
     const size_t last = plot->curve->count - 1;
     if (isfinite(plot->curve->loss[last])) return;
-    const double x = x_of(plot, plot->curve->lr[last]), y = top + 14, arm = 4.5;
+    const double x = x_of(plot, plot->curve->lr[last]), y = frame->top + 14, arm = 4.5;
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
     rf_frame_line(cr, RF_INK_DARK, 2, x - arm, y - arm, x + arm, y + arm);
     rf_frame_line(cr, RF_INK_DARK, 2, x - arm, y + arm, x + arm, y - arm);
-    const bool beside = x > left + 120;
+    const bool beside = x > frame->left + 120;
     rf_text_draw(cr, (rf_font){12, false, RF_INK_MUTED}, beside ? x - 12 : x + 12, y + 4.5, beside,
                  "not finite");
 }
@@ -107,37 +113,38 @@ static void draw_not_finite(const picture *plot) {
 /* The suggested rate: a line, a dot on the curve, and its number above, between those of the range's ends. */
 static void draw_suggestion(const picture *plot) {
     cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
     if (!plot->verdict) return;
     const rf_verdict *const verdict = plot->verdict;
     const double x = x_of(plot, verdict->lr),
                  y = y_of(plot, rf_line_at(plot->line, plot->curve, verdict->lr));
-    rf_frame_line(cr, SUGGEST, 2, x, top - 4, x, bottom);
+    rf_frame_line(cr, SUGGEST, 2, x, frame->top - 4, x, frame->bottom);
     rf_ink_use(cr, RF_INK_CARD);
-    cairo_arc(cr, x, fmax(y, top), 7.5, 0, 2 * M_PI);
+    cairo_arc(cr, x, fmax(y, frame->top), 7.5, 0, 2 * M_PI);
     cairo_fill(cr);
     rf_ink_use(cr, SUGGEST);
-    cairo_arc(cr, x, fmax(y, top), 5.5, 0, 2 * M_PI);
+    cairo_arc(cr, x, fmax(y, frame->top), 5.5, 0, 2 * M_PI);
     cairo_fill(cr);
 
     const rf_font label = {14, true, RF_INK_CARD}, ends = {13, false, CURVE};
     const rf_number_text rate = rf_rate(verdict->lr), low = rf_rate(verdict->lr_min),
                          high = rf_rate(verdict->lr_max);
     const double half = rf_text_width(cr, label, rate.text) / 2 + 9;
-    const double middle = fmin(fmax(x, left + half), right - half);
+    const double middle = fmin(fmax(x, frame->left + half), frame->right - half);
     rf_ink_use(cr, SUGGEST);
-    rf_round_rectangle(cr, middle - half, top - 27, 2 * half, 23, 6);
+    rf_round_rectangle(cr, middle - half, frame->top - 27, 2 * half, 23, 6);
     cairo_fill(cr);
-    rf_text_draw(cr, label, middle, top - 10.5, 0.5, rate.text);
+    rf_text_draw(cr, label, middle, frame->top - 10.5, 0.5, rate.text);
 
     const double from = x_of(plot, verdict->lr_min), to = x_of(plot, verdict->lr_max);
     const double low_half = rf_text_width(cr, ends, low.text) / 2,
                  high_half = rf_text_width(cr, ends, high.text) / 2;
-    const double low_x = fmin(fmax(from, left + low_half), middle - half - 8 - low_half);
-    const double high_x = fmax(fmin(to, right - high_half), middle + half + 8 + high_half);
-    if (low_x - low_half > left - 40 && strcmp(low.text, rate.text) != 0)
-        rf_text_draw(cr, ends, low_x, top - 11, 0.5, low.text);
-    if (high_x + high_half < WIDTH - 8 && strcmp(high.text, rate.text) != 0)
-        rf_text_draw(cr, ends, high_x, top - 11, 0.5, high.text);
+    const double low_x = fmin(fmax(from, frame->left + low_half), middle - half - 8 - low_half);
+    const double high_x = fmax(fmin(to, frame->right - high_half), middle + half + 8 + high_half);
+    if (low_x - low_half > frame->left - 40 && strcmp(low.text, rate.text) != 0)
+        rf_text_draw(cr, ends, low_x, frame->top - 11, 0.5, low.text);
+    if (high_x + high_half < frame->right + 26 && strcmp(high.text, rate.text) != 0)
+        rf_text_draw(cr, ends, high_x, frame->top - 11, 0.5, high.text);
 }
 
 /* ---- words ---- */
@@ -174,49 +181,6 @@ static double draw_headline(const picture *plot) {
     return end - RF_MAX(number + 10 + label, width + 26);
 }
 
-/* 123456 -> "123,456". */
-static void add_grouped(rf_str *out, size_t value) {
-    if (value < 1000) {
-        rf_str_addf(out, "%zu", value);
-        return;
-    }
-    add_grouped(out, value / 1000);
-    rf_str_addf(out, ",%03zu", value % 1000);
-}
-
-/* Parts of a line are set apart by dots. */
-static void separate(rf_str *out) {
-    if (out->length) rf_str_add(out, "  \u00b7  ");
-}
-
-static void add_details(rf_str *out, const rf_report *report) {
-    if (report->batch) rf_str_addf(out, "batch %d", report->batch);
-    if (report->optimizer) {
-        separate(out);
-        rf_str_add(out, report->optimizer);
-    }
-    if (report->parameters) {
-        separate(out);
-        add_grouped(out, report->parameters);
-        rf_str_add(out, " parameters");
-    }
-    separate(out);
-    rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
-    const double seconds = report->time_ms / 1000;
-    if (seconds > 0 && seconds < 99.5) rf_str_addf(out, " in %.2g s", seconds);
-    if (seconds >= 99.5) rf_str_addf(out, " in %.0f min", ceil(seconds / 60));
-}
-
-/* Returns its length up to the name of the data, whose end is kept when it is cut. */
-static size_t add_title(rf_str *out, const rf_report *report) {
-    const char *const model = report->model && *report->model ? report->model : NULL;
-    const char *const data = report->data && *report->data ? report->data : NULL;
-    if (model) rf_str_addf(out, data ? "%s on " : "%s", model);
-    const size_t before = data ? out->length : SIZE_MAX;
-    rf_str_add(out, data ? data : model ? "" : "Learning-rate range test");
-    return before;
-}
-
 static rf_status draw_title(const picture *plot) {
     cairo_t *const cr = plot->cr;
     const rf_report *const report = plot->report;
@@ -225,8 +189,8 @@ static rf_status draw_title(const picture *plot) {
     char *clean = NULL, *device = NULL;
     const double end = draw_headline(plot) - 28;
 
-    const size_t before = add_title(&title, report);
-    add_details(&details, report);
+    const size_t before = rf_words_add_title(&title, report);
+    rf_words_add_details(&details, report);
     if (title.failed || details.failed) goto done;
 
     if (!(clean = rf_printable(title.data))) goto done;
@@ -260,7 +224,7 @@ static void draw_caption(const picture *plot) {
                  HEIGHT - 39, WIDTH - 2 * margin, 19, 2, text);
 }
 
-int rf_picture_height(const rf_report *report) {
+static int height_of(const rf_report *report) {
     return HEIGHT + (report->command ? FOOTER : 0);
 }
 
@@ -296,35 +260,109 @@ static rf_status draw_footer(const picture *plot) {
     return status;
 }
 
-static rf_status draw(cairo_t *cr, const rf_report *report, const double *line) {
+/* ---- the whole ---- */
+
+/* A picture whose line is owned by it. */
+static rf_status open_picture(picture *plot, cairo_t *cr, const rf_report *report, rf_frame frame) {
     const rf_verdict *const verdict = report->verdict;
-    const picture plot = {.cr = cr,
-                          .report = report,
-                          .curve = report->curve,
-                          .line = line,
-                          .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
-                          .frame = {.top = top,
-                                    .bottom = bottom,
-                                    .x = rf_axis_of_rates(report->curve),
-                                    .y = rf_axis_of_losses(report->curve, line),
-                                    .x_label = "learning rate",
-                                    .y_label = "loss"}};
-    rf_frame_card(cr, rf_picture_height(report));
-    draw_range(&plot);
-    rf_frame_draw(cr, &plot.frame);
-    draw_raw(&plot);
-    draw_curve(&plot);
-    draw_not_finite(&plot);
-    draw_suggestion(&plot);
-    draw_caption(&plot);
-    RF_TRY(draw_footer(&plot));
-    return draw_title(&plot);
+    double *line;
+    RF_TRY(rf_line_create(&line, report->curve));
+    frame.x = rf_axis_of_rates(report->curve);
+    frame.y = rf_axis_of_losses(report->curve, line);
+    frame.x_label = "learning rate";
+    frame.y_label = "loss";
+    *plot = (picture){.cr = cr,
+                      .report = report,
+                      .curve = report->curve,
+                      .line = line,
+                      .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
+                      .frame = frame};
+    return RF_OK;
 }
 
-rf_status rf_picture_draw(cairo_t *cr, const rf_report *report) {
-    double *line = NULL;
-    RF_TRY(rf_line_create(&line, report->curve));
-    const rf_status status = draw(cr, report, line);
-    free(line);
+static void draw_plot(const picture *plot) {
+    draw_range(plot);
+    rf_frame_draw(plot->cr, &plot->frame);
+    draw_raw(plot);
+    draw_curve(plot);
+    draw_not_finite(plot);
+    draw_suggestion(plot);
+}
+
+static rf_status draw_whole(cairo_t *cr, const void *what) {
+    const rf_report *const report = what;
+    picture plot;
+    RF_TRY(
+        open_picture(&plot, cr, report,
+                     (rf_frame){.left = RF_FRAME_LEFT, .right = RF_FRAME_RIGHT, .top = 122, .bottom = 420}));
+    rf_frame_card(cr, height_of(report));
+    draw_plot(&plot);
+    draw_caption(&plot);
+    rf_status status = draw_footer(&plot);
+    if (status == RF_OK) status = draw_title(&plot);
+    free(plot.line);
     return status;
+}
+
+rf_status rf_picture_write(const rf_report *report, const char *path) {
+    return rf_drawing_write(path, height_of(report), draw_whole, report);
+}
+
+/* ---- the curve alone ---- */
+
+enum { ABOVE = 34, AXIS = 66, ROW = 20 }; /* above the axes; of the labels below them; of a method */
+
+typedef struct curve_drawing {
+    const rf_report *report;
+    int width, height;
+} curve_drawing;
+
+static int methods_height(const rf_report *report) {
+    return ROW * (int)report->suggestion_count;
+}
+
+/* Each method's rate below the axis, in a row of its own with the name beside it. */
+static void draw_methods(const picture *plot, double y) {
+    cairo_t *const cr = plot->cr;
+    const rf_frame *const frame = &plot->frame;
+    const rf_font font = {12.5, false, RF_INK_MUTED};
+    const double bottom = y + methods_height(plot->report);
+    if (plot->verdict) {
+        const double x = x_of(plot, plot->verdict->lr);
+        rf_frame_line(cr, SUGGEST, 1, x, y, x, bottom);
+    }
+    for (size_t i = 0; i < plot->report->suggestion_count; i++, y += ROW) {
+        const rf_suggestion *const method = &plot->report->suggestions[i];
+        const double x = x_of(plot, method->lr), middle = y + ROW / 2.;
+        rf_frame_line(cr, RF_INK_GRID, 1, frame->left, middle, frame->right, middle);
+        if (isnan(method->lr)) {
+            rf_text_draw(cr, font, frame->left + 10, middle + 4.5, 0, method->method);
+            continue;
+        }
+        const bool before = x + 12 + rf_text_width(cr, font, method->method) > frame->right;
+        rf_ink_use(cr, RF_INK_DARK);
+        cairo_arc(cr, x, middle, 4, 0, 2 * M_PI);
+        cairo_fill(cr);
+        rf_text_draw(cr, font, before ? x - 10 : x + 10, middle + 4.5, before, method->method);
+    }
+}
+
+static rf_status draw_alone(cairo_t *cr, const void *what) {
+    const curve_drawing *const drawing = what;
+    picture plot;
+    RF_TRY(open_picture(&plot, cr, drawing->report,
+                        (rf_frame){.left = RF_PICTURE_LEFT * drawing->width,
+                                   .right = RF_PICTURE_RIGHT * drawing->width,
+                                   .top = ABOVE,
+                                   .bottom = drawing->height - AXIS - methods_height(drawing->report)}));
+    draw_plot(&plot);
+    draw_methods(&plot, plot.frame.bottom + AXIS);
+    free(plot.line);
+    return RF_OK;
+}
+
+rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int width) {
+    *height = ABOVE + 220 + width / 9 + AXIS + methods_height(report);
+    return rf_drawing_svg(out, width, *height, draw_alone,
+                          &(curve_drawing){.report = report, .width = width, .height = *height});
 }

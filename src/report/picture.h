@@ -1,14 +1,18 @@
-/* The picture of a range test, drawn with cairo. */
+/* The picture of a range test, drawn with cairo: as a file, and for a page that has the words itself. */
 #ifndef RF_REPORT_PICTURE_H
 #define RF_REPORT_PICTURE_H
-
-#include <cairo.h>
 
 #include "base/base.h"
 #include "rangefinder/report.h"
 
-int rf_picture_height(const rf_report *report);
-/* Errors: RF_E_MEMORY; cairo's own lie in its status. */
-rf_status rf_picture_draw(cairo_t *cr, const rf_report *report);
+/* Errors: as rf_report_plot. */
+rf_status rf_picture_write(const rf_report *report, const char *path);
+
+/* The left and the right end of the axis of rates, as shares of the width of the curve alone. */
+#define RF_PICTURE_LEFT  0.12
+#define RF_PICTURE_RIGHT 0.97
+/* Adds the curve alone as SVG, `width` wide on a clear ground, the methods' rates below it; nothing in a build without
+ * cairo.  *height becomes its height.  Errors: RF_E_MEMORY. */
+rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int width);
 
 #endif

@@ -1,10 +1,52 @@
-/* The verdict in words, and the suggestions of known libraries for the same curve. */
+/* What is said of a result: titles, the verdict, and the suggestions of known libraries for the same curve. */
+#include "report/words.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "base/base.h"
 #include "curve/curve.h"
-#include "rangefinder/report.h"
+
+/* 123456 -> "123,456". */
+static void add_grouped(rf_str *out, size_t value) {
+    if (value < 1000) {
+        rf_str_addf(out, "%zu", value);
+        return;
+    }
+    add_grouped(out, value / 1000);
+    rf_str_addf(out, ",%03zu", value % 1000);
+}
+
+/* Parts of a line are set apart by dots. */
+static void separate(rf_str *out) {
+    if (out->length) rf_str_add(out, "  \u00b7  ");
+}
+
+void rf_words_add_details(rf_str *out, const rf_report *report) {
+    if (report->batch) rf_str_addf(out, "batch %d", report->batch);
+    if (report->optimizer) {
+        separate(out);
+        rf_str_add(out, report->optimizer);
+    }
+    if (report->parameters) {
+        separate(out);
+        add_grouped(out, report->parameters);
+        rf_str_add(out, " parameters");
+    }
+    separate(out);
+    rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
+    const double seconds = report->time_ms / 1000;
+    if (seconds > 0 && seconds < 99.5) rf_str_addf(out, " in %.2g s", seconds);
+    if (seconds >= 99.5) rf_str_addf(out, " in %.0f min", ceil(seconds / 60));
+}
+
+size_t rf_words_add_title(rf_str *out, const rf_report *report) {
+    const char *const model = report->model && *report->model ? report->model : NULL;
+    const char *const data = report->data && *report->data ? report->data : NULL;
+    if (model) rf_str_addf(out, data ? "%s on " : "%s", model);
+    const size_t before = data ? out->length : SIZE_MAX;
+    rf_str_add(out, data ? data : model ? "" : "Learning-rate range test");
+    return before;
+}
 
 /* Adds text broken between words to lines of `columns`. */
 static void add_wrapped(rf_str *out, const char *text, int columns) {
@@ -41,8 +83,7 @@ static void add_verdict(rf_str *out, const rf_verdict *verdict, int columns, boo
     add_wrapped(out, rest, columns);
 }
 
-/* How a rate compares with ours: "x3.1" or "/4.4". */
-static void add_factor(rf_str *out, double lr, double ours, bool unicode) {
+void rf_words_add_factor(rf_str *out, double lr, double ours, bool unicode) {
     const double factor = lr / ours, size = factor < 1 ? 1 / factor : factor;
     const char *const sign = factor < 1 ? (unicode ? "\u00f7" : "/") : (unicode ? "\u00d7" : "x");
     if (size < 1.05)
@@ -62,7 +103,7 @@ static void add_row(rf_str *out, const rf_suggestion *suggestion, double ours, b
         return;
     }
     rf_str_addf(out, "%-14s ", rf_rate(suggestion->lr).text);
-    add_factor(out, suggestion->lr, ours, unicode);
+    rf_words_add_factor(out, suggestion->lr, ours, unicode);
     rf_str_add(out, "\n");
 }
 

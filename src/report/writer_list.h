@@ -5,4 +5,6 @@
     X(context, plot, rf_report_plot_check, NULL,                                                             \
       "draw the curve; the ending says how: .svg, .png or .pdf; - writes SVG to stdout")                     \
     X(context, csv, NULL, NULL, "write lr,loss,smoothed; - is stdout")                                       \
+    X(context, html, NULL, NULL,                                                                             \
+      "write a page: the curve with its values, the verdict, settings, what to do next; - is stdout")        \
     X(context, json, NULL, "-", "write everything as one JSON document; - is stdout")

@@ -136,7 +136,7 @@ terminal_gets_progress_colour_and_unicode() {
 }
 
 # A run that takes minutes, to be interrupted.
-long="--data synthetic:3x32x32,10,2048 --model resnet18 --batch 64 --iterations 1000"
+long="--data synthetic:3x32x32,10,2048 --model resnet18-cifar --batch 64 --iterations 1000"
 
 interrupt_leaves_no_file_and_exits_130() {
     for seconds in 0.1 0.5 2; do
@@ -252,8 +252,8 @@ threads_that_openmp_is_told_to_start_are_bounded() {
 
 what_does_not_fit_is_refused_at_once_with_what_would() {
     export RANGEFINDER_MEMORY=4000
-    rf find -m resnet18 -d synthetic:3x512x512,10,70 -b 64
+    rf find -m resnet18-cifar -d synthetic:3x512x512,10,70 -b 64
     unset RANGEFINDER_MEMORY
-    [ "$code" -eq 4 ] || fail "ResNet-18 on 512x512 at batch 64 in 4 GB is refused with code 4, not $code"
+    [ "$code" -eq 4 ] || fail "ResNet-18 for small images on 512x512 at batch 64 in 4 GB is refused with code 4, not $code"
     for word in "needs " "can give 3.9 GiB" "use --batch " " --accumulate " "--image-size "; do says "$word"; done
 }

@@ -34,7 +34,7 @@ survives() {
 }
 
 # What differs from run to run.
-normal() { LC_ALL=C sed 's/"time_ms": [^,]*/"time_ms": 0/; s/CreationDate (.*)//' "$1"; }
+normal() { LC_ALL=C sed 's/"\(time\|test\)_ms": [^,]*/"\1_ms": 0/; s/CreationDate (.*)//' "$1"; }
 
 fails_at() {
     at=$1
@@ -109,12 +109,17 @@ no_failing_allocation_in_training_is_mistaken() {
     survives predict predict --run right photos --top 2 --json out.json
 }
 
+no_failing_allocation_in_export_is_mistaken() {
+    small_network
+    survives export export --model my.net --onnx out.onnx --safetensors out.safetensors
+}
+
 no_failing_allocation_in_suggest_is_mistaken() {
     good_curve >curve.csv
     "$RANGEFINDER" suggest curve.csv --json curve.json --quiet
     survives csv suggest curve.csv --json out.json --csv out.csv --plot out.png
     survives json suggest curve.json --plot out.pdf
-    survives svg suggest curve.csv --plot out.svg --json -
+    survives svg suggest curve.csv --plot out.svg --html out.html --json -
 }
 
 no_failing_allocation_in_data_is_mistaken() {

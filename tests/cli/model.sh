@@ -1,7 +1,7 @@
 # `rangefinder model`: built-in networks, own networks, weights, and every way in which they can be wrong.
 
 model_describes_every_built_in_network() {
-    for name in simplecnn lenet resnet20 resnet18 vgg11 mobilenetv2; do
+    for name in simplecnn lenet resnet20 resnet18-cifar vgg11-cifar mobilenetv2-cifar regnet_y_400mf; do
         succeeds model $name --input 3x32x32
         prints parameters
         succeeds model $name --input 3x32x32 --json
@@ -9,10 +9,20 @@ model_describes_every_built_in_network() {
     done
 }
 
-# PyTorch's counts for CIFAR: see the networks' papers and torchvision.
+# PyTorch's counts: see the networks' papers and torchvision.
 model_counts_parameters_like_pytorch() {
-    succeeds model resnet18 --input 3x32x32 --classes 10
+    succeeds model resnet18-cifar --input 3x32x32 --classes 10
     prints 11,173,962
+    succeeds model resnet18 --input 3x224x224 --classes 1000
+    prints 11,689,512
+}
+
+small_images_get_the_networks_for_small_images() {
+    rf model ResNet-18 --input 3x32x48
+    prints 'resnet18-cifar for images 3x32x48'
+    says 'resnet18: images of 32x48 are under 64 pixels, so it is resnet18-cifar'
+    succeeds model resnet18 --input 3x64x64
+    prints 'resnet18 for images 3x64x64'
 }
 
 unknown_models_and_bad_sizes_are_refused() {
@@ -82,6 +92,30 @@ weights_are_taken_by_name() {
     rf find --data synthetic:1x2x2,2,8 --batch 4 --model own.net --weights w --iterations 3 --csv -
     [ "$code" -le 1 ] || fail "weights that fit"
     sed -n 2p "$logs/out" | grep -q ',0\.69314' || fail "with zero weights the loss is ln 2"
+}
+
+# The file's last layer is for three classes, the data have two.
+weights_for_other_classes_get_a_new_last_layer() {
+    printf 'conv1: conv 1 2\nflatten\nfc: linear classes\n' >own.net
+    tensors w '{"n_averaged":{"dtype":"I64","shape":[],"data_offsets":[48,56]},"net.conv1.weight":{"dtype":"F32","shape":[1,1,2,2],"data_offsets":[0,16]},"net.conv1.bias":{"dtype":"F32","shape":[1],"data_offsets":[16,20]},"net.fc.weight":{"dtype":"F32","shape":[3,1],"data_offsets":[20,32]},"net.fc.bias":{"dtype":"F32","shape":[3],"data_offsets":[32,44]},"net.t.num_batches_tracked":{"dtype":"I32","shape":[],"data_offsets":[44,48]}}' 56
+    own="--data synthetic:1x2x2,2,8 --model own.net --weights w"
+    refuses 3 "shape mismatches: net.fc.weight (the file has 3x1, the network 2x1)" find $own --batch 4 --strict
+    refuses 2 "give one of them" find $own --batch 4 --strict --new-head
+    refuses 2 "no effect without --weights" find --strict
+    rf train $own --batch 4 --lr 0.01 --epochs 1 --freeze 'conv1*' --out run
+    [ "$code" -eq 0 ] || fail "a new last layer is no error"
+    says 'w: the last layer, fc, is new: net.fc.weight (the file has 3x1, the network 2x1)'
+    succeeds eval --run run --data synthetic:1x2x2,2,8
+}
+
+imagenets_mean_comes_with_its_standard_deviation() {
+    colour="train --data synthetic:3x4x4,2,8 --model simplecnn --batch 4 --lr 0.01 --epochs 1 --overwrite --out run"
+    succeeds $colour --mean imagenet
+    tr -d ' \n' <run/run.json | grep -q '"mean":\[0.485,0.456,0.406\],"std":\[0.229,0.224,0.225\]' || fail "imagenet"
+    succeeds $colour --mean imagenet --std 0.5
+    tr -d ' \n' <run/run.json | grep -q '"std":\[0.5,0.5,0.5\]' || fail "--std is the user's"
+    refuses 2 "read them as colour: --channels 3" find --mean imagenet
+    refuses 2 "--mean" find --mean imagenets
 }
 
 bad_weights_are_refused() {

@@ -43,3 +43,21 @@ control_characters_of_names_do_not_reach_the_terminal() {
     for file in a.json a.csv a.svg b.json; do clean "$evil/$file"; done
     xmllint --noout "$evil/a.svg" || fail "the plot is well-formed"
 }
+
+names_are_text_in_a_page() {
+    evil="<script>x<!--&quot;&'\"$(printf '\377').net"
+    two_classes "photos]]>"
+    printf 'flatten\nlinear classes\n' >"$evil"
+    rf find --model "$evil" --data "photos]]>" --batch 2 --iterations 12 --quiet --html page.html
+    [ "$code" -le 1 ] || fail "a page"
+    clean page.html
+    xmllint --noout page.html || fail "the page is not well-formed"
+    grep -qF "&lt;script&gt;x&lt;!--&amp;quot;&amp;&#39;&quot;?.net on photos]]&gt;" page.html || fail "the names are in the page"
+    ! grep -qiE 'https?:' page.html || fail "the page asks for something"
+    good_curve >curve.csv
+    succeeds suggest curve.csv --quiet --html page.html --json result.json
+    for key in lr_min lr lr_max; do
+        number=$(sed -n "s/.*\"$key\": \([0-9][^,]*\),.*/\1/p" result.json)
+        grep -qF "title=\"$number\"" page.html || fail "the page lacks $key $number"
+    done
+}

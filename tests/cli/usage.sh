@@ -68,7 +68,7 @@ offers find rangefinder help fi
 offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find --optimizer ad
 offers 'adam adamw adagrad adadelta adamax adamw_schedule_free' rangefinder find -o ad
 offers --start-lr rangefinder find --start
-offers 'resnet18 resnet20' rangefinder find --model = re
+offers 'resnet18-cifar resnet18 resnet20 resnet34 resnet50' rangefinder find --model = res
 offers 'sgd adam adamw rmsprop adagrad adadelta adamax nadam radam lion lars lamb adamw_schedule_free prodigy' rangefinder find --optimizer =
 offers lenet rangefinder model le
 offers 'my photos' rangefinder find --data my

@@ -243,9 +243,12 @@ static rf_status eval_call(rf_value *out, rf_expansion *e, const rf_scope *scope
     double a, b = 0;
     RF_TRY(rf_eval_number(&a, e, scope, node->first));
     if (node->second) RF_TRY(rf_eval_number(&b, e, scope, node->second));
-    out->y = rf_slice_is(node->name, "floor") ? floor(a)
-             : rf_slice_is(node->name, "min") ? fmin(a, b)
-                                              : fmax(a, b);
+    if (rf_slice_is(node->name, "sqrt") && a < 0)
+        return rf_net_fail(e->net->origin, node->place, "sqrt of %g, a negative number", a);
+    out->y = rf_slice_is(node->name, "floor")  ? floor(a)
+             : rf_slice_is(node->name, "sqrt") ? sqrt(a)
+             : rf_slice_is(node->name, "min")  ? fmin(a, b)
+                                               : fmax(a, b);
     return RF_OK;
 }
 

@@ -16,7 +16,7 @@ typedef struct rf_variable {
     rf_value value;
 } rf_variable;
 
-enum { RF_MAX_VARIABLES = 256 };
+enum { RF_MAX_VARIABLES = 256, RF_MAX_INITS = 32 };
 
 /* What a block's body sees; the text outside of blocks is one as well. */
 typedef struct rf_scope {
@@ -40,6 +40,7 @@ typedef struct rf_expansion {
     int instance_count, instance_capacity;
     rf_names instance_names;
     int calls;
+    int inits[RF_MAX_INITS], init_count; /* nodes: those in effect, one a parameter of an op */
 } rf_expansion;
 
 /* ---- variables (scope.c) ---- */

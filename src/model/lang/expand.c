@@ -1,15 +1,16 @@
 /* Executes the model language for given images: blocks, loops and conditions expand to the layers of a model. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "graph/model.h"
 #include "model/lang/eval.h"
 
-enum { STEPS_OF_BLOCK = 64, MAX_CALLS = 64 };
+enum { STEPS_OF_BLOCK = 64, MAX_CALLS = 64, MAX_SCALE = 1000000 };
 
 static rf_status expand_body(rf_expansion *e, rf_scope *scope, int first);
 
-/* ---- layers ---- */
+/* ---- names and inputs of layers ---- */
 
 static rf_status read_inputs(int *count, int input[RF_MAX_INPUTS], rf_expansion *e, const rf_scope *scope,
                              const rf_tree *layer) {
@@ -43,6 +44,58 @@ static rf_status name_layer(char name[RF_MAX_NAME + 1], rf_expansion *e, const r
     return RF_OK;
 }
 
+/* ---- initialisation ---- */
+
+static bool same_parameter(const rf_tree *a, const rf_tree *b) {
+    return a->op == b->op && a->name.length == b->name.length &&
+           memcmp(a->name.at, b->name.at, (size_t)a->name.length) == 0;
+}
+
+/* From here on, in place of one of the same parameter. */
+static rf_status set_init(rf_expansion *e, int init) {
+    const rf_tree *nodes = e->net->nodes;
+    int at = 0;
+    while (at < e->init_count && !same_parameter(&nodes[e->inits[at]], &nodes[init])) at++;
+    if (at == RF_MAX_INITS)
+        return rf_net_fail(e->net->origin, nodes[init].place, "init of more than %d parameters",
+                           RF_MAX_INITS);
+    e->init_count = RF_MAX(e->init_count, at + 1);
+    e->inits[at] = init;
+    return RF_OK;
+}
+
+/* fan_in and fan_out as torch.nn.init counts them: of a layer with groups, fan_out is that of all groups together. */
+static rf_status apply_init(rf_parameter *parameter, rf_expansion *e, const rf_tree *init) {
+    const rf_param_spec *spec = &parameter->spec;
+    const int area = spec->rank == 4 ? spec->dim[2] * spec->dim[3] : 1;
+    rf_scope fans = {0};
+    rf_status status =
+        rf_scope_set(&fans, e, RF_SLICE_OF("fan_in"), (rf_value){.y = spec->fan_in}, init->place);
+    if (status == RF_OK)
+        status = rf_scope_set(&fans, e, RF_SLICE_OF("fan_out"), (rf_value){.y = (double)spec->dim[0] * area},
+                              init->place);
+    if (status == RF_OK) status = rf_eval_number(&parameter->scale, e, &fans, init->first);
+    rf_scope_free(&fans);
+    if (status == RF_OK && fabs(parameter->scale) > MAX_SCALE)
+        status = rf_net_fail(e->net->origin, init->place, "init: expected a number of at most %d, found %g",
+                             MAX_SCALE, parameter->scale);
+    parameter->distribution = (rf_distribution)init->index;
+    return status;
+}
+
+static rf_status apply_inits(rf_expansion *e, const rf_op *op, int first_parameter) {
+    for (int p = first_parameter; p < e->model->parameter_count; p++)
+        for (int i = 0; i < e->init_count; i++) {
+            const rf_tree *init = &e->net->nodes[e->inits[i]];
+            rf_parameter *parameter = &e->model->parameters[p];
+            if (init->op == op && rf_slice_is(init->name, parameter->spec.name))
+                RF_TRY(apply_init(parameter, e, init));
+        }
+    return RF_OK;
+}
+
+/* ---- layers and blocks ---- */
+
 static rf_status add_layer(rf_expansion *e, rf_scope *scope, const rf_tree *layer) {
     char name[RF_MAX_NAME + 1];
     int input[RF_MAX_INPUTS], inputs;
@@ -50,12 +103,13 @@ static rf_status add_layer(rf_expansion *e, rf_scope *scope, const rf_tree *laye
     RF_TRY(read_inputs(&inputs, input, e, scope, layer));
     RF_TRY(rf_eval_attributes(&attrs, e, scope, layer));
     RF_TRY(name_layer(name, e, scope, layer));
+    const int parameters = e->model->parameter_count;
     const rf_status status = rf_model_add_node(e->model, layer->op, name, &attrs, inputs, input);
     if (status != RF_OK)
         return rf_fail_prefix(status, "%s:%d:%d", e->net->origin, layer->place.line, layer->place.column);
     scope->prev = e->model->node_count - 1;
     e->model->nodes[scope->prev].line = layer->place.line;
-    return RF_OK;
+    return apply_inits(e, layer->op, parameters);
 }
 
 /* Makes the name of a block's use stand for its last layer. */
@@ -124,6 +178,8 @@ static rf_status expand_statement(rf_expansion *e, rf_scope *scope, const rf_tre
         return expand_body(e, scope, value.y != 0 ? statement->second : statement->third);
     case RF_TREE_FOR:
         return expand_for(e, scope, statement);
+    case RF_TREE_INIT:
+        return set_init(e, (int)(statement - e->net->nodes));
     case RF_TREE_LAYER:
         return statement->op ? add_layer(e, scope, statement) : use_block(e, scope, statement);
     default:

@@ -101,13 +101,13 @@ static rf_status expected_variable(const rf_lexer *lexer) {
                        "expected a variable in braces, as in layer1.{i} or {i+1}");
 }
 
-/* A word with its dots and {variables}. */
-static rf_status lex_word(rf_token *token, rf_lexer *lexer) {
+/* A word with its dots and {variables}; the name of a layer may hold - as well. */
+static rf_status lex_word(rf_token *token, rf_lexer *lexer, bool name) {
     const char *start = lexer->at;
     for (;;) {
         if (is_letter(*lexer->at) || is_digit(*lexer->at)) {
             lexer->at++;
-        } else if (*lexer->at == '.' &&
+        } else if ((*lexer->at == '.' || (*lexer->at == '-' && name)) &&
                    (is_letter(lexer->at[1]) || is_digit(lexer->at[1]) || lexer->at[1] == '{')) {
             lexer->at++;
         } else if (*lexer->at == '{') {
@@ -162,7 +162,7 @@ rf_status rf_lexer_next(rf_token *out, rf_lexer *lexer) {
     if (start - lexer->line_start > MAX_LINE)
         return rf_net_fail(lexer->origin, out->place, "a line may have at most %d characters", MAX_LINE);
     if (is_letter(*start) || (names && (is_digit(*start) || *start == '{')))
-        RF_TRY(lex_word(out, lexer));
+        RF_TRY(lex_word(out, lexer, names));
     else if (is_digit(*start) || (*start == '.' && is_digit(start[1])))
         RF_TRY(lex_number(out, lexer));
     else

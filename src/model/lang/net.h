@@ -23,11 +23,12 @@
  *             | "block" word [ "(" [ word [ "=" expr ] { "," ... } ] ")" ] NEWLINE text "end"
  *             | "if" expr NEWLINE text [ "else" NEWLINE text | "else" "if" ... ] "end"
  *             | "for" word "=" expr "to" expr NEWLINE text "end"
+ *             | "init" op "." ( "weight" | "bias" ) ( "normal" | "uniform" | "constant" ) expr
  *             | word "=" expr
  *   expr      = numbers, pairs (3x5 or (3, 5)), yes, no, variables, classes channels height width (the
- * images'), LAYER.channels .height .width .features; or and not == != < <= > >= + - * / % min max floor name
- * = letters, digits, _ and dots; {i} or {i+1} in it stands for a number, with the variable i A layer without
- * "<-" reads the one before it, `prev`; at the top `in` is the images. */
+ * images'), LAYER.channels .height .width .features; or and not == != < <= > >= + - * / % min max floor sqrt
+ *   name      = letters, digits, _, - and dots; {i} or {i+1} in it stands for a number, with the variable i
+ * A layer without "<-" reads the one before it, `prev`; at the top `in` is the images. */
 #ifndef RF_MODEL_LANG_NET_H
 #define RF_MODEL_LANG_NET_H
 
@@ -38,6 +39,10 @@ typedef struct rf_slice { /* a piece of the text, not terminated */
     int length;
 } rf_slice;
 #define RF_SLICE(s) (s).length, (s).at /* for "%.*s" */
+#define RF_SLICE_OF(literal)                                                                                 \
+    (rf_slice) {                                                                                             \
+        literal, sizeof(literal) - 1                                                                         \
+    }
 bool rf_slice_is(rf_slice slice, const char *word);
 
 typedef struct rf_place {
@@ -112,7 +117,7 @@ typedef struct rf_lexer {
     const char *origin; /* what messages call the text */
     const char *at, *line_start;
     int line;
-    bool names; /* the next word names a layer: it may begin with a digit (set at the start of a line) */
+    bool names; /* the next word names a layer (where lines start): it may begin with a digit, and hold - */
 } rf_lexer;
 
 void rf_lexer_init(rf_lexer *lexer, const char *text, const char *origin);
@@ -127,12 +132,13 @@ typedef enum rf_tree_kind {
     RF_TREE_WORD,     /* text: a variable, or LAYER.channels */
     RF_TREE_UNARY,    /* token first */
     RF_TREE_BINARY,   /* first token second */
-    RF_TREE_CALL,     /* text(first[, second]): min max floor */
+    RF_TREE_CALL,     /* text(first[, second]): min max floor sqrt */
     RF_TREE_LAYER,    /* name: op or block, first: arguments, second: inputs */
     RF_TREE_SET,      /* name = first */
     RF_TREE_BLOCK,    /* name, first: parameters, second: body */
     RF_TREE_IF,       /* first: condition, second: body, third: the other body */
     RF_TREE_FOR,      /* name = first to second, third: body */
+    RF_TREE_INIT,     /* name: of the op's parameter, index: its distribution, first: the scale */
     RF_TREE_ARGUMENT, /* first: value; index: of the attribute, or of the block's parameter */
     RF_TREE_INPUT,    /* name */
     RF_TREE_PARAMETER /* name, first: default or 0 */
@@ -148,7 +154,7 @@ typedef struct rf_tree {
         double number;
     };
     union {
-        const rf_op *op; /* of a layer; NULL: it is a block's */
+        const rf_op *op; /* of a layer (NULL: it is a block's), of an init */
         int third;
     };
     union {

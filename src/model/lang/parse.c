@@ -63,7 +63,7 @@ static rf_status accept_line_end(parser *p, const char *what) {
 /* A plain word that a variable, a parameter or a block may have as its name. */
 static rf_status accept_new_name(rf_token *out, parser *p, const char *what) {
     static const char *const taken[] = {
-        "in", "prev", "images", "min", "max", "floor", RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
+        "in", "prev", "images", "min", "max", "floor", "sqrt", "init", RF_CONSTANT_MAP(RF_CONSTANT_NAME)};
     if (p->token.kind != RF_TOKEN_WORD) return expected(p, what);
     for (size_t i = 0; i < RF_COUNT(taken); i++)
         if (rf_slice_is(p->token.text, taken[i]))
@@ -105,14 +105,18 @@ static rf_status parse_parentheses(int *first, int *second, parser *p) {
     return accept(p, RF_TOKEN_CLOSE, "')'");
 }
 
+static bool takes_one(rf_slice function) {
+    return rf_slice_is(function, "floor") || rf_slice_is(function, "sqrt");
+}
+
 static rf_status parse_call(int *out, parser *p) {
     rf_tree node = {.kind = RF_TREE_CALL, .place = p->token.place, .name = p->token.text};
     RF_TRY(advance(p));
     RF_TRY(parse_parentheses(&node.first, &node.second, p));
-    const bool one = rf_slice_is(node.name, "floor");
+    const bool one = takes_one(node.name);
     if (one != !node.second)
-        return rf_net_fail(p->net->origin, node.place, "expected %s, found %s",
-                           one ? "floor(x)" : "min(a, b) or max(a, b)", one ? "two numbers" : "one number");
+        return rf_net_fail(p->net->origin, node.place, "expected %.*s%s, found %s", RF_SLICE(node.name),
+                           one ? "(x)" : "(a, b)", one ? "two numbers" : "one number");
     return make_expr(out, p, node);
 }
 
@@ -132,8 +136,7 @@ static rf_status parse_primary(int *out, parser *p) {
         node.kind = RF_TREE_PAIR;
         return make_expr(out, p, node);
     case RF_TOKEN_WORD:
-        if (rf_slice_is(token.text, "min") || rf_slice_is(token.text, "max") ||
-            rf_slice_is(token.text, "floor"))
+        if (rf_slice_is(token.text, "min") || rf_slice_is(token.text, "max") || takes_one(token.text))
             return parse_call(out, p);
         node.kind = RF_TREE_WORD;
         node.name = token.text;
@@ -323,6 +326,45 @@ static rf_status parse_for(int *out, parser *p) {
     return make(out, p, node);
 }
 
+/* "conv.weight" */
+static rf_status parse_init_parameter(rf_tree *init, parser *p) {
+    const rf_slice word = p->token.text;
+    const char *dot = memchr(word.at, '.', (size_t)word.length);
+    char op[64];
+    if (p->token.kind != RF_TOKEN_WORD || !dot)
+        return expected(p, "OP.weight or OP.bias, as in `init conv.weight normal 0.01`");
+    init->name = (rf_slice){dot + 1, word.length - (int)(dot + 1 - word.at)};
+    snprintf(op, sizeof op, "%.*s", (int)(dot - word.at), word.at);
+    init->op = rf_op_find(op);
+    if (!init->op || !init->op->params)
+        return rf_net_fail(p->net->origin, p->token.place, "expected an op with parameters, found '%s'", op);
+    if (!rf_slice_is(init->name, "weight") && !rf_slice_is(init->name, "bias"))
+        return expected(p, "OP.weight or OP.bias, as in `init conv.weight normal 0.01`");
+    return advance(p);
+}
+
+/* 0: there is none of that name. */
+static rf_distribution find_distribution(rf_slice word) {
+    static const char *const names[] = {[RF_DISTRIBUTION_NORMAL] = "normal",
+                                        [RF_DISTRIBUTION_UNIFORM] = "uniform",
+                                        [RF_DISTRIBUTION_CONSTANT] = "constant"};
+    for (size_t i = 1; i < RF_COUNT(names); i++)
+        if (rf_slice_is(word, names[i])) return (rf_distribution)i;
+    return RF_DISTRIBUTION_DEFAULT;
+}
+
+static rf_status parse_init(int *out, parser *p) {
+    rf_tree node = {.kind = RF_TREE_INIT, .place = p->token.place};
+    RF_TRY(advance(p));
+    RF_TRY(parse_init_parameter(&node, p));
+    node.index = p->token.kind == RF_TOKEN_WORD ? find_distribution(p->token.text) : 0;
+    if (!node.index) return expected(p, "normal, uniform or constant");
+    RF_TRY(advance(p));
+    RF_TRY(parse_expr(&node.first, p));
+    RF_TRY(accept_line_end(p, "the end of the line"));
+    return make(out, p, node);
+}
+
 static rf_status parse_block_parameters(parser *p, int block) {
     int last = 0, count = 0;
     do {
@@ -395,6 +437,7 @@ static rf_status parse_statement(int *out, parser *p) {
     rf_token next;
     RF_TRY(rf_lexer_next(&next, &ahead));
     if (next.kind == RF_TOKEN_ASSIGN) return parse_set(out, p);
+    if (next.kind != RF_TOKEN_COLON && rf_slice_is(p->token.text, "init")) return parse_init(out, p);
     if (next.kind != RF_TOKEN_COLON) return parse_layer(out, p, (rf_slice){0});
     const rf_slice name = p->token.text;
     RF_TRY(advance(p));

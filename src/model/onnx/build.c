@@ -105,7 +105,7 @@ static rf_status find_needed(bool *needed, rf_onnx_build *build) {
             if (*name == '\0') continue;
             if (rf_onnx_find(build, name) != NULL)
                 return rf_fail(RF_E_INPUT, "node '%.100s': a value named '%.100s' is there already",
-                               rf_onnx_text(graph->node[i]->name), name);
+                               rf_onnx_node_name(graph->node[i]), name);
             if (add_value(build, name) == NULL) return RF_E_MEMORY;
         }
     if (graph->n_output == 0) return rf_fail(RF_E_INPUT, "it has no output");
@@ -173,9 +173,7 @@ static rf_status find_op(const rf_onnx_op **op, const Onnx__NodeProto *node) {
 
 /* Names the node in the message; and the images' size, where that is likely the reason. */
 static rf_status fail_at(rf_status status, const rf_onnx_build *build, const Onnx__NodeProto *node) {
-    const char *name = rf_onnx_text(node->name);
-    if (*name == '\0' && node->n_output > 0) name = node->output[0];
-    rf_fail_prefix(status, "node '%.150s'", name);
+    rf_fail_prefix(status, "node '%.150s'", rf_onnx_node_name(node));
     if (status != RF_E_SHAPE || build->input_height == 0 || build->input_width == 0 ||
         (build->input_height == build->images.height && build->input_width == build->images.width))
         return status;

@@ -5,6 +5,11 @@
 
 #include "model/onnx/graph.h"
 
+const char *rf_onnx_node_name(const Onnx__NodeProto *node) {
+    const char *name = rf_onnx_text(node->name);
+    return *name == '\0' && node->n_output > 0 ? rf_onnx_text(node->output[0]) : name;
+}
+
 rf_onnx_value *rf_onnx_find(const rf_onnx_build *build, const char *name) {
     const int at = name != NULL && *name != '\0' ? rf_names_find(&build->names, name, strlen(name)) : -1;
     return at >= 0 ? &build->values[at] : NULL;

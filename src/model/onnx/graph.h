@@ -91,6 +91,8 @@ const rf_onnx_op *rf_onnx_op_find(const char *name);
 static inline const char *rf_onnx_text(const char *text) { /* of a field that may be absent */
     return text != NULL ? text : "";
 }
+/* Of its first output where it has none of its own. */
+const char *rf_onnx_node_name(const Onnx__NodeProto *node);
 rf_onnx_value *rf_onnx_find(const rf_onnx_build *build, const char *name); /* NULL: none */
 rf_onnx_value *rf_onnx_in(const rf_onnx_call *call, size_t index);         /* NULL: absent */
 rf_onnx_tensor *rf_onnx_constant_in(const rf_onnx_call *call,

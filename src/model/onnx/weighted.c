@@ -161,8 +161,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         return rf_fail(RF_E_INPUT,
                        "it reads node '%.100s', and what that means together is no layer of ours; see "
                        "docs/onnx.md",
-                       x->producer != NULL ? rf_onnx_text(x->producer->name) : "");
-    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_text(x->producer->name));
+                       x->producer != NULL ? rf_onnx_node_name(x->producer) : "");
+    if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_node_name(x->producer));
     const int readers = x->readers;
     *x = producer.out;
     x->readers = readers;

@@ -1,5 +1,5 @@
-/* Max pooling, average pooling, and adaptive average pooling, which is average pooling whose window follows
- * the input. This file: the ops; the arithmetic is in pool_reference.c, the kernels' launches are in pool_solvers.c. */
+/* Max pooling, average pooling, and adaptive average pooling, which is average pooling whose windows follow the input:
+ * output o of OUT is the mean of o*IN/OUT, rounded down, to (o+1)*IN/OUT, rounded up, as in PyTorch. This file: the ops; the arithmetic is in pool_reference.c, the kernels' launches are in pool_solvers.c. */
 #include "op/pool/pool.h"
 
 /* Whether all taps of some window miss the map along one axis: possible only for a window that begins in the padding,
@@ -52,10 +52,11 @@ static rf_status infer(rf_problem *problem) {
 static rf_status adaptive_infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair size = problem->attrs.size;
-    if (size.y < 1 || size.x < 1 || x.h % size.y != 0 || x.w % size.x != 0)
-        return rf_fail(RF_E_SHAPE, "adaptive_avg_pool: input is %dx%d, which %dx%d does not divide", x.h, x.w,
-                       size.y, size.x);
-    return infer(problem);
+    if (x.flat)
+        return rf_fail(RF_E_SHAPE, "adaptive_avg_pool: the input is flat (%d numbers), and must be a map",
+                       x.c * x.h * x.w);
+    problem->y = (rf_shape){.n = x.n, .c = x.c, .h = size.y, .w = size.x};
+    return RF_OK;
 }
 
 static size_t max_saved(const rf_problem *problem) { /* one ushort an element */
@@ -120,6 +121,8 @@ static const rf_case adaptive_cases[] = {
     {.label = "global", .attrs = {.size = {1, 1}}, .x = {{2, 9, 4, 3}}},
     {.label = "global of 1x1", .attrs = {.size = {1, 1}}, .x = {{3, 2, 1, 1}}},
     {.label = "to 2x3", .attrs = {.size = {2, 3}}, .x = {{2, 5, 4, 9}}, .accumulate = true},
+    {.label = "to 3x4 of 7x6", .attrs = {.size = {3, 4}}, .x = {{2, 5, 7, 6}}},
+    {.label = "to 7x7 of 2x9", .attrs = {.size = {7, 7}}, .x = {{1, 9, 2, 9}}, .accumulate = true},
     {.label = "global 64 of 8x8", .attrs = {.size = {1, 1}}, .x = {{128, 64, 8, 8}}, .large = true},
     {NULL},
 };
@@ -150,8 +153,7 @@ static const rf_case avg_refused[] = {
     {NULL},
 };
 static const rf_case adaptive_refused[] = {
-    {.label = "input is 3x3, which 4x4 does not divide", .attrs = {.size = {4, 4}}, .x = {{1, 1, 3, 3}}},
-    {.label = "input is 8x8, which 8x3 does not divide", .attrs = {.size = {8, 3}}, .x = {{1, 1, 8, 8}}},
+    {.label = "the input is flat", .attrs = {.size = {1, 1}}, .x = {{1, 1, 8, 8, true}}},
     {NULL},
 };
 
@@ -204,7 +206,7 @@ const rf_op rf_op_adaptive_avg_pool = {
     .positional = "size",
     .infer = adaptive_infer,
     .reference = {[RF_FORWARD] = rf_average_pool_forward, [RF_BACKWARD_DATA] = rf_average_pool_backward},
-    .solvers = rf_average_pool_solvers,
+    .solvers = rf_adaptive_pool_solvers,
     .cases = adaptive_cases,
     .refused = adaptive_refused,
 };

@@ -23,12 +23,19 @@ static inline rf_window rf_window_of(const rf_problem *problem) {
         .dilation = {a->dilation.y > 0 ? a->dilation.y : 1, a->dilation.x > 0 ? a->dilation.x : 1}};
 }
 
+/* Whether it is adaptive, and its windows are of different sizes or overlap: the map is no multiple of the output. */
+static inline bool rf_window_varies(const rf_problem *problem) {
+    const rf_pair size = problem->attrs.size;
+    return size.y > 0 && (problem->x[0].h % size.y != 0 || problem->x[0].w % size.x != 0);
+}
+
 /* The directions in plain C. */
 void rf_max_pool_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_max_pool_backward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_average_pool_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_average_pool_backward(const rf_problem *problem, const rf_arrays *arrays);
 
-extern const rf_solver *const rf_max_pool_solvers[], *const rf_average_pool_solvers[];
+extern const rf_solver *const rf_max_pool_solvers[], *const rf_average_pool_solvers[],
+                                                         *const rf_adaptive_pool_solvers[];
 
 #endif

@@ -67,6 +67,17 @@ void rf_max_pool_backward(const rf_problem *problem, const rf_arrays *a) {
     }
 }
 
+/* Window (oy, ox) alone, with the size that adaptive pooling gives it. */
+static rf_window average_window(const rf_problem *problem, int oy, int ox) {
+    const rf_shape x = problem->x[0], y = problem->y;
+    if (!rf_window_varies(problem)) return rf_window_of(problem);
+    const rf_pair first = {(int)((int64_t)oy * x.h / y.h), (int)((int64_t)ox * x.w / y.w)},
+                  end = {(int)(((int64_t)(oy + 1) * x.h + y.h - 1) / y.h),
+                         (int)(((int64_t)(ox + 1) * x.w + y.w - 1) / y.w)};
+    return (rf_window){
+        .kernel = {end.y - first.y, end.x - first.x}, .pad = {-first.y, -first.x}, .dilation = {1, 1}};
+}
+
 /* What the sum over window (oy, ox) is divided by. */
 static double divisor(const rf_problem *problem, const rf_window g, int oy, int ox) {
     const rf_shape x = problem->x[0];
@@ -77,12 +88,12 @@ static double divisor(const rf_problem *problem, const rf_window g, int oy, int 
 }
 
 void rf_average_pool_forward(const rf_problem *problem, const rf_arrays *a) {
-    const rf_window g = rf_window_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
 #pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n)
         for (int oy = 0; oy < y.h; ++oy)
             for (int ox = 0; ox < y.w; ++ox) {
+                const rf_window g = average_window(problem, oy, ox);
                 const double by = divisor(problem, g, oy, ox);
                 for (int c = 0; c < y.c; ++c) {
                     double sum = 0;
@@ -93,13 +104,13 @@ void rf_average_pool_forward(const rf_problem *problem, const rf_arrays *a) {
 }
 
 void rf_average_pool_backward(const rf_problem *problem, const rf_arrays *a) {
-    const rf_window g = rf_window_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
 #pragma omp parallel for num_threads(rf_reference_threads())
     for (int n = 0; n < y.n; ++n) {
         clear_unless_accumulating(problem, a->dx[0] + offset_of(x, n, 0, 0));
         for (int oy = 0; oy < y.h; ++oy)
             for (int ox = 0; ox < y.w; ++ox) {
+                const rf_window g = average_window(problem, oy, ox);
                 const float part = (float)(1 / divisor(problem, g, oy, ox));
                 const float *dy = a->dy + offset_of(y, n, oy, ox);
                 FOR_TAPS(g, oy, ox, x)

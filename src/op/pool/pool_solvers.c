@@ -41,6 +41,16 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     return rf_emit(sequence, desc);
 }
 
+static bool takes_uniform(const rf_problem *problem, const rf_device_info *info) {
+    return rf_indexable(problem, info) && !rf_window_varies(problem);
+}
+/* Its kernels compute with (o+1)*IN + OUT in 32 bits. */
+static bool takes_varying(const rf_problem *problem, const rf_device_info *info) {
+    const rf_shape x = problem->x[0], y = problem->y;
+    return rf_indexable(problem, info) && (double)(y.h + 1) * (x.h + 1) < INT32_MAX &&
+           (double)(y.w + 1) * (x.w + 1) < INT32_MAX;
+}
+
 /* The bytes of max pooling's argmax indices, and of dx where it is read too. */
 static double index_bytes(const rf_problem *problem) {
     return 2.0 * (double)rf_shape_count(problem->y);
@@ -84,10 +94,29 @@ static rf_status average_backward_build(rf_sequence *sequence, const rf_problem 
     return emit(sequence, problem, info, family, &desc, disjoint ? problem->y : problem->x[0]);
 }
 
+static rf_status adaptive_forward_build(rf_sequence *sequence, const rf_problem *problem,
+                                        const rf_device_info *info, const rf_tensors *t, rf_family family) {
+    rf_launch_desc desc = {.kernel = "adaptive_forward", .args = {RF_BUF(t->x[0]), RF_BUF(t->y)}};
+    return emit(sequence, problem, info, family, &desc, problem->y);
+}
+
+static rf_status adaptive_backward_build(rf_sequence *sequence, const rf_problem *problem,
+                                         const rf_device_info *info, const rf_tensors *t, rf_family family) {
+    rf_launch_desc desc = {.kernel = "adaptive_gather",
+                           .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
+                           .bytes = added_bytes(problem)};
+    return emit(sequence, problem, info, family, &desc, problem->x[0]);
+}
+
 RF_SOLVER_PAIR(max_f, "max_pool", RF_FORWARD, rf_indexable, NULL, max_forward_build)
 RF_SOLVER_PAIR(max_b, "max_pool", RF_BACKWARD_DATA, rf_indexable, NULL, max_backward_build)
-RF_SOLVER_PAIR(avg_f, "avg_pool", RF_FORWARD, rf_indexable, NULL, average_forward_build)
-RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, rf_indexable, NULL, average_backward_build)
+RF_SOLVER_PAIR(avg_f, "avg_pool", RF_FORWARD, takes_uniform, NULL, average_forward_build)
+RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, takes_uniform, NULL, average_backward_build)
+RF_SOLVER_PAIR(adaptive_f, "adaptive_pool", RF_FORWARD, takes_varying, NULL, adaptive_forward_build)
+RF_SOLVER_PAIR(adaptive_b, "adaptive_pool", RF_BACKWARD_DATA, takes_varying, NULL, adaptive_backward_build)
 const rf_solver *const rf_max_pool_solvers[] = {&max_f_tile, &max_f_group, &max_b_tile, &max_b_group, NULL};
 const rf_solver *const rf_average_pool_solvers[] = {&avg_f_tile, &avg_f_group, &avg_b_tile, &avg_b_group,
                                                     NULL};
+const rf_solver *const rf_adaptive_pool_solvers[] = {&avg_f_tile,      &avg_f_group,      &avg_b_tile,
+                                                     &avg_b_group,     &adaptive_f_tile,  &adaptive_f_group,
+                                                     &adaptive_b_tile, &adaptive_b_group, NULL};
