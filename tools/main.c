@@ -254,7 +254,8 @@ int main(int argc, char **argv) {
     rf_status status = rf_ending_begin();
     if (status == RF_OK) status = rf_ahead_remember(argc, argv);
     if (status == RF_OK && rf_ahead_data() == NULL) status = rf_dist_open(&dist);
-    if (status == RF_OK && rf_dist_rank(dist) > 0) rf_say_nothing();
+    if (dist != NULL) rf_ending_ranks();
+    if (rf_dist_rank(dist) > 0) rf_say_nothing();
     if (status == RF_OK) status = run_program(dist, argc, argv);
     if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
