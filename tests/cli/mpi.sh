@@ -104,8 +104,8 @@ one_rank_tells_of_failures() { each_mpi failures_are_told; }
 # in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.
 in_background() {
     rm -rf run
-    OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout --foreground 120 "$mpirun" -n 2 "$RANGEFINDER" train --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run \
-        >"$logs/out" 2>"$logs/err" &
+    OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout --foreground 120 "$mpirun" -n 2 "$RANGEFINDER" train \
+        --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run >"$logs/out" 2>"$logs/err" &
     job=$!
     until [ -s run/state.previous.safetensors ]; do
         kill -0 $job 2>/dev/null || fail "$mpirun: ended by itself"
@@ -122,7 +122,7 @@ ends_together() {
     ! wait $job || fail "$mpirun: a rank was killed"
     ranks 2 train --resume run --epochs 1
     [ "$code" -eq 0 ] || fail "$mpirun: cannot be resumed"
-    in_background 10
+    in_background 5
     kill -TERM $job # which passes it on, to mpirun alone
     wait $job || :
     says "stopped; 'rangefinder train --resume run' goes on"
