@@ -196,13 +196,13 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {"device",         "model",   "parameters",      "data",     "batch",
-                                       "optimizer",      "seed",    "iterations",      "curve",    "stop",
-                                       "suggestions",    "verdict", "time_ms",         "notes",    "version",
-                                       "command",        "options", "normalisation",   "usual_lr", "chance",
-                                       "training_steps", "test_ms", "data_fingerprint"};
-    static const char *const verdict_keys[] = {"kind",       "lr_min", "lr",     "lr_max",
-                                               "confidence", "cause",  "reason", "advice"};
+    static const char *const keys[] = {"device",         "model",   "parameters",       "data",     "batch",
+                                       "optimizer",      "seed",    "iterations",       "curve",    "stop",
+                                       "suggestions",    "verdict", "time_ms",          "notes",    "version",
+                                       "command",        "options", "normalisation",    "usual_lr", "chance",
+                                       "training_steps", "test_ms", "data_fingerprint", "race"};
+    static const char *const verdict_keys[] = {"kind",  "lr_min", "lr",     "lr_max",    "confidence",
+                                               "cause", "reason", "advice", "lr_lowest", "lr_highest"};
     (void)state;
     for (size_t i = 0; i < RF_COUNT(shapes); i++) {
         sample made = shaped(i);
@@ -233,6 +233,38 @@ static void json_has_every_key_and_reads_back(void **state) {
         free(text);
         release(&made);
     }
+}
+
+/* Also of trainings that stopped at once, at a loss that is not finite. */
+static void a_race_is_in_json_words_and_picture(void **state) {
+    double losses[2][12] = {{2.3, 2.2, 2.1, 2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2}, {NAN}};
+    rf_trial trials[] = {{0.01, 12, 12, 1.25, 1.3, 0.5, losses[0]},
+                         {0.1, 12, 1, INFINITY, INFINITY, NAN, losses[1]}};
+    const rf_race race = {
+        .trials = trials, .count = 2, .plan_steps = 144, .chance = 2.3, .lr = 0.01, .reason = "So be it."};
+    sample made = shaped(0);
+    char *words;
+    (void)state;
+    made.report.race = &race;
+    assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
+    char *const text = read_back(NULL);
+    json_t *const root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *const read = json_object_get(json_object_get(root, "race"), "trials");
+    assert_int_equal(json_array_size(read), 2);
+    assert_true(json_real_value(json_object_get(json_array_get(read, 0), "validation_loss")) == 1.3);
+    assert_true(json_is_null(json_object_get(json_array_get(read, 1), "validation_loss")));
+    assert_int_equal(json_array_size(json_object_get(json_array_get(read, 1), "losses")), 1);
+    json_decref(root);
+    free(text);
+    assert_int_equal(rf_report_verdict(&words, &made.report, &(rf_terminal_options){.columns = 80}), RF_OK);
+    assert_non_null(strstr(words, "\n  0.01              12           1.25            1.3   50.00 %  best\n"
+                                  "  0.1                1     not finite     not finite\nSo be it.\n"));
+    free(words);
+#ifdef RF_PLOTS
+    assert_int_equal(rf_report_plot(&made.report, file_named("a.png")), RF_OK);
+    unlink(path);
+#endif
+    release(&made);
 }
 
 /* A run that was stopped tells how many steps were planned: rules that count from the plan's length need it.  With what else
@@ -623,6 +655,7 @@ int main(void) {
         cmocka_unit_test(ticks_are_few_and_within_any_axis),
         cmocka_unit_test(csv_reads_back_the_same),
         cmocka_unit_test(json_has_every_key_and_reads_back),
+        cmocka_unit_test(a_race_is_in_json_words_and_picture),
         cmocka_unit_test(json_keeps_what_is_known_of_the_run),
         cmocka_unit_test(json_seed_is_a_whole_number_of_64_bits),
         cmocka_unit_test(the_line_runs_through_the_dots_up_to_the_cliff),

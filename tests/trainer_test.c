@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "finder/budget.h"
+#include "finder/race.h"
 #include "rangefinder/rangefinder.h"
 #include "train/trainer.h"
 
@@ -166,6 +168,133 @@ static void state_is_bit_identical_after_a_range_test(void **unused) {
         rf_trainer_free(untouched);
     }
     rf_model_free(model);
+}
+
+/* The first is as if it were alone; the others differ from it, each by other images, dropout and augmentation. */
+static void several_range_tests_leave_the_state_and_differ(void **unused) {
+    (void)unused;
+    rf_model *model = model_of(stateful);
+    rf_trainer *trainer =
+        trainer_of(model, (rf_trainer_desc){.augment = "shift", .validation = 100, .seed = 5});
+    rf_range_test_desc test = endings[0].test;
+    CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
+    rf_state *before = state_of(trainer);
+    rf_curve *alone = curve_of(trainer, &test);
+    test.seeds = 3;
+    rf_curve *median = curve_of(trainer, &test);
+    expect_same_state(before, trainer, true);
+    assert_null(alone->runs);
+    assert_int_equal(median->run_count, 3);
+    assert_memory_equal(alone->loss, median->runs[0]->loss, alone->count * sizeof *alone->loss);
+    for (size_t i = 0; i < median->count; i++) {
+        int below = 0, above = 0;
+        for (size_t r = 0; r < 3; r++) {
+            below += median->runs[r]->loss[i] < median->loss[i];
+            above += median->runs[r]->loss[i] > median->loss[i];
+        }
+        assert_true(below == 1 && above == 1);
+    }
+    test.progress = stop_at_five;
+    rf_curve *none = NULL;
+    assert_int_equal(rf_range_test_run(&none, trainer, &test), RF_E_INTERRUPTED);
+    test.seeds = 100;
+    assert_int_equal(rf_range_test_run(&none, trainer, &test), RF_E_USAGE);
+    assert_null(none);
+    expect_same_state(before, trainer, true);
+    rf_state_free(before);
+    rf_curve_free(alone);
+    rf_curve_free(median);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
+/* Four epochs of 120 steps by a cosine: each training of the race has a twelfth, 40 steps, at every twelfth rate. */
+static void a_race_is_the_plan_shortened_and_leaves_the_state(void **unused) {
+    (void)unused;
+    enum { STEPS = 40, PLAN = 480 };
+    rf_model *model = model_of(stateful);
+    rf_dataset *few = NULL;
+    CHECK(rf_dataset_open(&few, "digits:", &(rf_dataset_options){.limit = 2 * 120 + 50}));
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.dataset = few,
+                                                              .batch = 2,
+                                                              .optimizer = "adam",
+                                                              .augment = "shift",
+                                                              .validation = 50,
+                                                              .seed = 5});
+    CHECK(rf_trainer_run(trainer, 1e-3, 3, NULL));
+    rf_state *before = state_of(trainer);
+    rf_race *race = NULL;
+    rf_race_desc desc = {.lr = 1e-3, .epochs = 4, .schedule = "cosine"};
+    CHECK(rf_race_run(&race, trainer, &desc));
+    expect_same_state(before, trainer, true);
+    assert_int_equal(race->plan_steps, PLAN);
+    assert_int_equal(race->count, 4);
+    for (size_t i = 0; i < race->count; i++) {
+        const rf_trial *t = &race->trials[i];
+        double lr[STEPS], loss[STEPS], tail = 0;
+        rf_run_result result;
+        assert_float_equal(log10(t->lr), -3.5 + 0.5 * (double)i, 1e-9);
+        assert_int_equal(t->done, STEPS);
+        for (int k = 0; k < STEPS; k++) lr[k] = t->lr * (1 + cos(acos(-1) * (12 * k + 6) / PLAN)) / 2;
+        rf_trainer *alone = trainer_of(model, (rf_trainer_desc){.dataset = few,
+                                                                .batch = 2,
+                                                                .optimizer = "adam",
+                                                                .augment = "shift",
+                                                                .validation = 50,
+                                                                .seed = 5});
+        CHECK(rf_trainer_run(alone, 1e-3, 3, NULL));
+        CHECK(rf_trainer_execute(&result, loss, NULL, alone, &(rf_run_desc){.lr = lr, .steps = STEPS}));
+        for (int k = 0; k < STEPS; k++) assert_float_equal(loss[k], t->losses[k], 1e-6);
+        for (int k = STEPS - 4; k < STEPS; k++) tail += loss[k] / 4;
+        assert_float_equal(t->loss, tail, 1e-6);
+        assert_true(t->validation_loss > 0 && t->accuracy >= 0 && t->accuracy <= 1);
+        rf_trainer_free(alone);
+    }
+    rf_race_free(race);
+    desc.progress = stop_at_five;
+    assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_INTERRUPTED);
+    assert_null(race);
+    expect_same_state(before, trainer, true);
+    double step_ms = 0;
+    size_t steps = 0;
+    CHECK(rf_step_time(&step_ms, trainer));
+    assert_true(step_ms > 0 && isfinite(step_ms));
+    expect_same_state(before, trainer, true);
+    CHECK(rf_race_steps(&steps, trainer,
+                        &desc)); /* with 30 for batch norm, and 50 images in batches of 2, a third each */
+    assert_int_equal(steps, 4 * (STEPS + 30 + 8));
+    desc.lr = 0;
+    assert_int_equal(rf_race_run(&race, trainer, &desc), RF_E_USAGE);
+    desc = (rf_race_desc){.lr = 1e30, .epochs = 1}; /* none is finite, and as few steps as there may be */
+    CHECK(rf_race_run(&race, trainer, &desc));
+    assert_int_equal(race->trials[3].steps, 10);
+    assert_true(race->trials[3].done < 10 && isinf(race->trials[3].validation_loss) && !race->clear);
+    expect_same_state(before, trainer, true);
+    rf_race_free(race);
+    rf_state_free(before);
+    rf_trainer_free(trainer);
+    rf_dataset_free(few);
+    rf_model_free(model);
+}
+
+static void a_budget_takes_the_test_then_the_race_then_other_orders(void **unused) {
+    (void)unused;
+    static const struct {
+        double steps;
+        bool fits, race;
+        int iterations, seeds;
+    } cases[] = {{99, false, false, 300, 1}, {100, true, false, 100, 1}, {299, true, false, 299, 1},
+                 {599, true, false, 300, 1}, {600, true, false, 300, 2}, {999, true, false, 300, 3},
+                 {1000, true, true, 300, 1}, {1300, true, true, 300, 2}, {1e9, true, true, 300, 5}};
+    for (size_t c = 0; c < RF_COUNT(cases); c++) {
+        rf_budget budget = {.iterations = 300, .race_steps = 700};
+        assert_int_equal(rf_budget_fit(&budget, cases[c].steps), cases[c].fits);
+        assert_int_equal(budget.iterations, cases[c].iterations);
+        assert_int_equal(budget.seeds, cases[c].seeds);
+        assert_int_equal(budget.race, cases[c].race);
+    }
+    rf_budget few = {.iterations = 20};
+    assert_true(rf_budget_fit(&few, 20));
 }
 
 /* Runs `steps` steps of an ending's rates and returns how many were made. */
@@ -887,6 +1016,9 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
+        cmocka_unit_test(several_range_tests_leave_the_state_and_differ),
+        cmocka_unit_test(a_race_is_the_plan_shortened_and_leaves_the_state),
+        cmocka_unit_test(a_budget_takes_the_test_then_the_race_then_other_orders),
         cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),
         cmocka_unit_test(same_seed_same_bits),
         cmocka_unit_test(long_runs_are_as_many_short_ones),

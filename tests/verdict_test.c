@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "rangefinder/finder.h"
+#include "curve/curve.h"
 
 enum { STEPS = 100 };
 
@@ -389,6 +389,124 @@ static void scale_and_sign_of_the_loss_do_not_matter(void **state) {
     }
 }
 
+static rf_curve *median_of(rf_curve *a, rf_curve *b, rf_curve *c) {
+    rf_curve **const runs = rf_alloc(3, sizeof *runs), *median;
+    assert_non_null(runs);
+    runs[0] = a, runs[1] = b, runs[2] = c;
+    assert_int_equal(rf_curve_median(&median, runs, 3), RF_OK);
+    return median;
+}
+
+/* Valleys at steps 60, 60 and `third`; the suggestion lies below each by the same factor. */
+static rf_verdict judge_orders(int third) {
+    rf_curve *runs[3];
+    for (int r = 0; r < 3; r++) {
+        const int at = r == 2 ? third : 60;
+        const corner corners[] = {{0, 2.3}, {at - 20, 2.3}, {at, 0.5}, {at + 15, 5}, {99, 9}};
+        runs[r] = draw(corners, RF_COUNT(corners), 0.01, STEPS);
+        runs[r]->usual_lr = lr_of(55);
+    }
+    return judged(median_of(runs[0], runs[1], runs[2]));
+}
+
+static void the_spread_of_several_tests_limits_the_confidence(void **state) {
+    (void)state;
+    const rf_verdict alike = judge_orders(61), apart = judge_orders(80);
+    assert_int_equal(alike.confidence, RF_CONFIDENCE_HIGH);
+    assert_int_equal(apart.confidence, RF_CONFIDENCE_MEDIUM);
+    assert_non_null(strstr(apart.reason, "differ by more than a factor of 3"));
+    /* 20 steps are 1.414 decades, of which the usual rate takes 0.6 (share 1.5 q, q = 1.5 / sqrt(14.14) = 0.399). */
+    assert_true(fabs(log10(apart.lr_highest / apart.lr_lowest) - 1.414 * (1 - 0.598)) < 0.01);
+    assert_true(apart.lr_lowest <= apart.lr * 1.1 && apart.lr <= apart.lr_highest);
+}
+
+static rf_curve *falling(const double *loss, size_t count, size_t planned) {
+    double lr[8];
+    rf_curve *curve;
+    for (size_t i = 0; i < count; i++) lr[i] = pow(10, (double)i - 6);
+    assert_int_equal(rf_curve_create(&curve, lr, loss, count), RF_OK);
+    curve->planned = planned;
+    if (curve->stop == RF_STOP_COMPLETED && count < planned) curve->stop = RF_STOP_DIVERGED;
+    return curve;
+}
+
+static void a_median_ends_where_half_of_its_tests_have(void **state) {
+    (void)state;
+    const double a[] = {3, 1, 2}, b[] = {1, 4, 2.5, 1, 8, 7}, c[] = {2, 2, 4, 5, NAN};
+    rf_curve *median = median_of(falling(a, 3, 6), falling(b, 6, 6), falling(c, 5, 6));
+    const double expected[] = {2, 2, 2.5, 5};
+    assert_int_equal(median->count, 5);
+    for (int i = 0; i < 4; i++) assert_true(median->loss[i] == expected[i]);
+    assert_true(isnan(median->loss[4]));
+    assert_int_equal(median->stop, RF_STOP_NOT_FINITE);
+    assert_int_equal(median->planned, 6);
+    assert_int_equal(median->runs[1]->count, 5); /* no longer than the median */
+    rf_curve_free(median);
+    median = median_of(falling(a, 3, 6), falling(b, 6, 6), falling(a, 3, 6));
+    assert_int_equal(median->count, 3);
+    assert_int_equal(median->stop, RF_STOP_DIVERGED);
+    rf_curve_free(median);
+    median = median_of(falling(b, 6, 6), falling(b, 6, 6), falling(a, 3, 6));
+    assert_int_equal(median->count, 6);
+    assert_int_equal(median->stop, RF_STOP_COMPLETED);
+    rf_curve_free(median);
+}
+
+/* A race of 36 steps at 0.01, 0.0316, 0.1 and 0.316, of which the second was suggested; guessing costs 2.3. */
+static rf_race race_of(const double loss[4], rf_trial trials[4]) {
+    for (int i = 0; i < 4; i++)
+        trials[i] = (rf_trial){
+            .lr = 0.01 * pow(10, 0.5 * i), .steps = 36, .done = 36, .loss = 1, .validation_loss = loss[i]};
+    rf_race race = {.trials = trials, .count = 4, .suggested = 1, .chance = 2.3};
+    rf_race_decide(&race);
+    return race;
+}
+
+static void a_race_leaves_the_suggestion_for_a_clear_gain_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *what, *told;
+        double loss[4];
+        size_t best;
+        double lr; /* over that of the suggestion */
+    } cases[] = {
+        {"the suggestion is best", "confirms", {1, 0.3, 0.5, 1}, 1, 1},
+        {"a higher one gains a tenth of 2", "half-way", {1, 0.51, 0.3, 1}, 2, 1.7783},
+        {"a little less", "not clear", {1, 0.49, 0.3, 1}, 2, 1},
+        {"a lower one gains", "is clear", {0.3, 0.6, 0.7, 2}, 0, 0.31623},
+        {"the suggestion fails", "is clear", {0.3, INFINITY, INFINITY, INFINITY}, 0, 0.31623},
+        {"the next higher one fails", "next higher rate fails", {1, 0.6, 0.3, 2.4}, 2, 1},
+        {"the last one is best, but the one below it counts", "half-way", {1, 0.8, 0.5, 0.3}, 3, 1.7783},
+        {"none learns", "says nothing", {2.3, 2.4, INFINITY, INFINITY}, 1, 1},
+    };
+    for (size_t c = 0; c < RF_COUNT(cases); c++) {
+        rf_trial trials[4];
+        const rf_race race = race_of(cases[c].loss, trials);
+        if (race.best != cases[c].best || fabs(race.lr / trials[1].lr / cases[c].lr - 1) > 1e-4 ||
+            race.clear != (cases[c].lr != 1) || strstr(race.reason, cases[c].told) == NULL)
+            fail_msg("%s: %s %g", cases[c].what, race.reason, race.lr);
+    }
+    rf_trial trials[4];
+    rf_race race = race_of((const double[]){1, 0.6, 0.3, 1}, trials);
+    for (int i = 0; i < 4; i++)
+        trials[i].validation_loss = NAN; /* then by the loss of training, which is the same */
+    rf_race_decide(&race);
+    assert_false(race.clear);
+    assert_non_null(strstr(race.reason, "confirms"));
+}
+
+static void a_verdict_takes_a_clear_answer(void **state) {
+    (void)state;
+    rf_trial trials[4];
+    const rf_race clear = race_of((const double[]){0.3, 0.6, 0.7, 2}, trials);
+    rf_verdict verdict = {.kind = RF_VERDICT_RANGE, .lr_min = 0.02, .lr = 0.0316, .lr_max = 0.3};
+    rf_verdict_confirm(&verdict, &clear);
+    assert_true(verdict.lr == trials[0].lr && verdict.lr_min == trials[0].lr && verdict.lr_max == 0.3);
+    verdict = (rf_verdict){.kind = RF_VERDICT_NONE, .lr = NAN};
+    rf_verdict_confirm(&verdict, &clear);
+    assert_true(isnan(verdict.lr));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valley_gives_the_range),
@@ -413,6 +531,10 @@ int main(void) {
         cmocka_unit_test(too_few_points_give_none),
         cmocka_unit_test(a_loss_that_is_not_finite_ends_the_curve),
         cmocka_unit_test(scale_and_sign_of_the_loss_do_not_matter),
+        cmocka_unit_test(the_spread_of_several_tests_limits_the_confidence),
+        cmocka_unit_test(a_median_ends_where_half_of_its_tests_have),
+        cmocka_unit_test(a_race_leaves_the_suggestion_for_a_clear_gain_alone),
+        cmocka_unit_test(a_verdict_takes_a_clear_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,14 @@
 /* rangefinder find: the main job.  Opens device, data and network, runs the range test, reports. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ahead.h"
+#include "curve/curve.h"
+#include "dist/dist.h"
 #include "find.h"
+#include "finder/budget.h"
+#include "finder/race.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "rangefinder/schedule.h"
@@ -22,6 +27,24 @@ static rf_status parse_diverge(void *target, const rf_option *option, const char
     return RF_OK;
 }
 
+/* "30", "30s", "5m", "1h". */
+static rf_status parse_budget(void *target, const rf_option *option, const char *text) {
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    char number[32];
+    const size_t digits = strspn(text, "0123456789.");
+    double value;
+    snprintf(number, sizeof number, "%.*s", (int)RF_MIN(digits, sizeof number - 1), text);
+    for (size_t i = 0; i < RF_COUNT(units) && rf_parse_number(&value, number); i++) {
+        if (strcmp(text + digits, units[i].unit) != 0) continue;
+        *(double *)target = value * units[i].seconds;
+        if (*(double *)target >= option->min && *(double *)target <= option->max) return RF_OK;
+    }
+    return rf_fail(RF_E_USAGE, "--budget: '%s' is not a time, like 30s, 5m or 1h", text);
+}
+
 #define AT(field) .offset = offsetof(rf_find_args, field)
 
 static const rf_option options[] = {
@@ -36,19 +59,55 @@ static const rf_option options[] = {
      AT(validation), .min = 0, .max = 1000000},
     {"diverge", "X|never", "stop when the smoothed loss exceeds X times its best", "4",
      .parse = parse_diverge, AT(diverge), .min = 1, .max = 1e9},
-    {"epochs", "N", "of the training that follows: the longer, the lower the range begins",
+    {"epochs", "N", "of the training that follows: the longer, the lower the range begins; with --confirm 20",
      .parse = rf_opt_int, AT(epochs), .min = 1, .max = 1000000},
-    {"schedule", "SPEC", "of the training that follows; 'rangefinder schedule --help' tells them",
+    {"schedule", "SPEC",
+     "of the training that follows; 'rangefinder schedule --help' tells them; with --confirm cosine",
      .parse = rf_opt_text, AT(schedule), .choices = rf_schedule_names},
+    {"seeds", "N",
+     "range tests from the same weights, in other orders of the images, with other dropout and augmentation: "
+     "the curve is their "
+     "median",
+     "1", .parse = rf_opt_int, AT(seeds), .min = 1, .max = RF_RUNS_MAX},
+    {"confirm", NULL,
+     "then train by --epochs and --schedule, shortened to a twelfth, at four rates around the suggestion",
+     .parse = rf_opt_flag, AT(confirm)},
+    {"val-split", "SHARE", "of --confirm: share of the images held out to judge by", "0.2",
+     .parse = rf_opt_number, AT(val_split), .min = 0, .max = 0.9},
+    {"budget", "TIME",
+     "as much of a range test, --confirm and --seeds 5 as fits into 30s, 5m or 1h, from the start of the "
+     "program",
+     .parse = parse_budget, AT(budget_s), .min = 1e-3, .max = 1e7},
     RF_OUTPUT_OPTIONS(rf_find_args),
     RF_OPT_END,
 };
 
-static rf_status check_together(const rf_find_args *args) {
+/* The planned training is that of `train` where nothing else is given. */
+static rf_status take_plan(rf_find_args *args) {
+    char epochs[16];
+    if (args->epochs == 0) args->epochs = 20;
+    if (args->schedule == NULL) args->schedule = "cosine";
+    snprintf(epochs, sizeof epochs, "%d", args->epochs);
+    RF_TRY(rf_settings_set(&args->common.settings, "epochs", epochs));
+    return rf_settings_set(&args->common.settings, "schedule", args->schedule);
+}
+
+static rf_status check_together(rf_find_args *args) {
+    if (args->budget_s > 0 && rf_settings_given(&args->common.settings, "seeds"))
+        return rf_fail(RF_E_USAGE, "--seeds has no effect with --budget, which decides on them");
+    if (args->budget_s > 0) args->confirm = true;
+    const bool split = rf_settings_given(&args->common.settings, "val-split");
     rf_schedule_setup schedule;
     if (args->start_lr >= args->end_lr)
         return rf_fail(RF_E_USAGE, "--start-lr %g is not below --end-lr %g; the rate has to rise",
                        args->start_lr, args->end_lr);
+    if (args->seeds > 1 && args->training.no_shuffle)
+        return rf_fail(RF_E_USAGE,
+                       "--seeds has no effect with --no-shuffle: every test would see the same images");
+    if (split && !args->confirm) return rf_fail(RF_E_USAGE, "--val-split has no effect without --confirm");
+    if (split && args->validation > 0)
+        return rf_fail(RF_E_USAGE, "--val-split and --validation both hold out images; give one of them");
+    if (args->confirm) RF_TRY(take_plan(args));
     if (args->schedule == NULL) return RF_OK;
     if (args->epochs == 0) return rf_fail(RF_E_USAGE, "--schedule has no effect without --epochs");
     RF_TRY(rf_schedule_open(&schedule, args->schedule, 1, (size_t)args->epochs, 1));
@@ -67,14 +126,51 @@ typedef struct find_run {
     rf_verdict verdict;
     double test_ms;
     rf_str train, pytorch; /* what to do with the number */
+    rf_race *race;         /* NULL: none */
 } find_run;
 
 static void release_run(find_run *run) {
     rf_str_free(&run->train);
     rf_str_free(&run->pytorch);
     free(run->suggestions);
+    rf_race_free(run->race);
     rf_curve_free(run->curve);
     rf_session_release(&run->session);
+}
+
+static rf_race_desc race_of(const rf_find_args *args, double lr) {
+    return (rf_race_desc){.lr = lr, .epochs = args->epochs, .schedule = args->schedule};
+}
+
+/* Decides by the time of a step on the steps of a range test, on how many there are, and on the race. */
+static rf_status fit_budget(find_run *run, rf_find_args *args) {
+    rf_settings *const settings = &args->common.settings;
+    const rf_race_desc race = race_of(args, 1);
+    rf_budget budget = {.iterations = args->iterations};
+    double step_ms;
+    char text[2][32];
+    RF_TRY(rf_race_steps(&budget.race_steps, run->session.trainer, &race));
+    RF_TRY(rf_step_time(&step_ms, run->session.trainer));
+    double left_ms = 1e3 * args->budget_s - (rf_time_ms() - run->session.started_ms);
+    RF_TRY(rf_dist_broadcast(args->common.dist, &step_ms, sizeof step_ms)); /* one clock counts */
+    RF_TRY(rf_dist_broadcast(args->common.dist, &left_ms, sizeof left_ms));
+    if (!rf_budget_fit(&budget, left_ms / step_ms))
+        return rf_fail(RF_E_USAGE,
+                       "--budget %g s: a step takes %.3g ms, and %.3g s are left after the start, which is "
+                       "too little for a range test of "
+                       "100 steps; give more time, or a smaller --batch",
+                       args->budget_s, step_ms, fmax(left_ms, 0) / 1e3);
+    args->iterations = budget.iterations;
+    args->seeds = args->training.no_shuffle ? 1 : budget.seeds;
+    args->confirm = budget.race;
+    if (!budget.race)
+        RF_TRY(rf_session_note(&run->session,
+                               rf_format("a race would take %s, and is left out",
+                                         rf_time_text(text[0], (double)budget.race_steps * step_ms))));
+    snprintf(text[0], sizeof text[0], "%d", args->iterations);
+    snprintf(text[1], sizeof text[1], "%d", args->seeds);
+    RF_TRY(rf_settings_set(settings, "iterations", text[0]));
+    return rf_settings_set(settings, "seeds", text[1]);
 }
 
 static bool on_progress(void *context, const rf_range_test_progress *now) {
@@ -99,6 +195,7 @@ static rf_status run_test(find_run *run, const rf_find_args *args) {
         .progress_context = &progress,
         .epochs = args->epochs,
         .schedule = args->schedule,
+        .seeds = args->seeds,
     };
     const double before_ms = rf_time_ms();
     rf_status status = rf_range_test_run(&run->curve, run->session.trainer, &desc);
@@ -114,10 +211,43 @@ static rf_status run_test(find_run *run, const rf_find_args *args) {
     return rf_curve_judge(&run->verdict, run->curve);
 }
 
+static bool on_race(void *context, const rf_range_test_progress *now) {
+    char left[32];
+    rf_progress_draw(context, "race: step %d/%d  rate %.3g  loss %.4g  %s left", now->step, now->steps,
+                     now->lr, now->loss, rf_time_text(left, now->remaining_ms));
+    return !rf_interrupted();
+}
+
+static rf_status run_race(find_run *run, const rf_find_args *args) {
+    rf_progress progress;
+    if (!args->confirm || run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
+    rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
+    rf_race_desc race = race_of(args, run->verdict.lr);
+    race.progress = on_race;
+    race.progress_context = &progress;
+    const rf_status status = rf_race_run(&run->race, run->session.trainer, &race);
+    rf_progress_end(&progress);
+    if (rf_interrupted()) return RF_E_INTERRUPTED;
+    RF_TRY(status);
+    rf_session_verbose(&run->session, "race done");
+    rf_verdict_confirm(&run->verdict, run->race);
+    return RF_OK;
+}
+
 static void print_heading(const find_run *run, const rf_find_args *args) {
     rf_session_print(&run->session);
-    printf("test     %s, batch %d, rate %g to %g in %d steps\n\n", args->training.optimizer.name,
+    printf("test     %s, batch %d, rate %g to %g in %d steps", args->training.optimizer.name,
            rf_session_batch(&run->session), args->start_lr, args->end_lr, args->iterations);
+    if (args->seeds > 1) printf(", in %d orders of the images", args->seeds);
+    printf("\n");
+    if (args->confirm) {
+        char judges[64] = "training loss judges";
+        const rf_dataset *const held_out = run->session.held_out;
+        const int images = held_out != NULL ? held_out->count : args->validation;
+        if (images > 0) snprintf(judges, sizeof judges, "the loss of %d images held out judges", images);
+        rf_print_line("race     %d epochs, %s, shortened; %s", args->epochs, args->schedule, judges);
+    }
+    printf("\n");
     fflush(stdout);
 }
 
@@ -147,6 +277,7 @@ static rf_status report(const find_run *run, const rf_find_args *args) {
         .data_fingerprint = session->opened != NULL ? session->opened->fingerprint : 0,
         .train = run->train.data,
         .pytorch = run->pytorch.data,
+        .race = run->race,
     };
     return rf_outputs_finish(&args->outputs, &args->common, &all);
 }
@@ -161,6 +292,12 @@ static rf_status add_next(find_run *run, const rf_find_args *args) {
     if (args->common.dist != NULL) rf_str_addf(&run->train, "mpirun -n %d ", rf_dist_size(args->common.dist));
     rf_str_addf(&run->train, "rangefinder train --lr %s", lr);
     rf_session_add_options(&run->train, &run->session);
+    if (rf_settings_given(&args->common.settings, "epochs"))
+        rf_str_addf(&run->train, " --epochs %d", args->epochs);
+    if (rf_settings_given(&args->common.settings, "schedule")) {
+        rf_str_add(&run->train, " --schedule");
+        rf_add_word(&run->train, args->schedule);
+    }
     RF_TRY(rf_str_status(&run->train));
     if (args->training.groups.count > 0 || args->training.decay_exclude != NULL) return RF_OK;
     RF_TRY(rf_optimizer_parse(&setup, run->session.optimizer));
@@ -185,7 +322,7 @@ static void print_next(const find_run *run) {
     printf("or in PyTorch:\n  %.*s\n  %s\n", first, run->pytorch.data, run->pytorch.data + first + 1);
 }
 
-rf_status rf_find_check(const rf_find_args *args, rf_opened *opened) {
+rf_status rf_find_check(rf_find_args *args, rf_opened *opened) {
     rf_session session = {0};
     rf_status status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&session, &args->common, &args->training);
@@ -206,10 +343,14 @@ rf_status rf_find_run(rf_find_args *args, rf_opened *opened) {
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = rf_session_open(&run.session);
     run.session.desc.validation = args->validation;
+    if (status == RF_OK && args->confirm && args->validation == 0)
+        status = rf_session_split(&run.session, args->val_split);
     if (status == RF_OK) status = rf_session_make_trainer(&run.session);
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
+    if (status == RF_OK && args->budget_s > 0) status = fit_budget(&run, args);
     if (status == RF_OK && for_people) print_heading(&run, args);
     if (status == RF_OK) status = run_test(&run, args);
+    if (status == RF_OK) status = run_race(&run, args);
     if (status == RF_OK) status = rf_session_note_bad(&run.session);
     if (status == RF_OK) status = rf_session_note_device(&run.session);
     if (status == RF_OK) status = rf_session_settings(&args->common.settings, &run.session);
@@ -236,6 +377,9 @@ static const rf_example examples[] = {
      "ResNet-18 on a folder with one sub-folder of images a class; the curve as a picture"},
     {"rangefinder find -d train-images.gz,train-labels.gz -m mynet.net -o adamw -b 128 --json lr.json",
      "a network in the model language on MNIST's files; everything as JSON"},
+    {"rangefinder find -d photos/ -m resnet18 --seeds 3 --confirm --epochs 30 --schedule onecycle",
+     "the median of three range tests, then a race of short trainings around what they suggest"},
+    {"rangefinder find -d photos/ -m resnet18 --budget 2m", "as much of that as two minutes suffice for"},
     {"rangefinder find -d photos/ -q --print suggestion",
      "one number for scripts; exit status 1 if there is none"},
     {NULL},

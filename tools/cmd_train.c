@@ -165,14 +165,9 @@ static rf_status open_validation(train_run *run) {
     const train_args *args = run->args;
     rf_session *s = &run->session;
     const rf_dataset *data = s->dataset;
-    if (rf_ahead_data() != NULL) { /* as many as the first process has */
-        s->desc.validation = data->count - s->desc.batch;
-        return RF_OK;
-    }
-    if (args->val_data == NULL)
-        return args->val_split > 0
-                   ? rf_dataset_split(&s->part, &s->held_out, data, args->val_split, args->training.seed)
-                   : RF_OK;
+    if (args->val_data == NULL ||
+        rf_ahead_data() != NULL) /* an ahead helper only needs to know that there are some */
+        return rf_session_split(s, args->val_data == NULL ? args->val_split : 1);
     const rf_record like = {.images = {data->channels, data->height, data->width, data->classes},
                             .class_names = data->class_names};
     rf_dataset_options reading = rf_reading_for(&args->training.reading, &like.images);

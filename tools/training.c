@@ -452,6 +452,15 @@ rf_status rf_session_open(rf_session *s) {
     return rf_dist_agree(s->common->dist, open_session(s));
 }
 
+rf_status rf_session_split(rf_session *s, double share) {
+    if (share == 0) return RF_OK;
+    if (rf_ahead_data() != NULL) { /* as many as the first process has */
+        s->desc.validation = s->dataset->count - s->desc.batch;
+        return RF_OK;
+    }
+    return rf_dataset_split(&s->part, &s->held_out, s->dataset, share, s->training->seed);
+}
+
 /* What is trained with. */
 static const rf_dataset *images_of(const rf_session *s) {
     return s->balanced != NULL ? s->balanced : s->part != NULL ? s->part : s->dataset;
@@ -519,7 +528,9 @@ void rf_session_add_options(rf_str *line, const rf_session *s) {
         const rf_setting *row = &settings->rows[i];
         const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
         if (!known || !rf_settings_given(settings, row->name)) continue;
-        rf_str_addf(line, " --%s", row->name);
+        const bool whole =
+            s->common->dist != NULL && strcmp(row->name, "batch") == 0; /* rf_session_settings */
+        rf_str_addf(line, " --%s", whole ? "global-batch" : row->name);
         if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
     }
 }

@@ -67,6 +67,8 @@ typedef struct rf_session {
 rf_status rf_session_begin(rf_session *session, const rf_common *common, const rf_training *training);
 /* Opens data, network and device. Cheap inputs first, so that mistakes are reported before anything slow begins. */
 rf_status rf_session_open(rf_session *session);
+/* Holds out a share of the images for validation; 0: none. */
+rf_status rf_session_split(rf_session *session, double share);
 /* Makes the trainer of session->desc. In an ahead helper (rf_ahead_data) it compiles the kernels instead. */
 rf_status rf_session_make_trainer(rf_session *session);
 /* A note for the user, on stderr and in the reports. Takes ownership of it. */

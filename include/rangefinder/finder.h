@@ -50,11 +50,17 @@ typedef struct rf_curve {
     double *recorded;       /* the losses in that file, where loss was computed back from them; else NULL */
     double usual_lr;        /* the rate that suits such an optimizer on the average; 0: not known */
     double training_steps;  /* of the training that follows, by the factors of its schedule; 0: not known */
+    /* Of the median of several range tests: each of them, up to where the median ends; owned.  NULL: it is of one. */
+    struct rf_curve **runs;
+    size_t run_count;
 } rf_curve;
 
 /* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not
  * ascending. */
 RF_API rf_status rf_curve_create(rf_curve **out, const double *lr, const double *loss, size_t count);
+/* The median of the losses at each step of `count` range tests over the same rates.  A test that has ended counts as
+ * infinite, so that the median ends where half of them have.  Takes the array and the curves, also on failure. */
+RF_API rf_status rf_curve_median(rf_curve **out, rf_curve **runs, size_t count);
 /* Reads CSV or JSON: columns named lr and loss (or learning_rate, train_loss and the like), in any of the forms
  * that pandas, Keras and Lightning write; without names, the first two.  JSON with the arrays "lr" and "loss"
  * alone is pytorch-lr-finder's history or Lightning's results, with "lrs" and "losses" fastai's recorder: the
@@ -108,10 +114,38 @@ typedef struct rf_verdict {
                           "diverged_at_once", "edge", "noise", ... */
     char reason[512];  /* a few sentences for people; the last says when and why a test stopped early */
     char advice[256];  /* what to try instead, or "" */
+    /* What each of several range tests would suggest by itself, the extremes; NAN: there is one test. */
+    double lr_lowest, lr_highest;
 } rf_verdict;
 
 /* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
 RF_API rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve);
+
+/* A training of a race, at one rate. */
+typedef struct rf_trial {
+    double lr;
+    size_t steps, done; /* planned; made: fewer where the loss was not finite */
+    double loss; /* of training: the mean of the last tenth of the steps; INFINITY: it was not finite */
+    double validation_loss, accuracy; /* at the end; NAN without validation images */
+    double *losses;                   /* of training; (done), owned */
+} rf_trial;
+
+/* The planned training, shortened, at several rates around a suggestion: on the same images from the same weights.  Owns its
+ * arrays. */
+typedef struct rf_race {
+    rf_trial *trials; /* by ascending rate */
+    size_t count;
+    /* The trial at the suggestion; that with the lowest loss, of the validation images if there are any. */
+    size_t suggested, best;
+    size_t plan_steps; /* of the planned training */
+    double chance;     /* the loss of guessing */
+    bool clear;        /* another rate than the suggestion is clearly better */
+    double lr;         /* the answer: the suggestion, unless the race is clear */
+    char reason[256];
+} rf_race;
+RF_API void rf_race_free(rf_race *race);
+/* A verdict with a range takes the answer of a clear race. */
+RF_API void rf_verdict_confirm(rf_verdict *verdict, const rf_race *race);
 
 #ifdef __cplusplus
 }

@@ -39,6 +39,7 @@ typedef struct rf_report {
     const char *train;                   /* the command that trains with the suggestion */
     const char *pytorch;                 /* lines that do so in PyTorch */
     unsigned long long data_fingerprint; /* rf_dataset_fingerprint */
+    const rf_race *race; /* NULL: there was none */
 } rf_report;
 
 /* Each writes to a path, "-" is stdout; to a temporary file in the same folder that is renamed once it is whole,

@@ -113,6 +113,9 @@ typedef struct rf_range_test_desc {
      * schedule, NULL: "constant". */
     int epochs;
     const char *schedule;
+    /* Range tests of which the curve is the median; 1.  The first is as if it were alone; the others, from the same weights, see
+     * the images in other orders, with other augmentation and dropout. */
+    int seeds;
 } rf_range_test_desc;
 
 /* Raises the learning rate from start_lr to end_lr and records the loss at each step; afterwards the
@@ -125,6 +128,25 @@ RF_API rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, co
 static inline rf_status rf_range_test_run(rf_curve **out, rf_trainer *trainer,
                                           const rf_range_test_desc *desc) {
     return rf_range_test_run_sized(out, trainer, desc, sizeof *desc);
+}
+
+/* The options of a race; only read during the call. */
+typedef struct rf_race_desc {
+    double lr;            /* the suggestion */
+    int epochs;           /* of the planned training; 20 */
+    const char *schedule; /* its, as rf_schedule_rates takes it; NULL: "constant" */
+    double share;         /* of the plan's steps that the race takes, all trainings together; 1/3 */
+    bool (*progress)(void *context,
+                     const rf_range_test_progress *progress); /* as of a range test, over all steps */
+    void *progress_context;
+} rf_race_desc;
+/* Trains by the plan, shortened, at four rates half a decade apart, the second of which is the suggestion; afterwards the trainer's
+ * state is bit-identical to before.  They are judged by the loss of the trainer's validation images, else by that of
+ * training.  Another rate is clearly better where it gains a tenth of what could be learned; docs/finding.md has the rule.  Owns: the
+ * caller frees the race.  Errors: RF_E_USAGE for invalid options; RF_E_INTERRUPTED when progress returned false; RF_E_DEVICE. */
+RF_API rf_status rf_race_run_sized(rf_race **out, rf_trainer *trainer, const rf_race_desc *desc, size_t size);
+static inline rf_status rf_race_run(rf_race **out, rf_trainer *trainer, const rf_race_desc *desc) {
+    return rf_race_run_sized(out, trainer, desc, sizeof *desc);
 }
 
 /* Trains `steps` steps at a constant learning rate; *loss (may be NULL) receives the training loss of each step.  At a

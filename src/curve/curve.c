@@ -76,6 +76,7 @@ rf_status rf_curve_add_row(rf_curve_builder *builder, double lr, double loss, co
 void rf_curve_builder_free(rf_curve_builder *builder) {
     free(builder->lr);
     free(builder->loss);
+    rf_curve_runs_free(&builder->runs);
     *builder = (rf_curve_builder){0};
 }
 
@@ -172,6 +173,44 @@ rf_status rf_curve_set_smoothing(rf_curve *curve, rf_smoothing smoothing) {
     return RF_OK;
 }
 
+/* ---- the runs of a median ---- */
+
+rf_status rf_curve_add_run(rf_curve_runs *runs, size_t run, double loss) {
+    runs->count = RF_MAX(runs->count, run + 1);
+    if (runs->run[run].count == runs->run[run].capacity) {
+        const size_t capacity = RF_MAX(128, 2 * runs->run[run].capacity);
+        double *const losses = rf_resize(runs->run[run].loss, capacity, sizeof *losses);
+        if (losses == NULL) return RF_E_MEMORY;
+        runs->run[run].loss = losses;
+        runs->run[run].capacity = capacity;
+    }
+    runs->run[run].loss[runs->run[run].count++] = loss;
+    return RF_OK;
+}
+
+void rf_curve_runs_free(rf_curve_runs *runs) {
+    for (size_t r = 0; r < runs->count; r++) free(runs->run[r].loss);
+    *runs = (rf_curve_runs){0};
+}
+
+/* Makes their curves, over the curve's rates. */
+static rf_status take_runs(rf_curve *curve, const rf_curve_runs *runs, const char *name) {
+    if (runs->count == 0) return RF_OK;
+    if ((curve->runs = rf_alloc(runs->count, sizeof *curve->runs)) == NULL) return RF_E_MEMORY;
+    for (size_t r = 0; r < runs->count; r++) {
+        const size_t count = RF_MIN(runs->run[r].count, curve->count);
+        const rf_status status = rf_curve_create(&curve->runs[r], curve->lr, runs->run[r].loss, count);
+        if (status != RF_OK) return rf_fail_prefix(status, "%s, run %zu", name, r + 1);
+        curve->run_count = r + 1;
+        curve->runs[r]->planned = curve->planned;
+        curve->runs[r]->chance = curve->chance;
+        curve->runs[r]->usual_lr = curve->usual_lr;
+    }
+    return RF_OK;
+}
+
+/* ---- making a curve ---- */
+
 /* Losses that never went below zero do not come from others that did (a little, by rounding): then the file was
  * not smoothed, and what was read is the loss. */
 static rf_status undo_smoothing(rf_curve *curve, rf_smoothing smoothing) {
@@ -212,9 +251,12 @@ rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char 
                         .chance = builder->chance,
                         .usual_lr = builder->usual_lr,
                         .training_steps = builder->training_steps};
+    rf_curve_runs runs = builder->runs;
     *builder = (rf_curve_builder){0};
     curve->stop = rf_curve_finite(curve) < curve->count ? RF_STOP_NOT_FINITE : stop;
-    const rf_status status = undo_smoothing(curve, smoothing);
+    rf_status status = undo_smoothing(curve, smoothing);
+    if (status == RF_OK) status = take_runs(curve, &runs, name);
+    rf_curve_runs_free(&runs);
     if (status == RF_OK)
         *out = curve;
     else
@@ -242,5 +284,7 @@ void rf_curve_free(rf_curve *curve) {
     free(curve->loss);
     free(curve->smoothed);
     free(curve->recorded);
+    for (size_t r = 0; r < curve->run_count; r++) rf_curve_free(curve->runs[r]);
+    free(curve->runs);
     free(curve);
 }

@@ -5,6 +5,16 @@
 #include "base/base.h"
 #include "rangefinder/finder.h"
 
+/* The losses of several range tests; owned. */
+enum { RF_RUNS_MAX = 99 };
+typedef struct rf_curve_runs {
+    struct {
+        double *loss;
+        size_t count, capacity;
+    } run[RF_RUNS_MAX];
+    size_t count;
+} rf_curve_runs;
+
 /* A curve that grows. Start as {0}; finish it or release it. */
 typedef struct rf_curve_builder {
     double *lr, *loss;
@@ -16,6 +26,7 @@ typedef struct rf_curve_builder {
     rf_smoothing smoothing; /* what was done to the losses */
     rf_stop_reason stop;    /* if the writer says so, as are those below */
     double chance, usual_lr, training_steps;
+    rf_curve_runs runs; /* whose median it is */
 } rf_curve_builder;
 
 /* Adds a point. `where` names it in messages: "lr.csv, line 7".
@@ -25,6 +36,9 @@ rf_status rf_curve_add(rf_curve_builder *builder, double lr, double loss, const 
 /* Adds a row of a table, in which a missing number is NaN. Logs write a rate and its loss in two rows, the rate
  * first; otherwise a loss that is missing is one that was not finite. Errors: as above. */
 rf_status rf_curve_add_row(rf_curve_builder *builder, double lr, double loss, const char *where);
+/* Adds the next loss of a run, of RF_RUNS_MAX at most. */
+rf_status rf_curve_add_run(rf_curve_runs *runs, size_t run, double loss);
+void rf_curve_runs_free(rf_curve_runs *runs);
 /* Makes the curve and takes the builder's arrays. name is for messages. */
 rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char *name);
 void rf_curve_builder_free(rf_curve_builder *builder);
@@ -54,6 +68,9 @@ double rf_curve_sigma(const rf_curve *curve);
 
 /* The smoothing of curve->smoothed, of other losses of the same curve. out and loss are (count). */
 void rf_curve_smooth(double *out, const double *loss, const rf_curve *curve);
+
+/* Fills in what a race says: all but its trainings, plan_steps and chance. */
+void rf_race_decide(rf_race *race);
 
 /* Sorts; the middle one, or the mean of the two. NAN for none. */
 double rf_median(double *values, size_t count);

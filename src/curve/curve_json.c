@@ -37,6 +37,7 @@ typedef struct reader {
     bool own; /* written by rf_report_json */
     rf_stop_reason stop;
     double chance, usual_lr, training_steps;
+    rf_curve_runs runs;
 } reader;
 
 static rf_status fail_here(const reader *json, const char *problem) {
@@ -134,7 +135,14 @@ static void take_known(reader *json, const char *key, double value) {
     if (strcmp(key, "training_steps") == 0) json->training_steps = value;
 }
 
+/* A loss of one of several range tests: of "curve": {"runs": [[...], ...]}. */
+static bool is_of_run(const path *at) {
+    const path *const run = at->parent, *const runs = run ? run->parent : NULL;
+    return !at->keyed && is_key(runs, "runs") && is_key(runs->parent, "curve") && run->index < RF_RUNS_MAX;
+}
+
 static rf_status take_number(reader *json, const path *at, double value) {
+    if (is_of_run(at)) return rf_curve_add_run(&json->runs, at->parent->index, value);
     column *const to = column_of(json, at);
     if (at->keyed && !at->parent->parent && value > 0 && isfinite(value)) take_known(json, at->key, value);
     return to ? append(to, value) : RF_OK;
@@ -291,7 +299,9 @@ static rf_status build(rf_curve_builder *builder, reader *json) {
                                   .stop = json->stop,
                                   .chance = json->chance,
                                   .usual_lr = json->usual_lr,
-                                  .training_steps = json->training_steps};
+                                  .training_steps = json->training_steps,
+                                  .runs = json->runs};
+    json->runs = (rf_curve_runs){0};
     rates->values = losses->values = NULL;
     for (size_t i = 0; i < count; i++) {
         char where[320];
@@ -312,5 +322,6 @@ rf_status rf_curve_read_json(rf_curve_builder *builder, const char *text, const 
                              name, i == RF_ROLE_RATE ? "lr" : "loss");
     if (status == RF_OK) status = build(builder, &json);
     for (size_t i = 0; i < RF_ROLE_COUNT; i++) free(json.columns[i].values);
+    rf_curve_runs_free(&json.runs);
     return status;
 }

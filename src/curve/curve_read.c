@@ -30,6 +30,7 @@ static char *trim(char *text) {
 typedef struct csv_layout {
     char separator; /* ' ' stands for any blanks */
     size_t lr, loss;
+    size_t run, runs; /* the first of several range tests, and how many there are */
 } csv_layout;
 
 static size_t split(char **fields, char *line, char separator) {
@@ -69,7 +70,14 @@ static bool parse_number(double *out, const char *text, char separator) {
 static csv_layout find_columns(char **fields, size_t count, char separator) {
     size_t found[] = {[RF_ROLE_RATE] = SIZE_MAX, [RF_ROLE_LOSS] = SIZE_MAX, [RF_ROLE_NONE] = 0};
     for (size_t i = count; i-- > 0;) found[rf_curve_role_of(fields[i])] = i;
-    return (csv_layout){separator, found[RF_ROLE_RATE], found[RF_ROLE_LOSS]};
+    csv_layout layout = {.separator = separator, .lr = found[RF_ROLE_RATE], .loss = found[RF_ROLE_LOSS]};
+    for (size_t i = 0; i < count && layout.runs < RF_RUNS_MAX; i++) { /* run_1,run_2,... side by side */
+        char name[16];
+        snprintf(name, sizeof name, "run_%zu", layout.runs + 1);
+        if (strcmp(fields[i], name) != 0 || (layout.runs > 0 && i != layout.run + layout.runs)) continue;
+        if (layout.runs++ == 0) layout.run = i;
+    }
+    return layout;
 }
 
 /* A first line with a word in it names the columns. */
@@ -107,6 +115,14 @@ static rf_status read_row(rf_curve_builder *builder, const csv_layout *layout, c
                        rate);
     if (!parse_number(&loss, value, layout->separator))
         return rf_fail(RF_E_INPUT, "%s: '%.40s' is no loss, expected a number", where, value);
+    for (size_t r = 0; r < layout->runs && layout->run + r < count; r++) {
+        const char *const of_run = fields[layout->run + r];
+        double run_loss;
+        if (is_missing(of_run)) continue; /* it has ended */
+        if (!parse_number(&run_loss, of_run, layout->separator))
+            return rf_fail(RF_E_INPUT, "%s: '%.40s' is no loss, expected a number", where, of_run);
+        RF_TRY(rf_curve_add_run(&builder->runs, r, run_loss));
+    }
     return rf_curve_add_row(builder, lr, loss, where);
 }
 
@@ -118,7 +134,8 @@ static rf_status read_first(csv_layout *layout, bool *header, char **fields, cha
     if (!copy) return RF_E_MEMORY;
     const size_t count = split(fields, copy, separator);
     *header = is_header(fields, count, separator);
-    *layout = *header ? find_columns(fields, count, separator) : (csv_layout){separator, 0, 1};
+    *layout =
+        *header ? find_columns(fields, count, separator) : (csv_layout){.separator = separator, .loss = 1};
     free(copy);
     if (!*header || (layout->lr != SIZE_MAX && layout->loss != SIZE_MAX)) return RF_OK;
     return rf_fail(RF_E_INPUT, "%s: the header names no column '%s'; expected lr,loss", where,

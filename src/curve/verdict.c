@@ -28,6 +28,7 @@ static const double noise_min = 2,
 static const double harmed = 0.2;        /* a rise by this share of the level is harm */
 static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
 static const double plateau_max = 10;    /* the last rate of a plateau that counts, over its first */
+static const double orders_apart = 3;    /* what several tests suggest: the highest over the lowest */
 static const double rate_min = 1e-12, rate_max = 1e6; /* what --start-lr and --end-lr take */
 
 /* ---- no suggestion, and why ---- */
@@ -258,6 +259,36 @@ static double learned(const rf_features *features) {
     return chance > 0 && above > 0 ? (features->drop - above) / chance : features->drop / features->level;
 }
 
+/* Steps in which the rate rises tenfold, around step k. */
+static double steps_a_decade(const rf_curve *curve, size_t k) {
+    const size_t first = k > NEAR ? k - NEAR : 0, last = RF_MIN(k + NEAR, curve->count - 1);
+    return (double)(last - first) / (log10(curve->lr[last]) - log10(curve->lr[first]));
+}
+
+static double suggested(const rf_features *features) {
+    const rf_curve *const curve = features->curve;
+    const double q = lag / sqrt(steps_a_decade(curve, features->lowest));
+    double lr = log10(fmin(curve->lr[features->lowest], plateau_max * plateau_start(features))) - q;
+    if (curve->usual_lr > 0) lr += fmin(trust * q, 1) * (log10(curve->usual_lr) - lr);
+    return pow(10, lr);
+}
+
+/* What each of several tests would suggest by itself. */
+static rf_status find_spread(rf_verdict *out, const rf_curve *curve) {
+    for (size_t r = 0; r < curve->run_count; r++) {
+        rf_features features = {0};
+        const rf_status status = rf_features_measure(&features, curve->runs[r]);
+        if (status == RF_OK && features.n >= POINTS_MIN) {
+            const double lr = suggested(&features);
+            out->lr_lowest = fmin(lr, out->lr_lowest); /* of NAN and a number the number */
+            out->lr_highest = fmax(lr, out->lr_highest);
+        }
+        rf_features_release(&features);
+        RF_TRY(status);
+    }
+    return RF_OK;
+}
+
 static void weigh(rf_verdict *out, const rf_features *features, char why[160]) {
     const rf_curve *const curve = features->curve;
     const double noises = features->drop / features->noise, share = learned(features);
@@ -281,6 +312,10 @@ static void weigh(rf_verdict *out, const rf_features *features, char why[160]) {
     if (share < share_sure && doubt(out, why, share < share_little ? RF_CONFIDENCE_LOW : RF_CONFIDENCE_MEDIUM,
                                     "little was learned on the way"))
         advise(out, "More steps would show more: --iterations %zu.", steps);
+    if (out->lr_highest > orders_apart * out->lr_lowest &&
+        doubt(out, why, RF_CONFIDENCE_MEDIUM, "orders of the images differ by more than a factor of %g",
+              orders_apart))
+        advise(out, "More steps would bring them together: --iterations %zu.", steps);
     if (curve->usual_lr == 0)
         doubt(out, why, RF_CONFIDENCE_MEDIUM, "the optimizer is not known, or was not measured");
     if (apart > 2 &&
@@ -307,20 +342,11 @@ static void describe(rf_verdict *out, const rf_features *features, const char *w
              rf_rate(lr[k]).text, end, *why ? " Confidence is " : "",
              *why ? rf_confidence_text(out->confidence) : "", *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
-}
-
-/* Steps in which the rate rises tenfold, around step k. */
-static double steps_a_decade(const rf_curve *curve, size_t k) {
-    const size_t first = k > NEAR ? k - NEAR : 0, last = RF_MIN(k + NEAR, curve->count - 1);
-    return (double)(last - first) / (log10(curve->lr[last]) - log10(curve->lr[first]));
-}
-
-static double suggested(const rf_features *features) {
-    const rf_curve *const curve = features->curve;
-    const double q = lag / sqrt(steps_a_decade(curve, features->lowest));
-    double lr = log10(fmin(curve->lr[features->lowest], plateau_max * plateau_start(features))) - q;
-    if (curve->usual_lr > 0) lr += fmin(trust * q, 1) * (log10(curve->usual_lr) - lr);
-    return pow(10, lr);
+    if (!isfinite(out->lr_lowest)) return;
+    const size_t length = strlen(out->reason);
+    snprintf(out->reason + length, sizeof out->reason - length,
+             " By themselves, the %zu orders of the images give %s to %s.", curve->run_count,
+             rf_rate(out->lr_lowest).text, rf_rate(out->lr_highest).text);
 }
 
 static double lowest_useful(const rf_features *features) {
@@ -360,7 +386,14 @@ rf_status rf_curve_judge(rf_verdict *out, const rf_curve *curve) {
                                                                           lower_edge, upper_edge};
     rf_features features = {0};
     size_t i = 0;
-    *out = (rf_verdict){.kind = RF_VERDICT_NONE, .lr_min = NAN, .lr = NAN, .lr_max = NAN, .cause = "failed"};
+    *out = (rf_verdict){.kind = RF_VERDICT_NONE,
+                        .lr_min = NAN,
+                        .lr = NAN,
+                        .lr_max = NAN,
+                        .cause = "failed",
+                        .lr_lowest = NAN,
+                        .lr_highest = NAN};
+    RF_TRY(find_spread(out, curve));
     const rf_status status = rf_features_measure(&features, curve);
     if (status == RF_OK) {
         while (i < RF_COUNT(refusals) && !refusals[i](out, &features)) i++;

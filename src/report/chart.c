@@ -48,9 +48,9 @@ static rf_status draw_text(cairo_t *cr, rf_font font, double y, const char *text
     return RF_OK;
 }
 
-enum { LEGEND_TOP = 104, LEGEND_ROW = 20, LEGEND_ROWS = 4 }; /* what is more is left out */
+enum { LEGEND_ROW = 20, LEGEND_ROWS = 4 }; /* what is more is left out */
 
-static rf_status draw_legend(int *rows, cairo_t *cr, const rf_chart *chart) {
+static rf_status draw_legend(int *rows, cairo_t *cr, const rf_chart *chart, double top) {
     enum { MARK = 18, SPACE = 6, GAP = 22 };
     const rf_font font = {13, false, RF_INK_DARK};
     double x = RF_FRAME_LEFT;
@@ -62,7 +62,7 @@ static rf_status draw_legend(int *rows, cairo_t *cr, const rf_chart *chart) {
         const double width = fmin(rf_text_width(cr, font, name), room);
         if (x > RF_FRAME_LEFT && x + MARK + SPACE + width > RF_FRAME_RIGHT && (*rows)++ < LEGEND_ROWS)
             x = RF_FRAME_LEFT;
-        const double y = LEGEND_TOP + LEGEND_ROW * (*rows - 1);
+        const double y = top + LEGEND_ROW * (*rows - 1);
         if (*rows <= LEGEND_ROWS) {
             use_line(cr, i);
             cairo_move_to(cr, x, y - 4);
@@ -77,23 +77,20 @@ static rf_status draw_legend(int *rows, cairo_t *cr, const rf_chart *chart) {
     return RF_OK;
 }
 
-static rf_status draw(cairo_t *cr, const void *what) {
-    const rf_chart *chart = what;
+rf_status rf_chart_draw(cairo_t *cr, const rf_chart *chart, double top, double bottom) {
     int rows;
-    rf_frame_card(cr, RF_CHART_HEIGHT);
-    RF_TRY(draw_text(cr, (rf_font){22, true, RF_INK_DARK}, 46, chart->title));
-    RF_TRY(draw_text(cr, (rf_font){13.5, false, RF_INK_MUTED}, 72, chart->subtitle));
-    RF_TRY(draw_legend(&rows, cr, chart));
+    RF_TRY(draw_legend(&rows, cr, chart, top));
     cairo_set_dash(cr, NULL, 0, 0);
     const rf_frame frame = {.left = RF_FRAME_LEFT,
                             .right = RF_FRAME_RIGHT,
-                            .top = LEGEND_TOP + LEGEND_ROW * rows,
-                            .bottom = RF_CHART_HEIGHT - 74,
+                            .top = top + LEGEND_ROW * rows,
+                            .bottom = bottom,
                             .x = chart->x,
                             .y = chart->y,
                             .x_label = chart->x_label,
                             .y_label = chart->y_label};
     rf_frame_draw(cr, &frame);
+    cairo_save(cr);
     cairo_rectangle(cr, RF_FRAME_LEFT - 4, frame.top - 4, RF_FRAME_RIGHT - RF_FRAME_LEFT + 8,
                     frame.bottom - frame.top + 8);
     cairo_clip(cr);
@@ -101,7 +98,16 @@ static rf_status draw(cairo_t *cr, const void *what) {
         use_line(cr, i);
         draw_line(cr, &frame, &chart->lines[i]);
     }
+    cairo_restore(cr);
     return RF_OK;
+}
+
+static rf_status draw(cairo_t *cr, const void *what) {
+    const rf_chart *chart = what;
+    rf_frame_card(cr, RF_CHART_HEIGHT);
+    RF_TRY(draw_text(cr, (rf_font){22, true, RF_INK_DARK}, 46, chart->title));
+    RF_TRY(draw_text(cr, (rf_font){13.5, false, RF_INK_MUTED}, 72, chart->subtitle));
+    return rf_chart_draw(cr, chart, 104, RF_CHART_HEIGHT - 74);
 }
 
 rf_status rf_chart_plot(const rf_chart *chart, const char *path) {

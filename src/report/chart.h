@@ -2,6 +2,8 @@
 #ifndef RF_REPORT_CHART_H
 #define RF_REPORT_CHART_H
 
+#include <cairo.h>
+
 #include "report/axis.h"
 
 typedef struct rf_chart_line {
@@ -19,6 +21,8 @@ typedef struct rf_chart {
     size_t count; /* of lines: colours repeat after RF_CHART_COLOURS, with other dashes */
 } rf_chart;
 
+/* Legend, axes and lines alone: the legend's first row stands on `top`, the axis of x lies at `bottom`. */
+rf_status rf_chart_draw(cairo_t *cr, const rf_chart *chart, double top, double bottom);
 /* Errors: as rf_report_plot. */
 rf_status rf_chart_plot(const rf_chart *chart, const char *path);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/embedded.h"
-#include "curve/curve.h"
 #include "rangefinder/version.h"
 #include "report/axis.h"
 #include "report/picture.h"
@@ -120,16 +119,22 @@ static rf_status add_verdict(rf_str *out, const rf_report *report) {
 }
 
 /* As the address of an image of its own: what it defines inside has names that two of them would share on a page. */
+static void add_svg(rf_str *out, rf_str *svg) {
+    rf_str_add(out, "data:image/svg+xml;base64,");
+    add_base64(out, rf_str_text(svg), svg->length);
+    out->failed |= svg->failed;
+    rf_str_free(svg);
+}
+
 static rf_status add_picture(rf_str *out, int *height, const rf_report *report, int width) {
     rf_str svg = {0};
-    rf_status status = rf_picture_svg(&svg, height, report, width);
-    if (status == RF_OK && svg.length > 0) {
-        rf_str_add(out, "data:image/svg+xml;base64,");
-        add_base64(out, svg.data, svg.length);
-        status = rf_str_status(out);
+    const rf_status status = rf_picture_svg(&svg, height, report, width);
+    if (status != RF_OK || svg.length == 0) {
+        rf_str_free(&svg);
+        return status;
     }
-    rf_str_free(&svg);
-    return status;
+    add_svg(out, &svg);
+    return rf_str_status(out);
 }
 
 static rf_status add_figure(rf_str *out, const rf_report *report) {
@@ -159,6 +164,38 @@ static rf_status add_figure(rf_str *out, const rf_report *report) {
 done:
     rf_str_free(&wide);
     rf_str_free(&narrow);
+    return status;
+}
+
+static void add_trial(rf_str *out, const rf_trial *trial, bool best) {
+    rf_str_add(out, "<tr><td>");
+    add_rate(out, trial->lr);
+    rf_str_addf(out, "</td><td>%zu</td><td>%s</td><td>", trial->done, rf_words_loss(trial->loss).text);
+    if (!isnan(trial->validation_loss)) rf_str_add(out, rf_words_loss(trial->validation_loss).text);
+    rf_str_add(out, "</td><td>");
+    if (isfinite(trial->accuracy)) rf_str_addf(out, "%.2f %%", 100 * trial->accuracy);
+    rf_str_addf(out, "</td><td>%s</td></tr>\n", best ? "best" : "");
+}
+
+static rf_status add_race(rf_str *out, const rf_report *report) {
+    const rf_race *const race = report->race;
+    rf_str svg = {0};
+    if (!race) return RF_OK;
+    rf_str_add(out, "<section>\n<h2>The race</h2>\n<p>");
+    add_text(out, race->reason);
+    rf_str_addf(out, " It trains by the plan of %zu steps, shortened.</p>\n", race->plan_steps);
+    const rf_status status = rf_picture_race_svg(&svg, report);
+    if (status == RF_OK && svg.length > 0) {
+        rf_str_add(out, "<picture><img alt=\"The losses of the race\" src=\"");
+        add_svg(out, &svg);
+        rf_str_add(out, "\"/></picture>\n");
+    }
+    rf_str_free(&svg);
+    rf_str_add(out, "<table>\n<thead><tr><th scope=\"col\">learning rate</th><th scope=\"col\">steps</th>"
+                    "<th scope=\"col\">training loss</th><th scope=\"col\">held-out loss</th>"
+                    "<th scope=\"col\">accuracy</th><th scope=\"col\"></th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < race->count; i++) add_trial(out, &race->trials[i], i == race->best);
+    rf_str_add(out, "</tbody>\n</table>\n</section>\n");
     return status;
 }
 
@@ -229,7 +266,8 @@ static rf_status add_run(rf_str *out, const rf_report *report) {
     add_row(out, "steps", text);
     if (report->test_ms > 0)
         snprintf(text, sizeof text, "%.3g s, of which the range test took %.3g s (%.3g ms a step)",
-                 report->time_ms / 1000, report->test_ms / 1000, report->test_ms / (double)curve->count);
+                 report->time_ms / 1000, report->test_ms / 1000,
+                 report->test_ms / (double)(curve->count * RF_MAX(curve->run_count, 1)));
     else
         snprintf(text, sizeof text, "%.3g s", report->time_ms / 1000);
     if (report->time_ms > 0) add_row(out, "time", text);
@@ -262,7 +300,7 @@ static rf_status add_values(rf_str *out, const rf_report *report) {
 
 /* In the order of the page. */
 static rf_status (*const sections[])(rf_str *out, const rf_report *report) = {
-    add_heading, add_verdict, add_figure, add_methods, add_commands, add_run, add_values,
+    add_heading, add_verdict, add_figure, add_race, add_methods, add_commands, add_run, add_values,
 };
 
 /* ---- the page ---- */

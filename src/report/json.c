@@ -32,6 +32,10 @@ static void add_curve(rf_json *json, const rf_curve *curve) {
     rf_json_numbers(json, "lr", curve->lr, curve->count);
     rf_json_numbers(json, "loss", curve->loss, curve->count);
     rf_json_numbers(json, "smoothed", curve->smoothed, curve->count);
+    rf_json_open(json, "runs", '[');
+    for (size_t r = 0; r < curve->run_count; r++)
+        rf_json_numbers(json, NULL, curve->runs[r]->loss, curve->runs[r]->count);
+    rf_json_close(json);
     rf_json_close(json);
     rf_json_open(json, "stop", '{');
     rf_json_count(json, "step", curve->count);
@@ -58,10 +62,37 @@ static void add_verdict(rf_json *json, const rf_verdict *verdict) {
     rf_json_number(json, "lr_min", verdict->lr_min);
     rf_json_number(json, "lr", verdict->lr);
     rf_json_number(json, "lr_max", verdict->lr_max);
+    rf_json_number(json, "lr_lowest", verdict->lr_lowest);
+    rf_json_number(json, "lr_highest", verdict->lr_highest);
     rf_json_string(json, "confidence", range ? rf_confidence_text(verdict->confidence) : NULL);
     rf_json_string(json, "cause", verdict->cause);
     rf_json_string(json, "reason", verdict->reason);
     rf_json_string(json, "advice", *verdict->advice ? verdict->advice : NULL);
+    rf_json_close(json);
+}
+
+static void add_race(rf_json *json, const rf_race *race) {
+    if (race == NULL) {
+        rf_json_null(json, "race");
+        return;
+    }
+    rf_json_open(json, "race", '{');
+    rf_json_number(json, "lr", race->lr);
+    rf_json_bool(json, "clear", race->clear);
+    rf_json_string(json, "reason", race->reason);
+    rf_json_count(json, "plan_steps", race->plan_steps);
+    rf_json_open(json, "trials", '[');
+    for (const rf_trial *t = race->trials; t < race->trials + race->count; t++) {
+        rf_json_open(json, NULL, '{');
+        rf_json_number(json, "lr", t->lr);
+        rf_json_count(json, "steps", t->steps);
+        rf_json_number(json, "loss", t->loss);
+        rf_json_number(json, "validation_loss", t->validation_loss);
+        rf_json_number(json, "accuracy", t->accuracy);
+        rf_json_numbers(json, "losses", t->losses, t->done);
+        rf_json_close(json);
+    }
+    rf_json_close(json);
     rf_json_close(json);
 }
 
@@ -126,6 +157,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     add_curve(&json, report->curve);
     add_suggestions(&json, report);
     add_verdict(&json, report->verdict);
+    add_race(&json, report->race);
     add_known(&json, "time_ms", report->time_ms);
     add_known(&json, "test_ms", report->test_ms);
     add_notes(&json, report->notes);

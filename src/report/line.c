@@ -70,6 +70,31 @@ rf_status rf_line_create(double **out, const rf_curve *curve) {
     return RF_OK;
 }
 
+rf_status rf_line_band(rf_line_span **out, const rf_curve *curve) {
+    const size_t n = rf_curve_finite(curve);
+    *out = NULL;
+    if (curve->run_count == 0) return RF_OK;
+    rf_line_span *const band = rf_alloc(n + 1, sizeof *band);
+    if (band == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < n; i++) band[i] = (rf_line_span){INFINITY, -INFINITY};
+    for (size_t r = 0; r < curve->run_count; r++) {
+        const size_t ended = rf_curve_finite(curve->runs[r]);
+        double *line;
+        const rf_status status = rf_line_create(&line, curve->runs[r]);
+        if (status != RF_OK) {
+            free(band);
+            return status;
+        }
+        for (size_t i = 0; i < n; i++) {
+            const double at = i < ended ? line[i] : INFINITY;
+            band[i] = (rf_line_span){fmin(band[i].low, at), fmax(band[i].high, at)};
+        }
+        free(line);
+    }
+    *out = band;
+    return RF_OK;
+}
+
 double rf_line_at(const double *line, const rf_curve *curve, double lr) {
     const size_t n = rf_curve_finite(curve);
     size_t i = 1;

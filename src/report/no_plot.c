@@ -31,3 +31,8 @@ rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int 
     (void)out, (void)height, (void)report, (void)width;
     return RF_OK;
 }
+
+rf_status rf_picture_race_svg(rf_str *out, const rf_report *report) {
+    (void)out, (void)report;
+    return RF_OK;
+}

@@ -13,6 +13,7 @@
 #include "report/drawing.h"
 #include "report/frame.h"
 #include "report/line.h"
+#include "report/race.h"
 #include "report/words.h"
 
 enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
@@ -21,6 +22,7 @@ static const double margin = RF_FRAME_MARGIN;
 #define CURVE   RF_INK(0x0072B2, 1)
 #define RAW     RF_INK(0x7C93A8, 0.75)
 #define BAND    RF_INK(0x0072B2, 0.085)
+#define SPREAD  RF_INK(0x0072B2, 0.22)
 #define SUGGEST RF_INK(0xD55E00, 1)
 
 typedef struct picture {
@@ -29,6 +31,7 @@ typedef struct picture {
     const rf_curve *curve;
     const rf_verdict *verdict; /* NULL unless there is a range */
     double *line;              /* (finite points) */
+    rf_line_span *band;        /* as many; NULL: of a single test */
     rf_frame frame;
 } picture;
 
@@ -75,6 +78,24 @@ static void draw_raw(const picture *plot) {
         }
     }
     cairo_fill(cr);
+}
+
+static void draw_band(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    const size_t n = rf_curve_finite(plot->curve), stride = n / POINTS_DRAWN + 1;
+    if (!plot->band || n < 2) return;
+    cairo_save(cr);
+    const rf_frame *const frame = &plot->frame;
+    cairo_rectangle(cr, frame->left - 4, frame->top, frame->right - frame->left + 8,
+                    frame->bottom - frame->top);
+    cairo_clip(cr);
+    for (size_t i = 0; i < n; i += stride)
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i]), y_of(plot, plot->band[i].high));
+    for (size_t i = (n - 1) / stride * stride + stride; i > 0; i -= stride)
+        cairo_line_to(cr, x_of(plot, plot->curve->lr[i - stride]), y_of(plot, plot->band[i - stride].low));
+    rf_ink_use(cr, SPREAD);
+    cairo_fill(cr);
+    cairo_restore(cr);
 }
 
 static void draw_curve(const picture *plot) {
@@ -225,7 +246,7 @@ static void draw_caption(const picture *plot) {
 }
 
 static int height_of(const rf_report *report) {
-    return HEIGHT + (report->command ? FOOTER : 0);
+    return HEIGHT + (report->race ? RF_RACE_HEIGHT : 0) + (report->command ? FOOTER : 0);
 }
 
 static void add_numbers(rf_str *out, const char *name, const double *values, int count) {
@@ -262,11 +283,15 @@ static rf_status draw_footer(const picture *plot) {
 
 /* ---- the whole ---- */
 
-/* A picture whose line is owned by it. */
+/* A picture whose line and band are owned by it. */
 static rf_status open_picture(picture *plot, cairo_t *cr, const rf_report *report, rf_frame frame) {
     const rf_verdict *const verdict = report->verdict;
     double *line;
+    rf_line_span *band;
     RF_TRY(rf_line_create(&line, report->curve));
+    const rf_status status = rf_line_band(&band, report->curve);
+    if (status != RF_OK) free(line);
+    RF_TRY(status);
     frame.x = rf_axis_of_rates(report->curve);
     frame.y = rf_axis_of_losses(report->curve, line);
     frame.x_label = "learning rate";
@@ -275,18 +300,38 @@ static rf_status open_picture(picture *plot, cairo_t *cr, const rf_report *repor
                       .report = report,
                       .curve = report->curve,
                       .line = line,
+                      .band = band,
                       .verdict = verdict && verdict->kind == RF_VERDICT_RANGE ? verdict : NULL,
                       .frame = frame};
     return RF_OK;
 }
 
+static void close_picture(picture *plot) {
+    free(plot->line);
+    free(plot->band);
+}
+
 static void draw_plot(const picture *plot) {
     draw_range(plot);
     rf_frame_draw(plot->cr, &plot->frame);
+    draw_band(plot);
     draw_raw(plot);
     draw_curve(plot);
     draw_not_finite(plot);
     draw_suggestion(plot);
+}
+
+static rf_status draw_words(const picture *plot) {
+    cairo_t *const cr = plot->cr;
+    draw_caption(plot);
+    cairo_save(cr);
+    if (plot->report->race) {
+        RF_TRY(rf_race_draw(cr, plot->report->race, HEIGHT));
+        cairo_translate(cr, 0, RF_RACE_HEIGHT);
+    }
+    RF_TRY(draw_footer(plot));
+    cairo_restore(cr);
+    return draw_title(plot);
 }
 
 static rf_status draw_whole(cairo_t *cr, const void *what) {
@@ -297,10 +342,8 @@ static rf_status draw_whole(cairo_t *cr, const void *what) {
                      (rf_frame){.left = RF_FRAME_LEFT, .right = RF_FRAME_RIGHT, .top = 122, .bottom = 420}));
     rf_frame_card(cr, height_of(report));
     draw_plot(&plot);
-    draw_caption(&plot);
-    rf_status status = draw_footer(&plot);
-    if (status == RF_OK) status = draw_title(&plot);
-    free(plot.line);
+    const rf_status status = draw_words(&plot);
+    close_picture(&plot);
     return status;
 }
 
@@ -357,7 +400,7 @@ static rf_status draw_alone(cairo_t *cr, const void *what) {
                                    .bottom = drawing->height - AXIS - methods_height(drawing->report)}));
     draw_plot(&plot);
     draw_methods(&plot, plot.frame.bottom + AXIS);
-    free(plot.line);
+    close_picture(&plot);
     return RF_OK;
 }
 
@@ -365,4 +408,15 @@ rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int 
     *height = ABOVE + 220 + width / 9 + AXIS + methods_height(report);
     return rf_drawing_svg(out, width, *height, draw_alone,
                           &(curve_drawing){.report = report, .width = width, .height = *height});
+}
+
+/* ---- the race alone ---- */
+
+static rf_status draw_race(cairo_t *cr, const void *race) {
+    return rf_race_draw(cr, race, 0);
+}
+
+rf_status rf_picture_race_svg(rf_str *out, const rf_report *report) {
+    if (!report->race) return RF_OK;
+    return rf_drawing_svg(out, WIDTH, RF_RACE_HEIGHT, draw_race, report->race);
 }

@@ -14,5 +14,7 @@ rf_status rf_picture_write(const rf_report *report, const char *path);
 /* Adds the curve alone as SVG, `width` wide on a clear ground, the methods' rates below it; nothing in a build without
  * cairo.  *height becomes its height.  Errors: RF_E_MEMORY. */
 rf_status rf_picture_svg(rf_str *out, int *height, const rf_report *report, int width);
+/* Adds the losses of the report's race, in the same way; nothing where there was none. */
+rf_status rf_picture_race_svg(rf_str *out, const rf_report *report);
 
 #endif

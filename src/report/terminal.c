@@ -132,11 +132,14 @@ static void set_dot(const text_canvas *canvas, uint8_t *dots, double x, double y
     dots[row / DOTS_Y * canvas->width + column / DOTS_X] |= bits[row % DOTS_Y][column % DOTS_X];
 }
 
-static void set_dots(text_canvas *canvas, const rf_curve *curve, const double *line) {
+/* The losses, or of several range tests the lowest and the highest line. */
+static void set_dots(text_canvas *canvas, const rf_curve *curve, const double *line,
+                     const rf_line_span *band) {
     const size_t n = rf_curve_finite(curve);
     for (size_t i = 0; i < n; i++) {
         const double x = dot_x(canvas, curve->lr[i]), y = dot_y(canvas, line[i]);
-        set_dot(canvas, canvas->raw, x, dot_y(canvas, curve->loss[i]));
+        if (band != NULL) set_dot(canvas, canvas->raw, x, dot_y(canvas, band[i].low));
+        set_dot(canvas, canvas->raw, x, dot_y(canvas, band != NULL ? band[i].high : curve->loss[i]));
         set_dot(canvas, canvas->line, x, y);
         if (i + 1 == n) break;
         const double dx = dot_x(canvas, curve->lr[i + 1]) - x, dy = dot_y(canvas, line[i + 1]) - y;
@@ -252,14 +255,16 @@ rf_status rf_report_terminal(char **out, const rf_report *report, const rf_termi
     text_canvas canvas = {0};
     rf_str text = {0};
     double *line = NULL;
+    rf_line_span *band = NULL;
     *out = NULL;
     const bool range = verdict && verdict->kind == RF_VERDICT_RANGE;
     rf_status status = rf_line_create(&line, curve);
+    if (status == RF_OK) status = rf_line_band(&band, curve);
     if (status == RF_OK) status = open_canvas(&canvas, curve, line, range, options);
     if (status != RF_OK) goto done;
     draw_axes(&canvas);
     if (range) draw_range(&canvas, verdict);
-    set_dots(&canvas, curve, line);
+    set_dots(&canvas, curve, line, band);
     draw_dots(&canvas);
     if (!isfinite(curve->loss[curve->count - 1]))
         put(&canvas, canvas.top, column_of(&canvas, curve->lr[curve->count - 1]), CROSS, SUGGEST);
@@ -275,6 +280,7 @@ done:
     free(canvas.cells);
     free(canvas.raw);
     free(canvas.line);
+    free(band);
     free(line);
     return status;
 }

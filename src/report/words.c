@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "curve/curve.h"
 
 /* 123456 -> "123,456". */
 static void add_grouped(rf_str *out, size_t value) {
@@ -34,6 +33,7 @@ void rf_words_add_details(rf_str *out, const rf_report *report) {
     }
     separate(out);
     rf_str_addf(out, "%zu step%s", report->curve->count, report->curve->count == 1 ? "" : "s");
+    if (report->curve->run_count > 1) rf_str_addf(out, ", median of %zu orders", report->curve->run_count);
     const double seconds = report->time_ms / 1000;
     if (seconds > 0 && seconds < 99.5) rf_str_addf(out, " in %.2g s", seconds);
     if (seconds >= 99.5) rf_str_addf(out, " in %.0f min", ceil(seconds / 60));
@@ -83,6 +83,26 @@ static void add_verdict(rf_str *out, const rf_verdict *verdict, int columns, boo
     add_wrapped(out, rest, columns);
 }
 
+rf_number_text rf_words_loss(double loss) {
+    return isfinite(loss) ? rf_loss(loss) : (rf_number_text){"not finite"};
+}
+
+static void add_race(rf_str *out, const rf_race *race, int columns) {
+    const bool validated = !isnan(race->trials[race->suggested].validation_loss);
+    rf_str_addf(out, "\nThe planned training of %zu steps, shortened, at rates around the range test's:\n",
+                race->plan_steps);
+    rf_str_addf(out, "  %-13s %6s %14s%s\n", "learning rate", "steps", "training loss",
+                validated ? "  held-out loss  accuracy" : "");
+    for (size_t i = 0; i < race->count; i++) {
+        const rf_trial *const t = &race->trials[i];
+        rf_str_addf(out, "  %-13s %6zu %14s", rf_rate(t->lr).text, t->done, rf_words_loss(t->loss).text);
+        if (validated) rf_str_addf(out, " %14s", rf_words_loss(t->validation_loss).text);
+        if (isfinite(t->accuracy)) rf_str_addf(out, " %7.2f %%", 100 * t->accuracy);
+        rf_str_add(out, i == race->best ? "  best\n" : "\n");
+    }
+    add_wrapped(out, race->reason, columns);
+}
+
 void rf_words_add_factor(rf_str *out, double lr, double ours, bool unicode) {
     const double factor = lr / ours, size = factor < 1 ? 1 / factor : factor;
     const char *const sign = factor < 1 ? (unicode ? "\u00f7" : "/") : (unicode ? "\u00d7" : "x");
@@ -114,6 +134,7 @@ rf_status rf_report_verdict(char **out, const rf_report *report, const rf_termin
     rf_str text = {0};
     *out = NULL;
     if (verdict) add_verdict(&text, verdict, columns, options->colour);
+    if (report->race) add_race(&text, report->race, columns);
     if (report->suggestion_count > 0) {
         rf_str_addf(&text, "\nWhat the known libraries say on this curve:\n");
         rf_str_addf(&text, "  %-10s %-18s %s%s\n", "method", "library", "learning rate",

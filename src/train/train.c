@@ -301,8 +301,7 @@ static rf_status check(training *t) {
         return rf_fail(RF_E_USAGE, "patience has no effect without validation images");
     if (d->tensorboard && t->folder == NULL)
         return rf_fail(RF_E_USAGE, "a folder is missing to write TensorBoard's files to");
-    const size_t batches = rf_order_batches_per_epoch(t->trainer->order);
-    t->per_epoch = RF_MAX(batches / (size_t)t->trainer->desc.accumulate, 1);
+    t->per_epoch = rf_trainer_steps_per_epoch(t->trainer);
     t->total = t->per_epoch * (size_t)d->epochs;
     return rf_schedule_open(&t->schedule, d->schedule, d->lr, t->total, t->per_epoch);
 }

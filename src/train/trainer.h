@@ -96,6 +96,9 @@ static inline double rf_trainer_step_images(const rf_trainer *t) {
 static inline float rf_trainer_share(const rf_trainer *t) {
     return 1.0f / ((float)t->desc.accumulate * (float)rf_dist_size(t->desc.dist));
 }
+static inline size_t rf_trainer_steps_per_epoch(const rf_trainer *t) {
+    return RF_MAX(rf_order_batches_per_epoch(t->order) / (size_t)t->desc.accumulate, 1);
+}
 /* The weights to evaluate and to export. */
 static inline rf_weights *rf_trainer_evaluated(const rf_trainer *t) {
     return t->averaged != NULL ? t->averaged : t->weights;

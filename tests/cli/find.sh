@@ -56,6 +56,54 @@ same_seed_gives_the_same_bits() {
     ! cmp -s a.csv c.csv || fail "another seed gave the same curve"
 }
 
+several_seeds_give_a_median_that_suggest_reads_back() {
+    rf find $quick --quiet --csv alone.csv
+    rf find $quick --quiet --seeds 3 --json three.json --csv three.csv --plot three.svg
+    [ "$(head -1 three.csv)" = lr,loss,smoothed,run_1,run_2,run_3 ] || fail "the heading of the CSV"
+    cut -d, -f2 alone.csv | tail -n +2 >first && cut -d, -f4 three.csv | tail -n +2 >run_1
+    cmp first run_1 || fail "the first of several tests is not the one that is run alone"
+    rf suggest three.json --quiet --json again.json --csv again.csv
+    cmp three.csv again.csv || fail "the CSV of what was read from the JSON"
+    verdict() { grep '"verdict"' $1.json; }
+    [ "$(verdict three)" = "$(verdict again)" ] || fail "the verdict on what was read"
+    rf suggest three.csv --quiet --csv again.csv
+    cmp three.csv again.csv || fail "the CSV of what was read from the CSV"
+    refuses 2 "--seeds has no effect with --no-shuffle" find --seeds 2 --no-shuffle
+}
+
+confirm_races_around_the_suggestion() {
+    rf find --iterations 100 --confirm --epochs 4 --schedule onecycle --json race.json --plot race.svg
+    [ "$code" -eq 0 ] || fail "find --confirm"
+    prints 'race     4 epochs, onecycle, shortened; the loss of 359 images held out judges'
+    prints 'held-out loss  accuracy'
+    prints 'The race '
+    [ "$(grep -cE "^  [0-9.e-]+ +10 " "$logs/out")" -eq 4 ] || fail "four rates, ten steps each"
+    for key in '"race": {' '"clear": ' '"plan_steps": 88' '"validation_loss": ' '"accuracy": ' '"losses": \['; do
+        grep -q "$key" race.json || fail "the JSON lacks $key"
+    done
+    xmllint --noout race.svg || fail "the SVG is not well-formed"
+    grep -q '"epochs": "20"' race.json && fail "other epochs than were given"
+    rf find $quick --confirm --quiet --json race.json # which has no suggestion
+    grep -q '"race": null' race.json || fail "a race without a suggestion"
+    grep -q '"epochs": "20"' race.json || fail "the JSON lacks the epochs that were taken"
+    refuses 2 "--val-split has no effect without --confirm" find --val-split 0.1
+    refuses 2 "both hold out images" find --confirm --val-split 0.1 --validation 10
+    refuses 2 "schedule" find --confirm --schedule nonsense
+}
+
+a_budget_is_filled_or_refused() {
+    rf find --budget 1h --iterations 100 --epochs 2 --quiet --json all.json # a race takes 40 steps
+    [ "$(grep -o '"losses": ' all.json | wc -l)" -eq 4 ] || fail "no race although there is time"
+    grep -q '"seeds": "5"' all.json || fail "there is time for five range tests"
+    rf find --budget 1h --iterations 100 --epochs 1000000 --no-shuffle --quiet --json rest.json
+    says 'is left out'
+    grep -q '"race": null' rest.json || fail "a race of days within an hour"
+    grep -q '"seeds": "1"' rest.json || fail "several orders of images that are not shuffled"
+    refuses 2 "too little for a range test" find --budget 0.001
+    for wrong in 0 5x m '' 1e9h; do refuses 2 "--budget" find --budget "$wrong"; done
+    refuses 2 "--seeds has no effect with --budget" find --budget 1m --seeds 3
+}
+
 first_run_with_an_empty_cache_gives_the_same_bits() {
     export XDG_CACHE_HOME="$PWD/cache"
     rf find $quick --quiet --momentum 0.9 --csv a.csv --group 'conv*=0.5'

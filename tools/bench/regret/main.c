@@ -2,6 +2,7 @@
  *
  *   regret run RESULTS DATA [SHARE/OF]   runs what RESULTS lacks; DATA is a folder with mnist-10k and cifar10-small; several
  *                                        processes may each take a share of the tasks
+ *   regret race RESULTS DATA [SHARE/OF]  the same for the trainings of races, of tasks whose other results are complete
  *   regret tables RESULTS [HALF]         prints the tables of a half: choose (default) or once
  *
  * It may be killed at any time: `run` goes on where it was. */
@@ -14,7 +15,8 @@
 #include "tables.h"
 
 static int usage(void) {
-    fputs("usage: regret run RESULTS DATA [SHARE/OF]\n       regret tables RESULTS [choose|once]\n", stderr);
+    fputs("usage: regret run|race RESULTS DATA [SHARE/OF]\n       regret tables RESULTS [choose|once]\n",
+          stderr);
     return 2;
 }
 
@@ -22,10 +24,11 @@ int main(int argc, char **argv) {
     rf_status status;
     int share = 1, of = 1;
     if (argc < 3) return usage();
-    if (strcmp(argv[1], "run") == 0 && argc >= 4) {
+    const bool race = strcmp(argv[1], "race") == 0;
+    if ((race || strcmp(argv[1], "run") == 0) && argc >= 4) {
         if (argc > 4 && (sscanf(argv[4], "%d/%d", &share, &of) != 2 || share < 1 || share > of))
             return usage();
-        status = study_run(argv[2], argv[3], share, of);
+        status = study_run(argv[2], argv[3], share, of, race);
     } else if (strcmp(argv[1], "tables") == 0) {
         status = tables_print(argv[2], argc > 3 && strcmp(argv[3], "once") == 0);
     } else {

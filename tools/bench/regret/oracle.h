@@ -4,8 +4,6 @@
 
 #include "results.h"
 
-enum { SEEDS = 3 }; /* of the runs: 1, 2, ... */
-
 /* What is measured at the end of a run; smaller is better. */
 typedef enum measure { SETTLED_LOSS, LOSS, SETTLED_ERROR, MEASURES } measure;
 extern const char *const measure_names[MEASURES];

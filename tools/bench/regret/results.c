@@ -12,6 +12,9 @@
 enum { FILE_MAX = 64 << 20 };
 const struct range_test range_tests[TEST_LENGTHS] = {{100, 3}, {300, 3}, {1000, 1}};
 
+const double race_factors[RACE_RATES] = {0.1, 0.3162, 1, 3.162, 10};
+const int race_parts[RACE_LENGTHS] = {30, 12, 9, 3};
+
 static const double first_lr = 1e-6, last_lr = 10;
 
 double rate_of(double sixths) {
@@ -39,6 +42,15 @@ static rf_status keep_curve(results *r, int seed, rf_curve *curve) {
     }
     r->curves = curves;
     curves[r->curve_count++] = (curve_result){seed, curve};
+    return RF_OK;
+}
+
+static rf_status keep_trial(results *r, int seed, const rf_trial *trial) {
+    trial_result *const trials = rf_resize(r->trials, r->trial_count + 1, sizeof *trials);
+    if (!trials) return RF_E_MEMORY;
+    r->trials = trials;
+    trials[r->trial_count] = (trial_result){seed, *trial};
+    trials[r->trial_count++].trial.losses = NULL;
     return RF_OK;
 }
 
@@ -76,6 +88,15 @@ static rf_status read_run(results *r, const char *text) {
     return keep_run(r, &run);
 }
 
+static rf_status read_trial(results *r, const char *text) {
+    int seed;
+    rf_trial trial = {0};
+    if (sscanf(text, "%d\t%zu\t%lf\t%lf\t%lf\t%lf", &seed, &trial.steps, &trial.lr, &trial.loss,
+               &trial.validation_loss, &trial.accuracy) != 6)
+        return rf_fail(RF_E_INPUT, "not a trial");
+    return keep_trial(r, seed, &trial);
+}
+
 static rf_status read_task(results *r, const char *text) {
     if (sscanf(text, "%d\t%lf\t%lf", &r->classes, &r->chance, &r->majority) != 3)
         return rf_fail(RF_E_INPUT, "not a task");
@@ -85,7 +106,7 @@ static rf_status read_task(results *r, const char *text) {
 static const struct {
     const char *word;
     rf_status (*read)(results *, const char *);
-} kinds[] = {{"task", read_task}, {"run", read_run}, {"curve", read_curve}};
+} kinds[] = {{"task", read_task}, {"run", read_run}, {"curve", read_curve}, {"trial", read_trial}};
 
 /* Lines of tasks that the list no longer has are left out. */
 static rf_status read_line(results *all, const char *line) {
@@ -125,8 +146,39 @@ void results_free(results *all) {
         for (size_t i = 0; i < all[t].curve_count; i++) rf_curve_free(all[t].curves[i].curve);
         free(all[t].curves);
         free(all[t].runs);
+        free(all[t].trials);
     }
     free(all);
+}
+
+rf_status results_median(rf_curve **out, const results *r, int steps) {
+    rf_curve **const runs = rf_alloc(TEST_SEEDS, sizeof *runs);
+    size_t count = 0;
+    rf_status status = runs ? RF_OK : RF_E_MEMORY;
+    for (int seed = TEST_SEED; status == RF_OK && seed < TEST_SEED + TEST_SEEDS; seed++) {
+        const rf_curve *const curve = results_curve(r, seed, steps);
+        status = rf_curve_create(&runs[count], curve->lr, curve->loss, curve->count);
+        if (status != RF_OK) break;
+        runs[count]->planned = curve->planned;
+        runs[count]->stop = curve->stop;
+        runs[count++]->chance = curve->chance;
+    }
+    if (status == RF_OK) return rf_curve_median(out, runs, count);
+    for (size_t i = 0; i < count; i++) rf_curve_free(runs[i]);
+    free(runs);
+    return status;
+}
+
+bool results_complete(const results *r) {
+    for (int i = 0; i < TEST_SEEDS; i++)
+        if (!results_curve(r, TEST_SEED + i, RACE_TEST_STEPS)) return false;
+    for (size_t i = 0; i < r->run_count; i++)
+        if (r->runs[i].seed == SEEDS && r->runs[i].sixths % 3 != 0) return true; /* the last ones to be run */
+    return false;
+}
+
+size_t results_count(const results *r) {
+    return r->run_count + r->curve_count + r->trial_count;
 }
 
 /* ---- writing ---- */
@@ -173,6 +225,14 @@ rf_status results_add_curve(results *r, FILE *file, const task *t, int seed, rf_
     return status;
 }
 
+rf_status results_add_trial(results *r, FILE *file, const task *t, int seed, const rf_trial *trial) {
+    rf_str line = {0};
+    rf_str_addf(&line, "trial\t%s\t%d\t%zu\t%.4g\t%.4g\t%.4g\t%.4g", task_name_of(t).text, seed, trial->steps,
+                trial->lr, trial->loss, trial->validation_loss, trial->accuracy);
+    RF_TRY(append(file, &line));
+    return keep_trial(r, seed, trial);
+}
+
 /* ---- finding ---- */
 
 const run_result *results_run(const results *r, int seed, int sixths) {
@@ -185,5 +245,14 @@ const rf_curve *results_curve(const results *r, int seed, int steps) {
     for (size_t i = 0; i < r->curve_count; i++)
         if (r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps)
             return r->curves[i].curve;
+    return NULL;
+}
+
+const rf_trial *results_trial(const results *r, int seed, size_t steps, double lr) {
+    for (size_t i = 0; i < r->trial_count; i++) {
+        const trial_result *const t = &r->trials[i];
+        if (t->seed == seed && t->trial.steps == steps && fabs(log(t->trial.lr / lr)) < 0.01)
+            return &t->trial;
+    }
     return NULL;
 }

@@ -22,6 +22,7 @@ rf_verdict judge(const rf_curve *curve, const task *t) {
         known.usual_lr = rf_optimizer_usual_lr(&setup);
         rf_optimizer_release(&setup);
     }
+    for (size_t r = 0; r < curve->run_count; r++) curve->runs[r]->usual_lr = known.usual_lr;
     known.training_steps = training_steps(t);
     if (rf_curve_judge(&verdict, &known) != RF_OK) verdict = (rf_verdict){.lr = NAN};
     return verdict;

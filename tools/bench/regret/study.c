@@ -8,9 +8,11 @@
 
 #include "base/base.h"
 #include "data.h"
+#include "finder/race.h"
 #include "network.h"
 #include "oracle.h"
 #include "rangefinder/schedule.h"
+#include "rules.h"
 #include "train/trainer.h"
 
 enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30 };
@@ -170,6 +172,41 @@ static rf_status run_tests(study *s) {
     return RF_OK;
 }
 
+/* ---- races ---- */
+
+static rf_status run_trials(const study *s, rf_trainer *t, int seed, double middle) {
+    rf_host_state start;
+    const rf_race_plan plan = {.schedule = s->task->schedule,
+                               .steps = (size_t)s->task->steps,
+                               .epoch = rf_trainer_steps_per_epoch(t)};
+    RF_TRY(rf_trainer_snapshot(&start, t));
+    for (int i = 0; i < RACE_RATES * RACE_LENGTHS; i++) {
+        const double lr = middle * race_factors[i % RACE_RATES];
+        const size_t steps = plan.steps / (size_t)race_parts[i / RACE_RATES];
+        rf_trial trial = {0};
+        if (results_trial(s->results, seed, steps, lr)) continue;
+        if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+        rf_status status = rf_race_try(&trial, t, &start, &plan, lr, steps);
+        if (status == RF_OK) status = results_add_trial(s->results, s->file, s->task, seed, &trial);
+        free(trial.losses);
+        RF_TRY(status);
+    }
+    return RF_OK;
+}
+
+static rf_status run_races(study *s) {
+    for (int seed = TEST_SEED; seed < TEST_SEED + RACE_SEEDS; seed++) {
+        rf_trainer *trainer = NULL;
+        const rf_verdict verdict = judge(results_curve(s->results, seed, RACE_TEST_STEPS), s->task);
+        if (verdict.kind != RF_VERDICT_RANGE) continue;
+        rf_status status = make_trainer(&trainer, s, seed, data_held_out(s->data));
+        if (status == RF_OK) status = run_trials(s, trainer, seed, verdict.lr);
+        rf_trainer_free(trainer);
+        RF_TRY(status);
+    }
+    return RF_OK;
+}
+
 /* ---- all tasks ---- */
 
 static rf_status add_chance(study *s) {
@@ -187,29 +224,36 @@ static rf_status add_chance(study *s) {
     return results_add_task(r, s->file, s->task);
 }
 
-static rf_status run_task(study *s, const char *data_folder) {
+static rf_status run_all(study *s) {
+    RF_TRY(add_chance(s));
+    RF_TRY(run_tests(s));
+    RF_TRY(run_grid(s));
+    return refine(s);
+}
+
+static rf_status run_task(study *s, const char *data_folder, bool race) {
     const double began = rf_time_ms();
-    const size_t before = s->results->run_count;
+    const size_t before = results_count(s->results);
+    if (race &&
+        (!results_complete(s->results) || s->results->trial_count == RACE_SEEDS * RACE_RATES * RACE_LENGTHS))
+        return RF_OK;
     rf_status status = data_open(&s->data, s->task->data, data_folder);
     if (status == RF_OK && s->task->start != FRESH) {
         data_halve(s->data, true);
         status = data_open(&s->base, s->task->data, data_folder);
         if (status == RF_OK) data_halve(s->base, false);
     }
-    if (status == RF_OK) status = add_chance(s);
-    if (status == RF_OK) status = run_tests(s);
-    if (status == RF_OK) status = run_grid(s);
-    if (status == RF_OK) status = refine(s);
+    if (status == RF_OK) status = race ? run_races(s) : run_all(s);
     rf_dataset_free(s->data);
     rf_dataset_free(s->base);
     if (status != RF_OK) return rf_fail_prefix(status, "%s: ", task_name_of(s->task).text);
-    if (s->results->run_count > before)
-        fprintf(stderr, "%s: %zu runs in %.0f s\n", task_name_of(s->task).text,
-                s->results->run_count - before, (rf_time_ms() - began) / 1e3);
+    if (results_count(s->results) > before)
+        fprintf(stderr, "%s: %zu results in %.0f s\n", task_name_of(s->task).text,
+                results_count(s->results) - before, (rf_time_ms() - began) / 1e3);
     return RF_OK;
 }
 
-rf_status study_run(const char *results_path, const char *data_folder, int share, int of) {
+rf_status study_run(const char *results_path, const char *data_folder, int share, int of, bool race) {
     rf_device *device = NULL;
     results *all = NULL;
     FILE *file = NULL;
@@ -218,7 +262,7 @@ rf_status study_run(const char *results_path, const char *data_folder, int share
     if (status == RF_OK) status = rf_device_open(&device, NULL);
     for (size_t t = (size_t)share - 1; t < task_count && status == RF_OK; t += (size_t)of)
         status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
-                          data_folder);
+                          data_folder, race);
     rf_device_close(device);
     if (file) fclose(file);
     results_free(all);

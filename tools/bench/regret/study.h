@@ -2,9 +2,12 @@
 #ifndef REGRET_STUDY_H
 #define REGRET_STUDY_H
 
+#include <stdbool.h>
+
 #include "rangefinder/status.h"
 
-/* Runs what the file of results lacks, and appends it.  Of every `of` tasks it takes the one number `share`, from 1. */
-rf_status study_run(const char *results_path, const char *data_folder, int share, int of);
+/* Runs what the file of results lacks, and appends it: oracles and range tests; or, of tasks that have these, the trainings of
+ * races.  Of every `of` tasks it takes the one number `share`, from 1. */
+rf_status study_run(const char *results_path, const char *data_folder, int share, int of, bool race);
 
 #endif

@@ -8,10 +8,11 @@
 
 #include "base/base.h"
 #include "curve/curve.h"
+#include "finder/race.h"
 #include "oracle.h"
 #include "rules.h"
 
-enum { STEPS_USUAL = 300, LENGTH_USUAL = 1 }; /* range_tests[1] */
+enum { STEPS_USUAL = RACE_TEST_STEPS, LENGTH_USUAL = 1 }; /* range_tests[1] */
 static const double good = 0.05, useless = 0.5, usable = 0.2;
 
 /* A task whose results are complete. */
@@ -29,14 +30,6 @@ typedef struct half {
     entry *entries; /* owned */
     size_t count;
 } half;
-
-static bool complete(const results *r) {
-    for (int i = 0; i < TEST_SEEDS; i++)
-        if (!results_curve(r, TEST_SEED + i, STEPS_USUAL)) return false;
-    for (size_t i = 0; i < r->run_count; i++)
-        if (r->runs[i].seed == SEEDS && r->runs[i].sixths % 3 != 0) return true; /* the last ones to be run */
-    return false;
-}
 
 static void add_entry(half *h, const task *t, const results *r) {
     entry *const e = &h->entries[h->count++];
@@ -237,6 +230,114 @@ static double usable_end(const oracle *o, int direction) {
     return rate_of(at);
 }
 
+/* One range test, and the median of three, which differ in their initial weights, too. */
+static rf_status print_medians(const half *h) {
+    static const char *const columns[] = {"range tests", "mean regret",     "median",    "worst",
+                                          "within 5 %",  "high confidence", "within 5 %"};
+    puts("\nThe median of several range tests:\n");
+    begin_table(columns, RF_COUNT(columns));
+    for (int i = 0; i < 4; i++) {
+        const int steps = range_tests[i / 2].steps;
+        const bool median = i % 2;
+        double sure = 0, right = 0;
+        score k = {.each = rf_alloc(h->count * TEST_SEEDS, sizeof(double))};
+        if (!k.each) return RF_E_MEMORY;
+        for (size_t e = 0; e < h->count * (median ? 1 : TEST_SEEDS); e++) {
+            const entry *const at = &h->entries[median ? e : e / TEST_SEEDS];
+            rf_curve *made = NULL;
+            if (median) RF_TRY(results_median(&made, at->results, steps));
+            const rf_verdict v =
+                judge(median ? made : results_curve(at->results, TEST_SEED + (int)(e % TEST_SEEDS), steps),
+                      at->task);
+            rf_curve_free(made);
+            add_curve(&k, &at->oracle, v.lr);
+            k.sum += k.each[e];
+            if (v.kind != RF_VERDICT_RANGE || v.confidence != RF_CONFIDENCE_HIGH) continue;
+            sure++;
+            right += k.each[e] <= good;
+        }
+        printf("| %s of %d steps | %.3f | %.3f | %.2f | %.0f %% | %.0f %% | %.0f %% |\n",
+               median ? "three" : "one", steps, k.sum / (double)k.count, rf_median(k.each, k.count),
+               worst_of(&k), percent(k.good, &k), 100 * sure / (double)k.count, 100 * right / sure);
+        free(k.each);
+    }
+    return RF_OK;
+}
+
+/* ---- races ---- */
+
+/* A race of trainings of so many steps, of the program's rates among those that were run.  False: they have not been. */
+static bool find_race(rf_race *race, rf_trial trials[RF_RACE_RATES], const entry *e, int seed, size_t steps,
+                      double lr) {
+    *race = (rf_race){.trials = trials, .suggested = 1, .chance = log(e->results->classes)};
+    for (; race->count < RF_RACE_RATES; race->count++) {
+        const rf_trial *const t = results_trial(e->results, seed, steps, lr * rf_race_factors[race->count]);
+        if (!t) return false;
+        trials[race->count] = *t;
+    }
+    rf_race_decide(race);
+    return true;
+}
+
+typedef enum answer { SUGGESTED, BEST, DECIDED, ANSWERS } answer;
+static const char *const answer_names[ANSWERS] = {
+    [SUGGESTED] = "the range test alone", [BEST] = "the best of the race", [DECIDED] = "`--confirm`"};
+
+/* Adds a task's regrets by an answer to the races of a part of the plan.  Where there is no suggestion there is no race. */
+static void add_races(score *out, const entry *e, int part, answer wanted) {
+    const size_t before = out->count;
+    double sum = 0;
+    for (int i = 0; i < RACE_SEEDS; i++) {
+        rf_trial trials[RF_RACE_RATES];
+        rf_race race;
+        double lr = e->verdict[i].lr;
+        if (isfinite(lr)) {
+            if (!find_race(&race, trials, e, TEST_SEED + i, (size_t)(e->task->steps / part), lr)) continue;
+            if (wanted != SUGGESTED) lr = wanted == BEST ? trials[race.best].lr : race.lr;
+        }
+        add_curve(out, &e->oracle, lr);
+        sum += out->each[out->count - 1];
+    }
+    if (out->count == before) return;
+    const double mean = sum / (double)(out->count - before);
+    out->sum += mean;
+    out->squares += mean * mean;
+    out->tasks++;
+}
+
+/* With the difference to the range test alone, and its standard error from the tasks. */
+static rf_status print_race(const half *h, int part, answer wanted) {
+    score k = {.each = rf_alloc(2 * h->count * RACE_SEEDS, sizeof(double))},
+          alone = {.each = k.each + h->count * RACE_SEEDS};
+    double sum = 0, squares = 0;
+    if (!k.each) return RF_E_MEMORY;
+    for (size_t e = 0; e < h->count; e++) {
+        const double before = k.sum - alone.sum;
+        add_races(&k, &h->entries[e], part, wanted);
+        add_races(&alone, &h->entries[e], part, SUGGESTED);
+        const double more = k.sum - alone.sum - before;
+        sum += more;
+        squares += more * more;
+    }
+    const double n = (double)k.tasks, error = sqrt(fmax(squares / n - sum / n * sum / n, 0) / (n - 1));
+    printf("| %s | %.2f | %.3f | %+.3f ± %.3f | %.3f | %.2f | %.0f %% |\n", answer_names[wanted],
+           wanted == SUGGESTED ? 0 : (double)RF_RACE_RATES / part, mean_of(&k), sum / n, error,
+           rf_median(k.each, k.count), worst_of(&k), percent(k.good, &k));
+    free(k.each);
+    return RF_OK;
+}
+
+static rf_status print_races(const half *h) {
+    static const char *const columns[] = {"answer", "cost, in plans", "mean regret", "against the test alone",
+                                          "median", "worst",          "within 5 %"};
+    printf("\nRaces after range tests of %d steps:\n\n", STEPS_USUAL);
+    begin_table(columns, RF_COUNT(columns));
+    RF_TRY(print_race(h, race_parts[0], SUGGESTED));
+    for (int p = 0; p < RACE_LENGTHS; p++)
+        for (answer a = BEST; a < ANSWERS; a++) RF_TRY(print_race(h, race_parts[p], a));
+    return RF_OK;
+}
+
 static void print_range(const half *h) {
     double count = 0, low = 0, high = 0;
     for (size_t i = 0; i < h->count * TEST_SEEDS; i++) {
@@ -285,12 +386,14 @@ rf_status tables_print(const char *results_path, bool once) {
     rf_status status = h.entries ? results_read(&all, results_path) : RF_E_MEMORY;
     if (status != RF_OK) goto done;
     for (size_t t = 0; t < task_count; t++)
-        if (task_is_once(&tasks[t]) == once && complete(&all[t])) add_entry(&h, &tasks[t], &all[t]);
+        if (task_is_once(&tasks[t]) == once && results_complete(&all[t])) add_entry(&h, &tasks[t], &all[t]);
     print_heading(&h, once);
     for (measure m = 0; m < MEASURES && status == RF_OK; m++) status = print_lengths(&h, m);
     if (status == RF_OK) status = print_details(&h);
     print_groups(&h);
     print_confidence(&h);
+    if (status == RF_OK) status = print_medians(&h);
+    if (status == RF_OK) status = print_races(&h);
     print_range(&h);
     print_tasks(&h);
 done:
