@@ -1,8 +1,9 @@
 /* Dropout, and stochastic depth: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
  *
  * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and
- * the key (seed low, seed high); rng holds seed low, seed high, step.  It is kept if the word's upper 24 bits are
- * >= limit.  Forward and backward are the same kernel: backward computes the mask again.
+ * the key (seed low, seed high); rng holds seed low, seed high, step, rank.  The ranks' elements are counted through:
+ * those of rank r begin at r * count.  It is kept if the word's upper 24 bits are >= limit.  Forward and backward are
+ * the same kernel: backward computes the mask again.
  *
  * Ownership: a work-item has whole blocks of four elements; tile: four blocks side by side in vectors. */
 #include "common.clh"
@@ -13,13 +14,13 @@ INLINE void scale_one(const __global float *x, __global float *y, int i, float m
     y[i] = accumulate ? v + y[i] : v;
 }
 
-INLINE void masked_block(const __global float *x, __global float *y, int block, int count, uint id, uint step,
-                         uint2 key, uint limit, float scale, int accumulate) {
-    const uint4 words = philox((uint4)((uint)block, id, step, 0), key) >> 8;
-    const int i = block * 4;
-    scale_one(x, y, i, words.x >= limit ? scale : 0.0f, accumulate);
-    if (i + 1 < count) scale_one(x, y, i + 1, words.y >= limit ? scale : 0.0f, accumulate);
-    if (i + 2 < count) scale_one(x, y, i + 2, words.z >= limit ? scale : 0.0f, accumulate);
+/* The block's elements are i to i + 3, of which those from 0 to count - 1 are there. */
+INLINE void masked_block(const __global float *x, __global float *y, uint block, int i, int count, uint id,
+                         uint step, uint2 key, uint limit, float scale, int accumulate) {
+    const uint4 words = philox((uint4)(block, id, step, 0), key) >> 8;
+    if (i >= 0) scale_one(x, y, i, words.x >= limit ? scale : 0.0f, accumulate);
+    if (i + 1 >= 0 && i + 1 < count) scale_one(x, y, i + 1, words.y >= limit ? scale : 0.0f, accumulate);
+    if (i + 2 >= 0 && i + 2 < count) scale_one(x, y, i + 2, words.z >= limit ? scale : 0.0f, accumulate);
     if (i + 3 < count) scale_one(x, y, i + 3, words.w >= limit ? scale : 0.0f, accumulate);
 }
 
@@ -32,18 +33,18 @@ INLINE float8 interleave(float4 a, float4 b) {
     return both;
 }
 
-/* Four blocks from `block` on: 16 elements that all exist. */
-INLINE void masked_blocks(const __global float *x, __global float *y, int block, uint id, uint step,
+/* Four blocks from `block` on: the 16 elements from i on, which are all there. */
+INLINE void masked_blocks(const __global float *x, __global float *y, uint block, int i, uint id, uint step,
                           uint2 key, uint limit, float scale, int accumulate) {
-    uint4 w[4] = {(uint)block + (uint4)(0, 1, 2, 3), (uint4)id, (uint4)step, (uint4)0};
+    uint4 w[4] = {block + (uint4)(0, 1, 2, 3), (uint4)id, (uint4)step, (uint4)0};
     philox4(w, key);
     float4 mask[4];
     for (int k = 0; k < 4; ++k) mask[k] = (w[k] >> 8) >= limit ? (float4)scale : (float4)0.0f;
     /* Element 4*l + k is lane l of mask[k]. */
     const float8 even = interleave(mask[0], mask[2]), odd = interleave(mask[1], mask[3]);
-    const float8 low = interleave(even.lo, odd.lo) * vload8(0, x + block * 4);
-    const float8 high = interleave(even.hi, odd.hi) * vload8(1, x + block * 4);
-    __global float *to = y + block * 4;
+    const float8 low = interleave(even.lo, odd.lo) * vload8(0, x + i);
+    const float8 high = interleave(even.hi, odd.hi) * vload8(1, x + i);
+    __global float *to = y + i;
     vstore8(accumulate ? low + vload8(0, to) : low, 0, to);
     vstore8(accumulate ? high + vload8(1, to) : high, 1, to);
 }
@@ -53,29 +54,34 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
                    uint limit, float scale, int accumulate) {
     const uint2 key = (uint2)(rng[0], rng[1]);
     const uint step = rng[2];
+    const ulong before = (ulong)count * rng[3];
+    const uint first = (uint)(before / 4);
+    const int skip = (int)(before % 4); /* elements of the first block that are another rank's */
 #ifdef GROUP
-    FOR_TASKS(block, (count + 3) / 4)
-    masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
+    FOR_TASKS(block, (count + skip + 3) / 4)
+    masked_block(x, y, first + block, block * 4 - skip, count, id, step, key, limit, scale, accumulate);
 #else
-    FOR_TASKS(task, (count + 15) / 16) {
-        if (task * 16 + 16 <= count)
-            masked_blocks(x, y, task * 4, id, step, key, limit, scale, accumulate);
+    FOR_TASKS(task, (count + skip + 15) / 16) {
+        const int begin = task * 16 - skip;
+        if (begin >= 0 && begin + 16 <= count)
+            masked_blocks(x, y, first + task * 4, begin, id, step, key, limit, scale, accumulate);
         else
-            for (int block = task * 4; block * 4 < count; ++block)
-                masked_block(x, y, block, count, id, step, key, limit, scale, accumulate);
+            for (int k = 0; k < 4 && begin + k * 4 < count; ++k)
+                masked_block(x, y, first + task * 4 + k, begin + k * 4, count, id, step, key, limit, scale, accumulate);
     }
 #endif
 }
 
-/* Stochastic depth: element i takes the mask of its image, i / size, as dropout's element of that number would.  A work-item
- * has parts of an image. */
+/* Stochastic depth: element i takes the mask of its image, as dropout's element of that image's number would.  A work-item has
+ * parts of an image. */
 KERNEL void masked_images(const __global float *x, __global float *y, const __global uint *rng, int count,
                           uint id, uint limit, float scale, int accumulate, int size, int part) {
     const int parts = (size + part - 1) / part;
     FOR_TASKS(task, count / size * parts) {
         const int image = task / parts, first = task % parts * part, at = image * size + first;
-        const uint4 words = philox((uint4)((uint)image / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
-        const int i = image % 4;
+        const uint of_all = (uint)image + rng[3] * (uint)(count / size);
+        const uint4 words = philox((uint4)(of_all / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
+        const uint i = of_all % 4;
         const uint word = i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
         const float mask = word >= limit ? scale : 0.0f;
         FOR_COLUMNS(min(part, size - first), c, left,

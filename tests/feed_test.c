@@ -83,6 +83,25 @@ static void seeking_brings_the_same_batches_back(void **state) {
     rf_order_free(other);
 }
 
+static void ranks_share_the_batches_of_one_process(void **state) {
+    (void)state;
+    enum { COUNT = 47, BATCH = 5, RANKS = 3 };
+    rf_order *whole =
+        order_of((rf_order_desc){.count = COUNT, .batch = BATCH * RANKS, .validation = 2, .seed = 4});
+    rf_order *part[RANKS];
+    for (int r = 0; r < RANKS; r++)
+        part[r] = order_of((rf_order_desc){
+            .count = COUNT, .batch = BATCH, .validation = 2, .seed = 4, .rank = r, .ranks = RANKS});
+    assert_int_equal(rf_order_batches_per_epoch(part[0]), 3);
+    for (int step = 0; step < 7; step++) {
+        const int32_t *batch = rf_order_next(whole);
+        for (int r = 0; r < RANKS; r++)
+            assert_memory_equal(rf_order_next(part[r]), batch + r * BATCH, BATCH * sizeof *batch);
+    }
+    for (int r = 0; r < RANKS; r++) rf_order_free(part[r]);
+    rf_order_free(whole);
+}
+
 static void seeds_differ_and_repeat(void **state) {
     (void)state;
     rf_order *a = order_of((rf_order_desc){.count = 1000, .batch = 100, .seed = 1});
@@ -123,6 +142,7 @@ int main(void) {
         cmocka_unit_test(no_shuffle_is_the_order_of_the_files_again_and_again),
         cmocka_unit_test(held_out_images_never_train),
         cmocka_unit_test(seeking_brings_the_same_batches_back),
+        cmocka_unit_test(ranks_share_the_batches_of_one_process),
         cmocka_unit_test(seeds_differ_and_repeat),
         cmocka_unit_test(too_few_images_are_refused_with_a_remedy),
     };

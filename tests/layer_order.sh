@@ -1,6 +1,6 @@
 # The folders of src/ from the lowest layer up.  A folder may use itself and those of lines above its own.
 layers="base
-device curve
+device curve dist
 launch
 op
 verify

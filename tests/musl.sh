@@ -11,8 +11,8 @@ for name in CL clblast_c.h clblast_half.h turbojpeg.h webp stb jansson.h jansson
         [ ! -e "$folder/$name" ] || ln -sfn "$folder/$name" "$headers/$name"
     done
 done
-without= # what needs a library that is not installed
-[ -e "$headers/clblast_c.h" ] || without='! -path src/device/opencl/clblast.c'
+without='! -path src/dist/mpi.c' # what needs a library that is not installed, or has no headers among the system's
+[ -e "$headers/clblast_c.h" ] || without="$without ! -path src/device/opencl/clblast.c"
 [ -e "$headers/turbojpeg.h" ] || without="$without ! -path src/data/turbo.c"
 [ -e "$headers/webp" ] || without="$without ! -path src/data/webp.c"
 onnx=/usr/include/onnx/onnx.proto # its messages in C are made at build time

@@ -5,6 +5,7 @@
 
 #include "ahead.h"
 #include "curve/curve.h"
+#include "dist/dist.h"
 #include "find.h"
 #include "finder/budget.h"
 #include "finder/race.h"
@@ -150,7 +151,9 @@ static rf_status fit_budget(find_run *run, rf_find_args *args) {
     char text[2][32];
     RF_TRY(rf_race_steps(&budget.race_steps, run->session.trainer, &race));
     RF_TRY(rf_step_time(&step_ms, run->session.trainer));
-    const double left_ms = 1e3 * args->budget_s - (rf_time_ms() - run->session.started_ms);
+    double left_ms = 1e3 * args->budget_s - (rf_time_ms() - run->session.started_ms);
+    RF_TRY(rf_dist_broadcast(args->common.dist, &step_ms, sizeof step_ms)); /* one clock counts */
+    RF_TRY(rf_dist_broadcast(args->common.dist, &left_ms, sizeof left_ms));
     if (!rf_budget_fit(&budget, left_ms / step_ms))
         return rf_fail(RF_E_USAGE,
                        "--budget %g s: a step takes %.3g ms, and %.3g s are left after the start, which is "
@@ -201,7 +204,9 @@ static rf_status run_test(find_run *run, const rf_find_args *args) {
     if (rf_interrupted()) return RF_E_INTERRUPTED;
     rf_ahead_end();
     RF_TRY(status);
+    if (run->curve->stop == RF_STOP_INTERRUPTED) return RF_E_INTERRUPTED; /* another rank was */
     rf_session_verbose(&run->session, "range test done");
+    rf_session_verbose_exchange(&run->session);
     RF_TRY(rf_curve_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
     return rf_curve_judge(&run->verdict, run->curve);
 }
@@ -232,7 +237,7 @@ static rf_status run_race(find_run *run, const rf_find_args *args) {
 static void print_heading(const find_run *run, const rf_find_args *args) {
     rf_session_print(&run->session);
     printf("test     %s, batch %d, rate %g to %g in %d steps", args->training.optimizer.name,
-           args->training.batch, args->start_lr, args->end_lr, args->iterations);
+           rf_session_batch(&run->session), args->start_lr, args->end_lr, args->iterations);
     if (args->seeds > 1) printf(", in %d orders of the images", args->seeds);
     printf("\n");
     if (args->confirm) {
@@ -258,7 +263,7 @@ static rf_status report(const find_run *run, const rf_find_args *args) {
         .data = session->dataset->name,
         .optimizer = args->training.optimizer.name,
         .parameters = rf_model_parameter_count(session->model),
-        .batch = args->training.batch,
+        .batch = rf_session_batch(session),
         .seed = args->training.seed,
         .time_ms = rf_time_ms() - session->started_ms,
         .notes = (const char *const *)session->notes,
@@ -284,6 +289,7 @@ static rf_status add_next(find_run *run, const rf_find_args *args) {
     char lr[32];
     if (run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
     snprintf(lr, sizeof lr, "%.3g", run->verdict.lr);
+    if (args->common.dist != NULL) rf_str_addf(&run->train, "mpirun -n %d ", rf_dist_size(args->common.dist));
     rf_str_addf(&run->train, "rangefinder train --lr %s", lr);
     rf_session_add_options(&run->train, &run->session);
     if (rf_settings_given(&args->common.settings, "epochs"))
@@ -329,6 +335,7 @@ rf_status rf_find_check(rf_find_args *args, rf_opened *opened) {
 rf_status rf_find_run(rf_find_args *args, rf_opened *opened) {
     find_run run = {0};
     const char *const inputs[] = {args->training.data, args->training.model, args->training.weights, NULL};
+    if (rf_dist_rank(args->common.dist) > 0) args->outputs = (rf_outputs){0};
     const bool for_people = opened == NULL && rf_outputs_for_people(&args->outputs, &args->common);
     rf_status status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
@@ -389,6 +396,7 @@ const rf_command rf_command_find = {
         "with. Without options: a small network on handwritten digits that are built in.",
     .options = options,
     .shared = shared,
+    .ranks = true,
     .args_size = sizeof(rf_find_args),
     .run = find_main,
     .release = release,

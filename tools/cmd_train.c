@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "dist/dist.h"
 #include "ending.h"
 #include "optim/schedule.h"
 #include "outputs.h"
@@ -149,6 +150,10 @@ static rf_status recall(train_args *args, train_run *run) {
     RF_TRY(rf_options_recall(args, &args->common.settings, tables, &run->record.settings, true));
     args->out = NULL;
     args->overwrite = false;
+    if (!rf_settings_given(&args->common.settings,
+                           "global-batch")) /* the ranks may be others, the step is the same */
+        args->training.global_batch =
+            rf_settings_given(&args->common.settings, "batch") ? 0 : args->training.batch;
     if (!rf_settings_given(&args->common.settings, "model")) args->training.model = run->record.model;
     args->training.weights = NULL; /* the state has others */
     return RF_OK;
@@ -189,7 +194,7 @@ static rf_status run_range_test(train_run *run) {
                                      .schedule = run->args->schedule};
     rf_status status = rf_range_test_run(&curve, run->session.trainer, &desc);
     rf_progress_end(&run->progress);
-    if (rf_interrupted()) status = RF_E_INTERRUPTED;
+    if (rf_interrupted() || (curve != NULL && curve->stop == RF_STOP_INTERRUPTED)) status = RF_E_INTERRUPTED;
     if (status == RF_OK) status = rf_curve_judge(&run->verdict, curve);
     rf_curve_free(curve);
     rf_session_verbose(&run->session, "range test done");
@@ -254,6 +259,7 @@ static rf_status choose_lr(train_run *run) {
 /* Not before: a run that cannot be resumed stays as it is. */
 static bool on_begin(void *context) {
     train_run *run = context;
+    if (rf_dist_rank(run->args->common.dist) > 0) return true;
     run->recorded = rf_record_write(run->out, &run->session, &run->lr);
     return run->recorded == RF_OK;
 }
@@ -304,6 +310,7 @@ static rf_status train(train_run *run) {
     rf_ending_wait();
     rf_status status = rf_train_in(&run->result, run->session.trainer, &desc, run->folder);
     rf_progress_end(&run->progress);
+    rf_session_verbose_exchange(&run->session);
     if (status == RF_OK) status = run->recorded;
     if (run->result.note[0] != '\0') rf_say("%s", run->result.note);
     rf_ahead_end();
@@ -317,7 +324,7 @@ static void print_heading(const train_run *run) {
     const rf_session *s = &run->session;
     rf_session_print(s);
     rf_print_line("train    %s, batch %d, %d epoch%s, %s; %d images for validation",
-                  args->training.optimizer.name, args->training.batch, args->epochs,
+                  args->training.optimizer.name, rf_session_batch(s), args->epochs,
                   args->epochs == 1 ? "" : "s", args->schedule, s->held_out != NULL ? s->held_out->count : 0);
     fflush(stdout);
 }
@@ -364,14 +371,16 @@ static rf_status train_main(void *given, char **operands) {
     (void)operands;
     train_args *args = given;
     train_run run = {.args = args, .for_people = !args->common.quiet};
-    const bool ahead = rf_ahead_data() != NULL;
+    const bool ahead = rf_ahead_data() != NULL, first = rf_dist_rank(args->common.dist) == 0;
     rf_status status = RF_OK;
+    if (!first) args->outputs = (rf_outputs){0};
     if (args->resume != NULL) status = recall(args, &run);
     const char *const inputs[] = {args->training.data, args->training.model, NULL};
     if (status == RF_OK) status = check_together(args);
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
-    if (status == RF_OK && !ahead) status = open_folder(&run);
+    if (status == RF_OK && !ahead && first) status = open_folder(&run);
+    status = rf_dist_agree(args->common.dist, status);
     if (status == RF_OK) status = rf_session_open(&run.session);
     if (status == RF_OK) status = open_validation(&run);
     if (status == RF_OK) status = rf_session_make_trainer(&run.session);
@@ -415,6 +424,7 @@ const rf_command rf_command_train = {
         "an epoch, and the state that it can be resumed from. Ctrl-C saves the state and stops.",
     .options = options,
     .shared = shared,
+    .ranks = true,
     .args_size = sizeof(train_args),
     .run = train_main,
     .release = release,

@@ -12,6 +12,7 @@ typedef struct rf_common {
     bool help, version, quiet, no_progress, no_color, verbose;
     char *command;        /* the line that was typed, as a shell takes it; owned by main.c */
     rf_settings settings; /* owned by main.c */
+    rf_dist *dist;        /* owned by main.c; NULL: this process is alone.  Ranks but the first are quiet. */
 } rf_common;
 extern const rf_option rf_common_options[];
 
@@ -38,6 +39,7 @@ typedef struct rf_command {
     const char *details;                         /* a paragraph for --help and the manual page; may be NULL */
     const rf_option *options;
     const rf_shared_options *shared; /* ended by rows NULL; may be NULL */
+    bool ranks;                      /* it may be started by mpirun */
     size_t args_size;
     rf_status (*run)(void *args, char **operands);
     void (*release)(void *args); /* of what parsing allocated; may be NULL */
@@ -55,6 +57,8 @@ void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *
 
 /* rf_device_open, and a line on stderr where there is something to say of the device. */
 rf_status rf_open_device(rf_device **out, const char *selector);
+/* The same for a rank: *count devices are there for the ranks of this machine. */
+rf_status rf_open_device_for(rf_device **out, int *count, const char *selector, const rf_dist *dist);
 /* Adds a blank and the word as a shell would have to be given it. */
 void rf_add_word(rf_str *line, const char *word);
 /* "with CLBlast 1.5.3", or "without CLBlast". */

@@ -13,7 +13,7 @@
 #include "ahead.h"
 #include "device/opencl/pocl.h"
 
-static atomic_bool in_order, leaving, patient;
+static atomic_bool in_order, leaving, patient, ranks;
 static atomic_int requested; /* the signal that asked for an orderly end; 0: none */
 
 /* How many files may be open; returns how many might be before. */
@@ -75,6 +75,17 @@ void rf_ending_wait(void) {
     patient = true;
 }
 
+void rf_ending_ranks(void) {
+    ranks = true;
+}
+
+static void ignore_for_a_moment(const sigset_t *set) {
+    const struct timespec moment = {.tv_nsec = 500000000}, none = {0};
+    nanosleep(&moment, NULL);
+    while (sigtimedwait(set, NULL, &none) > 0)
+        ;
+}
+
 /* The first Ctrl-C requests an orderly end, within a second; the second one does not wait.  A command that saves a state is
  * given the time that it takes, also where SIGTERM asks. */
 static void *await_signals(void *set) {
@@ -85,6 +96,7 @@ static void *await_signals(void *set) {
         requested = number;
         rf_progress_restore();
         rf_interrupt();
+        if (patient && ranks) ignore_for_a_moment(set);
         number = patient ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &second);
         if (number <= 0) number = requested;
     }

@@ -7,6 +7,7 @@
 #include "ahead.h"
 #include "data/image.h"
 #include "device/device.h"
+#include "dist/dist.h"
 #include "ending.h"
 
 #define COMMAND_ROW(name) &rf_command_##name,
@@ -49,11 +50,23 @@ static void say_notice(void *context, const char *text) {
     rf_say("%s", text);
 }
 
+static void listen_to(rf_device *device) {
+    const char *warning = rf_device_warning(device);
+    rf_device_on_notice(device, say_notice, NULL);
+    if (warning[0] != '\0') rf_say("%s", warning);
+}
+
 rf_status rf_open_device(rf_device **out, const char *selector) {
     RF_TRY(rf_device_open(out, selector));
-    rf_device_on_notice(*out, say_notice, NULL);
-    const char *warning = rf_device_warning(*out);
-    if (warning[0] != '\0') rf_say("%s", warning);
+    listen_to(*out);
+    return RF_OK;
+}
+
+rf_status rf_open_device_for(rf_device **out, int *count, const char *selector, const rf_dist *dist) {
+    *count = 1;
+    if (dist == NULL) return rf_open_device(out, selector);
+    RF_TRY(rf_device_open_for(out, count, selector, rf_dist_local_rank(dist)));
+    listen_to(*out);
     return RF_OK;
 }
 
@@ -127,13 +140,25 @@ static char *quote_words(int count, char **words) {
     return NULL;
 }
 
-static rf_status run_command(const rf_command *command, int argc, char **argv) {
+/* All ranks run the same line, and the first one alone speaks of it. */
+static rf_status check_ranks(rf_common *common, const rf_command *command) {
+    rf_dist *dist = common->dist;
+    RF_TRY(rf_dist_same(dist, common->command));
+    if (dist != NULL && !command->ranks)
+        return rf_fail(RF_E_USAGE, "%s: runs in one process, and mpirun has started %d", command->name,
+                       rf_dist_size(dist));
+    if (rf_dist_rank(dist) > 0) common->quiet = true;
+    return RF_OK;
+}
+
+static rf_status run_command(const rf_command *command, rf_dist *dist, int argc, char **argv) {
     int operands = 0;
     void *args = rf_alloc(1, command->args_size);
     if (args == NULL) return RF_E_MEMORY;
     rf_common *common = args;
     rf_option_table tables[RF_MAX_TABLES];
     rf_command_tables(tables, command);
+    common->dist = dist;
     rf_status status = (common->command = quote_words(argc, argv)) != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK) status = rf_options_parse(&operands, args, &common->settings, tables, argc, argv);
     if (status == RF_OK && common->help)
@@ -141,6 +166,7 @@ static rf_status run_command(const rf_command *command, int argc, char **argv) {
     else if (status == RF_OK && common->version)
         print_version(stdout);
     else {
+        if (status == RF_OK) status = check_ranks(common, command);
         if (status == RF_OK) status = check_operands(command, argc - operands, argv + operands);
         if (status == RF_OK) status = command->run(args, argv + operands);
     }
@@ -192,7 +218,7 @@ static rf_status bring_command_forward(int argc, char **argv) {
     return RF_OK;
 }
 
-static rf_status run_program(int argc, char **argv) {
+static rf_status run_program(rf_dist *dist, int argc, char **argv) {
     const rf_command *command = NULL;
     if (argc < 2)
         return rf_fail(RF_E_USAGE, "a command is missing; start with 'rangefinder find', or see --help");
@@ -208,23 +234,41 @@ static rf_status run_program(int argc, char **argv) {
     }
     RF_TRY(bring_command_forward(argc, argv));
     RF_TRY(find_command(&command, argv[1]));
-    return run_command(command, argc - 1, argv + 1);
+    return run_command(command, dist, argc - 1, argv + 1);
+}
+
+static void say_failure(rf_status status, int rank) {
+    const char *message = rf_error_message();
+    if (message[0] == '\0') message = rf_status_text(status);
+    rf_say_always();
+    if (rank > 0)
+        rf_say("rank %d: %s", rank, message);
+    else
+        rf_say("%s", message);
 }
 
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
+    rf_dist *dist = NULL;
+    bool alone;
     rf_status status = rf_ending_begin();
     if (status == RF_OK) status = rf_ahead_remember(argc, argv);
-    if (status == RF_OK) status = run_program(argc, argv);
-    rf_ending_in_order();
-    rf_ahead_forget();
+    if (status == RF_OK && rf_ahead_data() == NULL) status = rf_dist_open(&dist);
+    if (dist != NULL) rf_ending_ranks();
+    if (rf_dist_rank(dist) > 0) rf_say_nothing();
+    if (status == RF_OK) status = run_program(dist, argc, argv);
     if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
         status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
+    const int rank = rf_dist_rank(dist);
+    const bool tells = rf_dist_end(dist, &status, &alone);
+    const bool failed = status != RF_OK && status != RF_E_INTERRUPTED;
+    if (!failed && !alone) rf_dist_close(dist);
+    rf_ending_in_order();
+    rf_ahead_forget();
     rf_progress_restore();
     rf_outfile_abort_all();
-    if (status != RF_OK && status != RF_E_INTERRUPTED) {
-        const char *message = rf_error_message();
-        rf_say("%s", message[0] != '\0' ? message : rf_status_text(status));
-    }
+    if (failed && tells) say_failure(status, rank);
+    if (alone) rf_dist_abort(dist, rf_status_exit_code(status));
+    if (failed) rf_dist_close(dist); /* not before it is told: mpirun ends the others when one has ended */
     return rf_status_exit_code(status);
 }

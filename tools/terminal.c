@@ -85,8 +85,19 @@ static void put_line(FILE *stream, const char *before, const char *format, va_li
     fprintf(stream, "%s%s\n", before, text);
 }
 
+static atomic_bool silent;
+
+void rf_say_nothing(void) {
+    silent = true;
+}
+
+void rf_say_always(void) {
+    silent = false;
+}
+
 void rf_say(const char *format, ...) {
     va_list args;
+    if (silent) return;
     va_start(args, format);
     rf_progress_restore();
     put_line(stderr, "rangefinder: ", format, args);

@@ -24,6 +24,9 @@ void rf_progress_restore(void); /* clears the line; from any thread */
 
 /* One line on stderr, "rangefinder: ..."; what is not printable, line ends included, is replaced. */
 void rf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Between these two rf_say says nothing: the first of several ranks speaks for all. */
+void rf_say_nothing(void);
+void rf_say_always(void);
 /* The same on stdout, without the program's name: for every line with a name in it that anybody may have given. */
 void rf_print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

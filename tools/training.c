@@ -71,10 +71,14 @@ const rf_option *rf_training_rows(void) {
         {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
          .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
         {"device", "WHICH",
-         "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'",
+         "auto, cpu, gpu, reference, PLATFORM:DEVICE, or a part of a name; see 'rangefinder devices'; a list "
+         "with commas: "
+         "one a rank of mpirun",
          .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
-        {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
-         .letter = 'b'},
+        {"batch", "N", "images a step, on each rank that mpirun starts", "64", .parse = rf_opt_int, AT(batch),
+         .min = 1, .max = 65536, .letter = 'b'},
+        {"global-batch", "N", "images a step, divided among the ranks that mpirun starts",
+         .parse = rf_opt_int, AT(global_batch), .min = 1, .max = 1 << 24},
         {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
          AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
         {"group", "PATTERN=X[,weight_decay=Y]",
@@ -195,6 +199,17 @@ static rf_status check_loss(const rf_training *t) {
     return RF_OK;
 }
 
+/* Of each rank. */
+static rf_status choose_batch(int *batch, const rf_training *t, const rf_common *common) {
+    const int ranks = rf_dist_size(common->dist), whole = t->global_batch;
+    *batch = whole > 0 ? whole / ranks : t->batch;
+    if (rf_settings_given(&common->settings, "batch") && rf_settings_given(&common->settings, "global-batch"))
+        return rf_fail(RF_E_USAGE, "--batch and --global-batch: give one of them");
+    if (whole == 0 || whole % ranks == 0) return RF_OK;
+    return rf_fail(RF_E_USAGE, "--global-batch %d cannot be divided among %d ranks; use %d or %d", whole,
+                   ranks, RF_MAX(whole / ranks, 1) * ranks, (whole / ranks + 1) * ranks);
+}
+
 /* One number a channel; a single one is repeated.  *out is owned; NULL where nothing was given. */
 static rf_status per_channel(double **out, const rf_numbers *numbers, const char *option, int channels) {
     *out = NULL;
@@ -283,6 +298,20 @@ void rf_session_verbose(const rf_session *s, const char *what) {
     if (s->common->verbose) rf_say("%6.0f ms  %s", rf_time_ms() - s->started_ms, what);
 }
 
+int rf_session_batch(const rf_session *s) {
+    return s->desc.batch * rf_dist_size(s->common->dist);
+}
+
+void rf_session_verbose_exchange(const rf_session *s) {
+    const rf_exchange_times *t = &s->trainer->exchange;
+    char bytes[32];
+    if (!s->common->verbose || t->steps == 0) return;
+    rf_say("exchange: %s of gradients in %.2f ms a step (%.2f ms at best), after waiting %.2f ms for the "
+           "slowest rank",
+           rf_bytes_text(bytes, (double)s->trainer->weights->trained_floats * sizeof(float)),
+           t->summing_ms / (double)t->steps, t->least_ms, t->waiting_ms / (double)t->steps);
+}
+
 /* ---- the session ---- */
 
 rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_training *training) {
@@ -292,7 +321,10 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
     RF_TRY(check_exclusion(training->decay_exclude));
     RF_TRY(rf_optimizing_text(&s->optimizer, &training->optimizer));
     RF_TRY(read_groups(s->groups, &training->groups));
-    s->desc = (rf_trainer_desc){.batch = training->batch,
+    int batch;
+    RF_TRY(choose_batch(&batch, training, common));
+    s->desc = (rf_trainer_desc){.batch = batch,
+                                .dist = common->dist,
                                 .optimizer = s->optimizer,
                                 .groups = s->groups,
                                 .group_count = training->groups.count,
@@ -340,6 +372,17 @@ static rf_status open_shared_data(rf_opened *opened, const char *data, const rf_
     return RF_OK;
 }
 
+static bool computes_on_cores(const rf_session *s) {
+    return (rf_device_describe(s->device)->kind & (RF_DEVICE_CPU | RF_DEVICE_REFERENCE)) != 0;
+}
+
+static rf_status note_ranks(rf_session *s) {
+    const int ranks = rf_dist_local_size(s->common->dist);
+    if (s->common->dist == NULL || ranks <= s->device_count || computes_on_cores(s)) return RF_OK;
+    return rf_session_note(
+        s, rf_format("%d ranks share %d device%s", ranks, s->device_count, s->device_count == 1 ? "" : "s"));
+}
+
 static rf_status open_data(rf_session *s) {
     const rf_training *training = s->training;
     rf_dataset_options reading = rf_reading_options(&training->reading);
@@ -355,7 +398,7 @@ static rf_status open_data(rf_session *s) {
 static rf_status open_device(rf_session *s) {
     rf_opened *opened = s->opened;
     const char *selector = s->training->device;
-    if (opened == NULL) return rf_open_device(&s->device, selector);
+    if (opened == NULL) return rf_open_device_for(&s->device, &s->device_count, selector, s->common->dist);
     char *key = rf_strdup(selector != NULL ? selector : "");
     if (key == NULL) return RF_E_MEMORY;
     if (!is_open(&opened->device_key, key) || opened->device == NULL) {
@@ -375,7 +418,7 @@ void rf_opened_release(rf_opened *opened) {
     *opened = (rf_opened){0};
 }
 
-rf_status rf_session_open(rf_session *s) {
+static rf_status open_session(rf_session *s) {
     const rf_training *training = s->training;
     RF_TRY(open_data(s));
     RF_TRY(note_data(s));
@@ -395,12 +438,18 @@ rf_status rf_session_open(rf_session *s) {
     }
     rf_session_verbose(s, "network made");
     RF_TRY(open_device(s));
+    RF_TRY(note_ranks(s));
     rf_session_verbose(s, "device opened");
     if (s->common->verbose && rf_device_reason(s->device)[0] != '\0')
         rf_say("%s", rf_device_reason(s->device));
     s->data_text = rf_format("%s: %d images %dx%dx%d, %d classes", data->name, data->count, data->channels,
                              data->height, data->width, data->classes);
     return s->data_text != NULL ? RF_OK : RF_E_MEMORY;
+}
+
+/* A rank that fails here ends the others before they wait for it. */
+rf_status rf_session_open(rf_session *s) {
+    return rf_dist_agree(s->common->dist, open_session(s));
 }
 
 rf_status rf_session_split(rf_session *s, double share) {
@@ -423,7 +472,7 @@ static rf_status balance(rf_session *s) {
     RF_TRY(rf_balancing_apply(&s->balanced, &s->class_weights, &note, images_of(s),
                               &(rf_balancing){.how = t->balance,
                                               .loss = t->loss,
-                                              .batch = t->batch,
+                                              .batch = rf_session_batch(s),
                                               .validation = s->desc.validation,
                                               .seed = t->seed}));
     return rf_session_note(s, note);
@@ -458,6 +507,14 @@ void rf_session_print(const rf_session *s) {
     rf_print_line("data     %s", s->data_text);
     rf_print_line("network  %s, %s parameters", rf_model_name(s->model),
                   rf_count_text(count, rf_model_parameter_count(s->model)));
+    if (s->common->dist == NULL) return;
+    rf_str ranks = {0};
+    rf_str_addf(&ranks, "%d, each with %d of a step's %d images", rf_dist_size(s->common->dist),
+                s->desc.batch, rf_session_batch(s));
+    if (computes_on_cores(s))
+        rf_str_addf(&ranks, ", on %d core%s", rf_cpu_count(), rf_cpu_count() == 1 ? "" : "s");
+    rf_print_line("ranks    %s", rf_str_text(&ranks));
+    rf_str_free(&ranks);
 }
 
 static bool has_row(const rf_option *rows, const char *name) {
@@ -471,14 +528,20 @@ void rf_session_add_options(rf_str *line, const rf_session *s) {
         const rf_setting *row = &settings->rows[i];
         const bool known = has_row(rf_training_rows(), row->name) || has_row(rf_optimizing_rows(), row->name);
         if (!known || !rf_settings_given(settings, row->name)) continue;
-        rf_str_addf(line, " --%s", row->name);
+        const bool whole =
+            s->common->dist != NULL && strcmp(row->name, "batch") == 0; /* rf_session_settings */
+        rf_str_addf(line, " --%s", whole ? "global-batch" : row->name);
         if (strcmp(row->value, "yes") != 0) rf_add_word(line, row->value);
     }
 }
 
 rf_status rf_session_settings(rf_settings *settings, const rf_session *s) {
     RF_TRY(rf_optimizing_settings(settings, &s->training->optimizer));
-    return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
+    if (s->common->dist == NULL)
+        return rf_settings_set(settings, "device", rf_device_describe(s->device)->selector);
+    char batch[16]; /* what one process would be given */
+    snprintf(batch, sizeof batch, "%d", rf_session_batch(s));
+    return rf_settings_set(settings, "batch", batch);
 }
 
 void rf_session_release(rf_session *s) {

@@ -7,8 +7,8 @@
 
 typedef struct rf_training {
     const char *data, *model, *device, *loss, *weights, *augment;
-    const char *balance; /* of rf_balance_choices */
-    int batch, accumulate;
+    const char *balance;                 /* of rf_balance_choices */
+    int batch, global_batch, accumulate; /* global_batch 0: `batch` on each rank */
     double label_smoothing;
     rf_numbers class_weights, mean, std;
     rf_texts groups;
@@ -52,6 +52,7 @@ typedef struct rf_session {
     rf_dataset *held_out; /* for validation; NULL: none */
     rf_model *model;
     rf_trainer *trainer;
+    int device_count;     /* for the ranks of this machine */
     rf_trainer_desc desc; /* of the trainer, without device, model and data */
     rf_parameter_group groups[RF_MAX_REPEATS];
     double *mean, *std;
@@ -77,6 +78,9 @@ rf_status rf_session_note_bad(rf_session *session);
 /* Notes what of the network runs on the reference. */
 rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
+/* What the exchange between ranks has cost so far. */
+void rf_session_verbose_exchange(const rf_session *session);
+int rf_session_batch(const rf_session *session); /* of all ranks together */
 /* "device ...", "data ...", "network ..." on stdout. */
 void rf_session_print(const rf_session *session);
 /* The options given that training has, as they would be typed. */

@@ -20,6 +20,7 @@
 
 #include "rangefinder/dataset.h"
 #include "rangefinder/device.h"
+#include "rangefinder/dist.h"
 #include "rangefinder/evaluate.h"
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"

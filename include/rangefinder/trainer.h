@@ -8,6 +8,7 @@
 
 #include "rangefinder/dataset.h"
 #include "rangefinder/device.h"
+#include "rangefinder/dist.h"
 #include "rangefinder/finder.h"
 #include "rangefinder/model.h"
 
@@ -71,11 +72,16 @@ typedef struct rf_trainer_desc {
      * and rf_trainer_export copies; 0: none.  As torch.optim.swa_utils.AveragedModel, batch norm's statistics are not
      * averaged. */
     double ema;
+    /* The ranks that train together, each with a trainer of the same options: borrowed, outlives the trainer; NULL: one process
+     * alone.  `batch` is each rank's, which takes its part of the batch of all; gradients and losses are the means over all
+     * ranks; state and validation are shared.  Batch norm normalises by a rank's own batch, and rank 0's averages are kept.
+     * rf_trainer_create and all that trains are then collective. */
+    rf_dist *dist;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */
 typedef struct rf_trainer rf_trainer;
-/* Makes a trainer. Errors: RF_E_USAGE for invalid options, RF_E_SHAPE where model and data do not match; RF_E_MEMORY,
+/* Makes a trainer. Errors: RF_E_USAGE for invalid options, and for those that differ between ranks, RF_E_SHAPE where model and data do not match; RF_E_MEMORY,
  * before anything is allocated, where training and a range test need more memory than the device and the machine have,
  * with the batch and image size that would fit. */
 RF_API rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *desc, size_t size);

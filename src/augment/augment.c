@@ -114,7 +114,7 @@ void rf_augmentation_draw(rf_view *views, const rf_augmentation *a, const int32_
         rf_draw_begin(&d, &views[i], sources[i], &a->images);
         d.index = i;
         rf_random_init(&d.random, seed, (uint32_t)number);
-        d.random.counter[1] = (uint32_t)i;
+        d.random.counter[1] = (uint32_t)(a->images.first + i);
         d.random.counter[3] = DOMAIN;
         for (size_t k = 0; k < a->count; k++) {
             const double *o = a->specs[k].o;

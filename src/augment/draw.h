@@ -8,6 +8,7 @@
 typedef struct rf_augment_images { /* what is augmented */
     int channels, height, width, batch;
     const double *mean; /* of each channel, 0..1; borrowed: filled before anything is drawn */
+    int first;          /* the position of its first image in the batch of all ranks */
 } rf_augment_images;
 
 /* A view being drawn.  row, column: the source of (y,x) is row[0]*y + row[1]*x + row[2], and likewise. */

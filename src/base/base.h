@@ -123,7 +123,7 @@ bool rf_same_file(const char *a, const char *b);
 
 /* What strerror says of an error, from any thread; `text` has room for it where it is needed. */
 const char *rf_os_error_text(char *text, size_t size, int error);
-int rf_cpu_count(void); /* processors that this process may use */
+int rf_cpu_count(void); /* processors that this process may use; $RANGEFINDER_CORES replaces it */
 /* At most 256 bytes that nobody can foresee; false: there are none. */
 bool rf_os_random(void *out, size_t size);
 /* A file without a name; -1 and errno EOPNOTSUPP: this system or this file system has none. */

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #ifdef __APPLE__
@@ -25,6 +26,8 @@ const char *rf_os_error_text(char *text, size_t size, int error) {
 }
 
 int rf_cpu_count(void) {
+    const char *limit = getenv("RANGEFINDER_CORES");
+    if (limit != NULL && atoi(limit) > 0) return atoi(limit);
 #ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);

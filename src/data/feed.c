@@ -12,6 +12,7 @@ enum { DOMAIN = 0x4f524445 };
 
 struct rf_order {
     rf_order_desc desc;
+    size_t batch;     /* of all ranks together */
     int32_t *first;   /* the first permutation: what is trained with, then what is held out */
     int32_t *current; /* the permutation of the epoch; only what is trained with */
     size_t train_count;
@@ -34,6 +35,10 @@ static void make_epoch(rf_order *order, uint64_t epoch) {
     order->current_epoch = epoch;
 }
 
+static size_t whole_batch(const rf_order_desc *desc) {
+    return (size_t)desc->batch * (size_t)RF_MAX(desc->ranks, 1);
+}
+
 rf_status rf_order_check(const rf_order_desc *desc) {
     if (desc->count < 1) return rf_fail(RF_E_USAGE, "there are no images to train with");
     if (desc->batch < 1)
@@ -43,7 +48,13 @@ rf_status rf_order_check(const rf_order_desc *desc) {
                        "%d of %d images cannot be held out for validation; use --validation %d or less",
                        desc->validation, desc->count, RF_MAX(desc->count - desc->batch, 0));
     int train = desc->count - desc->validation;
-    if (desc->batch <= train) return RF_OK;
+    if (whole_batch(desc) <= (size_t)train) return RF_OK;
+    if (desc->ranks > 1)
+        return rf_fail(RF_E_USAGE,
+                       "batches of %d on each of %d ranks are larger than the %d images to train with; use "
+                       "--batch %d or "
+                       "less, fewer ranks, or more images",
+                       desc->batch, desc->ranks, train, train / desc->ranks);
     if (desc->validation == 0)
         return rf_fail(RF_E_USAGE,
                        "a batch of %d is larger than the data, %d images; use --batch %d or less, or more "
@@ -62,6 +73,7 @@ rf_status rf_order_create(rf_order **out, const rf_order_desc *desc) {
     rf_order *order = rf_alloc(1, sizeof *order);
     if (order == NULL) return RF_E_MEMORY;
     order->desc = *desc;
+    order->batch = whole_batch(desc);
     order->train_count = (size_t)(desc->count - desc->validation);
     order->first = rf_alloc((size_t)desc->count, sizeof *order->first);
     order->current = rf_alloc(order->train_count, sizeof *order->current);
@@ -87,7 +99,8 @@ const int32_t *rf_order_next(rf_order *order) {
     if (order->next.batch >= rf_order_batches_per_epoch(order))
         order->next = (rf_order_state){order->next.epoch + 1, 0};
     if (order->next.epoch != order->current_epoch) make_epoch(order, order->next.epoch);
-    return order->current + order->next.batch++ * (size_t)order->desc.batch;
+    return order->current + order->next.batch++ * order->batch +
+           (size_t)order->desc.rank * (size_t)order->desc.batch;
 }
 
 void rf_order_fill(rf_order *order, int32_t *indices, size_t batches) {
@@ -114,5 +127,5 @@ const int32_t *rf_order_validation(const rf_order *order, size_t *count) {
 }
 
 size_t rf_order_batches_per_epoch(const rf_order *order) {
-    return order->train_count / (size_t)order->desc.batch;
+    return order->train_count / order->batch;
 }

@@ -8,7 +8,8 @@
 
 #include "rangefinder/status.h"
 
-/* An order is a sequence of batches without end.  An epoch is a permutation of the training images, a new one
+/* An order is a sequence of batches without end.  With several ranks it is that of one process whose batch is all of theirs, and
+ * each takes its part of every batch.  An epoch is a permutation of the training images, a new one
  * each time, from (seed, epoch) alone; only whole batches are taken from it, and what is left over is dropped
  * (PyTorch's drop_last).  Without shuffling every epoch is the order of the files.  The validation images are
  * the last ones of the seed's first permutation (or of the files); no batch holds them. */
@@ -16,10 +17,11 @@ typedef struct rf_order rf_order;
 
 typedef struct rf_order_desc {
     int count;      /* images there are */
-    int batch;      /* of a batch */
+    int batch;      /* images of a batch, of each rank */
     int validation; /* held out */
     bool no_shuffle;
     uint64_t seed;
+    int rank, ranks; /* 0 ranks: 1 */
 } rf_order_desc;
 
 /* The position of the next batch. */
@@ -34,7 +36,7 @@ rf_status rf_order_check(const rf_order_desc *desc);
 rf_status rf_order_create(rf_order **out, const rf_order_desc *desc);
 void rf_order_free(rf_order *order);
 
-/* The next batch.  Borrowed: until the next call with this order. */
+/* The next batch, this rank's part of it.  Borrowed: until the next call with this order. */
 const int32_t *rf_order_next(rf_order *order);
 /* The next `batches` of them, one behind the other. */
 void rf_order_fill(rf_order *order, int32_t *indices, size_t batches);

@@ -6,6 +6,11 @@
 #include "base/base.h"
 #include "rangefinder/device.h"
 
+/* rf_device_open for one of several processes on a machine, by its number.  selector may be a list with commas, of which the
+ * process takes one; else, unless it is P:D, one of the devices that are of the same name as the one that it means.  *count:
+ * how many there are to take; with fewer than processes, they share. */
+rf_status rf_device_open_for(rf_device **out, int *count, const char *selector, int process);
+
 /* A piece of device memory, or a region of one.  Regions must start at a multiple of info.alignment_bytes and
  * may overlap; the queue is in order, so that a whole and its regions can be used one after another. */
 typedef struct rf_buffer rf_buffer;

@@ -230,17 +230,59 @@ static rf_status open_found(rf_device **out, const rf_found *found) {
     return RF_OK;
 }
 
-rf_status rf_device_open(rf_device **out, const char *selector) {
+static const char *selector_of(const char *given) {
+    if (given == NULL) given = getenv("RANGEFINDER_DEVICE");
+    return given != NULL && given[0] != '\0' ? given : "auto";
+}
+
+/* The device of this number among those named as the one taken, on its platform. */
+static const rf_found *of_process(int *count, const rf_found_list *list, const rf_found *taken, int process) {
+    const rf_found *one = taken;
+    *count = 0;
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = 0, k = 0; i < list->count; i++) {
+            const rf_found *f = &list->items[i];
+            if (strcmp(f->info.name, taken->info.name) != 0 ||
+                strcmp(f->info.platform, taken->info.platform) != 0)
+                continue;
+            if (turn == 0)
+                ++*count;
+            else if (k++ == (size_t)(process % *count))
+                one = f;
+        }
+    return one;
+}
+
+static rf_status open_selected(rf_device **out, int *count, const char *selector, int process) {
     rf_found_list list = {0};
     const rf_found *taken = NULL;
-    *out = NULL;
-    if (selector == NULL) selector = getenv("RANGEFINDER_DEVICE");
-    if (selector == NULL || selector[0] == '\0') selector = "auto";
     rf_status status = find(&list, &taken, selector);
+    if (status == RF_OK && count != NULL) taken = of_process(count, &list, taken, process);
     if (status == RF_OK) status = open_found(out, taken);
     if (status == RF_OK && strcasecmp(selector, "auto") == 0)
         explain((*out)->reason, sizeof(*out)->reason, &list, taken);
     free(list.items);
+    return status;
+}
+
+rf_status rf_device_open(rf_device **out, const char *selector) {
+    *out = NULL;
+    return open_selected(out, NULL, selector_of(selector), 0);
+}
+
+rf_status rf_device_open_for(rf_device **out, int *count, const char *selector, int process) {
+    *out = NULL;
+    *count = 1;
+    selector = selector_of(selector);
+    for (const char *at = selector; (at = strchr(at, ',')) != NULL; at++) ++*count;
+    int platform;
+    if (*count == 1)
+        return open_selected(out, is_number_pair(&platform, selector) ? NULL : count, selector, process);
+    char *copy = rf_strdup(selector), *rest = copy, *own = copy;
+    if (copy == NULL) return RF_E_MEMORY;
+    for (int i = process % *count; i >= 0; i--) own = strsep(&rest, ",");
+    rf_status status = open_selected(out, NULL, own, 0);
+    free(copy);
     return status;
 }
 

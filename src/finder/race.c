@@ -74,13 +74,13 @@ rf_status rf_race_try(rf_trial *out, rf_trainer *t, const rf_host_state *start, 
     if (result.stop == RF_STOP_INTERRUPTED) status = rf_fail(RF_E_INTERRUPTED, "interrupted in the race");
     if (status != RF_OK) goto done;
     if (result.stop == RF_STOP_NOT_FINITE) {
-        out->validation_loss = t->validation.count > 0 ? INFINITY : NAN;
+        out->validation_loss = t->validation.total > 0 ? INFINITY : NAN;
         goto done;
     }
     const size_t tail = RF_MAX(steps / 10, 1);
     out->loss = 0;
     for (size_t i = steps - tail; i < steps; i++) out->loss += out->losses[i] / (double)tail;
-    if (t->validation.count > 0) status = evaluate(out, t);
+    if (t->validation.total > 0) status = evaluate(out, t);
 done:
     t->desc.ema = ema;
     return status;
@@ -129,9 +129,9 @@ static rf_status check(race_run *r) {
 rf_status rf_race_steps(size_t *steps, rf_trainer *trainer, const rf_race_desc *desc) {
     race_run r = {.desc = *desc, .trainer = trainer};
     RF_TRY(check(&r));
-    const size_t images = (size_t)trainer->desc.batch * (size_t)trainer->desc.accumulate;
-    const size_t settling = trainer->validation.count > 0 && has_batch_norm(trainer) ? SETTLE_STEPS : 0;
-    *steps = RF_RACE_RATES * (r.steps + settling + (size_t)trainer->validation.count / images / 3);
+    const size_t images = (size_t)rf_trainer_step_images(trainer);
+    const size_t settling = trainer->validation.total > 0 && has_batch_norm(trainer) ? SETTLE_STEPS : 0;
+    *steps = RF_RACE_RATES * (r.steps + settling + (size_t)trainer->validation.total / images / 3);
     return RF_OK;
 }
 

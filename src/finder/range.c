@@ -83,7 +83,7 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
     rf_range_test_progress all = *now;
     all.step += test->seed * now->steps;
     all.steps *= d->seeds;
-    all.remaining_ms += left * now->steps * 1e3 * test->trainer->desc.batch * test->trainer->desc.accumulate /
+    all.remaining_ms += left * now->steps * 1e3 * rf_trainer_step_images(test->trainer) /
                         RF_MAX(now->images_per_second, 1e-6);
     return d->progress(d->progress_context, &all);
 }

@@ -28,7 +28,7 @@ void rf_plan_free(rf_plan *plan);
 /* A plan's memory. Borrowed: outlives the plan. */
 typedef struct rf_plan_memory {
     rf_weights *weights; /* of the same model; shared between plans */
-    rf_buffer *rng;      /* {seed low, seed high, step, 0}, of the dropout ops; may be NULL */
+    rf_buffer *rng;      /* {seed low, seed high, step, rank}, of the dropout ops; may be NULL */
     rf_buffer *control;  /* of the run, which may stop (kernels/common/control.clh); may be NULL */
 } rf_plan_memory;
 /* Allocates; before launches are made. */

@@ -1,6 +1,6 @@
 /* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone (Srivastava et al. 2014).
  * Stochastic depth: the same of whole images (Huang et al. 2016).  The mask is not stored: it is a function of the seed,
- * the step and the element, or image, by Philox (rf_philox). */
+ * the step and the element, or image, by Philox (rf_philox), where the images of all ranks are counted through. */
 #include <math.h>
 
 #include "op/family.h"
@@ -27,13 +27,16 @@ static void masked(const rf_problem *problem, const rf_arrays *a, const float *x
     const int64_t count = (int64_t)rf_shape_count(problem->y);
     const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem);
     const float scale = scale_of(problem);
+    const int64_t before = count * rng[3]; /* elements of the ranks before */
 #pragma omp parallel for num_threads(rf_reference_threads()) if (count > 10000)
-    for (int64_t block = 0; block < (count + 3) / 4; ++block) {
+    for (int64_t block = before / 4; block < (before + count + 3) / 4; ++block) {
         const uint32_t counter[4] = {(uint32_t)block, problem->id, rng[2], 0}, key[2] = {rng[0], rng[1]};
         uint32_t word[4];
         rf_philox(word, counter, key);
-        for (int64_t i = block * 4; i < RF_MIN(block * 4 + 4, count); ++i) {
-            const float v = x[i] * (word[i % 4] >> 8 >= limit ? scale : 0);
+        for (int k = 0; k < 4; ++k) {
+            const int64_t i = block * 4 + k - before;
+            if (i < 0 || i >= count) continue;
+            const float v = x[i] * (word[k] >> 8 >= limit ? scale : 0);
             y[i] = accumulate ? v + y[i] : v;
         }
     }
@@ -45,10 +48,11 @@ static void masked_images(const rf_problem *problem, const rf_arrays *a, const f
     const size_t image = rf_shape_count(problem->y) / (size_t)problem->y.n;
     const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem), key[2] = {rng[0], rng[1]};
     for (uint32_t n = 0; n < (uint32_t)problem->y.n; ++n) {
-        const uint32_t counter[4] = {n / 4, problem->id, rng[2], 0};
+        const uint32_t of_all = n + rng[3] * (uint32_t)problem->y.n;
+        const uint32_t counter[4] = {of_all / 4, problem->id, rng[2], 0};
         uint32_t word[4];
         rf_philox(word, counter, key);
-        const float mask = word[n % 4] >> 8 >= limit ? scale_of(problem) : 0;
+        const float mask = word[of_all % 4] >> 8 >= limit ? scale_of(problem) : 0;
         for (size_t i = n * image; i < (n + 1) * image; ++i) y[i] = x[i] * mask + (accumulate ? y[i] : 0);
     }
 }

@@ -156,7 +156,7 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
  * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
- * scratch of the solver. rng: {seed low, seed high, step, 0}.  control: the words of kernels/common/control.clh, or
+ * scratch of the solver. rng: {seed low, seed high, step, rank}.  control: the words of kernels/common/control.clh, or
  * NULL; once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the
  * same buffers.  sums: see op/bn_sums.h; present where problem->sums.blocks > 0. */
 enum { RF_BN_SUMS_PARTIAL, RF_BN_SUMS_X, RF_BN_SUMS_Y, RF_BN_SUMS_SAVED, RF_MAX_BN_SUMS };

@@ -31,13 +31,14 @@ static rf_status make_plans(rf_trainer *t) {
                                .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
-                               .loss_gradient = 1.0f / (float)d->accumulate};
+                               .loss_gradient = rf_trainer_share(t)};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
     evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
-                             d->validation_data != NULL ? d->validation_data->count : d->validation);
+                             d->validation_data != NULL ? d->validation_data->count : d->validation,
+                             t->desc.dist);
 }
 
 static void free_plans(rf_trainer *t) {
@@ -81,8 +82,8 @@ static need need_of(const rf_trainer *t) {
     return n;
 }
 
-/* The share of one of `processes` that need as much at the same time. */
-static available available_to(const rf_device *device, size_t processes) {
+/* The share of one of `processes` that need as much at the same time, on each of the ranks of this machine. */
+static available available_to(const rf_device *device, size_t processes, size_t ranks) {
     const rf_device_info *info = rf_device_describe(device);
     const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
     available r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
@@ -90,8 +91,8 @@ static available available_to(const rf_device *device, size_t processes) {
                    .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
                    .shared = info->host_memory};
     if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
-    r.device /= processes;
-    r.host /= processes;
+    r.device /= processes * (r.shared ? ranks : 1); /* else each rank has a device of its own */
+    r.host /= processes * ranks;
     return r;
 }
 
@@ -279,7 +280,8 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
 rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
-    const available r = available_to(t->desc.device, (size_t)processes);
+    const available r =
+        available_to(t->desc.device, (size_t)processes, (size_t)rf_dist_local_size(t->desc.dist));
     t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

@@ -36,7 +36,7 @@ static rf_status prepare(evaluation *e) {
                                .batch = d->batch,
                                .loss = d->loss != NULL ? d->loss : "cross_entropy",
                                .label_smoothing = d->label_smoothing};
-    RF_TRY(rf_evaluator_plan(&e->evaluator, &plan, d->dataset->count));
+    RF_TRY(rf_evaluator_plan(&e->evaluator, &plan, d->dataset->count, NULL));
     const int batch = e->evaluator.part[0].batch;
     RF_TRY(rf_feeder_create(&e->feeder, &(rf_feeder_desc){.device = d->device,
                                                           .dataset = d->dataset,

@@ -9,13 +9,24 @@
 
 enum { PREDICTED = 0, RANK, PER_IMAGE };
 
-rf_status rf_evaluator_plan(rf_evaluator *e, const rf_plan_desc *desc, int count) {
+/* How many of `total` images the ranks before this one have. */
+static int images_before(int total, int rank, int ranks) {
+    return (int)((int64_t)total * rank / ranks);
+}
+
+rf_status rf_evaluator_plan(rf_evaluator *e, const rf_plan_desc *desc, int total, rf_dist *dist) {
+    const int rank = rf_dist_rank(dist), ranks = rf_dist_size(dist);
+    const int first = images_before(total, rank, ranks),
+              count = images_before(total, rank + 1, ranks) - first;
     const int limit =
         desc->batch > 0 ? RF_MIN(desc->batch, RF_MAX_EVALUATION_BATCH) : RF_MAX_EVALUATION_BATCH;
     const int whole = RF_MIN(count, limit);
     rf_plan_desc plan = *desc;
     plan.training = false;
     e->count = count;
+    e->first = first;
+    e->total = total;
+    e->dist = dist;
     e->classes = desc->model->images.classes;
     e->device = desc->device;
     if (count == 0) return RF_OK;
@@ -91,7 +102,7 @@ static rf_status emit_part(rf_evaluator *e, rf_evaluator_part *part, rf_buffer *
                               .batch = part->batch,
                               .word = RF_CONTROL_MICRO,
                               .base = base};
-    const rf_record record = {.share = (float)((double)part->batch / e->count),
+    const rf_record record = {.share = (float)((double)part->batch / e->total),
                               .batches = whole->batches + e->part[1].batches};
     RF_TRY(rf_sequence_create(&part->sequence, e->device));
     RF_TRY(rf_feeder_emit(e->feeder, part->sequence, &gather));
@@ -106,7 +117,7 @@ rf_status rf_evaluator_allocate(rf_evaluator *e, const rf_plan_memory *memory, r
     e->feeder = feeder;
     if (e->count == 0) return RF_OK;
     if ((e->images = rf_alloc((size_t)e->count, sizeof *e->images)) == NULL) return RF_E_MEMORY;
-    for (int i = 0; i < e->count; i++) e->images[i] = images != NULL ? images[i] : i;
+    for (int i = 0; i < e->count; i++) e->images[i] = images != NULL ? images[e->first + i] : e->first + i;
     RF_TRY(rf_buffer_create(&e->order, e->device, bytes));
     RF_TRY(rf_buffer_write(e->order, 0, e->images, bytes));
     RF_TRY(rf_buffer_create(&e->ranks, e->device, bytes * PER_IMAGE));
@@ -155,7 +166,8 @@ rf_status rf_evaluator_read(rf_evaluation **out, const rf_evaluator *e, const in
     int32_t *ranks = rf_alloc(count * PER_IMAGE, sizeof *ranks);
     rf_status status = r != NULL && ranks != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && (r->label = rf_alloc(count * 3, sizeof *r->label)) == NULL) status = RF_E_MEMORY;
-    if (status == RF_OK) status = rf_buffer_read(e->ranks, 0, ranks, count * PER_IMAGE * sizeof *ranks);
+    if (status == RF_OK && count > 0)
+        status = rf_buffer_read(e->ranks, 0, ranks, count * PER_IMAGE * sizeof *ranks);
     if (status == RF_OK) {
         size_t right = 0, right5 = 0;
         r->predicted = r->label + count;
@@ -169,10 +181,14 @@ rf_status rf_evaluator_read(rf_evaluation **out, const rf_evaluator *e, const in
             right += r->rank[i] == 0;
             right5 += r->rank[i] < 5;
         }
-        r->accuracy = (double)right / (double)count;
-        r->accuracy5 = (double)right5 / (double)count;
+        float all[] = {(float)right, (float)right5}; /* exact: there are fewer than 2^24 */
+        status = rf_dist_sum(e->dist, all, RF_COUNT(all));
+        r->accuracy = (double)all[0] / e->total;
+        r->accuracy5 = (double)all[1] / e->total;
+    }
+    if (status == RF_OK)
         *out = r;
-    } else
+    else
         rf_evaluation_free(r);
     free(ranks);
     return status;

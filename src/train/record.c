@@ -6,9 +6,9 @@
 #include "kernels/common/control.clh"
 #include "train/feeder.h"
 
-/* ---- in plain C, for the reference ---- */
+/* ---- in plain C, for the reference, and for the losses of several ranks ---- */
 
-static void judge(uint32_t *control, float loss) {
+void rf_record_judge(uint32_t *control, float loss) {
     float *value = (float *)control;
     float weight = value[RF_CONTROL_WEIGHT] * RF_CONTROL_BETA;
     float average = RF_CONTROL_BETA * value[RF_CONTROL_EMA] + (1.0f - RF_CONTROL_BETA) * loss;
@@ -47,7 +47,7 @@ static void record_reference(const void *context, void *const *data) {
     losses[control[RF_CONTROL_CURRENT]] = sum;
     control[RF_CONTROL_STEP] = control[RF_CONTROL_CURRENT] + 1;
     control[RF_CONTROL_SEEN]++;
-    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_TRAINING) judge(control, sum);
+    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_TRAINING) rf_record_judge(control, sum);
 }
 
 static void observe_reference(const void *context, void *const *data) {
@@ -56,7 +56,7 @@ static void observe_reference(const void *context, void *const *data) {
     float *observed = data[2], sum;
     if (control[RF_CONTROL_STOP] != 0 || !add_share(&sum, control, loss[0], context)) return;
     observed[control[RF_CONTROL_CURRENT]] = sum;
-    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_VALIDATION) judge(control, sum);
+    if (control[RF_CONTROL_JUDGED] == RF_JUDGED_VALIDATION) rf_record_judge(control, sum);
 }
 
 /* ---- launches ---- */

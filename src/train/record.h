@@ -17,4 +17,7 @@ rf_status rf_record_emit(rf_sequence *sequence, rf_buffer *loss, rf_buffer *cont
 rf_status rf_observe_emit(rf_sequence *sequence, rf_buffer *loss, rf_buffer *control, rf_buffer *observed,
                           const rf_record *record);
 
+/* What is made of a loss: the smoothed one, and the decision to stop, in the control words. */
+void rf_record_judge(uint32_t *control, float loss);
+
 #endif

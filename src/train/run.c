@@ -1,11 +1,12 @@
 /* A run: the host enqueues steps, and retires each when its copy of the control words arrives, with up to
  * STEPS_IN_FLIGHT steps in flight. The device itself decides to stop. The step that stops is completed; those enqueued
- * behind it do not change the training state, since kernels that write it check the control words. */
+ * behind it do not change the training state, since kernels that write it check the control words.  Several ranks wait for
+ * each other in each step, and their hosts decide (exchange.c). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/trainer.h"
+#include "train/exchange.h"
 
 enum { STEPS_IN_FLIGHT = 4 };
 
@@ -18,7 +19,7 @@ typedef struct run {
     size_t enqueued, retired; /* steps enqueued; steps whose control words have arrived */
     size_t kept;              /* losses copied out of earlier segments */
     uint64_t first_batch;     /* number of the segment's first */
-    bool cancelled;
+    bool refused, cancelled;  /* by the caller, on this rank; the run ends, on all */
     uint32_t stop;
 } run;
 
@@ -28,7 +29,9 @@ static rf_status start_control(run *r) {
     memcpy(&words[RF_CONTROL_WEIGHT], &weight, sizeof weight);
     memcpy(&words[RF_CONTROL_BEST], &best, sizeof best);
     memcpy(&words[RF_CONTROL_DIVERGE], &diverge, sizeof diverge);
-    words[RF_CONTROL_JUDGED] = r->desc->judge_validation ? RF_JUDGED_VALIDATION : RF_JUDGED_TRAINING;
+    words[RF_CONTROL_JUDGED] = r->trainer->desc.dist != NULL ? RF_JUDGED_BY_HOST
+                               : r->desc->judge_validation   ? RF_JUDGED_VALIDATION
+                                                             : RF_JUDGED_TRAINING;
     return rf_buffer_write(r->trainer->control, 0, words, sizeof words);
 }
 
@@ -57,6 +60,19 @@ static bool observes(const run *r, size_t step) {
     return r->desc->observe_every > 0 && (step + 1) % (size_t)r->desc->observe_every == 0;
 }
 
+static rf_status exchange(run *r) {
+    if (r->trainer->desc.dist == NULL) return RF_OK;
+    r->cancelled = r->refused;
+    return rf_exchange_step(&r->stop, &r->cancelled, r->trainer, !r->desc->judge_validation);
+}
+
+static rf_status observe(run *r) {
+    rf_trainer *t = r->trainer;
+    RF_TRY(rf_exchange_before_observing(t));
+    RF_TRY(rf_evaluator_run(&t->validation, NULL, NULL));
+    return rf_exchange_observed(&r->stop, t, r->desc->judge_validation);
+}
+
 static rf_status enqueue_step(run *r, size_t in_segment) {
     rf_trainer *t = r->trainer;
     for (int m = 0; m < t->desc.accumulate; m++) {
@@ -67,9 +83,9 @@ static rf_status enqueue_step(run *r, size_t in_segment) {
         RF_TRY(rf_sequence_run(t->phase[RF_PHASE_FEED]));
         RF_TRY(rf_sequence_run(t->phase[RF_PHASE_COMPUTE]));
     }
-    RF_TRY(rf_sequence_run(t->phase[RF_PHASE_EXCHANGE]));
+    RF_TRY(exchange(r));
     RF_TRY(rf_sequence_run(t->phase[RF_PHASE_UPDATE]));
-    if (observes(r, r->enqueued)) RF_TRY(rf_evaluator_run(&t->validation, NULL, NULL));
+    if (observes(r, r->enqueued)) RF_TRY(observe(r));
     size_t slot = r->enqueued++ % STEPS_IN_FLIGHT;
     RF_TRY(rf_buffer_read_begin(&r->event[slot], t->control, 0, r->words[slot], sizeof *r->words));
     return rf_device_flush(t->desc.device);
@@ -86,10 +102,11 @@ static void report(run *r, const uint32_t *words) {
                                        .steps = (int)r->desc->steps,
                                        .lr = r->desc->lr[done - 1],
                                        .loss = loss,
-                                       .images_per_second = (double)t->desc.batch * t->desc.accumulate * 1e3 /
-                                                            RF_MAX(per_step, 1e-6),
+                                       .images_per_second =
+                                           rf_trainer_step_images(t) * 1e3 / RF_MAX(per_step, 1e-6),
                                        .remaining_ms = per_step * (double)(r->desc->steps - done)};
-    if (!r->desc->progress(r->desc->progress_context, &progress)) r->cancelled = true;
+    if (!r->desc->progress(r->desc->progress_context, &progress)) r->refused = true;
+    if (t->desc.dist == NULL) r->cancelled = r->refused;
 }
 
 /* Waits for the oldest step in flight and checks its control words. */
@@ -99,7 +116,7 @@ static rf_status retire_step(run *r) {
     rf_event_free(r->event[slot]);
     r->event[slot] = NULL;
     if (status != RF_OK) return status;
-    r->stop = r->words[slot][RF_CONTROL_STOP];
+    if (r->stop == 0) r->stop = r->words[slot][RF_CONTROL_STOP];
     report(r, r->words[slot]);
     return RF_OK;
 }
@@ -108,10 +125,12 @@ static rf_status run_segment(run *r, size_t first, size_t steps) {
     rf_trainer *t = r->trainer;
     const rf_order_state before = rf_order_tell(t->order);
     r->first_batch = rf_order_number(t->order);
+    /* With several ranks a step is done when the next one's gradients are exchanged. */
+    const size_t in_flight = t->desc.dist != NULL ? 2 : STEPS_IN_FLIGHT;
     RF_TRY(start_segment(r, first, steps));
     for (size_t i = 0; i < steps && r->stop == 0 && !r->cancelled; i++) {
         RF_TRY(enqueue_step(r, i));
-        if (r->enqueued - r->retired == STEPS_IN_FLIGHT) RF_TRY(retire_step(r));
+        if (r->enqueued - r->retired == in_flight) RF_TRY(retire_step(r));
     }
     while (r->retired < r->enqueued) RF_TRY(retire_step(r));
     uint32_t words[RF_CONTROL_WORDS];

@@ -31,7 +31,7 @@ static rf_status emit_sum(rf_trainer *t, rf_sequence *sequence) {
 }
 
 static rf_status emit_record(rf_trainer *t, rf_sequence *sequence) {
-    const rf_record record = {1.0f / (float)t->desc.accumulate, t->desc.accumulate};
+    const rf_record record = {rf_trainer_share(t), t->desc.accumulate};
     return rf_record_emit(sequence, rf_plan_loss(t->plan), t->control, t->losses, t->rng, &record);
 }
 

@@ -5,9 +5,9 @@
 
 #include "base/json.h"
 #include "optim/schedule.h"
+#include "train/exchange.h"
 #include "train/folder.h"
 #include "train/tensorboard.h"
-#include "train/trainer.h"
 
 /* What a run remembers besides the trainer's state. */
 typedef struct memory {
@@ -175,6 +175,14 @@ static rf_status add_epoch(const training *t, const rf_epoch *e) {
 
 /* ---- an epoch's end ---- */
 
+/* Ends the run where the callback of any rank wants it. */
+static rf_status stop_where_told(training *t, bool go_on) {
+    float refused = !go_on;
+    RF_TRY(rf_dist_sum(t->trainer->desc.dist, &refused, 1));
+    if (refused > 0) t->result->stop = RF_STOP_INTERRUPTED;
+    return RF_OK;
+}
+
 static void validate(training *t, rf_epoch *e, const rf_evaluation *evaluation) {
     memory *m = &t->memory;
     e->accuracy = evaluation->accuracy;
@@ -207,7 +215,6 @@ static rf_status observe(training *t, rf_epoch *e) {
 
 static rf_status end_epoch(training *t, double lr, bool validated, double validation_loss) {
     const double seconds = (rf_time_ms() - t->epoch_ms) / 1e3;
-    const rf_trainer_desc *trainer = &t->trainer->desc;
     rf_epoch e = {.epoch = epoch_of(t, t->done - 1),
                   .epochs = t->desc.epochs,
                   .step = t->done,
@@ -218,9 +225,9 @@ static rf_status end_epoch(training *t, double lr, bool validated, double valida
                   .accuracy5 = NAN,
                   .seconds = seconds,
                   .images_per_second =
-                      (double)t->epoch_steps * trainer->batch * trainer->accumulate / RF_MAX(seconds, 1e-9)};
+                      (double)t->epoch_steps * rf_trainer_step_images(t->trainer) / RF_MAX(seconds, 1e-9)};
     if (validated) RF_TRY(observe(t, &e));
-    if (validated || t->trainer->validation.count == 0)
+    if (validated || t->trainer->validation.total == 0)
         rf_schedule_observe(&t->schedule, validated ? validation_loss : e.loss);
     RF_TRY(rf_metrics_add(&t->metrics, &e));
     RF_TRY(add_epoch(t, &e));
@@ -230,8 +237,7 @@ static rf_status end_epoch(training *t, double lr, bool validated, double valida
     t->result->last = e;
     if (e.best) t->result->best = e;
     if (t->desc.patience > 0 && t->memory.waited >= t->desc.patience) t->result->early = true;
-    if (t->desc.epoch != NULL && !t->desc.epoch(t->desc.context, &e)) t->result->stop = RF_STOP_INTERRUPTED;
-    return RF_OK;
+    return stop_where_told(t, t->desc.epoch == NULL || t->desc.epoch(t->desc.context, &e));
 }
 
 /* ---- steps ---- */
@@ -257,7 +263,7 @@ static rf_status run_steps(training *t) {
     const double begin_ms = rf_time_ms();
     const int epoch = epoch_of(t, t->done);
     const bool ends = in_epoch + steps == t->per_epoch;
-    const bool validated = ends && t->trainer->validation.count > 0 &&
+    const bool validated = ends && t->trainer->validation.total > 0 &&
                            (epoch % t->desc.validate_every == 0 || epoch == t->desc.epochs);
     for (size_t i = 0; i < steps; i++) t->rates[i] = rf_schedule_rate(&t->schedule, t->done + i);
     const rf_run_desc run = {.lr = t->rates,
@@ -291,7 +297,7 @@ static rf_status check(training *t) {
     if (d->epochs < 0 || d->validate_every < 0 || d->patience < 0)
         return rf_fail(RF_E_USAGE, "%d epochs, validation every %d, patience %d: none may be below 0",
                        d->epochs, d->validate_every, d->patience);
-    if (d->patience > 0 && t->trainer->validation.count == 0)
+    if (d->patience > 0 && t->trainer->validation.total == 0)
         return rf_fail(RF_E_USAGE, "patience has no effect without validation images");
     if (d->tensorboard && t->folder == NULL)
         return rf_fail(RF_E_USAGE, "a folder is missing to write TensorBoard's files to");
@@ -314,23 +320,40 @@ static rf_status resume(training *t) {
     rf_state_free(state);
     free(note);
     RF_TRY(status);
-    const memory *m = &t->memory;
-    t->result->best = (rf_epoch){.epoch = (int)m->best_epoch,
-                                 .epochs = t->desc.epochs,
-                                 .step = (size_t)m->best_step,
-                                 .validation_loss = m->best_loss,
-                                 .accuracy = m->best_accuracy,
-                                 .accuracy5 = m->best_accuracy5,
-                                 .best = true};
     return RF_OK;
 }
 
+/* The best epoch so far, as it is remembered. */
+static rf_epoch best_of(const training *t) {
+    const memory *m = &t->memory;
+    return (rf_epoch){.epoch = (int)m->best_epoch,
+                      .epochs = t->desc.epochs,
+                      .step = (size_t)m->best_step,
+                      .validation_loss = m->best_loss,
+                      .accuracy = m->best_accuracy,
+                      .accuracy5 = m->best_accuracy5,
+                      .best = true};
+}
+
+/* What rank 0 has resumed from, to all. */
+static rf_status share(training *t) {
+    rf_dist *dist = t->trainer->desc.dist;
+    for (size_t i = 0; i < RF_COUNT(numbers); i++)
+        RF_TRY(rf_dist_broadcast(dist, number_at(t, i), sizeof(double)));
+    return rf_exchange_state(t->trainer);
+}
+
 static rf_status run(training *t) {
-    if (t->desc.resume) RF_TRY(resume(t));
+    rf_dist *dist = t->trainer->desc.dist;
+    if (t->desc.resume) {
+        RF_TRY(rf_dist_agree(dist, rf_dist_rank(dist) == 0 ? resume(t) : RF_OK));
+        RF_TRY(share(t));
+        t->result->best = best_of(t);
+    }
     t->done = (size_t)t->trainer->steps_done;
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
-    if (t->desc.begin != NULL && !t->desc.begin(t->desc.context)) t->result->stop = RF_STOP_INTERRUPTED;
+    RF_TRY(stop_where_told(t, t->desc.begin == NULL || t->desc.begin(t->desc.context)));
     if (t->desc.tensorboard) RF_TRY(rf_events_open(&t->events, t->folder->path, t->done + 1));
     t->epoch_ms = t->saved_ms = rf_time_ms();
     if (t->done == 0) RF_TRY(save(t)); /* from then on there is one to resume from */
@@ -348,6 +371,10 @@ rf_status rf_train_in(rf_train_result *out, rf_trainer *trainer, const rf_train_
     if (t == NULL) return RF_E_MEMORY;
     t->desc = *desc;
     t->trainer = trainer;
+    if (rf_dist_rank(trainer->desc.dist) > 0) { /* which writes nothing */
+        folder = NULL;
+        t->desc.tensorboard = false;
+    }
     t->folder = folder;
     t->result = out;
     rf_status status = check(t);
@@ -365,7 +392,8 @@ rf_status rf_train_sized(rf_train_result *out, rf_trainer *trainer, const rf_tra
     rf_folder *folder = NULL;
     RF_TRY(rf_desc_copy(&desc, sizeof desc, given, size));
     if (desc.resume && desc.folder == NULL) return rf_fail(RF_E_USAGE, "a folder is missing to resume from");
-    if (desc.folder != NULL) RF_TRY(rf_folder_open(&folder, desc.folder));
+    if (desc.folder != NULL && rf_dist_rank(trainer->desc.dist) == 0)
+        RF_TRY(rf_folder_open(&folder, desc.folder));
     rf_status status = rf_train_in(out, trainer, &desc, folder);
     rf_folder_close(folder);
     return status;

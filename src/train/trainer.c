@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rangefinder/version.h"
+#include "train/exchange.h"
+#include "train/state.h"
+
 static rf_status check_given(const rf_trainer_desc *d) {
     if (d->device == NULL || d->model == NULL || d->dataset == NULL)
         return rf_fail(RF_E_USAGE, "a trainer needs a device, a model and a data set");
@@ -33,7 +37,9 @@ static rf_order_desc order_of(const rf_trainer_desc *d) {
                            .batch = d->batch,
                            .validation = d->validation,
                            .no_shuffle = d->no_shuffle,
-                           .seed = d->seed};
+                           .seed = d->seed,
+                           .rank = rf_dist_rank(d->dist),
+                           .ranks = rf_dist_size(d->dist)};
 }
 
 static rf_status check_desc(rf_trainer_desc *d) {
@@ -67,8 +73,12 @@ static rf_status check_desc(rf_trainer_desc *d) {
 
 static rf_status parse_augmentation(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
-    const rf_augment_images images = {d->dataset->channels, d->dataset->height, d->dataset->width, d->batch,
-                                      t->mean};
+    const rf_augment_images images = {.channels = d->dataset->channels,
+                                      .height = d->dataset->height,
+                                      .width = d->dataset->width,
+                                      .batch = d->batch,
+                                      .first = rf_dist_rank(d->dist) * d->batch,
+                                      .mean = t->mean};
     RF_TRY(rf_augmentation_parse(&t->augmentation, d->augment, &images));
     if (t->augmentation.mixes && strcmp(d->loss, "cross_entropy") != 0)
         return rf_fail(RF_E_USAGE, "mixup and cutmix need the loss cross_entropy, and it is %s", d->loss);
@@ -84,7 +94,8 @@ static rf_status make_memory(rf_trainer *t) {
     rf_device *device = t->desc.device;
     size_t flat = t->weights->trained_floats * sizeof(float);
     size_t order = rf_trainer_order_bytes(&t->desc);
-    uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0, 0};
+    uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), 0,
+                       (uint32_t)rf_dist_rank(t->desc.dist)};
     const size_t numbers = RF_SEGMENT * rf_trainer_numbers(t) * sizeof(float);
     if ((t->slot = rf_alloc((size_t)t->slots, sizeof(rf_buffer *))) == NULL) return RF_E_MEMORY;
     for (int i = 0; i < t->slots; i++) {
@@ -129,7 +140,7 @@ static rf_status allocate_plans(rf_trainer *t) {
     if (other == NULL)
         return rf_evaluator_allocate(&t->validation, &evaluated, t->feeder,
                                      rf_order_validation(t->order, NULL));
-    RF_TRY(make_feeder(&t->validation_feeder, t, other, t->validation.part[0].batch));
+    RF_TRY(make_feeder(&t->validation_feeder, t, other, RF_MAX(t->validation.part[0].batch, 1)));
     return rf_evaluator_allocate(&t->validation, &evaluated, t->validation_feeder, NULL);
 }
 
@@ -165,6 +176,27 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     return build(t);
 }
 
+/* All ranks have to train the same, from the same state. */
+static rf_status join_ranks(rf_trainer *t) {
+    const rf_trainer_desc *d = &t->desc;
+    rf_state texts = {0};
+    rf_str all = {0};
+    if (d->dist == NULL) return RF_OK;
+    rf_status status = rf_dist_agree(d->dist, rf_trainer_add_texts(&texts, t));
+    rf_str_addf(&all, "version %s\nnetwork %s\ndevice %s, %s\nfloats %zu\nloss %s, label smoothing %g\n",
+                rf_version(), d->model->name, rf_device_describe(d->device)->name,
+                rf_device_describe(d->device)->driver, t->weights->trained_floats, d->loss,
+                d->label_smoothing);
+    for (size_t i = 0; i < texts.text_count; i++)
+        rf_str_addf(&all, "%s %s\n", texts.texts[i].name, texts.texts[i].text);
+    if (status == RF_OK) status = rf_dist_agree(d->dist, rf_str_status(&all));
+    if (status == RF_OK) status = rf_dist_same(d->dist, all.data);
+    if (status == RF_OK) status = rf_exchange_state(t);
+    rf_str_free(&all);
+    rf_state_clear(&texts);
+    return status;
+}
+
 rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given, size_t size) {
     rf_trainer *t;
     rf_trainer_desc desc;
@@ -172,6 +204,8 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
     RF_TRY(rf_desc_copy(&desc, sizeof desc, given, size));
     rf_status status = prepare(&t, &desc, 1);
     if (status == RF_OK) status = rf_trainer_emit(t);
+    status = rf_dist_agree(desc.dist, status);
+    if (status == RF_OK) status = join_ranks(t);
     if (status != RF_OK) {
         rf_trainer_free(t);
         return status;

@@ -3,6 +3,7 @@
 #define RF_TRAIN_TRAINER_H
 
 #include "data/feed.h"
+#include "dist/dist.h"
 #include "graph/plan.h"
 #include "kernels/common/control.clh"
 #include "optim/optimizer.h"
@@ -14,13 +15,12 @@
 
 enum { RF_SEGMENT = 1024 }; /* steps whose tables lie on the device at once */
 
-/* The phases of a step, each a sequence of launches; one without launches is empty.  After them a step may *observe*:
+/* The phases of a step, each a sequence of launches.  After them a step may *observe*:
  * evaluate the validation images, which changes nothing that the phases wrote. */
 typedef enum rf_phase {
-    RF_PHASE_FEED,     /* a micro-batch is gathered */
-    RF_PHASE_COMPUTE,  /* its losses and gradients; both run once for each micro-batch */
-    RF_PHASE_EXCHANGE, /* where several devices will sum their gradients: empty */
-    RF_PHASE_UPDATE,   /* the optimizer's */
+    RF_PHASE_FEED,    /* a micro-batch is gathered */
+    RF_PHASE_COMPUTE, /* its losses and gradients; both run once for each micro-batch */
+    RF_PHASE_UPDATE,  /* the optimizer's; before it ranks exchange their gradients (exchange.h) */
     RF_PHASES
 } rf_phase;
 
@@ -37,9 +37,15 @@ typedef struct rf_group_numbers { /* of a parameter */
     float lr_multiplier, weight_decay;
 } rf_group_numbers;
 
+typedef struct rf_exchange_times {
+    size_t steps;
+    double waiting_ms, summing_ms, least_ms; /* for the slowest rank; of gradients; the shortest such sum */
+} rf_exchange_times;
+
 struct rf_trainer {
     rf_trainer_desc desc; /* with defaults filled in; what rf_trainer_create alone reads is NULL */
-    int classes;          /* of the model */
+    rf_exchange_times exchange;
+    int classes; /* of the model */
     rf_optimizer_setup setup;
     int slots;     /* of the optimizer */
     bool *trained; /* of each of the model's parameters */
@@ -82,6 +88,14 @@ struct rf_trainer {
 static inline size_t rf_trainer_numbers(const rf_trainer *t) {
     return (size_t)t->setup.optimizer->numbers + (t->desc.ema > 0);
 }
+/* Of all ranks. */
+static inline double rf_trainer_step_images(const rf_trainer *t) {
+    return (double)t->desc.batch * t->desc.accumulate * rf_dist_size(t->desc.dist);
+}
+/* Of a micro-batch of one rank, in the loss and the gradient of a step. */
+static inline float rf_trainer_share(const rf_trainer *t) {
+    return 1.0f / ((float)t->desc.accumulate * (float)rf_dist_size(t->desc.dist));
+}
 static inline size_t rf_trainer_steps_per_epoch(const rf_trainer *t) {
     return RF_MAX(rf_order_batches_per_epoch(t->order) / (size_t)t->desc.accumulate, 1);
 }
@@ -112,6 +126,8 @@ rf_status rf_trainer_execute(rf_run_result *result, double *loss, double *observ
 /* The parameters and buffers that are evaluated, named and laid out as PyTorch's. */
 rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *trainer);
 
+/* Adds what tells one run from another: where it is, and its options. */
+rf_status rf_trainer_add_texts(rf_state *state, rf_trainer *trainer);
 /* rf_trainer_set_state; force: also of a run with other data, batch or seed. */
 rf_status rf_trainer_take_state(rf_trainer *trainer, const rf_state *state, bool force);
 
@@ -120,6 +136,8 @@ typedef struct rf_host_state { /* the part on the host */
     long steps_done;
     rf_order_state order;
 } rf_host_state;
+/* All device memory that is training state, by number; false past the end.  *out: NULL where the trainer has no such memory. */
+bool rf_trainer_state_buffer(rf_buffer **out, const rf_trainer *trainer, int index);
 rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *trainer);
 rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
 void rf_trainer_forget_snapshot(rf_trainer *trainer);

@@ -95,7 +95,7 @@ static char *number_text(double number) {
     return text.data;
 }
 
-static rf_status add_texts(rf_state *state, rf_trainer *t) {
+rf_status rf_trainer_add_texts(rf_state *state, rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_state order = rf_order_tell(t->order);
     rf_str optimizer = {0}, augment = {0};
@@ -117,7 +117,7 @@ static rf_status add_texts(rf_state *state, rf_trainer *t) {
     RF_TRY(rf_state_add_text(state, "clip_value", number_text(d->clip_value)));
     RF_TRY(rf_state_add_text(state, "clip_norm", number_text(d->clip_norm)));
     RF_TRY(rf_state_add_text(state, "ema", number_text(d->ema)));
-    RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch));
+    RF_TRY(rf_state_add_number(state, "batch", (uint64_t)d->batch * (uint64_t)rf_dist_size(t->desc.dist)));
     RF_TRY(rf_state_add_number(state, "accumulate", (uint64_t)d->accumulate));
     RF_TRY(rf_state_add_number(state, "validation", (uint64_t)d->validation));
     RF_TRY(rf_state_add_number(state, "shuffle", !d->no_shuffle));
@@ -144,7 +144,7 @@ rf_status rf_trainer_get_weights(rf_state **out, rf_trainer *t) {
 rf_status rf_trainer_get_state(rf_state **out, rf_trainer *t) {
     rf_state *state = *out = rf_alloc(1, sizeof *state);
     if (state == NULL) return RF_E_MEMORY;
-    rf_status status = add_texts(state, t);
+    rf_status status = rf_trainer_add_texts(state, t);
     if (status == RF_OK) status = for_each_location(t, read_location, state);
     rf_state_sort(state);
     if (status == RF_OK) return RF_OK;
@@ -192,7 +192,7 @@ static rf_status check_arrays(const rf_state *state, const rf_trainer *t) {
 static rf_status check_texts(const rf_state *state, rf_trainer *t, bool force) {
     rf_state own = {0};
     bool fixed = false;
-    rf_status status = add_texts(&own, t);
+    rf_status status = rf_trainer_add_texts(&own, t);
     for (size_t i = 0; status == RF_OK && i < own.text_count; i++) {
         const rf_state_note *mine = &own.texts[i];
         const char *text = rf_state_text(state, mine->name);
@@ -236,7 +236,7 @@ static rf_status set_numbers(rf_trainer *t, const rf_state *state, bool force) {
     order.batch = RF_MIN(order.batch, rf_order_batches_per_epoch(t->order));
     RF_TRY(get_number(&random_step, state, "random_step", UINT32_MAX));
     const uint32_t rng[4] = {(uint32_t)t->desc.seed, (uint32_t)(t->desc.seed >> 32), (uint32_t)random_step,
-                             0};
+                             (uint32_t)rf_dist_rank(t->desc.dist)};
     t->steps_done = (long)steps;
     rf_order_seek(t->order, order);
     return rf_buffer_write(t->rng, 0, rng, sizeof rng);

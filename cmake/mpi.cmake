@@ -1,0 +1,51 @@
+# A plugin for each MPI that is installed, librangefinder-openmpi.so and librangefinder-mpich.so: src/dist/dist.c loads the one
+# whose mpirun started the program.
+set(RF_MPI_MODULES openmpi:ompi-c mpich:mpich) # with pkg-config's name
+set(RF_MPI_PLUGINS)
+
+function(rf_mpi_plugin name library)
+  add_library(rangefinder_${name} MODULE src/dist/mpi.c)
+  set_target_properties(rangefinder_${name} PROPERTIES OUTPUT_NAME rangefinder-${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH_USE_LINK_PATH ON)
+  target_include_directories(rangefinder_${name} PRIVATE src)
+  target_link_libraries(rangefinder_${name} PRIVATE rf_flags ${library})
+  set(RF_MPI_PLUGINS ${RF_MPI_PLUGINS} ${name} PARENT_SCOPE)
+endfunction()
+
+if(RF_MPI)
+  foreach(pair IN LISTS RF_MPI_MODULES)
+    string(REGEX REPLACE ":.*" "" name ${pair})
+    string(REGEX REPLACE ".*:" "" module ${pair})
+    pkg_check_modules(RF_MPI_${name} QUIET IMPORTED_TARGET ${module})
+    if(RF_MPI_${name}_FOUND)
+      rf_mpi_plugin(${name} PkgConfig::RF_MPI_${name})
+    endif()
+  endforeach()
+  if(NOT RF_MPI_PLUGINS) # one that pkg-config does not know: a cluster's module, or Intel's, which has MPICH's interface
+    find_package(MPI COMPONENTS C)
+    if(MPI_C_FOUND)
+      include(CheckSymbolExists)
+      set(CMAKE_REQUIRED_LIBRARIES MPI::MPI_C)
+      check_symbol_exists(OPEN_MPI mpi.h RF_IS_OPENMPI)
+      if(RF_IS_OPENMPI)
+        rf_mpi_plugin(openmpi MPI::MPI_C)
+      else()
+        rf_mpi_plugin(mpich MPI::MPI_C)
+      endif()
+    elseif(NOT RF_MPI STREQUAL AUTO)
+      message(FATAL_ERROR "RF_MPI is ${RF_MPI}, and there is no MPI (Debian: libopenmpi-dev or libmpich-dev)")
+    endif()
+  endif()
+endif()
+
+# Found beside the program or the library, wherever they are installed.
+file(RELATIVE_PATH RF_PLUGINS_FROM_PROGRAM /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR}/rangefinder)
+foreach(pair rangefinder:rangefinder rangefinder_program:${RF_PLUGINS_FROM_PROGRAM})
+  string(REGEX REPLACE ":.*" "" target ${pair})
+  string(REGEX REPLACE ".*:" "" path ${pair})
+  if(RF_MPI_PLUGINS AND TARGET ${target})
+    set_target_properties(${target} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH "$ORIGIN/${path}")
+    list(TRANSFORM RF_MPI_PLUGINS PREPEND rangefinder_ OUTPUT_VARIABLE plugins)
+    add_dependencies(${target} ${plugins})
+  endif()
+endforeach()
