@@ -177,25 +177,15 @@ const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, con
 }
 
 /* The first initialisers.  Their values are the model's, in PyTorch's layout. */
-/* Where the model was read from a file that has other dimensions of one, those of the op are written. */
-static rf_param_spec spec_of(const rf_model *model, const rf_parameter *p) {
-    rf_problem problem;
-    rf_param_spec specs[RF_MAX(RF_MAX_PARAMS, RF_MAX_STATES)];
-    rf_node_problem(&problem, model, p->node, 1);
-    (p->is_state ? problem.op->states : problem.op->params)(&problem, specs);
-    return specs[p->slot];
-}
-
 void rf_onnx_put_parameters(rf_onnx_export *e) {
     for (int i = 0; i < e->model->parameter_count; i++) {
         const rf_parameter *p = &e->model->parameters[i];
-        const rf_param_spec spec = spec_of(e->model, p);
         Onnx__TensorProto *t =
-            put_tensor(e, rf_onnx_take_name(e, p->name), ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, spec.rank);
+            put_tensor(e, rf_onnx_take_name(e, p->name), ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->spec.rank);
         if (t == NULL) return;
-        for (int k = 0; k < spec.rank; k++) t->dims[k] = spec.dim[k];
+        for (int k = 0; k < p->spec.rank; k++) t->dims[k] = p->spec.dim[k];
         t->float_data = p->values;
-        t->n_float_data = rf_param_count(&spec);
+        t->n_float_data = rf_param_count(&p->spec);
     }
 }
 
@@ -221,6 +211,20 @@ const char *rf_onnx_x_flat(rf_onnx_export *e, int i) {
     return input_of(e, i)->shape.flat ? x : rf_onnx_output(rf_onnx_put(e, "flat", "Flatten", 1, &x));
 }
 
-const char *rf_onnx_parameter(const rf_onnx_export *e, int i) {
-    return e->status == RF_OK ? e->graph.initializer[e->parameter + i]->name : NULL;
+/* It may have been read with ones in its shape, or without: a 1x1 convolution's as (out,in), a bias as (C,1,1). */
+const char *rf_onnx_parameter(rf_onnx_export *e, int i) {
+    const rf_parameter *p = &e->model->parameters[e->parameter + i];
+    rf_param_spec specs[RF_MAX_PARAMS];
+    rf_problem problem;
+    int64_t dim[4];
+    if (e->status != RF_OK) return NULL;
+    const char *inputs[] = {e->graph.initializer[e->parameter + i]->name, NULL};
+    if (p->is_state) return inputs[0];
+    rf_node_problem(&problem, e->model, e->node, 1);
+    problem.op->params(&problem, specs);
+    const rf_param_spec *own = &specs[p->slot];
+    if (own->rank == p->spec.rank) return inputs[0];
+    for (int k = 0; k < own->rank; k++) dim[k] = own->dim[k];
+    inputs[1] = rf_onnx_put_list(e, "shape", own->rank, dim);
+    return rf_onnx_output(rf_onnx_put(e, "shaped", "Reshape", 2, inputs));
 }
