@@ -208,6 +208,36 @@ static void several_range_tests_leave_the_state_and_differ(void **unused) {
     rf_model_free(model);
 }
 
+/* Of grey images alike nothing can be learned: only where the number of steps is left open more are made. */
+static void a_flat_test_is_made_longer(void **unused) {
+    (void)unused;
+    enum { IMAGES = 40 };
+    static const int planned[][2] = {{0, 1000}, {300, 300}};
+    static uint8_t pixels[IMAGES];
+    int32_t labels[IMAGES];
+    rf_dataset *grey = NULL;
+    for (int i = 0; i < IMAGES; i++) labels[i] = i % 2;
+    CHECK(rf_dataset_from_memory(&grey, "grey", pixels, labels, IMAGES, 1, 1, 1, 2));
+    rf_model *model = NULL;
+    CHECK(rf_model_parse(&model, "flatten\nlinear classes\n", "test", (rf_image_shape){1, 1, 1, 2}, 3));
+    rf_trainer *trainer = trainer_of(model, (rf_trainer_desc){.dataset = grey, .batch = IMAGES});
+    rf_state *before = state_of(trainer);
+    for (size_t i = 0; i < RF_COUNT(planned); i++) {
+        rf_curve *curve =
+            curve_of(trainer, &(rf_range_test_desc){.iterations = planned[i][0], .end_lr = 1e-3});
+        rf_verdict verdict;
+        CHECK(rf_curve_judge(&verdict, curve));
+        assert_string_equal(verdict.cause, "flat");
+        assert_int_equal(curve->planned, planned[i][1]);
+        rf_curve_free(curve);
+    }
+    expect_same_state(before, trainer, true);
+    rf_state_free(before);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+    rf_dataset_free(grey);
+}
+
 /* Four epochs of 120 steps by a cosine: each training of the race has a twelfth, 40 steps, at every twelfth rate. */
 static void a_race_is_the_plan_shortened_and_leaves_the_state(void **unused) {
     (void)unused;
@@ -1017,6 +1047,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_bit_identical_after_a_range_test),
         cmocka_unit_test(several_range_tests_leave_the_state_and_differ),
+        cmocka_unit_test(a_flat_test_is_made_longer),
         cmocka_unit_test(a_race_is_the_plan_shortened_and_leaves_the_state),
         cmocka_unit_test(a_budget_takes_the_test_then_the_race_then_other_orders),
         cmocka_unit_test(state_after_a_stop_is_that_of_as_many_steps),

@@ -52,7 +52,8 @@ static const rf_option options[] = {
      .min = 1e-12, .max = 1e6},
     {"end-lr", "X", "learning rate of the last step", "10", .parse = rf_opt_number, AT(end_lr), .min = 1e-12,
      .max = 1e6},
-    {"iterations", "N", "steps", "300", .parse = rf_opt_int, AT(iterations), .min = 2, .max = 100000},
+    {"iterations", "N", "steps; where N is not given, 1000 if the loss stays flat in 300", "300",
+     .parse = rf_opt_int, AT(iterations), .min = 2, .max = 100000},
     {"mode", "HOW", "how the learning rate rises:", "exp", .parse = rf_opt_choice, AT(mode),
      .choices = mode_names},
     {"validation", "N", "images held out: the curve is then of their loss", "0", .parse = rf_opt_int,
@@ -181,14 +182,29 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
     return !rf_interrupted();
 }
 
-static rf_status run_test(find_run *run, const rf_find_args *args) {
+/* The test may have been made longer than was said. */
+static rf_status note_length(find_run *run, rf_find_args *args) {
+    char text[24];
+    const int planned = (int)run->curve->planned;
+    if (planned == args->iterations) return RF_OK;
+    RF_TRY(rf_session_note(&run->session,
+                           rf_format("the loss was flat in %d steps, so the test was made again, with %d",
+                                     args->iterations, planned)));
+    args->iterations = planned;
+    snprintf(text, sizeof text, "%d", planned);
+    return rf_settings_set(&args->common.settings, "iterations", text);
+}
+
+static rf_status run_test(find_run *run, rf_find_args *args) {
     rf_progress progress;
     const bool told = !args->common.quiet || run->session.opened != NULL; /* quiet: about the result */
     rf_progress_begin(&progress, told && !args->common.no_progress);
     const rf_range_test_desc desc = {
         .start_lr = args->start_lr,
         .end_lr = args->end_lr,
-        .iterations = args->iterations,
+        .iterations = args->budget_s > 0 || rf_settings_given(&args->common.settings, "iterations")
+                          ? args->iterations
+                          : 0,
         .linear = strcmp(args->mode, "linear") == 0,
         .diverge = args->diverge,
         .progress = on_progress,
@@ -207,6 +223,7 @@ static rf_status run_test(find_run *run, const rf_find_args *args) {
     if (run->curve->stop == RF_STOP_INTERRUPTED) return RF_E_INTERRUPTED; /* another rank was */
     rf_session_verbose(&run->session, "range test done");
     rf_session_verbose_exchange(&run->session);
+    RF_TRY(note_length(run, args));
     RF_TRY(rf_curve_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
     return rf_curve_judge(&run->verdict, run->curve);
 }

@@ -103,7 +103,7 @@ typedef struct rf_range_test_progress {
 /* The options of a range test; only read during the call. */
 typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
-    int iterations;          /* 300 */
+    int iterations;          /* 0: 300, and 1000 where the loss stays flat in these */
     bool linear;             /* the learning rate rises linearly rather than exponentially */
     double diverge; /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
     bool (*progress)(void *context,

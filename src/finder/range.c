@@ -7,12 +7,12 @@
 
 #include "curve/curve.h"
 #include "finder/race.h"
+#include "finder/range.h"
 #include "optim/schedule.h"
 
 static rf_status check(rf_range_test_desc *d) {
     if (d->start_lr == 0) d->start_lr = 1e-6;
     if (d->end_lr == 0) d->end_lr = 10;
-    if (d->iterations == 0) d->iterations = 300;
     if (d->diverge == 0) d->diverge = 4;
     if (!(d->start_lr > 0) || !(d->end_lr > d->start_lr) || isinf(d->end_lr))
         return rf_fail(RF_E_USAGE,
@@ -139,20 +139,43 @@ static rf_status run_all(rf_curve **out, range_test *test) {
     return status;
 }
 
+/* With desc.iterations steps. */
+static rf_status run_length(rf_curve **out, range_test *test) {
+    const size_t steps = (size_t)test->desc.iterations;
+    if ((test->lr = rf_alloc(steps * 3, sizeof *test->lr)) == NULL) return RF_E_MEMORY;
+    test->loss = test->lr + steps;
+    test->observed = test->loss + steps;
+    for (int i = 0; i < test->desc.iterations; i++) test->lr[i] = rate(&test->desc, i);
+    const rf_status status = run_all(out, test);
+    free(test->lr);
+    return status;
+}
+
+bool rf_range_wants_more(const rf_verdict *verdict) {
+    return verdict->kind == RF_VERDICT_NONE && strcmp(verdict->cause, "flat") == 0;
+}
+
+static rf_status run_longer(rf_curve **out, range_test *test) {
+    rf_verdict verdict;
+    rf_status status = rf_curve_judge(&verdict, *out);
+    if (status == RF_OK && ((*out)->stop == RF_STOP_INTERRUPTED || !rf_range_wants_more(&verdict)))
+        return RF_OK;
+    rf_curve_free(*out);
+    *out = NULL;
+    test->desc.iterations = RF_RANGE_STEPS_MORE;
+    return status == RF_OK ? run_length(out, test) : status;
+}
+
 rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_range_test_desc *desc,
                                   size_t size) {
     range_test test = {.trainer = trainer};
     *out = NULL;
     RF_TRY(rf_desc_copy(&test.desc, sizeof test.desc, desc, size));
+    const bool usual = test.desc.iterations == 0;
+    if (usual) test.desc.iterations = RF_RANGE_STEPS;
     RF_TRY(check(&test.desc));
     RF_TRY(training_steps(&test.following, trainer, &test.desc));
-    const size_t steps = (size_t)test.desc.iterations;
-    if ((test.lr = rf_alloc(steps * 3, sizeof *test.lr)) == NULL) return RF_E_MEMORY;
-    test.loss = test.lr + steps;
-    test.observed = test.loss + steps;
-    for (int i = 0; i < test.desc.iterations; i++) test.lr[i] = rate(&test.desc, i);
-    rf_status status = rf_trainer_snapshot(&test.before, trainer);
-    if (status == RF_OK) status = run_all(out, &test);
-    free(test.lr);
-    return status;
+    RF_TRY(rf_trainer_snapshot(&test.before, trainer));
+    RF_TRY(run_length(out, &test));
+    return usual ? run_longer(out, &test) : RF_OK;
 }

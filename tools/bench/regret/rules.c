@@ -6,6 +6,7 @@
 
 #include "curve/features.h"
 #include "curve/method_list.h"
+#include "finder/range.h"
 #include "optim/optimizer.h"
 
 /* By the factors of the schedule; every one that is not constant is half of its rate in the mean. */
@@ -26,6 +27,14 @@ rf_verdict judge(const rf_curve *curve, const task *t) {
     known.training_steps = training_steps(t);
     if (rf_curve_judge(&verdict, &known) != RF_OK) verdict = (rf_verdict){.lr = NAN};
     return verdict;
+}
+
+const rf_curve *test_of_find(const results *r, int seed, const task *t) {
+    const rf_curve *const usual = results_curve(r, seed, RF_RANGE_STEPS), *const longer = results_curve(
+                                                                              r, seed, RF_RANGE_STEPS_MORE);
+    if (!usual || !longer) return usual;
+    const rf_verdict verdict = judge(usual, t);
+    return rf_range_wants_more(&verdict) ? longer : usual;
 }
 
 static double ours(const rf_curve *curve, const task *t, double unused) {

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "data.h"
 #include "finder/race.h"
+#include "finder/range.h"
 #include "network.h"
 #include "oracle.h"
 #include "rangefinder/schedule.h"
@@ -153,10 +154,17 @@ static rf_status refine(study *s) {
     return RF_OK;
 }
 
+/* Whether `find` makes the test longer. */
+static bool is_flat(const study *s, int seed) {
+    const rf_verdict verdict = judge(results_curve(s->results, seed, RF_RANGE_STEPS), s->task);
+    return rf_range_wants_more(&verdict);
+}
+
 static rf_status run_tests(study *s) {
     for (size_t i = 0; i < TEST_LENGTHS; i++) {
         const int steps = range_tests[i].steps, end = TEST_SEED + range_tests[i].seeds;
-        for (int seed = TEST_SEED; seed < end; seed++) {
+        for (int seed = TEST_SEED; seed < TEST_SEED + TEST_SEEDS; seed++) {
+            if (seed >= end && !(steps == RF_RANGE_STEPS_MORE && is_flat(s, seed))) continue;
             if (results_curve(s->results, seed, steps)) continue;
             if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
             rf_trainer *trainer = NULL;
@@ -197,7 +205,7 @@ static rf_status run_trials(const study *s, rf_trainer *t, int seed, double midd
 static rf_status run_races(study *s) {
     for (int seed = TEST_SEED; seed < TEST_SEED + RACE_SEEDS; seed++) {
         rf_trainer *trainer = NULL;
-        const rf_verdict verdict = judge(results_curve(s->results, seed, RACE_TEST_STEPS), s->task);
+        const rf_verdict verdict = judge(test_of_find(s->results, seed, s->task), s->task);
         if (verdict.kind != RF_VERDICT_RANGE) continue;
         rf_status status = make_trainer(&trainer, s, seed, data_held_out(s->data));
         if (status == RF_OK) status = run_trials(s, trainer, seed, verdict.lr);

@@ -35,7 +35,7 @@ static void add_entry(half *h, const task *t, const results *r) {
     entry *const e = &h->entries[h->count++];
     *e = (entry){.task = t, .results = r, .oracle = oracle_of(r, SETTLED_LOSS)};
     for (int i = 0; i < TEST_SEEDS; i++) {
-        e->verdict[i] = judge(results_curve(r, TEST_SEED + i, STEPS_USUAL), t);
+        e->verdict[i] = judge(test_of_find(r, TEST_SEED + i, t), t);
         e->regret[i] = oracle_regret(&e->oracle, e->verdict[i].lr);
     }
     for (int i = 0; i < TEST_LENGTHS * TEST_SEEDS; i++) {
@@ -44,6 +44,7 @@ static void add_entry(half *h, const task *t, const results *r) {
         for (size_t k = 0; curve && k < RULES; k++)
             e->lr[k][length][seed] = rules[k].suggest(curve, t, rules[k].argument);
     }
+    for (int i = 0; i < TEST_SEEDS; i++) e->lr[0][LENGTH_USUAL][i] = e->verdict[i].lr;
 }
 
 /* ---- rules ---- */
@@ -73,7 +74,7 @@ static void add_task(score *out, const entry *e, measure m, size_t by, int lengt
     const oracle o = oracle_of(e->results, m);
     const size_t before = out->count;
     double sum = 0;
-    for (int i = 0; i < TEST_SEEDS; i++) {
+    for (int i = 0; i < range_tests[length].seeds; i++) {
         if (!results_curve(e->results, TEST_SEED + i, range_tests[length].steps)) continue;
         add_curve(out, &o, e->lr[by][length][i]);
         sum += out->each[out->count - 1];
