@@ -44,9 +44,9 @@ static void attributes_keep_their_bounds(void **state) {
         set_attribute(&attrs, spec, spec->min - 1 == spec->def ? spec->min - 2 : spec->min - 1);
         assert_int_equal(rf_attrs_check(&attrs, op), RF_E_INPUT);
         assert_non_null(strstr(rf_error_message(), spec->name));
+        if (spec->max >= INT32_MAX && spec->type != RF_ATTR_FLOAT) continue; /* no integer lies above */
         set_attribute(&attrs, spec, spec->max < INT32_MAX ? spec->max + 1 : INFINITY);
-        if (spec->max < INT32_MAX || spec->type == RF_ATTR_FLOAT)
-            assert_int_equal(rf_attrs_check(&attrs, op), RF_E_INPUT);
+        assert_int_equal(rf_attrs_check(&attrs, op), RF_E_INPUT);
     }
 }
 

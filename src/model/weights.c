@@ -51,7 +51,7 @@ static long wrapped_by(const char *name, const rf_names *names) {
     for (int parts = 0; at != NULL && parts <= MAX_WRAPPER_PARTS; parts++) {
         if (rf_names_find(names, at, strlen(at)) >= 0) return at - name;
         at = strchr(at, '.');
-        at += at != NULL;
+        if (at != NULL) at++;
     }
     return -1;
 }

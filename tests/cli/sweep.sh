@@ -49,7 +49,7 @@ other_options_or_data_of_finished_runs_are_noticed() {
 
 mistakes_are_told_before_the_first_run() {
     refuses 2 "--vary NAME=VALUE,... is missing" sweep
-    refuses 2 "take one or more of data, model, device, batch, optimizer," sweep --vary foo=1
+    refuses 2 "take one or more of data, model, device, batch," sweep --vary foo=1
     for name in nesterov json out quiet; do refuses 2 "no such option with a value" sweep --vary $name=1; done
     refuses 2 "is not NAME=VALUE" sweep --vary batch
     refuses 2 "a value is empty" sweep --vary batch=1,,2
