@@ -157,9 +157,11 @@ static rf_model *built_in(const char *name) {
     return model;
 }
 
-static int next_layer(const rf_model *model, int node) { /* flattening may be left out or put in */
+/* Flattening may be left out or put in; stochastic depth has no form in ONNX. */
+static int next_layer(const rf_model *model, int node) {
     do node++;
-    while (node < model->node_count && strcmp(model->nodes[node].op->name, "flatten") == 0);
+    while (node < model->node_count && (strcmp(model->nodes[node].op->name, "flatten") == 0 ||
+                                        strcmp(model->nodes[node].op->name, "stochastic_depth") == 0));
     return node;
 }
 

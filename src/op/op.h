@@ -58,7 +58,8 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(before, PAIR)                                                                                          \
     X(after, PAIR)                                                                                           \
     X(value, FLOAT)                                                                                          \
-    X(reflect, BOOL)
+    X(reflect, BOOL)                                                                                         \
+    X(linear, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;

@@ -221,6 +221,7 @@ const char *rf_onnx_parameter(rf_onnx_export *e, int i) {
     const char *inputs[] = {e->graph.initializer[e->parameter + i]->name, NULL};
     if (p->is_state) return inputs[0];
     rf_node_problem(&problem, e->model, e->node, 1);
+    problem.attrs.linear = false; /* Conv takes (out,in,1,1) */
     problem.op->params(&problem, specs);
     const rf_param_spec *own = &specs[p->slot];
     if (own->rank == p->spec.rank) return inputs[0];

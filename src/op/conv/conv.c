@@ -14,6 +14,7 @@ static const rf_attr_spec attrs[] = {
     RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL),
     RF_ATTR(groups, INT, 1, 1, 1 << 20),
     RF_ATTR(bias, BOOL, 1, 0, 1),
+    RF_ATTR(linear, BOOL, 0, 0, 1),
     RF_ATTR_END,
 };
 
@@ -69,6 +70,10 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
                              .shape = {k, 1, 1, 1},
                              .init = RF_INIT_FAN_IN,
                              .fan_in = c * r * s};
+    if (a->linear) { /* as that of a linear layer: (out,in) */
+        out[0].rank = 2;
+        out[0].dim[1] = c * r * s;
+    }
     return a->bias ? 2 : 1;
 }
 

@@ -35,7 +35,7 @@ const rf_case rf_conv_cases[] = {
     {.label = "3x3 pad 1, odd sizes", .attrs = CONV(21, 3, 3, PAD(1, 1)), .x = X(3, 19, 7, 5)},
     {.label = "3x3 unpadded", .attrs = CONV(33, 3, 3, PAD(0, 0)), .x = X(2, 17, 9, 6)},
     {.label = "3x3 stride 2", .attrs = CONV(32, 3, 3, PAD(1, 1), STRIDE2, NO_BIAS), .x = X(2, 16, 9, 8)},
-    {.label = "1x1", .attrs = CONV(24, 1, 1, PAD(0, 0)), .x = X(2, 40, 5, 7)},
+    {.label = "1x1, a linear layer", .attrs = CONV(24, 1, 1, .linear = true), .x = X(2, 40, 5, 7)},
     {.label = "1x1 stride 2", .attrs = CONV(20, 1, 1, STRIDE2, NO_BIAS), .x = X(2, 18, 7, 8)},
     {.label = "1x1 stride 3x2, fused relu",
      .attrs = CONV(50, 1, 1, .stride = {3, 2}),
