@@ -81,8 +81,9 @@ KERNEL void masked_images(const __global float *x, __global float *y, const __gl
         const int image = task / parts, first = task % parts * part, at = image * size + first;
         const uint of_all = (uint)image + rng[3] * (uint)(count / size);
         const uint4 words = philox((uint4)(of_all / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
-        const uint i = of_all % 4;
-        const uint word = i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
+        /* not a chain of ?:, which Oclgrind takes wrongly */
+        const uint2 pair = of_all & 2 ? words.zw : words.xy;
+        const uint word = of_all & 1 ? pair.y : pair.x;
         const float mask = word >= limit ? scale : 0.0f;
         FOR_COLUMNS(min(part, size - first), c, left,
                     put(accumulate ? fetch(x + at + c, left) * mask + fetch(y + at + c, left)
