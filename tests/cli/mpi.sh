@@ -44,7 +44,7 @@ each_mpi() {
 write_network() {
     printf '%s\n' "conv 3 3 pad=1" relu flatten "linear 7" "dropout 0.3" tanh "linear classes" >net.net
 }
-curves_are_equal() {
+equal_curves() {
     for case in "--accumulate 2 --augment flip+shift" "--validation 7 --optimizer adam"; do
         options="--model net.net --iterations 12 --start-lr 1e-3 --end-lr 0.3 --diverge never --quiet"
         rf find $options --batch 12 $case --csv 1.csv
@@ -63,11 +63,11 @@ ranks_find_the_curve_of_one_process() {
         counts=2
         RF_MPIRUN=${RF_MPIRUN%% *}
     fi
-    each_mpi curves_are_equal
+    each_mpi equal_curves
 }
 
-# resumes_with_others: a run of two ranks goes on in four, as if one process had made it.
-resumes_with_others() {
+# resumes_among: a run of two ranks goes on in four, as if one process had made it.
+resumes_among() {
     rm -rf parts
     ranks 2 train --lr 0.05 --schedule constant --batch 32 --epochs 1 --out parts
     train_well
@@ -79,11 +79,11 @@ resumes_with_others() {
 }
 ranks_train_and_resume_as_one_process() {
     succeeds train --lr 0.05 --schedule constant --batch 64 --epochs 2 --out whole --quiet
-    each_mpi resumes_with_others
+    each_mpi resumes_among
     succeeds eval --run parts --quiet
 }
 
-failures_are_told() {
+tells_failure() {
     code=0
     mpirun 1 "$RANGEFINDER" find --batch 8 : -n 1 "$RANGEFINDER" find --batch 9 >"$logs/out" 2>"$logs/all" || code=$?
     grep '^rangefinder: ' "$logs/all" >"$logs/err" || :
@@ -99,7 +99,7 @@ failures_are_told() {
     ranks 2 find --iterations 2 --json /dev/full # of the first rank alone
     refused "/dev/full"
 }
-one_rank_tells_of_failures() { each_mpi failures_are_told; }
+one_rank_tells_of_failures() { each_mpi tells_failure; }
 
 # in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.
 in_background() {
