@@ -138,16 +138,8 @@ static rf_status check_all(sweep_run *run) {
     return RF_OK;
 }
 
-static char *next_free_folder(void) {
-    for (int i = 1;; i++) {
-        char *path = rf_format("sweeps/%d", i);
-        if (path == NULL || access(path, F_OK) != 0) return path;
-        free(path);
-    }
-}
-
 static rf_status open_folder(sweep_run *run) {
-    char *path = run->args->out != NULL ? rf_strdup(run->args->out) : next_free_folder();
+    char *path = run->args->out != NULL ? rf_strdup(run->args->out) : rf_next_free_folder("sweeps");
     if (path == NULL) return RF_E_MEMORY;
     rf_status status = rf_folder_open(&run->folder, path);
     if (status == RF_OK) status = rf_sweep_create(&run->sweep, &run->variations, path);

@@ -113,19 +113,11 @@ static bool is_empty(const char *path) {
     return empty;
 }
 
-static char *next_free_folder(void) {
-    for (int i = 1;; i++) {
-        char *path = rf_format("runs/%d", i);
-        if (path == NULL || access(path, F_OK) != 0) return path;
-        free(path);
-    }
-}
-
 static rf_status open_folder(train_run *run) {
     const train_args *args = run->args;
     run->out = args->resume != NULL ? rf_strdup(args->resume)
                : args->out != NULL  ? rf_strdup(args->out)
-                                    : next_free_folder();
+                                    : rf_next_free_folder("runs");
     if (run->out == NULL) return RF_E_MEMORY;
     if (args->resume == NULL && !args->overwrite && !is_empty(run->out))
         return rf_fail(

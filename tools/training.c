@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ahead.h"
 #include "augment/augment.h"
@@ -562,4 +563,12 @@ void rf_session_release(rf_session *s) {
     free(s->mean);
     free(s->std);
     free(s->class_weights);
+}
+
+char *rf_next_free_folder(const char *parent) {
+    for (int i = 1;; i++) {
+        char *path = rf_format("%s/%d", parent, i);
+        if (path == NULL || access(path, F_OK) != 0) return path;
+        free(path);
+    }
 }

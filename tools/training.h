@@ -89,4 +89,7 @@ void rf_session_add_options(rf_str *line, const rf_session *session);
 rf_status rf_session_settings(rf_settings *settings, const rf_session *session);
 void rf_session_release(rf_session *session);
 
+/* "runs/1", or the next number that is free; owned by the caller. */
+char *rf_next_free_folder(const char *parent);
+
 #endif

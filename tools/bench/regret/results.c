@@ -171,7 +171,7 @@ rf_status results_median(rf_curve **out, const results *r, int steps) {
 
 bool results_complete(const results *r) {
     for (int i = 0; i < TEST_SEEDS; i++)
-        if (!results_curve(r, TEST_SEED + i, RACE_TEST_STEPS)) return false;
+        if (!results_curve(r, TEST_SEED + i, RF_RANGE_STEPS)) return false;
     for (size_t i = 0; i < r->run_count; i++)
         if (r->runs[i].seed == SEEDS && r->runs[i].sixths % 3 != 0) return true; /* the last ones to be run */
     return false;

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "finder/range.h"
 #include "rangefinder/finder.h"
 #include "task.h"
 
@@ -49,7 +50,7 @@ extern const struct range_test { int steps, seeds; } range_tests[TEST_LENGTHS];
 
 /* The trainings of a task's races: around the suggestion of a range test of so many steps with the same seed, of parts of the
  * plan's length. */
-enum { RACE_SEEDS = 2, RACE_TEST_STEPS = 300, RACE_RATES = 5, RACE_LENGTHS = 4 };
+enum { RACE_SEEDS = 2, RACE_RATES = 5, RACE_LENGTHS = 4 };
 extern const double race_factors[RACE_RATES];
 extern const int race_parts[RACE_LENGTHS];
 

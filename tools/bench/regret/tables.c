@@ -12,7 +12,7 @@
 #include "oracle.h"
 #include "rules.h"
 
-enum { STEPS_USUAL = RACE_TEST_STEPS, LENGTH_USUAL = 1 }; /* range_tests[1] */
+enum { STEPS_USUAL = RF_RANGE_STEPS, LENGTH_USUAL = 1 }; /* range_tests[1] */
 static const double good = 0.05, useless = 0.5, usable = 0.2;
 
 /* A task whose results are complete. */
