@@ -3,9 +3,7 @@
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "channel_shuffle: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     if (x.c % problem->attrs.groups != 0)
         return rf_fail(RF_E_SHAPE, "channel_shuffle: %d channels, which %d groups do not divide", x.c,
                        problem->attrs.groups);

@@ -12,9 +12,7 @@
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", problem->op->name,
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     problem->y = x;
     return RF_OK;
 }

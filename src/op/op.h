@@ -126,6 +126,9 @@ typedef struct rf_problem {
     rf_bn_sums sums;                /* computed by this step, or for it */
 } rf_problem;
 
+/* Whether the first input is a map or, if these are taken, flat features, one a channel.  Errors: RF_E_SHAPE. */
+rf_status rf_check_map(const rf_problem *problem, bool or_features);
+
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
  * ones' shares, as floats. */
 enum { RF_MIXED_LABELS = 3 };

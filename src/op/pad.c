@@ -6,8 +6,7 @@
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair before = problem->attrs.before, after = problem->attrs.after;
-    if (x.flat)
-        return rf_fail(RF_E_SHAPE, "pad: the input is flat (%d numbers), and must be a map", x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, false));
     if (problem->attrs.reflect && (before.y >= x.h || after.y >= x.h || before.x >= x.w || after.x >= x.w))
         return rf_fail(RF_E_SHAPE,
                        "pad: input is %dx%d, too small for mirrors of %dx%d before and %dx%d after it", x.h,

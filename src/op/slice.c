@@ -6,9 +6,7 @@
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const int begin = problem->attrs.begin, end = problem->attrs.end;
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "slice: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     if (begin >= end || end > x.c)
         return rf_fail(RF_E_SHAPE, "slice: channels %d to %d of %d: begin < end <= %d is needed", begin, end,
                        x.c, x.c);

@@ -11,9 +11,7 @@ static bool is_bilinear(const rf_problem *problem) {
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair scale = problem->attrs.scale;
-    if (x.flat)
-        return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", problem->op->name,
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, false));
     if ((double)x.h * scale.y > 1 << 16 || (double)x.w * scale.x > 1 << 16)
         return rf_fail(RF_E_SHAPE, "%s: %dx%d times %dx%d is more than %d high or wide", problem->op->name,
                        x.h, x.w, scale.y, scale.x, 1 << 16);

@@ -6,9 +6,7 @@
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0], r = problem->x[1];
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "batch_norm: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     if (problem->inputs > 1 && (r.n != x.n || r.c != x.c || r.h != x.h || r.w != x.w))
         return rf_fail(RF_E_SHAPE, "batch_norm: input is %dx%dx%d, the residual %dx%dx%d", x.c, x.h, x.w, r.c,
                        r.h, r.w);

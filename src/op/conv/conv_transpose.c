@@ -40,9 +40,7 @@ static rf_problem dual_of(const rf_problem *problem) {
 static rf_status infer(rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;
     const rf_shape x = problem->x[0];
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "conv_transpose: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     if (a->output_pad.y >= a->stride.y || a->output_pad.x >= a->stride.x)
         return rf_fail(RF_E_SHAPE, "conv_transpose: output_pad %dx%d must be less than the stride %dx%d",
                        a->output_pad.y, a->output_pad.x, a->stride.y, a->stride.x);

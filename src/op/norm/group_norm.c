@@ -24,9 +24,7 @@ static size_t channels(const rf_problem *problem) {
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const char *name = problem->op->name;
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", name,
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     if (x.c % groups_of(problem) != 0)
         return rf_fail(RF_E_SHAPE, "%s: %d channels, which %d groups do not divide", name, x.c,
                        groups_of(problem));

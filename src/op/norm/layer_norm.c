@@ -9,9 +9,7 @@ enum { WEIGHT, BIAS, MAX_LANES = 32 };
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
-    if (x.flat && x.h * x.w > 1)
-        return rf_fail(RF_E_SHAPE, "layer_norm: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, true));
     problem->y = x;
     return RF_OK;
 }

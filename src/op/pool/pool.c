@@ -23,9 +23,7 @@ static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const int room_y = x.h + 2 * g.pad.y - g.dilation.y * (g.kernel.y - 1) - 1;
     const int room_x = x.w + 2 * g.pad.x - g.dilation.x * (g.kernel.x - 1) - 1;
-    if (x.flat)
-        return rf_fail(RF_E_SHAPE, "%s: the input is flat (%d numbers), and must be a map", problem->op->name,
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, false));
     if (g.pad.y * 2 > g.kernel.y || g.pad.x * 2 > g.kernel.x)
         return rf_fail(RF_E_SHAPE, "%s: pad %dx%d is more than half of the kernel %dx%d", problem->op->name,
                        g.pad.y, g.pad.x, g.kernel.y, g.kernel.x);
@@ -52,9 +50,7 @@ static rf_status infer(rf_problem *problem) {
 static rf_status adaptive_infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair size = problem->attrs.size;
-    if (x.flat)
-        return rf_fail(RF_E_SHAPE, "adaptive_avg_pool: the input is flat (%d numbers), and must be a map",
-                       x.c * x.h * x.w);
+    RF_TRY(rf_check_map(problem, false));
     problem->y = (rf_shape){.n = x.n, .c = x.c, .h = size.y, .w = size.x};
     return RF_OK;
 }
