@@ -126,9 +126,6 @@ typedef struct rf_problem {
     rf_bn_sums sums;                /* computed by this step, or for it */
 } rf_problem;
 
-/* Whether the first input is a map or, if these are taken, flat features, one a channel.  Errors: RF_E_SHAPE. */
-rf_status rf_check_map(const rf_problem *problem, bool or_features);
-
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
  * ones' shares, as floats. */
 enum { RF_MIXED_LABELS = 3 };
@@ -298,5 +295,8 @@ void rf_attr_set(rf_attrs *attrs, const rf_attr_spec *spec, double y, double x);
 /* part: 0 is y of a pair, 1 is x; all else has one value. */
 double rf_attr_get(const rf_attrs *attrs, const rf_attr_spec *spec, int part);
 rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
+
+/* Whether the first input is a map or, if these are taken, flat features, one a channel.  Errors: RF_E_SHAPE. */
+rf_status rf_check_map(const rf_problem *problem, bool or_features);
 
 #endif
