@@ -1,5 +1,5 @@
 /* rangefinder sweep: a range test for each combination of settings, each kept in a file, so that a sweep that was stopped
- * goes on. */
+ * goes on.  Ranks take one combination after the other; the first rank reads what the others have written, and tells of all. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "ahead.h"
 #include "curves.h"
+#include "dist/handout.h"
 #include "find.h"
 #include "sweep.h"
 #include "train/folder.h"
@@ -138,6 +139,13 @@ static rf_status check_all(sweep_run *run) {
     return RF_OK;
 }
 
+static rf_dist *ranks_of(const sweep_run *run) {
+    return run->args->find.common.dist;
+}
+static bool is_first(const sweep_run *run) {
+    return rf_dist_rank(ranks_of(run)) == 0;
+}
+
 static rf_status open_folder(sweep_run *run) {
     char *path = run->args->out != NULL ? rf_strdup(run->args->out) : rf_next_free_folder("sweeps");
     if (path == NULL) return RF_E_MEMORY;
@@ -162,6 +170,18 @@ static rf_status read_finished(sweep_run *run) {
     return RF_OK;
 }
 
+/* The first rank's folder, and what is done in it, become known to the others. */
+static rf_status share_folder(sweep_run *run) {
+    char *path;
+    if (ranks_of(run) == NULL) return RF_OK;
+    rf_status status = rf_dist_join(&path, ranks_of(run), is_first(run) ? run->folder->path : "");
+    if (status == RF_OK && !is_first(run)) status = rf_sweep_create(&run->sweep, &run->variations, path);
+    for (size_t i = 0; i < run->variations.combination_count && status == RF_OK; i++)
+        status = rf_dist_broadcast(ranks_of(run), &run->sweep.results[i].done, sizeof(bool));
+    free(path);
+    return status;
+}
+
 /* A run that fails is a result; what fails here ends the sweep. */
 static rf_status run_one(sweep_run *run, size_t i) {
     const rf_combination *c = &run->variations.combinations[i];
@@ -182,6 +202,52 @@ static rf_status run_one(sweep_run *run, size_t i) {
     return RF_OK;
 }
 
+/* lines: of the runs that failed, "NUMBER REASON". */
+static rf_status take_failures(rf_sweep *sweep, char *lines) {
+    for (char *line; (line = strsep(&lines, "\n")) != NULL && *line != '\0';) {
+        char *reason;
+        rf_sweep_result *r = &sweep->results[strtoull(line, &reason, 10)];
+        if (r->reason == NULL && (r->reason = rf_strdup(reason + 1)) == NULL) return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
+/* Reads the files that the other ranks have written. */
+static rf_status read_others(sweep_run *run) {
+    for (size_t i = 0; i < run->variations.combination_count; i++) {
+        const rf_sweep_result *r = &run->sweep.results[i];
+        if (r->reason != NULL) continue;
+        if (access(r->path, F_OK) != 0)
+            return rf_fail_errno(
+                errno,
+                "%s: another rank has written it, and the first one cannot see it; let --out "
+                "be a folder that all machines share",
+                r->path);
+        RF_TRY(check(run, i, true)); /* which opens its data */
+        RF_TRY(rf_sweep_read(&run->sweep, i, run->opened.fingerprint));
+    }
+    return RF_OK;
+}
+
+/* The results of all ranks, on the first one. */
+static rf_status collect(sweep_run *run) {
+    rf_str own = {0};
+    char *all = NULL;
+    for (size_t i = 0; i < run->variations.combination_count; i++) {
+        const rf_sweep_result *r = &run->sweep.results[i];
+        if (r->done || r->reason == NULL) continue;
+        rf_make_printable(r->reason);
+        rf_str_addf(&own, "%zu %s\n", i, r->reason);
+    }
+    rf_status status = rf_str_status(&own);
+    if (status == RF_OK) status = rf_dist_join(&all, ranks_of(run), rf_str_text(&own));
+    if (status == RF_OK && is_first(run)) status = take_failures(&run->sweep, all);
+    if (status == RF_OK && is_first(run)) status = read_others(run);
+    rf_str_free(&own);
+    free(all);
+    return status;
+}
+
 static size_t count_done(const sweep_run *run) {
     size_t done = 0;
     for (size_t i = 0; i < run->variations.combination_count; i++) done += run->sweep.results[i].done;
@@ -191,17 +257,28 @@ static size_t count_done(const sweep_run *run) {
 static rf_status print_heading(const sweep_run *run) {
     const rf_device_info *device = rf_device_describe(run->opened.device);
     rf_print_line("device   %s (%s)", device->name, device->selector);
-    printf("sweep    %zu runs, of which %zu are done\n\n", run->variations.combination_count,
-           count_done(run));
+    printf("sweep    %zu runs, of which %zu are done\n", run->variations.combination_count, count_done(run));
+    if (ranks_of(run) != NULL)
+        printf("ranks    %d, each with a run of its own\n", rf_dist_size(ranks_of(run)));
+    printf("\n");
     return rf_sweep_print_heading(&run->sweep);
 }
 
 static rf_status run_all(sweep_run *run) {
+    const size_t count = run->variations.combination_count;
+    const bool alone = ranks_of(run) == NULL;
+    rf_handout *handout;
+    size_t i;
     if (run->for_people) RF_TRY(print_heading(run));
-    for (size_t i = 0; i < run->variations.combination_count; i++) {
-        if (!run->sweep.results[i].done) RF_TRY(run_one(run, i));
-        if (run->for_people) RF_TRY(rf_sweep_print_row(&run->sweep, i));
+    rf_status status = rf_handout_begin(&handout, ranks_of(run), count);
+    while (status == RF_OK && (status = rf_handout_next(&i, handout)) == RF_OK && i < count) {
+        if (!run->sweep.results[i].done) status = run_one(run, i);
+        if (status == RF_OK && alone && run->for_people) status = rf_sweep_print_row(&run->sweep, i);
     }
+    rf_handout_end(handout);
+    if (alone || status != RF_OK) return status;
+    RF_TRY(collect(run));
+    for (i = 0; i < count && run->for_people; i++) RF_TRY(rf_sweep_print_row(&run->sweep, i));
     return RF_OK;
 }
 
@@ -266,14 +343,17 @@ static rf_status sweep_main(void *given, char **operands) {
     const rf_training *training = &args->find.training;
     const char *const inputs[] = {training->data, training->model, training->weights, NULL};
     sweep_run run = {.args = args,
+                     .opened = {.dist = args->find.common.dist},
                      .for_people = rf_outputs_for_people(&args->find.outputs, &args->find.common)};
     rf_status status = read_variations(&run);
-    if (status == RF_OK) status = rf_outputs_check(&args->find.outputs, inputs);
+    if (status == RF_OK && is_first(&run)) status = rf_outputs_check(&args->find.outputs, inputs);
     if (status == RF_OK) status = check_all(&run);
-    if (status == RF_OK) status = open_folder(&run);
-    if (status == RF_OK) status = read_finished(&run);
+    if (status == RF_OK && is_first(&run)) status = open_folder(&run);
+    if (status == RF_OK && is_first(&run)) status = read_finished(&run);
+    status = rf_dist_agree(ranks_of(&run), status);
+    if (status == RF_OK) status = share_folder(&run);
     if (status == RF_OK) status = run_all(&run);
-    if (status == RF_OK) status = finish(&run);
+    if (status == RF_OK && is_first(&run)) status = finish(&run);
     if (status == RF_E_INTERRUPTED && run.folder != NULL)
         rf_say("stopped; the same command with --out %s goes on", run.folder->path);
     release_run(&run);
@@ -290,6 +370,8 @@ static const rf_example examples[] = {
     {"rangefinder sweep -d photos/ --vary model=resnet18,mobilenet_v2 --vary weight-decay=0,1e-4 --out "
      "sweeps/photos",
      "the same command again goes on where it was stopped"},
+    {"mpirun -n 4 rangefinder sweep -d photos/ --vary batch=32,64,128 --vary optimizer=sgd,adamw",
+     "four runs at a time, each on a device of its own"},
     {NULL},
 };
 
@@ -302,6 +384,7 @@ const rf_command rf_command_sweep = {
                "are there already are not run again. A run that fails is a row with its reason.",
     .options = options,
     .shared = shared,
+    .ranks = true,
     .args_size = sizeof(sweep_args),
     .run = sweep_main,
     .release = release,

@@ -378,8 +378,9 @@ static bool computes_on_cores(const rf_session *s) {
 }
 
 static rf_status note_ranks(rf_session *s) {
-    const int ranks = rf_dist_local_size(s->common->dist);
-    if (s->common->dist == NULL || ranks <= s->device_count || computes_on_cores(s)) return RF_OK;
+    const rf_dist *dist = s->opened != NULL ? s->opened->dist : s->common->dist;
+    const int ranks = rf_dist_local_size(dist);
+    if (dist == NULL || ranks <= s->device_count || computes_on_cores(s)) return RF_OK;
     return rf_session_note(
         s, rf_format("%d ranks share %d device%s", ranks, s->device_count, s->device_count == 1 ? "" : "s"));
 }
@@ -404,9 +405,10 @@ static rf_status open_device(rf_session *s) {
     if (key == NULL) return RF_E_MEMORY;
     if (!is_open(&opened->device_key, key) || opened->device == NULL) {
         rf_device_close(opened->device);
-        RF_TRY(rf_open_device(&opened->device, selector));
+        RF_TRY(rf_open_device_for(&opened->device, &opened->device_count, selector, opened->dist));
     }
     s->device = opened->device;
+    s->device_count = opened->device_count;
     return RF_OK;
 }
 

@@ -31,8 +31,10 @@ void rf_training_release(rf_training *training);
 
 /* Data and device that sessions share, one session after the other; starts as {0}.  One that wants others opens them anew. */
 typedef struct rf_opened {
+    const rf_dist *dist; /* borrowed: by whose local rank the device is chosen; NULL: this process is alone */
     rf_dataset *dataset;
     rf_device *device;
+    int device_count;            /* for the ranks of this machine */
     char *data_key, *device_key; /* what they were opened by */
     uint64_t fingerprint;        /* of the data */
     rf_str said;                 /* notes that the user has seen, a line each */

@@ -93,8 +93,10 @@ size_t rf_memory_available_in(const char *root) {
 }
 
 size_t rf_memory_available(void) {
-    const char *forced = getenv("RANGEFINDER_MEMORY");
-    if (forced != NULL && *forced != '\0') return (size_t)strtoull(forced, NULL, 10) << 20;
-    const size_t bytes = rf_memory_available_in("");
-    return bytes - bytes / RESERVE_PARTS; /* for the driver's compiler and other processes */
+    const char *forced = getenv("RANGEFINDER_MEMORY"), *text = getenv("RANGEFINDER_MEMORY_RANKS");
+    const size_t ranks = text != NULL ? strtoull(text, NULL, 10) : 1;
+    size_t bytes = rf_memory_available_in("");
+    bytes -= bytes / RESERVE_PARTS; /* for the driver's compiler and other processes */
+    if (forced != NULL && *forced != '\0') bytes = (size_t)strtoull(forced, NULL, 10) << 20;
+    return bytes / RF_MAX(ranks, 1);
 }

@@ -57,7 +57,8 @@ char *rf_format(const char *format, ...) RF_PRINTF(1, 2);
 const char *rf_bytes_text(char text[32], double bytes); /* "12.3 MiB" */
 
 /* Bytes that this process can still allocate: MemAvailable, or what its control groups leave, less a reserve
- * (available.c).  SIZE_MAX: not known.  $RANGEFINDER_MEMORY replaces it, in MiB, for tests. */
+ * (available.c).  SIZE_MAX: not known.  $RANGEFINDER_MEMORY replaces it, in MiB, for tests; the ranks of a machine,
+ * $RANGEFINDER_MEMORY_RANKS of them, divide it. */
 size_t rf_memory_available(void);
 /* The same without reserve and $RANGEFINDER_MEMORY. root: "", or a folder that stands for /. */
 size_t rf_memory_available_in(const char *root);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dist/transport.h"
@@ -39,20 +40,26 @@ static rf_status check(const rf_dist *d, int error) {
 
 /* What those who start ranks tell them, the most certain first. */
 static const struct {
-    const char *rank, *size, *mpi;
+    const char *rank, *size, *local_rank, *mpi;
 } launchers[] = {
-    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "openmpi"},
-    {"PMI_RANK", "PMI_SIZE", "mpich"},                /* its kin too: Intel MPI, MVAPICH; srun --mpi=pmi2 */
-    {"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "openmpi"}, /* srun --mpi=pmix */
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "openmpi"},
+    {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID",
+     "mpich"}, /* its kin too: Intel MPI, MVAPICH; srun --mpi=pmi2 */
+    {"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "openmpi"}, /* srun --mpi=pmix */
 };
 
+static int number_in(const char *variable) {
+    const char *text = getenv(variable);
+    return text != NULL ? atoi(text) : 0;
+}
+
 /* Whose mpirun started this process; NULL: nobody's. */
-static const char *find_mpi(int *size) {
+static const char *find_mpi(int *size, int *local_rank) {
     const char *given = getenv("RANGEFINDER_MPI");
     for (size_t i = 0; i < RF_COUNT(launchers); i++) {
-        const char *ranks = getenv(launchers[i].size);
         if (getenv(launchers[i].rank) == NULL) continue;
-        *size = ranks != NULL ? atoi(ranks) : 0;
+        *size = number_in(launchers[i].size);
+        *local_rank = number_in(launchers[i].local_rank);
         return given != NULL && given[0] != '\0' ? given : launchers[i].mpi;
     }
     return NULL;
@@ -74,9 +81,15 @@ static rf_status load(const rf_transport **out, const char *mpi) {
     return rf_fail(RF_E_USAGE, "%s is of another version of Rangefinder; install both from one build", name);
 }
 
+/* All ranks of a machine lack the plugin.  mpirun may end this one as soon as the first has. */
+static rf_status let_first_speak(void) {
+    nanosleep(&(struct timespec){.tv_sec = PATIENCE_MS / 1000}, NULL);
+    return RF_E_INTERRUPTED;
+}
+
 /* The processors of this machine among its ranks: each keeps those that mpirun bound it to; where ranks are bound to the same ones,
- * or to none, each takes its share of them. */
-static rf_status share_cores(rf_dist *d) {
+ * or to none, each takes its share of them.  And its memory, in equal parts. */
+static rf_status share_machine(rf_dist *d) {
     static const char *const limits[] = {"RANGEFINDER_CORES", "POCL_MAX_PTHREAD_COUNT",
                                          "POCL_CPU_MAX_CU_COUNT"};
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -91,21 +104,25 @@ static rf_status share_cores(rf_dist *d) {
     RF_TRY(status);
     snprintf(text, sizeof text, "%ld", online > 0 && sum > online ? RF_MAX(own * online / sum, 1) : own);
     for (size_t i = 0; i < RF_COUNT(limits); i++) setenv(limits[i], text, 0); /* unless the user has */
+    snprintf(text, sizeof text, "%d", d->ranks.local_size);
+    setenv("RANGEFINDER_MEMORY_RANKS", text, 1);
     return RF_OK;
 }
 
 rf_status rf_dist_open(rf_dist **out) {
     const rf_transport *transport;
-    int size;
+    int size, local_rank;
     *out = NULL;
-    const char *mpi = find_mpi(&size);
+    const char *mpi = find_mpi(&size, &local_rank);
     if (mpi == NULL || size == 1) return RF_OK;
-    RF_TRY(load(&transport, mpi));
+    rf_status status = load(&transport, mpi);
+    if (status != RF_OK && local_rank > 0) return let_first_speak();
+    if (status != RF_OK) return status;
     rf_dist *d = rf_alloc(1, sizeof *d);
     if (d == NULL) return RF_E_MEMORY;
     d->transport = transport;
-    rf_status status = check(d, transport->open(&d->ranks));
-    if (status == RF_OK && d->ranks.size > 1 && (status = share_cores(d)) == RF_OK)
+    status = check(d, transport->open(&d->ranks));
+    if (status == RF_OK && d->ranks.size > 1 && (status = share_machine(d)) == RF_OK)
         *out = d;
     else
         rf_dist_close(d);
@@ -137,6 +154,27 @@ rf_status rf_dist_agree(rf_dist *d, rf_status status) {
     return failed > 0 ? RF_E_INTERRUPTED : RF_OK;
 }
 
+/* *texts: of each rank, `longest` bytes apart; owned by the caller. */
+static rf_status gather_texts(char **texts, size_t *longest, rf_dist *d, const char *text) {
+    const size_t size = (size_t)d->ranks.size, own = strlen(text) + 1;
+    size_t *lengths = rf_alloc(size, sizeof *lengths);
+    char *padded = NULL;
+    *texts = NULL;
+    *longest = 0;
+    rf_status status = lengths != NULL ? RF_OK : RF_E_MEMORY;
+    if (status == RF_OK) status = check(d, d->transport->gather(lengths, &own, sizeof own));
+    for (size_t i = 0; i < size && status == RF_OK; i++) *longest = RF_MAX(*longest, lengths[i]);
+    if (status == RF_OK && (padded = rf_alloc(*longest, 1)) == NULL) status = RF_E_MEMORY;
+    if (status == RF_OK && (*texts = rf_alloc(*longest, size)) == NULL) status = RF_E_MEMORY;
+    if (status == RF_OK) {
+        memcpy(padded, text, own);
+        status = check(d, d->transport->gather(*texts, padded, *longest));
+    }
+    free(padded);
+    free(lengths);
+    return status;
+}
+
 /* Errors: as rf_dist_same. */
 static rf_status compare(const char *mine, const char *theirs, int rank) {
     while (*mine != '\0' || *theirs != '\0') {
@@ -154,24 +192,35 @@ static rf_status compare(const char *mine, const char *theirs, int rank) {
 }
 
 rf_status rf_dist_same(rf_dist *d, const char *text) {
+    char *texts;
+    size_t longest;
     if (d == NULL) return RF_OK;
-    const size_t size = (size_t)d->ranks.size, own = strlen(text) + 1;
-    size_t longest = 0, *lengths = rf_alloc(size, sizeof *lengths);
-    char *texts = NULL, *padded = NULL;
-    rf_status status = lengths != NULL ? RF_OK : RF_E_MEMORY;
-    if (status == RF_OK) status = check(d, d->transport->gather(lengths, &own, sizeof own));
-    for (size_t i = 0; i < size && status == RF_OK; i++) longest = RF_MAX(longest, lengths[i]);
-    if (status == RF_OK && (padded = rf_alloc(longest, 1)) == NULL) status = RF_E_MEMORY;
-    if (status == RF_OK && (texts = rf_alloc(longest, size)) == NULL) status = RF_E_MEMORY;
-    if (status == RF_OK) {
-        memcpy(padded, text, own);
-        status = check(d, d->transport->gather(texts, padded, longest));
-    }
-    for (size_t i = 1; i < size && status == RF_OK; i++) status = compare(texts, texts + i * longest, (int)i);
-    free(padded);
+    rf_status status = gather_texts(&texts, &longest, d, text);
+    for (size_t i = 1; i < (size_t)d->ranks.size && status == RF_OK; i++)
+        status = compare(texts, texts + i * longest, (int)i);
     free(texts);
-    free(lengths);
     return status;
+}
+
+rf_status rf_dist_join(char **out, rf_dist *d, const char *text) {
+    char *texts;
+    size_t longest;
+    rf_str all = {0};
+    *out = NULL;
+    if (d == NULL) return (*out = rf_strdup(text)) != NULL ? RF_OK : RF_E_MEMORY;
+    RF_TRY(gather_texts(&texts, &longest, d, text));
+    for (size_t i = 0; i < (size_t)d->ranks.size; i++) rf_str_add(&all, texts + i * longest);
+    free(texts);
+    *out = all.data;
+    return rf_str_status(&all);
+}
+
+rf_status rf_dist_ask(size_t *answer, rf_dist *d) {
+    return check(d, d->transport->ask(answer));
+}
+
+rf_status rf_dist_answer(bool *asked, rf_dist *d, size_t answer) {
+    return check(d, d->transport->answer(asked, answer));
 }
 
 /* ---- the end ---- */

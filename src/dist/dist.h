@@ -19,6 +19,14 @@ rf_status rf_dist_agree(rf_dist *dist, rf_status status);
 /* Errors: RF_E_USAGE on all ranks where the lines of one's text differ from rank 0's, with both. */
 rf_status rf_dist_same(rf_dist *dist, const char *text);
 
+/* All ranks' texts in their order, one behind the other, to all; *out is owned by the caller. */
+rf_status rf_dist_join(char **out, rf_dist *dist, const char *text);
+
+/* Rank 0 answers one of the others, if any has asked; these wait for the answer (handout.h).  Not collective: a rank makes
+ * no other call meanwhile. */
+rf_status rf_dist_ask(size_t *answer, rf_dist *dist);
+rf_status rf_dist_answer(bool *asked, rf_dist *dist, size_t answer);
+
 /* The end of a rank, which waits for the others'; a rank that failed alone, while others wait for it in other calls, does not wait
  * for long.  True: this rank tells the user of the failure.  *status becomes what all end with; *alone: the others have
  * to be ended by rf_dist_abort. */

@@ -7,6 +7,7 @@
 #include "dist/transport.h"
 
 enum { PIECE = 1 << 28 }; /* elements of a call: MPI counts in int */
+enum { ASKING = 1 };      /* a tag */
 
 static MPI_Comm world = MPI_COMM_NULL, local, ending;
 static bool initialised; /* by us */
@@ -21,7 +22,7 @@ static bool initialised; /* by us */
 static int open_ranks(rf_ranks *r) {
     int is_initialised, level;
     TRY(MPI_Initialized(&is_initialised));
-    if (!is_initialised) TRY(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
+    if (!is_initialised) TRY(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level));
     initialised = !is_initialised;
     TRY(MPI_Comm_dup(MPI_COMM_WORLD, &world));
     TRY(MPI_Comm_set_errhandler(world, MPI_ERRORS_RETURN));
@@ -76,6 +77,22 @@ static int meet(bool *met, int *all, const int *own, int patience_ms) {
     return MPI_SUCCESS;
 }
 
+static int ask(size_t *answer) {
+    return MPI_Sendrecv(NULL, 0, MPI_BYTE, 0, ASKING, answer, sizeof *answer, MPI_BYTE, 0, ASKING, world,
+                        MPI_STATUS_IGNORE);
+}
+
+static int answer_one(bool *asked, size_t answer) {
+    MPI_Status from;
+    int waits;
+    *asked = false;
+    TRY(MPI_Iprobe(MPI_ANY_SOURCE, ASKING, world, &waits, &from));
+    if (!waits) return MPI_SUCCESS;
+    *asked = true;
+    TRY(MPI_Recv(NULL, 0, MPI_BYTE, from.MPI_SOURCE, ASKING, world, MPI_STATUS_IGNORE));
+    return MPI_Send(&answer, sizeof answer, MPI_BYTE, from.MPI_SOURCE, ASKING, world);
+}
+
 static void describe(char *text, size_t size, int error) {
     char words[MPI_MAX_ERROR_STRING] = "";
     int length;
@@ -99,4 +116,6 @@ __attribute__((visibility("default"))) const rf_transport rf_transport_mpi = {
     .meet = meet,
     .describe = describe,
     .abort = abort_ranks,
+    .ask = ask,
+    .answer = answer_one,
 };

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define RF_TRANSPORT_SYMBOL  "rf_transport_mpi"
-#define RF_TRANSPORT_VERSION 1
+#define RF_TRANSPORT_VERSION 2
 
 typedef struct rf_ranks {
     int rank, size, local_rank, local_size; /* local: of this machine */
@@ -25,6 +25,9 @@ typedef struct rf_transport {
     int (*meet)(bool *met, int *all, const int *own, int patience_ms);
     void (*describe)(char *text, size_t size, int error);
     void (*abort)(int exit_code); /* ends all ranks */
+    /* Rank 0 answers one of the others, if any has asked; these wait for it. */
+    int (*ask)(size_t *answer);
+    int (*answer)(bool *asked, size_t answer);
 } rf_transport;
 
 #endif

@@ -82,8 +82,8 @@ static need need_of(const rf_trainer *t) {
     return n;
 }
 
-/* The share of one of `processes` that need as much at the same time, on each of the ranks of this machine. */
-static available available_to(const rf_device *device, size_t processes, size_t ranks) {
+/* The share of one of `processes` that need as much at the same time. */
+static available available_to(const rf_device *device, size_t processes) {
     const rf_device_info *info = rf_device_describe(device);
     const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
     available r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
@@ -91,8 +91,8 @@ static available available_to(const rf_device *device, size_t processes, size_t 
                    .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
                    .shared = info->host_memory};
     if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
-    r.device /= processes * (r.shared ? ranks : 1); /* else each rank has a device of its own */
-    r.host /= processes * ranks;
+    r.device /= processes;
+    r.host /= processes;
     return r;
 }
 
@@ -280,8 +280,7 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
 rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(make_plans(t));
     const need n = need_of(t);
-    const available r =
-        available_to(t->desc.device, (size_t)processes, (size_t)rf_dist_local_size(t->desc.dist));
+    const available r = available_to(t->desc.device, (size_t)processes);
     t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }
