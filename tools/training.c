@@ -80,6 +80,8 @@ const rf_option *rf_training_rows(void) {
          .min = 1, .max = 65536, .letter = 'b'},
         {"global-batch", "N", "images a step, divided among the ranks that mpirun starts",
          .parse = rf_opt_int, AT(global_batch), .min = 1, .max = 1 << 24},
+        {"sync-bn", NULL, "batch norm by the images of all ranks, rather than of each one alone",
+         .parse = rf_opt_flag, AT(sync_bn)},
         {"optimizer", "NAME", "how parameters follow gradients:", "sgd", .parse = rf_opt_choice,
          AT(optimizer.name), .choices = rf_optimizer_names, .letter = 'o'},
         {"group", "PATTERN=X[,weight_decay=Y]",
@@ -339,7 +341,8 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .clip_norm = training->clip_norm,
                                 .decay_exclude = training->decay_exclude,
                                 .freeze = training->freeze,
-                                .ema = training->ema};
+                                .ema = training->ema,
+                                .sync_bn = training->sync_bn};
     return RF_OK;
 }
 

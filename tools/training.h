@@ -16,7 +16,7 @@ typedef struct rf_training {
     double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
-    bool no_shuffle, skip_bad, new_head, strict;
+    bool no_shuffle, skip_bad, new_head, strict, sync_bn;
     uint64_t seed;
 } rf_training;
 

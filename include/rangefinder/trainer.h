@@ -77,6 +77,9 @@ typedef struct rf_trainer_desc {
      * ranks; state and validation are shared.  Batch norm normalises by a rank's own batch, and rank 0's averages are kept.
      * rf_trainer_create and all that trains are then collective. */
     rf_dist *dist;
+    /* With `dist`: batch norm normalises by the images of all ranks, as torch.nn.SyncBatchNorm, so that n ranks train as one
+     * process with n times the batch. */
+    bool sync_bn;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

@@ -9,6 +9,9 @@
  *
  * It moves the running statistics, unless control (may be NULL) says that the run has stopped.
  *
+ * join_blocks: with statistics of several ranks, before merge: the mean and M2 of this rank, in the place of mean and invstd.
+ * The host replaces them by those of all ranks, which then are the one block that merge reads.
+ *
  * apply: one pass: y from x, residual and the channels' numbers.
  *
  * gradient: dx = scale * (g - sum g / P - xhat * sum(g * xhat) / P), dresidual = g.
@@ -246,6 +249,15 @@ KERNEL void merge(const __global float *partial, __global float *saved, const __
     FOR_FOLDED(
         all, STATISTICS, c, left,
         merge_at(all, saved, weight, bias, running_mean, running_var, control, eps, momentum, C, c, left));
+}
+
+INLINE void keep(part all, __global float *saved, int C, int c, int left) {
+    put(all.first, saved + MEAN * C + c, left);
+    put(all.second, saved + INVSTD * C + c, left);
+}
+
+KERNEL void join_blocks(const __global float *partial, __global float *saved, int C, int blocks) {
+    FOR_FOLDED(all, STATISTICS, c, left, keep(all, saved, C, c, left));
 }
 
 /* Inference: what `apply` needs, from the running statistics. */

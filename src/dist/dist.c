@@ -14,6 +14,7 @@ enum { PATIENCE_MS = 5000 }; /* of a rank that failed, for the others to fail as
 struct rf_dist {
     const rf_transport *transport;
     rf_ranks ranks;
+    int error; /* of the first call that failed */
 };
 
 int rf_dist_rank(const rf_dist *d) {
@@ -29,10 +30,11 @@ int rf_dist_local_size(const rf_dist *d) {
     return d != NULL ? d->ranks.local_size : 1;
 }
 
-static rf_status check(const rf_dist *d, int error) {
+static rf_status check(rf_dist *d, int error) {
     char text[512];
-    if (error == 0) return RF_OK;
-    d->transport->describe(text, sizeof text, error);
+    if (d->error == 0) d->error = error;
+    if (d->error == 0) return RF_OK;
+    d->transport->describe(text, sizeof text, d->error);
     return rf_fail(RF_E_DEVICE, "MPI: %s; another rank, its machine or the network has failed", text);
 }
 
@@ -139,6 +141,10 @@ void rf_dist_close(rf_dist *d) {
 
 rf_status rf_dist_sum(rf_dist *d, float *values, size_t count) {
     return d != NULL ? check(d, d->transport->sum(values, count)) : RF_OK;
+}
+
+rf_status rf_dist_sum_doubles(rf_dist *d, double *values, size_t count) {
+    return d != NULL ? check(d, d->transport->sum_doubles(values, count)) : RF_OK;
 }
 
 rf_status rf_dist_broadcast(rf_dist *d, void *data, size_t bytes) {

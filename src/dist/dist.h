@@ -1,4 +1,5 @@
-/* Collective operations: all ranks call them, in the same order.  With NULL, one process alone, they do nothing. */
+/* Collective operations: all ranks call them, in the same order.  With NULL, one process alone, they do nothing.  Once one has
+ * failed, so do all that follow. */
 #ifndef RF_DIST_DIST_H
 #define RF_DIST_DIST_H
 
@@ -11,6 +12,7 @@ int rf_dist_local_size(const rf_dist *dist);
 
 /* The sum over all ranks, in place: the same bits on each of them, and with the same ranks each time. */
 rf_status rf_dist_sum(rf_dist *dist, float *values, size_t count);
+rf_status rf_dist_sum_doubles(rf_dist *dist, double *values, size_t count);
 /* Rank 0's, to all. */
 rf_status rf_dist_broadcast(rf_dist *dist, void *data, size_t bytes);
 

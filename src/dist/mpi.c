@@ -47,6 +47,10 @@ static int sum(float *values, size_t count) {
     return MPI_SUCCESS;
 }
 
+static int sum_doubles(double *values, size_t count) {
+    return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_DOUBLE, MPI_SUM, world);
+}
+
 static int broadcast(void *data, size_t bytes) {
     for (size_t at = 0; at < bytes; at += PIECE) {
         const size_t n = bytes - at < PIECE ? bytes - at : PIECE;
@@ -118,4 +122,5 @@ __attribute__((visibility("default"))) const rf_transport rf_transport_mpi = {
     .abort = abort_ranks,
     .ask = ask,
     .answer = answer_one,
+    .sum_doubles = sum_doubles,
 };

@@ -28,6 +28,7 @@ typedef struct rf_transport {
     /* Rank 0 answers one of the others, if any has asked; these wait for it. */
     int (*ask)(size_t *answer);
     int (*answer)(bool *asked, size_t answer);
+    int (*sum_doubles)(double *values, size_t count); /* as sum, of few */
 } rf_transport;
 
 #endif

@@ -146,6 +146,12 @@ static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) 
     }
 }
 
+static rf_problem problem_of(const rf_plan *plan, const rf_step *step) {
+    rf_problem problem = step->problem;
+    problem.dist = plan->memory.dist;
+    return problem;
+}
+
 static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
     rf_tensors t = {.y = tensor_buffer(plan, step->y),
                     .dy = tensor_buffer(plan, step->dy),
@@ -196,7 +202,7 @@ static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step 
                             const rf_tensors *tensors, const rf_choice *choice) {
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
-    rf_problem problem = step->problem;
+    rf_problem problem = problem_of(plan, step);
     if (!bn_sums_hold(plan, step, choice)) problem.sums = (rf_bn_sums){0};
     rf_status status = rf_solver_prepare(choice->solver, sequence, &problem, info, tensors, &choice->config);
     if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
@@ -214,7 +220,7 @@ static bool blames_solver(rf_status status) {
 
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
-    const rf_problem *problem = &step->problem;
+    const rf_problem problem = problem_of(plan, step);
     const char *name = plan->lowered->nodes[step->node].name,
                *direction = rf_direction_names[step->direction];
     rf_tensors tensors = bind(plan, step);
@@ -233,7 +239,7 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     }
     plan->taken[index] = NULL;
     rf_sequence_label(sequence, "%s.%s.reference", name, direction);
-    return rf_emit_reference(sequence, problem, step->direction, &tensors);
+    return rf_emit_reference(sequence, &problem, step->direction, &tensors);
 }
 
 static rf_status emit_range(rf_plan *plan, rf_sequence *sequence, int from, int to) {

@@ -30,6 +30,7 @@ typedef struct rf_plan_memory {
     rf_weights *weights; /* of the same model; shared between plans */
     rf_buffer *rng;      /* {seed low, seed high, step, rank}, of the dropout ops; may be NULL */
     rf_buffer *control;  /* of the run, which may stop (kernels/common/control.clh); may be NULL */
+    rf_dist *dist; /* of whose ranks together batch norm takes the statistics; NULL: of this one alone */
 } rf_plan_memory;
 /* Allocates; before launches are made. */
 rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory);

@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "kernels/common/act.clh"
 #include "launch/sequence.h"
+#include "rangefinder/dist.h"
 
 enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
 
@@ -124,6 +125,7 @@ typedef struct rf_problem {
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
     uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
     rf_bn_sums sums;                /* computed by this step, or for it */
+    rf_dist *dist;                  /* batch norm's statistics are those of all ranks; NULL: of this one */
 } rf_problem;
 
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first

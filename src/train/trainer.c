@@ -133,8 +133,8 @@ static rf_status make_feeder(rf_feeder **out, const rf_trainer *t, const rf_data
 
 /* The plans' memory, and the validation images, which are a part of the data set or another. */
 static rf_status allocate_plans(rf_trainer *t) {
-    const rf_plan_memory memory = {t->weights, t->rng, t->control},
-                         evaluated = {rf_trainer_evaluated(t), t->rng, t->control};
+    const rf_plan_memory memory = {t->weights, t->rng, t->control, t->desc.sync_bn ? t->desc.dist : NULL},
+                         evaluated = {rf_trainer_evaluated(t), t->rng, t->control, NULL};
     const rf_dataset *other = t->desc.validation_data;
     RF_TRY(rf_plan_allocate(t->plan, &memory));
     if (other == NULL)
@@ -183,10 +183,12 @@ static rf_status join_ranks(rf_trainer *t) {
     rf_str all = {0};
     if (d->dist == NULL) return RF_OK;
     rf_status status = rf_dist_agree(d->dist, rf_trainer_add_texts(&texts, t));
-    rf_str_addf(&all, "version %s\nnetwork %s\ndevice %s, %s\nfloats %zu\nloss %s, label smoothing %g\n",
+    rf_str_addf(&all,
+                "version %s\nnetwork %s\ndevice %s, %s\nfloats %zu\nloss %s, label smoothing %g\n"
+                "sync_bn %d\n",
                 rf_version(), d->model->name, rf_device_describe(d->device)->name,
                 rf_device_describe(d->device)->driver, t->weights->trained_floats, d->loss,
-                d->label_smoothing);
+                d->label_smoothing, d->sync_bn);
     for (size_t i = 0; i < texts.text_count; i++)
         rf_str_addf(&all, "%s %s\n", texts.texts[i].name, texts.texts[i].text);
     if (status == RF_OK) status = rf_dist_agree(d->dist, rf_str_status(&all));

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dist/dist.h"
 #include "kernels/common/control.clh"
 #include "op/batch_norm/batch_norm.h"
 #include "op/reference.h"
@@ -76,7 +77,8 @@ RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int
 /* Writes mean and invstd of each channel, and updates the running statistics unless the run has stopped. */
 static void batch_statistics(const rf_problem *problem, const rf_arrays *a, float *mean, float *invstd) {
     const int C = problem->x[0].c;
-    const double n = (double)rf_shape_pixels(problem->x[0]), momentum = problem->attrs.momentum;
+    const double own = (double)rf_shape_pixels(problem->x[0]), n = own * rf_dist_size(problem->dist);
+    const double momentum = problem->attrs.momentum;
     const uint32_t *control = (const uint32_t *)a->control;
     const bool stopped = control != NULL && control[RF_CONTROL_STOP] != 0;
     const rows r = {problem, a, mean, invstd};
@@ -84,18 +86,20 @@ static void batch_statistics(const rf_problem *problem, const rf_arrays *a, floa
     for (int first = 0; first < C; first += CHANNELS) {
         const int count = RF_MIN(CHANNELS, C - first);
         sum_rows(&r, sum_values, sum, first, count);
-        for (int i = 0; i < count; ++i) mean[first + i] = (float)(sum[0][i] / n);
+        for (int i = 0; i < count; ++i) mean[first + i] = (float)(sum[0][i] / own);
         sum_rows(&r, sum_squares, sum, first, count);
-        for (int i = 0; i < count; ++i) {
-            const int c = first + i;
-            const double squares = sum[1][i] - sum[0][i] * sum[0][i] / n; /* mean[c] is rounded */
-            float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c,
-                  *running_var = a->state[RF_BN_RUNNING_VAR] + c;
-            invstd[c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
-            if (stopped) continue;
-            *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean[c]);
-            *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
-        }
+        for (int i = 0; i < count; ++i) /* mean is rounded */
+            invstd[first + i] = (float)(sum[1][i] - sum[0][i] * sum[0][i] / own);
+    }
+    if (problem->dist != NULL) rf_batch_norm_join_statistics(problem, a->saved);
+    for (int c = 0; c < C; ++c) {
+        const double squares = invstd[c];
+        float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c,
+              *running_var = a->state[RF_BN_RUNNING_VAR] + c;
+        invstd[c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
+        if (stopped) continue;
+        *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean[c]);
+        *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
     }
 }
 
@@ -148,6 +152,7 @@ void rf_batch_norm_backward_params(const rf_problem *problem, const rf_arrays *a
             a->grad[RF_BN_WEIGHT][c] = a->saved[3 * C + c] = (float)sum[1][i];
         }
     }
+    if (problem->dist != NULL) rf_batch_norm_join_gradient_sums(problem, a->saved);
 }
 
 /* Up to CHANNELS channels from `first` on, of the pixels begin .. end-1, of dx.  An element of dy is read

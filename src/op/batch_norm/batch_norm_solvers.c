@@ -1,5 +1,6 @@
 /* Batch norm's launches, for both families: statistics, merge, apply; gradient_sums, fold; gradient.  Skips the sums
- * that the step before has computed (op/bn_sums.h). */
+ * that the step before has computed (op/bn_sums.h).  By the images of all ranks: statistics, join_blocks, ranks, merge, apply;
+ * gradient_sums, fold, ranks; gradient. */
 #include "op/batch_norm/batch_norm.h"
 #include "op/bn_sums.h"
 #include "op/family.h"
@@ -122,17 +123,25 @@ static partial partial_of(const rf_problem *problem, const rf_device_info *info,
 
 static rf_status batch_statistics(rf_sequence *sequence, const rf_problem *problem,
                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    const partial p = partial_of(problem, info, t, family);
+    partial p = partial_of(problem, info, t, family);
     rf_launch_desc sums = {
         .kernel = "statistics",
         .args = {RF_BUF(t->x[0]), RF_BUF(p.at), RF_I32(rows(problem)), RF_I32(channels(problem))}};
+    if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
+    if (problem->dist != NULL) {
+        rf_launch_desc own = {
+            .kernel = "join_blocks",
+            .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_I32(channels(problem)), RF_I32(p.blocks)}};
+        RF_TRY(emit_folding(sequence, problem, info, family, &own));
+        RF_TRY(rf_batch_norm_emit_join(sequence, problem, RF_FORWARD, t->saved));
+        p = (partial){t->saved, 1};
+    }
     rf_launch_desc merge = {.kernel = "merge",
                             .args = {RF_BUF(p.at), RF_BUF(t->saved), RF_BUF(t->param[RF_BN_WEIGHT]),
                                      RF_BUF(t->param[RF_BN_BIAS]), RF_BUF(t->state[RF_BN_RUNNING_MEAN]),
                                      RF_BUF(t->state[RF_BN_RUNNING_VAR]), RF_BUF(t->control),
                                      RF_I32(channels(problem)), RF_I32(p.blocks), RF_F32(problem->attrs.eps),
                                      RF_F32(problem->attrs.momentum)}};
-    if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
     return emit_folding(sequence, problem, info, family, &merge);
 }
 
@@ -177,7 +186,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                     RF_BUF(t->grad[RF_BN_BIAS]), RF_I32(channels(problem)),
                                     RF_I32(p.blocks)}};
     if (problem->sums.blocks == 0) RF_TRY(emit_sums(sequence, problem, info, family, &sums, 1));
-    return emit_folding(sequence, problem, info, family, &fold);
+    RF_TRY(emit_folding(sequence, problem, info, family, &fold));
+    if (problem->dist == NULL) return RF_OK;
+    return rf_batch_norm_emit_join(sequence, problem, RF_BACKWARD_PARAMS, t->saved);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
