@@ -13,8 +13,9 @@
 #include "ahead.h"
 #include "device/opencl/pocl.h"
 
-static atomic_bool in_order, leaving, patient, ranks;
-static atomic_int requested; /* the signal that asked for an orderly end; 0: none */
+static atomic_bool in_order, leaving, patient;
+static const rf_dist *_Atomic ranks; /* NULL: this process is alone */
+static atomic_int requested;         /* the signal that asked for an orderly end; 0: none */
 
 /* How many files may be open; returns how many might be before. */
 static rlim_t limit_files(rlim_t files) {
@@ -46,7 +47,8 @@ _Noreturn void rf_leave(int exit_code) {
     _exit(exit_code);
 }
 
-static _Noreturn void blame_driver(void) {
+static _Noreturn void blame_library(void) {
+    if (ranks != NULL && rf_dist_is_calling(ranks)) rf_leave(rf_status_exit_code(RF_E_DEVICE)); /* MPI's */
     bool full = rf_pocl_test() != RF_OK;
     if (!full) rf_pocl_distrust(); /* a damaged file may be the reason */
     rf_say("a library ended the program, most likely the OpenCL driver; what it said stands above%s%s",
@@ -55,28 +57,28 @@ static _Noreturn void blame_driver(void) {
 }
 
 static void on_exit_of_process(void) {
-    if (!in_order) blame_driver();
+    if (!in_order) blame_library();
 }
 
 /* Drivers' compilers abort where a file is missing or damaged.  This overrides the C library's function: a handler of
  * SIGABRT would be replaced by LLVM's. */
 #define EXPORTED __attribute__((visibility("default"))) _Noreturn
 EXPORTED void abort(void) {
-    blame_driver();
+    blame_library();
 }
 
 EXPORTED void __assert_fail(const char *text, const char *file, unsigned line, const char *function);
 void __assert_fail(const char *text, const char *file, unsigned line, const char *function) {
     fprintf(stderr, "%s:%u: %s: assertion '%s' failed\n", file, line, function, text);
-    blame_driver();
+    blame_library();
 }
 
 void rf_ending_wait(void) {
     patient = true;
 }
 
-void rf_ending_ranks(void) {
-    ranks = true;
+void rf_ending_ranks(const rf_dist *dist) {
+    ranks = dist;
 }
 
 static void ignore_for_a_moment(const sigset_t *set) {
@@ -96,7 +98,7 @@ static void *await_signals(void *set) {
         requested = number;
         rf_progress_restore();
         rf_interrupt();
-        if (patient && ranks) ignore_for_a_moment(set);
+        if (patient && ranks != NULL) ignore_for_a_moment(set);
         number = patient ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &second);
         if (number <= 0) number = requested;
     }

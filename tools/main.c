@@ -254,7 +254,7 @@ int main(int argc, char **argv) {
     rf_status status = rf_ending_begin();
     if (status == RF_OK) status = rf_ahead_remember(argc, argv);
     if (status == RF_OK && rf_ahead_data() == NULL) status = rf_dist_open(&dist);
-    if (dist != NULL) rf_ending_ranks();
+    rf_ending_ranks(dist);
     if (rf_dist_rank(dist) > 0) rf_say_nothing();
     if (status == RF_OK) status = run_program(dist, argc, argv);
     if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
@@ -262,6 +262,7 @@ int main(int argc, char **argv) {
     const int rank = rf_dist_rank(dist);
     const bool tells = rf_dist_end(dist, &status, &alone);
     const bool failed = status != RF_OK && status != RF_E_INTERRUPTED;
+    if (!alone) rf_ending_ranks(NULL);
     if (!failed && !alone) rf_dist_close(dist);
     rf_ending_in_order();
     rf_ahead_forget();

@@ -2,6 +2,7 @@
 #include "dist/dist.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +15,8 @@ enum { PATIENCE_MS = 5000 }; /* of a rank that failed, for the others to fail as
 struct rf_dist {
     const rf_transport *transport;
     rf_ranks ranks;
-    int error; /* of the first call that failed */
+    int error;           /* of the first call that failed */
+    atomic_bool calling; /* a library that ends the process now is MPI's */
 };
 
 int rf_dist_rank(const rf_dist *d) {
@@ -23,6 +25,9 @@ int rf_dist_rank(const rf_dist *d) {
 int rf_dist_size(const rf_dist *d) {
     return d != NULL ? d->ranks.size : 1;
 }
+bool rf_dist_is_calling(const rf_dist *d) {
+    return d->calling;
+}
 int rf_dist_local_rank(const rf_dist *d) {
     return d != NULL ? d->ranks.local_rank : 0;
 }
@@ -30,8 +35,14 @@ int rf_dist_local_size(const rf_dist *d) {
     return d != NULL ? d->ranks.local_size : 1;
 }
 
+static const rf_transport *begin_call(rf_dist *d) {
+    d->calling = true;
+    return d->transport;
+}
+
 static rf_status check(rf_dist *d, int error) {
     char text[512];
+    d->calling = false;
     if (d->error == 0) d->error = error;
     if (d->error == 0) return RF_OK;
     d->transport->describe(text, sizeof text, d->error);
@@ -99,7 +110,7 @@ static rf_status share_machine(rf_dist *d) {
     char text[24];
     int *all = rf_alloc((size_t)d->ranks.local_size, sizeof *all);
     if (all == NULL) return RF_E_MEMORY;
-    rf_status status = check(d, d->transport->gather_local(all, &own, sizeof own));
+    rf_status status = check(d, begin_call(d)->gather_local(all, &own, sizeof own));
     long sum = 0;
     for (int i = 0; i < d->ranks.local_size; i++) sum += all[i];
     free(all);
@@ -123,7 +134,7 @@ rf_status rf_dist_open(rf_dist **out) {
     rf_dist *d = rf_alloc(1, sizeof *d);
     if (d == NULL) return RF_E_MEMORY;
     d->transport = transport;
-    status = check(d, transport->open(&d->ranks));
+    status = check(d, begin_call(d)->open(&d->ranks));
     if (status == RF_OK && d->ranks.size > 1 && (status = share_machine(d)) == RF_OK)
         *out = d;
     else
@@ -140,15 +151,15 @@ void rf_dist_close(rf_dist *d) {
 /* ---- collective operations ---- */
 
 rf_status rf_dist_sum(rf_dist *d, float *values, size_t count) {
-    return d != NULL ? check(d, d->transport->sum(values, count)) : RF_OK;
+    return d != NULL ? check(d, begin_call(d)->sum(values, count)) : RF_OK;
 }
 
 rf_status rf_dist_sum_doubles(rf_dist *d, double *values, size_t count) {
-    return d != NULL ? check(d, d->transport->sum_doubles(values, count)) : RF_OK;
+    return d != NULL ? check(d, begin_call(d)->sum_doubles(values, count)) : RF_OK;
 }
 
 rf_status rf_dist_broadcast(rf_dist *d, void *data, size_t bytes) {
-    return d != NULL ? check(d, d->transport->broadcast(data, bytes)) : RF_OK;
+    return d != NULL ? check(d, begin_call(d)->broadcast(data, bytes)) : RF_OK;
 }
 
 rf_status rf_dist_agree(rf_dist *d, rf_status status) {
@@ -168,13 +179,13 @@ static rf_status gather_texts(char **texts, size_t *longest, rf_dist *d, const c
     *texts = NULL;
     *longest = 0;
     rf_status status = lengths != NULL ? RF_OK : RF_E_MEMORY;
-    if (status == RF_OK) status = check(d, d->transport->gather(lengths, &own, sizeof own));
+    if (status == RF_OK) status = check(d, begin_call(d)->gather(lengths, &own, sizeof own));
     for (size_t i = 0; i < size && status == RF_OK; i++) *longest = RF_MAX(*longest, lengths[i]);
     if (status == RF_OK && (padded = rf_alloc(*longest, 1)) == NULL) status = RF_E_MEMORY;
     if (status == RF_OK && (*texts = rf_alloc(*longest, size)) == NULL) status = RF_E_MEMORY;
     if (status == RF_OK) {
         memcpy(padded, text, own);
-        status = check(d, d->transport->gather(*texts, padded, *longest));
+        status = check(d, begin_call(d)->gather(*texts, padded, *longest));
     }
     free(padded);
     free(lengths);
@@ -222,11 +233,11 @@ rf_status rf_dist_join(char **out, rf_dist *d, const char *text) {
 }
 
 rf_status rf_dist_ask(size_t *answer, rf_dist *d) {
-    return check(d, d->transport->ask(answer));
+    return check(d, begin_call(d)->ask(answer));
 }
 
 rf_status rf_dist_answer(bool *asked, rf_dist *d, size_t answer) {
-    return check(d, d->transport->answer(asked, answer));
+    return check(d, begin_call(d)->answer(asked, answer));
 }
 
 /* ---- the end ---- */
@@ -238,7 +249,9 @@ bool rf_dist_end(rf_dist *d, rf_status *status, bool *alone) {
     int *all = rf_alloc((size_t)d->ranks.size, sizeof *all), teller = -1;
     bool met = false;
     if (own != RF_OK) rf_error_hold();
-    if (all != NULL && d->transport->meet(&met, all, &own, own == RF_OK ? -1 : PATIENCE_MS) != 0) met = false;
+    if (all != NULL && begin_call(d)->meet(&met, all, &own, own == RF_OK ? -1 : PATIENCE_MS) != 0)
+        met = false;
+    d->calling = false;
     if (own != RF_OK) rf_error_release();
     *alone = !met;
     if (!met && own == RF_OK) *status = rf_fail(RF_E_DEVICE, "MPI: the other ranks have failed");
@@ -252,6 +265,6 @@ bool rf_dist_end(rf_dist *d, rf_status *status, bool *alone) {
 }
 
 _Noreturn void rf_dist_abort(rf_dist *d, int exit_code) {
-    d->transport->abort(exit_code);
+    begin_call(d)->abort(exit_code);
     _exit(exit_code);
 }

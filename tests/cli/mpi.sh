@@ -1,4 +1,4 @@
-# find and train in several ranks, with each MPI that there is a plugin for: $RF_MPIRUN is a list of NAME=COMMAND.
+# find, train and sweep in several ranks, with each MPI that there is a plugin for: $RF_MPIRUN is a list of NAME=COMMAND.
 # OpenMPI's: root may start it, with more ranks than cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 
@@ -40,19 +40,19 @@ each_mpi() {
 }
 
 # Masks of dropout and views of images go by the position in the batch of all ranks, here an odd one.  The validation images are
-# divided unevenly.
+# divided unevenly, and evaluated with batch norm's running averages.
 write_network() {
-    printf '%s\n' "conv 3 3 pad=1" relu flatten "linear 7" "dropout 0.3" tanh "linear classes" >net.net
+    printf '%s\n' "conv 3 3 pad=1 bias=no" batch_norm relu flatten "linear 7" "dropout 0.3" tanh "linear classes" >net.net
 }
 equal_curves() {
     for case in "--accumulate 2 --augment flip+shift" "--validation 7 --optimizer adam"; do
         options="--model net.net --iterations 12 --start-lr 1e-3 --end-lr 0.3 --diverge never --quiet"
         rf find $options --batch 12 $case --csv 1.csv
         for count in $counts; do
-            ranks $count find $options --batch $((12 / count)) $case --csv $count.csv
+            ranks $count find $options --batch $((12 / count)) --sync-bn $case --csv $count.csv
             same 1.csv $count.csv 1e-5 2
         done
-        ranks 2 find $options --global-batch 12 $case --csv again.csv
+        ranks 2 find $options --global-batch 12 --sync-bn $case --csv again.csv
         cmp 2.csv again.csv || fail "$mpirun: other bits, $case"
     done
 }
@@ -88,6 +88,8 @@ tells_failure() {
     mpirun 1 "$RANGEFINDER" find --batch 8 : -n 1 "$RANGEFINDER" find --batch 9 >"$logs/out" 2>"$logs/all" || code=$?
     grep '^rangefinder: ' "$logs/all" >"$logs/err" || :
     refused "rank 1 differs from rank 0: 'rangefinder find --batch 9', not 'rangefinder find --batch 8'"
+    ranks 2 sweep --vary batch=8,0
+    refused "'0' is not a whole number from 1 to 65536"
     ranks 2 suggest curve.csv
     refused "suggest: runs in one process, and mpirun has started 2"
     ranks 3 find --global-batch 64
@@ -96,6 +98,8 @@ tells_failure() {
     refused "batches of 1000 on each of 2 ranks are larger than the 1797 images"
     ranks 2 find --device reference,none
     refused "rank 1: device 'none' is not present"
+    RANGEFINDER_MPI=missing ranks 2 find
+    refused "started by the mpirun of missing, whose plugin cannot be loaded"
     ranks 2 find --iterations 2 --json /dev/full # of the first rank alone
     refused "/dev/full"
 }
@@ -112,13 +116,16 @@ in_background() {
         sleep 0.1
     done
 }
-# A rank that is killed, a signal for mpirun: all ranks end, and what was saved is good.
-ends_together() {
-    in_background
+kill_rank() {
     rank=$(for process in /proc/[0-9]*; do
         [ "$(readlink "$process/exe" "$process/cwd" | tr "\n" " ")" != "$RANGEFINDER $PWD " ] || echo "${process#/proc/}"
     done | tail -1)
     kill -KILL "$rank"
+}
+# A rank that is killed, a signal for mpirun: all ranks end, and what was saved is good.
+ends_together() {
+    in_background
+    kill_rank
     ! wait $job || fail "$mpirun: a rank was killed"
     ranks 2 train --resume run --epochs 1
     [ "$code" -eq 0 ] || fail "$mpirun: cannot be resumed"
@@ -133,6 +140,46 @@ ranks_end_together() {
     rm -r run # the first rank fails, while the others wait for it
     ! wait $job || fail "nothing can be saved"
     says "rangefinder: run/"
+}
+
+# A file that cannot be written any more, as on a full disk: of the first rank alone.
+disk_fills() {
+    rm -rf run
+    ranks 2 train --lr 0.05 --batch 32 --epochs 1 --out run
+    train_well
+    ln -sf /dev/full run/last.safetensors
+    ranks 2 train --resume run --epochs 2
+    refused "run/last.safetensors: cannot be written: No space left on device"
+    rm run/last.safetensors
+    ranks 2 train --resume run --epochs 3
+    train_well
+}
+a_full_disk_ends_all_ranks() { each_mpi disk_fills; }
+
+# Runs are handed out to ranks; a rank that is killed leaves those that are finished.
+sweeps_together() {
+    rm -rf out
+    ranks 3 sweep $quick --out out --csv out.csv
+    prints 'ranks    3, each with a run of its own'
+    [ "$(cut -d, -f 1-7,9- out.csv)" = "$(cut -d, -f 1-7,9- one.csv)" ] || fail "$mpirun: other results"
+    timeout --foreground 120 "$mpirun" -n 2 "$RANGEFINDER" sweep --model net.net --vary iterations=12,13,100000 --end-lr 1e-3 \
+        --out killed >"$logs/out" 2>"$logs/err" &
+    job=$!
+    until [ -s killed/iterations=12.json ] && [ -s killed/iterations=13.json ]; do
+        kill -0 $job 2>/dev/null || fail "$mpirun: ended by itself"
+        sleep 0.1
+    done
+    kill_rank
+    ! wait $job || fail "$mpirun: a rank was killed"
+    ranks 2 sweep --model net.net --vary iterations=12,13,14 --end-lr 1e-3 --out killed
+    prints "3 runs, of which 2 are done"
+    rm -r killed
+}
+ranks_share_the_runs_of_a_sweep() {
+    write_network
+    quick="--model net.net --iterations 12 --vary optimizer=sgd,adamw --vary freeze=none*;linear*;conv*"
+    rf sweep $quick --out one --csv one.csv --quiet
+    each_mpi sweeps_together
 }
 
 program_needs_no_mpi_until_mpirun_starts_it() {

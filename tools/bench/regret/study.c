@@ -8,6 +8,8 @@
 
 #include "base/base.h"
 #include "data.h"
+#include "device/device.h"
+#include "dist/handout.h"
 #include "finder/race.h"
 #include "finder/range.h"
 #include "network.h"
@@ -261,16 +263,26 @@ static rf_status run_task(study *s, const char *data_folder, bool race) {
     return RF_OK;
 }
 
-rf_status study_run(const char *results_path, const char *data_folder, int share, int of, bool race) {
+rf_status study_run(const char *results_path, const char *data_folder, int share, int of, rf_dist *dist,
+                    bool race) {
+    const size_t count = (task_count + (size_t)(of - share)) / (size_t)of;
     rf_device *device = NULL;
+    rf_handout *handout = NULL;
     results *all = NULL;
     FILE *file = NULL;
+    size_t i;
+    int devices;
     rf_status status = results_read(&all, results_path);
     if (status == RF_OK) status = results_open(&file, results_path);
-    if (status == RF_OK) status = rf_device_open(&device, NULL);
-    for (size_t t = (size_t)share - 1; t < task_count && status == RF_OK; t += (size_t)of)
+    if (status == RF_OK) status = rf_device_open_for(&device, &devices, NULL, rf_dist_local_rank(dist));
+    status = rf_dist_agree(dist, status);
+    if (status == RF_OK) status = rf_handout_begin(&handout, dist, count);
+    while (status == RF_OK && (status = rf_handout_next(&i, handout)) == RF_OK && i < count) {
+        const size_t t = i * (size_t)of + (size_t)share - 1;
         status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
                           data_folder, race);
+    }
+    rf_handout_end(handout);
     rf_device_close(device);
     if (file) fclose(file);
     results_free(all);
