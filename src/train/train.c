@@ -315,7 +315,7 @@ static rf_status resume(training *t) {
     if (status == RF_OK) status = rf_trainer_take_state(t->trainer, state, t->desc.force);
     if (status != RF_OK)
         status = rf_fail_prefix(status, "%s cannot be resumed%s", t->folder->path,
-                                status == RF_E_USAGE && !t->desc.force ? " (without `force`)" : "");
+                                status == RF_E_USAGE && !t->desc.force ? " without --force" : "");
     if (note != NULL) snprintf(t->result->note, sizeof t->result->note, "%s", note);
     rf_state_free(state);
     free(note);

@@ -133,6 +133,19 @@ options_of_training_that_have_no_effect_are_refused() {
     refuses 2 "--run is missing" predict a.png
 }
 
+classes_without_names_are_called_by_their_numbers() {
+    succeeds train --data digits --lr 0.1 --epochs 1 --val-split 0 --out run --quiet
+    two_classes numbers
+    refuses 3 "there was no class 'cats' in training; its classes are 0 to 9" eval --run run --data numbers
+    mv numbers/cats numbers/3
+    mv numbers/dogs numbers/8
+    succeeds eval --run run --data numbers --csv -
+    awk -F, 'NR > 1 { n = 0; for (i = 2; i <= NF; i++) n += $i; if (n != ($1 == 3 || $1 == 8 ? 3 : 0)) exit 1 }' "$logs/out" ||
+        fail "folders 3 and 8 are classes 3 and 8"
+    mv numbers/8 numbers/10
+    refuses 3 "there was no class '10'" eval --run run --data numbers
+}
+
 classes_are_matched_by_their_names() {
     two_classes data
     two_classes other
