@@ -351,6 +351,9 @@ static rf_status run(training *t) {
         t->result->best = best_of(t);
     }
     t->done = (size_t)t->trainer->steps_done;
+    if (t->done > t->total)
+        return rf_fail(RF_E_USAGE, "%d epochs are %zu steps, and the run has done %zu: give more epochs",
+                       t->desc.epochs, t->total, t->done);
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
     RF_TRY(stop_where_told(t, t->desc.begin == NULL || t->desc.begin(t->desc.context)));
