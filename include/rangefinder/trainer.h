@@ -74,11 +74,11 @@ typedef struct rf_trainer_desc {
     double ema;
     /* The ranks that train together, each with a trainer of the same options: borrowed, outlives the trainer; NULL: one process
      * alone.  `batch` is each rank's, which takes its part of the batch of all; gradients and losses are the means over all
-     * ranks; state and validation are shared.  Batch norm normalises by a rank's own batch unless `sync_bn` is set, and rank 0's averages are kept.
+     * ranks; state and validation are shared.  Batch norm normalises by a rank's own batch, and rank 0's averages are kept.
      * rf_trainer_create and all that trains are then collective. */
     rf_dist *dist;
-    /* With `dist`: batch norm normalises by the images of all ranks, as torch.nn.SyncBatchNorm, so that n ranks train as one
-     * process with n times the batch. */
+    /* Batch norm normalises by the images of all ranks, as torch.nn.SyncBatchNorm, so that n ranks train as one process with n
+     * times the batch. */
     bool sync_bn;
 } rf_trainer_desc;
 

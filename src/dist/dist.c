@@ -56,8 +56,8 @@ static const struct {
     const char *rank, *size, *local_rank, *mpi;
 } launchers[] = {
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "openmpi"},
-    {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID",
-     "mpich"}, /* its kin too: Intel MPI, MVAPICH; srun --mpi=pmi2 */
+    /* its kin too: Intel MPI, MVAPICH; srun --mpi=pmi2 */
+    {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "mpich"},
     {"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "openmpi"}, /* srun --mpi=pmix */
 };
 

@@ -1,6 +1,6 @@
 /* What ranks exchange: at the start their state, in each step the gradients, after an observation the validation losses.  Here
- * alone, and in batch norm where its statistics are those of all ranks, a run waits for the device.  The host judges the losses of all ranks, on each of them with the same bits, so that
- * all stop at the same step. */
+ * alone, and in batch norm by the images of all ranks, a run waits for the device.  The host judges the losses of all ranks, on each
+ * of them with the same bits, so that all stop at the same step. */
 #include "train/exchange.h"
 
 #include <string.h>
