@@ -1,4 +1,5 @@
-/* Batch norm by the images of all ranks: what each of them has summed is joined between the launches, on the host. */
+/* Batch norm by the images of all ranks: what each of them has summed is joined between the launches, on the host.  Where that
+ * fails, so does the exchange at the step's end. */
 #include "dist/dist.h"
 #include "op/batch_norm/batch_norm.h"
 
@@ -16,8 +17,7 @@ void rf_batch_norm_join_statistics(const rf_problem *problem, float *saved) {
             sum[c][0] = own * means[c];
             sum[c][1] = squares[c] + own * means[c] * means[c];
         }
-        rf_dist_sum_doubles(problem->dist, sum[0],
-                            2 * (size_t)count); /* a failure is that of the step's end, too */
+        rf_dist_sum_doubles(problem->dist, sum[0], 2 * (size_t)count);
         for (int c = 0; c < count; c++) {
             const double mean = sum[c][0] / all;
             means[c] = (float)mean;
