@@ -127,7 +127,7 @@ ends_together() {
     in_background
     kill_rank
     ! wait $job || fail "$mpirun: a rank was killed"
-    ranks 2 train --resume run --epochs 1
+    ranks 2 train --resume run --epochs $(($(cat run/metrics.csv | wc -l) + 1)) # one or two more: of a heading and the epochs
     [ "$code" -eq 0 ] || fail "$mpirun: cannot be resumed"
     in_background 5
     kill -TERM $job # which passes it on, to mpirun alone

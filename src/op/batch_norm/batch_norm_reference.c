@@ -74,33 +74,40 @@ RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int
     }
 }
 
-/* Writes mean and invstd of each channel, and updates the running statistics unless the run has stopped. */
-static void batch_statistics(const rf_problem *problem, const rf_arrays *a, float *mean, float *invstd) {
-    const int C = problem->x[0].c;
-    const double own = (double)rf_shape_pixels(problem->x[0]), n = own * rf_dist_size(problem->dist);
-    const double momentum = problem->attrs.momentum;
+/* Writes invstd of a channel, and updates the running statistics unless the run has stopped.  squares: M2 of n rows. */
+static void take_statistics(const rf_problem *problem, const rf_arrays *a, int c, double squares, double n) {
+    const double momentum = problem->attrs.momentum, mean = a->saved[c];
     const uint32_t *control = (const uint32_t *)a->control;
-    const bool stopped = control != NULL && control[RF_CONTROL_STOP] != 0;
-    const rows r = {problem, a, mean, invstd};
+    float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c, *running_var = a->state[RF_BN_RUNNING_VAR] + c;
+    a->saved[problem->x[0].c + c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
+    if (control != NULL && control[RF_CONTROL_STOP] != 0) return;
+    *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean);
+    *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
+}
+
+static void batch_statistics(const rf_problem *problem, const rf_arrays *a) {
+    const int C = problem->x[0].c;
+    const double n = (double)rf_shape_pixels(problem->x[0]);
+    float *mean = a->saved, *own_squares = a->saved + C;
+    const rows r = {problem, a, mean, NULL};
     double sum[2][CHANNELS];
     for (int first = 0; first < C; first += CHANNELS) {
         const int count = RF_MIN(CHANNELS, C - first);
         sum_rows(&r, sum_values, sum, first, count);
-        for (int i = 0; i < count; ++i) mean[first + i] = (float)(sum[0][i] / own);
+        for (int i = 0; i < count; ++i) mean[first + i] = (float)(sum[0][i] / n);
         sum_rows(&r, sum_squares, sum, first, count);
-        for (int i = 0; i < count; ++i) /* mean is rounded */
-            invstd[first + i] = (float)(sum[1][i] - sum[0][i] * sum[0][i] / own);
+        for (int i = 0; i < count; ++i) {
+            const double squares = sum[1][i] - sum[0][i] * sum[0][i] / n; /* mean is rounded */
+            if (problem->dist == NULL)
+                take_statistics(problem, a, first + i, squares, n);
+            else
+                own_squares[first + i] = (float)squares;
+        }
     }
-    if (problem->dist != NULL) rf_batch_norm_join_statistics(problem, a->saved);
-    for (int c = 0; c < C; ++c) {
-        const double squares = invstd[c];
-        float *running_mean = a->state[RF_BN_RUNNING_MEAN] + c,
-              *running_var = a->state[RF_BN_RUNNING_VAR] + c;
-        invstd[c] = (float)(1 / sqrt(squares / n + problem->attrs.eps));
-        if (stopped) continue;
-        *running_mean = (float)((1 - momentum) * *running_mean + momentum * mean[c]);
-        *running_var = (float)((1 - momentum) * *running_var + momentum * squares / fmax(n - 1, 1));
-    }
+    if (problem->dist == NULL) return;
+    rf_batch_norm_join_statistics(problem, a->saved);
+    for (int c = 0; c < C; ++c)
+        take_statistics(problem, a, c, own_squares[c], n * rf_dist_size(problem->dist));
 }
 
 /* Up to CHANNELS channels from `first` on, of the pixels begin .. end-1, of y. */
@@ -128,7 +135,7 @@ void rf_batch_norm_forward(const rf_problem *problem, const rf_arrays *a) {
     const int C = problem->x[0].c;
     const int64_t pixels = (int64_t)rf_shape_pixels(problem->x[0]);
     const float *mean = problem->training ? a->saved : a->state[RF_BN_RUNNING_MEAN];
-    if (problem->training) batch_statistics(problem, a, a->saved, a->saved + C);
+    if (problem->training) batch_statistics(problem, a);
     for (int c = 0; c < C && problem->training; ++c) {
         a->saved[4 * C + c] = a->saved[C + c] * a->param[RF_BN_WEIGHT][c];
         a->saved[5 * C + c] = a->param[RF_BN_BIAS][c];
