@@ -44,7 +44,7 @@ foreach(pair rangefinder:rangefinder rangefinder_program:${RF_PLUGINS_FROM_PROGR
   string(REGEX REPLACE ":.*" "" target ${pair})
   string(REGEX REPLACE ".*:" "" path ${pair})
   if(RF_MPI_PLUGINS AND TARGET ${target})
-    set_target_properties(${target} PROPERTIES BUILD_RPATH $ORIGIN/mpi INSTALL_RPATH "$ORIGIN/${path}")
+    set_target_properties(${target} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH "$ORIGIN/${path}")
     list(TRANSFORM RF_MPI_PLUGINS PREPEND rangefinder_ OUTPUT_VARIABLE plugins)
     add_dependencies(${target} ${plugins})
   endif()

@@ -29,8 +29,8 @@
     #:phases
     #~(modify-phases %standard-phases
         (add-after 'unpack 'find-stb-image
-          (lambda _
-            (install-file (search-input-file %build-inputs "include/stb_image.h") "include/stb")))
+          (lambda* (#:key inputs #:allow-other-keys)
+            (install-file (search-input-file inputs "include/stb_image.h") "include/stb")))
         (replace 'check
           (lambda* (#:key tests? #:allow-other-keys)
             (when tests?
