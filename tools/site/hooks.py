@@ -58,17 +58,21 @@ def on_nav(nav, config, files):
 
 
 class Page(html.parser.HTMLParser):
-    """What a page can be linked by, and its links: (tag, where it leads)."""
+    """What a page can be linked by, its links (tag, where it leads), and lines in paragraphs that were meant as lists or tables."""
 
     def __init__(self, path):
         super().__init__()
-        self.anchors, self.links = set(), []
+        self.anchors, self.links, self.unformatted, self.tag = set(), [], [], None
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
+        attrs, self.tag = dict(attrs), tag if tag in ("p", "pre") else self.tag
         self.anchors.add(attrs.get("id"))
         self.links += [(tag, attrs[key]) for key in ("href", "src") if attrs.get(key)]
+
+    def handle_data(self, data):
+        if self.tag == "p":
+            self.unformatted += re.findall(r"\n((?:- |\| ).*)", data)
 
 
 def on_post_build(config):
@@ -78,6 +82,7 @@ def on_post_build(config):
     wrong = [f"{sheet.relative_to(site)} loads from elsewhere" for sheet in site.rglob("*.css")
              if re.search(r"""(url\(|@import)\s*["']?(https?:)?//""", sheet.read_text())]
     for path, page in pages.items():
+        wrong += [f"{path.relative_to(site)}: {line}: a blank line is missing above" for line in page.unformatted]
         for tag, link in page.links:
             to = urlsplit(link)
             target = (path.parent / unquote(to.path)).resolve() if to.path else path
