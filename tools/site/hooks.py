@@ -89,7 +89,7 @@ def on_post_build(config):
             if to.scheme or to.netloc:
                 if tag != "a":
                     wrong.append(f"{path.relative_to(site)} loads {link}")
-            elif not target.is_file():
+            elif site not in target.parents or not target.is_file():
                 wrong.append(f"{path.relative_to(site)}: {link}: no such file")
             elif to.fragment and target in pages and unquote(to.fragment) not in pages[target].anchors:
                 wrong.append(f"{path.relative_to(site)}: {link}: no such place in that page")
