@@ -72,12 +72,14 @@ def main():
     best = 0
     for _ in range(epochs):
         net.train()
-        order = torch.randperm(len(x))
+        order, losses = torch.randperm(len(x)), []
         for i in range(steps):
             chosen = order[i * batch:(i + 1) * batch]
             images = x[chosen] if task == "lenet" else flip_and_shift(x[chosen], black)
             optimizer.zero_grad()
-            F.cross_entropy(net(images.to(memory_format=torch.channels_last)), y[chosen]).backward()
+            loss = F.cross_entropy(net(images.to(memory_format=torch.channels_last)), y[chosen])
+            loss.backward()
+            losses.append(loss.detach())
             optimizer.step()
             schedule.step()
         net.eval()
@@ -85,7 +87,7 @@ def main():
             right = sum((net(a).argmax(1) == b).sum().item() for a, b in zip(test_x.split(256), test_y.split(256)))
         accuracy = right / len(test_x)
         best = max(best, accuracy)
-    print(json.dumps({"seconds": time.perf_counter() - start, "best": best, "last": accuracy}))
+    print(json.dumps({"seconds": time.perf_counter() - start, "best": best, "last": accuracy, "train": torch.stack(losses).mean().item()}))
 
 
 main()
