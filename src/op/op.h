@@ -59,7 +59,8 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(after, PAIR)                                                                                           \
     X(value, FLOAT)                                                                                          \
     X(reflect, BOOL)                                                                                         \
-    X(linear, BOOL)
+    X(linear, BOOL)                                                                                          \
+    X(shared, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;
