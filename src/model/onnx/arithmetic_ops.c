@@ -68,6 +68,7 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
 }
 
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
+    rf_onnx_tensor *other_than_zeros = constant;
     double number;
     if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
@@ -76,7 +77,10 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
     }
     if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
         return rf_onnx_add_norm(call, x, constant);
-    if (constant->count == 1 && !rf_onnx_is_learned(constant)) {
+    RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
+    if (other_than_zeros == NULL && x->form != RF_ONNX_VARIANCE) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE ||
+        (constant->count == 1 && !rf_onnx_is_learned(constant))) {
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
         if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_VARIANCE, x->factor + number);
         if (x->form == RF_ONNX_ERF && number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
@@ -175,6 +179,9 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
 /* Times a learned number a channel, or one: a norm's weight, or a layer of its own. */
 static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
     const bool shared = constant->count == 1;
+    rf_onnx_tensor *other_than_ones = constant;
+    RF_TRY(rf_onnx_drop_filler(&other_than_ones, call, 1));
+    if (other_than_ones == NULL) return rf_onnx_pass(call, x);
     if (constant->name == NULL || (!shared && !is_per_channel(constant, x)))
         return rf_fail(RF_E_INPUT,
                        "the product with a constant is taken where that is a parameter of one number a "
@@ -202,10 +209,15 @@ static double times(const rf_onnx_value *x) {
 static rf_status multiply_layers(rf_onnx_call *call) {
     rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)}, gate;
     for (int i = 0; i < 2; i++) {
-        if (x[i]->form == RF_ONNX_EXPANDED && x[1 - i]->form != RF_ONNX_EXPANDED) {
-            gate = *x[i];
-            gate.form = RF_ONNX_MAP;
-            x[i] = &gate;
+        rf_onnx_value *other = x[1 - i];
+        if (x[i]->form == RF_ONNX_EXPANDED && other->form != RF_ONNX_EXPANDED) {
+            RF_TRY(rf_onnx_force(call, other));
+            const rf_shape s = call->build->model->nodes[other->layer].shape;
+            if (s.h == x[i]->size.y && s.w == x[i]->size.x) {
+                gate = *x[i];
+                gate.form = RF_ONNX_MAP;
+                x[i] = &gate;
+            }
         }
         RF_TRY(rf_onnx_force(call, x[i]));
     }

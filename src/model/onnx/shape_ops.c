@@ -354,20 +354,20 @@ static rf_status spatial_axes(unsigned *space, rf_onnx_value **x, rf_onnx_call *
     return RF_OK;
 }
 
-/* Leaves out the dimensions of one that a reduction has made. */
+/* Leaves out the dimensions of one that a reduction has made, where it does not keep them; rank: of what was reduced. */
 static rf_status without_axes(rf_onnx_call *call, unsigned space, int rank) {
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
     rf_onnx_value pooled = call->out;
-    if (rank == 3 || rf_onnx_int(call->node, "keepdims", 1) == 0) {
-        int64_t dim[RF_ONNX_MAX_RANK];
-        pooled.channels_last = false;
-        pooled.rank = 4;
-        rf_onnx_dims(dim, call->build, &pooled);
-        if (rank == 3 && rf_onnx_int(call->node, "keepdims", 1) != 0)
-            return reshape_to(call, &pooled, 3, dim);
-        if (space == 3) return reshape_to(call, &pooled, 2, dim);
-        return drop_axis(call, &pooled, space == 1 ? 2 : 3);
-    }
-    return RF_OK;
+    int64_t dim[RF_ONNX_MAX_RANK];
+    if (keeps && rank == 4) return RF_OK;
+    if (pooled.channels_last && space != 3)
+        return rf_fail(RF_E_INPUT,
+                       "with the channels last it is taken over height and width, or with keepdims");
+    pooled.channels_last = false;
+    pooled.rank = 4;
+    rf_onnx_dims(dim, call->build, &pooled);
+    return space == 3 ? reshape_to(call, &pooled, keeps ? 3 : 2, dim)
+                      : drop_axis(call, &pooled, space == 1 ? 2 : 3);
 }
 
 /* The mean over space is pooling; that over the channels, of x or of its squares, a part of layer norm. */
@@ -409,7 +409,8 @@ static rf_status maximum(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(spatial_axes(&space, &x, call));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
-    const rf_attrs attrs = {.kernel = {space & 1 ? s.h : 1, space & 2 ? s.w : 1}, .stride = {1, 1}};
+    const rf_attrs attrs = {
+        .kernel = {space & 1 ? s.h : 1, space & 2 ? s.w : 1}, .stride = {1, 1}, .dilation = {1, 1}};
     const int rank = x->rank;
     RF_TRY(rf_onnx_layer_of(call, "max_pool", x, &attrs));
     return without_axes(call, space, rank);
