@@ -12,7 +12,7 @@ static rf_status pad(rf_onnx_call *call) {
     int64_t pads[RF_ONNX_MAX_RANK];
     int count;
     double value = rf_onnx_float(call->node, "value", 0);
-    RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_first(&x, call));
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
@@ -20,6 +20,11 @@ static rf_status pad(rf_onnx_call *call) {
     if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
         !rf_onnx_text_is(call->node, "mode", "constant"))
         return rf_fail(RF_E_INPUT, "padding with a constant and by reflection is what is taken");
+    if (x->rank == 2 && count == 4) { /* (N,features), as maps of 1x1 */
+        memmove(pads + 4, pads + 2, 2 * sizeof *pads);
+        pads[2] = pads[3] = pads[6] = pads[7] = 0;
+        count = 8;
+    }
     if (count != 8 || pads[0] != 0 || pads[4] != 0)
         return rf_fail(RF_E_INPUT, "only padding of channels, height and width is taken");
     for (int i = 1; i < 8; i++)
@@ -31,6 +36,7 @@ static rf_status pad(rf_onnx_call *call) {
         const rf_attrs attrs = {.begin = (int)pads[1], .end = (int)pads[5]};
         return rf_onnx_layer_of(call, "pad_channels", x, &attrs);
     }
+    RF_TRY(rf_onnx_first_map(&x, call));
     if (reflect || value != 0 || pads[2] < 0 || pads[3] < 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
         const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
                                 .after = rf_onnx_pair(pads + 6),
