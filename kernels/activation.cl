@@ -1,7 +1,8 @@
 /* Activations: y = f(x), dx = f'(x) * dy, element by element; KIND (relu, gelu, ...) names f.
  *
  * Any layout: `count` floats.  y may be x, and dx may be dy.  f' is computed from y where the op says so (`seen` is
- * then y), else from x.  NaN propagates: every comparison is written so that NaN takes the identity's branch.
+ * then y), else from x.  NaN propagates: every comparison is written so that NaN takes the identity's branch.  p is what
+ * f has of attributes, such as a slope.
  *
  * Ownership: a work-item has vectors of VEC neighbouring elements. */
 #include "common.clh"
@@ -12,60 +13,81 @@ INLINE floatv sigmoid_of(floatv x) {
 
 /* Those that can be fused: act.clh. */
 #define FUSIBLE(T, NAME, op, f, df)                                                                          \
-    INLINE T op(T x, float slope) {                                                                          \
+    INLINE T op(T x, float2 p) {                                                                          \
         return f;                                                                                            \
     }                                                                                                        \
-    INLINE T op##_gradient(T y, T dy, float slope) {                                                         \
+    INLINE T op##_gradient(T y, T dy, float2 p) {                                                         \
         return df;                                                                                           \
     }
 RF_ACT_MAP(FUSIBLE, floatv)
 
-INLINE floatv leaky_relu(floatv x, float slope) {
-    return x <= 0.0f ? x * slope : x;
+INLINE floatv leaky_relu(floatv x, float2 p) {
+    return x <= 0.0f ? x * p.x : x;
 }
-INLINE floatv leaky_relu_gradient(floatv y, floatv dy, float slope) {
-    return y <= 0.0f ? dy * slope : dy;
+INLINE floatv leaky_relu_gradient(floatv y, floatv dy, float2 p) {
+    return y <= 0.0f ? dy * p.x : dy;
 }
 
-INLINE floatv sigmoid(floatv x, float slope) {
+INLINE floatv selu(floatv x, float2 p) {
+    return x <= 0.0f ? 1.75809934f * (exp(x) - 1.0f) : x * 1.05070099f;
+}
+INLINE floatv selu_gradient(floatv y, floatv dy, float2 p) {
+    return y <= 0.0f ? dy * (y + 1.75809934f) : dy * 1.05070099f;
+}
+
+INLINE floatv clip(floatv x, float2 p) {
+    return x <= p.x ? (floatv)p.x : (x >= p.y ? (floatv)p.y : x);
+}
+INLINE floatv clip_gradient(floatv y, floatv dy, float2 p) {
+    return y <= p.x || y >= p.y ? (floatv)0.0f : dy;
+}
+
+INLINE floatv affine(floatv x, float2 p) {
+    return x * p.x + p.y;
+}
+INLINE floatv affine_gradient(floatv y, floatv dy, float2 p) {
+    return dy * p.x;
+}
+
+INLINE floatv sigmoid(floatv x, float2 p) {
     return sigmoid_of(x);
 }
-INLINE floatv sigmoid_gradient(floatv y, floatv dy, float slope) {
+INLINE floatv sigmoid_gradient(floatv y, floatv dy, float2 p) {
     return dy * y * (1.0f - y);
 }
 
-INLINE floatv hyperbolic(floatv x, float slope) {
+INLINE floatv hyperbolic(floatv x, float2 p) {
     return tanh(x);
 }
-INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float slope) {
+INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float2 p) {
     return dy * (1.0f - y * y);
 }
 
-INLINE floatv hard_sigmoid(floatv x, float slope) {
+INLINE floatv hard_sigmoid(floatv x, float2 p) {
     return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? (floatv)1.0f : (x + 3.0f) / 6.0f);
 }
-INLINE floatv hard_sigmoid_gradient(floatv y, floatv dy, float slope) {
+INLINE floatv hard_sigmoid_gradient(floatv y, floatv dy, float2 p) {
     return y <= 0.0f || y >= 1.0f ? (floatv)0.0f : dy / 6.0f;
 }
 
-INLINE floatv hard_swish(floatv x, float slope) {
+INLINE floatv hard_swish(floatv x, float2 p) {
     return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? x : x * (x + 3.0f) / 6.0f);
 }
-INLINE floatv hard_swish_gradient(floatv x, floatv dy, float slope) {
+INLINE floatv hard_swish_gradient(floatv x, floatv dy, float2 p) {
     return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? dy : dy * (2.0f * x + 3.0f) / 6.0f);
 }
 
-INLINE floatv elu(floatv x, float alpha) {
-    return x <= 0.0f ? alpha * (exp(x) - 1.0f) : x;
+INLINE floatv elu(floatv x, float2 p) {
+    return x <= 0.0f ? p.x * (exp(x) - 1.0f) : x;
 }
-INLINE floatv elu_gradient(floatv y, floatv dy, float alpha) {
-    return y <= 0.0f ? dy * (y + alpha) : dy;
+INLINE floatv elu_gradient(floatv y, floatv dy, float2 p) {
+    return y <= 0.0f ? dy * (y + p.x) : dy;
 }
 
-INLINE floatv softplus(floatv x, float slope) {
+INLINE floatv softplus(floatv x, float2 p) {
     return max(x, 0.0f) + log(1.0f + exp(-fabs(x)));
 }
-INLINE floatv softplus_gradient(floatv x, floatv dy, float slope) {
+INLINE floatv softplus_gradient(floatv x, floatv dy, float2 p) {
     return dy * sigmoid_of(x);
 }
 
@@ -74,19 +96,19 @@ INLINE floatv mish_n(floatv x) {
     const floatv e = exp(min(x, 20.0f));
     return e * (e + 2.0f);
 }
-INLINE floatv mish(floatv x, float slope) {
+INLINE floatv mish(floatv x, float2 p) {
     const floatv n = mish_n(x);
     return x * (n / (n + 2.0f));
 }
-INLINE floatv mish_gradient(floatv x, floatv dy, float slope) {
+INLINE floatv mish_gradient(floatv x, floatv dy, float2 p) {
     const floatv n = mish_n(x), inverse = 1.0f / (n + 2.0f);
     return dy * (n * inverse + x * (4.0f * (n + 1.0f) * inverse * inverse) * sigmoid_of(x));
 }
 
-INLINE floatv silu(floatv x, float slope) {
+INLINE floatv silu(floatv x, float2 p) {
     return x / (1.0f + exp(-x));
 }
-INLINE floatv silu_gradient(floatv x, floatv dy, float slope) {
+INLINE floatv silu_gradient(floatv x, floatv dy, float2 p) {
     floatv s = sigmoid_of(x);
     return dy * s * (1.0f + x * (1.0f - s));
 }
@@ -100,26 +122,35 @@ INLINE floatv normal_below(floatv x, floatv exponential) {
     const floatv above = 0.5f * series * exponential;
     return x < 0.0f ? above : 1.0f - above;
 }
-INLINE floatv gelu(floatv x, float slope) {
+INLINE floatv gelu(floatv x, float2 p) {
     return x * normal_below(x, exp(-0.5f * x * x));
 }
-INLINE floatv gelu_gradient(floatv x, floatv dy, float slope) {
+INLINE floatv gelu_gradient(floatv x, floatv dy, float2 p) {
     const floatv exponential = exp(-0.5f * x * x);
     return dy * (normal_below(x, exponential) + x * 0.39894228f * exponential);
 }
 
-KERNEL void forward(const __global float *x, __global float *y, int count, float slope) {
+/* By tanh (Hendrycks & Gimpel 2016): x * s, s = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3). */
+INLINE floatv gelu_tanh(floatv x, float2 p) {
+    return x * sigmoid_of(1.59576912f * x * (1.0f + 0.044715f * x * x));
+}
+INLINE floatv gelu_tanh_gradient(floatv x, floatv dy, float2 p) {
+    const floatv s = sigmoid_of(1.59576912f * x * (1.0f + 0.044715f * x * x));
+    return dy * s * (1.0f + x * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x));
+}
+
+KERNEL void forward(const __global float *x, __global float *y, int count, float a, float b) {
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC;
-        put(KIND(fetch(x + i, count - i), slope), y + i, count - i);
+        put(KIND(fetch(x + i, count - i), (float2)(a, b)), y + i, count - i);
     }
 }
 
 KERNEL void backward(const __global float *seen, const __global float *dy, __global float *dx, int count,
-                     float slope, int accumulate) {
+                     float a, float b, int accumulate) {
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
-        floatv d = PASTE(KIND, _gradient)(fetch(seen + i, left), fetch(dy + i, left), slope);
+        floatv d = PASTE(KIND, _gradient)(fetch(seen + i, left), fetch(dy + i, left), (float2)(a, b));
         put(accumulate ? d + fetch(dx + i, left) : d, dx + i, left);
     }
 }

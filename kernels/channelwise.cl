@@ -1,4 +1,4 @@
-/* Element by element with a learned number w a channel, of x (rows,C); KIND is scale, y = x * w, or prelu.
+/* Element by element with a learned number w a channel, or one for all (shared), of x (rows,C); KIND is scale, y = x * w, or prelu.
  *
  * gradient gives dx; parameter_sums the sums of dw's terms over blocks of rows, (blocks,C), which fold.cl adds up.
  *
@@ -42,19 +42,25 @@ INLINE floatv prelu_dw(floatv x, floatv dy) {
     })
 #endif
 
-KERNEL void forward(const __global float *x, const __global float *w, __global float *y, int rows, int C) {
-    FOR_MAP(at, c, left, put(KIND(fetch(x + at, left), fetch(w + c, left)), y + at, left));
+INLINE floatv weight_at(const __global float *w, int c, int shared, int left) {
+    return shared ? (floatv)*w : fetch(w + c, left);
 }
 
-INLINE void gradient_at(const __global float *x, const __global float *w, const __global float *dy,
-                        __global float *dx, int accumulate, int left) {
-    const floatv d = PASTE(KIND, _dx)(fetch(x, left), fetch(w, left), fetch(dy, left));
+KERNEL void forward(const __global float *x, const __global float *w, __global float *y, int rows, int C,
+                    int shared) {
+    FOR_MAP(at, c, left, put(KIND(fetch(x + at, left), weight_at(w, c, shared, left)), y + at, left));
+}
+
+INLINE void gradient_at(const __global float *x, floatv w, const __global float *dy, __global float *dx,
+                        int accumulate, int left) {
+    const floatv d = PASTE(KIND, _dx)(fetch(x, left), w, fetch(dy, left));
     put(accumulate ? d + fetch(dx, left) : d, dx, left);
 }
 
 KERNEL void gradient(const __global float *x, const __global float *w, const __global float *dy,
-                     __global float *dx, int rows, int C, int accumulate) {
-    FOR_MAP(at, c, left, gradient_at(x + at, w + c, dy + at, dx + at, accumulate, left));
+                     __global float *dx, int rows, int C, int shared, int accumulate) {
+    FOR_MAP(at, c, left,
+            gradient_at(x + at, weight_at(w, c, shared, left), dy + at, dx + at, accumulate, left));
 }
 
 INLINE void sum_rows(const __global float *x, const __global float *dy, __global float *to, int begin,

@@ -1,28 +1,31 @@
-/* Products of maps: y = a * b, b being as large as a, (N,P,C), or one number a channel, (N,1,C), as squeeze-and-excitation has it
- * (gate != 0); P is the pixels of a map.
+/* Products of maps: y = a * b, b being as large as a, (N,P,C) (gate 0), one number a channel, (N,1,C), as
+ * squeeze-and-excitation has it (1), or one a pixel, (N,P,1) (2); P is the pixels of a map.
  *
- * product also gives da = dy * b, and db = dy * a where b is as large; reduce gives db = sum over the pixels of dy * a.
+ * product also gives da = dy * b, and db = dy * a where b is as large; reduce gives db = sum over the pixels of dy * a,
+ * reduce_channels that over the channels.
  *
  * Ownership: product: tile: a work-item has pixels, group: elements.  reduce: a work-item has channels of an image: all of them
- * (tile) or one (group). */
+ * (tile) or one (group).  reduce_channels: a work-item has pixels. */
 #include "common.clh"
 
 INLINE void product_at(const __global float *a, const __global float *b, __global float *y, int accumulate,
-                       int c, int left) {
-    const floatv v = fetch(a + c, left) * fetch(b + c, left);
+                       bool splat, int c, int left) {
+    const floatv v = fetch(a + c, left) * (splat ? (floatv)*b : fetch(b + c, left));
     put(accumulate ? v + fetch(y + c, left) : v, y + c, left);
 }
 
 KERNEL void product(const __global float *a, const __global float *b, __global float *y, int accumulate,
                     int gate, int N, int P, int C){
 #ifdef GROUP
-    FOR_TASKS(task, N *P *C){const int at = gate ? task / (P * C) * C + task % C : task;
-product_at(a + task, b + at, y + task, accumulate, 0, 1);
+    FOR_TASKS(task, N *P *C){const int at = gate == 1   ? task / (P * C) * C + task % C
+                                            : gate == 2 ? task / C
+                                                        : task;
+product_at(a + task, b + at, y + task, accumulate, false, 0, 1);
 }
 #else
     FOR_TASKS(pixel, N *P){const int at = pixel * C;
-const __global float *other = b + (gate ? pixel / P * C : at);
-FOR_COLUMNS(C, c, left, product_at(a + at, other, y + at, accumulate, c, left));
+const __global float *other = b + (gate == 1 ? pixel / P * C : gate == 2 ? pixel : at);
+FOR_COLUMNS(C, c, left, product_at(a + at, other, y + at, accumulate, gate == 2, c, left));
 }
 #endif
 }
@@ -35,17 +38,23 @@ INLINE void reduce_at(const __global float *dy, const __global float *a, __globa
 }
 
 KERNEL void reduce(const __global float *dy, const __global float *a, __global float *db, int accumulate,
-                   int N, int P, int C) {
+                   int N, int P, int C){
 #ifdef GROUP
-    FOR_TASKS(task, N * C) {
-        const int at = task / C * P * C + task % C;
-        reduce_at(dy + at, a + at, db + task, accumulate, P, C, 1);
-    }
+    FOR_TASKS(task, N *C){const int at = task / C * P * C + task % C;
+reduce_at(dy + at, a + at, db + task, accumulate, P, C, 1);
+}
 #else
-    FOR_TASKS(image, N) {
-        const int at = image * P * C;
-        FOR_COLUMNS(C, c, left,
-                    reduce_at(dy + at + c, a + at + c, db + image * C + c, accumulate, P, C, left));
-    }
+    FOR_TASKS(image, N){const int at = image * P * C;
+FOR_COLUMNS(C, c, left, reduce_at(dy + at + c, a + at + c, db + image * C + c, accumulate, P, C, left));
+}
 #endif
+}
+
+KERNEL void reduce_channels(const __global float *dy, const __global float *a, __global float *db,
+                            int accumulate, int N, int P, int C) {
+    FOR_TASKS(pixel, N * P) {
+        floatv sum = 0.0f;
+        FOR_COLUMNS(C, c, left, sum += fetch(dy + pixel * C + c, left) * fetch(a + pixel * C + c, left));
+        db[pixel] = across(sum) + (accumulate ? db[pixel] : 0.0f);
+    }
 }

@@ -1,5 +1,5 @@
 /* Padding of x (N,H,W,C) to y (N,OH,OW,C): `top` rows above and `left` columns before it, which hold `value`, or with `reflect`
- * x mirrored at its first and last pixels.
+ * x mirrored at its first and last pixels; where negative, x begins so much later.
  *
  * The gradient of a pixel gathers dy of all its images in the mirrors.
  *
@@ -27,7 +27,7 @@ KERNEL void forward(const __global float *x, __global float *y, int N, int H, in
 
 /* The i-th of three outputs that may show coordinate `at` of x: itself, and in the mirrors; -1: it does not. */
 INLINE int output_of(int i, int at, int size, int before, int out, int reflect) {
-    if (i == 0) return at + before;
+    if (i == 0) return at + before < out ? at + before : -1;
     if (!reflect) return -1;
     const int mirrored = i == 1 ? before - at : before + 2 * (size - 1) - at;
     const bool is_own = i == 1 ? at == 0 : at == size - 1;

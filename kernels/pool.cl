@@ -108,6 +108,10 @@ INLINE void max_window(const __global float *x, __global float *y, __global usho
     if (index) put_index(argmax, index + at, left);
 }
 
+/* What an average is over: the taps inside the map, or also those in its padding. */
+#define TAPS                                                                                                 \
+    (count_pad ? (min(y0 + KH, H + PH) - y0) * (min(x0 + KW, W + PW) - x0) : (r1 - r0) * (s1 - s0))
+
 INLINE void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
                            int left) {
     WINDOW(oy, ox)
@@ -116,7 +120,7 @@ INLINE void average_window(const __global float *x, __global float *y, GEOMETRY,
         const __global float *from = x + ((n * H + y0 + r) * W + x0 + s0) * C + c;
         for (int s = s0; s < s1; ++s, from += C) sum += fetch(from, left);
     }
-    const int taps = count_pad ? KH * KW : (r1 - r0) * (s1 - s0);
+    const int taps = TAPS;
     put(sum * (1.0f / (float)taps), y + ((n * OH + oy) * OW + ox) * C + c, left);
 }
 
@@ -242,7 +246,7 @@ INLINE void average_gather_pixel(const __global float *dy, __global float *dx, i
     for (int oy = oy0; oy < oy1; ++oy)
         for (int ox = ox0; ox < ox1; ++ox) {
             WINDOW(oy, ox)
-            const int taps = count_pad ? KH * KW : (r1 - r0) * (s1 - s0);
+            const int taps = TAPS;
             sum += fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)taps);
         }
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);

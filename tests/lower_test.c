@@ -150,6 +150,18 @@ static void the_reference_fuses_nothing(void **state) {
     unsetenv("RANGEFINDER_SOLVER");
 }
 
+/* So that what is before and behind it is fused; but where it makes the scores. */
+static void dropout_goes_at_inference(void **state) {
+    (void)state;
+    static const char residual[] =
+        "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nn: batch_norm\nd: stochastic_depth 0.2\n"
+        "e: dropout 0.5\nadd <- e, a\n" SCORES,
+                      scores[] = "flatten\nlinear classes\ndropout 0.5\n";
+    expect(residual, false, "conv(images) conv(%) batch_norm(%,0)" TAIL);
+    expect(residual, true, "conv(images) conv(%) batch_norm(%) stochastic_depth(%) dropout(%) add(%,0)" TAIL);
+    expect(scores, false, "flatten(images) linear(%) dropout(%)");
+}
+
 /* The scores are what the fused node writes; the loss stays a node of its own. */
 static void scores_and_loss_stay(void **state) {
     (void)state;
@@ -197,6 +209,7 @@ int main(void) {
         cmocka_unit_test(what_an_op_takes_is_fused),
         cmocka_unit_test(nothing_is_fused_where_it_is_not_wanted),
         cmocka_unit_test(the_reference_fuses_nothing),
+        cmocka_unit_test(dropout_goes_at_inference),
         cmocka_unit_test(scores_and_loss_stay),
         cmocka_unit_test(a_fused_node_keeps_its_parameters),
         cmocka_unit_test(a_quarantined_op_is_not_fused),

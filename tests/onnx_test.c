@@ -126,6 +126,8 @@ static const sample samples[] = {
     {"unet-script", "unet"},
     {"unet-dynamo", "unet"},
     {"unet-opset11", "unet"},
+    {"handmade-script", "handmade"},
+    {"handmade-dynamo", "handmade"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -159,9 +161,10 @@ static void scores_are_pytorchs(void **state) {
 }
 
 static void losses_are_pytorchs(void **state) {
-    static const char *const files[] = {
-        "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
-        "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo"};
+    static const char *const files[] = {"residual-script",  "residual-dynamo", "depthwise-script",
+                                        "depthwise-dynamo", "shuffle-script",  "shuffle-dynamo",
+                                        "convnext-script",  "convnext-dynamo", "unet-script",
+                                        "unet-dynamo",      "handmade-script", "handmade-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {
@@ -217,6 +220,14 @@ static void folded_batch_norms_are_noted(void **state) {
         assert_non_null(strstr(rf_model_note(model), "optimize=False"));
         rf_model_free(model);
     }
+}
+
+static void a_last_softmax_is_noted(void **state) {
+    (void)state;
+    rf_model *model = load("patterns-script");
+    assert_non_null(rf_model_note(model));
+    assert_non_null(strstr(rf_model_note(model), "Softmax is taken for the loss's"));
+    rf_model_free(model);
 }
 
 static void expect_failure(const char *path, rf_image_shape images, const char *message) {
@@ -472,6 +483,7 @@ int main(void) {
         cmocka_unit_test(losses_are_pytorchs),
         cmocka_unit_test(names_are_pytorchs),
         cmocka_unit_test(folded_batch_norms_are_noted),
+        cmocka_unit_test(a_last_softmax_is_noted),
         cmocka_unit_test(images_and_classes_may_differ_where_the_graph_allows),
         cmocka_unit_test(a_new_head_has_other_classes),
         cmocka_unit_test(cut_files_are_refused),

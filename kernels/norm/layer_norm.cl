@@ -10,22 +10,6 @@
  * block). */
 #include "fold.clh"
 
-INLINE float across(floatv v) {
-#if VEC == 1
-    return v;
-#elif VEC == 4
-    return v.x + v.y + (v.z + v.w);
-#else
-#if VEC == 16
-    const float8 eight = v.lo + v.hi;
-#else
-    const float8 eight = v;
-#endif
-    const float4 four = eight.lo + eight.hi;
-    return four.x + four.y + (four.z + four.w);
-#endif
-}
-
 #ifdef GROUP
 #define LANE ((int)get_local_id(0) % LANES)
 

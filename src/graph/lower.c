@@ -109,8 +109,7 @@ static rf_status check_batch(rf_lowered_node *slot) {
     return status == RF_OK ? RF_OK : rf_fail_prefix(status, "layer '%s'", slot->name);
 }
 
-/* An op that is its own input at inference (dropout) or always (flatten) stays: the plan shares its memory.
- */
+/* An op that is its own input always (flatten) stays: the plan shares its memory. */
 static rf_status fill_slots(lowering *l) {
     const rf_model *model = l->desc->model;
     for (int k = 1; k < model->node_count; k++) {
@@ -140,6 +139,18 @@ static rf_status fill_slots(lowering *l) {
     loss->model_node = -1;
     loss->name = p->op->name;
     return p->op->infer(p);
+}
+
+/* An op that is its own input at inference (dropout) goes: those after it read that input. */
+static void skip_training_only(lowering *l) {
+    if (l->desc->training) return;
+    for (int k = 0; k < l->count; k++) {
+        rf_lowered_node *slot = &l->slots[k];
+        for (int i = 0; i < slot->problem.inputs; i++)
+            if (slot->input[i] >= 0 && l->gone[slot->input[i]])
+                slot->input[i] = l->slots[slot->input[i]].input[0];
+        l->gone[k] = slot->problem.op->training_only && k != l->desc->model->output - 1;
+    }
 }
 
 static void count_uses(lowering *l) {
@@ -196,6 +207,7 @@ rf_status rf_lower(rf_lowered **out, const rf_lower_desc *desc) {
     if (lowered->nodes == NULL) goto done;
     status = fill_slots(&l);
     if (status != RF_OK) goto done;
+    skip_training_only(&l);
     count_uses(&l);
     fuse(&l);
     compact(lowered, &l);

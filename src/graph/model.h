@@ -27,6 +27,7 @@ typedef struct rf_parameter {
     char *name;     /* "layer1.0.conv1.weight" */
     int node, slot; /* the node it belongs to; its index among the node's params, or states */
     bool is_state;  /* a batch-norm buffer: not trained */
+    bool fixed;     /* a constant of the network: not trained either */
     rf_param_spec spec;
     rf_distribution distribution;
     double scale;
@@ -48,9 +49,10 @@ struct rf_model {
     int64_t steps;            /* taken so far to expand its text (model/lang/eval.h) */
 };
 
-/* Whether a parameter is trained: no buffer, and not frozen.  trained: of each parameter; NULL: none is frozen. */
+/* Whether a parameter is trained: no buffer, no constant, and not frozen.  trained: of each parameter; NULL: none is frozen. */
 static inline bool rf_is_trained(const rf_model *model, const bool *trained, int parameter) {
-    return !model->parameters[parameter].is_state && (trained == NULL || trained[parameter]);
+    const rf_parameter *p = &model->parameters[parameter];
+    return !p->is_state && !p->fixed && (trained == NULL || trained[parameter]);
 }
 
 /* Limits against malicious texts: 2^30 floats are 4 GiB. */

@@ -21,17 +21,34 @@ static inline double mish_slope(double x) {
     return t + x * (1 - t * t) * sigmoid_of(x);
 }
 
-/* symbol, sentence, attributes, the kernel's name of f, f(x), and dx, with g for dy, from y or from x.  A comparison
- * with NaN is false, and must take the branch that propagates it. */
+/* sqrt(2 / pi) (x + 0.044715 x^3), by which GELU is approximated (Hendrycks & Gimpel 2016), and its derivative. */
+static inline double gelu_u(double x) {
+    return 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+}
+static inline double gelu_du(double x) {
+    return 0.79788456080286535588 * (1 + 3 * 0.044715 * x * x);
+}
+
+/* SELU's alpha times its scale, and the scale (Klambauer et al. 2017). */
+#define SELU_ALPHA 1.7580993408473768599
+#define SELU_SCALE 1.0507009873554804934
+
+/* symbol, sentence, attributes, the kernel's name of f, f(x), and dx, with g for dy, from y or from x; a and b are the
+ * attributes.  A comparison with NaN is false, and must take the branch that propagates it. */
 #define FROM_Y(ACT)                                                                                          \
     ACT(relu, "max(x, 0)", NULL, relu, x <= 0 ? 0 : x, y <= 0 ? 0 : g)                                       \
     ACT(relu6, "min(max(x, 0), 6)", NULL, relu6, x <= 0 ? 0 : (x >= 6 ? 6 : x), y <= 0 || y >= 6 ? 0 : g)    \
-    ACT(leaky_relu, "x, or slope times x below zero", slope_attrs, leaky_relu, x <= 0 ? x * slope : x,       \
-        y <= 0 ? g * slope : g)                                                                              \
+    ACT(leaky_relu, "x, or slope times x below zero", slope_attrs, leaky_relu, x <= 0 ? x * a : x,           \
+        y <= 0 ? g * a : g)                                                                                  \
     ACT(sigmoid, "1 / (1 + exp(-x))", NULL, sigmoid, sigmoid_of(x), g *y *(1 - y))                           \
     ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))                               \
-    ACT(elu, "x, or alpha (exp(x) - 1) below zero", elu_attrs, elu, x <= 0 ? slope * expm1(x) : x,           \
-        y <= 0 ? g * (y + slope) : g)                                                                        \
+    ACT(elu, "x, or alpha (exp(x) - 1) below zero", elu_attrs, elu, x <= 0 ? a * expm1(x) : x,               \
+        y <= 0 ? g * (y + a) : g)                                                                            \
+    ACT(selu, "ELU, scaled to keep mean 0 and variance 1", NULL, selu,                                       \
+        x <= 0 ? SELU_ALPHA * expm1(x) : SELU_SCALE * x, y <= 0 ? g * (y + SELU_ALPHA) : g * SELU_SCALE)     \
+    ACT(clip, "x, but at least min and at most max", clip_attrs, clip, x <= a ? a : (x >= b ? b : x),        \
+        y <= (float)a || y >= (float)b ? 0 : g)                                                              \
+    ACT(affine, "factor * x + shift, of two fixed numbers", affine_attrs, affine, a *x + b, g * a)           \
     ACT(hard_sigmoid, "relu6(x + 3) / 6", NULL, hard_sigmoid, x <= -3 ? 0 : (x >= 3 ? 1 : (x + 3) / 6),      \
         y <= 0 || y >= 1 ? 0 : g / 6)
 #define FROM_X(ACT)                                                                                          \
@@ -42,17 +59,23 @@ static inline double mish_slope(double x) {
     ACT(mish, "x * tanh(softplus(x))", NULL, mish, x *tanh(softplus_of(x)), g *mish_slope(x))                \
     ACT(softplus, "log(1 + exp(x))", NULL, softplus, softplus_of(x), g *sigmoid_of(x))                       \
     ACT(gelu, "x * Phi(x), Phi the normal distribution", NULL, gelu, x *normal_below(x),                     \
-        g *(normal_below(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x)))
+        g *(normal_below(x) + x * 0.39894228040143267794 * exp(-0.5 * x * x)))                               \
+    ACT(gelu_tanh, "GELU's approximation by tanh", NULL, gelu_tanh, 0.5 * x * (1 + tanh(gelu_u(x))),         \
+        g * 0.5 * (1 + tanh(gelu_u(x)) + x * (1 - pow(tanh(gelu_u(x)), 2)) * gelu_du(x)))
 
 static const rf_attr_spec slope_attrs[] = {RF_ATTR(slope, FLOAT, 0.01, 0, 1e6), RF_ATTR_END};
 
-static const rf_attr_spec elu_attrs[] = {{.name = "alpha",
-                                          .type = RF_ATTR_FLOAT,
-                                          .offset = offsetof(rf_attrs, slope),
-                                          .def = 1,
-                                          .min = 0,
-                                          .max = 1e6},
-                                         RF_ATTR_END};
+/* A number under another name: what f knows as a is the slope, b the value. */
+#define NUMBER(name_, field, def_, min_, max_)                                                               \
+    {                                                                                                        \
+        .name = #name_, .type = RF_ATTR_FLOAT, .offset = offsetof(rf_attrs, field), .def = def_,             \
+        .min = min_, .max = max_                                                                             \
+    }
+static const rf_attr_spec elu_attrs[] = {NUMBER(alpha, slope, 1, 0, 1e6), RF_ATTR_END};
+static const rf_attr_spec clip_attrs[] = {NUMBER(min, slope, -1, -1e15, 1e15),
+                                          NUMBER(max, value, 1, -1e15, 1e15), RF_ATTR_END};
+static const rf_attr_spec affine_attrs[] = {NUMBER(factor, slope, 1, -1e15, 1e15),
+                                            NUMBER(shift, value, 0, -1e15, 1e15), RF_ATTR_END};
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];
@@ -62,29 +85,30 @@ static rf_status infer(rf_problem *problem) {
 /* ---- reference ---- */
 
 #define REFERENCE(symbol, kernel, f, df, seen, from)                                                         \
-    static void symbol##_forward(const rf_problem *problem, const rf_arrays *a) {                            \
+    static void symbol##_forward(const rf_problem *problem, const rf_arrays *t) {                            \
         const int64_t count = (int64_t)rf_shape_count(problem->y);                                           \
-        const double slope = problem->attrs.slope;                                                           \
-        (void)slope;                                                                                         \
+        const double a = problem->attrs.slope, b = problem->attrs.value;                                     \
+        (void)a, (void)b;                                                                                    \
         _Pragma("omp parallel for num_threads(rf_reference_threads()) if (count > 10000)") for (int64_t i =  \
                                                                                                     0;       \
                                                                                                 i < count;   \
                                                                                                 ++i) {       \
-            const double x = a->x[0][i];                                                                     \
-            a->y[i] = (float)(f);                                                                            \
+            const double x = t->x[0][i];                                                                     \
+            t->y[i] = (float)(f);                                                                            \
         }                                                                                                    \
     }                                                                                                        \
-    static void symbol##_backward(const rf_problem *problem, const rf_arrays *a) {                           \
+    static void symbol##_backward(const rf_problem *problem, const rf_arrays *t) {                           \
         const int64_t count = (int64_t)rf_shape_count(problem->y);                                           \
         const bool accumulate = problem->accumulate[0];                                                      \
-        const double slope = problem->attrs.slope;                                                           \
-        (void)slope;                                                                                         \
+        const double a = problem->attrs.slope, b = problem->attrs.value;                                     \
+        (void)a, (void)b;                                                                                    \
         _Pragma("omp parallel for num_threads(rf_reference_threads()) if (count > 10000)") for (int64_t i =  \
                                                                                                     0;       \
                                                                                                 i < count;   \
                                                                                                 ++i) {       \
-            const double seen = a->from[i], g = a->dy[i];                                                    \
-            a->dx[0][i] = (float)((df) + (accumulate ? a->dx[0][i] : 0));                                    \
+            const double seen = t->from[i], g = t->dy[i];                                                    \
+            (void)seen;                                                                                      \
+            t->dx[0][i] = (float)((df) + (accumulate ? t->dx[0][i] : 0));                                    \
         }                                                                                                    \
     }
 #define REFERENCE_FROM_Y(symbol, summary, attrs, kernel, f, df) REFERENCE(symbol, kernel, f, df, y, y)
@@ -109,7 +133,8 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     const size_t count = rf_shape_count(problem->y);
     rf_launch_desc desc = {
         .kernel = "forward",
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_I32(count), RF_F32(problem->attrs.slope)},
+        .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_I32(count), RF_F32(problem->attrs.slope),
+                 RF_F32(problem->attrs.value)},
         .bytes = 2.0 * (double)count * sizeof(float),
     };
     return emit(sequence, problem, info, family, kind, &desc);
@@ -122,7 +147,8 @@ static rf_status backward(rf_sequence *sequence, const rf_problem *problem, cons
     rf_launch_desc desc = {
         .kernel = "backward",
         .args = {RF_BUF(problem->op->x_in_backward ? t->x[0] : t->y), RF_BUF(t->dy), RF_BUF(t->dx[0]),
-                 RF_I32(count), RF_F32(problem->attrs.slope), RF_I32(accumulate)},
+                 RF_I32(count), RF_F32(problem->attrs.slope), RF_F32(problem->attrs.value),
+                 RF_I32(accumulate)},
         .bytes = (accumulate ? 4.0 : 3.0) * (double)count * sizeof(float),
     };
     return emit(sequence, problem, info, family, kind, &desc);
@@ -147,12 +173,15 @@ FROM_X(SOLVERS)
 /* ---- ops ---- */
 
 static const rf_case cases[] = {
-    {.label = "one number", .attrs = {.slope = 0.01}, .x = {{1, 1, 1, 1}}},
-    {.label = "2x3x5x7", .attrs = {.slope = 0.2}, .x = {{2, 3, 5, 7}}},
-    {.label = "2x3x5x7 accumulate", .attrs = {.slope = 0.01}, .x = {{2, 3, 5, 7}}, .accumulate = true},
-    {.label = "2x3x1x2 slope 0", .x = {{2, 3, 1, 2}}},
-    {.label = "flat 5x37", .attrs = {.slope = 0.01}, .x = {{5, 37, 1, 1, true}}},
-    {.label = "17x33x31x29", .attrs = {.slope = 0.01}, .x = {{17, 33, 31, 29}}, .large = true},
+    {.label = "one number", .attrs = {.slope = 0.01, .value = 0.5}, .x = {{1, 1, 1, 1}}},
+    {.label = "2x3x5x7", .attrs = {.slope = 0.2, .value = 0.5}, .x = {{2, 3, 5, 7}}},
+    {.label = "2x3x5x7 accumulate",
+     .attrs = {.slope = 0.01, .value = 0.5},
+     .x = {{2, 3, 5, 7}},
+     .accumulate = true},
+    {.label = "2x3x1x2 slope 0", .attrs = {.value = 0.5}, .x = {{2, 3, 1, 2}}},
+    {.label = "flat 5x37", .attrs = {.slope = 0.01, .value = 0.5}, .x = {{5, 37, 1, 1, true}}},
+    {.label = "17x33x31x29", .attrs = {.slope = 0.01, .value = 0.5}, .x = {{17, 33, 31, 29}}, .large = true},
     {NULL},
 };
 

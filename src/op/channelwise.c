@@ -1,13 +1,13 @@
-/* Element by element with a learned number w a channel: scale, y = x * w (ConvNeXt's layer scale, Liu et al. 2022), and
- * PReLU (He et al. 2015).  One list gives each its reference, solvers and op; kernels/channelwise.cl has the same formulas. */
+/* Element by element with a learned number w a channel, or one for all: scale, y = x * w (ConvNeXt's layer scale, Liu et al.
+ * 2022), and PReLU (He et al. 2015).  One list gives each its reference, solvers and op; kernels/channelwise.cl has the same formulas. */
 #include "op/fold.h"
 #include "op/reference.h"
 
 /* symbol, sentence, the parameter's name, and rank: PyTorch's shape is (C,1,1) or (C); its default; y, dx, and dw's terms, from x,
  * w, and g for dy.  A comparison with NaN is false, and must take the branch that propagates it. */
 #define KINDS(X)                                                                                             \
-    X(scale, "x * weight, one learned number a channel", "", 3, 1, x *w, g *w, g *x)                         \
-    X(prelu, "x, or weight times x below zero, one learned number a channel", "weight", 1, 0.25,             \
+    X(scale, "x * weight, a learned number a channel, or one", "", 3, 1, x *w, g *w, g *x)                   \
+    X(prelu, "x, or weight times x below zero, a learned number a channel, or one", "weight", 1, 0.25,       \
       x > 0 ? x : x * w, x > 0 ? g : g * w, x > 0 ? 0 : g * x)
 
 static rf_status infer(rf_problem *problem) {
@@ -17,11 +17,16 @@ static rf_status infer(rf_problem *problem) {
     return RF_OK;
 }
 
+/* How many numbers w has. */
+static int weights(const rf_problem *problem) {
+    return problem->attrs.shared ? 1 : problem->x[0].c;
+}
+
 #define PARAMS(symbol, summary, parameter, rank_, default_, f, dx, dw)                                       \
     static int symbol##_params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {                \
-        const int c = problem->x[0].c;                                                                       \
+        const int c = weights(problem);                                                                      \
         out[0] = (rf_param_spec){.name = parameter,                                                          \
-                                 .rank = rank_,                                                              \
+                                 .rank = problem->attrs.shared ? 1 : rank_,                                  \
                                  .dim = {c, 1, 1},                                                           \
                                  .shape = {c, 1, 1, 1},                                                      \
                                  .init = RF_INIT_VALUE,                                                      \
@@ -34,14 +39,14 @@ KINDS(PARAMS)
 
 #define REFERENCE(symbol, summary, parameter, rank, default_, f, dx_, dw)                                    \
     static void symbol##_forward(const rf_problem *problem, const rf_arrays *a) {                            \
-        const size_t channels = (size_t)problem->y.c;                                                        \
+        const size_t channels = (size_t)weights(problem);                                                    \
         for (size_t i = 0; i < rf_shape_count(problem->y); ++i) {                                            \
             const double x = a->x[0][i], w = a->param[0][i % channels];                                      \
             a->y[i] = (float)(f);                                                                            \
         }                                                                                                    \
     }                                                                                                        \
     static void symbol##_backward_data(const rf_problem *problem, const rf_arrays *a) {                      \
-        const size_t channels = (size_t)problem->y.c;                                                        \
+        const size_t channels = (size_t)weights(problem);                                                    \
         for (size_t i = 0; i < rf_shape_count(problem->y); ++i) {                                            \
             const double x = a->x[0][i], w = a->param[0][i % channels], g = a->dy[i];                        \
             (void)x;                                                                                         \
@@ -49,7 +54,7 @@ KINDS(PARAMS)
         }                                                                                                    \
     }                                                                                                        \
     static void symbol##_backward_params(const rf_problem *problem, const rf_arrays *a) {                    \
-        const size_t channels = (size_t)problem->y.c;                                                        \
+        const size_t channels = (size_t)weights(problem);                                                    \
         for (size_t c = 0; c < channels; ++c) {                                                              \
             double sum = 0;                                                                                  \
             for (size_t i = c; i < rf_shape_count(problem->y); i += channels) {                              \
@@ -86,7 +91,8 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
                                const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = "forward",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(t->y),
-                                    RF_I32(rf_shape_pixels(problem->y)), RF_I32(problem->y.c)}};
+                                    RF_I32(rf_shape_pixels(problem->y)), RF_I32(problem->y.c),
+                                    RF_I32(problem->attrs.shared)}};
     return emit_elements(sequence, problem, info, family, &desc, 2);
 }
 
@@ -96,7 +102,7 @@ static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, co
     rf_launch_desc desc = {.kernel = "gradient",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->param[0]), RF_BUF(t->dy), RF_BUF(t->dx[0]),
                                     RF_I32(rf_shape_pixels(problem->y)), RF_I32(problem->y.c),
-                                    RF_I32(accumulate)}};
+                                    RF_I32(problem->attrs.shared), RF_I32(accumulate)}};
     return emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
 }
 
@@ -116,7 +122,11 @@ static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, 
                                     RF_I32(channels), RF_I32(blocks)}};
     rf_fold_spread(&desc, family, info, blocks, rows, channels);
     RF_TRY(emit(sequence, problem, info, family, &desc, 2));
-    return rf_emit_fold(sequence, info, family, t->work, 0, blocks, 1, channels, t->grad);
+    if (!problem->attrs.shared)
+        return rf_emit_fold(sequence, info, family, t->work, 0, blocks, 1, channels, t->grad);
+    rf_buffer *const channels_sums[2] = {t->work}; /* in place of the first block's */
+    RF_TRY(rf_emit_fold(sequence, info, family, t->work, 0, blocks, 1, channels, channels_sums));
+    return rf_emit_fold(sequence, info, family, t->work, 0, channels, 1, 1, t->grad);
 }
 
 /* A tile work-item has a row at least. */
@@ -128,6 +138,7 @@ static const rf_case cases[] = {
     {.label = "2x19x3x5", .attrs = {.init = 1}, .x = {{2, 19, 3, 5}}},
     {.label = "flat, accumulate", .attrs = {.init = 1}, .x = {{5, 40, 1, 1, true}}, .accumulate = true},
     {.label = "one channel", .attrs = {.init = 1}, .x = {{3, 1, 5, 4}}},
+    {.label = "shared", .attrs = {.init = 1, .shared = true}, .x = {{2, 19, 3, 5}}, .accumulate = true},
     {.label = "inference", .attrs = {.init = 1}, .x = {{2, 19, 3, 5}}, .inference = true},
     {.label = "8x96x28x28", .attrs = {.init = 1}, .x = {{8, 96, 28, 28}}, .large = true},
     {NULL},
@@ -149,7 +160,8 @@ static const rf_case refused[] = {
                                                         &symbol##_d_tile,                                    \
                                                         &symbol##_d_group,                                   \
                                                         NULL};                                               \
-    static const rf_attr_spec symbol##_attrs[] = {RF_ATTR(init, FLOAT, default_, -1e6, 1e6), RF_ATTR_END};   \
+    static const rf_attr_spec symbol##_attrs[] = {RF_ATTR(init, FLOAT, default_, -1e6, 1e6),                 \
+                                                  RF_ATTR(shared, BOOL, 0, 0, 1), RF_ATTR_END};              \
     const rf_op rf_op_##symbol = {                                                                           \
         .name = #symbol,                                                                                     \
         .summary = summary_,                                                                                 \

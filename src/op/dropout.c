@@ -157,6 +157,7 @@ static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
         .inputs_min = 1,                                                                                     \
         .inputs_max = 1,                                                                                     \
         .in_place = true,                                                                                    \
+        .training_only = true,                                                                               \
         .attrs = attrs,                                                                                      \
         .positional = "p",                                                                                   \
         .infer = infer,                                                                                      \

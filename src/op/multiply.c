@@ -1,60 +1,71 @@
 /* multiply: y = x0 * x1, element by element; x1 may be one number a channel, as squeeze-and-excitation has it (Hu et al.
- * 2018). */
+ * 2018), or one a pixel, as spatial attention has it (Woo et al. 2018). */
 #include "op/family.h"
 #include "op/reference.h"
 
-static bool is_gate(const rf_problem *problem) {
-    const rf_shape x = problem->x[0], gate = problem->x[1];
-    return gate.h * gate.w == 1 && x.h * x.w > 1;
+/* What x1 has a number for, as kernels/multiply.cl has it. */
+typedef enum gate { ELEMENTS, CHANNELS, PIXELS } gate;
+
+static gate gate_of(const rf_problem *problem) {
+    const rf_shape x = problem->x[0], b = problem->x[1];
+    if (b.c == x.c && b.h * b.w == 1 && x.h * x.w > 1) return CHANNELS;
+    return b.c == 1 && x.c > 1 && b.h == x.h && b.w == x.w ? PIXELS : ELEMENTS;
 }
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape a = problem->x[0], b = problem->x[1];
-    const bool gate = is_gate(problem) && !a.flat;
-    if (a.n != b.n || a.c != b.c ||
-        (!gate && (a.h != b.h || a.w != b.w || (a.flat != b.flat && a.h * a.w > 1))))
-        return rf_fail(
-            RF_E_SHAPE,
-            "multiply: input 1 is %dx%dx%d%s, input 2 is %dx%dx%d%s, and must be as large or %dx1x1", a.c,
-            a.h, a.w, a.flat ? " (flat)" : "", b.c, b.h, b.w, b.flat ? " (flat)" : "", a.c);
+    const bool gated = gate_of(problem) != ELEMENTS && !a.flat;
+    if (a.n != b.n ||
+        (!gated && (a.c != b.c || a.h != b.h || a.w != b.w || (a.flat != b.flat && a.h * a.w > 1))))
+        return rf_fail(RF_E_SHAPE,
+                       "multiply: input 1 is %dx%dx%d%s, input 2 is %dx%dx%d%s, and must be as large, %dx1x1 "
+                       "or 1x%dx%d",
+                       a.c, a.h, a.w, a.flat ? " (flat)" : "", b.c, b.h, b.w, b.flat ? " (flat)" : "", a.c,
+                       a.h, a.w);
     problem->y = a;
     return RF_OK;
 }
 
 /* ---- reference ---- */
 
+/* The number of x1 that element `at` is multiplied by. */
+static size_t index_of(const rf_problem *problem, size_t at) {
+    const size_t channels = (size_t)problem->y.c, image = channels * problem->y.h * problem->y.w;
+    const gate per = gate_of(problem);
+    return per == CHANNELS ? at / image * channels + at % channels : per == PIXELS ? at / channels : at;
+}
+
 static void forward(const rf_problem *problem, const rf_arrays *a) {
-    const size_t count = rf_shape_count(problem->y), channels = (size_t)problem->y.c,
-                 image = count / (size_t)problem->y.n;
-    const bool gate = is_gate(problem);
-    for (size_t at = 0; at < count; ++at)
-        a->y[at] = a->x[0][at] * a->x[1][gate ? at / image * channels + at % channels : at];
+    for (size_t at = 0; at < rf_shape_count(problem->y); ++at)
+        a->y[at] = a->x[0][at] * a->x[1][index_of(problem, at)];
 }
 
 static void backward(const rf_problem *problem, const rf_arrays *a) {
     const rf_shape y = problem->y;
     const size_t channels = (size_t)y.c, pixels = (size_t)y.h * y.w, image = pixels * channels;
-    const bool gate = is_gate(problem);
+    const gate per = gate_of(problem);
+    const size_t terms = per == CHANNELS ? pixels
+                         : per == PIXELS ? channels
+                                         : 1,
+                 step = per == CHANNELS ? channels : 1;
     for (size_t at = 0; problem->need_dx[0] && at < rf_shape_count(y); ++at) {
         float *dx = &a->dx[0][at];
-        *dx = a->dy[at] * a->x[1][gate ? at / image * channels + at % channels : at] +
-              (problem->accumulate[0] ? *dx : 0);
+        *dx = a->dy[at] * a->x[1][index_of(problem, at)] + (problem->accumulate[0] ? *dx : 0);
     }
     for (size_t at = 0; problem->need_dx[1] && at < rf_shape_count(problem->x[1]); ++at) {
-        const size_t first = gate ? at / channels * image + at % channels : at;
+        const size_t first = per == CHANNELS ? at / channels * image + at % channels : at * terms;
         double sum = problem->accumulate[1] ? a->dx[1][at] : 0;
-        for (size_t p = 0; p < (gate ? pixels : 1); ++p)
-            sum += (double)a->dy[first + p * channels] * a->x[0][first + p * channels];
+        for (size_t k = 0; k < terms; ++k) sum += (double)a->dy[first + k * step] * a->x[0][first + k * step];
         a->dx[1][at] = (float)sum;
     }
 }
 
 /* ---- solvers ---- */
 
-/* to = a * b; gate: b is one number a channel. */
+/* to = a * b, where b has a number for each of `per`. */
 static rf_status emit_product(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                               rf_family family, rf_buffer *a, rf_buffer *b, rf_buffer *to, bool accumulate,
-                              bool gate) {
+                              gate per) {
     const rf_shape y = problem->y;
     const size_t count = rf_shape_count(y), pixels = rf_shape_pixels(y);
     char options[RF_OPTIONS];
@@ -62,9 +73,9 @@ static rf_status emit_product(rf_sequence *sequence, const rf_problem *problem, 
         .program = "multiply",
         .kernel = "product",
         .options = rf_family_options(options, family, info, "%s", ""),
-        .args = {RF_BUF(a), RF_BUF(b), RF_BUF(to), RF_I32(accumulate), RF_I32(gate), RF_I32(y.n),
+        .args = {RF_BUF(a), RF_BUF(b), RF_BUF(to), RF_I32(accumulate), RF_I32(per), RF_I32(y.n),
                  RF_I32(y.h * y.w), RF_I32(y.c)},
-        .bytes = sizeof(float) * (double)count * ((gate ? 2.0 : 3.0) + (accumulate ? 1.0 : 0.0)),
+        .bytes = sizeof(float) * (double)count * ((per == ELEMENTS ? 3.0 : 2.0) + (accumulate ? 1.0 : 0.0)),
     };
     if (family == RF_GROUP)
         rf_family_spread(&desc, family, info, count, 1);
@@ -77,16 +88,19 @@ static rf_status emit_reduce(rf_sequence *sequence, const rf_problem *problem, c
                              rf_family family, const rf_tensors *t) {
     const rf_shape y = problem->y;
     const size_t image = (size_t)y.h * y.w * y.c;
+    const bool channels = gate_of(problem) == CHANNELS;
     char options[RF_OPTIONS];
     rf_launch_desc desc = {
         .program = "multiply",
-        .kernel = "reduce",
+        .kernel = channels ? "reduce" : "reduce_channels",
         .options = rf_family_options(options, family, info, "%s", ""),
         .args = {RF_BUF(t->dy), RF_BUF(t->x[0]), RF_BUF(t->dx[1]), RF_I32(problem->accumulate[1]),
                  RF_I32(y.n), RF_I32(y.h * y.w), RF_I32(y.c)},
         .bytes = 2.0 * sizeof(float) * (double)rf_shape_count(y),
     };
-    if (family == RF_GROUP)
+    if (!channels)
+        rf_family_spread(&desc, family, info, rf_shape_pixels(y), (size_t)y.c);
+    else if (family == RF_GROUP)
         rf_family_spread(&desc, family, info, (size_t)y.n * y.c, image / y.c);
     else
         rf_family_spread(&desc, family, info, (size_t)y.n, image);
@@ -95,19 +109,19 @@ static rf_status emit_reduce(rf_sequence *sequence, const rf_problem *problem, c
 
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
-    return emit_product(sequence, problem, info, family, t->x[0], t->x[1], t->y, false, is_gate(problem));
+    return emit_product(sequence, problem, info, family, t->x[0], t->x[1], t->y, false, gate_of(problem));
 }
 
 static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                 const rf_tensors *t, rf_family family) {
-    const bool gate = is_gate(problem);
+    const gate per = gate_of(problem);
     if (problem->need_dx[0])
         RF_TRY(emit_product(sequence, problem, info, family, t->dy, t->x[1], t->dx[0], problem->accumulate[0],
-                            gate));
+                            per));
     if (!problem->need_dx[1]) return RF_OK;
-    return gate ? emit_reduce(sequence, problem, info, family, t)
-                : emit_product(sequence, problem, info, family, t->dy, t->x[0], t->dx[1],
-                               problem->accumulate[1], false);
+    return per != ELEMENTS ? emit_reduce(sequence, problem, info, family, t)
+                           : emit_product(sequence, problem, info, family, t->dy, t->x[0], t->dx[1],
+                                          problem->accumulate[1], ELEMENTS);
 }
 
 /* A tile work-item of `reduce` has whole images. */
@@ -125,14 +139,16 @@ static const rf_solver *const solvers[] = {&multiply_f_tile, &multiply_f_group, 
 static const rf_case cases[] = {
     {.label = "2x3x5x7", .x = {{2, 3, 5, 7}, {2, 3, 5, 7}}},
     {.label = "gate of 2x19x5x3", .x = {{2, 19, 5, 3}, {2, 19, 1, 1}}, .accumulate = true},
+    {.label = "a number a pixel of 2x19x5x3", .x = {{2, 19, 5, 3}, {2, 1, 5, 3}}, .accumulate = true},
     {.label = "flat gate", .x = {{3, 8, 4, 4}, {3, 8, 1, 1, true}}},
     {.label = "flat", .x = {{5, 37, 1, 1, true}, {5, 37, 1, 1, true}}, .accumulate = true},
+    {.label = "a number a pixel of 16x40x28x28", .x = {{16, 40, 28, 28}, {16, 1, 28, 28}}, .large = true},
     {.label = "gate of 16x40x28x28", .x = {{16, 40, 28, 28}, {16, 40, 1, 1}}, .large = true},
     {NULL},
 };
 
 static const rf_case refused[] = {
-    {.label = "input 1 is 3x2x2, input 2 is 3x2x1, and must be as large or 3x1x1",
+    {.label = "input 1 is 3x2x2, input 2 is 3x2x1, and must be as large, 3x1x1 or 1x2x2",
      .x = {{1, 3, 2, 2}, {1, 3, 2, 1}}},
     {.label = "input 2 is 1x1x1", .x = {{1, 3, 2, 2}, {1, 1, 1, 1}}},
     {NULL},
@@ -140,7 +156,7 @@ static const rf_case refused[] = {
 
 const rf_op rf_op_multiply = {
     .name = "multiply",
-    .summary = "product of two inputs, the second as large or one number a channel",
+    .summary = "product of two inputs, the second as large, one number a channel, or one a pixel",
     .inputs_min = 2,
     .inputs_max = 2,
     .x_in_backward = true,

@@ -60,7 +60,8 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(after, PAIR)                                                                                           \
     X(value, FLOAT)                                                                                          \
     X(reflect, BOOL)                                                                                         \
-    X(linear, BOOL)
+    X(linear, BOOL)                                                                                          \
+    X(shared, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;
@@ -257,8 +258,9 @@ struct rf_op {
     bool x_in_backward, y_in_backward;
     bool
         in_place; /* y may share x[0]'s memory, and dx[0] dy's, where nothing else reads the overwritten one */
-    bool params_first; /* backward_data needs what backward_params saves */
-    bool alias;        /* y is x[0] in memory (flatten): no kernels */
+    bool params_first;  /* backward_data needs what backward_params saves */
+    bool alias;         /* y is x[0] in memory (flatten): no kernels */
+    bool training_only; /* y is x[0] at inference: lowering leaves it out */
     bool is_sum; /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char

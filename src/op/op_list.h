@@ -11,10 +11,14 @@
     X(sigmoid)                                                                                               \
     X(tanh)                                                                                                  \
     X(elu)                                                                                                   \
+    X(selu)                                                                                                 \
+    X(clip)                                                                                                 \
+    X(affine)                                                                                               \
     X(hard_sigmoid)                                                                                          \
     X(silu)                                                                                                  \
     X(hard_swish)                                                                                            \
     X(gelu)                                                                                                  \
+    X(gelu_tanh)                                                                                            \
     X(mish)                                                                                                  \
     X(softplus)                                                                                              \
     X(max_pool)                                                                                              \
@@ -28,10 +32,12 @@
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \
     X(prelu)                                                                                                 \
+    X(softmax)                                                                                              \
     X(add)                                                                                                   \
     X(multiply)                                                                                              \
     X(concat)                                                                                                \
     X(pad)                                                                                                   \
+    X(pad_channels)                                                                                         \
     X(slice)                                                                                                 \
     X(upsample_nearest)                                                                                      \
     X(upsample_bilinear)                                                                                     \

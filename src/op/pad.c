@@ -1,4 +1,5 @@
-/* pad: rows and columns around a map, of one value, or the map mirrored at its first and last pixels. */
+/* pad: rows and columns around a map, of one value, or the map mirrored at its first and last pixels; a negative number takes
+ * them away. */
 #include <string.h>
 
 #include "op/family.h"
@@ -7,6 +8,8 @@ static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair before = problem->attrs.before, after = problem->attrs.after;
     RF_TRY(rf_check_map(problem, false));
+    if (x.h + before.y + after.y < 1 || x.w + before.x + after.x < 1)
+        return rf_fail(RF_E_SHAPE, "pad: nothing of an input of %dx%d is left", x.h, x.w);
     if (problem->attrs.reflect && (before.y >= x.h || after.y >= x.h || before.x >= x.w || after.x >= x.w))
         return rf_fail(RF_E_SHAPE,
                        "pad: input is %dx%d, too small for mirrors of %dx%d before and %dx%d after it", x.h,
@@ -110,6 +113,10 @@ static const rf_case cases[] = {
      .attrs = {.before = {1, 4}, .after = {1, 4}, .reflect = true},
      .x = {{1, 17, 2, 5}},
      .accumulate = true},
+    {.label = "cropped",
+     .attrs = {.before = {-1, 1}, .after = {-2, -1}, .value = 2},
+     .x = {{2, 19, 5, 4}},
+     .accumulate = true},
     {.label = "none", .attrs = {.value = 1}, .x = {{1, 3, 2, 2}}},
     {.label = "64x56x56",
      .attrs = {.before = {1, 1}, .after = {1, 1}, .reflect = true},
@@ -122,17 +129,20 @@ static const rf_case refused[] = {
     {.label = "input is 3x3, too small for mirrors of 3x0 before",
      .attrs = {.before = {3, 0}, .reflect = true},
      .x = {{1, 2, 3, 3}}},
+    {.label = "nothing of an input of 3x3 is left",
+     .attrs = {.before = {0, -2}, .after = {0, -1}},
+     .x = {{1, 2, 3, 3}}},
     {.label = "the input is flat", .attrs = {.before = {1, 1}}, .x = {{1, 8, 2, 2, true}}},
     {NULL},
 };
 
-static const rf_attr_spec attrs[] = {RF_ATTR(before, PAIR, 0, 0, 4096), RF_ATTR(after, PAIR, 0, 0, 4096),
-                                     RF_ATTR(value, FLOAT, 0, -1e15, 1e15), RF_ATTR(reflect, BOOL, 0, 0, 1),
-                                     RF_ATTR_END};
+static const rf_attr_spec attrs[] = {
+    RF_ATTR(before, PAIR, 0, -4096, 4096), RF_ATTR(after, PAIR, 0, -4096, 4096),
+    RF_ATTR(value, FLOAT, 0, -1e15, 1e15), RF_ATTR(reflect, BOOL, 0, 0, 1), RF_ATTR_END};
 
 const rf_op rf_op_pad = {
     .name = "pad",
-    .summary = "rows and columns before and after the map: of a value, or mirrored",
+    .summary = "rows and columns before and after the map: of a value, or mirrored; negative: fewer of them",
     .inputs_min = 1,
     .inputs_max = 1,
     .attrs = attrs,

@@ -3,6 +3,8 @@
 
 #include "model/onnx/graph.h"
 
+#define NO_LIMIT 1e15 /* of clip */
+
 /* An op that is a layer of ours, without attributes. */
 static rf_status plain(rf_onnx_call *call) {
     rf_onnx_value *x;
@@ -24,14 +26,23 @@ static rf_status elu(rf_onnx_call *call) {
     return rf_onnx_layer_of(call, "elu", x, &attrs);
 }
 
-/* The slopes are one number a channel. */
+static rf_status selu(rf_onnx_call *call) {
+    const double alpha = rf_onnx_float(call->node, "alpha", 1.67326319),
+                 gamma = rf_onnx_float(call->node, "gamma", 1.05070102);
+    if (fabs(alpha - 1.67326324) > 1e-4 || fabs(gamma - 1.05070099) > 1e-4)
+        return rf_fail(RF_E_INPUT, "alpha %g and gamma %g; 1.67326 and 1.0507 are what is taken", alpha,
+                       gamma);
+    return plain(call);
+}
+
+/* The slopes are one number a channel, or one for all. */
 static rf_status prelu(rf_onnx_call *call) {
     rf_onnx_value *x;
     rf_onnx_tensor *slope = rf_onnx_constant_in(call, 1);
     RF_TRY(rf_onnx_first_any(&x, call));
     if (slope == NULL) return rf_fail(RF_E_INPUT, "its slopes are no constant");
     const rf_onnx_layer layer = {.op = rf_op_find("prelu"),
-                                 .attrs = {.init = 0.25},
+                                 .attrs = {.init = 0.25, .shared = slope->count == 1},
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {slope}};
@@ -74,9 +85,8 @@ static rf_status where(rf_onnx_call *call) {
 static rf_status gelu(rf_onnx_call *call) {
     rf_onnx_value *x;
     RF_TRY(rf_onnx_first_any(&x, call));
-    if (rf_onnx_text_is(call->node, "approximate", "tanh"))
-        return rf_fail(RF_E_INPUT, "the approximation by tanh is not among those taken; use the exact GELU");
-    return rf_onnx_layer_of(call, "gelu", x, NULL);
+    return rf_onnx_layer_of(call, rf_onnx_text_is(call->node, "approximate", "tanh") ? "gelu_tanh" : "gelu",
+                            x, NULL);
 }
 
 /* Times x it is hard-swish. */
@@ -106,6 +116,12 @@ static rf_status clip_bound(double *bound, const rf_onnx_call *call, const char 
                : RF_OK;
 }
 
+static rf_status clipped(rf_onnx_call *call, const rf_onnx_value *x, double low, double high) {
+    const rf_attrs attrs = {.slope = fmax(low, -NO_LIMIT), .value = fmin(high, NO_LIMIT)};
+    if (!(low <= high)) return rf_fail(RF_E_INPUT, "limits %g and %g", low, high);
+    return rf_onnx_layer_of(call, "clip", x, &attrs);
+}
+
 static rf_status clip(rf_onnx_call *call) {
     rf_onnx_value *x;
     double low, high;
@@ -114,24 +130,49 @@ static rf_status clip(rf_onnx_call *call) {
     RF_TRY(rf_onnx_first_any(&x, call));
     if (low == 0 && high == 6) return rf_onnx_layer_of(call, "relu6", x, NULL);
     if (low == 0 && high > 3e38) return rf_onnx_layer_of(call, "relu", x, NULL);
-    return rf_fail(RF_E_INPUT, "limits %g and %g: 0 and 6 (ReLU6), or 0 and none (ReLU) are what is taken",
-                   low, high);
+    return clipped(call, x, low, high);
+}
+
+/* Of x and a number. */
+static rf_status limit(rf_onnx_call *call, bool is_max) {
+    const int at = rf_onnx_constant_in(call, 0) != NULL;
+    rf_onnx_value *x = rf_onnx_in(call, (size_t)at);
+    double number;
+    if (call->node->n_input != 2 || rf_onnx_constant_in(call, (size_t)(1 - at)) == NULL)
+        return rf_fail(RF_E_INPUT, "it is taken of one input and a number only");
+    RF_TRY(rf_onnx_scalar(&number, call->build, rf_onnx_constant_in(call, (size_t)(1 - at))));
+    RF_TRY(rf_onnx_force(call, x));
+    return clipped(call, x, is_max ? number : -INFINITY, is_max ? INFINITY : number);
+}
+static rf_status max_of(rf_onnx_call *call) {
+    return limit(call, true);
+}
+static rf_status min_of(rf_onnx_call *call) {
+    return limit(call, false);
 }
 
 static rf_status error_function(rf_onnx_call *call) {
     const rf_onnx_value *x = rf_onnx_in(call, 0);
-    if (x->form == RF_ONNX_SCALED && fabs(x->factor - 0.70710678118) < 1e-5)
+    if (x->form == RF_ONNX_SCALED && fabs(x->factor - 0.70710678118) < 1e-5 && x->shift == 0)
         return rf_onnx_wait(call, x, RF_ONNX_ERF, 1);
     return rf_fail(RF_E_INPUT, "it is taken as a part of GELU only, x (1 + erf(x / sqrt(2))) / 2");
 }
 
-/* Only what a loss computes itself may be left out: the last. */
-static rf_status softmax(rf_onnx_call *call) {
+/* The last one is the loss's; factor 0: its logarithm, which is taken there only. */
+static rf_status scores(rf_onnx_call *call, double factor) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
-    const int64_t axis = rf_onnx_int(call->node, "axis", -1);
-    if (axis != 1 && axis != -1) return rf_fail(RF_E_INPUT, "axis %lld", (long long)axis);
-    return rf_onnx_wait(call, x, RF_ONNX_SCORES, 1);
+    int axis;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
+    if (axis != rf_onnx_channel_axis(x))
+        return rf_fail(RF_E_INPUT, "axis %d, which is not the channels'", axis);
+    return rf_onnx_wait(call, x, RF_ONNX_SCORES, factor);
+}
+static rf_status softmax(rf_onnx_call *call) {
+    return scores(call, 1);
+}
+static rf_status log_softmax(rf_onnx_call *call) {
+    return scores(call, 0);
 }
 
 /* ---- the table ---- */
@@ -145,10 +186,13 @@ const rf_onnx_op rf_onnx_activation_ops[] = {
     {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
     {"HardSwish", 1, " ", .lower = plain, .layer = "hard_swish"},
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
-    {"LogSoftmax", 1, " axis ", .lower = softmax},
+    {"LogSoftmax", 1, " axis ", .lower = log_softmax},
+    {"Max", 2, " ", rf_onnx_fold_binary, max_of, .binary = fmax},
+    {"Min", 2, " ", rf_onnx_fold_binary, min_of, .binary = fmin},
     {"Mish", 1, " ", .lower = plain, .layer = "mish"},
     {"PRelu", 2, " ", .lower = prelu},
     {"Relu", 1, " ", .lower = plain, .layer = "relu"},
+    {"Selu", 1, " alpha gamma ", .lower = selu, .layer = "selu"},
     {"Sigmoid", 1, " ", .lower = sigmoid},
     {"Softmax", 1, " axis ", .lower = softmax},
     {"Softplus", 1, " ", .lower = softplus},

@@ -12,6 +12,23 @@ static bool same_shape(const rf_onnx_call *call, const rf_onnx_value *a, const r
            memcmp(da, db, (size_t)a->rank * sizeof *da) == 0;
 }
 
+/* How many numbers an image's x has. */
+static size_t numbers_of(const rf_onnx_call *call, const rf_onnx_value *x) {
+    return rf_shape_count(call->build->model->nodes[x->layer].shape);
+}
+
+/* Makes a copy of x, which is pooled to 1x1, as large as `like`. */
+static rf_status expand(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *like) {
+    const rf_shape from = call->build->model->nodes[x->layer].shape,
+                   to = call->build->model->nodes[like->layer].shape;
+    if (x->rank != 4 || like->rank != 4 || from.h * from.w != 1 || from.c != to.c) return RF_OK;
+    x->form = RF_ONNX_EXPANDED;
+    x->size = (rf_pair){to.h, to.w};
+    x->producer = call->node;
+    return rf_onnx_force(call, x);
+}
+
+/* Those that are pooled to 1x1 are repeated. */
 static rf_status add_layers(rf_onnx_call *call) {
     rf_onnx_layer layer = {.op = rf_op_find("add")};
     rf_onnx_value *x = rf_onnx_in(call, 0);
@@ -20,11 +37,16 @@ static rf_status add_layers(rf_onnx_call *call) {
     for (size_t i = 0; i < call->node->n_input; i++) {
         rf_onnx_value *other = rf_onnx_in(call, i);
         RF_TRY(rf_onnx_force(call, other));
-        if (!same_shape(call, x, other))
+        if (numbers_of(call, other) > numbers_of(call, x)) x = other;
+    }
+    for (size_t i = 0; i < call->node->n_input; i++) {
+        rf_onnx_value other = *rf_onnx_in(call, i);
+        if (numbers_of(call, &other) < numbers_of(call, x)) RF_TRY(expand(call, &other, x));
+        if (!same_shape(call, x, &other))
             return rf_fail(
                 RF_E_SHAPE,
-                "inputs 1 and %zu are of different shapes: broadcasting is not among what is taken", i + 1);
-        layer.input[layer.inputs++] = other->layer;
+                "input %zu is of another shape than the largest: that is taken of maps of 1x1 only", i + 1);
+        layer.input[layer.inputs++] = other.layer;
     }
     return rf_onnx_layer_add(call, &layer, x);
 }
@@ -35,7 +57,18 @@ static bool is_per_channel(const rf_onnx_tensor *constant, const rf_onnx_value *
     return axis >= 0 && (size_t)constant->dim[axis] == constant->count;
 }
 
+/* factor x + shift. */
+static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
+    if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
+    const bool scaled = x->form == RF_ONNX_SCALED;
+    const double old = scaled ? x->shift : 0;
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, factor * (scaled ? x->factor : 1)));
+    call->out.shift = factor * old + shift;
+    return RF_OK;
+}
+
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
+    rf_onnx_tensor *other_than_zeros = constant;
     double number;
     if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
@@ -44,15 +77,19 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
     }
     if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
         return rf_onnx_add_norm(call, x, constant);
-    if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE) {
+    RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
+    if (other_than_zeros == NULL && x->form != RF_ONNX_VARIANCE) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE ||
+        (constant->count == 1 && !rf_onnx_is_learned(constant))) {
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
         if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_VARIANCE, x->factor + number);
-        if (number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
+        if (x->form == RF_ONNX_ERF && number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
+        return affine(call, x, 1, number);
     }
     return rf_fail(
         RF_E_INPUT,
-        "the sum with a constant is taken as a layer's or norm's bias only; images are normalised by "
-        "--mean and --std, not in the network");
+        "the sum with a constant is taken as a layer's or norm's bias, or of a number only; images are "
+        "normalised by --mean and --std, not in the network");
 }
 
 static rf_status add(rf_onnx_call *call) {
@@ -62,20 +99,57 @@ static rf_status add(rf_onnx_call *call) {
     return add_layers(call);
 }
 
-/* x minus its mean. */
+static rf_status subtract_layers(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0), *y = rf_onnx_in(call, 1);
+    rf_onnx_call negative = {.build = call->build, .node = call->node};
+    RF_TRY(rf_onnx_force(call, x));
+    RF_TRY(affine(&negative, y, -1, 0));
+    RF_TRY(rf_onnx_force(call, &negative.out));
+    if (!same_shape(call, x, &negative.out)) return rf_fail(RF_E_SHAPE, "its inputs are of different shapes");
+    const rf_onnx_layer layer = {
+        .op = rf_op_find("add"), .inputs = 2, .input = {x->layer, negative.out.layer}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* x minus its mean is a part of layer norm. */
 static rf_status subtract(rf_onnx_call *call) {
     const rf_onnx_value *x = rf_onnx_in(call, 0), *mean = rf_onnx_in(call, 1);
     if (x->form == RF_ONNX_MAP && mean->form == RF_ONNX_MEAN && x->layer == mean->layer)
         return rf_onnx_wait(call, x, RF_ONNX_CENTRED, 1);
-    return rf_fail(RF_E_INPUT, "a difference is taken as a part of layer norm only");
+    for (size_t i = 0; i < 2; i++) {
+        rf_onnx_tensor *constant = rf_onnx_constant_in(call, i);
+        double number;
+        if (constant == NULL) continue;
+        if (constant->count != 1 || rf_onnx_is_learned(constant))
+            return rf_fail(RF_E_INPUT,
+                           "the difference to a constant is taken of a number only; images are normalised by "
+                           "--mean and --std, not in the network");
+        RF_TRY(rf_onnx_scalar(&number, call->build, constant));
+        return i == 0 ? affine(call, rf_onnx_in(call, 1), -1, number)
+                      : affine(call, rf_onnx_in(call, 0), 1, -number);
+    }
+    return subtract_layers(call);
 }
 
+static rf_status negate(rf_onnx_call *call) {
+    return affine(call, rf_onnx_in(call, 0), -1, 0);
+}
+
+/* Of layers, squares and cubes. */
 static rf_status power(rf_onnx_call *call) {
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
     double exponent;
     RF_TRY(rf_onnx_scalar(&exponent, call->build, rf_onnx_constant_in(call, 1)));
     if (x->form == RF_ONNX_CENTRED && exponent == 2) return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
-    return rf_fail(RF_E_INPUT, "a power is taken as a part of layer norm only");
+    if (exponent != 2 && exponent != 3)
+        return rf_fail(RF_E_INPUT, "exponent %g; 2 and 3 are what is taken", exponent);
+    RF_TRY(rf_onnx_force(call, x));
+    rf_onnx_layer layer = {.op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}};
+    for (; exponent >= 2; exponent--) {
+        RF_TRY(rf_onnx_layer_add(call, &layer, x));
+        layer.input[0] = call->out.layer;
+    }
+    return RF_OK;
 }
 
 static rf_status square_root(rf_onnx_call *call) {
@@ -92,31 +166,34 @@ static rf_status gelu_part(rf_onnx_call *call, const rf_onnx_value *x, double fa
 
 static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
     switch (x->form) {
-    case RF_ONNX_SCALED:
     case RF_ONNX_NORMAL:
         return rf_onnx_wait(call, x, x->form, x->factor * factor);
     case RF_ONNX_GELU:
         return gelu_part(call, x, x->factor * factor);
     default:
-        RF_TRY(rf_onnx_force(call, x));
-        return factor == 1 ? rf_onnx_pass(call, x) : rf_onnx_wait(call, x, RF_ONNX_SCALED, factor);
+        if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
+        return factor == 1 ? rf_onnx_pass(call, x) : affine(call, x, factor, 0);
     }
 }
 
-/* Times a learned number a channel: a norm's weight, or a layer of its own. */
+/* Times a learned number a channel, or one: a norm's weight, or a layer of its own. */
 static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
-    if (constant->name == NULL || !is_per_channel(constant, x))
+    const bool shared = constant->count == 1;
+    rf_onnx_tensor *other_than_ones = constant;
+    RF_TRY(rf_onnx_drop_filler(&other_than_ones, call, 1));
+    if (other_than_ones == NULL) return rf_onnx_pass(call, x);
+    if (constant->name == NULL || (!shared && !is_per_channel(constant, x)))
         return rf_fail(RF_E_INPUT,
                        "the product with a constant is taken where that is a parameter of one number a "
                        "channel, or one number");
-    if (x->form == RF_ONNX_NORMED && x->constant == NULL) {
+    if (!shared && x->form == RF_ONNX_NORMED && x->constant == NULL) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.constant = constant;
         return RF_OK;
     }
     RF_TRY(rf_onnx_force(call, x));
     const rf_onnx_layer layer = {.op = rf_op_find("scale"),
-                                 .attrs = {.init = 1},
+                                 .attrs = {.init = 1, .shared = shared},
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {constant}};
@@ -125,21 +202,30 @@ static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_te
 
 /* x as a number of times a layer's output; 0: it is none. */
 static double times(const rf_onnx_value *x) {
-    return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED ? x->factor : 0;
+    return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED && x->shift == 0 ? x->factor : 0;
 }
 
+/* One may be smaller, one number a channel or a pixel; so that a number a channel need not be repeated before. */
 static rf_status multiply_layers(rf_onnx_call *call) {
-    rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)};
-    size_t pixels[2];
+    rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)}, gate;
     for (int i = 0; i < 2; i++) {
+        rf_onnx_value *other = x[1 - i];
+        if (x[i]->form == RF_ONNX_EXPANDED && other->form != RF_ONNX_EXPANDED) {
+            RF_TRY(rf_onnx_force(call, other));
+            const rf_shape s = call->build->model->nodes[other->layer].shape;
+            if (s.h == x[i]->size.y && s.w == x[i]->size.x) {
+                gate = *x[i];
+                gate.form = RF_ONNX_MAP;
+                x[i] = &gate;
+            }
+        }
         RF_TRY(rf_onnx_force(call, x[i]));
-        pixels[i] = rf_shape_pixels(call->build->model->nodes[x[i]->layer].shape);
     }
     if (x[0]->rank != x[1]->rank)
         return rf_fail(RF_E_SHAPE, "its inputs have %d and %d dimensions", x[0]->rank, x[1]->rank);
     if (x[0]->channels_last != x[1]->channels_last)
         return rf_fail(RF_E_SHAPE, "one of its inputs has the channels last, the other has not");
-    const int larger = pixels[1] > pixels[0];
+    const int larger = numbers_of(call, x[1]) > numbers_of(call, x[0]);
     const rf_onnx_layer layer = {
         .op = rf_op_find("multiply"), .inputs = 2, .input = {x[larger]->layer, x[1 - larger]->layer}};
     return rf_onnx_layer_add(call, &layer, x[larger]);
@@ -151,7 +237,9 @@ static rf_status multiply(rf_onnx_call *call) {
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1 - i);
         double factor;
         if (x->form == RF_ONNX_MASK || x->form == RF_ONNX_SHARE) return rf_onnx_apply_mask(call, other, x);
-        if (constant != NULL && constant->count > 1) return scale_channels(call, x, constant);
+        const bool is_part = x->form == RF_ONNX_NORMAL || x->form == RF_ONNX_GELU;
+        if (constant != NULL && (constant->count > 1 || (!is_part && rf_onnx_is_learned(constant))))
+            return scale_channels(call, x, constant);
         if (constant != NULL) {
             RF_TRY(rf_onnx_scalar(&factor, call->build, constant));
             return scale(call, x, factor);
@@ -192,6 +280,9 @@ static double sum(double a, double b) {
 static double difference(double a, double b) {
     return a - b;
 }
+static double negative(double a) {
+    return -a;
+}
 static double product(double a, double b) {
     return a * b;
 }
@@ -205,6 +296,7 @@ const rf_onnx_op rf_onnx_arithmetic_ops[] = {
     {"Add", 2, " ", rf_onnx_fold_binary, add, .binary = sum},
     {"Div", 2, " ", rf_onnx_fold_binary, divide, .binary = quotient},
     {"Mul", 2, " ", rf_onnx_fold_binary, multiply, .binary = product},
+    {"Neg", 1, " ", rf_onnx_fold_unary, negate, .unary = negative},
     {"Pow", 2, " ", rf_onnx_fold_binary, power, .binary = pow},
     {"Sqrt", 1, " ", rf_onnx_fold_unary, square_root, .unary = sqrt},
     {"Sub", 2, " ", rf_onnx_fold_binary, subtract, .binary = difference},

@@ -205,6 +205,7 @@ static rf_status read_nodes(rf_onnx_build *build, const bool *needed) {
 static rf_status end_with_scores(rf_onnx_build *build) {
     const Onnx__GraphProto *graph = build->file.graph;
     rf_onnx_value *output = rf_onnx_find(build, graph->output[0]->name);
+    build->ends_in_softmax = output->form == RF_ONNX_SCORES && output->factor == 1;
     if (output->form == RF_ONNX_SCORES) output->form = RF_ONNX_MAP; /* the loss has a softmax of its own */
     rf_onnx_call call = {.build = build, .node = output->producer};
     if (output->form == RF_ONNX_UNKNOWN) return rf_fail(RF_E_INPUT, "no node makes its output");
@@ -246,11 +247,17 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     "the exporter folded a batch norm into %d convolution%s, which will train otherwise than your network; " \
     "export with torch.onnx.export(model.train(), ..., dynamo=True, optimize=False)"
 
+#define SOFTMAX                                                                                              \
+    "its last Softmax is taken for the loss's, cross entropy of the scores before it; CrossEntropyLoss "     \
+    "behind a Softmax, as "                                                                                  \
+    "PyTorch would compute, trains slower and otherwise"
+
 /* What a user should know of how the file was read. */
 static rf_status note(const rf_onnx_build *build) {
     rf_str text = {0};
     if (build->norms_folded > 0)
         rf_str_addf(&text, FOLDED, build->norms_folded, build->norms_folded == 1 ? "" : "s");
+    if (build->ends_in_softmax) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", SOFTMAX);
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",
                     build->file.graph->n_output);

@@ -136,10 +136,10 @@ static Onnx__NodeProto *group_norm(rf_onnx_export *e) {
     return s.flat ? PUT(e, NULL, "Flatten", rf_onnx_output(y)) : y;
 }
 
-/* (C,1,1) broadcasts to maps alone. */
+/* (C,1,1) broadcasts to maps alone, (1) to all. */
 static Onnx__NodeProto *scale(rf_onnx_export *e) {
-    const bool flat = e->model->nodes[e->node].shape.flat;
-    const char *x = rf_onnx_x_map(e, 0);
+    const bool flat = e->model->nodes[e->node].shape.flat && !attrs_of(e)->shared;
+    const char *x = flat ? rf_onnx_x_map(e, 0) : rf_onnx_x(e, 0);
     Onnx__NodeProto *product = PUT(e, flat ? "product" : NULL, "Mul", x, rf_onnx_parameter(e, 0));
     return flat ? PUT(e, NULL, "Flatten", rf_onnx_output(product)) : product;
 }
@@ -151,14 +151,35 @@ static Onnx__NodeProto *plain(rf_onnx_export *e) {
 }
 
 static Onnx__NodeProto *prelu(rf_onnx_export *e) {
-    const bool flat = e->model->nodes[e->node].shape.flat;
-    const char *slope = flat ? rf_onnx_parameter(e, 0) : per_channel(e, "slope", 0);
+    const bool as_is = e->model->nodes[e->node].shape.flat || attrs_of(e)->shared;
+    const char *slope = as_is ? rf_onnx_parameter(e, 0) : per_channel(e, "slope", 0);
     return PUT(e, NULL, "PRelu", rf_onnx_x(e, 0), slope);
 }
 
-static Onnx__NodeProto *relu6(rf_onnx_export *e) {
-    const char *min = rf_onnx_put_number(e, "min", 0), *max = rf_onnx_put_number(e, "max", 6);
+static Onnx__NodeProto *put_clip(rf_onnx_export *e, double low, double high) {
+    const char *min = rf_onnx_put_number(e, "min", low), *max = rf_onnx_put_number(e, "max", high);
     return PUT(e, NULL, "Clip", rf_onnx_x(e, 0), min, max);
+}
+
+static Onnx__NodeProto *relu6(rf_onnx_export *e) {
+    return put_clip(e, 0, 6);
+}
+
+/* What is kept as a slope and a value. */
+static Onnx__NodeProto *clip(rf_onnx_export *e) {
+    return put_clip(e, attrs_of(e)->slope, attrs_of(e)->value);
+}
+
+static Onnx__NodeProto *affine(rf_onnx_export *e) {
+    const Onnx__NodeProto *product =
+        PUT(e, "product", "Mul", rf_onnx_x(e, 0), rf_onnx_put_number(e, "factor", attrs_of(e)->slope));
+    return PUT(e, NULL, "Add", rf_onnx_output(product), rf_onnx_put_number(e, "shift", attrs_of(e)->value));
+}
+
+static Onnx__NodeProto *softmax(rf_onnx_export *e) {
+    Onnx__NodeProto *node = plain(e);
+    rf_onnx_put_int(e, node, "axis", 1);
+    return node;
 }
 
 /* Also ELU, whose alpha is kept as a slope. */
@@ -198,6 +219,22 @@ static Onnx__NodeProto *gelu(rf_onnx_export *e) {
     return PUT(e, NULL, "Mul", rf_onnx_output(product), rf_onnx_put_number(e, "half", 0.5));
 }
 
+/* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2; the attribute is of version 20. */
+static Onnx__NodeProto *gelu_tanh(rf_onnx_export *e) {
+    const char *x = rf_onnx_x(e, 0);
+    const Onnx__NodeProto *cube = PUT(e, "cube", "Pow", x, rf_onnx_put_number(e, "three", 3));
+    const Onnx__NodeProto *small =
+        PUT(e, "small", "Mul", rf_onnx_output(cube), rf_onnx_put_number(e, "share", 0.044715));
+    const Onnx__NodeProto *inner = PUT(e, "inner", "Add", x, rf_onnx_output(small));
+    const Onnx__NodeProto *scaled =
+        PUT(e, "scaled", "Mul", rf_onnx_output(inner), rf_onnx_put_number(e, "sqrt2pi", 0.79788456080286536));
+    const Onnx__NodeProto *tanh_of = PUT(e, "tanh", "Tanh", rf_onnx_output(scaled));
+    const Onnx__NodeProto *sum =
+        PUT(e, "sum", "Add", rf_onnx_output(tanh_of), rf_onnx_put_number(e, "one", 1));
+    const Onnx__NodeProto *product = PUT(e, "product", "Mul", x, rf_onnx_output(sum));
+    return PUT(e, NULL, "Mul", rf_onnx_output(product), rf_onnx_put_number(e, "half", 0.5));
+}
+
 /* ---- pooling ---- */
 
 /* kernel_shape, strides and pads, where stride 0 stands for the kernel. */
@@ -218,15 +255,19 @@ static bool is_cut(int in, int out, int kernel, int stride, int pad, int dilatio
     return (out - 1) * stride + dilation * (kernel - 1) + 1 > in + 2 * pad;
 }
 
-static Onnx__NodeProto *max_pool(rf_onnx_export *e) {
+static void put_ceil_mode(rf_onnx_export *e, Onnx__NodeProto *node, const rf_window *w) {
     const rf_node *n = &e->model->nodes[e->node];
     const rf_shape x = e->model->nodes[n->input[0]].shape;
+    if (is_cut(x.h, n->shape.h, w->kernel.y, w->stride.y, w->pad.y, w->dilation.y) ||
+        is_cut(x.w, n->shape.w, w->kernel.x, w->stride.x, w->pad.x, w->dilation.x))
+        rf_onnx_put_int(e, node, "ceil_mode", 1);
+}
+
+static Onnx__NodeProto *max_pool(rf_onnx_export *e) {
     rf_window w;
     Onnx__NodeProto *node = window(e, "MaxPool", &w);
     put_pair(e, node, "dilations", w.dilation);
-    if (is_cut(x.h, n->shape.h, w.kernel.y, w.stride.y, w.pad.y, w.dilation.y) ||
-        is_cut(x.w, n->shape.w, w.kernel.x, w.stride.x, w.pad.x, w.dilation.x))
-        rf_onnx_put_int(e, node, "ceil_mode", 1);
+    put_ceil_mode(e, node, &w);
     return node;
 }
 
@@ -234,6 +275,7 @@ static Onnx__NodeProto *avg_pool(rf_onnx_export *e) {
     rf_window w;
     Onnx__NodeProto *node = window(e, "AveragePool", &w);
     rf_onnx_put_int(e, node, "count_include_pad", attrs_of(e)->count_pad);
+    put_ceil_mode(e, node, &w);
     return node;
 }
 
@@ -336,6 +378,16 @@ static Onnx__NodeProto *pad(rf_onnx_export *e) {
     return node;
 }
 
+/* What is kept as begin and end; (N,C) has two dimensions. */
+static Onnx__NodeProto *pad_channels(rf_onnx_export *e) {
+    const rf_attrs *a = attrs_of(e);
+    const int rank = e->model->nodes[e->node].shape.flat ? 2 : 4;
+    int64_t pads[8] = {0};
+    pads[1] = a->begin;
+    pads[rank + 1] = a->end;
+    return PUT(e, NULL, "Pad", rf_onnx_x(e, 0), rf_onnx_put_list(e, "pads", 2 * rank, pads));
+}
+
 /* Nothing at inference, as in evaluation here; a reader that trains knows it by its ratio. */
 static Onnx__NodeProto *dropout(rf_onnx_export *e) {
     return PUT(e, NULL, "Dropout", rf_onnx_x(e, 0), rf_onnx_put_number(e, "ratio", attrs_of(e)->p));
@@ -352,7 +404,7 @@ static Onnx__NodeProto *add(rf_onnx_export *e) {
     return all_inputs(e, e->model->nodes[e->node].inputs == 2 ? "Add" : "Sum");
 }
 
-/* The second may be one number a channel, flat or not. */
+/* The second may be one number a channel, flat or not, or a pixel. */
 static Onnx__NodeProto *multiply(rf_onnx_export *e) {
     const bool flat = e->model->nodes[e->node].shape.flat;
     return PUT(e, NULL, "Mul", rf_onnx_x(e, 0), flat ? rf_onnx_x_flat(e, 1) : rf_onnx_x_map(e, 1));
@@ -369,9 +421,11 @@ static Onnx__NodeProto *concat(rf_onnx_export *e) {
 static const rf_onnx_writer writers[] = {
     {"adaptive_avg_pool", adaptive_avg_pool},
     {"add", add},
+    {"affine", affine},
     {"avg_pool", avg_pool},
     {"batch_norm", batch_norm},
     {"channel_shuffle", channel_shuffle},
+    {"clip", clip},
     {"concat", concat},
     {"conv", conv},
     {"conv_transpose", conv_transpose},
@@ -379,6 +433,7 @@ static const rf_onnx_writer writers[] = {
     {"elu", leaky_relu, "Elu"},
     {"flatten", flatten},
     {"gelu", gelu},
+    {"gelu_tanh", gelu_tanh},
     {"group_norm", group_norm},
     {"hard_sigmoid", hard_sigmoid, "HardSigmoid"},
     {"hard_swish", plain, "HardSwish"},
@@ -390,13 +445,16 @@ static const rf_onnx_writer writers[] = {
     {"mish", mish},
     {"multiply", multiply},
     {"pad", pad},
+    {"pad_channels", pad_channels},
     {"prelu", prelu},
     {"relu", plain, "Relu"},
     {"relu6", relu6},
     {"scale", scale},
+    {"selu", plain, "Selu"},
     {"sigmoid", plain, "Sigmoid"},
     {"silu", silu},
     {"slice", slice},
+    {"softmax", softmax, "Softmax"},
     {"softplus", plain, "Softplus"},
     {"stochastic_depth", stochastic_depth},
     {"tanh", plain, "Tanh"},

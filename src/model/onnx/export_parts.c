@@ -160,8 +160,11 @@ const char *rf_onnx_put_floats(rf_onnx_export *e, const char *part, int rank, co
     return name;
 }
 
+/* No initialiser, so that readers do not take it for a parameter. */
 const char *rf_onnx_put_number(rf_onnx_export *e, const char *part, double value) {
-    return rf_onnx_put_floats(e, part, 0, NULL, &value);
+    Onnx__NodeProto *node = rf_onnx_put(e, part, "Constant", 0, (const char *const[]){NULL});
+    rf_onnx_put_float(e, node, "value_float", value);
+    return rf_onnx_output(node);
 }
 
 const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, const int64_t *values) {

@@ -198,7 +198,7 @@ static rf_status dims_in(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx
     return *rank >= 0 ? RF_OK : rf_fail(RF_E_INPUT, "input %zu is missing, or no constant", input + 1);
 }
 
-static rf_status fold_expand(rf_onnx_call *call) {
+rf_status rf_onnx_fold_expand(rf_onnx_call *call) {
     rf_onnx_tensor *from;
     const double *in;
     double *out;
@@ -395,9 +395,6 @@ rf_status rf_onnx_fold_where(rf_onnx_call *call) {
 static double equal(double a, double b) {
     return a == b;
 }
-static double negative(double a) {
-    return -a;
-}
 static double reciprocal(double a) {
     return 1 / a;
 }
@@ -409,11 +406,7 @@ const rf_onnx_op rf_onnx_constant_ops[] = {
     {"Constant", 0, NULL, fold_constant},
     {"ConstantOfShape", 1, " value ", fold_fill},
     {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
-    {"Expand", 2, " ", fold_expand},
     {"Floor", 1, " ", rf_onnx_fold_unary, .unary = floor},
-    {"Max", 2, " ", rf_onnx_fold_binary, .binary = fmax},
-    {"Min", 2, " ", rf_onnx_fold_binary, .binary = fmin},
-    {"Neg", 1, " ", rf_onnx_fold_unary, .unary = negative},
     {"Range", 3, " ", fold_range},
     {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
     {NULL},

@@ -1,6 +1,26 @@
 /* Values as layers' outputs: what waited for the next node becomes a layer of its own. */
 #include "model/onnx/graph.h"
 
+/* The op of ours that a value is; NULL: none, or one with parameters. */
+static const char *op_of(const rf_onnx_value *x) {
+    switch (x->form) {
+    case RF_ONNX_SIGMOID:
+        return "sigmoid";
+    case RF_ONNX_HARD_SIGMOID:
+        return "hard_sigmoid";
+    case RF_ONNX_SOFTPLUS:
+        return "softplus";
+    case RF_ONNX_SCALED:
+        return "affine";
+    case RF_ONNX_SCORES:
+        return x->factor == 1 ? "softmax" : NULL;
+    case RF_ONNX_EXPANDED:
+        return "upsample_nearest";
+    default:
+        return NULL;
+    }
+}
+
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     if (x == NULL) return rf_fail(RF_E_INPUT, "an input is missing");
     if (x->form == RF_ONNX_MAP) return RF_OK;
@@ -10,12 +30,9 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         status = rf_onnx_add_weighted(&producer, NULL);
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
-    else if (x->form == RF_ONNX_SIGMOID || x->form == RF_ONNX_HARD_SIGMOID || x->form == RF_ONNX_SOFTPLUS) {
-        const rf_op *op = rf_op_find(x->form == RF_ONNX_SIGMOID        ? "sigmoid"
-                                     : x->form == RF_ONNX_HARD_SIGMOID ? "hard_sigmoid"
-                                                                       : "softplus");
-        status =
-            rf_onnx_layer_add(&producer, &(rf_onnx_layer){.op = op, .inputs = 1, .input = {x->layer}}, x);
+    else if (op_of(x) != NULL) {
+        const rf_attrs attrs = {.slope = x->factor, .value = x->shift, .scale = x->size};
+        status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
     } else if (x->form == RF_ONNX_CONSTANT)
         return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
     else

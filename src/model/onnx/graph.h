@@ -15,6 +15,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_PADDED, /* x with padding */
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest) */
     RF_ONNX_SHUFFLED, /* the same, transposed */
+    RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
     RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
     RF_ONNX_PARTS,    /* x cut along its channels, into a sequence; constant: their sizes, or one for all */
     RF_ONNX_SCORES,   /* softmax of x, or its logarithm */
@@ -32,7 +33,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_VARIANCE,  /* its mean, and factor */
     RF_ONNX_DEVIATION, /* the root of that */
     RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
-    RF_ONNX_SCALED, /* factor x */
+    RF_ONNX_SCALED, /* factor x + shift */
     RF_ONNX_ERF,    /* erf(x / sqrt(2)) */
     RF_ONNX_NORMAL, /* factor (1 + erf(x / sqrt(2))) */
     RF_ONNX_GELU,   /* factor x (1 + erf(x / sqrt(2))) */
@@ -45,8 +46,8 @@ typedef struct rf_onnx_value {
     int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3: of GROUPED and SHUFFLED; 1: of ROW */
     bool channels_last; /* (N,H,W,C) */
     int groups;
-    double factor;
-    rf_pair pad;
+    double factor, shift;
+    rf_pair pad, size;
     const Onnx__NodeProto *producer;
     int readers;
 } rf_onnx_value;
@@ -73,6 +74,7 @@ typedef struct rf_onnx_build {
     rf_names used; /* initialisers that are parameters, with the layer */
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
+    bool ends_in_softmax;
     int norms_folded;                   /* convolutions that a batch norm was folded into */
     const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
 } rf_onnx_build;
@@ -157,6 +159,7 @@ rf_status rf_onnx_fold_transpose(rf_onnx_call *call);
 rf_status rf_onnx_fold_gather(rf_onnx_call *call);
 rf_status rf_onnx_fold_slice(rf_onnx_call *call);
 rf_status rf_onnx_fold_concat(rf_onnx_call *call);
+rf_status rf_onnx_fold_expand(rf_onnx_call *call);
 rf_status rf_onnx_fold_where(rf_onnx_call *call);
 rf_status rf_onnx_fold_unary(rf_onnx_call *call);
 rf_status rf_onnx_fold_binary(rf_onnx_call *call);
@@ -182,6 +185,8 @@ rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_val
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
+/* Whether a constant is a learned number or numbers: not one that an exporter made of a number in the code. */
+bool rf_onnx_is_learned(const rf_onnx_tensor *constant);
 
 /* ---- windows, convolutions, linear layers, norms (weighted.c) ---- */
 typedef struct rf_onnx_window {
@@ -194,7 +199,7 @@ rf_status rf_onnx_window_read(rf_onnx_window *w, const rf_onnx_call *call, const
 /* Where the padding is uneven, makes it a layer of its own, which becomes x. */
 rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *call, double value);
 rf_pair rf_onnx_pair(const int64_t pair[2]);
-/* Makes a constant NULL that is no initialiser, and holds but one number: PyTorch's exporter makes biases of zeros. */
+/* Makes a constant NULL that is not learned, and holds but one number: PyTorch's exporter makes biases of zeros. */
 rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler);
 /* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
 rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
@@ -203,7 +208,7 @@ rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_t
 
 /* ---- values as layers' outputs (force.c) ---- */
 /* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
- * HARD_SIGMOID, SOFTPLUS. */
+ * HARD_SIGMOID, SOFTPLUS, SCALED, SCORES, EXPANDED. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 /* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
 rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);

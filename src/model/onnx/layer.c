@@ -115,3 +115,11 @@ rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form 
                                 .producer = call->node};
     return RF_OK;
 }
+
+bool rf_onnx_is_learned(const rf_onnx_tensor *constant) {
+    static const char *const made[] = {"val_", "scalar_tensor", "_tensor_constant", "const_fold"};
+    if (constant->name == NULL) return false;
+    for (size_t i = 0; i < RF_COUNT(made); i++)
+        if (strncmp(constant->name, made[i], strlen(made[i])) == 0) return false;
+    return true;
+}

@@ -17,7 +17,13 @@ static rf_status batch_norm(rf_onnx_call *call) {
     for (size_t i = 0; i < 4; i++)
         if ((layer.param[i] = rf_onnx_constant_in(call, i + 1)) == NULL)
             return rf_fail(RF_E_INPUT, "input %zu is no constant", i + 2);
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    for (int i = 0; i < 2; i++) { /* PyTorch's affine=False */
+        rf_onnx_tensor *tensor = layer.param[i];
+        RF_TRY(rf_onnx_drop_filler(&tensor, call, 1 - i));
+        call->build->model->parameters[call->build->model->parameter_count - 4 + i].fixed = tensor == NULL;
+    }
+    return RF_OK;
 }
 
 /* ---- norms of a value without weight and bias ---- */

@@ -25,11 +25,19 @@ static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, c
     return RF_OK;
 }
 
-/* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); or a part of a channel shuffle. */
+/* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); in groups; or a part of a channel shuffle. */
 static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
     rf_onnx_dims(old, call->build, x);
     if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_GROUPED && x->rank == 3) { /* as what it was made of */
+        rf_onnx_value map = *x;
+        map.form = RF_ONNX_MAP;
+        map.rank = 4;
+        RF_TRY(reshape_to(call, &map, rank, dim));
+        if (call->out.form == RF_ONNX_MAP) call->out.rank = rank;
+        return RF_OK;
+    }
     if (x->form == RF_ONNX_SHUFFLED) return shuffle_to(call, x, rank, dim);
     if (rank == 5 && x->rank == 4 && dim[0] == old[0] && dim[1] > 0 && dim[1] * dim[2] == old[1] &&
         dim[3] == old[2] && dim[4] == old[3]) {
@@ -39,7 +47,7 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
         return RF_OK;
     }
     if (x->form == RF_ONNX_NORMED) return ungroup(call, x, rank, dim);
-    if (rank == 3 && x->rank == 4 && dim[0] == old[0] && dim[1] > 0 && old[1] % dim[1] == 0) {
+    if (rank == 3 && x->rank != 3 && dim[0] == old[0] && dim[1] > 0 && old[1] % dim[1] == 0) {
         RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
         call->out.rank = 3;
         call->out.groups = (int)dim[1];
@@ -70,8 +78,7 @@ static rf_status with_dims(rf_onnx_call *call,
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
-    if (x->form != RF_ONNX_SHUFFLED && !(x->form == RF_ONNX_NORMED && x->rank == 3))
-        RF_TRY(rf_onnx_first(&x, call));
+    if (x->form != RF_ONNX_SHUFFLED && x->rank != 3) RF_TRY(rf_onnx_first(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
     return reshape_to(call, x, rank, dim);
@@ -86,8 +93,30 @@ static rf_status unsqueeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_unsqueeze_dims);
 }
 
+/* A pooled map waits for what reads it as a larger one. */
+static rf_status expand(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    int64_t dim[RF_ONNX_MAX_RANK], wanted[RF_ONNX_MAX_RANK];
+    int count;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_list(wanted, &count, call, NULL, 1));
+    rf_onnx_dims(dim, call->build, x);
+    const bool repeats = count == 4 && x->rank == 4 && dim[2] * dim[3] == 1;
+    for (int i = 0; i < count && count == x->rank; i++)
+        if (wanted[i] != 1 && wanted[i] != dim[i] &&
+            (!repeats || i < 2 || wanted[i] < 1 || wanted[i] > RF_MAX_KERNEL))
+            return rf_fail(RF_E_SHAPE,
+                           "dimension %d from %lld to %lld: only maps of 1x1 are repeated, up to %dx%d", i,
+                           (long long)dim[i], (long long)wanted[i], RF_MAX_KERNEL, RF_MAX_KERNEL);
+    if (count != x->rank) return rf_fail(RF_E_SHAPE, "from %d to %d dimensions", x->rank, count);
+    if (!repeats || wanted[2] * wanted[3] == 1) return rf_onnx_pass(call, x);
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_EXPANDED, 1));
+    call->out.size = rf_onnx_pair(wanted + 2);
+    return RF_OK;
+}
+
 static rf_status shape_of(rf_onnx_call *call) {
-    RF_TRY(rf_onnx_force(call, rf_onnx_in(call, 0)));
+    if (rf_onnx_in(call, 0)->rank != 3) RF_TRY(rf_onnx_force(call, rf_onnx_in(call, 0)));
     return rf_onnx_fold_shape(call);
 }
 
@@ -142,23 +171,54 @@ static rf_status check_axis(const rf_onnx_value *x, int64_t given) {
     return axis == 1 ? RF_OK : rf_fail(RF_E_INPUT, "axis %d; channels, 1, are what is taken", axis);
 }
 
+/* Rows or columns (axis 0 or 1) from begin to before end, every step-th. */
+static rf_status pixels_from(rf_onnx_call *call, rf_onnx_value *x, int axis, int64_t begin, int64_t end,
+                             int64_t step) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const int size = axis == 0 ? s.h : s.w;
+    if (begin >= end || step < 1 || step > RF_MAX_KERNEL)
+        return rf_fail(RF_E_SHAPE, "pixels %lld to %lld of %d, by steps of %lld", (long long)begin,
+                       (long long)end, size, (long long)step);
+    RF_TRY(rf_onnx_pass(call, x));
+    if (begin > 0 || end < size) {
+        const int before = -(int)begin, after = (int)end - size;
+        const rf_attrs attrs = {.before = {axis == 0 ? before : 0, axis == 0 ? 0 : before},
+                                .after = {axis == 0 ? after : 0, axis == 0 ? 0 : after}};
+        RF_TRY(rf_onnx_layer_of(call, "pad", x, &attrs));
+    }
+    if (step == 1) return RF_OK;
+    const rf_attrs attrs = {.kernel = {1, 1},
+                            .stride = {axis == 0 ? (int)step : 1, axis == 0 ? 1 : (int)step}};
+    const rf_onnx_value cut = call->out;
+    return rf_onnx_layer_of(call, "avg_pool", &cut, &attrs);
+}
+
 static rf_status slice(rf_onnx_call *call) {
     static const char *const attributes[] = {"starts", "ends", "axes", NULL};
-    int64_t list[4][RF_ONNX_MAX_RANK];
+    int64_t list[4][RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int count[4];
-    rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    rf_onnx_value *first;
+    RF_TRY(rf_onnx_first(&first, call));
     for (size_t i = 0; i < 4; i++) RF_TRY(rf_onnx_list(list[i], &count[i], call, attributes[i], i + 1));
-    if (count[0] != 1 || count[1] != 1 || (count[2] >= 0 && count[2] != 1) ||
-        (count[3] >= 0 && count[3] != 1) || (count[3] == 1 && list[3][0] != 1))
-        return rf_fail(RF_E_INPUT, "one run of channels is what is taken");
-    RF_TRY(check_axis(x, count[2] < 0 ? 0 : list[2][0]));
-    const int64_t channels = call->build->model->nodes[x->layer].shape.c;
-    for (int i = 0; i < 2; i++) {
-        if (list[i][0] < 0) list[i][0] += channels;
-        list[i][0] = RF_MAX(RF_MIN(list[i][0], channels), 0);
+    for (int i = 1; i < 4; i++)
+        if (count[0] < 1 || (count[i] != count[0] && (i == 1 || count[i] >= 0)))
+            return rf_fail(RF_E_INPUT, "starts, ends, axes and steps are not of one length");
+    rf_onnx_value x = *first;
+    for (int i = 0; i < count[0]; i++) {
+        const int64_t step = count[3] < 0 ? 1 : list[3][i];
+        int64_t begin = list[0][i], end = list[1][i];
+        int axis;
+        RF_TRY(rf_onnx_axis(&axis, count[2] < 0 ? i : list[2][i], x.rank));
+        rf_onnx_dims(dim, call->build, &x);
+        begin = RF_MAX(RF_MIN(begin < 0 ? begin + dim[axis] : begin, dim[axis]), 0);
+        end = RF_MAX(RF_MIN(end < 0 ? end + dim[axis] : end, dim[axis]), 0);
+        if (axis == 0 || (axis == 1 && step != 1))
+            return rf_fail(RF_E_INPUT, "images are not cut, and channels by steps of 1 only");
+        RF_TRY(axis == 1 ? channels_from(call, &x, begin, end)
+                         : pixels_from(call, &x, axis - 2, begin, end, step));
+        x = call->out;
     }
-    return channels_from(call, x, list[0][0], list[1][0]);
+    return RF_OK;
 }
 
 /* Where part `index` of `parts` ends that sizes cuts the channels into: one size for all, or a list; count -1: equal. */
@@ -226,19 +286,38 @@ static rf_status sequence_at(rf_onnx_call *call) {
                          end_of_part(sizes, count, channels, 0, at));
 }
 
-/* Of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled maps so. */
+/* x without a dimension of one. */
+static rf_status drop_axis(rf_onnx_call *call, rf_onnx_value *x, int axis) {
+    int64_t dim[RF_ONNX_MAX_RANK];
+    rf_onnx_dims(dim, call->build, x);
+    memmove(dim + axis, dim + axis + 1, (size_t)(x->rank - axis - 1) * sizeof *dim);
+    return reshape_to(call, x, x->rank - 1, dim);
+}
+
+/* One index into a dimension of one; or of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled
+ * maps so. */
 static rf_status gather(rf_onnx_call *call) {
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
     rf_onnx_tensor *indices = rf_onnx_constant_in(call, 1);
     const double *index;
+    if (indices != NULL && indices->rank == 0 && x->form != RF_ONNX_ROW) {
+        int64_t dim[RF_ONNX_MAX_RANK];
+        int axis;
+        if (x->rank != 3) RF_TRY(rf_onnx_first(&x, call));
+        RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", 0), x->rank));
+        rf_onnx_dims(dim, call->build, x);
+        if (axis > 0 && dim[axis] == 1) return drop_axis(call, x, axis);
+    }
     bool same = x->form == RF_ONNX_ROW && indices != NULL && indices->rank == 4 &&
                 indices->dim[1] == call->build->model->nodes[x->layer].shape.c && indices->dim[2] == 1 &&
                 indices->dim[3] == 1;
     if (same) RF_TRY(rf_onnx_numbers(&index, call->build, indices));
     for (size_t i = 0; same && i < indices->count; i++) same = index[i] == (double)i;
     if (!same)
-        return rf_fail(RF_E_INPUT,
-                       "it is taken for constants, and for all numbers of pooled maps in their order");
+        return rf_fail(
+            RF_E_INPUT,
+            "it is taken for constants, for the only pixel of pooled maps, and for all numbers of them "
+            "in their order");
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_MAP, 1));
     call->out.rank = 4;
     return RF_OK;
@@ -246,37 +325,100 @@ static rf_status gather(rf_onnx_call *call) {
 
 /* ---- others ---- */
 
-/* The mean over space is global pooling; that over the channels, of x or of its squares, a part of layer norm. */
+static rf_status axes_of(unsigned *bits, const rf_onnx_call *call, int rank) {
+    int64_t axes[RF_ONNX_MAX_RANK];
+    int count, axis;
+    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
+    *bits = 0;
+    for (int i = 0; i < count; i++) {
+        RF_TRY(rf_onnx_axis(&axis, axes[i], rank));
+        *bits |= 1u << axis;
+    }
+    return RF_OK;
+}
+
+/* Over the height, the width or both, the lowest bits; also where these are flattened, (N,C,pixels). */
+static rf_status spatial_axes(unsigned *space, rf_onnx_value **x, rf_onnx_call *call) {
+    unsigned bits;
+    *x = rf_onnx_in(call, 0);
+    const bool flattened = (*x)->rank == 3 && (*x)->form == RF_ONNX_GROUPED &&
+                           (*x)->groups == call->build->model->nodes[(*x)->layer].shape.c;
+    if (!flattened) RF_TRY(rf_onnx_first_any(x, call));
+    RF_TRY(axes_of(&bits, call, (*x)->rank));
+    *space = bits >> ((*x)->channels_last ? 1 : 2);
+    if (flattened && bits == 1 << 2)
+        *space = 3;
+    else if ((*x)->rank != 4 || *space < 1 || *space > 3 || bits != *space << ((*x)->channels_last ? 1 : 2))
+        return rf_fail(RF_E_INPUT,
+                       "it is taken over height and width only; the mean over channels in a layer norm");
+    return RF_OK;
+}
+
+/* Leaves out the dimensions of one that a reduction has made, where it does not keep them; rank: of what was reduced. */
+static rf_status without_axes(rf_onnx_call *call, unsigned space, int rank) {
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    rf_onnx_value pooled = call->out;
+    int64_t dim[RF_ONNX_MAX_RANK];
+    if (keeps && rank == 4) return RF_OK;
+    if (pooled.channels_last && space != 3)
+        return rf_fail(RF_E_INPUT,
+                       "with the channels last it is taken over height and width, or with keepdims");
+    pooled.channels_last = false;
+    pooled.rank = 4;
+    rf_onnx_dims(dim, call->build, &pooled);
+    return space == 3 ? reshape_to(call, &pooled, keeps ? 3 : 2, dim)
+                      : drop_axis(call, &pooled, space == 1 ? 2 : 3);
+}
+
+/* The mean over space is pooling; that over the channels, of x or of its squares, a part of layer norm. */
+static rf_status pool_mean(rf_onnx_call *call, unsigned *space, rf_onnx_value **x) {
+    RF_TRY(spatial_axes(space, x, call));
+    const rf_shape s = call->build->model->nodes[(*x)->layer].shape;
+    const rf_attrs attrs = {.size = {*space & 1 ? 1 : s.h, *space & 2 ? 1 : s.w}};
+    const int rank = (*x)->rank;
+    RF_TRY(rf_onnx_layer_of(call, "adaptive_avg_pool", *x, &attrs));
+    return without_axes(call, *space, rank);
+}
+
 static rf_status mean(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    int64_t axes[RF_ONNX_MAX_RANK];
-    int count, axis, bits = 0;
-    if (x->form != RF_ONNX_SQUARED) RF_TRY(rf_onnx_first_any(&x, call));
-    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
-    for (int i = 0; i < count; i++) {
-        RF_TRY(rf_onnx_axis(&axis, axes[i], x->rank));
-        bits |= 1 << axis;
+    unsigned bits;
+    if (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED) {
+        RF_TRY(axes_of(&bits, call, x->rank));
+        if (bits == 1u << rf_onnx_channel_axis(x) && rf_onnx_int(call->node, "keepdims", 1) != 0)
+            return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
     }
-    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
-    if (bits == 1 << rf_onnx_channel_axis(x) && keeps)
-        return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
-    if (x->form == RF_ONNX_SQUARED || x->rank != 4 ||
-        bits != (x->channels_last ? 1 << 1 | 1 << 2 : 1 << 2 | 1 << 3))
-        return rf_fail(
-            RF_E_INPUT,
-            "only the mean over height and width is taken, and that over channels in a layer norm");
-    RF_TRY(rf_onnx_layer_of(call, "adaptive_avg_pool", x, NULL));
-    if (keeps) return RF_OK;
+    return pool_mean(call, &bits, &x);
+}
+
+/* The mean, times the pixels. */
+static rf_status sum(rf_onnx_call *call) {
+    unsigned space;
+    rf_onnx_value *x;
+    RF_TRY(pool_mean(call, &space, &x));
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const double pixels = (space & 1 ? s.h : 1) * (double)(space & 2 ? s.w : 1);
+    if (call->out.rank == 3)
+        return rf_fail(RF_E_INPUT, "the sum over one dimension is taken with keepdims only");
     const rf_onnx_value pooled = call->out;
-    RF_TRY(rf_onnx_layer_of(call, "flatten", &pooled, NULL));
-    call->out.rank = 2;
-    call->out.channels_last = false;
-    return RF_OK;
+    return rf_onnx_wait(call, &pooled, RF_ONNX_SCALED, pixels);
+}
+
+static rf_status maximum(rf_onnx_call *call) {
+    unsigned space;
+    rf_onnx_value *x;
+    RF_TRY(spatial_axes(&space, &x, call));
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const rf_attrs attrs = {
+        .kernel = {space & 1 ? s.h : 1, space & 2 ? s.w : 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    const int rank = x->rank;
+    RF_TRY(rf_onnx_layer_of(call, "max_pool", x, &attrs));
+    return without_axes(call, space, rank);
 }
 
 static rf_status identity(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    if (x->form == RF_ONNX_MASK || x->rank == 5 || x->rank == 1) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_MASK || x->rank == 5 || x->rank == 3 || x->rank == 1) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_pass(call, x);
 }
@@ -329,10 +471,13 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Cast", 1, " to saturate ", rf_onnx_fold_cast, identity},
     {"CastLike", 2, " saturate ", rf_onnx_fold_cast, cast_like},
     {"Concat", 1, " axis ", rf_onnx_fold_concat, concat},
+    {"Expand", 2, " ", rf_onnx_fold_expand, expand},
     {"Flatten", 1, " axis ", .lower = flatten},
     {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
     {"Identity", 1, " ", rf_onnx_fold_identity, identity},
+    {"ReduceMax", 1, " axes keepdims noop_with_empty_axes ", .lower = maximum},
     {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
+    {"ReduceSum", 1, " axes keepdims noop_with_empty_axes ", .lower = sum},
     {"Reshape", 2, " allowzero ", rf_onnx_fold_reshape, reshape},
     {"SequenceAt", 2, " ", .lower = sequence_at},
     {"Shape", 1, " start end ", rf_onnx_fold_shape, shape_of},

@@ -72,7 +72,7 @@ rf_pair rf_onnx_pair(const int64_t pair[2]) {
 
 rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler) {
     const double *numbers;
-    if (*constant == NULL || (*constant)->name != NULL) return RF_OK;
+    if (*constant == NULL || rf_onnx_is_learned(*constant)) return RF_OK;
     RF_TRY(rf_onnx_numbers(&numbers, call->build, *constant));
     for (size_t i = 0; i < (*constant)->count; i++)
         if (numbers[i] != filler) return RF_OK;

@@ -12,7 +12,7 @@ static rf_status pad(rf_onnx_call *call) {
     int64_t pads[RF_ONNX_MAX_RANK];
     int count;
     double value = rf_onnx_float(call->node, "value", 0);
-    RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_first(&x, call));
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
@@ -20,12 +20,24 @@ static rf_status pad(rf_onnx_call *call) {
     if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
         !rf_onnx_text_is(call->node, "mode", "constant"))
         return rf_fail(RF_E_INPUT, "padding with a constant and by reflection is what is taken");
-    if (count != 8 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0)
-        return rf_fail(RF_E_INPUT, "only padding of height and width is taken");
-    for (int i = 2; i < 8; i++)
-        if (pads[i] < 0 || pads[i] > MAX_PAD)
-            return rf_fail(RF_E_INPUT, "a padding of %lld; 0 to %d are taken", (long long)pads[i], MAX_PAD);
-    if (reflect || value != 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
+    if (x->rank == 2 && count == 4) { /* (N,features), as maps of 1x1 */
+        memmove(pads + 4, pads + 2, 2 * sizeof *pads);
+        pads[2] = pads[3] = pads[6] = pads[7] = 0;
+        count = 8;
+    }
+    if (count != 8 || pads[0] != 0 || pads[4] != 0)
+        return rf_fail(RF_E_INPUT, "only padding of channels, height and width is taken");
+    for (int i = 1; i < 8; i++)
+        if (pads[i] < (i % 4 == 1 || reflect ? 0 : -MAX_PAD) || pads[i] > MAX_PAD)
+            return rf_fail(RF_E_INPUT, "a padding of %lld of dimension %d", (long long)pads[i], i % 4);
+    if (pads[1] != 0 || pads[5] != 0) {
+        if (reflect || value != 0 || pads[2] != 0 || pads[3] != 0 || pads[6] != 0 || pads[7] != 0)
+            return rf_fail(RF_E_INPUT, "channels are padded with zeros, and alone");
+        const rf_attrs attrs = {.begin = (int)pads[1], .end = (int)pads[5]};
+        return rf_onnx_layer_of(call, "pad_channels", x, &attrs);
+    }
+    RF_TRY(rf_onnx_first_map(&x, call));
+    if (reflect || value != 0 || pads[2] < 0 || pads[3] < 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
         const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
                                 .after = rf_onnx_pair(pads + 6),
                                 .value = reflect ? 0 : value,
@@ -35,21 +47,6 @@ static rf_status pad(rf_onnx_call *call) {
     if (pads[2] == 0 && pads[3] == 0) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_PADDED, 1));
     call->out.pad = rf_onnx_pair(pads + 2);
-    return RF_OK;
-}
-
-/* Average pooling has neither a last window that is cut off nor dilation. */
-static rf_status check_average(const rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_window *w,
-                               bool up) {
-    int64_t dim[RF_ONNX_MAX_RANK];
-    rf_onnx_dims(dim, call->build, x);
-    for (int i = 0; i < 2; i++) {
-        if (w->dilation[i] != 1) return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
-        if (up && (dim[i + 2] + 2 * w->pad[i] - w->kernel[i]) % w->stride[i] != 0)
-            return rf_fail(RF_E_SHAPE,
-                           "ceil_mode on %lldx%lld: a last window that is cut off is not among what is taken",
-                           (long long)dim[2], (long long)dim[3]);
-    }
     return RF_OK;
 }
 
@@ -70,7 +67,8 @@ static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
     RF_TRY(rf_onnx_pad_uneven(&from, &w, call, is_mean ? 0 : LOWEST));
     x = &from;
     const bool up = rf_onnx_int(call->node, "ceil_mode", 0) != 0;
-    if (is_mean) RF_TRY(check_average(call, x, &w, up));
+    if (is_mean && (w.dilation[0] != 1 || w.dilation[1] != 1))
+        return rf_fail(RF_E_INPUT, "dilation is not among what is taken");
     const rf_attrs attrs = {.kernel = rf_onnx_pair(w.kernel),
                             .stride = rf_onnx_pair(w.stride),
                             .dilation = rf_onnx_pair(w.dilation),

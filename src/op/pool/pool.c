@@ -109,6 +109,16 @@ static const rf_case avg_cases[] = {
      .accumulate = true},
     {.label = "2x2 stride 3", .attrs = AVG(2, 3, 0, false), .x = {{1, 3, 8, 9}}},
     {.label = "4x4 pad 2 not counted on 1x2", .attrs = AVG(4, 1, 2, false), .x = {{2, 3, 1, 2}}},
+    {.label = "3x3 stride 2 ceil",
+     .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .count_pad = true, .ceil = true},
+     .x = {{2, 5, 6, 7}}},
+    {.label = "2x2 ceil odd, not counted",
+     .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .ceil = true},
+     .x = {{2, 9, 7, 5}},
+     .accumulate = true},
+    {.label = "3x3 stride 2 pad 1 ceil",
+     .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .count_pad = true, .ceil = true},
+     .x = {{1, 4, 6, 6}}},
     {.label = "stride above the map", .attrs = AVG(3, 64, 1, true), .x = {{2, 3, 5, 4}}, .accumulate = true},
     {.label = "2x2 64 of 32x32", .attrs = AVG(2, 0, 0, true), .x = {{16, 64, 32, 32}}, .large = true},
     {NULL},
@@ -160,9 +170,12 @@ static const rf_attr_spec max_attrs[] = {
     RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL),
     RF_ATTR(ceil, BOOL, 0, 0, 1),
     RF_ATTR_END};
-static const rf_attr_spec avg_attrs[] = {
-    RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL), RF_ATTR(stride, PAIR, 0, 1, RF_MAX_KERNEL),
-    RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2), RF_ATTR(count_pad, BOOL, 1, 0, 1), RF_ATTR_END};
+static const rf_attr_spec avg_attrs[] = {RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
+                                         RF_ATTR(stride, PAIR, 0, 1, RF_MAX_KERNEL),
+                                         RF_ATTR(pad, PAIR, 0, 0, RF_MAX_KERNEL / 2),
+                                         RF_ATTR(count_pad, BOOL, 1, 0, 1),
+                                         RF_ATTR(ceil, BOOL, 0, 0, 1),
+                                         RF_ATTR_END};
 static const rf_attr_spec adaptive_attrs[] = {RF_ATTR(size, PAIR, 1, 1, 65536), RF_ATTR_END};
 
 const rf_op rf_op_max_pool = {

@@ -82,7 +82,11 @@ static rf_window average_window(const rf_problem *problem, int oy, int ox) {
 static double divisor(const rf_problem *problem, const rf_window g, int oy, int ox) {
     const rf_shape x = problem->x[0];
     int inside = 0;
-    if (problem->attrs.count_pad) return (double)g.kernel.y * g.kernel.x;
+    if (problem->attrs.count_pad) { /* what lies behind the padding is not counted */
+        const int top = oy * g.stride.y - g.pad.y, left = ox * g.stride.x - g.pad.x;
+        return (double)(RF_MIN(top + g.kernel.y, x.h + g.pad.y) - top) *
+               (RF_MIN(left + g.kernel.x, x.w + g.pad.x) - left);
+    }
     FOR_TAPS(g, oy, ox, x)++ inside;
     return inside;
 }

@@ -17,6 +17,13 @@ static bool is_2x2(const rf_problem *problem, const rf_device_info *info, rf_fam
            g.kernel.x == 2 && g.stride.y == 2 && g.stride.x == 2 && x.h == 2 * y.h && x.w == 2 * y.w;
 }
 
+/* Whether the last windows end behind the map: only with ceil, where the windows are disjoint. */
+static bool is_cut(const rf_problem *problem) {
+    const rf_window g = rf_window_of(problem);
+    const rf_shape x = problem->x[0], y = problem->y;
+    return (y.h - 1) * g.stride.y + g.kernel.y > x.h || (y.w - 1) * g.stride.x + g.kernel.x > x.w;
+}
+
 /* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits.
  */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -87,7 +94,7 @@ static rf_status average_forward_build(rf_sequence *sequence, const rf_problem *
 
 static rf_status average_backward_build(rf_sequence *sequence, const rf_problem *problem,
                                         const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    const bool disjoint = is_disjoint(rf_window_of(problem));
+    const bool disjoint = is_disjoint(rf_window_of(problem)) && !is_cut(problem);
     rf_launch_desc desc = {.kernel = disjoint ? "average_spread" : "average_gather",
                            .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(problem->accumulate[0])},
                            .bytes = added_bytes(problem)};
