@@ -10,6 +10,9 @@ bench_prints_steps_limits_and_json() {
     tr -d ' \n' <"$logs/out" | grep -q '"kernels":\[' || fail "the JSON"
     succeeds bench $quick --json --trace trace.json
     grep -q '"traceEvents"' trace.json || fail "the trace"
+    succeeds bench $quick --recompute on
+    prints forward_again
+    prints "of the forward pass is done twice"
     refuses 2 "stdout" bench $quick --json --trace -
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }
