@@ -23,7 +23,6 @@ train_keeps_a_run_and_eval_finds_the_same() {
     refuses 2 "is there already; '--resume runs/a' goes on" train --lr 0.1 --out runs/a
     : >runs/a/events.out.tfevents.1.host.1
     succeeds train --lr 0.1 --epochs 1 --out runs/a --overwrite --quiet --recompute on
-    says "activations are computed again"
     grep -q '"forward_share": 0' runs/a/run.json || fail "the share of the work that is repeated"
     ls runs/a/events.* 2>"$logs/none" && fail "the old run's events are still there"
     [ "$(wc -l <runs/a/metrics.csv)" -eq 2 ] || fail "the old run is still there"
