@@ -11,6 +11,9 @@ endforeach()
 install(DIRECTORY include/rangefinder DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT rangefinder NAMESPACE rangefinder:: FILE rangefinder-targets.cmake DESTINATION ${RF_CMAKE_DIR})
 string(REPLACE ";" " " RF_REQUIRES "${RF_REQUIRES}")
+if(NOT BUILD_SHARED_LIBS) # a shared library brings its own
+  set(RF_PC_PRIVATE "Requires.private: ${RF_REQUIRES}\nLibs.private: ${RF_OPENMP} ${CMAKE_THREAD_LIBS_INIT} -ldl -lm\n")
+endif()
 configure_file(cmake/rangefinder-config.cmake.in rangefinder-config.cmake @ONLY)
 write_basic_package_version_file(rangefinder-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rangefinder-config.cmake

@@ -1,11 +1,11 @@
 /* Every solver of every op against the reference, on one device.  Nobody writes a test for a new solver: its op's cases
  * are the test.
  *
- *   op_conformance [--quick] [--defaults] [--first] [OP...]
+ *   op_conformance [--quick] [--defaults] [--most=N] [OP...]
  *       --quick leaves out the cases marked `large`, --defaults all values of tunables but those that are taken
- *       where nothing was tuned, --first all cases of a solver but the first that it takes, unless
- *       $RANGEFINDER_TEST_ALL is set: nearly all of the time goes into compiling.  With none of these and no OP, all
- *       three, unless that is set. */
+ *       where nothing was tuned, --most=N all cases of a solver but N, spread over those that it takes, unless
+ *       $RANGEFINDER_TEST_ALL is set: nearly all of the time goes into compiling.  Without arguments, all three
+ *       with one case a solver, unless that is set. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,8 @@
 enum { MAX_SOLVERS = 64 };
 
 static rf_device *device;
-static bool quick, defaults, first;
+static bool quick, defaults;
+static int most; /* 0: all */
 
 static bool applies(const rf_solver *solver, const rf_case *c, const rf_problem *problem) {
     return (solver->direction == RF_FORWARD || !c->inference) &&
@@ -57,6 +58,12 @@ static int cases_of(const rf_op *op, const rf_solver *solver) {
     return count;
 }
 
+/* Whether a solver is checked on case number `turn` of those that it takes. */
+static bool is_due(const rf_op *op, const rf_solver *solver, int turn) {
+    const int cases = cases_of(op, solver);
+    return turn == 0 || most == 0 || most >= cases || turn * most / cases > (turn - 1) * most / cases;
+}
+
 /* Each value is a program to compile: case number `turn` of the solver's tries two of each tunable's, or as many
  * as it takes that all are tried by some case, with the others as they are where nothing was tuned. */
 static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_solver *solver, int turn,
@@ -78,7 +85,7 @@ static void check_tunables(const rf_case *c, const rf_sample *sample, const rf_s
     }
 }
 
-/* turns: of each solver, the small cases that it was checked on. */
+/* turns: of each solver, the small cases before that it takes. */
 static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failures) {
     static const struct {
         const char *how;
@@ -94,9 +101,11 @@ static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failu
         rf_sample *sample = sample_of(op, &as, &ways[w].options);
         for (int s = 0; op->solvers && op->solvers[s]; ++s) {
             const rf_solver *solver = op->solvers[s];
-            if (!applies(solver, c, &sample->problem) || (first && turns[s] > 0)) continue;
-            check_one(c, sample, solver, NULL, ways[w].how, failures);
-            if (w == 0 && !c->large && !defaults) check_tunables(c, sample, solver, turns[s], failures);
+            if (!applies(solver, c, &sample->problem)) continue;
+            if (is_due(op, solver, turns[s])) {
+                check_one(c, sample, solver, NULL, ways[w].how, failures);
+                if (w == 0 && !c->large && !defaults) check_tunables(c, sample, solver, turns[s], failures);
+            }
             if (w + 1 == count) turns[s] += !c->large;
         }
         rf_sample_free(sample);
@@ -162,20 +171,21 @@ int main(int argc, char **argv) {
     static const struct CMUnitTest check = cmocka_unit_test(check_finds_what_is_spoiled),
                                    kinds[] = {cmocka_unit_test(solvers_agree_with_the_reference)};
     const bool all = getenv("RANGEFINDER_TEST_ALL") != NULL;
-    quick = defaults = first = argc == 1 && !all;
+    quick = defaults = argc == 1 && !all;
+    most = quick;
     for (int i = 1; i < argc; ++i) {
         quick |= !strcmp(argv[i], "--quick");
         defaults |= !strcmp(argv[i], "--defaults");
-        first |= !strcmp(argv[i], "--first") && !all;
+        if (!strncmp(argv[i], "--most=", 7) && !all) most = atoi(argv[i] + 7);
     }
     if (rf_device_open(&device, NULL) != RF_OK) {
         fprintf(stderr, "op_conformance: %s\n", rf_error_message());
         return 1;
     }
-    printf("op_conformance on %s%s\n", rf_device_describe(device)->name,
-           first   ? ", each solver's first case only"
-           : quick ? ", without the large cases"
-                   : "");
+    printf("op_conformance on %s%s", rf_device_describe(device)->name,
+           quick ? ", without the large cases" : "");
+    if (most > 0) printf(", at most %d cases a solver", most);
+    printf("\n");
     const int failed = run_kinds(&check, kinds, RF_COUNT(kinds), argc, argv);
     rf_device_close(device);
     return failed;

@@ -10,7 +10,7 @@
 
 typedef struct bench_args {
     rf_common common;
-    bool json;
+    bool json, inference;
     const char *model, *data, *device, *recompute, *trace;
     int batch, steps;
 } bench_args;
@@ -27,6 +27,9 @@ static const rf_option options[] = {
     {"recompute", "WHEN", "as 'find' takes it:", "auto", .parse = rf_opt_choice, AT(recompute),
      .choices = rf_recompute_names},
     {"steps", "N", "steps to time", "20", .parse = rf_opt_int, AT(steps), .min = 1, .max = 100000},
+    {"inference", NULL,
+     "time batches of images on their way to scores, as 'predict' runs them, rather than training",
+     .parse = rf_opt_flag, AT(inference)},
     {"trace", "FILE", "write the kernels of one step as a trace for Chrome or Perfetto; - is stdout",
      .parse = rf_opt_text, AT(trace), .files = true},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
@@ -59,6 +62,12 @@ static rf_status measure(bench_run *run, const bench_args *args) {
     RF_TRY(rf_model_create(&run->model, args->model, images, 0));
     if (rf_model_note(run->model) != NULL) rf_say("note: %s", rf_model_note(run->model));
     RF_TRY(rf_open_device(&run->device, args->device));
+    if (args->inference)
+        return rf_bench_inference(
+            &run->result,
+            &(rf_evaluate_desc){
+                .device = run->device, .model = run->model, .dataset = data, .batch = args->batch},
+            args->steps);
     const rf_trainer_desc desc = {.device = run->device,
                                   .model = run->model,
                                   .dataset = data,
@@ -131,6 +140,15 @@ static rf_bench_row *add_up(const rf_bench *result, int *calls, size_t *count) {
     return sums;
 }
 
+static void print_step(const bench_run *run, const bench_args *args) {
+    const rf_bench *result = &run->result;
+    rf_print_line("%s, batch %d, on %s", rf_model_name(run->model), args->batch,
+                  rf_device_describe(run->device)->name);
+    printf("%-8s %.3f ms (minimum), %.3f ms (median), %.0f images/s; the first %.0f ms\n",
+           args->inference ? "forward" : "step", result->step_ms, result->step_median_ms,
+           args->batch / result->step_ms * 1000, result->first_ms);
+}
+
 static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     static const char *const heading[] = {"step",      "kernel",  "calls", "ms",
                                           "% of step", "GFLOP/s", "GB/s",  "% of peak"};
@@ -160,10 +178,7 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     free(calls);
     RF_TRY(rf_table_end(&table, stdout));
     putchar('\n');
-    rf_print_line("%s, batch %d, on %s", rf_model_name(run->model), args->batch,
-                  rf_device_describe(run->device)->name);
-    printf("step     %.3f ms (minimum), %.3f ms (median), %.0f images/s; the first %.0f ms\n",
-           result->step_ms, result->step_median_ms, args->batch / result->step_ms * 1000, result->first_ms);
+    print_step(run, args);
     printf("memory   %s on the device", rf_bytes_text(memory, (double)result->memory_bytes));
     if (result->repeated.share > 0)
         printf(" rather than %s; %.2g %% of the forward pass is done twice",
@@ -196,6 +211,7 @@ static rf_status print_as_json(const bench_run *run, const bench_args *args) {
     rf_json_number(&json, "step_ms", result->step_ms);
     rf_json_number(&json, "step_median_ms", result->step_median_ms);
     rf_json_number(&json, "first_ms", result->first_ms);
+    if (args->inference) return rf_json_write(&json, "-");
     rf_json_number(&json, "early_ms", result->early_ms);
     rf_json_number(&json, "late_ms", result->late_ms);
     rf_json_count(&json, "memory_bytes", result->memory_bytes);
@@ -243,6 +259,10 @@ static rf_status bench_main(void *given, char **operands) {
     const bench_args *args = given;
     bench_run run = {0};
     const char *const inputs[] = {args->data, args->model, NULL};
+    if (args->trace != NULL && args->inference)
+        return rf_fail(RF_E_USAGE, "--trace has no effect with --inference");
+    if (args->inference && rf_settings_given(&args->common.settings, "recompute"))
+        return rf_fail(RF_E_USAGE, "--recompute has no effect with --inference");
     bool trace_on_stdout = args->trace != NULL && rf_is_stdout(args->trace);
     if (args->trace != NULL) RF_TRY(rf_output_check("--trace", args->trace, inputs));
     if (trace_on_stdout && args->json)
@@ -251,6 +271,8 @@ static rf_status bench_main(void *given, char **operands) {
     if (status == RF_OK && args->trace != NULL) status = write_trace(&run, args->trace);
     if (status == RF_OK && args->json)
         status = print_as_json(&run, args);
+    else if (status == RF_OK && args->inference)
+        print_step(&run, args);
     else if (status == RF_OK && !trace_on_stdout)
         status = print_as_table(&run, args);
     release_run(&run);
@@ -259,6 +281,8 @@ static rf_status bench_main(void *given, char **operands) {
 
 static const rf_example examples[] = {
     {"rangefinder bench -m resnet20 -b 128", "the time of a step of ResNet-20, and where it goes"},
+    {"rangefinder bench -m resnet50 -d synthetic:3x224x224,1000,256 -b 32 --inference",
+     "images a second of a ResNet-50 that predicts"},
     {NULL},
 };
 

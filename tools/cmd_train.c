@@ -133,11 +133,15 @@ static rf_status open_folder(train_run *run) {
 
 /* The options of the run that is resumed, under those given now. */
 static rf_status recall(train_args *args, train_run *run) {
+    static const char *const of_begin[] = {"out", "overwrite", "weights", "strict", "lr-fallback"};
     rf_option_table tables[RF_MAX_TABLES];
-    if (args->out != NULL || args->overwrite)
-        return rf_fail(RF_E_USAGE, "--%s has no effect with --resume",
-                       args->out != NULL ? "out" : "overwrite");
+    for (size_t i = 0; i < RF_COUNT(of_begin); i++)
+        if (rf_settings_given(&args->common.settings, of_begin[i]))
+            return rf_fail(RF_E_USAGE, "--%s has no effect with --resume", of_begin[i]);
     RF_TRY(rf_record_read(&run->record, args->resume));
+    if (rf_settings_given(&args->common.settings, "lr") && args->lr == 0)
+        return rf_fail(RF_E_USAGE, "--lr auto has no effect with --resume: %s has learning rate %g",
+                       args->resume, run->record.lr);
     rf_command_tables(tables, &rf_command_train);
     RF_TRY(rf_options_recall(args, &args->common.settings, tables, &run->record.settings, true));
     args->out = NULL;
@@ -147,7 +151,6 @@ static rf_status recall(train_args *args, train_run *run) {
         args->training.global_batch =
             rf_settings_given(&args->common.settings, "batch") ? 0 : args->training.batch;
     if (!rf_settings_given(&args->common.settings, "model")) args->training.model = run->record.model;
-    args->training.weights = NULL; /* the state has others */
     return RF_OK;
 }
 
@@ -372,6 +375,8 @@ static rf_status train_main(void *given, char **operands) {
     if (status == RF_OK) status = rf_session_begin(&run.session, &args->common, &args->training);
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK && !ahead && first) status = open_folder(&run);
+    if (args->resume != NULL && (run.folder == NULL || rf_folder_has_state(run.folder)))
+        args->training.weights = NULL; /* the state has others */
     status = rf_dist_agree(args->common.dist, status);
     if (status == RF_OK) status = rf_session_open(&run.session);
     if (status == RF_OK) status = open_validation(&run);

@@ -15,6 +15,7 @@ typedef struct rf_common {
     rf_dist *dist;        /* owned by main.c; NULL: this process is alone.  Ranks but the first are quiet. */
 } rf_common;
 extern const rf_option rf_common_options[];
+extern const char rf_commit[]; /* of the sources; empty where it is unknown (cmake/commit.cmake) */
 
 /* A line that can be typed, and what it does. */
 typedef struct rf_example {

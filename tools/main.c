@@ -113,8 +113,25 @@ static rf_status check_operands(const rf_command *command, int given, char **ope
     return RF_OK;
 }
 
+static const char files_text[] =
+#ifdef RF_ONNX
+    "ONNX by protobuf-c " RF_ONNX
+#else
+    "no ONNX"
+#endif
+#ifdef RF_CAIRO
+    ", plots by cairo " RF_CAIRO;
+#else
+    ", no plots";
+#endif
+
 static void print_version(FILE *stream) {
-    fprintf(stream, "rangefinder %s\n%s\n%s\n", rf_version(), rf_library_text(), rf_image_libraries);
+    char mpis[64];
+    rf_dist_list_plugins(mpis, sizeof mpis);
+    fprintf(stream, "rangefinder %s\n", rf_version());
+    if (rf_commit[0] != '\0') fprintf(stream, "commit %s\n", rf_commit);
+    fprintf(stream, "%s\n%s\n%s\n", rf_library_text(), rf_image_libraries, files_text);
+    fprintf(stream, "MPI: %s\n", mpis[0] != '\0' ? mpis : "none");
 }
 
 void rf_add_word(rf_str *line, const char *word) {

@@ -194,7 +194,9 @@ rf_status rf_record_read(rf_record *r, const char *folder) {
     char *path = rf_path_join(folder, RF_RECORD_NAME);
     rf_status status = path != NULL && r->folder != NULL ? RF_OK : RF_E_MEMORY;
     if (status == RF_OK && access(path, F_OK) != 0)
-        status = rf_fail(RF_E_INPUT, "%s: no run's folder: it has no %s", folder, RF_RECORD_NAME);
+        status = access(folder, F_OK) != 0
+                     ? rf_fail(RF_E_INPUT, "%s: no such folder", folder)
+                     : rf_fail(RF_E_INPUT, "%s: no run's folder: it has no %s", folder, RF_RECORD_NAME);
     if (status == RF_OK) status = rf_file_read(&data, &length, path, MAX_BYTES);
     if (status == RF_OK) {
         status = rf_json_parse(&r->root, data, length);
@@ -223,20 +225,26 @@ void rf_record_release(rf_record *r) {
 
 /* ---- classes ---- */
 
+/* Classes without names are called by their numbers: folders '0' to '9' fit IDX files. */
 static int class_named(const rf_record *r, const char *name) {
-    for (int c = 0; c < r->images.classes; c++)
+    for (int c = 0; r->class_names != NULL && c < r->images.classes; c++)
         if (strcmp(r->class_names[c], name) == 0) return c;
-    return -1;
+    char *end;
+    const long number = strtol(name, &end, 10);
+    const bool is_number = end != name && *end == '\0' && number >= 0 && number < r->images.classes;
+    return r->class_names == NULL && is_number ? (int)number : -1;
 }
 
 /* The number in training of each of the data set's classes; an array of data->classes. */
 static rf_status match_classes(int32_t *number, const rf_record *r, const rf_dataset *data) {
-    const bool named = r->class_names != NULL && data->class_names != NULL;
     for (int c = 0; c < data->classes; c++) {
-        number[c] = named ? class_named(r, data->class_names[c]) : c;
-        if (number[c] < 0)
+        number[c] = data->class_names != NULL ? class_named(r, data->class_names[c]) : c;
+        if (number[c] < 0 && r->class_names != NULL)
             return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training", data->name,
                            data->class_names[c]);
+        if (number[c] < 0)
+            return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training; its classes are 0 to %d",
+                           data->name, data->class_names[c], r->images.classes - 1);
         if (number[c] >= r->images.classes)
             return rf_fail(RF_E_INPUT, "%s: %d classes, and training had %d", data->name, data->classes,
                            r->images.classes);

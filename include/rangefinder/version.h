@@ -10,9 +10,9 @@ extern "C" {
 
 /* docs/api-stability.md says what changes with each.  The build reads its version from here. */
 #define RF_VERSION_MAJOR 0
-#define RF_VERSION_MINOR 1
+#define RF_VERSION_MINOR 2
 #define RF_VERSION_PATCH 0
-/* For comparisons: 0.1.0 is 100. */
+/* For comparisons: 0.2.0 is 200. */
 #define RF_VERSION_NUMBER (RF_VERSION_MAJOR * 10000 + RF_VERSION_MINOR * 100 + RF_VERSION_PATCH)
 
 /* The version of the library, "major.minor.patch". Static. */

@@ -58,20 +58,38 @@ static const char *find_mpi(int *size) {
     return NULL;
 }
 
-/* MPI's own plugins look for its symbols among those of all. */
-static rf_status load(const rf_transport **out, const char *mpi) {
+static void *open_plugin(const char *mpi, int mode) {
     char name[64];
     snprintf(name, sizeof name, "librangefinder-%s.so", mpi);
-    void *library = dlopen(name, RTLD_NOW | RTLD_GLOBAL);
+    return dlopen(name, mode);
+}
+
+void rf_dist_list_plugins(char *text, size_t size) {
+    text[0] = '\0';
+    for (size_t i = 0; i < RF_COUNT(launchers); i++) {
+        if (strstr(text, launchers[i].mpi) != NULL) continue; /* more than one starts its ranks */
+        void *library = open_plugin(launchers[i].mpi, RTLD_LAZY);
+        if (library == NULL) continue;
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", launchers[i].mpi);
+        dlclose(library);
+    }
+}
+
+/* MPI's own plugins look for its symbols among those of all. */
+static rf_status load(const rf_transport **out, const char *mpi) {
+    void *library = open_plugin(mpi, RTLD_NOW | RTLD_GLOBAL);
     *out = library != NULL ? dlsym(library, RF_TRANSPORT_SYMBOL) : NULL;
     if (*out == NULL)
         return rf_fail(
             RF_E_USAGE,
-            "started by the mpirun of %s, whose plugin cannot be loaded (%s): build with -DRF_MPI=ON where "
-            "that MPI is installed, or start without mpirun; $RANGEFINDER_MPI names another MPI",
-            mpi, dlerror());
+            "started by the mpirun of %s, whose plugin cannot be loaded (%s): install it (Debian: "
+            "rangefinder-%s), build with -DRF_MPI=ON where that MPI is installed, or start without mpirun; "
+            "$RANGEFINDER_MPI names another MPI",
+            mpi, dlerror(), mpi);
     if ((*out)->version == RF_TRANSPORT_VERSION) return RF_OK;
-    return rf_fail(RF_E_USAGE, "%s is of another version of Rangefinder; install both from one build", name);
+    return rf_fail(RF_E_USAGE,
+                   "the plugin of %s is of another version of Rangefinder; install both from one build", mpi);
 }
 
 /* The processors of this machine among its ranks: each keeps those that mpirun bound it to; where ranks are bound to the same ones,

@@ -9,6 +9,9 @@
 int rf_dist_local_rank(const rf_dist *dist);
 int rf_dist_local_size(const rf_dist *dist);
 
+/* The MPIs whose plugins can be loaded: "openmpi, mpich"; may be empty. */
+void rf_dist_list_plugins(char *text, size_t size);
+
 /* The sum over all ranks, in place: the same bits on each of them, and with the same ranks each time. */
 rf_status rf_dist_sum(rf_dist *dist, float *values, size_t count);
 /* Rank 0's, to all. */

@@ -82,12 +82,15 @@ static rf_status load(rf_state **out, const rf_folder *folder, const char *name)
     return status;
 }
 
+bool rf_folder_has_state(const rf_folder *folder) {
+    return faccessat(folder->descriptor, NEWEST, F_OK, 0) == 0 ||
+           faccessat(folder->descriptor, PREVIOUS, F_OK, 0) == 0;
+}
+
 rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *folder) {
     *note = NULL;
     *out = NULL;
-    if (faccessat(folder->descriptor, NEWEST, F_OK, 0) != 0 &&
-        faccessat(folder->descriptor, PREVIOUS, F_OK, 0) != 0)
-        return RF_OK;
+    if (!rf_folder_has_state(folder)) return RF_OK;
     const rf_status newest = load(out, folder, NEWEST);
     if (newest == RF_OK || newest == RF_E_MEMORY) return newest;
     rf_error_hold(); /* the message stays the newest's */

@@ -25,6 +25,7 @@ rf_status rf_folder_remove(const rf_folder *folder, const char *name);
 
 /* Saves the newest state, and keeps the one before. */
 rf_status rf_folder_save_state(const rf_folder *folder, const rf_state *state);
+bool rf_folder_has_state(const rf_folder *folder);
 /* Loads the newest state (NULL: there is none yet), or the one before where that is missing or damaged; *note is then a sentence on it, owned, else
  * NULL.  Errors: RF_E_INPUT, neither can be read. */
 rf_status rf_folder_load_state(rf_state **out, char **note, const rf_folder *folder);

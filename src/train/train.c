@@ -315,7 +315,7 @@ static rf_status resume(training *t) {
     if (status == RF_OK) status = rf_trainer_take_state(t->trainer, state, t->desc.force);
     if (status != RF_OK)
         status = rf_fail_prefix(status, "%s cannot be resumed%s", t->folder->path,
-                                status == RF_E_USAGE && !t->desc.force ? " (without `force`)" : "");
+                                status == RF_E_USAGE && !t->desc.force ? " without --force" : "");
     if (note != NULL) snprintf(t->result->note, sizeof t->result->note, "%s", note);
     rf_state_free(state);
     free(note);
@@ -351,6 +351,9 @@ static rf_status run(training *t) {
         t->result->best = best_of(t);
     }
     t->done = (size_t)t->trainer->steps_done;
+    if (t->done > t->total)
+        return rf_fail(RF_E_USAGE, "%d epochs are %zu steps, and the run has done %zu: give more epochs",
+                       t->desc.epochs, t->total, t->done);
     if (t->folder != NULL)
         RF_TRY(rf_metrics_load(&t->metrics, t->folder, t->desc.resume ? (int)(t->done / t->per_epoch) : 0));
     RF_TRY(stop_where_told(t, t->desc.begin == NULL || t->desc.begin(t->desc.context)));

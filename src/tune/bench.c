@@ -1,4 +1,4 @@
-/* Timing a trainer: whole steps without profiling, then each launch by the device's own clock. */
+/* Timing a trainer: whole steps without profiling, then each launch by the device's own clock.  Timing inference. */
 #include "tune/bench.h"
 
 #include <stdlib.h>
@@ -9,6 +9,12 @@
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
+}
+
+static void set_step(rf_bench *out, double *times, int count) {
+    qsort(times, (size_t)count, sizeof *times, ascending);
+    out->step_ms = times[0];
+    out->step_median_ms = times[count / 2];
 }
 
 /* Steps are timed together, enough to hide the overhead of starting and ending a run. */
@@ -36,9 +42,7 @@ static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
     for (int i = 0; i < runs && status == RF_OK; i++) status = run_steps(&times[i], t, together);
     out->early_ms = (times[0] + times[runs > 1]) / 2;
     out->late_ms = (times[runs - 1] + times[runs - 1 - (runs > 1)]) / 2;
-    qsort(times, (size_t)runs, sizeof *times, ascending);
-    out->step_ms = times[0];
-    out->step_median_ms = times[runs / 2];
+    set_step(out, times, runs);
     free(times);
     return status;
 }
@@ -100,6 +104,45 @@ rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int ru
     rf_status restored = rf_trainer_restore(trainer, &before);
     if (status == RF_OK) status = restored;
     if (status != RF_OK) rf_bench_free(out);
+    return status;
+}
+
+/* ---- inference ---- */
+
+typedef struct inference {
+    double *times, last; /* (steps + 1): with the first */
+    int count, steps;
+} inference;
+
+static bool on_scores(void *context, size_t first, size_t count, const float *scores) {
+    inference *i = context;
+    const double now = rf_time_ms();
+    (void)first, (void)count, (void)scores;
+    i->times[i->count++] = now - i->last;
+    i->last = now;
+    return i->count <= i->steps;
+}
+
+rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps) {
+    rf_evaluate_desc timed = *desc;
+    rf_evaluation *evaluation = NULL;
+    inference i = {.steps = RF_MIN(steps, desc->dataset->count / desc->batch - 1)};
+    *out = (rf_bench){0};
+    if (i.steps < 1)
+        return rf_fail(RF_E_USAGE, "%d images are fewer than two batches of %d", desc->dataset->count,
+                       desc->batch);
+    if ((i.times = rf_alloc((size_t)i.steps + 1, sizeof *i.times)) == NULL) return RF_E_MEMORY;
+    timed.scores = on_scores;
+    timed.context = &i;
+    i.last = rf_time_ms();
+    rf_status status = rf_evaluate(&evaluation, &timed);
+    if (i.count > i.steps) status = RF_OK; /* there was no need for more */
+    if (status == RF_OK) {
+        out->first_ms = i.times[0];
+        set_step(out, i.times + 1, i.steps);
+    }
+    rf_evaluation_free(evaluation);
+    free(i.times);
     return status;
 }
 

@@ -1,9 +1,10 @@
-/* Profiles of a training step. */
+/* Times of a training step, of its kernels, and of inference. */
 #ifndef RF_TUNE_BENCH_H
 #define RF_TUNE_BENCH_H
 
 #include "graph/plan.h"
 #include "launch/sequence.h"
+#include "rangefinder/evaluate.h"
 #include "rangefinder/trainer.h"
 #include "tune/peak.h"
 
@@ -28,6 +29,10 @@ typedef struct rf_bench {
 /* Runs `steps` steps, more where they are short, for the whole-step times (with learning rate 0, as in a range test),
  * then `runs` profiled ones. The trainer's state is as before afterwards. */
 rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs);
+/* Evaluates batches of the data set, one after the other, each from its images to the scores on the host: `steps` of them, or
+ * as many as there are whole ones, after a first (first_ms) that compiles.  No rows, memory and flops are told.  Errors: RF_E_USAGE, fewer
+ * images than two batches; those of rf_evaluate. */
+rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps);
 void rf_bench_free(rf_bench *bench);
 
 #endif

@@ -17,6 +17,16 @@ bench_prints_steps_limits_and_json() {
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }
 
+bench_times_inference_from_images_to_scores() {
+    succeeds bench --inference --data synthetic:1x12x12,4,64 --batch 8
+    prints 'forward '
+    prints images/s
+    succeeds bench --inference --data synthetic:1x12x12,4,64 --batch 8 --json
+    grep -q '"step_ms": [0-9.e-]*[1-9]' "$logs/out" || fail "the JSON"
+    refuses 2 "fewer than two batches" bench --inference --data synthetic:1x12x12,4,64 --batch 33
+    refuses 2 "--trace has no effect" bench --inference --trace trace.json
+}
+
 bench_shows_poolings_in_their_convolutions() {
     succeeds bench --model lenet --data synthetic:1x28x28,10,64 --batch 16 --steps 2
     prints forward.stem_pool_tile

@@ -89,7 +89,7 @@ run_that_is_interrupted_goes_on_to_the_same_bits() {
 what_cannot_be_resumed_is_said() {
     mkdir empty
     refuses 3 "it has no run.json" train --resume empty
-    refuses 3 "it has no run.json" train --resume missing
+    refuses 3 "missing: no such folder" train --resume missing
     refuses 3 "it has no run.json" eval --run empty
     succeeds train --lr 0.1 --epochs 1 --out run --quiet
     rf train --resume run --model lenet --quiet
@@ -97,9 +97,16 @@ what_cannot_be_resumed_is_said() {
     says 'run cannot be resumed'
     rf train --resume run --data synthetic:1x8x8,10,1797 --quiet
     [ "$code" -eq 2 ] || fail "other data: exit code 2"
-    says "run cannot be resumed (without \`force\`): the state is of a run with data"
+    says "run cannot be resumed without --force: the state is of a run with data"
     succeeds train --resume run --data synthetic:1x8x8,10,1797 --force --epochs 2 --quiet
     refuses 2 "--out has no effect with --resume" train --resume run --out other
+    refuses 2 "--weights has no effect with --resume" train --resume run --weights run/last.safetensors
+    refuses 2 "--lr auto has no effect with --resume: run has learning rate 0.1" train --resume run --lr auto
+    cp run/run.json before.json
+    rf train --resume run --epochs 1 --data synthetic:1x8x8,10,1797 --force --quiet
+    [ "$code" -eq 2 ] || fail "fewer epochs than are done: exit code 2"
+    says "the run has done"
+    cmp before.json run/run.json || fail "what cannot be resumed stays as it is"
     head -c 3000 run/state.safetensors >cut
     cp cut run/state.safetensors
     rf train --resume run --epochs 3 --quiet
@@ -115,9 +122,11 @@ what_cannot_be_resumed_is_said() {
     sed 's/"format": 1/"format": 9/' run/run.json >run.json && cp run.json run/run.json
     refuses 3 "version 9 of the format" eval --run run
     succeeds train --lr 0.1 --epochs 1 --out fresh --quiet
-    rm fresh/*.safetensors # killed before the first state
-    succeeds train --resume fresh --quiet
-    [ -s fresh/state.safetensors ] || fail "it begins anew"
+    succeeds train --lr 0.1 --epochs 1 --weights fresh/last.safetensors --out tuned --quiet
+    cp tuned/last.safetensors expected
+    rm tuned/*.safetensors # killed before the first state
+    succeeds train --resume tuned --quiet
+    cmp expected tuned/last.safetensors || fail "it begins anew, with the weights given"
     echo '{' >run/run.json
     refuses 3 "run/run.json" train --resume run
 }
@@ -132,6 +141,19 @@ options_of_training_that_have_no_effect_are_refused() {
     refuses 2 "flip" train --augment flop --out a --quiet
     refuses 2 "--run is missing" eval
     refuses 2 "--run is missing" predict a.png
+}
+
+classes_without_names_are_called_by_their_numbers() {
+    succeeds train --data digits --lr 0.1 --epochs 1 --val-split 0 --out run --quiet
+    two_classes numbers
+    refuses 3 "there was no class 'cats' in training; its classes are 0 to 9" eval --run run --data numbers
+    mv numbers/cats numbers/3
+    mv numbers/dogs numbers/8
+    succeeds eval --run run --data numbers --csv -
+    awk -F, 'NR > 1 { n = 0; for (i = 2; i <= NF; i++) n += $i; if (n != ($1 == 3 || $1 == 8 ? 3 : 0)) exit 1 }' "$logs/out" ||
+        fail "folders 3 and 8 are classes 3 and 8"
+    mv numbers/8 numbers/10
+    refuses 3 "there was no class '10'" eval --run run --data numbers
 }
 
 classes_are_matched_by_their_names() {

@@ -13,6 +13,9 @@ help_and_version_work_everywhere() {
     succeeds --version
     grep -qx 'rangefinder [0-9]*\.[0-9]*\.[0-9]*' "$logs/out" || fail "--version"
     grep -Eqx 'with CLBlast [0-9.]+|without CLBlast' "$logs/out" || fail "--version does not speak of CLBlast"
+    ! git -C "$here" describe --always >/dev/null 2>&1 || grep -Eqx 'commit [0-9a-f]{40}(-dirty)?' "$logs/out" ||
+        fail "--version does not name the commit"
+    grep -Eqx 'MPI: (none|[a-z, ]+)' "$logs/out" || fail "--version does not speak of MPI"
     for command in $(commands); do
         succeeds "$command" --help
         prints "usage: rangefinder $command"

@@ -43,13 +43,14 @@ def load(task, data):
     x, y = parts[0]
     axes = (0, 2, 3)
     mean, std = x.mean(axes, keepdims=True) / 255, x.std(axes, keepdims=True) / 255
-    return [(torch.tensor(((a / 255 - mean) / std).astype(numpy.float32)), torch.tensor(b.astype(numpy.int64))) for a, b in parts]
+    black = torch.tensor((-mean / std).astype(numpy.float32))
+    return black, [(torch.tensor(((a / 255 - mean) / std).astype(numpy.float32)), torch.tensor(b.astype(numpy.int64))) for a, b in parts]
 
 
-def flip_and_shift(x, pixels=4):
+def flip_and_shift(x, black, pixels=4):
     """As torchvision's RandomHorizontalFlip and RandomCrop(padding=4), but of each image of the batch by itself."""
     n, _, h, w = x.shape
-    padded = F.pad(x, [pixels] * 4)
+    padded = F.pad(x - black, [pixels] * 4) + black
     rows = torch.randint(0, 2 * pixels + 1, (n, 1)) + torch.arange(h)
     columns = torch.randint(0, 2 * pixels + 1, (n, 1)) + torch.arange(w)
     columns = torch.where(torch.rand(n, 1) < 0.5, columns.flip(1), columns)
@@ -62,7 +63,7 @@ def main():
     sys.path.insert(0, peers)
     from nets import NETS
     torch.manual_seed(int(seed))
-    (x, y), (test_x, test_y) = load(task, data)
+    black, ((x, y), (test_x, test_y)) = load(task, data)
     net = NETS[task][0]().to(memory_format=torch.channels_last)
     batch = 64 if task == "lenet" else 128
     optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, weight_decay=0 if task == "lenet" else 5e-4)
@@ -71,12 +72,14 @@ def main():
     best = 0
     for _ in range(epochs):
         net.train()
-        order = torch.randperm(len(x))
+        order, losses = torch.randperm(len(x)), []
         for i in range(steps):
             chosen = order[i * batch:(i + 1) * batch]
-            images = x[chosen] if task == "lenet" else flip_and_shift(x[chosen])
+            images = x[chosen] if task == "lenet" else flip_and_shift(x[chosen], black)
             optimizer.zero_grad()
-            F.cross_entropy(net(images.to(memory_format=torch.channels_last)), y[chosen]).backward()
+            loss = F.cross_entropy(net(images.to(memory_format=torch.channels_last)), y[chosen])
+            loss.backward()
+            losses.append(loss.detach())
             optimizer.step()
             schedule.step()
         net.eval()
@@ -84,7 +87,7 @@ def main():
             right = sum((net(a).argmax(1) == b).sum().item() for a, b in zip(test_x.split(256), test_y.split(256)))
         accuracy = right / len(test_x)
         best = max(best, accuracy)
-    print(json.dumps({"seconds": time.perf_counter() - start, "best": best, "last": accuracy}))
+    print(json.dumps({"seconds": time.perf_counter() - start, "best": best, "last": accuracy, "train": torch.stack(losses).mean().item()}))
 
 
 main()
