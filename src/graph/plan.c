@@ -75,7 +75,8 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                                  (size_t)plan->steps->tensor_count);
     if (status == RF_OK) {
         plan->whole_bytes = rf_arena_bytes(plan->arena);
-        if (desc->limit_bytes > 0 && plan->whole_bytes > desc->limit_bytes)
+        const bool trains = desc->training && plan->steps->loss >= 0;
+        if (trains && desc->limit_bytes > 0 && plan->whole_bytes > desc->limit_bytes)
             status = rf_recompute(&plan->steps, &plan->arena, desc->device, desc->limit_bytes);
     }
     if (status == RF_OK) {

@@ -372,7 +372,7 @@ rf_status rf_recompute(rf_steps **steps, rf_arena **arena, rf_device *device, si
         const outcome *least = &tried[0];
         for (int i = 1; i < POLICIES; i++)
             if (tried[i].bytes < least->bytes) least = &tried[i];
-        status = take(&taken, steps, arena, device, &f, &least->policy, rf_arena_bytes(*arena));
+        status = take(&taken, steps, arena, device, &f, &least->policy, rf_arena_bytes(*arena) - 1);
     }
     release(&f);
     return status;

@@ -36,6 +36,7 @@ static rf_status make_plans(rf_trainer *t, size_t limit) {
                                .limit_bytes = limit};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
+    evaluation.limit_bytes = 0;
     evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
