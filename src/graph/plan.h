@@ -19,8 +19,8 @@ typedef struct rf_plan_desc {
     const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
     int class_weight_count;
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
-    size_t
-        limit_bytes; /* where the tensors need more, activations are computed again (recompute.h); 0: no limit */
+    /* Where the tensors of training need more, activations are computed again (recompute.h); 0: no limit. */
+    size_t limit_bytes;
 } rf_plan_desc;
 
 /* Plans without allocating on the device: enough to query steps and sizes. */
