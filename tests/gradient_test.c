@@ -28,9 +28,14 @@ static rf_dataset *dataset;
 
 /* One step at `lr`; returns the loss before it, and with after != NULL stores the parameters behind it there.
  */
-static double step(rf_device *on, const rf_model *model, double lr, rf_model *after, const char *what) {
-    const rf_trainer_desc desc = {
-        .device = on, .model = model, .dataset = dataset, .batch = IMAGES, .no_shuffle = true};
+static double step_with(const char *recompute, rf_device *on, const rf_model *model, double lr,
+                        rf_model *after, const char *what) {
+    const rf_trainer_desc desc = {.device = on,
+                                  .model = model,
+                                  .dataset = dataset,
+                                  .batch = IMAGES,
+                                  .no_shuffle = true,
+                                  .recompute = recompute};
     rf_trainer *trainer = NULL;
     double loss = NAN;
     CHECK(rf_trainer_create(&trainer, &desc), what);
@@ -38,6 +43,10 @@ static double step(rf_device *on, const rf_model *model, double lr, rf_model *af
     if (after != NULL) CHECK(rf_trainer_export(trainer, after), what);
     rf_trainer_free(trainer);
     return loss;
+}
+
+static double step(rf_device *on, const rf_model *model, double lr, rf_model *after, const char *what) {
+    return step_with("off", on, model, lr, after, what);
 }
 
 static rf_model *parsed(const char *text) {
@@ -116,8 +125,23 @@ static void agrees_with_reference(const char *text) {
     rf_model_free(got);
 }
 
+/* Bit by bit, buffers included, with activations that are computed again. */
+static void agrees_recomputed(const char *text) {
+    rf_model *model = parsed(text), *expected = parsed(text), *got = parsed(text);
+    rf_parameter_view e, g;
+    step(device, model, 1, expected, text);
+    step_with("on", device, model, 1, got, text);
+    for (size_t p = 0; rf_model_parameter(expected, p, &e) && rf_model_parameter(got, p, &g); p++)
+        if (memcmp(e.values, g.values, e.count * sizeof *e.values) != 0)
+            fail_msg("%s\n%s: another with recomputation", text, e.name);
+    rf_model_free(model);
+    rf_model_free(expected);
+    rf_model_free(got);
+}
+
 /* Differences of the loss are of no use where it has kinks. */
 static void check_network(const char *text, bool smooth) {
+    agrees_recomputed(text);
     if (smooth) agrees_with_differences(text);
     if (device != reference) agrees_with_reference(text);
 }

@@ -85,6 +85,7 @@ static const char wide[] = "flatten\nlinear 700\nrelu\nlinear classes\n";
 typedef struct setting {
     const char *network;
     int size, images, batch, accumulate, validation;
+    const char *recompute;
 } setting;
 
 static void limit_memory(size_t mebibytes) {
@@ -108,7 +109,8 @@ static rf_status try_setting(const setting *s, size_t mebibytes, rf_curve **curv
                                                                       .dataset = data,
                                                                       .batch = s->batch,
                                                                       .accumulate = s->accumulate,
-                                                                      .validation = s->validation});
+                                                                      .validation = s->validation,
+                                                                      .recompute = s->recompute});
     unsetenv("RANGEFINDER_MEMORY");
     if (status == RF_OK && curve != NULL)
         CHECK(rf_range_test_run(curve, trainer, &(rf_range_test_desc){.iterations = 3}));
@@ -129,7 +131,7 @@ static void a_need_beyond_the_memory_names_what_fits(void **unused) {
     (void)unused;
     static const size_t limits[] = {9, 16, 25};
     for (size_t i = 0; i < RF_COUNT(limits); i++) {
-        const setting asked = {network, 64, 64, 48, 1, 0};
+        const setting asked = {network, 64, 64, 48, 1, 0, i == 0 ? "off" : "auto"};
         setting s = asked;
         assert_int_equal(try_setting(&s, limits[i], NULL), RF_E_MEMORY);
         char *message = rf_format("%s", rf_error_message());
@@ -226,7 +228,8 @@ static void the_need_is_what_is_taken(void **unused) {
                                       .batch = s->batch,
                                       .accumulate = s->accumulate,
                                       .validation = s->validation,
-                                      .optimizer = "adam"};
+                                      .optimizer = "adam",
+                                      .recompute = i % 2 == 0 ? "off" : "on"};
         setenv("RANGEFINDER_STREAM", "1", 1);
         while (high - low > 1) {
             const size_t middle = (low + high) / 2;

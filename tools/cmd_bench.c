@@ -11,7 +11,7 @@
 typedef struct bench_args {
     rf_common common;
     bool json, inference;
-    const char *model, *data, *device, *trace;
+    const char *model, *data, *device, *recompute, *trace;
     int batch, steps;
 } bench_args;
 
@@ -24,6 +24,8 @@ static const rf_option options[] = {
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
      .letter = 'b'},
+    {"recompute", "WHEN", "as 'find' takes it:", "auto", .parse = rf_opt_choice, AT(recompute),
+     .choices = rf_recompute_names},
     {"steps", "N", "steps to time", "20", .parse = rf_opt_int, AT(steps), .min = 1, .max = 100000},
     {"inference", NULL,
      "time batches of images on their way to scores, as 'predict' runs them, rather than training",
@@ -70,7 +72,8 @@ static rf_status measure(bench_run *run, const bench_args *args) {
                                   .model = run->model,
                                   .dataset = data,
                                   .batch = args->batch,
-                                  .optimizer = "sgd momentum=0.9"};
+                                  .optimizer = "sgd momentum=0.9",
+                                  .recompute = args->recompute};
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
@@ -176,7 +179,11 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     RF_TRY(rf_table_end(&table, stdout));
     putchar('\n');
     print_step(run, args);
-    printf("memory   %s on the device\n", rf_bytes_text(memory, (double)result->memory_bytes));
+    printf("memory   %s on the device", rf_bytes_text(memory, (double)result->memory_bytes));
+    if (result->repeated.share > 0)
+        printf(" rather than %s; %.2g %% of the forward pass is done twice",
+               rf_bytes_text(memory, (double)result->repeated.bytes), 100 * result->repeated.share);
+    printf("\n");
     if (run->peak.gflops > 0)
         printf("limits   %.0f GFLOP/s, %.1f GB/s; the step runs at %.1f GFLOP/s\n", run->peak.gflops,
                run->peak.gbs, rate(result->flops, result->step_ms));
@@ -208,6 +215,8 @@ static rf_status print_as_json(const bench_run *run, const bench_args *args) {
     rf_json_number(&json, "early_ms", result->early_ms);
     rf_json_number(&json, "late_ms", result->late_ms);
     rf_json_count(&json, "memory_bytes", result->memory_bytes);
+    rf_json_count(&json, "memory_bytes_without_recompute", result->repeated.bytes);
+    rf_json_number(&json, "forward_share_repeated", result->repeated.share);
     rf_json_number(&json, "flops", result->flops);
     rf_json_open(&json, "limits", '{');
     rf_json_number(&json, "gflops", run->peak.gflops);
@@ -252,6 +261,8 @@ static rf_status bench_main(void *given, char **operands) {
     const char *const inputs[] = {args->data, args->model, NULL};
     if (args->trace != NULL && args->inference)
         return rf_fail(RF_E_USAGE, "--trace has no effect with --inference");
+    if (args->inference && rf_settings_given(&args->common.settings, "recompute"))
+        return rf_fail(RF_E_USAGE, "--recompute has no effect with --inference");
     bool trace_on_stdout = args->trace != NULL && rf_is_stdout(args->trace);
     if (args->trace != NULL) RF_TRY(rf_output_check("--trace", args->trace, inputs));
     if (trace_on_stdout && args->json)

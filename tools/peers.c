@@ -27,6 +27,8 @@ static const struct {
     {"diverge-th early-stop-threshold stop-div", "diverge", "here it is '--diverge'"},
     {"accumulation-steps accumulate-grad-batches grad-accum grad-accum-steps gradient-accumulation-steps",
      "accumulate", "here it is '--accumulate'"},
+    {"gradient-checkpointing grad-checkpointing activation-checkpointing use-checkpoint", "recompute",
+     "here it is '--recompute on'"},
     {"arch network net backbone model-name", "model", "here it is '--model'"},
     {"dataset data-dir data-path root train-dir images imagefolder", "data", "here it is '--data'"},
     {"opt optim optimiser", "optimizer", "here it is '--optimizer'"},

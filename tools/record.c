@@ -53,6 +53,17 @@ static void add_data(rf_json *json, const rf_session *s) {
     rf_json_close(json);
 }
 
+/* What recomputation saves and costs, where there is any. */
+static void add_recompute(rf_json *json, const rf_plan *plan) {
+    const rf_plan_repeats repeats = rf_plan_repeated(plan);
+    if (repeats.share == 0) return;
+    rf_json_open(json, "recompute", '{');
+    rf_json_count(json, "memory_bytes", rf_plan_memory_bytes(plan));
+    rf_json_count(json, "memory_bytes_without", repeats.bytes);
+    rf_json_number(json, "forward_share", repeats.share);
+    rf_json_close(json);
+}
+
 static void add_lr(rf_json *json, const rf_record_more *more) {
     const rf_verdict *verdict = more->verdict;
     rf_json_open(json, "lr", '{');
@@ -81,6 +92,7 @@ rf_status rf_record_write(const char *folder, const rf_session *s, const rf_reco
     rf_json_count(&json, "parameters", rf_model_parameter_count(s->model));
     rf_json_count(&json, "seed", s->training->seed);
     add_lr(&json, more);
+    add_recompute(&json, s->trainer->plan);
     add_data(&json, s);
     add_settings(&json, &s->common->settings);
     rf_json_close(&json);

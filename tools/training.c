@@ -114,6 +114,10 @@ const rf_option *rf_training_rows(void) {
          "(oversample), or weight their losses by their number (weights) or effective number (effective):",
          .parse = rf_opt_choice, AT(balance), .choices = rf_balance_choices},
         {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
+        {"recompute", "WHEN",
+         "compute activations again in the backward pass rather than keep them, for less memory and the same "
+         "results; auto: where the training does not fit otherwise:",
+         "auto", .parse = rf_opt_choice, AT(recompute), .choices = rf_recompute_names},
         {"weights", "FILE",
          "start from these weights (safetensors, PyTorch's names); a last layer for other classes is "
          "replaced "
@@ -301,6 +305,17 @@ void rf_session_verbose(const rf_session *s, const char *what) {
     if (s->common->verbose) rf_say("%6.0f ms  %s", rf_time_ms() - s->started_ms, what);
 }
 
+char *rf_recompute_text(const rf_trainer *trainer) {
+    const rf_plan_repeats repeats = rf_plan_repeated(trainer->plan);
+    char now[32], whole[32];
+    if (repeats.share == 0) return NULL;
+    return rf_format(
+        "activations are computed again: the network's tensors need %s rather than %s, and %.2g %% of the "
+        "forward pass is done twice",
+        rf_bytes_text(now, (double)rf_plan_memory_bytes(trainer->plan)),
+        rf_bytes_text(whole, (double)repeats.bytes), 100 * repeats.share);
+}
+
 int rf_session_batch(const rf_session *s) {
     return s->desc.batch * rf_dist_size(s->common->dist);
 }
@@ -342,7 +357,8 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .decay_exclude = training->decay_exclude,
                                 .freeze = training->freeze,
                                 .ema = training->ema,
-                                .sync_bn = training->sync_bn};
+                                .sync_bn = training->sync_bn,
+                                .recompute = training->recompute};
     return RF_OK;
 }
 
@@ -503,7 +519,8 @@ rf_status rf_session_make_trainer(rf_session *s) {
     rf_ahead_begin(s->device, s->dataset, desc.batch + held_out);
     RF_TRY(rf_trainer_create(&s->trainer, &desc));
     rf_session_verbose(s, "trainer ready");
-    return RF_OK;
+    char *const recomputed = rf_recompute_text(s->trainer);
+    return recomputed != NULL ? rf_session_note(s, recomputed) : RF_OK;
 }
 
 void rf_session_print(const rf_session *s) {

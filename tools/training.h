@@ -12,7 +12,7 @@ typedef struct rf_training {
     double label_smoothing;
     rf_numbers class_weights, mean, std;
     rf_texts groups;
-    const char *decay_exclude, *freeze;
+    const char *decay_exclude, *freeze, *recompute;
     double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;
@@ -80,6 +80,8 @@ rf_status rf_session_note_bad(rf_session *session);
 /* Notes what of the network runs on the reference. */
 rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
+/* What recomputation saves and costs; NULL: there is none.  Owned by the caller. */
+char *rf_recompute_text(const rf_trainer *trainer);
 /* What the exchange between ranks has cost so far. */
 void rf_session_verbose_exchange(const rf_session *session);
 int rf_session_batch(const rf_session *session); /* of all ranks together */

@@ -20,6 +20,7 @@ extern "C" {
 RF_API const char *const *rf_optimizer_names(void);
 RF_API const char *const *rf_loss_names(void);
 RF_API const char *const *rf_augment_names(void);
+RF_API const char *const *rf_recompute_names(void); /* "auto", "on", "off" */
 
 /* A parameter group: parameters whose name matches the pattern (* and ?); the first match counts.  Their learning rate
  * is multiplied by lr_multiplier, also in a range test: where the test's rates go from a to b, theirs go from
@@ -80,6 +81,10 @@ typedef struct rf_trainer_desc {
     /* Batch norm normalises by the images of all ranks, as torch.nn.SyncBatchNorm, so that n ranks train as one process with n
      * times the batch. */
     bool sync_bn;
+    /* Whether activations are computed again in the backward pass rather than kept for it, which needs less memory and takes
+     * longer; results are the same, bit by bit.  "auto" (default): where the training would not fit otherwise, as little as
+     * makes it fit; "on": as far as it saves memory; "off". */
+    const char *recompute;
 } rf_trainer_desc;
 
 /* A trainer. Threads: one at a time, and no other may use its device meanwhile. */

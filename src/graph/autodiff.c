@@ -28,7 +28,7 @@ typedef struct differ {
     bool *trained; /* a parameter in the node, or before it, is trained */
 } differ;
 
-static int new_tensor(rf_steps *s, size_t bytes) {
+int rf_steps_tensor(rf_steps *s, size_t bytes) {
     if (s->tensor_count == s->tensor_capacity) {
         int capacity = RF_MAX(s->tensor_capacity * 2, 256);
         rf_tensor *grown = rf_resize(s->tensors, (size_t)capacity, sizeof *grown);
@@ -41,7 +41,7 @@ static int new_tensor(rf_steps *s, size_t bytes) {
 }
 
 static int activation_tensor(rf_steps *s, rf_shape shape) {
-    return new_tensor(s, rf_shape_count(shape) * sizeof(float));
+    return rf_steps_tensor(s, rf_shape_count(shape) * sizeof(float));
 }
 
 static void touch(rf_steps *s, int tensor, int step) {
@@ -51,10 +51,7 @@ static void touch(rf_steps *s, int tensor, int step) {
     t->last = RF_MAX(t->last, step);
 }
 
-/* Appends a step with its solvers and workspace, and extends the lifetimes of the tensors that it uses.
- */
-static rf_status append(differ *d, const rf_step *step) {
-    rf_steps *s = d->steps;
+rf_status rf_steps_add(rf_steps *s, const rf_step *step) {
     if (s->count == s->capacity) {
         int capacity = RF_MAX(s->capacity * 2, 128);
         rf_step *grown = rf_resize(s->steps, (size_t)capacity, sizeof *grown);
@@ -62,21 +59,25 @@ static rf_status append(differ *d, const rf_step *step) {
         s->steps = grown;
         s->capacity = capacity;
     }
-    rf_step *new = &s->steps[s->count];
-    *new = *step;
-    new->choice_count =
-        rf_choose(new->choices, RF_MAX_CHOICES, &new->problem, new->direction, d->device, d->tuning);
-    size_t work = new->choice_count > 0 ? new->choices[0].workspace_bytes : 0;
-    new->work = work > 0 ? new_tensor(s, work) : -1;
-    if (work > 0 && new->work < 0) return RF_E_MEMORY;
-    int at = s->count++;
-    for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, new->x[i], at), touch(s, new->dx[i], at);
-    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, new->frozen_grad[i], at);
-    touch(s, new->y, at);
-    touch(s, new->dy, at);
-    touch(s, new->saved, at);
-    touch(s, new->work, at);
+    const int at = s->count++;
+    s->steps[at] = *step;
+    for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, step->x[i], at), touch(s, step->dx[i], at);
+    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, step->frozen_grad[i], at);
+    touch(s, step->y, at);
+    touch(s, step->dy, at);
+    touch(s, step->saved, at);
+    touch(s, step->work, at);
+    touch(s, step->sums[RF_BN_SUMS_PARTIAL], at);
     return RF_OK;
+}
+
+/* Appends a step with its solvers and workspace. */
+static rf_status append(differ *d, rf_step *step) {
+    step->choice_count =
+        rf_choose(step->choices, RF_MAX_CHOICES, &step->problem, step->direction, d->device, d->tuning);
+    const size_t work = step->choice_count > 0 ? step->choices[0].workspace_bytes : 0;
+    step->work = work > 0 ? rf_steps_tensor(d->steps, work) : -1;
+    return work > 0 && step->work < 0 ? RF_E_MEMORY : rf_steps_add(d->steps, step);
 }
 
 static int input_tensor(const differ *d, int input) {
@@ -100,7 +101,7 @@ static bool may_run_in_place(const differ *d, int k) {
     if (!op->in_place || in < 0 || d->uses[in] != 1) return false;
     const rf_problem *before = &d->graph->nodes[in].problem;
     if (before->op->alias) return false; /* its memory may have other consumers */
-    return !d->training || !(op->x_in_backward || before->op->y_in_backward || before->act != RF_ACT_NONE);
+    return !d->training || !(op->x_in_backward || rf_backward_reads_y(before));
 }
 
 static rf_step blank_step(const differ *d, int k, rf_direction direction) {
@@ -111,7 +112,8 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .dy = -1,
                     .saved = d->saved[k],
                     .work = -1,
-                    .bn_sums_from = -1};
+                    .bn_sums_from = -1,
+                    .repeats = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
     for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
     for (int i = 0; i < RF_MAX_PARAMS; i++) step.frozen_grad[i] = -1;
@@ -124,7 +126,7 @@ static rf_status forward(differ *d, int k) {
     rf_steps *s = d->steps;
     d->value[k] = may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : activation_tensor(s, p->y);
     size_t saved = p->op->saved != NULL && d->training ? p->op->saved(p) * sizeof(float) : 0;
-    d->saved[k] = saved > 0 ? new_tensor(s, saved) : -1;
+    d->saved[k] = saved > 0 ? rf_steps_tensor(s, saved) : -1;
     if (d->value[k] < 0 || (saved > 0 && d->saved[k] < 0)) return RF_E_MEMORY;
     d->trained[k] = node_learns(d, k);
     for (int i = 0; i < p->inputs; i++)
@@ -201,7 +203,7 @@ static rf_status place_frozen_gradients(differ *d, rf_step *step, int k) {
     const int count = node->problem.op->params(&node->problem, specs);
     for (int i = 0; i < count; i++) {
         if (node->trained[i]) continue;
-        step->frozen_grad[i] = new_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
+        step->frozen_grad[i] = rf_steps_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
         if (step->frozen_grad[i] < 0) return RF_E_MEMORY;
     }
     return RF_OK;
@@ -220,9 +222,8 @@ static rf_status backward(differ *d, int k) {
         if (!launched || p->op->reference[direction] == NULL) continue;
         if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_frozen_gradients(d, &step, k));
         for (int i = 0; i < p->inputs; i++)
-            if (p->op->x_in_backward || p->op->label_input == i + 1)
-                step.x[i] = input_tensor(d, node->input[i]);
-        if (p->op->y_in_backward || p->act != RF_ACT_NONE) step.y = d->value[k];
+            if (rf_backward_reads_x(p, i)) step.x[i] = input_tensor(d, node->input[i]);
+        if (rf_backward_reads_y(p)) step.y = d->value[k];
         RF_TRY(append(d, &step));
     }
     leave_ring(d, k);
@@ -255,7 +256,7 @@ static rf_status derive(differ *d) {
     s->images =
         activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
     const int labels = g->loss >= 0 ? g->nodes[g->loss].problem.x[1].c : 1;
-    s->labels = new_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
+    s->labels = rf_steps_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
@@ -268,7 +269,7 @@ static rf_status derive(differ *d) {
     s->loss = g->loss >= 0 ? d->value[g->loss] : -1;
     touch(s, s->scores, s->count - 1);
     if (!d->training || g->loss < 0) return RF_OK;
-    d->gradient[g->loss] = new_tensor(s, sizeof(float)); /* d loss / d loss: the caller fills it */
+    d->gradient[g->loss] = rf_steps_tensor(s, sizeof(float)); /* d loss / d loss: the caller fills it */
     if (d->gradient[g->loss] < 0) return RF_E_MEMORY;
     s->loss_gradient = d->gradient[g->loss];
     for (int k = g->count - 1; k >= 0; k--) RF_TRY(backward(d, k));
@@ -306,7 +307,8 @@ static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int
     const rf_choice *choice = &producer->choices[0];
     const int blocks = rf_solver_sums(choice->solver, &producer->problem, info, &choice->config);
     if (blocks == 0) return RF_OK;
-    const int partial = new_tensor(s, rf_bn_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
+    const int partial =
+        rf_steps_tensor(s, rf_bn_sums_floats(blocks, consumer->problem.x[0].c) * sizeof(float));
     if (partial < 0) return RF_E_MEMORY;
     consumer->bn_sums_from = (int)(producer - s->steps);
     consumer->sums[RF_BN_SUMS_PARTIAL] = producer->sums[RF_BN_SUMS_PARTIAL] = partial;
@@ -315,7 +317,7 @@ static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int
     touch(s, partial, consumer->bn_sums_from), touch(s, partial, i);
     if (forward) return RF_OK;
     producer->sums[RF_BN_SUMS_X] = consumer->x[0];
-    producer->sums[RF_BN_SUMS_Y] = rf_bn_sums_by_y(&consumer->problem) ? consumer->y : -1;
+    producer->sums[RF_BN_SUMS_Y] = consumer->y;
     producer->sums[RF_BN_SUMS_SAVED] = consumer->saved;
     return RF_OK;
 }

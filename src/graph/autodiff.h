@@ -15,6 +15,7 @@ typedef struct rf_step {
     int frozen_grad
         [RF_MAX_PARAMS]; /* gradients of frozen parameters that are computed with others, for nothing */
     int bn_sums_from;    /* the step that computes the sums for this one; -1: none */
+    int repeats;         /* the forward step that this one repeats (recompute.h); -1: none */
     rf_choice choices[RF_MAX_CHOICES];
     int choice_count;
 } rf_step;
@@ -24,6 +25,7 @@ typedef struct rf_steps {
     int count, capacity, backward; /* steps[backward] is the first of the backward pass */
     rf_tensor *tensors;
     int tensor_count, tensor_capacity;
+    double repeated; /* the share of the forward pass's work that the backward pass repeats (recompute.h) */
     int images, labels, scores, loss, loss_gradient; /* tensors; loss is -1 where there is none */
 } rf_steps;
 
@@ -32,5 +34,9 @@ typedef struct rf_steps {
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
                           rf_device *device, const rf_tuning *tuning);
 void rf_steps_free(rf_steps *steps);
+
+int rf_steps_tensor(rf_steps *steps, size_t bytes); /* a new one; -1: no memory */
+/* Appends a step, and extends the lifetimes of the tensors that it uses. */
+rf_status rf_steps_add(rf_steps *steps, const rf_step *step);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/recompute.h"
 #include "op/reference.h"
 #include "verify/check.h"
 
@@ -13,6 +14,7 @@ struct rf_plan {
     rf_lowered *lowered;
     rf_steps *steps;
     rf_arena *arena;
+    size_t whole_bytes;        /* of the arena in which all activations are kept */
     rf_buffer *loss_state;     /* class weights of the loss, ones by default; NULL where it takes none */
     const rf_solver **taken;   /* by step */
     const rf_solver **trusted; /* solvers checked in this process: new kernels are checked once */
@@ -72,6 +74,12 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
         status = rf_arena_create(&plan->arena, desc->device, plan->steps->tensors,
                                  (size_t)plan->steps->tensor_count);
     if (status == RF_OK) {
+        plan->whole_bytes = rf_arena_bytes(plan->arena);
+        const bool trains = desc->training && plan->steps->loss >= 0;
+        if (trains && desc->limit_bytes > 0 && plan->whole_bytes > desc->limit_bytes)
+            status = rf_recompute(&plan->steps, &plan->arena, desc->device, desc->limit_bytes);
+    }
+    if (status == RF_OK) {
         plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);
         plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
         if (plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
@@ -121,6 +129,10 @@ size_t rf_plan_memory_bytes(const rf_plan *plan) {
 }
 size_t rf_plan_largest_bytes(const rf_plan *plan) {
     return rf_arena_largest(plan->arena);
+}
+
+rf_plan_repeats rf_plan_repeated(const rf_plan *plan) {
+    return (rf_plan_repeats){plan->whole_bytes, plan->steps->repeated};
 }
 
 /* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few
@@ -222,12 +234,13 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const rf_problem problem = problem_of(plan, step);
     const char *name = plan->lowered->nodes[step->node].name,
-               *direction = rf_direction_names[step->direction];
+               *direction = step->repeats < 0 ? rf_direction_names[step->direction] : "forward_again";
     rf_tensors tensors = bind(plan, step);
     for (int i = 0; i < step->choice_count; i++) {
         const rf_choice *choice = &step->choices[i];
         if (choice->workspace_bytes > step->choices[0].workspace_bytes)
             continue; /* computed for the first choice */
+        if (step->repeats >= 0 && choice->solver != plan->taken[step->repeats]) continue; /* the same bits */
         rf_sequence_label(sequence, "%s.%s.%s", name, direction, choice->solver->name);
         rf_status status = try_choice(plan, sequence, step, &tensors, choice);
         plan->taken[index] = choice->solver;

@@ -19,6 +19,8 @@ typedef struct rf_plan_desc {
     const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
     int class_weight_count;
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
+    /* Where the tensors of training need more, activations are computed again (recompute.h); 0: no limit. */
+    size_t limit_bytes;
 } rf_plan_desc;
 
 /* Plans without allocating on the device: enough to query steps and sizes. */
@@ -43,6 +45,12 @@ rf_buffer *rf_plan_scores(const rf_plan *plan);
 rf_buffer *rf_plan_loss(const rf_plan *plan);
 size_t rf_plan_memory_bytes(const rf_plan *plan);
 size_t rf_plan_largest_bytes(const rf_plan *plan); /* of them, in one allocation */
+/* What recomputation saves and costs. */
+typedef struct rf_plan_repeats {
+    size_t bytes; /* that the tensors would need without it */
+    double share; /* of the forward pass's work that is done twice; 0: none */
+} rf_plan_repeats;
+rf_plan_repeats rf_plan_repeated(const rf_plan *plan);
 
 /* Appends the launches of the forward (backward) pass.  A solver that does not compile, or whose new kernels disagree
  * with the reference on this device, is replaced by the next one, at last by the reference, and is listed in the

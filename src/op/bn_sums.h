@@ -13,10 +13,6 @@
 size_t rf_bn_sums_floats(int blocks, int channels);
 /* Of the kernels: -DBN_SUMS. */
 int rf_bn_sums_which(const rf_problem *problem, rf_direction direction);
-/* Whether batch norm reads y for act's gradient; else it computes y from x. */
-static inline bool rf_bn_sums_by_y(const rf_problem *batch_norm) {
-    return batch_norm->act != RF_ACT_NONE && batch_norm->inputs > 1;
-}
 /* Appends the arguments SUMS_PARAMS, and adds the bytes of the maps, of `floats`, that the gradient sums read. */
 void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *tensors, rf_act act, size_t floats);
 

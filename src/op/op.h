@@ -124,9 +124,10 @@ typedef struct rf_problem {
     bool training;                  /* batch statistics, dropout on */
     bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
-    uint32_t id;                    /* number of the node: makes the random streams of dropout differ */
-    rf_bn_sums sums;                /* computed by this step, or for it */
-    rf_dist *dist;                  /* batch norm's statistics are those of all ranks; NULL: of this one */
+    bool repeated;   /* forward has run before: what it saved is there, and states stay as they are */
+    uint32_t id;     /* number of the node: makes the random streams of dropout differ */
+    rf_bn_sums sums; /* computed by this step, or for it */
+    rf_dist *dist;   /* batch norm's statistics are those of all ranks; NULL: of this one */
 } rf_problem;
 
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
@@ -156,10 +157,10 @@ void rf_param_pack(float *storage, const float *plain, const rf_param_spec *spec
 void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *spec);
 
 /* The memory of one node.  What a direction may touch:
- *   forward          reads x, param, state; writes y, saved, state (training)
+ *   forward          reads x, param, state; writes y, saved, state (training; repeated: not state, and saved alike)
  *   backward_params  reads x, y, dy, param, state, saved; writes grad (and saved)
  *   backward_data    reads x, y, dy, param, state, saved; writes dx[i] where need_dx[i] (runs after
- * backward_params) An op's x_in_backward / y_in_backward say whether backward reads x and y at all.  work:
+ * backward_params) rf_backward_reads_x and _y say whether backward reads x and y at all.  work:
  * scratch of the solver. rng: {seed low, seed high, step, rank}.  control: the words of kernels/common/control.clh, or
  * NULL; once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the
  * same buffers.  sums: see op/bn_sums.h; present where problem->sums.blocks > 0. */
@@ -277,7 +278,8 @@ struct rf_op {
     bool pools; /* y is the result max-pooled by windows of 2x2 */
     /* What lowering may fuse into its output, where the device has solvers for the whole. */
     bool takes_act;      /* y = act(op(x)) */
-    bool takes_residual; /* y = act(op(x[0]) + x[1]) */
+    bool takes_residual; /* y = act(op(x[0]) + x[1]); backward does not read x[1] */
+    bool act_from_x;     /* without a residual, backward takes act's gradient from x, not from y */
     bool takes_bn_sums;  /* of x[0] in forward, of dy in backward_params (op/bn_sums.h) */
     /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which only lowering creates: the two, and whether it
      * can do the second with those attributes.  NULL of others. */
@@ -290,6 +292,16 @@ struct rf_op {
     const rf_case
         *refused; /* invalid cases, ended by label NULL; infer's message contains the label; or NULL */
 };
+
+/* What backward reads of a problem. */
+static inline bool rf_backward_reads_x(const rf_problem *problem, int input) {
+    const rf_op *op = problem->op;
+    return op->label_input == input + 1 || (op->x_in_backward && !(op->takes_residual && input == 1));
+}
+static inline bool rf_backward_reads_y(const rf_problem *problem) {
+    const rf_op *op = problem->op;
+    return op->y_in_backward || (problem->act != RF_ACT_NONE && !(op->act_from_x && problem->inputs == 1));
+}
 
 const rf_op *rf_op_find(const char *name); /* NULL: no such op */
 const rf_op *rf_op_at(size_t index);       /* NULL past the end */

@@ -80,9 +80,8 @@ rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size
     if (f == FIELD_saved && !problem->training) return RF_ABSENT;
     if (f == FIELD_sums) return index == RF_BN_SUMS_PARTIAL ? RF_WRITTEN : RF_READ;
     if (direction != RF_FORWARD) {
-        if (f == FIELD_x && !problem->op->x_in_backward && problem->op->label_input != (int)index + 1)
-            return RF_ABSENT;
-        if (f == FIELD_y && !problem->op->y_in_backward && problem->act == RF_ACT_NONE) return RF_ABSENT;
+        if (f == FIELD_x && !rf_backward_reads_x(problem, (int)index)) return RF_ABSENT;
+        if (f == FIELD_y && !rf_backward_reads_y(problem)) return RF_ABSENT;
     }
     return accesses[direction][f];
 }

@@ -19,7 +19,8 @@ typedef struct available {
 
 /* ---- plans ---- */
 
-static rf_status make_plans(rf_trainer *t) {
+/* limit: of the tensors of training; 0: none. */
+static rf_status make_plans(rf_trainer *t, size_t limit) {
     const rf_trainer_desc *d = &t->desc;
     const rf_plan_desc plan = {.device = d->device,
                                .model = d->model,
@@ -31,9 +32,11 @@ static rf_status make_plans(rf_trainer *t) {
                                .mixed = t->augmentation.mixes,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
-                               .loss_gradient = rf_trainer_share(t)};
+                               .loss_gradient = rf_trainer_share(t),
+                               .limit_bytes = limit};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
+    evaluation.limit_bytes = 0;
     evaluation.mixed = false;
     RF_TRY(rf_plan_create(&t->plan, &plan));
     return rf_evaluator_plan(&t->validation, &evaluation,
@@ -107,6 +110,30 @@ static bool fits(const need *n, const available *r, bool streaming) {
            (r->shared || host <= r->host);
 }
 
+const char *const *rf_recompute_names(void) {
+    static const char *const names[] = {"auto", "on", "off", NULL};
+    return names;
+}
+
+static rf_status check_recompute(const char *given) {
+    for (const char *const *name = rf_recompute_names(); *name != NULL; name++)
+        if (strcmp(given, *name) == 0) return RF_OK;
+    return rf_fail(RF_E_USAGE, "recompute is '%s'; there are auto, on and off", given);
+}
+
+/* Makes the plans, with recomputation where it is asked for, or would make the training fit. */
+static rf_status make_fitting_plans(rf_trainer *t, const available *r) {
+    const char *recompute = t->desc.recompute;
+    RF_TRY(make_plans(t, strcmp(recompute, "on") == 0));
+    if (strcmp(recompute, "auto") != 0) return RF_OK;
+    const need n = need_of(t);
+    const size_t whole = device_need(&n, r, true), tensors = rf_plan_memory_bytes(t->plan);
+    if (whole <= r->device) return RF_OK;
+    const size_t excess = whole - r->device;
+    free_plans(t);
+    return make_plans(t, excess < tensors ? tensors - excess : 1);
+}
+
 /* Whether the data set should not lie on the device. */
 static bool must_stream(const rf_trainer *t, const need *n, const available *r) {
     const rf_device_info *info = rf_device_describe(t->desc.device);
@@ -134,7 +161,7 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
                         .trained = s->trainer->trained,
                         .augmentation = s->trainer->augmentation};
     probe.augmentation.images.batch = desc->batch;
-    rf_status status = make_plans(&probe);
+    rf_status status = make_fitting_plans(&probe, s->available);
     *enough = false;
     if (status == RF_OK) {
         const need n = need_of(&probe);
@@ -240,6 +267,7 @@ static void add_batch(rf_str *text, const search *s, int batch) {
 static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     const rf_trainer_desc *d = &t->desc;
     const search s = {*d, t, r};
+    search recomputing = s;
     const rf_device_info *info = rf_device_describe(d->device);
     const size_t whole = device_need(n, r, true);
     rf_str text = {0};
@@ -250,8 +278,9 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
         rf_str_addf(&text, "%s in one piece, and %s allows %s", rf_bytes_text(wants, (double)n->piece),
                     info->name, rf_bytes_text(has, (double)r->piece));
     else if (whole > r->device)
-        rf_str_addf(&text, "%s, and %s can give %s", rf_bytes_text(wants, (double)whole), info->name,
-                    rf_bytes_text(has, (double)r->device));
+        rf_str_addf(&text, "%s%s, and %s can give %s", rf_bytes_text(wants, (double)whole),
+                    rf_plan_repeated(t->plan).share > 0 ? " even with activations computed again" : "",
+                    info->name, rf_bytes_text(has, (double)r->device));
     else
         rf_str_addf(&text, "%s of the host, which can give %s",
                     rf_bytes_text(wants, (double)(n->host + 2 * n->staged)),
@@ -259,10 +288,15 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     need without_cache = *n;
     if (rf_dataset_decodes(d->dataset)) without_cache.host -= d->dataset->source->memory_bytes;
     const bool cache = fits(&without_cache, r, true);
+    recomputing.desc.recompute = "auto";
+    const bool again =
+        strcmp(d->recompute, "off") == 0 && would_fit(&recomputing, d->batch, d->accumulate, d->validation);
     const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
     const int batch = validation ? 0 : largest(&s, false);
     if (cache)
         rf_str_add(&text, "; use a smaller --cache-images");
+    else if (again)
+        rf_str_add(&text, "; use --recompute auto");
     else if (validation) {
         const int images = largest(&s, true);
         rf_str_addf(&text, "; use --validation %d%s", images, or_less(images));
@@ -278,9 +312,10 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
 }
 
 rf_status rf_trainer_budget(rf_trainer *t, int processes) {
-    RF_TRY(make_plans(t));
-    const need n = need_of(t);
     const available r = available_to(t->desc.device, (size_t)processes);
+    RF_TRY(check_recompute(t->desc.recompute));
+    RF_TRY(make_fitting_plans(t, &r));
+    const need n = need_of(t);
     t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

@@ -47,6 +47,7 @@ static rf_status check_desc(rf_trainer_desc *d) {
     if (d->batch == 0) d->batch = 64;
     if (d->accumulate == 0) d->accumulate = 1;
     if (d->loss == NULL) d->loss = "cross_entropy";
+    if (d->recompute == NULL) d->recompute = "auto";
     if (rf_op_find(d->loss) != NULL) d->loss = rf_op_find(d->loss)->name; /* the caller may free its string */
     if (d->batch < 1 || d->accumulate < 1 || d->validation < 0)
         return rf_fail(
@@ -213,7 +214,7 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
         return status;
     }
     t->desc.model = NULL; /* the caller's, who may free them now */
-    t->desc.optimizer = t->desc.augment = NULL;
+    t->desc.optimizer = t->desc.augment = t->desc.recompute = NULL;
     t->desc.groups = NULL;
     t->desc.freeze = t->desc.decay_exclude = NULL;
     t->desc.class_weights = NULL;

@@ -2,6 +2,7 @@
 #ifndef RF_TUNE_BENCH_H
 #define RF_TUNE_BENCH_H
 
+#include "graph/plan.h"
 #include "launch/sequence.h"
 #include "rangefinder/evaluate.h"
 #include "rangefinder/trainer.h"
@@ -19,8 +20,9 @@ typedef struct rf_bench {
     double first_ms;                /* the first step, with kernels that are compiled then */
     double early_ms, late_ms;       /* a step among the first timed, some 20 ms of them, and among the last */
     size_t memory_bytes;            /* device memory of the plan */
-    double flops;                   /* of a step */
-    rf_bench_row *rows;             /* owned: rf_bench_free */
+    rf_plan_repeats repeated;
+    double flops;       /* of a step */
+    rf_bench_row *rows; /* owned: rf_bench_free */
     size_t row_count;
 } rf_bench;
 

@@ -10,6 +10,11 @@ bench_prints_steps_limits_and_json() {
     tr -d ' \n' <"$logs/out" | grep -q '"kernels":\[' || fail "the JSON"
     succeeds bench $quick --json --trace trace.json
     grep -q '"traceEvents"' trace.json || fail "the trace"
+    printf 'for i = 1 to 8\nc{i}: conv 8 1\nend\nadaptive_avg_pool 1\nflatten\nlinear classes\n' >deep.net
+    succeeds bench $quick --model deep.net --recompute on --verbose
+    prints forward_again
+    prints "of the forward pass is done twice"
+    refuses 2 "no effect" bench $quick --recompute on --inference
     refuses 2 "stdout" bench $quick --json --trace -
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }

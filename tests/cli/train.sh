@@ -27,6 +27,17 @@ train_keeps_a_run_and_eval_finds_the_same() {
     [ "$(wc -l <runs/a/metrics.csv)" -eq 2 ] || fail "the old run is still there"
 }
 
+recomputed_activations_end_with_the_same_bits() {
+    printf 'for i = 1 to 8\nc{i}: conv 8 1\nend\nadaptive_avg_pool 1\nflatten\nlinear classes\n' >deep.net
+    arguments="--lr 0.1 --epochs 1 --model deep.net --limit 200"
+    succeeds train $arguments --out runs/kept
+    rf train $arguments --out runs/again --recompute on
+    [ "$code" -eq 0 ] || fail "trains with recomputation"
+    says 'activations are computed again'
+    grep -q '"forward_share": 0' runs/again/run.json || fail "the share of the work that is repeated"
+    cmp runs/kept/last.safetensors runs/again/last.safetensors || fail "the same weights"
+}
+
 train_finds_its_rate_and_names_its_folder() {
     succeeds train --epochs 2
     prints 'found by a range test'

@@ -105,6 +105,7 @@ const rf_op rf_op_batch_norm = {
     .saved = saved,
     .takes_act = true,
     .takes_residual = true,
+    .act_from_x = true,
     .takes_bn_sums = true,
     .reference = {rf_batch_norm_forward, rf_batch_norm_backward_params, rf_batch_norm_backward_data},
     .solvers = rf_batch_norm_solvers,

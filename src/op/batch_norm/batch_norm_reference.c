@@ -56,18 +56,27 @@ RF_SIMD static void sum_squares(const rows *r, int64_t begin, int64_t end, int f
     }
 }
 
-/* The gradients of bias and weight.  y is NULL where no activation is fused. */
+/* dy before act, at one element of dy, of x, and of y where it is read; saved: of its channel. */
+static inline float before_act(const rf_problem *problem, float dy, float x, const float *y,
+                               const float *saved) {
+    const int C = problem->x[0].c;
+    if (problem->act == RF_ACT_NONE) return dy;
+    const double z = ((double)x - saved[0]) * saved[4 * C] + saved[5 * C];
+    return rf_act_gradient(dy, y != NULL ? *y : rf_act_apply((float)z, problem->act), problem->act);
+}
+
+/* The gradients of bias and weight. */
 RF_SIMD static void sum_gradients(const rows *r, int64_t begin, int64_t end, int first, int count,
                                   double sum[2][CHANNELS]) {
     const int64_t C = r->problem->x[0].c;
-    const rf_act act = r->problem->act;
-    const float *mean = r->mean + first, *invstd = r->invstd + first;
+    const bool by_y = rf_backward_reads_y(r->problem);
+    const float *mean = r->mean + first, *invstd = r->invstd + first, *saved = r->a->saved + first;
     for (int64_t row = begin; row < end; ++row) {
-        const float *x = r->a->x[0] + row * C + first, *dy = r->a->dy + row * C + first;
-        const float *y = act != RF_ACT_NONE ? r->a->y + row * C + first : dy;
+        const float *x = r->a->x[0] + row * C + first, *dy = r->a->dy + row * C + first,
+                    *y = by_y ? r->a->y + row * C + first : dy;
 #pragma omp simd
         for (int c = 0; c < count; ++c) {
-            const double g = rf_act_gradient(dy[c], y[c], act);
+            const double g = before_act(r->problem, dy[c], x[c], by_y ? &y[c] : NULL, &saved[c]);
             sum[0][c] += g;
             sum[1][c] += g * ((double)x[c] - mean[c]) * invstd[c];
         }
@@ -135,8 +144,9 @@ void rf_batch_norm_forward(const rf_problem *problem, const rf_arrays *a) {
     const int C = problem->x[0].c;
     const int64_t pixels = (int64_t)rf_shape_pixels(problem->x[0]);
     const float *mean = problem->training ? a->saved : a->state[RF_BN_RUNNING_MEAN];
-    if (problem->training) batch_statistics(problem, a);
-    for (int c = 0; c < C && problem->training; ++c) {
+    const bool statistics = problem->training && !problem->repeated;
+    if (statistics) batch_statistics(problem, a);
+    for (int c = 0; c < C && statistics; ++c) {
         a->saved[4 * C + c] = a->saved[C + c] * a->param[RF_BN_WEIGHT][c];
         a->saved[5 * C + c] = a->param[RF_BN_BIAS][c];
     }
@@ -169,7 +179,8 @@ RF_SIMD static void data_rows(const rf_problem *problem, const rf_arrays *a, int
     const int C = problem->x[0].c, count = RF_MIN(CHANNELS, C - first);
     const double n = (double)rf_shape_pixels(problem->x[0]);
     const float *mean = a->saved + first, *invstd = mean + C, *weight = a->param[RF_BN_WEIGHT] + first;
-    const bool add0 = problem->accumulate[0], add1 = problem->accumulate[1];
+    const bool by_y = rf_backward_reads_y(problem), add0 = problem->accumulate[0],
+               add1 = problem->accumulate[1];
     double sum[CHANNELS], product[CHANNELS];
     for (int c = 0; c < count; ++c) {
         sum[c] = a->saved[2 * C + first + c] / n;
@@ -177,12 +188,12 @@ RF_SIMD static void data_rows(const rf_problem *problem, const rf_arrays *a, int
     }
     for (int64_t row = begin; row < end; ++row) {
         const int64_t at = row * C + first;
-        const float *x = a->x[0] + at, *dy = a->dy + at, *y = problem->act ? a->y + at : dy;
+        const float *x = a->x[0] + at, *dy = a->dy + at, *y = by_y ? a->y + at : dy;
         float *dx0 = problem->need_dx[0] ? a->dx[0] + at : NULL;
         float *dx1 = problem->need_dx[1] ? a->dx[1] + at : NULL;
 #pragma omp simd
         for (int c = 0; c < count; ++c) {
-            const float g = rf_act_gradient(dy[c], y[c], problem->act);
+            const float g = before_act(problem, dy[c], x[c], by_y ? &y[c] : NULL, &mean[c]);
             if (dx1 != NULL) dx1[c] = g + (add1 ? dx1[c] : 0);
             const double d =
                 weight[c] * invstd[c] * (g - sum[c] - ((double)x[c] - mean[c]) * invstd[c] * product[c]);

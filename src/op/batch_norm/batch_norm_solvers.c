@@ -162,13 +162,15 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                             .args = {RF_BUF(t->x[0]), RF_BUF(residual ? t->x[1] : NULL), RF_BUF(t->y),
                                      RF_BUF(problem->training ? t->saved : t->work), RF_I32(rows(problem)),
                                      RF_I32(channels(problem)), RF_I32(problem->act)}};
-    RF_TRY((problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
+    if (!problem->repeated)
+        RF_TRY(
+            (problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 
 /* y, for act's gradient; NULL: it is computed from x. */
 static rf_buffer *seen(const rf_problem *problem, const rf_tensors *t) {
-    return rf_bn_sums_by_y(problem) ? t->y : NULL;
+    return rf_backward_reads_y(problem) ? t->y : NULL;
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,

@@ -85,7 +85,6 @@ const rf_op rf_op_conv = {
     .inputs_min = 1,
     .inputs_max = 1,
     .x_in_backward = true,
-    .y_in_backward = true, /* of a fused activation */
     .attrs = attrs,
     .positional = "out kernel",
     .infer = infer,

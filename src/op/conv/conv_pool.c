@@ -226,7 +226,6 @@ const rf_op rf_op_conv_pool = {
     .inputs_min = 1,
     .inputs_max = 1,
     .x_in_backward = true,
-    .y_in_backward = true, /* of a fused activation */
     .attrs = attrs,
     .positional = "out kernel",
     .infer = infer,
