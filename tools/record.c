@@ -225,14 +225,18 @@ void rf_record_release(rf_record *r) {
 
 /* ---- classes ---- */
 
-/* Classes without names are called by their numbers: folders '0' to '9' fit IDX files. */
-static int class_named(const rf_record *r, const char *name) {
-    for (int c = 0; r->class_names != NULL && c < r->images.classes; c++)
-        if (strcmp(r->class_names[c], name) == 0) return c;
+/* A class without a name is called by its number: folders '0' to '9' fit IDX files. */
+static int class_numbered(const rf_record *r, const char *name) {
     char *end;
     const long number = strtol(name, &end, 10);
-    const bool is_number = end != name && *end == '\0' && number >= 0 && number < r->images.classes;
-    return r->class_names == NULL && is_number ? (int)number : -1;
+    return end != name && *end == '\0' && number >= 0 && number < r->images.classes ? (int)number : -1;
+}
+
+static int class_named(const rf_record *r, const char *name) {
+    if (r->class_names == NULL) return class_numbered(r, name);
+    for (int c = 0; c < r->images.classes; c++)
+        if (strcmp(r->class_names[c], name) == 0) return c;
+    return -1;
 }
 
 /* The number in training of each of the data set's classes; an array of data->classes. */
