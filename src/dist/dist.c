@@ -84,15 +84,14 @@ static void *open_plugin(const char *mpi, int mode) {
     return dlopen(name, mode);
 }
 
+/* They stay loaded: unloading one loses what MPI allocated at its start. */
 void rf_dist_list_plugins(char *text, size_t size) {
     text[0] = '\0';
     for (size_t i = 0; i < RF_COUNT(launchers); i++) {
         if (strstr(text, launchers[i].mpi) != NULL) continue; /* more than one starts its ranks */
-        void *library = open_plugin(launchers[i].mpi, RTLD_LAZY);
-        if (library == NULL) continue;
+        if (open_plugin(launchers[i].mpi, RTLD_LAZY) == NULL) continue;
         const size_t used = strlen(text);
         snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", launchers[i].mpi);
-        dlclose(library);
     }
 }
 
