@@ -20,7 +20,7 @@ declare -A reached
 run() {
     rm -f out.csv
     code=0
-    timeout 300 env "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+    timeout 1800 env "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
 }
 
 complain() {

@@ -14,7 +14,7 @@
 #include "record.h"
 #include "runs.h"
 #include "train/folder.h"
-#include "training.h"
+#include "session.h"
 
 typedef struct train_args {
     rf_common common;

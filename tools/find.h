@@ -3,7 +3,7 @@
 #define RF_TOOLS_FIND_H
 
 #include "outputs.h"
-#include "training.h"
+#include "session.h"
 
 typedef struct rf_find_args {
     rf_common common;

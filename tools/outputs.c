@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report/writer.h"
 
@@ -129,4 +130,12 @@ rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, 
     const char *advice = report->verdict->advice;
     return rf_fail(RF_E_FAILED, "no learning rate to suggest: %s%s%s", report->verdict->reason,
                    advice[0] != '\0' ? " " : "", advice);
+}
+
+char *rf_next_free_folder(const char *parent) {
+    for (int i = 1;; i++) {
+        char *path = rf_format("%s/%d", parent, i);
+        if (path == NULL || access(path, F_OK) != 0) return path;
+        free(path);
+    }
 }

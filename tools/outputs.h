@@ -48,4 +48,7 @@ rf_status rf_outputs_list(const rf_outputs *outputs);
  * suggestion. */
 rf_status rf_outputs_finish(const rf_outputs *outputs, const rf_common *common, const rf_report *report);
 
+/* "runs/1", or the next number that is free; owned by the caller. */
+char *rf_next_free_folder(const char *parent);
+
 #endif

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "train/folder.h"
-#include "training.h"
+#include "session.h"
 
 #define RF_RECORD_NAME "run.json"
 

@@ -50,10 +50,9 @@ rf_status rf_handout_begin(rf_handout **out, rf_dist *dist, size_t count) {
     return rf_fail(RF_E_MEMORY, "no thread can be started to answer the other ranks: too many of them?");
 }
 
-static rf_status join(rf_handout *h) {
+static void join(rf_handout *h) {
     if (h->answers) pthread_join(h->thread, NULL);
     h->answers = false;
-    return h->status == RF_OK ? RF_OK : rf_fail(h->status, "%s", h->message);
 }
 
 rf_status rf_handout_next(size_t *number, rf_handout *h) {
@@ -62,7 +61,9 @@ rf_status rf_handout_next(size_t *number, rf_handout *h) {
     *number = h->next;
     if (h->next < h->count) h->next++;
     pthread_mutex_unlock(&h->lock);
-    return *number < h->count ? RF_OK : join(h);
+    if (*number < h->count) return RF_OK;
+    join(h);
+    return h->status == RF_OK ? RF_OK : rf_fail(h->status, "%s", h->message);
 }
 
 void rf_handout_end(rf_handout *h) {

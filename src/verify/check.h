@@ -8,7 +8,8 @@
  *     16 * FLT_EPSILON * (sqrt(L) * rms(r) + |r[i]|)
  * with L the number of terms summed into an element: of tensors that the op's FLOPs go into, half the FLOPs
  * over the elements; of others, the inputs over the elements; at least 1.  A float sum of L random terms is
- * off by about FLT_EPSILON/2 * sqrt(L) times its size.  Padding of parameters must be exactly zero, packed
+ * off by about FLT_EPSILON/2 * sqrt(L) times its size.  Where that is not met, four times what one rounding of
+ * the inputs makes of r[i] is added: an ill-conditioned result holds nobody to more.  Padding of parameters must be exactly zero, packed
  * integers must be equal, and what a direction only reads must be untouched. */
 typedef struct rf_check_result {
     double worst; /* error of the worst element, in units of its tolerance; above 1 is a mismatch; INFINITY:

@@ -41,7 +41,7 @@ fails_at() {
     shift
     rm -f out.*
     code=0
-    LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 120 "$RANGEFINDER" "$@" >"$logs/out" 2>"$logs/err" </dev/null ||
+    LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 1800 "$RANGEFINDER" "$@" >"$logs/out" 2>"$logs/err" </dev/null ||
         code=$?
     case $code in
     4)
@@ -93,7 +93,7 @@ no_failing_allocation_in_training_is_mistaken() {
         for at in $n $n+; do
             rm -rf run
             code=0
-            LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 120 "$RANGEFINDER" $train run \
+            LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 1800 "$RANGEFINDER" $train run \
                 >"$logs/out" 2>"$logs/err" </dev/null || code=$?
             case $code in
             4) says "out of memory" ;;

@@ -2,8 +2,8 @@
 # OpenMPI's: root may start it, with more ranks than cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 
-# mpirun N WORDS...: the $mpirun that is tried.  What hangs is ended after two minutes.
-mpirun() { timeout 120 "$mpirun" -n "$@"; }
+# mpirun N WORDS...: the $mpirun that is tried.  What hangs is ended after half an hour, which no load reaches.
+mpirun() { timeout 1800 "$mpirun" -n "$@"; }
 
 # ranks N ARGS...: the program in so many ranks; its answer as that of rf, without what mpirun itself says.
 ranks() {
@@ -108,7 +108,7 @@ one_rank_tells_of_failures() { each_mpi tells_failure; }
 # in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.
 in_background() {
     rm -rf run
-    OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout --foreground 120 "$mpirun" -n 2 "$RANGEFINDER" train \
+    OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout --foreground 1800 "$mpirun" -n 2 "$RANGEFINDER" train \
         --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run >"$logs/out" 2>"$logs/err" &
     job=$!
     until [ -s run/state.previous.safetensors ]; do
@@ -162,7 +162,7 @@ sweeps_together() {
     ranks 3 sweep $quick --out out --csv out.csv
     prints 'ranks    3, each with a run of its own'
     [ "$(cut -d, -f 1-7,9- out.csv)" = "$(cut -d, -f 1-7,9- one.csv)" ] || fail "$mpirun: other results"
-    timeout --foreground 120 "$mpirun" -n 2 "$RANGEFINDER" sweep --model net.net --vary iterations=12,13,100000 --end-lr 1e-3 \
+    timeout --foreground 1800 "$mpirun" -n 2 "$RANGEFINDER" sweep --model net.net --vary iterations=12,13,100000 --end-lr 1e-3 \
         --out killed >"$logs/out" 2>"$logs/err" &
     job=$!
     until [ -s killed/iterations=12.json ] && [ -s killed/iterations=13.json ]; do
