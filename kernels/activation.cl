@@ -12,14 +12,17 @@ INLINE floatv sigmoid_of(floatv x) {
 }
 
 /* Those that can be fused: act.clh. */
-#define FUSIBLE(T, NAME, op, f, df)                                                                          \
-    INLINE T op(T x, float2 p) {                                                                          \
+#define FUSIBLE(T, op, f, seen, df)                                                                          \
+    INLINE T op(T x, float2 p) {                                                                             \
         return f;                                                                                            \
     }                                                                                                        \
-    INLINE T op##_gradient(T y, T dy, float2 p) {                                                         \
+    INLINE T op##_gradient(T seen, T dy, float2 p) {                                                         \
         return df;                                                                                           \
     }
-RF_ACT_MAP(FUSIBLE, floatv)
+#define FUSIBLE_Y(T, NAME, op, f, df) FUSIBLE(T, op, f, y, df)
+#define FUSIBLE_X(T, NAME, op, f, df) FUSIBLE(T, op, f, x, df)
+RF_ACT_Y_MAP(FUSIBLE_Y, floatv)
+RF_ACT_X_MAP(FUSIBLE_X, floatv)
 
 INLINE floatv leaky_relu(floatv x, float2 p) {
     return x <= 0.0f ? x * p.x : x;
@@ -70,13 +73,6 @@ INLINE floatv hard_sigmoid_gradient(floatv y, floatv dy, float2 p) {
     return y <= 0.0f || y >= 1.0f ? (floatv)0.0f : dy / 6.0f;
 }
 
-INLINE floatv hard_swish(floatv x, float2 p) {
-    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? x : x * (x + 3.0f) / 6.0f);
-}
-INLINE floatv hard_swish_gradient(floatv x, floatv dy, float2 p) {
-    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? dy : dy * (2.0f * x + 3.0f) / 6.0f);
-}
-
 INLINE floatv elu(floatv x, float2 p) {
     return x <= 0.0f ? p.x * (exp(x) - 1.0f) : x;
 }
@@ -103,14 +99,6 @@ INLINE floatv mish(floatv x, float2 p) {
 INLINE floatv mish_gradient(floatv x, floatv dy, float2 p) {
     const floatv n = mish_n(x), inverse = 1.0f / (n + 2.0f);
     return dy * (n * inverse + x * (4.0f * (n + 1.0f) * inverse * inverse) * sigmoid_of(x));
-}
-
-INLINE floatv silu(floatv x, float2 p) {
-    return x / (1.0f + exp(-x));
-}
-INLINE floatv silu_gradient(floatv x, floatv dy, float2 p) {
-    floatv s = sigmoid_of(x);
-    return dy * s * (1.0f + x * (1.0f - s));
 }
 
 /* GELU is x * Phi(x), Phi the normal distribution; its derivative is Phi(x) + x * phi(x).  Phi by Abramowitz

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Kills training at random moments and resumes it, until it is done: the same bits as of the run that was left alone.
-# kills.sh PROGRAM [KILLS]: 40 of them, or 500 with RANGEFINDER_TEST_ALL=1.
+# kills.sh PROGRAM [KILLS]: 100 of them, or 500 with RANGEFINDER_TEST_ALL=1.
 set -u
-program=$1 kills=${2:-${RANGEFINDER_TEST_ALL:+500}} kills=${kills:-40}
+program=$1 kills=${2:-${RANGEFINDER_TEST_ALL:+500}} kills=${kills:-100}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

@@ -313,7 +313,7 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
     if (dx) PREFETCH_WRITE(dx + at + PREFETCH_DISTANCE);
     const channels v = channels_of(n);
     const floatv value = fetch(x + at, left),
-                 seen = y ? fetch(y + at, left) : activate(normed(value, v), act),
+                 seen = y ? fetch(y + at, left) : act_see(normed(value, v), act),
                  g = act_gradient(fetch(dy + at, left), seen, act);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {

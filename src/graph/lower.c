@@ -59,6 +59,7 @@ static void fuse_activation(lowering *l, int k) {
     if (act == RF_ACT_NONE || before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
     if (!fused.op->takes_act || fused.act != RF_ACT_NONE) return;
+    if (RF_ACT_SEES_X(act) && !rf_act_from_x(&fused)) return;
     fused.act = act;
     if (has_solvers(l, before, &fused, RF_MATCH_OTHER)) replace(l, before, k, &fused, l->slots[before].input);
 }

@@ -9,7 +9,8 @@
 #include "op/op_list.h"
 
 #define RF_ACT_OP(T, NAME, op, f, df) #op,
-const char *const rf_act_names[RF_ACTS] = {"none", RF_ACT_MAP(RF_ACT_OP, float)};
+const char *const rf_act_names[RF_ACTS] = {"none",
+                                           RF_ACT_Y_MAP(RF_ACT_OP, float) RF_ACT_X_MAP(RF_ACT_OP, float)};
 
 #define RF_OP_DECLARE(symbol) extern const rf_op rf_op_##symbol;
 RF_OP_LIST(RF_OP_DECLARE)

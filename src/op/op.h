@@ -298,9 +298,11 @@ static inline bool rf_backward_reads_x(const rf_problem *problem, int input) {
     const rf_op *op = problem->op;
     return op->label_input == input + 1 || (op->x_in_backward && !(op->takes_residual && input == 1));
 }
+static inline bool rf_act_from_x(const rf_problem *problem) {
+    return problem->op->act_from_x && problem->inputs == 1;
+}
 static inline bool rf_backward_reads_y(const rf_problem *problem) {
-    const rf_op *op = problem->op;
-    return op->y_in_backward || (problem->act != RF_ACT_NONE && !(op->act_from_x && problem->inputs == 1));
+    return problem->op->y_in_backward || (problem->act != RF_ACT_NONE && !rf_act_from_x(problem));
 }
 
 const rf_op *rf_op_find(const char *name); /* NULL: no such op */

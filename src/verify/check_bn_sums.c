@@ -60,7 +60,7 @@ static double act_gradient(const rf_sample *sample, float dy, size_t at, int C, 
     float seen = a->sums[RF_BN_SUMS_X][at] - saved[c];
     seen = seen * saved[4 * C + c];
     const rf_act act = sample->problem.sums.act;
-    return rf_act_gradient(dy, y != NULL ? y[at] : rf_act_apply(seen + saved[5 * C + c], act), act);
+    return rf_act_gradient(dy, y != NULL ? y[at] : rf_act_see(seen + saved[5 * C + c], act), act);
 }
 
 double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,

@@ -62,7 +62,7 @@ static inline float before_act(const rf_problem *problem, float dy, float x, con
     const int C = problem->x[0].c;
     if (problem->act == RF_ACT_NONE) return dy;
     const double z = ((double)x - saved[0]) * saved[4 * C] + saved[5 * C];
-    return rf_act_gradient(dy, y != NULL ? *y : rf_act_apply((float)z, problem->act), problem->act);
+    return rf_act_gradient(dy, y != NULL ? *y : rf_act_see((float)z, problem->act), problem->act);
 }
 
 /* The gradients of bias and weight. */
