@@ -12,17 +12,21 @@ arguments="--lr 0.02 --optimizer adam --batch 32 --epochs 4000 --schedule expone
 RANDOM=1
 done=0
 start=--out
+saved() { stat -c '%i %y' run/state.safetensors 2>/dev/null; }
 while [ "$done" -lt "$kills" ]; do
+    before=$(saved)
     # shellcheck disable=SC2086
     if [ $start = --out ]; then "$program" train $arguments --out run 2>err & else "$program" train --resume run 2>err --quiet & fi
     pid=$!
-    until [ -s run/state.safetensors ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
-    [ $start = --out ] || sleep "0.$((RANDOM % 500 + 100))"
+    # Every other one goes on until it has saved a state; the others may not come that far.
+    until [ $((done % 2)) = 1 ] || [ "$(saved)" != "$before" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+    sleep "0.$((RANDOM % 500 + 100))"
     kill -KILL $pid 2>/dev/null || { wait $pid || fail "ended by itself after $done kills"; break; }
     wait $pid 2>/dev/null
     done=$((done + 1)) start=--resume
 done
-reached=$(tail -1 run/metrics.csv | cut -d, -f1)
+reached=$(($(tail -1 run/metrics.csv | cut -d, -f1) + 0))
+[ "$reached" -gt 0 ] || fail "not one epoch was saved in $done kills"
 "$program" train --resume run --epochs $((reached + 40)) --quiet 2>err || fail "cannot be resumed after $done kills"
 "$program" train $arguments --epochs $((reached + 40)) --out whole 2>err || fail "the run that is left alone"
 for file in state last best; do

@@ -137,8 +137,9 @@ ends_together() {
 ranks_end_together() {
     each_mpi ends_together
     in_background
-    rm -r run # the first rank fails, while the others wait for it
+    mv run gone # the first rank fails, while the others wait for it
     ! wait $job || fail "nothing can be saved"
+    rm -r gone
     says "rangefinder: run/"
 }
 
