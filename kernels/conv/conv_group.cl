@@ -92,7 +92,7 @@ INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, i
     put_column1(value.w, tile, stride, d + 3, m);
 }
 
-RF_ACT_FUNCTIONS(INLINE, float4, activate4, act_see4, act_gradient4)
+RF_ACT_FUNCTIONS(INLINE, float4, activate4, act_gradient4)
 
 /* The epilogue: bias and activation of four columns, from the o-th of k on. */
 INLINE float4 finished(float4 value, const __global float *bias, int o, int k, int act) {

@@ -3,7 +3,7 @@
  * tasks are neighbouring channels, so that a GPU's loads coalesce. */
 #include "common.clh"
 
-RF_ACT_FUNCTIONS(INLINE, float, activate1, see1, passed1)
+RF_ACT_FUNCTIONS(INLINE, float, activate1, passed1)
 
 __kernel void forward(const __global float *x, const __global float *w, const __global float *bias,
                       __global float *y, int count, int c, int h, int width, int k, int oh, int ow, int taps,

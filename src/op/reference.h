@@ -30,6 +30,10 @@ rf_status rf_emit_reference(rf_sequence *sequence, const rf_problem *problem, rf
 int rf_reference_threads(void);
 
 /* A fused activation, and its gradient. */
-RF_ACT_FUNCTIONS(static inline, float, rf_act_apply, rf_act_see, rf_act_gradient)
+RF_ACT_FUNCTIONS(static inline, float, rf_act_apply, rf_act_gradient)
+/* What the gradient sees, from act's x. */
+static inline float rf_act_see(float x, int act) {
+    return RF_ACT_SEES_X(act) ? x : rf_act_apply(x, act);
+}
 
 #endif
