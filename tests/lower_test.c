@@ -68,9 +68,9 @@ static void expect(const char *network, bool training, const char *expected) {
     rf_model_free(model);
 }
 
-/* Of each: fused; with $RANGEFINDER_FUSION=0. */
+/* Of each: fused; with $RANGEFINDER_FUSION=0; fused at inference, where that differs. */
 static const struct {
-    const char *what, *network, *fused, *plain;
+    const char *what, *network, *fused, *plain, *inference;
 } networks[] = {
     {"an activation", "conv 8 3 pad=1\nrelu\n" SCORES, "conv+relu(images)" TAIL, "conv(images) relu(%)" TAIL},
     {"of two activations the first", "conv 8 3 pad=1\nrelu6\nrelu\n" SCORES,
@@ -86,11 +86,15 @@ static const struct {
     {"one whose gradient needs x, behind batch norm", "conv 8 3 pad=1\nbatch_norm\nsilu\n" SCORES,
      "conv(images) batch_norm+silu(%)" TAIL, "conv(images) batch_norm(%) silu(%)" TAIL},
     {"none such behind what has not x", "conv 8 3 pad=1\nhard_swish\n" SCORES,
-     "conv(images) hard_swish(%)" TAIL, "conv(images) hard_swish(%)" TAIL},
+     "conv(images) hard_swish(%)" TAIL, "conv(images) hard_swish(%)" TAIL, "conv+hard_swish(images)" TAIL},
+    {"no maximum before one that falls and rises", "conv 8 3 pad=1\nsilu\nmax_pool 2\n" SCORES,
+     "conv(images) silu(%) max_pool(%)" TAIL, "conv(images) silu(%) max_pool(%)" TAIL,
+     "conv+silu(images) max_pool(%)" TAIL},
     {"none such behind a residual",
      "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nn: batch_norm\nadd <- n, a\nsilu\n" SCORES,
      "conv(images) conv(%) batch_norm(%,0) silu(%)" TAIL,
-     "conv(images) conv(%) batch_norm(%) add(%,0) silu(%)" TAIL},
+     "conv(images) conv(%) batch_norm(%) add(%,0) silu(%)" TAIL,
+     "conv(images) conv(%) batch_norm+silu(%,0)" TAIL},
     {"a residual, and the activation behind it",
      "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nn: batch_norm\nadd <- n, a\nrelu\n" SCORES,
      "conv(images) conv(%) batch_norm+relu(%,0)" TAIL,
@@ -103,13 +107,22 @@ static const struct {
      "conv(images) conv(%) batch_norm(%) batch_norm(0,%)" TAIL,
      "conv(images) batch_norm(%) conv(0) batch_norm(%) add(1,%)" TAIL},
     {"no residual that is batch norm's own input", "a: conv 8 3 pad=1\nn: batch_norm\nadd <- n, a\n" SCORES,
-     "conv(images) batch_norm(%) add(%,0)" TAIL, "conv(images) batch_norm(%) add(%,0)" TAIL},
+     "conv(images) batch_norm(%) add(%,0)" TAIL, "conv(images) batch_norm(%) add(%,0)" TAIL,
+     "conv(images) batch_norm(%,%)" TAIL},
     {"no sum with itself", "conv 8 3 pad=1\nn: batch_norm\nadd <- n, n\n" SCORES,
      "conv(images) batch_norm(%) add(%,%)" TAIL, "conv(images) batch_norm(%) add(%,%)" TAIL},
     {"no sum of three", "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nn: batch_norm\nadd <- n, a, b\n" SCORES,
      "conv(images) conv(%) batch_norm(%) add(%,0,1)" TAIL,
      "conv(images) conv(%) batch_norm(%) add(%,0,1)" TAIL},
-    {"no residual into a convolution", "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nadd <- b, a\n" SCORES,
+    {"a residual into a 1x1 convolution at inference", "a: conv 8 1\nb: conv 8 1\nadd <- a, b\nrelu\n" SCORES,
+     "conv(images) conv(%) add(0,%) relu(%)" TAIL, "conv(images) conv(%) add(0,%) relu(%)" TAIL,
+     "conv(images) conv+relu(%,%)" TAIL},
+    {"an activation behind a sum at inference",
+     "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nc: conv 8 3 pad=1\nadd <- c, b, a\nrelu\n" SCORES,
+     "conv(images) conv(%) conv(%) add(%,1,0) relu(%)" TAIL,
+     "conv(images) conv(%) conv(%) add(%,1,0) relu(%)" TAIL,
+     "conv(images) conv(%) conv(%) add+relu(%,1,0)" TAIL},
+    {"no residual into a convolution of 3x3", "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nadd <- b, a\n" SCORES,
      "conv(images) conv(%) add(%,0)" TAIL, "conv(images) conv(%) add(%,0)" TAIL},
     {"no activation behind a map that is read twice", "c: conv 8 3 pad=1\nr: relu\nadd <- r, c\n" SCORES,
      "conv(images) relu(%) add(%,0)" TAIL, "conv(images) relu(%) add(%,0)" TAIL},
@@ -137,7 +150,8 @@ static void what_an_op_takes_is_fused(void **state) {
     (void)state;
     for (size_t i = 0; i < RF_COUNT(networks); i++)
         for (int training = 0; training < 2; training++)
-            expect(networks[i].network, training, networks[i].fused);
+            expect(networks[i].network, training,
+                   training || networks[i].inference == NULL ? networks[i].fused : networks[i].inference);
 }
 
 static void nothing_is_fused_where_it_is_not_wanted(void **state) {

@@ -128,6 +128,8 @@ static const sample samples[] = {
     {"unet-opset11", "unet"},
     {"handmade-script", "handmade"},
     {"handmade-dynamo", "handmade"},
+    {"attention-script", "attention"},
+    {"attention-dynamo", "attention"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -161,10 +163,10 @@ static void scores_are_pytorchs(void **state) {
 }
 
 static void losses_are_pytorchs(void **state) {
-    static const char *const files[] = {"residual-script",  "residual-dynamo", "depthwise-script",
-                                        "depthwise-dynamo", "shuffle-script",  "shuffle-dynamo",
-                                        "convnext-script",  "convnext-dynamo", "unet-script",
-                                        "unet-dynamo",      "handmade-script", "handmade-dynamo"};
+    static const char *const files[] = {
+        "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
+        "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo",
+        "handmade-script", "handmade-dynamo", "attention-script", "attention-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {
@@ -376,8 +378,17 @@ static void too_short(Onnx__ModelProto *m) {
 static void not_a_number(Onnx__ModelProto *m) {
     memset(m->graph->initializer[0]->raw_data.data, 0xff, 4);
 }
-static void shared(Onnx__ModelProto *m) {
+static void twice(Onnx__ModelProto *m) {
     set(&m->graph->node[1]->input[2], m->graph->node[1]->input[1]);
+}
+static void shared(Onnx__ModelProto *m) {
+    const Onnx__NodeProto *first = NULL;
+    for (size_t i = 0; i < m->graph->n_node; i++) {
+        Onnx__NodeProto *node = m->graph->node[i];
+        if (strcmp(node->op_type, "BatchNormalization") != 0) continue;
+        if (first != NULL) set(&node->input[1], first->input[1]);
+        first = node;
+    }
 }
 static void old(Onnx__ModelProto *m) {
     m->opset_import[0]->version = 6;
@@ -416,7 +427,8 @@ static const change changes[] = {
     {negative, "is -8"},
     {too_short, "bytes, and its shape has"},
     {not_a_number, "holds NaN"},
-    {shared, "share weights"},
+    {twice, "is two of its parameters"},
+    {shared, "shares some of its parameters with layer"},
     {old, "version 6"},
     {bad_padding, "pads of -1"},
     {unknown_attribute, "attribute 'shear'"},

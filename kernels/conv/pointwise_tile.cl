@@ -1,7 +1,7 @@
 /* 1x1 convolutions without padding, for CPUs: matrix products over all pixels of the batch.
  *
- * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k]), forward; backward data is the same with
- * dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
+ * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k] + residual[p][k]), forward; backward data is the same
+ * with dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
  * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough to stay
  * in the cache for all its outputs, WIDTH vectors at a time and REST at the end; one tile where all weights fit the L1
  * cache: y is then written in memory order.  With -DBN_SUMS its epilogue sums the tiles for batch norm (bn_sums.clh); a
@@ -72,8 +72,9 @@ INLINE grid_position position_after(grid g, grid_position at) {
  * the sums of `before` rows. */
 #define TILE(N)                                                                                              \
     INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
-                         __global float *y, grid of_x, grid of_y, int c, int k, int u, int act,              \
-                         int accumulate, int row, int count, row_sums s, int before) {                       \
+                         const __global float *residual, __global float *y, grid of_x, grid of_y, int c,     \
+                         int k, int u, int act, int accumulate, int row, int count, row_sums s,              \
+                         int before) {                                                                       \
         const __global float *from[PIXELS], *weights[N];                                                     \
         __global float *to[PIXELS];                                                                          \
         floatv acc[PIXELS][N];                                                                               \
@@ -112,7 +113,9 @@ INLINE grid_position position_after(grid g, grid_position at) {
         EACH(v, N) {                                                                                         \
             int o = (u + v) * VEC, left = LEFT(o);                                                           \
             accumulator t = accumulator_begin(s, BN_SUMS, o, left);                                          \
+            const __global float *more = residual ? residual + row * k + o : 0;                              \
             if (count == PIXELS && left >= VEC) {                                                            \
+                if (more) EACH(q, PIXELS) acc[q][v] += LOAD(more + q * k);                                   \
                 if (act) EACH(q, PIXELS) acc[q][v] = activate(acc[q][v], act);                               \
                 if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + v * VEC);                          \
                 EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
@@ -124,6 +127,7 @@ INLINE grid_position position_after(grid g, grid_position at) {
                 at = position_at(of_y, row);                                                                 \
                 for (int q = 0; q < count; ++q, at = position_after(of_y, at)) {                             \
                     __global float *to_q = y + at.pixel * k + o;                                             \
+                    if (more) rest[q] += fetch(more + q * k, left);                                          \
                     floatv value = activate(rest[q], act);                                                   \
                     if (accumulate) value += fetch(to_q, left);                                              \
                     put(value, to_q, left);                                                                  \
@@ -140,7 +144,7 @@ TILE(3)
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
     for (int p = begin; p < end; p += PIXELS) PASTE(tile_, N)                                                \
-    (x, w, bias, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+    (x, w, bias, residual, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
 
 /* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
  * is written in order: the channels o_begin .. o_end-1 of k. */
@@ -154,9 +158,9 @@ INLINE void clear_blocks(__global float *y, grid g, int row, int count, int k, i
 }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-       int x_at, int w_at, int rows, int map_h, int map_w, int stride, int c, int k, int act, int accumulate,
-       int tiles, int block, SUMS_PARAMS) {
+gather(const __global float *x, const __global float *w, const __global float *bias,
+       const __global float *residual, __global float *y, int x_at, int w_at, int rows, int map_h, int map_w,
+       int stride, int c, int k, int act, int accumulate, int tiles, int block, SUMS_PARAMS) {
     const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride);
     const grid of_y = grid_of(STRIDED == WRITTEN, map_h, map_w, stride);
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH;

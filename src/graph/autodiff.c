@@ -24,8 +24,9 @@ typedef struct differ {
     int *uses;                     /* the number of consumers of a node's output */
     int *consumer_node,
         *first_consumer; /* who reads node n: reader[first_consumer[n]] .. reader[first_consumer[n + 1] - 1] */
-    int *sharer;   /* nodes whose dy is in the same tensor and still to be read form a ring: the next one */
-    bool *trained; /* a parameter in the node, or before it, is trained */
+    int *sharer;    /* nodes whose dy is in the same tensor and still to be read form a ring: the next one */
+    bool *trained;  /* a parameter in the node, or before it, is trained */
+    int *last_user; /* of the parameters of each node of the model */
 } differ;
 
 int rf_steps_tensor(rf_steps *s, size_t bytes) {
@@ -62,7 +63,7 @@ rf_status rf_steps_add(rf_steps *s, const rf_step *step) {
     const int at = s->count++;
     s->steps[at] = *step;
     for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, step->x[i], at), touch(s, step->dx[i], at);
-    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, step->frozen_grad[i], at);
+    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, step->own_grad[i], at);
     touch(s, step->y, at);
     touch(s, step->dy, at);
     touch(s, step->saved, at);
@@ -113,10 +114,11 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
                     .saved = d->saved[k],
                     .work = -1,
                     .bn_sums_from = -1,
+                    .added_to = -1,
                     .repeats = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
     for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
-    for (int i = 0; i < RF_MAX_PARAMS; i++) step.frozen_grad[i] = -1;
+    for (int i = 0; i < RF_MAX_PARAMS; i++) step.own_grad[i] = -1;
     return step;
 }
 
@@ -196,15 +198,38 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     return RF_OK;
 }
 
+/* Of nodes that share parameters, the last one's gradients, which come first, are written; the others are added to them. */
+static bool adds_gradients(const differ *d, int k) {
+    const int model_node = d->graph->nodes[k].model_node;
+    return model_node > 0 && d->last_user[rf_model_owner(d->model, model_node)] != k;
+}
+
 /* A solver computes the gradients of all parameters of a node. */
-static rf_status place_frozen_gradients(differ *d, rf_step *step, int k) {
+static rf_status place_own_gradients(differ *d, rf_step *step, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     rf_param_spec specs[RF_MAX_PARAMS];
     const int count = node->problem.op->params(&node->problem, specs);
     for (int i = 0; i < count; i++) {
-        if (node->trained[i]) continue;
-        step->frozen_grad[i] = rf_steps_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
-        if (step->frozen_grad[i] < 0) return RF_E_MEMORY;
+        if (node->trained[i] && !adds_gradients(d, k)) continue;
+        step->own_grad[i] = rf_steps_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
+        if (step->own_grad[i] < 0) return RF_E_MEMORY;
+    }
+    return RF_OK;
+}
+
+static rf_status add_own_gradients(differ *d, const rf_step *from, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    for (int i = 0; i < RF_MAX_PARAMS && adds_gradients(d, k); i++) {
+        if (!node->trained[i]) continue;
+        const size_t floats = d->steps->tensors[from->own_grad[i]].bytes / sizeof(float);
+        const rf_shape shape = {.n = 1, .c = (int)floats, .h = 1, .w = 1};
+        rf_step step = blank_step(d, k, RF_FORWARD);
+        step.problem = (rf_problem){
+            .op = rf_op_find("add"), .inputs = 2, .x = {shape, shape}, .y = shape, .training = true};
+        step.saved = -1;
+        step.x[1] = from->own_grad[i];
+        step.added_to = i;
+        RF_TRY(append(d, &step));
     }
     return RF_OK;
 }
@@ -220,11 +245,12 @@ static rf_status backward(differ *d, int k) {
         if (direction == RF_BACKWARD_DATA)
             for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
         if (!launched || p->op->reference[direction] == NULL) continue;
-        if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_frozen_gradients(d, &step, k));
+        if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_own_gradients(d, &step, k));
         for (int i = 0; i < p->inputs; i++)
             if (rf_backward_reads_x(p, i)) step.x[i] = input_tensor(d, node->input[i]);
         if (rf_backward_reads_y(p)) step.y = d->value[k];
         RF_TRY(append(d, &step));
+        if (direction == RF_BACKWARD_PARAMS) RF_TRY(add_own_gradients(d, &step, k));
     }
     leave_ring(d, k);
     return RF_OK;
@@ -261,6 +287,8 @@ static rf_status derive(differ *d) {
     touch(s, s->images, 0);
     touch(s, s->labels, 0);
     for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->sharer[k] = k;
+    for (int k = 0; k < g->count; k++)
+        if (g->nodes[k].model_node > 0) d->last_user[rf_model_owner(d->model, g->nodes[k].model_node)] = k;
     RF_TRY(list_consumers(d));
     d->uses[g->scores]++; /* the caller may read them */
     for (int k = 0; k < g->count; k++) RF_TRY(forward(d, k));
@@ -349,8 +377,9 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     d.first_consumer = rf_alloc(n + 1, sizeof(int));
     d.sharer = rf_alloc(n, sizeof(int));
     d.trained = rf_alloc(n, sizeof(bool));
+    d.last_user = rf_alloc((size_t)model->node_count, sizeof(int));
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
-        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL)
+        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL && d.last_user != NULL)
         status = derive(&d);
     if (status == RF_OK && training && rf_fusion_wanted(device))
         status = link_sums(d.steps, rf_device_describe(device));
@@ -366,6 +395,7 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.consumer_node);
     free(d.sharer);
     free(d.trained);
+    free(d.last_user);
     return status;
 }
 

@@ -12,10 +12,12 @@ typedef struct rf_step {
     rf_direction direction;
     rf_problem problem; /* with need_dx and accumulate filled in */
     int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS];
-    int frozen_grad
-        [RF_MAX_PARAMS]; /* gradients of frozen parameters that are computed with others, for nothing */
-    int bn_sums_from;    /* the step that computes the sums for this one; -1: none */
-    int repeats;         /* the forward step that this one repeats (recompute.h); -1: none */
+    int own_grad
+        [RF_MAX_PARAMS]; /* gradients in tensors: of frozen parameters, which are computed with others, for
+                                  * nothing; and of shared ones, which are then added to what others wrote */
+    int added_to; /* the step adds x[1] to the gradient of this parameter of its node, x[0] and y; -1: it is the node's */
+    int bn_sums_from; /* the step that computes the sums for this one; -1: none */
+    int repeats;      /* the forward step that this one repeats (recompute.h); -1: none */
     rf_choice choices[RF_MAX_CHOICES];
     int choice_count;
 } rf_step;

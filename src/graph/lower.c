@@ -15,30 +15,35 @@ typedef struct lowering {
     int count;
 } lowering;
 
+/* Whether what an op takes, it takes now. */
+static bool takes(const lowering *l, rf_fusible what) {
+    return what == RF_ALWAYS || (what == RF_AT_INFERENCE && !l->desc->training);
+}
+
 static rf_act act_of(const rf_op *op) {
     for (int act = RF_ACT_NONE + 1; act < RF_ACTS; act++)
         if (strcmp(op->name, rf_act_names[act]) == 0) return (rf_act)act;
     return RF_ACT_NONE;
 }
 
-/* Whether the device has a solver that matches so well. */
-static bool has_solver(const rf_problem *problem, const rf_device *device, rf_direction direction,
-                       rf_match match) {
+/* How well the device's best solver matches. */
+static rf_match best_match(const rf_problem *problem, const rf_device *device, rf_direction direction) {
+    rf_match best = RF_MATCH_NONE;
     for (const rf_solver *const *s = problem->op->solvers; s != NULL && *s != NULL; s++)
-        if (rf_solver_match(*s, problem, direction, device) >= match) return true;
-    return false;
+        best = RF_MAX(best, rf_solver_match(*s, problem, direction, device));
+    return best;
 }
 
-/* The same for each direction needed, with this problem in slot k. */
-static bool has_solvers(const lowering *l, int k, const rf_problem *problem, rf_match match) {
+/* The worst of these over the directions needed, with this problem in slot k. */
+static rf_match match_of(const lowering *l, int k, const rf_problem *problem) {
     const int directions = !l->desc->training                       ? RF_FORWARD + 1
                            : l->slots[k].input[0] == RF_FROM_IMAGES ? RF_BACKWARD_PARAMS + 1
                                                                     : RF_DIRECTIONS;
+    rf_match worst = RF_MATCH_FAST;
     for (int d = 0; d < directions; d++)
-        if (problem->op->reference[d] != NULL &&
-            !has_solver(problem, l->desc->device, (rf_direction)d, match))
-            return false;
-    return true;
+        if (problem->op->reference[d] != NULL)
+            worst = RF_MIN(worst, best_match(problem, l->desc->device, (rf_direction)d));
+    return worst;
 }
 
 /* Puts the fused node in slot `later`: `earlier` is removed, its consumers read `later`. */
@@ -58,10 +63,10 @@ static void fuse_activation(lowering *l, int k) {
     int before = l->slots[k].input[0];
     if (act == RF_ACT_NONE || before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
-    if (!fused.op->takes_act || fused.act != RF_ACT_NONE) return;
-    if (RF_ACT_SEES_X(act) && !rf_act_from_x(&fused)) return;
+    if (!takes(l, fused.op->takes_act) || fused.act != RF_ACT_NONE) return;
+    if (RF_ACT_SEES_X(act) && l->desc->training && !rf_act_from_x(&fused)) return;
     fused.act = act;
-    if (has_solvers(l, before, &fused, RF_MATCH_OTHER)) replace(l, before, k, &fused, l->slots[before].input);
+    if (match_of(l, before, &fused) >= RF_MATCH_OTHER) replace(l, before, k, &fused, l->slots[before].input);
 }
 
 /* Fuses slot k and the node before into one op for both, where a solver is faster and both would run on the device. */
@@ -71,13 +76,13 @@ static void fuse_pair(lowering *l, int k) {
     const rf_op *op = NULL;
     if (before < 0 || l->uses[before] != 1) return;
     rf_problem fused = l->slots[before].problem;
+    if (RF_ACT_SEES_X(fused.act)) return; /* not monotonic: no maximum may be taken before it */
     for (size_t i = 0; (op = rf_op_at(i)) != NULL; i++)
         if (op->parts[0] == fused.op && op->parts[1] == second->op && op->joins(second)) break;
-    if (op == NULL || !has_solvers(l, before, &fused, RF_MATCH_OTHER) ||
-        !has_solvers(l, k, second, RF_MATCH_OTHER))
+    if (op == NULL || match_of(l, before, &fused) < RF_MATCH_OTHER || match_of(l, k, second) < RF_MATCH_OTHER)
         return;
     fused.op = op;
-    if (op->infer(&fused) == RF_OK && has_solvers(l, before, &fused, RF_MATCH_FAST))
+    if (op->infer(&fused) == RF_OK && match_of(l, before, &fused) == RF_MATCH_FAST)
         replace(l, before, k, &fused, l->slots[before].input);
 }
 
@@ -90,12 +95,14 @@ static void fuse_residual(lowering *l, int k) {
         int before = add->input[side], other = add->input[1 - side];
         if (before < 0 || before == other || l->uses[before] != 1) continue;
         rf_problem fused = l->slots[before].problem;
-        if (!fused.op->takes_residual || fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
-        if (l->slots[before].input[0] == other) continue; /* one kernel would write the same gradient twice */
+        if (!takes(l, fused.op->takes_residual) || fused.inputs != 1 || fused.act != RF_ACT_NONE) continue;
+        if (l->desc->training && l->slots[before].input[0] == other)
+            continue; /* one kernel would write the same gradient twice */
+        const rf_match as_it_is = match_of(l, before, &fused);
         int input[RF_MAX_INPUTS] = {l->slots[before].input[0], other};
         fused.inputs = 2;
         fused.x[1] = fused.y;
-        if (!has_solvers(l, before, &fused, RF_MATCH_OTHER)) continue;
+        if (match_of(l, before, &fused) < RF_MAX(RF_MATCH_OTHER, as_it_is)) continue;
         replace(l, before, k, &fused, input);
         return;
     }
@@ -126,6 +133,11 @@ static rf_status fill_slots(lowering *l) {
     for (int i = 0; i < model->parameter_count; i++)
         if (rf_is_trained(model, l->desc->trained, i))
             l->slots[model->parameters[i].node - 1].trained[model->parameters[i].slot] = true;
+    for (int k = 1; k < model->node_count; k++) {
+        const int owner = rf_model_owner(model, k);
+        if (owner != k)
+            memcpy(l->slots[k - 1].trained, l->slots[owner - 1].trained, sizeof l->slots[0].trained);
+    }
     if (l->desc->loss == NULL) return RF_OK;
     rf_lowered_node *loss = &l->slots[model->node_count - 1];
     rf_problem *p = &loss->problem;

@@ -188,6 +188,44 @@ rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, 
     return status;
 }
 
+int rf_model_first_parameter(const rf_model *model, int node) {
+    const int owner = rf_model_owner(model, node);
+    int low = 0, high = model->parameter_count;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (model->parameters[middle].node < owner)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+rf_status rf_model_share_weights(rf_model *model, int with) {
+    const int last = model->node_count - 1;
+    rf_node *node = &model->nodes[last];
+    const rf_node *owner = &model->nodes[with];
+    const int own = rf_model_first_parameter(model, last), theirs = rf_model_first_parameter(model, with),
+              count = model->parameter_count - own;
+    bool same = node->op == owner->op && theirs + count <= own;
+    for (int i = 0; i < count && same; i++) {
+        const rf_param_spec *a = &model->parameters[own + i].spec, *b = &model->parameters[theirs + i].spec;
+        same = model->parameters[theirs + i].node == with && a->layout == b->layout &&
+               memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+    }
+    if (!same || (theirs + count < own && model->parameters[theirs + count].node == with))
+        return rf_fail(RF_E_INPUT,
+                       "layer '%s' cannot have the weights of layer '%s', which have other shapes",
+                       node->name, owner->name);
+    while (model->parameter_count > own) {
+        rf_parameter *p = &model->parameters[--model->parameter_count];
+        model->parameter_numbers -= rf_param_count(&p->spec);
+        free(p->name);
+    }
+    node->weights_of = with;
+    return RF_OK;
+}
+
 int rf_model_find_node(const rf_model *model, const char *name, size_t length) {
     return rf_names_find(&model->names, name, length);
 }

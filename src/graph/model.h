@@ -13,6 +13,7 @@ typedef struct rf_node {
     int inputs, input[RF_MAX_INPUTS]; /* earlier nodes */
     rf_shape shape;                   /* of the output, with n = 1 */
     int line;                         /* of the model's text; 0: built in C */
+    int weights_of; /* the earlier node whose parameters and buffers are also this one's; 0: it has its own */
 } rf_node;
 
 /* What a parameter's first values are drawn from. */
@@ -61,6 +62,15 @@ enum { RF_MAX_NODES = 100000, RF_MAX_NAME = 200, RF_MAX_NUMBERS = 1 << 30 };
 /* Adds a node whose attributes are complete; infers its shape.  On failure the message names the layer. */
 rf_status rf_model_add_node(rf_model *model, const rf_op *op, const char *name, const rf_attrs *attrs,
                             int inputs, const int *input);
+/* Lets the last node have the parameters and buffers of an earlier one, which has its own, instead of its own.  Errors:
+ * RF_E_INPUT, they are of other ops or shapes. */
+rf_status rf_model_share_weights(rf_model *model, int with);
+/* The node that has a node's parameters: itself, unless it shares them. */
+static inline int rf_model_owner(const rf_model *model, int node) {
+    return model->nodes[node].weights_of > 0 ? model->nodes[node].weights_of : node;
+}
+/* The first of the parameters that a node has, or shares; they and its buffers follow each other while their node is the owner. */
+int rf_model_first_parameter(const rf_model *model, int node);
 /* The last layer with parameters, where it is one whose outputs can be others (linear, convolution); -1: none. */
 int rf_model_head(const rf_model *model);
 /* Draws its values, which are allocated (init.c). */

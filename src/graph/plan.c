@@ -135,19 +135,12 @@ rf_plan_repeats rf_plan_repeated(const rf_plan *plan) {
     return (rf_plan_repeats){plan->whole_bytes, plan->steps->repeated};
 }
 
-/* The parameters of a model node, by slot.  They are in the model's order, so a binary search would do; few
- * per node. */
+/* The parameters of a model node, by slot. */
 static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) {
     const rf_model *model = plan->desc.model;
-    int low = 0, high = model->parameter_count;
-    while (low < high) { /* the first parameter of this node */
-        int middle = (low + high) / 2;
-        if (model->parameters[middle].node < model_node)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (int i = low; i < model->parameter_count && model->parameters[i].node == model_node; i++) {
+    const int owner = rf_model_owner(model, model_node);
+    for (int i = rf_model_first_parameter(model, model_node);
+         i < model->parameter_count && model->parameters[i].node == owner; i++) {
         const rf_parameter *p = &model->parameters[i];
         if (p->is_state)
             t->state[p->slot] = plan->memory.weights->value[i];
@@ -182,7 +175,8 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
     else
         t.state[0] = plan->loss_state;
     for (int i = 0; i < RF_MAX_PARAMS; i++)
-        if (step->frozen_grad[i] >= 0) t.grad[i] = tensor_buffer(plan, step->frozen_grad[i]);
+        if (step->own_grad[i] >= 0) t.grad[i] = tensor_buffer(plan, step->own_grad[i]);
+    if (step->added_to >= 0) t.x[0] = t.y = t.grad[step->added_to];
     return t;
 }
 
@@ -234,7 +228,9 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const rf_problem problem = problem_of(plan, step);
     const char *name = plan->lowered->nodes[step->node].name,
-               *direction = step->repeats < 0 ? rf_direction_names[step->direction] : "forward_again";
+               *direction = step->repeats >= 0    ? "forward_again"
+                            : step->added_to >= 0 ? "gradient_sum"
+                                                  : rf_direction_names[step->direction];
     rf_tensors tensors = bind(plan, step);
     for (int i = 0; i < step->choice_count; i++) {
         const rf_choice *choice = &step->choices[i];

@@ -21,7 +21,7 @@ static void forward(const rf_problem *problem, const rf_arrays *a) {
     for (int64_t at = 0; at < count; ++at) {
         double sum = a->x[0][at];
         for (int i = 1; i < problem->inputs; ++i) sum += a->x[i][at];
-        a->y[at] = (float)sum;
+        a->y[at] = rf_act_apply((float)sum, problem->act);
     }
 }
 
@@ -43,7 +43,8 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
     for (int i = 1; i < problem->inputs; ++i)
         RF_TRY(rf_emit_rows(sequence, info, family, whole(problem, t->y),
                             whole(problem, i == 1 ? t->x[0] : t->y), whole(problem, t->x[i]), 1,
-                            rf_shape_count(problem->y)));
+                            rf_shape_count(problem->y),
+                            i == problem->inputs - 1 ? problem->act : RF_ACT_NONE));
     return RF_OK;
 }
 
@@ -54,7 +55,7 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
         const bool accumulate = problem->accumulate[i];
         if (!problem->need_dx[i] || (t->dx[i] == t->dy && !accumulate)) continue;
         RF_TRY(rf_emit_rows(sequence, info, family, dx, whole(problem, t->dy), accumulate ? dx : none, 1,
-                            rf_shape_count(problem->y)));
+                            rf_shape_count(problem->y), RF_ACT_NONE));
     }
     return RF_OK;
 }
@@ -69,6 +70,12 @@ static const rf_case cases[] = {
      .inputs = 3,
      .x = {{5, 37, 1, 1, true}, {5, 37, 1, 1, true}, {5, 37, 1, 1, true}}},
     {.label = "accumulate", .x = {{1, 1, 3, 3}, {1, 1, 3, 3}}, .accumulate = true},
+    {.label = "relu, inference", .act = RF_ACT_RELU, .x = {{2, 19, 3, 5}, {2, 19, 3, 5}}, .inference = true},
+    {.label = "three, silu, inference",
+     .act = RF_ACT_SILU,
+     .inputs = 3,
+     .x = {{2, 3, 5, 7}, {2, 3, 5, 7}, {2, 3, 5, 7}},
+     .inference = true},
     {.label = "17x33x31x29", .x = {{17, 33, 31, 29}, {17, 33, 31, 29}}, .large = true},
     {NULL},
 };
@@ -86,6 +93,7 @@ const rf_op rf_op_add = {
     .inputs_max = RF_MAX_INPUTS,
     .in_place = true,
     .is_sum = true,
+    .takes_act = RF_AT_INFERENCE,
     .infer = infer,
     .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},
     .solvers = solvers,

@@ -55,7 +55,7 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
         const size_t channels = (size_t)problem->x[i].c;
         RF_TRY(rf_emit_rows(sequence, info, family, part(problem, t->y, i),
                             (rf_rows){.buffer = t->x[i], .stride = channels}, (rf_rows){NULL},
-                            rf_shape_pixels(problem->y), channels));
+                            rf_shape_pixels(problem->y), channels, RF_ACT_NONE));
     }
     return RF_OK;
 }
@@ -67,7 +67,8 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
         const rf_rows dx = {.buffer = t->dx[i], .stride = channels}, none = {NULL};
         if (!problem->need_dx[i]) continue;
         RF_TRY(rf_emit_rows(sequence, info, family, dx, part(problem, t->dy, i),
-                            problem->accumulate[i] ? dx : none, rf_shape_pixels(problem->y), channels));
+                            problem->accumulate[i] ? dx : none, rf_shape_pixels(problem->y), channels,
+                            RF_ACT_NONE));
     }
     return RF_OK;
 }

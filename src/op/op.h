@@ -199,6 +199,7 @@ typedef struct rf_solver {
     /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward
      * data: inputs) fill both equally. */
     bool native_vectors;
+    bool takes_residual;        /* of an op that has an input for it only where lowering fuses one */
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */
@@ -251,6 +252,9 @@ typedef struct rf_case { /* a sample for op_conformance and validate */
     bool large;      /* left out of quick runs (Oclgrind, self-check) */
 } rf_case;
 
+/* When something may be fused into an op's output. */
+typedef enum rf_fusible { RF_NEVER, RF_AT_INFERENCE, RF_ALWAYS } rf_fusible;
+
 struct rf_op {
     const char *name, *summary;
     int inputs_min, inputs_max;
@@ -277,10 +281,10 @@ struct rf_op {
         near_ties; /* saved_bits are argmax indices of sums: of values equal up to rounding, or NaN, any may differ */
     bool pools; /* y is the result max-pooled by windows of 2x2 */
     /* What lowering may fuse into its output, where the device has solvers for the whole. */
-    bool takes_act;      /* y = act(op(x)) */
-    bool takes_residual; /* y = act(op(x[0]) + x[1]); backward does not read x[1] */
-    bool act_from_x;     /* without a residual, backward takes act's gradient from x, not from y */
-    bool takes_bn_sums;  /* of x[0] in forward, of dy in backward_params (op/bn_sums.h) */
+    rf_fusible takes_act;      /* y = act(op(x)) */
+    rf_fusible takes_residual; /* y = act(op(x[0]) + x[1]); backward does not read x[1] */
+    bool act_from_x;           /* without a residual, backward takes act's gradient from x, not from y */
+    bool takes_bn_sums;        /* of x[0] in forward, of dy in backward_params (op/bn_sums.h) */
     /* Of an op for two in a row, y = parts[1](act(parts[0](x))), which only lowering creates: the two, and whether it
      * can do the second with those attributes.  NULL of others. */
     const rf_op *parts[2];

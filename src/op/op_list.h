@@ -11,14 +11,14 @@
     X(sigmoid)                                                                                               \
     X(tanh)                                                                                                  \
     X(elu)                                                                                                   \
-    X(selu)                                                                                                 \
-    X(clip)                                                                                                 \
-    X(affine)                                                                                               \
+    X(selu)                                                                                                  \
+    X(clip)                                                                                                  \
+    X(affine)                                                                                                \
     X(hard_sigmoid)                                                                                          \
     X(silu)                                                                                                  \
     X(hard_swish)                                                                                            \
     X(gelu)                                                                                                  \
-    X(gelu_tanh)                                                                                            \
+    X(gelu_tanh)                                                                                             \
     X(mish)                                                                                                  \
     X(softplus)                                                                                              \
     X(max_pool)                                                                                              \
@@ -32,16 +32,18 @@
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \
     X(prelu)                                                                                                 \
-    X(softmax)                                                                                              \
+    X(softmax)                                                                                               \
     X(add)                                                                                                   \
     X(multiply)                                                                                              \
     X(concat)                                                                                                \
     X(pad)                                                                                                   \
-    X(pad_channels)                                                                                         \
+    X(pad_channels)                                                                                          \
     X(slice)                                                                                                 \
     X(upsample_nearest)                                                                                      \
     X(upsample_bilinear)                                                                                     \
     X(channel_shuffle)                                                                                       \
+    X(channel_mean)                                                                                          \
+    X(channel_max)                                                                                           \
     X(flatten)                                                                                               \
     X(cross_entropy)                                                                                         \
     X(mse)

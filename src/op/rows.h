@@ -10,8 +10,8 @@ typedef struct rf_rows {
     size_t offset, stride;
 } rf_rows;
 
-/* to = a + b over rows x columns; b may be absent. */
+/* to = act(a + b) over rows x columns; b may be absent. */
 rf_status rf_emit_rows(rf_sequence *sequence, const rf_device_info *info, rf_family family, rf_rows to,
-                       rf_rows a, rf_rows b, size_t rows, size_t columns);
+                       rf_rows a, rf_rows b, size_t rows, size_t columns, rf_act act);
 
 #endif

@@ -71,7 +71,8 @@ static rf_status emit_cut(rf_sequence *sequence, const rf_device_info *info, rf_
                           rf_shape wide, rf_buffer *from, rf_shape narrow, rf_buffer *to, bool accumulate) {
     const rf_rows out = whole(narrow, to);
     return rf_emit_rows(sequence, info, family, out, from_channel(begin, wide, from),
-                        accumulate ? out : (rf_rows){NULL}, rf_shape_pixels(wide), (size_t)narrow.c);
+                        accumulate ? out : (rf_rows){NULL}, rf_shape_pixels(wide), (size_t)narrow.c,
+                        RF_ACT_NONE);
 }
 
 static rf_status emit_spread(rf_sequence *sequence, const rf_device_info *info, rf_family family, int begin,
@@ -88,7 +89,8 @@ static rf_status emit_spread(rf_sequence *sequence, const rf_device_info *info, 
         .bytes = (double)((rf_shape_count(wide) + rf_shape_count(narrow)) * sizeof(float)),
     };
     if (accumulate)
-        return rf_emit_rows(sequence, info, family, out, whole(narrow, from), out, rows, (size_t)narrow.c);
+        return rf_emit_rows(sequence, info, family, out, whole(narrow, from), out, rows, (size_t)narrow.c,
+                            RF_ACT_NONE);
     if (family == RF_TILE)
         rf_family_spread(&desc, family, info, rows, (size_t)wide.c);
     else

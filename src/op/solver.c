@@ -30,7 +30,8 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
 }
 
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
-    if (!is_applicable(solver, problem, info)) return RF_MATCH_NONE;
+    const bool residual = problem->inputs > problem->op->inputs_max;
+    if ((residual && !solver->takes_residual) || !is_applicable(solver, problem, info)) return RF_MATCH_NONE;
     if ((solver->devices & info->kind) == 0) return RF_MATCH_OTHER;
     return solver->preferred == NULL || solver->preferred(problem, solver->direction, info) ? RF_MATCH_FAST
                                                                                             : RF_MATCH_SLOW;

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/fold_norms.h"
 #include "kernels/common/control.clh"
 #include "train/evaluator.h"
 
 typedef struct evaluation {
     rf_evaluate_desc desc;
+    rf_model *folded; /* desc.model with its batch norms folded; NULL: as it is */
     rf_evaluator evaluator;
     rf_weights *weights;
     rf_feeder *feeder;
@@ -31,8 +33,13 @@ static rf_status check(evaluation *e) {
 static rf_status prepare(evaluation *e) {
     const rf_evaluate_desc *d = &e->desc;
     const uint32_t words[RF_CONTROL_WORDS] = {0};
+    const rf_model *model = d->model;
+    if (rf_fusion_wanted(d->device)) {
+        RF_TRY(rf_model_fold_norms(&e->folded, d->model));
+        model = e->folded;
+    }
     const rf_plan_desc plan = {.device = d->device,
-                               .model = d->model,
+                               .model = model,
                                .batch = d->batch,
                                .loss = d->loss != NULL ? d->loss : "cross_entropy",
                                .label_smoothing = d->label_smoothing};
@@ -44,7 +51,7 @@ static rf_status prepare(evaluation *e) {
                                                           .std = e->std,
                                                           .batch = batch,
                                                           .streaming = true}));
-    RF_TRY(rf_weights_create(&e->weights, d->device, d->model, NULL, false));
+    RF_TRY(rf_weights_create(&e->weights, d->device, model, NULL, false));
     RF_TRY(rf_buffer_create(&e->control, d->device, sizeof words));
     RF_TRY(rf_buffer_write(e->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_create(&e->observed, d->device, sizeof(float)));
@@ -84,6 +91,7 @@ rf_status rf_evaluate_sized(rf_evaluation **out, const rf_evaluate_desc *desc, s
     if (e.desc.device != NULL) rf_device_drain(e.desc.device);
     rf_evaluator_release(&e.evaluator);
     rf_weights_free(e.weights);
+    rf_model_free(e.folded);
     rf_feeder_free(e.feeder);
     rf_buffer_free(e.control);
     rf_buffer_free(e.observed);

@@ -95,14 +95,10 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
 }
 
 rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs) {
-    rf_host_state before;
     *out = (rf_bench){.memory_bytes = rf_plan_memory_bytes(trainer->plan),
                       .repeated = rf_plan_repeated(trainer->plan)};
-    RF_TRY(rf_trainer_snapshot(&before, trainer));
     rf_status status = time_steps(out, trainer, RF_MAX(steps, 1));
     if (status == RF_OK && runs > 0) status = profile(out, trainer, runs);
-    rf_status restored = rf_trainer_restore(trainer, &before);
-    if (status == RF_OK) status = restored;
     if (status != RF_OK) rf_bench_free(out);
     return status;
 }

@@ -27,7 +27,7 @@ typedef struct rf_bench {
 } rf_bench;
 
 /* Runs `steps` steps, more where they are short, for the whole-step times (with learning rate 0, as in a range test),
- * then `runs` profiled ones. The trainer's state is as before afterwards. */
+ * then `runs` profiled ones. The trainer's order, generator and running statistics are others afterwards. */
 rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs);
 /* Evaluates batches of the data set, one after the other, each from its images to the scores on the host: `steps` of them, or
  * as many as there are whole ones, after a first (first_ms) that compiles.  No rows, memory and flops are told.  Errors: RF_E_USAGE, fewer

@@ -58,8 +58,7 @@ static rf_status put_layers(rf_onnx_export *e) {
     const rf_model *model = e->model;
     for (e->node = 1; e->node < model->node_count; e->node++) {
         const char *op = model->nodes[e->node].op->name;
-        while (e->parameter < model->parameter_count && model->parameters[e->parameter].node < e->node)
-            e->parameter++;
+        e->parameter = rf_model_first_parameter(model, e->node);
         if ((e->writer = rf_onnx_writer_find(op)) == NULL)
             return rf_fail(RF_E_USAGE, "layer '%s': %s has no form in ONNX", model->nodes[e->node].name, op);
         e->value[e->node] = rf_onnx_output(e->writer->form(e));

@@ -310,6 +310,13 @@ static Onnx__NodeProto *adaptive_avg_pool(rf_onnx_export *e) {
     return rf_window_varies(&problem) ? varying_windows(e) : window(e, "AveragePool", &w);
 }
 
+/* Over the channels, which are dimension 1, flat or not.  In this version the axes of a sum alone are an input. */
+static Onnx__NodeProto *channel_reduce(rf_onnx_export *e) {
+    Onnx__NodeProto *node = plain(e);
+    rf_onnx_put_ints(e, node, "axes", 1, (const int64_t[]){1});
+    return node;
+}
+
 /* ---- upsampling ---- */
 
 static Onnx__NodeProto *resize(rf_onnx_export *e, const char *mode, const char *coordinates) {
@@ -424,6 +431,8 @@ static const rf_onnx_writer writers[] = {
     {"affine", affine},
     {"avg_pool", avg_pool},
     {"batch_norm", batch_norm},
+    {"channel_max", channel_reduce, "ReduceMax"},
+    {"channel_mean", channel_reduce, "ReduceMean"},
     {"channel_shuffle", channel_shuffle},
     {"clip", clip},
     {"concat", concat},

@@ -12,6 +12,8 @@ static const char *op_of(const rf_onnx_value *x) {
         return "softplus";
     case RF_ONNX_SCALED:
         return "affine";
+    case RF_ONNX_MEAN:
+        return "channel_mean";
     case RF_ONNX_SCORES:
         return x->factor == 1 ? "softmax" : NULL;
     case RF_ONNX_EXPANDED:

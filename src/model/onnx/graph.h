@@ -208,7 +208,7 @@ rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_t
 
 /* ---- values as layers' outputs (force.c) ---- */
 /* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
- * HARD_SIGMOID, SOFTPLUS, SCALED, SCORES, EXPANDED. */
+ * HARD_SIGMOID, SOFTPLUS, SCALED, SCORES, EXPANDED, MEAN. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 /* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
 rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);

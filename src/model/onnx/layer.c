@@ -49,12 +49,8 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
             (int)(proto != NULL ? proto->dims[transposed ? 1 - k : k] : tensor->dim[transposed ? 1 - k : k]);
     }
     if (tensor->name != NULL) {
-        const int other = rf_names_find(&build->used, tensor->name, strlen(tensor->name));
-        if (other >= 0)
-            return rf_fail(RF_E_INPUT,
-                           "'%.100s' is a parameter of layer '%.100s' already: layers that share weights "
-                           "are not read",
-                           tensor->name, build->model->nodes[other].name);
+        if (rf_names_find(&build->used, tensor->name, strlen(tensor->name)) >= 0)
+            return rf_fail(RF_E_INPUT, "'%.100s' is two of its parameters", tensor->name);
         RF_TRY(rf_names_add(&build->used, tensor->name, p->node));
         char *name = rf_strdup(tensor->name);
         if (name == NULL) return RF_E_MEMORY;
@@ -72,13 +68,37 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
     return RF_OK;
 }
 
+/* The layer whose parameters these tensors are already; 0: none.  Errors: some of them are, or of another kind of layer. */
+static rf_status find_owner(int *owner, const rf_onnx_call *call, const rf_onnx_layer *layer, int count) {
+    const rf_onnx_build *build = call->build;
+    int given = 0, known = 0;
+    *owner = 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = layer->param[i] != NULL ? layer->param[i]->name : NULL;
+        const int node = name != NULL ? rf_names_find(&build->used, name, strlen(name)) : -1;
+        given += layer->param[i] != NULL;
+        if (node < 0) continue;
+        known++;
+        if (*owner == 0) *owner = node;
+        if (node != *owner)
+            return rf_fail(RF_E_INPUT, "'%.100s' belongs to layer '%.100s', another parameter to '%.100s'",
+                           name, build->model->nodes[node].name, build->model->nodes[*owner].name);
+    }
+    if (known == 0 || known == given) return RF_OK;
+    return rf_fail(RF_E_INPUT, "it shares some of its parameters with layer '%.100s', and not all of them",
+                   build->model->nodes[*owner].name);
+}
+
 rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, const rf_onnx_value *x) {
     rf_model *model = call->build->model;
     char name[RF_MAX_NAME + 1];
     const int first = model->parameter_count;
+    int owner;
     RF_TRY(rf_attrs_check(&layer->attrs, layer->op));
     name_layer(name, call, layer->param[0]);
     RF_TRY(rf_model_add_node(model, layer->op, name, &layer->attrs, layer->inputs, layer->input));
+    RF_TRY(find_owner(&owner, call, layer, model->parameter_count - first));
+    if (owner > 0) RF_TRY(rf_model_share_weights(model, owner));
     for (int i = first; i < model->parameter_count; i++)
         if (layer->param[i - first] != NULL)
             RF_TRY(fill(call, i, layer->param[i - first], layer->transposed && i == first));

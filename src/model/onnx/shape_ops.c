@@ -349,8 +349,7 @@ static rf_status spatial_axes(unsigned *space, rf_onnx_value **x, rf_onnx_call *
     if (flattened && bits == 1 << 2)
         *space = 3;
     else if ((*x)->rank != 4 || *space < 1 || *space > 3 || bits != *space << ((*x)->channels_last ? 1 : 2))
-        return rf_fail(RF_E_INPUT,
-                       "it is taken over height and width only; the mean over channels in a layer norm");
+        return rf_fail(RF_E_INPUT, "it is taken over height, width or both, or over the channels");
     return RF_OK;
 }
 
@@ -380,33 +379,64 @@ static rf_status pool_mean(rf_onnx_call *call, unsigned *space, rf_onnx_value **
     return without_axes(call, *space, rank);
 }
 
-static rf_status mean(rf_onnx_call *call) {
-    rf_onnx_value *x = rf_onnx_in(call, 0);
-    unsigned bits;
-    if (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED) {
-        RF_TRY(axes_of(&bits, call, x->rank));
-        if (bits == 1u << rf_onnx_channel_axis(x) && rf_onnx_int(call->node, "keepdims", 1) != 0)
-            return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
-    }
-    return pool_mean(call, &bits, &x);
+/* Whether it reduces the channels, and them alone. */
+static rf_status is_over_channels(bool *out, rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    unsigned bits = 0;
+    *out = false;
+    if (x->rank != 4 && x->rank != 2) return RF_OK;
+    RF_TRY(axes_of(&bits, call, x->rank));
+    *out = bits == 1u << rf_onnx_channel_axis(x);
+    return RF_OK;
 }
 
-/* The mean, times the pixels. */
-static rf_status sum(rf_onnx_call *call) {
-    unsigned space;
+/* Without keepdims the one channel that remains is (N,H,W). */
+static rf_status reduce_channels(rf_onnx_call *call, const char *op) {
     rf_onnx_value *x;
-    RF_TRY(pool_mean(call, &space, &x));
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_layer_of(call, op, x, NULL));
+    if (rf_onnx_int(call->node, "keepdims", 1) != 0) return RF_OK;
+    if (x->rank != 4) return rf_fail(RF_E_INPUT, "of (N,features) it is taken with keepdims only");
+    const rf_onnx_value one = call->out;
+    RF_TRY(rf_onnx_wait(call, &one, RF_ONNX_GROUPED, 1));
+    call->out.channels_last = false;
+    call->out.rank = 3;
+    call->out.groups = call->build->model->nodes[one.layer].shape.h;
+    return RF_OK;
+}
+
+static rf_status mean(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    bool over_channels;
+    unsigned space;
+    RF_TRY(is_over_channels(&over_channels, call));
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    if (over_channels && keeps && (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED))
+        return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
+    return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);
+}
+
+/* The mean, times the numbers. */
+static rf_status sum(rf_onnx_call *call) {
+    unsigned space = 0;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    bool over_channels;
+    RF_TRY(is_over_channels(&over_channels, call));
+    RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
-    const double pixels = (space & 1 ? s.h : 1) * (double)(space & 2 ? s.w : 1);
+    const double numbers = (over_channels ? s.c : 1) * (double)(space & 1 ? s.h : 1) * (space & 2 ? s.w : 1);
     if (call->out.rank == 3)
         return rf_fail(RF_E_INPUT, "the sum over one dimension is taken with keepdims only");
     const rf_onnx_value pooled = call->out;
-    return rf_onnx_wait(call, &pooled, RF_ONNX_SCALED, pixels);
+    return rf_onnx_wait(call, &pooled, RF_ONNX_SCALED, numbers);
 }
 
 static rf_status maximum(rf_onnx_call *call) {
     unsigned space;
     rf_onnx_value *x;
+    bool over_channels;
+    RF_TRY(is_over_channels(&over_channels, call));
+    if (over_channels) return reduce_channels(call, "channel_max");
     RF_TRY(spatial_axes(&space, &x, call));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
     const rf_attrs attrs = {

@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) void forward_pixels(const rf_conv *
 }
 
 RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, const float *w,
-                                  const float *bias) {
+                                  const float *bias, const float *residual) {
     for (int oy = 0; oy < v->oh; oy++)
         for (int k0 = 0; k0 < v->k; k0 += RF_PANEL)
             for (int ox = 0; ox < v->ow; ox += PIXELS) {
@@ -75,9 +75,12 @@ RF_SIMD static void forward_image(const rf_conv *v, float *y, const float *x, co
                 int count = RF_MIN(PIXELS, v->ow - ox);
                 forward_pixels(v, sum, x, w, oy, ox, count, k0);
                 for (int q = 0; q < count; q++)
-                    for (int j = 0; j < RF_PANEL && k0 + j < v->k; j++)
-                        y[((size_t)oy * v->ow + ox + q) * v->k + k0 + j] =
-                            rf_act_apply((float)(sum[q][j] + (bias ? bias[k0 + j] : 0)), v->act);
+                    for (int j = 0; j < RF_PANEL && k0 + j < v->k; j++) {
+                        const size_t at = ((size_t)oy * v->ow + ox + q) * v->k + k0 + j;
+                        const double whole =
+                            sum[q][j] + (bias ? bias[k0 + j] : 0) + (residual ? residual[at] : 0);
+                        y[at] = rf_act_apply((float)whole, v->act);
+                    }
             }
 }
 
@@ -209,11 +212,12 @@ RF_SIMD static void data_image(const rf_conv *v, float *dx, const float *y, cons
  */
 
 RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const float *x, const float *w,
-                                          const float *bias) {
+                                          const float *bias, const float *residual) {
     int in = v->c / v->groups, out = v->k / v->groups;
     for (int pixel = 0; pixel < v->oh * v->ow; pixel++)
         for (int k = 0; k < v->k; k++) {
-            double sum = bias ? bias[k] : 0;
+            const size_t at = (size_t)pixel * v->k + k;
+            double sum = (bias ? bias[k] : 0) + (residual ? residual[at] : 0);
             for (int r = 0; r < v->r; r++)
                 for (int s = 0; s < v->s; s++) {
                     int iy = source(pixel / v->ow, r, v->stride.y, v->pad.y, v->dilation.y);
@@ -223,7 +227,7 @@ RF_SIMD static void grouped_forward_image(const rf_conv *v, float *y, const floa
                     const float *ws = w + (size_t)(r * v->s + s) * in * v->k + k;
                     for (int c = 0; c < in; c++) sum += (double)xs[c] * ws[(size_t)c * v->k];
                 }
-            y[(size_t)pixel * v->k + k] = rf_act_apply((float)sum, v->act);
+            y[at] = rf_act_apply((float)sum, v->act);
         }
 }
 
@@ -277,7 +281,8 @@ void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays) {
 #pragma omp parallel for num_threads(rf_reference_threads()) schedule(dynamic)
     for (int n = 0; n < v.n; n++)
         (v.groups == 1 ? forward_image : grouped_forward_image)(
-            &v, arrays->y + n * image_y, arrays->x[0] + n * image_x, arrays->param[0], bias);
+            &v, arrays->y + n * image_y, arrays->x[0] + n * image_x, arrays->param[0], bias,
+            problem->inputs > 1 ? arrays->x[1] + n * image_y : NULL);
 }
 
 RF_SIMD static void bias_gradient(const rf_conv *v, float *grad, const float *y, const float *dy) {

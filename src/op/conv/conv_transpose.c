@@ -172,9 +172,9 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
     const rf_tensors dual = {.dy = t->x[0], .dx = {t->y}, .param = {t->param[0]}, .work = t->work};
     const rf_rows y = {.buffer = t->y, .stride = channels}, bias = {.buffer = t->param[1]};
     RF_TRY(emit_dual(sequence, problem, RF_FORWARD, info, &dual, family));
-    return problem->attrs.bias
-               ? rf_emit_rows(sequence, info, family, y, y, bias, rf_shape_pixels(problem->y), channels)
-               : RF_OK;
+    return problem->attrs.bias ? rf_emit_rows(sequence, info, family, y, y, bias, rf_shape_pixels(problem->y),
+                                              channels, RF_ACT_NONE)
+                               : RF_OK;
 }
 
 static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,

@@ -50,7 +50,7 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 }
 
 typedef struct gather {
-    rf_buffer *x, *w, *bias, *y;
+    rf_buffer *x, *w, *bias, *residual, *y;
     size_t x_at;
     int c, k, act, accumulate;
 } gather;
@@ -84,9 +84,9 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     const double w_floats = (double)g->c * g->k;
     const rf_conv v = rf_conv_of(problem);
     const int rows = v.n * v.oh * v.ow;
-    const double touched = g->accumulate             ? 2.0 * rows
-                           : direction == RF_FORWARD ? rows
-                                                     : (double)v.n * v.h * v.w;
+    const double touched = g->accumulate || g->residual != NULL ? 2.0 * rows
+                           : direction == RF_FORWARD            ? rows
+                                                                : (double)v.n * v.h * v.w;
     const row_partition partition = partition_of(rows, g->k, config, info);
     const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
     rf_launch_desc desc = {
@@ -98,9 +98,10 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
                                       : WRITTEN),
-        .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->y), RF_I32(g->x_at), RF_I32(0),
-                 RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride), RF_I32(g->c), RF_I32(g->k),
-                 RF_I32(g->act), RF_I32(g->accumulate), RF_I32(partition.share), RF_I32(block)},
+        .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->residual), RF_BUF(g->y),
+                 RF_I32(g->x_at), RF_I32(0), RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride),
+                 RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate), RF_I32(partition.share),
+                 RF_I32(block)},
         .global = {partition.rows, partition.outputs},
         .flops = 2.0 * rows * g->c * g->k,
         .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
@@ -121,6 +122,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     gather g = {.x = t->x[0],
                 .w = t->param[0],
                 .bias = v.bias ? t->param[1] : NULL,
+                .residual = problem->inputs > 1 ? t->x[1] : NULL,
                 .y = t->y,
                 .c = v.c,
                 .k = v.k,
@@ -238,8 +240,8 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .native_vectors = true,                                                                  \
                     __VA_ARGS__}
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .sums = sums,
-           .prepare = forward),
+    SOLVER(RF_FORWARD, .takes_residual = true, .tunables = gather_tunables, .choose = choose_forward,
+           .sums = sums, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .tunables = wgrad_tunables, .choose = choose_wgrad,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
