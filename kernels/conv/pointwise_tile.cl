@@ -4,13 +4,15 @@
  * with dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
  * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough to stay
  * in the cache for all its outputs, WIDTH vectors at a time and REST at the end; one tile where all weights fit the L1
- * cache: y is then written in memory order.  With -DBN_SUMS its epilogue sums the tiles for batch norm (bn_sums.clh); a
+ * cache: y is then written in memory order.  With -DPACKED, the floats of a block, it copies a block's x to [tile][c][PIXELS]
+ * first: one address then serves all rows of a tile, and they do not compete for the same sets of the L1 cache.  With -DBN_SUMS its epilogue sums the tiles for batch norm (bn_sums.clh); a
  * block is a work-item's rows.
  *
  * wgrad: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
  * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
- * rows in blocks whose x stays in the cache; dy is packed (and masked by the fused activation) for WIDTH
- * vectors of outputs at a time, and a tile of CHANNELS x WIDTH accumulators stays in registers over the block. Between
+ * rows in blocks of BLOCK at most, whose x, X_FLOATS, is packed first, CHANNELS numbers of each row together; dy is packed
+ * (and masked by the fused activation) for WIDTH vectors of outputs at a time, and a tile of CHANNELS x WIDTH accumulators
+ * stays in registers over the block. Between
  * blocks they are in `out`; conv_pack.cl reduces the parts.
  *
  * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN
@@ -68,17 +70,47 @@ INLINE grid_position position_after(grid g, grid_position at) {
 }
 
 #ifdef PIXELS
+#if PACKED
+/* Copies `count` rows of x, up to PIXELS, to [c][PIXELS]; the last one again in place of those that are missing. */
+INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, int count, int c) {
+    const __global float *from[PIXELS];
+    grid_position at = position_at(g, row);
+    EACH(q, PIXELS) {
+        from[q] = x + at.pixel * c;
+        if (q + 1 < count) at = position_after(g, at);
+    }
+    int l = 0;
+    for (; l + 4 <= c; l += 4, packed += 4 * PIXELS) {
+        EACH(i, PIXELS / 4) {
+            const float4 r0 = vload4(0, from[4 * i] + l), r1 = vload4(0, from[4 * i + 1] + l),
+                         r2 = vload4(0, from[4 * i + 2] + l), r3 = vload4(0, from[4 * i + 3] + l);
+            vstore4((float4)(r0.x, r1.x, r2.x, r3.x), i, packed);
+            vstore4((float4)(r0.y, r1.y, r2.y, r3.y), i, packed + PIXELS);
+            vstore4((float4)(r0.z, r1.z, r2.z, r3.z), i, packed + 2 * PIXELS);
+            vstore4((float4)(r0.w, r1.w, r2.w, r3.w), i, packed + 3 * PIXELS);
+        }
+        for (int q = PIXELS / 4 * 4; q < PIXELS; ++q)
+            for (int i = 0; i < 4; ++i) packed[i * PIXELS + q] = from[q][l + i];
+    }
+    for (; l < c; ++l, packed += PIXELS) EACH(q, PIXELS) packed[q] = from[q][l];
+}
+#define X_AT(q, l) packed[q]
+#else
+#define X_AT(q, l) from[q][l]
+#endif
+
 /* `count` rows of y, up to PIXELS, from `row` on, for N vectors of outputs from u on; s has
  * the sums of `before` rows. */
 #define TILE(N)                                                                                              \
-    INLINE void tile_##N(const __global float *x, const __global float *w, const __global float *bias,       \
+    INLINE void tile_##N(const float *packed, int ahead, const __global float *x, const __global float *w,   \
+                         const __global float *bias,                                                         \
                          const __global float *residual, __global float *y, grid of_x, grid of_y, int c,     \
                          int k, int u, int act, int accumulate, int row, int count, row_sums s,              \
                          int before) {                                                                       \
         const __global float *from[PIXELS], *weights[N];                                                     \
         __global float *to[PIXELS];                                                                          \
         floatv acc[PIXELS][N];                                                                               \
-        const __global float *next_x = x + position_at(of_x, row + 2 * PIXELS).pixel * c;                    \
+        const __global float *next_x = x + position_at(of_x, row + ahead).pixel * c;                         \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
         grid_position at = position_at(of_x, row);                                                           \
         EACH(q, PIXELS) {                                                                                    \
@@ -91,18 +123,26 @@ INLINE grid_position position_after(grid g, grid_position at) {
             EACH(q, PIXELS) acc[q][v] = start;                                                               \
             weights[v] = w + vector_at(u + v, (size_t)c * 16);                                               \
         }                                                                                                    \
-        for (int l = 0; l < c; ++l) {                                                                        \
-            floatv weight[N];                                                                                \
-            if (l < PIXELS && STRIDED != WRITTEN) EACH(v, (N * VEC + LINE - 1) / LINE) {                     \
-                    const int next = (row + l + 2 * PIXELS) * k + u * VEC + v * LINE;                        \
-                    PREFETCH_WRITE(y + next);                                                                \
-                    if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);                              \
+        for (int line = 0; line < c; line += LINE) {                                                         \
+            const int line_end = min(line + LINE, c);                                                        \
+            if (STRIDED != WRITTEN)                                                                          \
+                for (int q = line / 4; q < min(PIXELS, c < 3 * LINE ? PIXELS : line / 4 + 4); ++q)           \
+                    EACH(v, (N * VEC + LINE - 1) / LINE) {                                                   \
+                        const int next = (row + q + 2 * PIXELS) * k + u * VEC + v * LINE;                    \
+                        PREFETCH_WRITE(y + next);                                                            \
+                        if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);                          \
+                    }                                                                                        \
+            if (u == 0) EACH(q, PIXELS) PREFETCH_READ_L2(next_x + q * pitch + line);                         \
+            for (int l = line; l < line_end; ++l) {                                                          \
+                floatv weight[N];                                                                            \
+                EACH(v, N) weight[v] = LOAD(weights[v]);                                                     \
+                EACH(v, N) PREFETCH_READ(weights[v] + 8 * 16);                                               \
+                EACH(v, N) weights[v] += 16;                                                                 \
+                EACH(q, PIXELS) {                                                                            \
+                    floatv in = X_AT(q, l);                                                                  \
+                    EACH(v, N) acc[q][v] += in * weight[v];                                                  \
                 }                                                                                            \
-            if (u == 0 && l % LINE < PIXELS) PREFETCH_READ_L2(next_x + l % LINE * pitch + l / LINE * LINE);  \
-            EACH(v, N) weight[v] = LOAD(weights[v] + l * 16);                                                \
-            EACH(q, PIXELS) {                                                                                \
-                floatv in = from[q][l];                                                                      \
-                EACH(v, N) acc[q][v] += in * weight[v];                                                      \
+                if (PACKED) packed += PIXELS;                                                                \
             }                                                                                                \
         }                                                                                                    \
         at = position_at(of_y, row);                                                                         \
@@ -144,7 +184,7 @@ TILE(3)
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
     for (int p = begin; p < end; p += PIXELS) PASTE(tile_, N)                                                \
-    (x, w, bias, residual, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+    (packed + (p - begin) * c * (PACKED > 0), ahead, x, w, bias, residual, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
 
 /* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
  * is written in order: the channels o_begin .. o_end-1 of k. */
@@ -168,12 +208,23 @@ gather(const __global float *x, const __global float *w, const __global float *b
     int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
     int first = (int)get_global_id(0) * tiles * PIXELS, last = min(first + tiles * PIXELS, rows);
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
+#if PACKED
+    float packed[PACKED];
+    const int ahead = block * PIXELS;
+#else
+    const float *packed = 0;
+    const int ahead = 2 * PIXELS;
+#endif
     x += x_at;
     w += w_at;
     if (BN_SUMS && get_global_id(1) == 0)
         sums_count(partial, k, (int)get_global_id(0), (int)get_global_size(0), last - first);
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
+#if PACKED
+        for (int p = begin; p < end; p += PIXELS)
+            pack_tile(packed + (p - begin) * c, x, of_x, p, min(PIXELS, end - p), c);
+#endif
         if (STRIDED == WRITTEN && !accumulate)
             clear_blocks(y, of_y, begin, end - begin, k, u_begin * VEC, min(u_end * VEC, k));
         for (; u + WIDTH <= u_end; u += WIDTH) ROWS(WIDTH)
@@ -209,22 +260,41 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
         }
 }
 
+/* Copies `channels` channels of `count` rows of x to [channel / CHANNELS][row][CHANNELS]; what fills the last ones is of no
+ * account. */
+INLINE void pack_x(float *packed, const __global float *x, grid g, int row, int count, int c, int channels) {
+    const grid_position first = position_at(g, row);
+    for (int i = 0; i < channels; i += CHANNELS) {
+        const int whole = i + CHANNELS <= channels;
+        grid_position at = first;
+        for (int p = 0; p < count; ++p, packed += CHANNELS, at = position_after(g, at)) {
+            const __global float *from = x + at.pixel * c + i;
+#if CHANNELS % 4 == 0
+            if (whole) {
+                EACH(j, CHANNELS / 4) vstore4(vload4(j, from), j, packed);
+                continue;
+            }
+#endif
+            for (int j = 0; j < CHANNELS; ++j) packed[j] = from[whole ? j : min(j, channels - i - 1)];
+        }
+    }
+}
+
 /* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a `fresh`
  * out is uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way. */
 INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const __global float *x, grid of_x, grid_position at, int c, int count, int u,
-                     int channels, int vectors, int fresh) {
+                     int k, const float *x, int count, int u, int channels, int vectors, int fresh) {
     floatv acc[CHANNELS][WIDTH];
     EACH(i, CHANNELS)
     EACH(v, WIDTH)
     acc[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
                                                        : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, at = position_after(of_x, at)) {
+    for (int p = 0; p < count; ++p, packed += WIDTH, x += CHANNELS) {
         floatv d[WIDTH];
         EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
         if (rows) EACH(v, WIDTH) packed[v] = d[v];
         EACH(i, CHANNELS) {
-            floatv in = x[at.pixel * c + min(i, channels - 1)];
+            floatv in = x[i];
             EACH(v, WIDTH) acc[i][v] += in * d[v];
         }
     }
@@ -234,8 +304,7 @@ INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, con
 }
 
 #define ADD_TILE(i, n, rows)                                                                                 \
-    add_tile(out + (i)*16, panel_size, d, rows, k, x + c_begin + (i), of_x, at, c, count, u, n, vectors - u, \
-             fresh)
+    add_tile(out + (i)*16, panel_size, d, rows, k, packed_x + (i)*count, count, u, n, vectors - u, fresh)
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 wgrad(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
@@ -244,6 +313,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride),
                of_dy = grid_of(0, map_h, map_w, stride);
     floatv d[BLOCK * WIDTH];
+    float packed_x[X_FLOATS];
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
     int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
     int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
@@ -258,7 +328,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
         int count = min(block, last - begin), fresh = begin == first;
         int next_prefetch = begin + count,
             prefetch_end = min(next_prefetch + block, last); /* rows, some at each tile */
-        const grid_position at = position_at(of_x, begin);
+        pack_x(packed_x, x + c_begin, of_x, begin, count, c, channels);
         if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
                 for (int i = 0; i < channels; ++i)

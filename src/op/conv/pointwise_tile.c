@@ -75,6 +75,14 @@ static row_partition partition_of(int rows, int k, const rf_config *config, cons
     return (row_partition){share, (size_t)ceil(tiles / share), (size_t)groups};
 }
 
+/* What packing costs is paid back where enough outputs read it, and many rows make a tile. */
+enum { MOST_PACKED = 40 * 1024, MANY_ROWS = 8, MANY_OUTPUTS = 128 };
+
+static bool is_packed(const gather *g, const row_partition *partition, int pixels) {
+    return pixels >= MANY_ROWS && g->k >= MANY_OUTPUTS * (int)partition->outputs &&
+           (double)g->c * pixels <= MOST_PACKED;
+}
+
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info, const rf_problem *problem, rf_direction direction,
                              const rf_tensors *t) {
@@ -93,8 +101,10 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
         .program = "pointwise_tile",
         .kernel = "gather",
         .options = rf_family_options(
-            options, RF_TILE, info, "-DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d",
-            pixels, width, vectors % width, whole_vectors(g->k, info), rf_bn_sums_which(problem, direction),
+            options, RF_TILE, info,
+            "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d",
+            is_packed(g, &partition, pixels) ? MOST_PACKED : 0, pixels, width, vectors % width,
+            whole_vectors(g->k, info), rf_bn_sums_which(problem, direction),
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
                                       : WRITTEN),
@@ -212,10 +222,10 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "wgrad",
-        .options = rf_family_options(options, RF_TILE, info,
-                                     "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DSTRIDED=%d",
-                                     config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info),
-                                     BLOCK, strided(&v) ? READ : 0),
+        .options = rf_family_options(
+            options, RF_TILE, info,
+            "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DX_FLOATS=%d -DSTRIDED=%d", config->value[LINES],
+            config->value[WIDTH], whole_vectors(v.k, info), BLOCK, BLOCK_FLOATS, strided(&v) ? READ : 0),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
                  RF_BUF(whole ? t->grad[0] : t->work),
                  RF_BUF(!v.bias ? NULL
