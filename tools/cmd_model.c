@@ -91,7 +91,10 @@ static rf_status print_as_table(const rf_model *model, const layer *layers, cons
         rf_table_cell(&table, "%s", l->node->name);
         rf_table_cell(&table, "%s", l->node->op->name);
         rf_table_cell(&table, "%s", shape_text(shape, &l->node->shape));
-        rf_table_cell(&table, "%s", l->parameters > 0 ? rf_count_text(count, l->parameters) : "");
+        if (l->node->weights_of > 0)
+            rf_table_cell(&table, "as %s", model->nodes[l->node->weights_of].name);
+        else
+            rf_table_cell(&table, "%s", l->parameters > 0 ? rf_count_text(count, l->parameters) : "");
         if (l->flops > 0)
             rf_table_cell(&table, "%.3f", l->flops / 1e6);
         else
@@ -127,6 +130,8 @@ static void add_layer(rf_json *json, const rf_model *model, const layer *l) {
     rf_json_close(json);
     add_sizes(json, "output", shape->c, shape->h, shape->w);
     rf_json_count(json, "parameters", l->parameters);
+    if (l->node->weights_of > 0)
+        rf_json_string(json, "weights_of", model->nodes[l->node->weights_of].name);
     rf_json_number(json, "flops", l->flops);
     rf_json_close(json);
 }

@@ -53,3 +53,24 @@ onnx_networks_that_do_not_fit_are_refused() {
     printf '\010\007\022\007pytorch' >cut.onnx
     refuses 3 "cut.onnx: damaged" model cut.onnx
 }
+
+# Trained, resumed, exported and read again: each layer once, with all that reads it.
+layers_that_share_weights_share_them_everywhere() {
+    photos
+    net=$networks/attention-dynamo.onnx
+    succeeds model "$net" --input 3x16x16
+    prints 'as loop.0'
+    succeeds model "$net" --input 3x16x16 --json
+    prints '"weights_of": "mlp.2"'
+    succeeds train --data photos --model "$net" --lr 0.01 --batch 4 --epochs 3 --save-every 0 --out whole -q
+    cp -r whole run
+    cp run/state.previous.safetensors run/state.safetensors # of the epoch before
+    succeeds train --resume run -q
+    cmp whole/last.safetensors run/last.safetensors || fail "resumed it has other weights"
+    succeeds export --run run --weights last --onnx again.onnx -q
+    succeeds export --model again.onnx --input 3x16x16 --safetensors a.safetensors -q
+    succeeds export --model "$net" --input 3x16x16 --weights run/last.safetensors --safetensors b.safetensors -q
+    cmp a.safetensors b.safetensors || fail "read again it has other weights"
+    rf model again.onnx --input 3x16x16
+    prints 'as loop.0'
+}
