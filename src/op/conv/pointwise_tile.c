@@ -28,7 +28,7 @@ static bool whole_vectors(int outputs, const rf_device_info *info) {
 
 /* Register tiles of accumulators, 12 of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
  * `width` vectors of outputs. */
-enum { LINES, WIDTH };
+enum { LINES, WIDTH, PACKING };
 
 static void choose(rf_config *config, int outputs, const rf_device_info *info) {
     size_t vectors = rf_ceil_div((size_t)outputs, vector(info));
@@ -39,15 +39,9 @@ static void choose(rf_config *config, int outputs, const rf_device_info *info) {
 
 /* ---- forward and backward data ---- */
 
-static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 8, 12, 3}}, {"width", {2, 3, 1}}, {NULL}};
-
-static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose(config, rf_conv_of(problem).k, info);
-}
-
-static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose(config, rf_conv_of(problem).c, info);
-}
+enum { AS_IT_IS = 1, PACKED };
+static const rf_tunable gather_tunables[] = {
+    {"pixels", {6, 4, 8, 12, 3}}, {"width", {2, 3, 1}}, {"packing", {AS_IT_IS, PACKED}}, {NULL}};
 
 typedef struct gather {
     rf_buffer *x, *w, *bias, *residual, *y;
@@ -75,12 +69,24 @@ static row_partition partition_of(int rows, int k, const rf_config *config, cons
     return (row_partition){share, (size_t)ceil(tiles / share), (size_t)groups};
 }
 
-/* What packing costs is paid back where enough outputs read it, and many rows make a tile. */
+/* What packing costs is paid back where many rows make a tile, and many outputs read it. */
 enum { MOST_PACKED = 40 * 1024, MANY_ROWS = 8, MANY_OUTPUTS = 128 };
 
-static bool is_packed(const gather *g, const row_partition *partition, int pixels) {
-    return pixels >= MANY_ROWS && g->k >= MANY_OUTPUTS * (int)partition->outputs &&
-           (double)g->c * pixels <= MOST_PACKED;
+static void choose_gather(rf_config *config, const rf_conv *v, int outputs, const rf_device_info *info) {
+    choose(config, outputs, info);
+    const row_partition partition = partition_of(v->n * v->oh * v->ow, outputs, config, info);
+    const bool pays = config->value[LINES] >= MANY_ROWS && outputs >= MANY_OUTPUTS * (int)partition.outputs;
+    config->value[PACKING] = pays ? PACKED : AS_IT_IS;
+}
+
+static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    const rf_conv v = rf_conv_of(problem);
+    choose_gather(config, &v, v.k, info);
+}
+
+static void choose_data(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
+    const rf_conv v = rf_conv_of(problem);
+    choose_gather(config, &v, v.c, info);
 }
 
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
@@ -96,6 +102,7 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
                            : direction == RF_FORWARD            ? rows
                                                                 : (double)v.n * v.h * v.w;
     const row_partition partition = partition_of(rows, g->k, config, info);
+    const bool packed = config->value[PACKING] == PACKED && (double)g->c * pixels <= MOST_PACKED;
     const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
     rf_launch_desc desc = {
         .program = "pointwise_tile",
@@ -103,8 +110,8 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
         .options = rf_family_options(
             options, RF_TILE, info,
             "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d",
-            is_packed(g, &partition, pixels) ? MOST_PACKED : 0, pixels, width, vectors % width,
-            whole_vectors(g->k, info), rf_bn_sums_which(problem, direction),
+            packed ? MOST_PACKED : 0, pixels, width, vectors % width, whole_vectors(g->k, info),
+            rf_bn_sums_which(problem, direction),
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
                                       : WRITTEN),
