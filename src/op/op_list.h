@@ -45,5 +45,7 @@
     X(channel_mean)                                                                                          \
     X(channel_max)                                                                                           \
     X(flatten)                                                                                               \
+    X(channels_to_row)                                                                                       \
+    X(row_to_channels)                                                                                       \
     X(cross_entropy)                                                                                         \
     X(mse)

@@ -102,7 +102,14 @@ static rf_status hard_sigmoid(rf_onnx_call *call) {
 }
 
 static rf_status sigmoid(rf_onnx_call *call) {
-    rf_onnx_value *x;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x != NULL && x->form == RF_ONNX_GROUPED) { /* of each number, however they are grouped */
+        const int groups = x->groups;
+        RF_TRY(rf_onnx_layer_of(call, "sigmoid", x, NULL));
+        call->out.form = RF_ONNX_GROUPED;
+        call->out.groups = groups;
+        return RF_OK;
+    }
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_wait(call, x, RF_ONNX_SIGMOID, 1);
 }

@@ -347,6 +347,13 @@ static Onnx__NodeProto *flatten(rf_onnx_export *e) {
     return node;
 }
 
+/* Also back: both are reshapes of what lies in one order. */
+static Onnx__NodeProto *channels_to_row(rf_onnx_export *e) {
+    const rf_shape y = e->model->nodes[e->node].shape;
+    return PUT(e, NULL, "Reshape", rf_onnx_x_map(e, 0),
+               rf_onnx_put_list(e, "dims", 4, (const int64_t[]){0, y.c, y.h, y.w}));
+}
+
 static Onnx__NodeProto *slice(rf_onnx_export *e) {
     const int64_t begin = attrs_of(e)->begin, end = attrs_of(e)->end, channels = 1;
     const char *starts = rf_onnx_put_list(e, "starts", 1, &begin),
@@ -434,6 +441,7 @@ static const rf_onnx_writer writers[] = {
     {"channel_max", channel_reduce, "ReduceMax"},
     {"channel_mean", channel_reduce, "ReduceMean"},
     {"channel_shuffle", channel_shuffle},
+    {"channels_to_row", channels_to_row},
     {"clip", clip},
     {"concat", concat},
     {"conv", conv},
@@ -458,6 +466,7 @@ static const rf_onnx_writer writers[] = {
     {"prelu", prelu},
     {"relu", plain, "Relu"},
     {"relu6", relu6},
+    {"row_to_channels", channels_to_row},
     {"scale", scale},
     {"selu", plain, "Selu"},
     {"sigmoid", plain, "Sigmoid"},

@@ -12,8 +12,61 @@ static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     return bias != NULL ? rf_onnx_add_weighted(call, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1);
 }
 
+/* One number of a list attribute. */
+static rf_status one_of(int64_t *number, const rf_onnx_call *call, const char *name, int wanted, int at,
+                        int64_t absent) {
+    int64_t list[RF_ONNX_MAX_RANK];
+    int count;
+    *number = absent;
+    RF_TRY(rf_onnx_list(list, &count, call, name, SIZE_MAX));
+    if (count >= 0 && count != wanted)
+        return rf_fail(RF_E_INPUT, "%s has %d numbers, not %d", name, count, wanted);
+    if (count >= 0) *number = list[at];
+    return RF_OK;
+}
+
+/* A 1D convolution over the channels of pooled maps, (N,1,C), which keeps their number (ECA, Wang et al. 2020). */
+static rf_status conv_over_channels(rf_onnx_call *call, rf_onnx_value *x) {
+    rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1), *bias = rf_onnx_constant_in(call, 2);
+    int64_t stride = 1, dilation = 1, before = 0, after = 0;
+    RF_TRY(one_of(&stride, call, "strides", 1, 0, 1));
+    RF_TRY(one_of(&dilation, call, "dilations", 1, 0, 1));
+    RF_TRY(one_of(&before, call, "pads", 2, 0, 0));
+    RF_TRY(one_of(&after, call, "pads", 2, 1, 0));
+    const bool shaped = weight != NULL && weight->rank == 3 && weight->dim[0] == 1 && weight->dim[1] == 1 &&
+                        weight->dim[2] >= 1 && weight->dim[2] <= RF_MAX_KERNEL;
+    if (!shaped || stride != 1 || dilation != 1 || before != after || 2 * before != weight->dim[2] - 1 ||
+        (rf_onnx_in(call, 2) != NULL && bias == NULL))
+        return rf_fail(
+            RF_E_INPUT,
+            "1D convolutions are taken over the channels of pooled maps only, by one kernel of odd "
+            "size whose padding keeps their number");
+    RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
+    RF_TRY(rf_onnx_layer_of(call, "channels_to_row", x, NULL));
+    const rf_onnx_layer layer = {.op = rf_op_find("conv"),
+                                 .attrs = {.out = 1,
+                                           .kernel = {1, (int)weight->dim[2]},
+                                           .stride = {1, 1},
+                                           .dilation = {1, 1},
+                                           .pad = {0, (int)before},
+                                           .groups = 1,
+                                           .bias = bias != NULL},
+                                 .inputs = 1,
+                                 .input = {call->out.layer},
+                                 .param = {weight, bias}};
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    const rf_onnx_value row = call->out;
+    RF_TRY(rf_onnx_layer_of(call, "row_to_channels", &row, NULL));
+    call->out.form = RF_ONNX_GROUPED;
+    call->out.groups = 1;
+    return RF_OK;
+}
+
 static rf_status conv(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x != NULL && x->form == RF_ONNX_GROUPED && x->rank == 3 && x->groups == 1 &&
+        rf_shape_pixels(call->build->model->nodes[x->layer].shape) == 1)
+        return conv_over_channels(call, x);
     if (x == NULL || x->form != RF_ONNX_PADDED) RF_TRY(rf_onnx_first_map(&x, call));
     return weighted(call, x);
 }

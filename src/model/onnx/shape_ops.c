@@ -63,6 +63,12 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
         call->out.rank = 2;
         return RF_OK;
     }
+    if (rank == 4 && x->rank == 4 && dim[0] == old[0] && dim[2] == 1) {
+        const bool to_row = old[2] * old[3] == 1 && dim[1] == 1 && dim[3] == old[1],
+                   back = old[1] == 1 && dim[3] == 1 && dim[1] == old[2] * old[3];
+        if (to_row || back)
+            return rf_onnx_layer_of(call, to_row ? "channels_to_row" : "row_to_channels", x, NULL);
+    }
     if (rank == 4 && x->rank == 2 && old[2] * old[3] == 1 && dim[0] == old[0] && dim[1] == old[1]) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.rank = 4;
@@ -141,6 +147,15 @@ static rf_status transpose(rf_onnx_call *call) {
     if (x->form == RF_ONNX_GROUPED && count == 5 && memcmp(order, exchange, sizeof exchange) == 0) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.form = RF_ONNX_SHUFFLED;
+        return RF_OK;
+    }
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    if (x->form == RF_ONNX_GROUPED && x->rank == 3 && s.h * s.w == 1 &&
+        (x->groups == 1 || x->groups == s.c) && count == 3 &&
+        memcmp(order, (const int64_t[]){0, 2, 1}, sizeof(int64_t[3])) == 0) {
+        const int groups = x->groups == 1 ? s.c : 1; /* (N,C,1) and (N,1,C) are the same numbers */
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
+        call->out.groups = groups;
         return RF_OK;
     }
     RF_TRY(rf_onnx_first_any(&x, call));
