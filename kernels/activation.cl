@@ -139,6 +139,6 @@ KERNEL void backward(const __global float *seen, const __global float *dy, __glo
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
         floatv d = PASTE(KIND, _gradient)(fetch(seen + i, left), fetch(dy + i, left), (float2)(a, b));
-        put(accumulate ? d + fetch(dx + i, left) : d, dx + i, left);
+        add_or_put(d, dx + i, left, accumulate);
     }
 }

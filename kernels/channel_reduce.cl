@@ -49,10 +49,6 @@ KERNEL void maximum(const __global float *x, __global float *y, __global int *in
     }
 }
 
-INLINE void add_or_put(floatv v, __global float *p, int left, int accumulate) {
-    put(accumulate ? v + fetch(p, left) : v, p, left);
-}
-
 KERNEL void mean_gradient(const __global float *dy, __global float *dx, int rows, int C, int accumulate) {
 #ifdef GROUP
     FOR_TASKS(task, rows * C) add_or_put(dy[task / C] / C, dx + task, 1, accumulate);

@@ -54,7 +54,7 @@ KERNEL void forward(const __global float *x, const __global float *w, __global f
 INLINE void gradient_at(const __global float *x, floatv w, const __global float *dy, __global float *dx,
                         int accumulate, int left) {
     const floatv d = PASTE(KIND, _dx)(fetch(x, left), w, fetch(dy, left));
-    put(accumulate ? d + fetch(dx, left) : d, dx, left);
+    add_or_put(d, dx, left, accumulate);
 }
 
 KERNEL void gradient(const __global float *x, const __global float *w, const __global float *dy,

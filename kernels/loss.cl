@@ -214,7 +214,7 @@ INLINE void square_gradient_at(const __global float *x, const __global int *labe
     const float one = label >= 0 && label < C ? 1.0f : NAN;
     const floatv target = COLUMNS_FROM(c) == (intv)label ? (floatv)one : (floatv)(one - one);
     const floatv g = (fetch(x + at, left) - target) * scale;
-    put(accumulate ? g + fetch(dx + at, left) : g, dx + at, left);
+    add_or_put(g, dx + at, left, accumulate);
 }
 
 KERNEL void square_gradient(const __global float *x, const __global int *labels, const __global float *dy,

@@ -11,7 +11,7 @@
 INLINE void product_at(const __global float *a, const __global float *b, __global float *y, int accumulate,
                        bool splat, int c, int left) {
     const floatv v = fetch(a + c, left) * (splat ? (floatv)*b : fetch(b + c, left));
-    put(accumulate ? v + fetch(y + c, left) : v, y + c, left);
+    add_or_put(v, y + c, left, accumulate);
 }
 
 KERNEL void product(const __global float *a, const __global float *b, __global float *y, int accumulate,
@@ -34,7 +34,7 @@ INLINE void reduce_at(const __global float *dy, const __global float *a, __globa
                       int P, int C, int left) {
     floatv sum = 0.0f;
     for (int pixel = 0; pixel < P; ++pixel, dy += C, a += C) sum += fetch(dy, left) * fetch(a, left);
-    put(accumulate ? sum + fetch(db, left) : sum, db, left);
+    add_or_put(sum, db, left, accumulate);
 }
 
 KERNEL void reduce(const __global float *dy, const __global float *a, __global float *db, int accumulate,

@@ -79,10 +79,6 @@ INLINE intv fetch_index(const __global ushort *p, int left) {
 #endif
 }
 
-INLINE void add_or_put(floatv v, __global float *p, int left, int accumulate) {
-    put(accumulate ? v + fetch(p, left) : v, p, left);
-}
-
 /* A window: its first pixel, and its taps that lie inside the map. */
 #define WINDOW(oy, ox)                                                                                       \
     const int y0 = (oy)*SH - PH, x0 = (ox)*SW - PW;                                                          \

@@ -26,7 +26,7 @@ KERNEL void forward(const __global float *x, __global float *y, int rows, int C)
 INLINE void gradient_at(const __global float *y, const __global float *dy, __global float *dx, float sum,
                         int accumulate, int left) {
     const floatv d = fetch(y, left) * (fetch(dy, left) - sum);
-    put(accumulate ? d + fetch(dx, left) : d, dx, left);
+    add_or_put(d, dx, left, accumulate);
 }
 
 KERNEL void gradient(const __global float *y, const __global float *dy, __global float *dx, int rows, int C,

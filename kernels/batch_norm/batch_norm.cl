@@ -320,7 +320,7 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
         const floatv xhat = (value - v.mean) * number(n, INVSTD);
         const floatv mean_g = number(n, SUM_G) * inverse, slope = number(n, SUM_G_XHAT) * inverse;
         const floatv d = v.scale * (g - mean_g - xhat * slope);
-        put(accumulate ? d + fetch(dx + at, left) : d, dx + at, left);
+        add_or_put(d, dx + at, left, accumulate);
     }
 }
 

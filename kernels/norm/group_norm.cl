@@ -127,7 +127,7 @@ INLINE void gradient_at(const __global float *x, const __global float *dy, __glo
     floatv g = fetch(dy, left);
     if (weight) g *= fetch(weight + c, left);
     const floatv d = invstd * (g - fetch(means + C, left) - xhat * fetch(means, left));
-    put(accumulate ? d + fetch(dx, left) : d, dx, left);
+    add_or_put(d, dx, left, accumulate);
 }
 
 KERNEL void gradient(const __global float *x, const __global float *dy, __global float *dx,

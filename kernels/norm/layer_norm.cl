@@ -117,7 +117,7 @@ INLINE void gradient_at(const __global float *x, const __global float *dy, __glo
                         const __global float *weight, float mean, float invstd, float mean_g, float slope,
                         int accumulate, int c, int left) {
     const floatv d = invstd * (scaled(dy, weight, c, left) - mean_g - (fetch(x + c, left) - mean) * slope);
-    put(accumulate ? d + fetch(dx + c, left) : d, dx + c, left);
+    add_or_put(d, dx + c, left, accumulate);
 }
 
 INLINE void gradient_row(const __global float *x, const __global float *dy, __global float *dx,
