@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "graph/fold_norms.h"
-#include "rangefinder/evaluate.h"
+#include "scores.h"
 
 enum { IMAGES = 5, SIZE = 9, CLASSES = 4 };
 
@@ -70,30 +70,16 @@ static void train(rf_model *model) {
     }
 }
 
-static bool keep_scores(void *context, size_t first, size_t count, const float *scores) {
-    memcpy((float *)context + first * CLASSES, scores, count * CLASSES * sizeof *scores);
-    return true;
-}
-
 static void scores_of(float scores[IMAGES * CLASSES], rf_device *on, const rf_model *model) {
     static const int32_t labels[IMAGES];
     static const double mean[] = {0.5, 0.5, 0.5}, std[] = {0.2, 0.2, 0.2};
     uint8_t pixels[IMAGES * 3 * SIZE * SIZE];
     rf_dataset *dataset;
-    rf_evaluation *evaluation;
     rf_random random;
     rf_random_init(&random, 3, 0);
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)rf_random_u32(&random);
     CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, IMAGES, 3, SIZE, SIZE, CLASSES));
-    CHECK(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = on,
-                                                       .model = model,
-                                                       .dataset = dataset,
-                                                       .batch = 3, /* and 2 */
-                                                       .mean = mean,
-                                                       .std = std,
-                                                       .scores = keep_scores,
-                                                       .context = scores}));
-    rf_evaluation_free(evaluation);
+    CHECK(evaluate_scores(scores, on, model, dataset, 3, mean, std)); /* batches of 3, and of 2 */
     rf_dataset_free(dataset);
 }
 

@@ -14,6 +14,7 @@
 #include "model/onnx/export.h"
 #include "op/pool/pool.h"
 #include "rangefinder/rangefinder.h"
+#include "scores.h"
 
 enum { IMAGES = 2, CHANNELS = 3, CLASSES = 5, MAX_PARAMETERS = 1 << 24 };
 
@@ -31,11 +32,6 @@ static rf_model *read_back(rf_image_shape images) {
     return model;
 }
 
-static bool keep_scores(void *context, size_t first, size_t count, const float *scores) {
-    memcpy((float *)context + first * CLASSES, scores, count * CLASSES * sizeof *scores);
-    return true;
-}
-
 static void scores_of(float *scores, const rf_model *model) {
     static const double mean[CHANNELS] = {0.5, 0.5, 0.5}, std[CHANNELS] = {0.1, 0.1, 0.1};
     const rf_image_shape s = model->images;
@@ -43,21 +39,13 @@ static void scores_of(float *scores, const rf_model *model) {
     uint8_t *pixels = malloc(count);
     const int32_t labels[IMAGES] = {0};
     rf_dataset *dataset;
-    rf_evaluation *evaluation;
     rf_random random;
     assert_non_null(pixels);
     rf_random_init(&random, 3, 0);
     for (size_t i = 0; i < count; i++) pixels[i] = (uint8_t)rf_random_u32(&random);
     CHECK(rf_dataset_from_memory(&dataset, "test", pixels, labels, IMAGES, CHANNELS, s.height, s.width,
                                  CLASSES));
-    CHECK(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = device,
-                                                       .model = model,
-                                                       .dataset = dataset,
-                                                       .mean = mean,
-                                                       .std = std,
-                                                       .scores = keep_scores,
-                                                       .context = scores}));
-    rf_evaluation_free(evaluation);
+    CHECK(evaluate_scores(scores, device, model, dataset, 0, mean, std));
     rf_dataset_free(dataset);
     free(pixels);
 }

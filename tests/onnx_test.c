@@ -13,6 +13,7 @@
 #include "graph/model.h"
 #include "onnx.pb-c.h"
 #include "rangefinder/rangefinder.h"
+#include "scores.h"
 
 enum { IMAGES = 24, SCORED = 6, BATCH = 8, MAX_STEPS = 16, CLASSES = 10, PIXELS = 3 * 16 * 16 };
 static const rf_image_shape shape = {3, 16, 16, CLASSES};
@@ -71,22 +72,9 @@ static size_t expected(double *out, size_t most, const char *name, const char *k
     return count;
 }
 
-static bool keep_scores(void *context, size_t first, size_t count, const float *scores) {
-    memcpy((float *)context + first * CLASSES, scores, count * CLASSES * sizeof *scores);
-    return true;
-}
-
 static void scores_of(float *scores, const rf_model *model) {
     rf_dataset *dataset = images_of(SCORED, CLASSES);
-    rf_evaluation *evaluation;
-    CHECK(rf_evaluate(&evaluation, &(rf_evaluate_desc){.device = device,
-                                                       .model = model,
-                                                       .dataset = dataset,
-                                                       .mean = mean,
-                                                       .std = std,
-                                                       .scores = keep_scores,
-                                                       .context = scores}));
-    rf_evaluation_free(evaluation);
+    CHECK(evaluate_scores(scores, device, model, dataset, 0, mean, std));
     rf_dataset_free(dataset);
 }
 

@@ -12,30 +12,27 @@ static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     return bias != NULL ? rf_onnx_add_weighted(call, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1);
 }
 
-/* One number of a list attribute. */
-static rf_status one_of(int64_t *number, const rf_onnx_call *call, const char *name, int wanted, int at,
-                        int64_t absent) {
+/* A list attribute of `wanted` numbers, which stay as they are where it is absent. */
+static rf_status numbers_of(int64_t *numbers, const rf_onnx_call *call, const char *name, int wanted) {
     int64_t list[RF_ONNX_MAX_RANK];
     int count;
-    *number = absent;
     RF_TRY(rf_onnx_list(list, &count, call, name, SIZE_MAX));
     if (count >= 0 && count != wanted)
         return rf_fail(RF_E_INPUT, "%s has %d numbers, not %d", name, count, wanted);
-    if (count >= 0) *number = list[at];
+    if (count >= 0) memcpy(numbers, list, (size_t)count * sizeof *list);
     return RF_OK;
 }
 
 /* A 1D convolution over the channels of pooled maps, (N,1,C), which keeps their number (ECA, Wang et al. 2020). */
 static rf_status conv_over_channels(rf_onnx_call *call, rf_onnx_value *x) {
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1), *bias = rf_onnx_constant_in(call, 2);
-    int64_t stride = 1, dilation = 1, before = 0, after = 0;
-    RF_TRY(one_of(&stride, call, "strides", 1, 0, 1));
-    RF_TRY(one_of(&dilation, call, "dilations", 1, 0, 1));
-    RF_TRY(one_of(&before, call, "pads", 2, 0, 0));
-    RF_TRY(one_of(&after, call, "pads", 2, 1, 0));
+    int64_t stride = 1, dilation = 1, pads[2] = {0, 0};
+    RF_TRY(numbers_of(&stride, call, "strides", 1));
+    RF_TRY(numbers_of(&dilation, call, "dilations", 1));
+    RF_TRY(numbers_of(pads, call, "pads", 2));
     const bool shaped = weight != NULL && weight->rank == 3 && weight->dim[0] == 1 && weight->dim[1] == 1 &&
                         weight->dim[2] >= 1 && weight->dim[2] <= RF_MAX_KERNEL;
-    if (!shaped || stride != 1 || dilation != 1 || before != after || 2 * before != weight->dim[2] - 1 ||
+    if (!shaped || stride != 1 || dilation != 1 || pads[0] != pads[1] || 2 * pads[0] != weight->dim[2] - 1 ||
         (rf_onnx_in(call, 2) != NULL && bias == NULL))
         return rf_fail(
             RF_E_INPUT,
@@ -48,7 +45,7 @@ static rf_status conv_over_channels(rf_onnx_call *call, rf_onnx_value *x) {
                                            .kernel = {1, (int)weight->dim[2]},
                                            .stride = {1, 1},
                                            .dilation = {1, 1},
-                                           .pad = {0, (int)before},
+                                           .pad = {0, (int)pads[0]},
                                            .groups = 1,
                                            .bias = bias != NULL},
                                  .inputs = 1,
