@@ -84,8 +84,8 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int groups = (k_end - k_begin + 16 * PANELS - 1) / (16 * PANELS), part = get_global_id(2);
     int group_begin = groups * get_global_id(0) / get_global_size(0);
     int group_end = groups * (get_global_id(0) + 1) / get_global_size(0);
-    int blocks = (positions + BLOCK - 1) / BLOCK;
-    int block_begin = (long)blocks * part / parts, block_end = (long)blocks * (part + 1) / parts;
+    int first = (long)positions * part / parts, last = (long)positions * (part + 1) / parts;
+    const int blocks = (last - first + BLOCK - 1) / BLOCK, block = (last - first + blocks - 1) / blocks;
     int tiles = (length + CHANNELS - 1) / CHANNELS, all_tiles = taps_y * taps_x * tiles;
     int tile_begin = (long)all_tiles * get_global_id(1) / get_global_size(1);
     int tile_end = (long)all_tiles * (get_global_id(1) + 1) / get_global_size(1);
@@ -94,8 +94,8 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     run runs[BLOCK];
     out += out_at + (size_t)part * part_size;
     __global float *bias_out = out_bias ? out_bias + bias_at + (size_t)part * part_size : 0;
-    for (int block = block_begin; block < block_end; ++block) {
-        int begin = block * BLOCK, end = min(begin + BLOCK, positions), fresh = block == block_begin;
+    for (int begin = first; begin < last; begin += block) {
+        int end = min(begin + block, last), fresh = begin == first;
         for (int group = group_begin; group < group_end; ++group) {
             int o = k_begin + group * 16 * PANELS, tap = -1, count = 0;
             __global float *panel_out = out + o / 16 * panel_size;

@@ -130,7 +130,8 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                     EACH(v, (N * VEC + LINE - 1) / LINE) {                                                   \
                         const int next = (row + q + 2 * PIXELS) * k + u * VEC + v * LINE;                    \
                         PREFETCH_WRITE(y + next);                                                            \
-                        if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);                          \
+                        if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ(s.x + next);                             \
+                        if (BN_SUMS == GRADIENT_SUMS && s.y) PREFETCH_READ(s.y + next);                      \
                     }                                                                                        \
             if (u == 0) EACH(q, PIXELS) PREFETCH_READ_L2(next_x + q * pitch + line);                         \
             for (int l = line; l < line_end; ++l) {                                                          \
@@ -158,9 +159,9 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                 if (more) EACH(q, PIXELS) acc[q][v] += LOAD(more + q * k);                                   \
                 if (act) EACH(q, PIXELS) acc[q][v] = activate(acc[q][v], act);                               \
                 if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + v * VEC);                          \
-                EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
                 if (BN_SUMS) EACH(q, PIXELS)                                                                 \
                 accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);                  \
+                EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
             } else {                                                                                         \
                 floatv rest[PIXELS];                                                                         \
                 EACH(q, PIXELS) rest[q] = acc[q][v];                                                         \
@@ -260,23 +261,30 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
         }
 }
 
+#define RUN     ((CHANNELS + 3) / 4 * 4)
+#define AT_ONCE 8
+
 /* Copies `channels` channels of `count` rows of x to [channel / CHANNELS][row][CHANNELS]; what fills the last ones is of no
- * account. */
+ * account.  Some rows at a time, since those of a wide x compete for the same sets of the caches. */
 INLINE void pack_x(float *packed, const __global float *x, grid g, int row, int count, int c, int channels) {
-    const grid_position first = position_at(g, row);
-    for (int i = 0; i < channels; i += CHANNELS) {
-        const int whole = i + CHANNELS <= channels;
-        grid_position at = first;
-        for (int p = 0; p < count; ++p, packed += CHANNELS, at = position_after(g, at)) {
-            const __global float *from = x + at.pixel * c + i;
-#if CHANNELS % 4 == 0
-            if (whole) {
-                EACH(j, CHANNELS / 4) vstore4(vload4(j, from), j, packed);
-                continue;
-            }
-#endif
-            for (int j = 0; j < CHANNELS; ++j) packed[j] = from[whole ? j : min(j, channels - i - 1)];
+    grid_position at = position_at(g, row);
+    for (int p = 0; p < count; p += AT_ONCE) {
+        const __global float *from[AT_ONCE];
+        EACH(q, AT_ONCE) {
+            from[q] = x + at.pixel * c;
+            at = position_after(g, at);
         }
+        int i = 0;
+        /* Whole vectors: what is copied too much, the next row overwrites. */
+        if (p + AT_ONCE < count)
+            for (; i + RUN <= channels; i += CHANNELS)
+                EACH(q, AT_ONCE)
+                    for (int j = 0; j < RUN; j += 4)
+                        vstore4(vload4(0, from[q] + i + j), 0, packed + i * count + (p + q) * CHANNELS + j);
+        for (; i < channels; i += CHANNELS)
+            for (int q = 0; q < min(AT_ONCE, count - p); ++q)
+                for (int j = 0; j < CHANNELS; ++j)
+                    packed[i * count + (p + q) * CHANNELS + j] = from[q][min(i + j, channels - 1)];
     }
 }
 
@@ -318,6 +326,8 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
     int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
     int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
+    const int blocks = (last - first + block - 1) / block;
+    block = (last - first + blocks - 1) / blocks;
     int c_begin = (int)get_global_id(1) * share, channels = min(share, c - c_begin);
     size_t panel_size = (size_t)c * 16;
     int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((channels + CHANNELS - 1) / CHANNELS);

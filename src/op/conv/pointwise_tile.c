@@ -184,7 +184,7 @@ static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_
 }
 
 /* Floats of x that a work-item takes at a time, and its most rows and channels. */
-enum { BLOCK_FLOATS = 16 * 1024, BLOCK = 64, MOST_CHANNELS = 256 };
+enum { BLOCK_FLOATS = 32 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
 
 typedef struct wgrad_partition {
     int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
