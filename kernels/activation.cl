@@ -8,7 +8,7 @@
 #include "common.clh"
 
 INLINE floatv sigmoid_of(floatv x) {
-    return 1.0f / (1.0f + exp(-x));
+    return 1.0f / (1.0f + exponential_floatv(-x));
 }
 
 /* Those that can be fused: act.clh. */
@@ -32,7 +32,7 @@ INLINE floatv leaky_relu_gradient(floatv y, floatv dy, float2 p) {
 }
 
 INLINE floatv selu(floatv x, float2 p) {
-    return x <= 0.0f ? 1.75809934f * (exp(x) - 1.0f) : x * 1.05070099f;
+    return x <= 0.0f ? 1.75809934f * (exponential_floatv(x) - 1.0f) : x * 1.05070099f;
 }
 INLINE floatv selu_gradient(floatv y, floatv dy, float2 p) {
     return y <= 0.0f ? dy * (y + 1.75809934f) : dy * 1.05070099f;
@@ -67,29 +67,29 @@ INLINE floatv hyperbolic_gradient(floatv y, floatv dy, float2 p) {
 }
 
 INLINE floatv hard_sigmoid(floatv x, float2 p) {
-    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? (floatv)1.0f : (x + 3.0f) / 6.0f);
+    return x <= -3.0f ? (floatv)0.0f : (x >= 3.0f ? (floatv)1.0f : (x + 3.0f) * 0.16666667f);
 }
 INLINE floatv hard_sigmoid_gradient(floatv y, floatv dy, float2 p) {
-    return y <= 0.0f || y >= 1.0f ? (floatv)0.0f : dy / 6.0f;
+    return y <= 0.0f || y >= 1.0f ? (floatv)0.0f : dy * 0.16666667f;
 }
 
 INLINE floatv elu(floatv x, float2 p) {
-    return x <= 0.0f ? p.x * (exp(x) - 1.0f) : x;
+    return x <= 0.0f ? p.x * (exponential_floatv(x) - 1.0f) : x;
 }
 INLINE floatv elu_gradient(floatv y, floatv dy, float2 p) {
     return y <= 0.0f ? dy * (y + p.x) : dy;
 }
 
 INLINE floatv softplus(floatv x, float2 p) {
-    return max(x, 0.0f) + log(1.0f + exp(-fabs(x)));
+    return max(x, 0.0f) + log(1.0f + exponential_floatv(-fabs(x)));
 }
 INLINE floatv softplus_gradient(floatv x, floatv dy, float2 p) {
     return dy * sigmoid_of(x);
 }
 
-/* tanh(softplus(x)) is n / (n + 2) with n = exp(x) (exp(x) + 2), which is 1 before it overflows. */
+/* tanh(softplus(x)) is n / (n + 2) with n = exponential_floatv(x) (exponential_floatv(x) + 2), which is 1 before it overflows. */
 INLINE floatv mish_n(floatv x) {
-    const floatv e = exp(min(x, 20.0f));
+    const floatv e = exponential_floatv(min(x, 20.0f));
     return e * (e + 2.0f);
 }
 INLINE floatv mish(floatv x, float2 p) {
@@ -103,19 +103,19 @@ INLINE floatv mish_gradient(floatv x, floatv dy, float2 p) {
 
 /* GELU is x * Phi(x), Phi the normal distribution; its derivative is Phi(x) + x * phi(x).  Phi by Abramowitz
  * & Stegun 7.1.26, to 1e-7, which needs the exponential that phi is made of. */
-INLINE floatv normal_below(floatv x, floatv exponential) {
+INLINE floatv normal_below(floatv x, floatv bell) {
     const floatv z = fabs(x) * 0.70710678f, t = 1.0f / (1.0f + 0.3275911f * z);
     const floatv series =
         ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
-    const floatv above = 0.5f * series * exponential;
+    const floatv above = 0.5f * series * bell;
     return x < 0.0f ? above : 1.0f - above;
 }
 INLINE floatv gelu(floatv x, float2 p) {
-    return x * normal_below(x, exp(-0.5f * x * x));
+    return x * normal_below(x, exponential_floatv(-0.5f * x * x));
 }
 INLINE floatv gelu_gradient(floatv x, floatv dy, float2 p) {
-    const floatv exponential = exp(-0.5f * x * x);
-    return dy * (normal_below(x, exponential) + x * 0.39894228f * exponential);
+    const floatv bell = exponential_floatv(-0.5f * x * x);
+    return dy * (normal_below(x, bell) + x * 0.39894228f * bell);
 }
 
 /* By tanh (Hendrycks & Gimpel 2016): x * s, s = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3). */

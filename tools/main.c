@@ -52,8 +52,12 @@ static void say_notice(void *context, const char *text) {
 
 static void listen_to(rf_device *device) {
     const char *warning = rf_device_warning(device);
+    const rf_quarantine *list = NULL;
+    const size_t count = rf_device_quarantined(device, &list);
+    char text[RF_QUARANTINE_TEXT];
     rf_device_on_notice(device, say_notice, NULL);
     if (warning[0] != '\0') rf_say("%s", warning);
+    for (size_t i = 0; i < count; i++) rf_say("%s", rf_quarantine_text(text, &list[i]));
 }
 
 rf_status rf_open_device(rf_device **out, const char *selector) {

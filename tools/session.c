@@ -13,7 +13,8 @@
 
 /* ---- notes ---- */
 
-rf_status rf_session_note(rf_session *s, char *note) {
+/* Takes the note; says nothing. */
+static rf_status keep_note(rf_session *s, char *note) {
     char **notes = note != NULL ? rf_resize(s->notes, s->note_count + 2, sizeof *notes) : NULL;
     if (notes == NULL) {
         free(note);
@@ -22,6 +23,11 @@ rf_status rf_session_note(rf_session *s, char *note) {
     s->notes = notes;
     notes[s->note_count++] = note;
     notes[s->note_count] = NULL;
+    return RF_OK;
+}
+
+rf_status rf_session_note(rf_session *s, char *note) {
+    RF_TRY(keep_note(s, note));
     if (s->opened != NULL && strstr(rf_str_text(&s->opened->said), note) != NULL) return RF_OK;
     rf_say("%s", note);
     if (s->opened != NULL) rf_str_addf(&s->opened->said, "%s\n", note);
@@ -52,8 +58,9 @@ rf_status rf_session_note_device(rf_session *s) {
     const char *reason = rf_device_reason(s->device);
     bool reference = rf_device_describe(s->device)->kind == RF_DEVICE_REFERENCE;
     if (reason[0] != '\0' && reference) RF_TRY(rf_session_note(s, rf_format("%s", reason)));
-    for (size_t i = 0; i < quarantined; i++)
-        RF_TRY(rf_session_note(s, rf_format("%s runs on the reference: %s", list[i].op, list[i].reason)));
+    char text[RF_QUARANTINE_TEXT];
+    for (size_t i = 0; i < quarantined; i++) /* was said when it happened */
+        RF_TRY(keep_note(s, rf_strdup(rf_quarantine_text(text, &list[i]))));
     return RF_OK;
 }
 

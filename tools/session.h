@@ -52,7 +52,7 @@ rf_status rf_session_make_trainer(rf_session *session);
 rf_status rf_session_note(rf_session *session, char *note);
 /* Notes how many images could not be decoded while training. */
 rf_status rf_session_note_bad(rf_session *session);
-/* Notes what of the network runs on the reference. */
+/* Notes what the device leaves out. */
 rf_status rf_session_note_device(rf_session *session);
 void rf_session_verbose(const rf_session *session, const char *what);
 /* What recomputation saves and costs; NULL: there is none.  Owned by the caller. */

@@ -54,11 +54,11 @@ RF_API const char *rf_device_warning(const rf_device *device);
  * array. why (may be NULL) receives one sentence, free() it. */
 RF_API rf_status rf_device_list(rf_device_info **out, size_t *count, size_t *automatic, char **why);
 
-/* A quarantined op: it runs on the reference instead of this device, for this reason. */
+/* A quarantined op or solver: another solver, or the reference, takes its place on this device, for this reason. */
 typedef struct rf_quarantine {
     char op[32], reason[224];
 } rf_quarantine;
-/* The number of quarantined ops. *list is borrowed: until the next call that makes or runs a trainer on the device. */
+/* How many are quarantined. *list is borrowed: until the next call that makes or runs a trainer on the device. */
 RF_API size_t rf_device_quarantined(const rf_device *device, const rf_quarantine **list);
 
 #ifdef __cplusplus

@@ -92,6 +92,7 @@ INLINE void put_column4(float4 value, __local float4 *tile, int stride, int d, i
     put_column1(value.w, tile, stride, d + 3, m);
 }
 
+EXPONENTIAL(float4, as_int4, as_float4)
 RF_ACT_FUNCTIONS(INLINE, float4, activate4, act_gradient4)
 
 /* The epilogue: bias and activation of four columns, from the o-th of k on. */

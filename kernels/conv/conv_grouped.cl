@@ -3,6 +3,7 @@
  * tasks are neighbouring channels, so that a GPU's loads coalesce. */
 #include "common.clh"
 
+EXPONENTIAL(float, as_int, as_float)
 RF_ACT_FUNCTIONS(INLINE, float, activate1, passed1)
 
 __kernel void forward(const __global float *x, const __global float *w, const __global float *bias,

@@ -73,6 +73,14 @@ void rf_device_quarantine(rf_device *device, const char *op, const char *reason)
     if (grown == NULL) return;
     device->quarantined = grown;
     grown[device->quarantined_count++] = entry;
+    if (device->on_notice == NULL) return;
+    char text[RF_QUARANTINE_TEXT];
+    device->on_notice(device->on_notice_context, rf_quarantine_text(text, &entry));
+}
+
+const char *rf_quarantine_text(char text[RF_QUARANTINE_TEXT], const rf_quarantine *entry) {
+    snprintf(text, RF_QUARANTINE_TEXT, "%s is left out: %s", entry->op, entry->reason);
+    return text;
 }
 
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction) {

@@ -61,7 +61,7 @@ void rf_device_on_compile(rf_device *device, void (*call)(void *context), void *
 /* For that second process: builds go only to the driver's cache, and count neither as built nor as checked. */
 void rf_device_compile_ahead(rf_device *device);
 
-/* Reports what takes long, in a sentence. text is borrowed for the call. */
+/* Reports what takes long, and what is left out, in a sentence. text is borrowed for the call. */
 void rf_device_on_notice(rf_device *device, void (*call)(void *context, const char *text), void *context);
 
 typedef enum rf_arg_kind {
@@ -137,9 +137,13 @@ void rf_device_free_host(rf_device *device, void *memory);
 rf_status rf_device_profile(rf_device *device, bool on);
 rf_status rf_event_times(rf_event *event, uint64_t *start_ns, uint64_t *end_ns);
 
-/* Runs `op` ("conv", or "conv.forward") on the reference from now on, and lists it in `rf_device_quarantined`.
- * $RANGEFINDER_QUARANTINE (a comma-separated list) does it from the start. */
+/* Leaves out an op or a solver ("conv", or "conv_tile.forward") from now on: another solver, or the reference, takes its
+ * place.  `rf_device_quarantined` lists it, and a notice says it.  $RANGEFINDER_QUARANTINE (a comma-separated list) does it
+ * from the start. */
 void rf_device_quarantine(rf_device *device, const char *op, const char *reason);
+enum { RF_QUARANTINE_TEXT = 280 };
+/* A sentence that says so; returns text. */
+const char *rf_quarantine_text(char text[RF_QUARANTINE_TEXT], const rf_quarantine *entry);
 bool rf_device_is_quarantined(const rf_device *device, const char *op, const char *direction);
 
 /* The file WHAT-....ENDING in the user's cache folder for this device, driver and version of ours: free();

@@ -6,7 +6,8 @@ size_t rf_bn_sums_floats(int blocks, int channels) {
 }
 
 int rf_bn_sums_which(const rf_problem *problem, rf_direction direction) {
-    return problem->sums.blocks == 0 ? 0 : direction == RF_FORWARD ? 1 : 2;
+    if (problem->sums.blocks == 0 || direction == RF_BACKWARD_PARAMS) return 0;
+    return direction == RF_FORWARD ? 1 : 2;
 }
 
 void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {

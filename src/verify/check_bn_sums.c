@@ -84,8 +84,9 @@ double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction,
         const double have[] = {m.first, m.second};
         for (int i = 0; i < 2; i++) {
             double tolerance = 16 * FLT_EPSILON * (sqrt(square[i]) + fabs(sum[i])) + 1e-30;
-            if (statistics && i == 1) /* squares of distances from means that were rounded */
-                tolerance += 2 * FLT_EPSILON * fabs(mean) * sqrt(rows * sum[i]);
+            if (statistics) /* a mean of numbers of this size, rounded; squares of distances from such means */
+                tolerance +=
+                    FLT_EPSILON * (i == 0 ? sqrt(rows * square[0]) : 2 * fabs(mean) * sqrt(rows * sum[1]));
             const double error = m.rows == rows ? fabs(have[i] - sum[i]) / tolerance : INFINITY;
             if (error <= worst) continue;
             worst = error;

@@ -27,6 +27,16 @@ static void spread(rf_launch_desc *desc, const rf_conv *v, const rf_device_info 
     rf_family_spread(desc, RF_TILE, info, (size_t)v->n * h, (size_t)width * v->c * cost);
 }
 
+/* -DLARGE: 0, where no pixel is reached by more than 3 taps along an axis; else how many taps of a row have their weight
+ * gradients computed together. */
+static int large(const rf_conv *v, rf_direction direction) {
+    enum { SMALL = 3, MOST = 8 };
+    const bool phases = direction == RF_BACKWARD_DATA && v->dilation.y == 1 && v->dilation.x == 1;
+    const int y = phases ? (v->r - 1) / v->stride.y + 1 : v->r,
+              x = phases ? (v->s - 1) / v->stride.x + 1 : v->s;
+    return y > SMALL || x > SMALL ? RF_MIN(v->s, MOST) : 0;
+}
+
 /* A block of sums covers what a work-item writes. */
 static int sums(const rf_problem *problem, rf_direction direction, const rf_device_info *info,
                 const rf_config *config) {
@@ -38,11 +48,12 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
 }
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      rf_launch_desc *desc, int which) {
+                      rf_launch_desc *desc, rf_direction direction) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
-    desc->options = rf_family_options(options, RF_TILE, info, "-DBN_SUMS=%d", which);
+    desc->options = rf_family_options(options, RF_TILE, info, "-DBN_SUMS=%d -DLARGE=%d",
+                                      rf_bn_sums_which(problem, direction), large(&v, direction));
     desc->flops = rf_conv_flops(problem);
     desc->bytes += 4.0 * floats_moved(&v);
     return rf_emit(sequence, desc);
@@ -57,7 +68,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                                     RF_BUF(t->y), GEOMETRY(v), RF_I32(v.act)}};
     spread(&desc, &v, info, RF_FORWARD);
     rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
-    return emit(sequence, problem, info, &desc, rf_bn_sums_which(problem, RF_FORWARD));
+    return emit(sequence, problem, info, &desc, RF_FORWARD);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -71,7 +82,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                                     GEOMETRY(v), RF_I32(problem->accumulate[0])}};
     spread(&desc, &v, info, RF_BACKWARD_DATA);
     rf_bn_sums_args(&desc, t, problem->sums.act, rf_shape_count(problem->x[0]));
-    return emit(sequence, problem, info, &desc, rf_bn_sums_which(problem, RF_BACKWARD_DATA));
+    return emit(sequence, problem, info, &desc, RF_BACKWARD_DATA);
 }
 
 /* Parts of the rows of dy, each with partial sums of its own: enough to balance the load of the cores. */
@@ -102,7 +113,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                            .args = {RF_BUF(t->x[0]), RF_BUF(v.act ? t->work : t->dy), RF_BUF(t->work),
                                     RF_I32(p.at), GEOMETRY(v), RF_I32(v.bias), RF_I32(p.size + p.biases)},
                            .global = {p.parts}};
-    RF_TRY(emit(sequence, problem, info, &desc, 0));
+    RF_TRY(emit(sequence, problem, info, &desc, RF_BACKWARD_PARAMS));
     return rf_emit_reduce(sequence, info, RF_TILE, &v, t, &p);
 }
 
