@@ -70,6 +70,7 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
     rf_onnx_tensor *other_than_zeros = constant;
     double number;
+    if (x->form == RF_ONNX_RANDOM) return rf_onnx_shift_random(call, x, constant);
     if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
         RF_TRY(rf_onnx_add_weighted(&producer, constant));

@@ -406,7 +406,7 @@ const rf_onnx_op rf_onnx_constant_ops[] = {
     {"Constant", 0, NULL, fold_constant},
     {"ConstantOfShape", 1, " value ", fold_fill},
     {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
-    {"Floor", 1, " ", rf_onnx_fold_unary, .unary = floor},
+    {"Floor", 1, " ", rf_onnx_fold_unary, rf_onnx_floor, .unary = floor},
     {"Range", 3, " ", fold_range},
     {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
     {NULL},

@@ -24,7 +24,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_SOFTPLUS,     /* log(1 + exp(x)) */
     RF_ONNX_MISH_GATE,    /* tanh(log(1 + exp(x))) */
     RF_ONNX_ABOVE,        /* x > factor */
-    RF_ONNX_RANDOM, /* numbers from 0 to 1, as many as the constant has; NULL: as many as what they are used with */
+    RF_ONNX_RANDOM, /* numbers from 0 to 1, and shift; as many as the constant has; NULL: as what they are used with */
     RF_ONNX_MASK,      /* 1 with probability factor, else 0 */
     RF_ONNX_SHARE,     /* the same, over factor */
     RF_ONNX_MEAN,      /* of x, over its channels */
@@ -167,6 +167,8 @@ rf_status rf_onnx_fold_binary(rf_onnx_call *call);
 /* ---- dropout in parts (random.c) ---- */
 rf_status rf_onnx_random(rf_onnx_call *call); /* RandomUniformLike */
 rf_status rf_onnx_less(rf_onnx_call *call);
+rf_status rf_onnx_floor(rf_onnx_call *call);
+rf_status rf_onnx_shift_random(rf_onnx_call *call, const rf_onnx_value *random, rf_onnx_tensor *by); /* Add */
 rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask);
 
 /* ---- layers (layer.c) ---- */
