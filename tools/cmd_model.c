@@ -16,9 +16,10 @@ typedef struct model_args {
 
 #define AT(field) .offset = offsetof(model_args, field)
 static const rf_option options[] = {
-    {"input", "CxHxW", "the images' channels, height and width", "3x32x32", .parse = rf_opt_maps, AT(input),
-     .min = 1, .max = 16384},
-    {"classes", "N", "number of classes", "10", .parse = rf_opt_int, AT(classes), .min = 2, .max = 1000000},
+    {"input", "CxHxW", "the images' channels, height and width; an ONNX file has its own", "3x32x32",
+     .parse = rf_opt_maps, AT(input), .min = 1, .max = 16384},
+    {"classes", "N", "number of classes; an ONNX file has its own", "10", .parse = rf_opt_int, AT(classes),
+     .min = 2, .max = 1000000},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
     RF_OPT_END,
 };
@@ -130,8 +131,7 @@ static void add_layer(rf_json *json, const rf_model *model, const layer *l) {
     rf_json_close(json);
     add_sizes(json, "output", shape->c, shape->h, shape->w);
     rf_json_count(json, "parameters", l->parameters);
-    if (l->node->weights_of > 0)
-        rf_json_string(json, "weights_of", model->nodes[l->node->weights_of].name);
+    if (l->node->weights_of > 0) rf_json_string(json, "weights_of", model->nodes[l->node->weights_of].name);
     rf_json_number(json, "flops", l->flops);
     rf_json_close(json);
 }
@@ -154,9 +154,8 @@ static rf_status print_as_json(const rf_model *model, const layer *layers, const
 
 static rf_status model_main(void *given, char **operands) {
     const model_args *args = given;
-    const bool own = rf_model_is_onnx(operands[0]) && !rf_settings_given(&args->common.settings, "classes");
-    const rf_image_shape images = {args->input.channels, args->input.height, args->input.width,
-                                   own ? 1 : args->classes};
+    const rf_image_shape images =
+        rf_images_named(operands[0], &args->common.settings, args->input, args->classes);
     rf_model *model = NULL;
     layer *layers = NULL;
     totals sum;

@@ -9,6 +9,7 @@
 #include "device/device.h"
 #include "dist/dist.h"
 #include "ending.h"
+#include "model/zoo.h"
 
 #define COMMAND_ROW(name) &rf_command_##name,
 const rf_command *const rf_commands[] = {RF_COMMAND_LIST(COMMAND_ROW) NULL};
@@ -72,6 +73,14 @@ rf_status rf_open_device_for(rf_device **out, int *count, const char *selector, 
     RF_TRY(rf_device_open_for(out, count, selector, rf_dist_local_rank(dist)));
     listen_to(*out);
     return RF_OK;
+}
+
+rf_image_shape rf_images_named(const char *model, const rf_settings *given, rf_maps input, int classes) {
+    rf_image_shape images = {input.channels, input.height, input.width, classes};
+    if (!rf_model_is_onnx(model)) return images;
+    if (!rf_settings_given(given, "input")) images.channels = images.height = images.width = 0;
+    if (!rf_settings_given(given, "classes")) images.classes = 1;
+    return images;
 }
 
 const char *rf_library_text(void) {

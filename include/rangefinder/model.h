@@ -23,8 +23,9 @@ typedef struct rf_image_shape {
 /* Makes a built-in network by its name ("simplecnn", "resnet20", ...; also "ResNet-20"), or one from a file in the
  * model language. Its parameters have PyTorch's default initialisation, from `seed`. Errors: RF_E_INPUT with line,
  * column and what was expected; RF_E_SHAPE where the images do not fit.
- * An ONNX file (docs/onnx.md) brings its weights and its number of classes, at least images.classes; RF_E_INPUT and
- * RF_E_SHAPE name the node and its op. */
+ * An ONNX file (docs/onnx.md) brings its weights and its number of classes, at least images.classes; channels, height and
+ * width of 0 are then the file's own, and 3x224x224 where it leaves them open.  RF_E_INPUT and RF_E_SHAPE name the node
+ * and its op. */
 RF_API rf_status rf_model_create(rf_model **out, const char *name_or_file, rf_image_shape images,
                                  uint64_t seed);
 /* The same from text; origin is what messages call it.  Both are read during the call alone. */

@@ -11,13 +11,14 @@ static bool is_bilinear(const rf_problem *problem) {
 static rf_status infer(rf_problem *problem) {
     const rf_shape x = problem->x[0];
     const rf_pair scale = problem->attrs.scale;
-    RF_TRY(rf_check_map(problem, false));
+    RF_TRY(rf_check_map(problem, true));
     if ((double)x.h * scale.y > 1 << 16 || (double)x.w * scale.x > 1 << 16)
         return rf_fail(RF_E_SHAPE, "%s: %dx%d times %dx%d is more than %d high or wide", problem->op->name,
                        x.h, x.w, scale.y, scale.x, 1 << 16);
     problem->y = x;
     problem->y.h *= scale.y;
     problem->y.w *= scale.x;
+    problem->y.flat = false;
     return RF_OK;
 }
 
@@ -136,6 +137,7 @@ static const rf_case nearest_cases[] = {
     {.label = "2", BY(2, 2), .x = {{2, 19, 3, 5}}},
     {.label = "1x3", BY(1, 3), .x = {{2, 5, 4, 3}}, .accumulate = true},
     {.label = "of 1x1", BY(4, 2), .x = {{3, 2, 1, 1}}},
+    {.label = "of one number a channel, flat", BY(3, 2), .x = {{2, 9, 1, 1, true}}},
     {.label = "2 of 64x28x28", BY(2, 2), .x = {{4, 64, 28, 28}}, .large = true},
     {NULL},
 };

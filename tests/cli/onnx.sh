@@ -46,6 +46,16 @@ folded_batch_norms_come_with_the_line_that_keeps_them() {
     says 'optimize=False'
 }
 
+onnx_network_is_for_the_size_that_it_was_exported_for() {
+    succeeds model "$networks/residual-dynamo.onnx"
+    prints 'for images 3x16x16, 10 classes'
+    succeeds model "$networks/residual-dynamo.onnx" --input 3x24x20
+    prints 'for images 3x24x20, 10 classes'
+    succeeds export --model "$networks/residual-dynamo.onnx" --onnx again.onnx
+    succeeds model again.onnx
+    prints 'for images 3x16x16, 10 classes'
+}
+
 onnx_networks_that_do_not_fit_are_refused() {
     refuses 3 "exported for images of 16x16" model "$networks/cnn-script.onnx" --input 3x24x24
     refuses 3 "10 scores, and the data have 11 classes" model "$networks/cnn-script.onnx" --input 3x16x16 --classes 11

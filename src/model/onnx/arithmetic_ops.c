@@ -206,22 +206,26 @@ static double times(const rf_onnx_value *x) {
     return x->form == RF_ONNX_MAP ? 1 : x->form == RF_ONNX_SCALED && x->shift == 0 ? x->factor : 0;
 }
 
-/* One may be smaller, one number a channel or a pixel; so that a number a channel need not be repeated before. */
+/* Where *x is repeated to the other's shape: as it was before, in gate, since products need no repetition. */
+static rf_status before_repetition(rf_onnx_call *call, rf_onnx_value **x, rf_onnx_value *other,
+                                   rf_onnx_form form, rf_onnx_value *gate) {
+    if ((*x)->form != form || other->form == form) return RF_OK;
+    RF_TRY(rf_onnx_force(call, other));
+    const rf_shape s = call->build->model->nodes[other->layer].shape;
+    if (form == RF_ONNX_EXPANDED ? s.h != (*x)->size.y || s.w != (*x)->size.x : s.c != (*x)->groups)
+        return RF_OK;
+    *gate = **x;
+    gate->form = RF_ONNX_MAP;
+    *x = gate;
+    return RF_OK;
+}
+
+/* One may be smaller, one number a channel or a pixel. */
 static rf_status multiply_layers(rf_onnx_call *call) {
     rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)}, gate;
-    for (int i = 0; i < 2; i++) {
-        rf_onnx_value *other = x[1 - i];
-        if (x[i]->form == RF_ONNX_EXPANDED && other->form != RF_ONNX_EXPANDED) {
-            RF_TRY(rf_onnx_force(call, other));
-            const rf_shape s = call->build->model->nodes[other->layer].shape;
-            if (s.h == x[i]->size.y && s.w == x[i]->size.x) {
-                gate = *x[i];
-                gate.form = RF_ONNX_MAP;
-                x[i] = &gate;
-            }
-        }
-        RF_TRY(rf_onnx_force(call, x[i]));
-    }
+    for (int i = 0; i < 2; i++) RF_TRY(before_repetition(call, &x[i], x[1 - i], RF_ONNX_REPEATED, &gate));
+    for (int i = 0; i < 2; i++) RF_TRY(before_repetition(call, &x[i], x[1 - i], RF_ONNX_EXPANDED, &gate));
+    for (int i = 0; i < 2; i++) RF_TRY(rf_onnx_force(call, x[i]));
     if (x[0]->rank != x[1]->rank)
         return rf_fail(RF_E_SHAPE, "its inputs have %d and %d dimensions", x[0]->rank, x[1]->rank);
     if (x[0]->channels_last != x[1]->channels_last)

@@ -48,6 +48,9 @@ static int64_t fixed(const Onnx__TensorShapeProto *shape, size_t at) {
                : 0;
 }
 
+/* What it is taken for where neither the file nor the caller says: what torchvision's networks are. */
+enum { OPEN_CHANNELS = 3, OPEN_SIZE = 224 };
+
 static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *input) {
     const Onnx__TypeProto__Tensor *type =
         input->type != NULL && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
@@ -61,9 +64,13 @@ static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *
         return rf_fail(RF_E_INPUT, "its input '%.100s' is of type %s: export the network in float32", name,
                        rf_onnx_type_name(type->elem_type));
     const int64_t channels = fixed(shape, 1), last = fixed(shape, 3);
+    rf_image_shape *images = &build->images;
     build->batch = RF_MAX(fixed(shape, 0), 1);
     build->input_height = (int)fixed(shape, 2);
     build->input_width = (int)last;
+    if (images->channels == 0) images->channels = channels > 0 ? (int)channels : OPEN_CHANNELS;
+    if (images->height == 0) images->height = build->input_height > 0 ? build->input_height : OPEN_SIZE;
+    if (images->width == 0) images->width = build->input_width > 0 ? build->input_width : OPEN_SIZE;
     if (channels == 0 || channels == build->images.channels) return RF_OK;
     if (channels > 4 && (last == 1 || last == 3))
         return rf_fail(RF_E_INPUT,

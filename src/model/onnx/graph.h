@@ -16,6 +16,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest) */
     RF_ONNX_SHUFFLED, /* the same, transposed */
     RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
+    RF_ONNX_REPEATED, /* x of one channel, repeated to `groups` channels */
     RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
     RF_ONNX_PARTS,    /* x cut along its channels, into a sequence; constant: their sizes, or one for all */
     RF_ONNX_SCORES,   /* softmax of x, or its logarithm */
