@@ -56,6 +56,12 @@ onnx_network_is_for_the_size_that_it_was_exported_for() {
     prints 'for images 3x16x16, 10 classes'
 }
 
+weights_that_a_network_computes_are_noted() {
+    rf model "$networks/masked-script.onnx"
+    [ "$code" -eq 0 ] || fail "it is a note, no error"
+    says "1 parameter is computed in the network, the first from '0.weight'"
+}
+
 onnx_networks_that_do_not_fit_are_refused() {
     refuses 3 "exported for images of 16x16" model "$networks/cnn-script.onnx" --input 3x24x24
     refuses 3 "10 scores, and the data have 11 classes" model "$networks/cnn-script.onnx" --input 3x16x16 --classes 11

@@ -254,6 +254,10 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     "the exporter folded a batch norm into %d convolution%s, which will train otherwise than your network; " \
     "export with torch.onnx.export(model.train(), ..., dynamo=True, optimize=False)"
 
+#define COMPUTED                                                                                             \
+    "%d parameter%s computed in the network, the first from '%s' (a mask, a factor): what comes out is "     \
+    "trained in its place, which is otherwise than in your network"
+
 #define SOFTMAX                                                                                              \
     "its last Softmax is taken for the loss's, cross entropy of the scores before it; CrossEntropyLoss "     \
     "behind a Softmax, as "                                                                                  \
@@ -264,6 +268,9 @@ static rf_status note(const rf_onnx_build *build) {
     rf_str text = {0};
     if (build->norms_folded > 0)
         rf_str_addf(&text, FOLDED, build->norms_folded, build->norms_folded == 1 ? "" : "s");
+    if (build->computed > 0)
+        rf_str_addf(&text, "%s" COMPUTED, text.length > 0 ? "; " : "", build->computed,
+                    build->computed == 1 ? " is" : "s are", build->computed_from);
     if (build->ends_in_softmax) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", SOFTMAX);
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",

@@ -26,6 +26,8 @@ bool rf_onnx_is_standard(const char *domain); /* of operators: ONNX's own */
 /* A constant: an initialiser, an attribute, or computed from others. */
 typedef struct rf_onnx_tensor {
     const char *name; /* the initialiser's; NULL: it has none.  Borrowed from the file, as is proto */
+    const char
+        *computed_from; /* the parameter that it was computed from by arithmetic; NULL: none.  Borrowed */
     const Onnx__TensorProto *proto; /* NULL: computed */
     double *values;                 /* owned; NULL until they are needed */
     int type;                       /* ONNX__TENSOR_PROTO__DATA_TYPE__... */

@@ -47,6 +47,7 @@ static rf_status reshaped(rf_onnx_call *call, int rank, const int64_t *dim) {
     RF_TRY(begin(&values, call, to.type, rank, dim));
     memcpy(values, from->values, from->count * sizeof *values);
     call->out.constant->name = from->name;
+    call->out.constant->computed_from = from->computed_from;
     return RF_OK;
 }
 
@@ -181,6 +182,7 @@ rf_status rf_onnx_fold_transpose(rf_onnx_call *call) {
     }
     RF_TRY(begin(&out, call, from->type, from->rank, dim));
     call->out.constant->name = from->name;
+    call->out.constant->computed_from = from->computed_from;
     for (size_t at = 0; at < from->count; at++) {
         size_t rest = at, index = 0;
         for (int i = from->rank - 1; i >= 0; i--) {
@@ -362,6 +364,10 @@ static rf_status elementwise(rf_onnx_call *call, size_t inputs, size_t typed,
         RF_TRY(broadcast_dims(dim, &rank, from[i], rank, dim));
     }
     RF_TRY(begin(&out, call, from[typed]->type, rank, dim)); /* of what Equal gives only truth is used */
+    for (size_t i = 0; i < inputs && call->out.constant->computed_from == NULL; i++)
+        call->out.constant->computed_from = rf_onnx_is_learned(from[i]) && !rf_onnx_is_integer(from[i]->type)
+                                                ? from[i]->name
+                                                : from[i]->computed_from;
     for (size_t at = 0; at < call->out.constant->count; at++) {
         for (size_t i = 0; i < inputs; i++) x[i] = in[i][broadcast_index(from[i], call->out.constant, at)];
         out[at] = f(call, x);

@@ -35,7 +35,12 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     else if (op_of(x) != NULL) {
         const rf_attrs attrs = {.slope = x->factor, .value = x->shift, .scale = x->size};
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
-    } else if (x->form == RF_ONNX_CONSTANT)
+    } else if (x->form == RF_ONNX_CONSTANT &&
+               (rf_onnx_is_learned(x->constant) || x->constant->computed_from != NULL))
+        return rf_fail(RF_E_INPUT,
+                       "it computes with a parameter alone: weight norm, spectral norm and weight "
+                       "standardisation are not taken; remove them before exporting");
+    else if (x->form == RF_ONNX_CONSTANT)
         return rf_fail(RF_E_INPUT, "it reads a constant where it should read what becomes of the images");
     else
         return rf_fail(RF_E_INPUT,

@@ -77,6 +77,8 @@ typedef struct rf_onnx_build {
     size_t filling_count, filling_capacity;
     bool ends_in_softmax;
     int norms_folded;                   /* convolutions that a batch norm was folded into */
+    int computed;                       /* parameters that the file computes from others */
+    const char *computed_from;          /* the first of these; NULL: there is none */
     const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
 } rf_onnx_build;
 

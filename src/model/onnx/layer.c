@@ -40,6 +40,7 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
         return rf_fail(RF_E_SHAPE,
                        "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
                        spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
+    if (tensor->computed_from != NULL && build->computed++ == 0) build->computed_from = tensor->computed_from;
     /* As it is in the file: (C,1,1), not (C); (out,in), not (out,in,1,1). */
     const Onnx__TensorProto *proto = tensor->proto;
     const int rank = proto != NULL ? (int)proto->n_dims : tensor->rank;
