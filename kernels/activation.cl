@@ -8,7 +8,7 @@
 #include "common.clh"
 
 INLINE floatv sigmoid_of(floatv x) {
-    return 1.0f / (1.0f + exponential_floatv(-x));
+    return RF_ACT_SIGMOID(floatv, x);
 }
 
 /* Those that can be fused: act.clh. */
@@ -87,7 +87,7 @@ INLINE floatv softplus_gradient(floatv x, floatv dy, float2 p) {
     return dy * sigmoid_of(x);
 }
 
-/* tanh(softplus(x)) is n / (n + 2) with n = exponential_floatv(x) (exponential_floatv(x) + 2), which is 1 before it overflows. */
+/* tanh(softplus(x)) is n / (n + 2) with n = e^x (e^x + 2), which is 1 before it overflows. */
 INLINE floatv mish_n(floatv x) {
     const floatv e = exponential_floatv(min(x, 20.0f));
     return e * (e + 2.0f);

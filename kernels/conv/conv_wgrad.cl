@@ -85,7 +85,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int group_begin = groups * get_global_id(0) / get_global_size(0);
     int group_end = groups * (get_global_id(0) + 1) / get_global_size(0);
     int first = (long)positions * part / parts, last = (long)positions * (part + 1) / parts;
-    const int blocks = (last - first + BLOCK - 1) / BLOCK, block = (last - first + blocks - 1) / blocks;
+    const int block = even_block(last - first, BLOCK);
     int tiles = (length + CHANNELS - 1) / CHANNELS, all_tiles = taps_y * taps_x * tiles;
     int tile_begin = (long)all_tiles * get_global_id(1) / get_global_size(1);
     int tile_end = (long)all_tiles * (get_global_id(1) + 1) / get_global_size(1);

@@ -103,10 +103,9 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
  * the sums of `before` rows. */
 #define TILE(N)                                                                                              \
     INLINE void tile_##N(const float *packed, int ahead, const __global float *x, const __global float *w,   \
-                         const __global float *bias,                                                         \
-                         const __global float *residual, __global float *y, grid of_x, grid of_y, int c,     \
-                         int k, int u, int act, int accumulate, int row, int count, row_sums s,              \
-                         int before) {                                                                       \
+                         const __global float *bias, const __global float *residual, __global float *y,      \
+                         grid of_x, grid of_y, int c, int k, int u, int act, int accumulate, int row,        \
+                         int count, row_sums s, int before) {                                                \
         const __global float *from[PIXELS], *weights[N];                                                     \
         __global float *to[PIXELS];                                                                          \
         floatv acc[PIXELS][N];                                                                               \
@@ -185,7 +184,8 @@ TILE(3)
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
     for (int p = begin; p < end; p += PIXELS) PASTE(tile_, N)                                                \
-    (packed + (p - begin) * c * (PACKED > 0), ahead, x, w, bias, residual, y, of_x, of_y, c, k, u, act, accumulate, p, min(PIXELS, end - p), s, p - first);
+    (packed + (p - begin) * c * (PACKED > 0), ahead, x, w, bias, residual, y, of_x, of_y, c, k, u, act,      \
+     accumulate, p, min(PIXELS, end - p), s, p - first);
 
 /* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
  * is written in order: the channels o_begin .. o_end-1 of k. */
@@ -277,10 +277,9 @@ INLINE void pack_x(float *packed, const __global float *x, grid g, int row, int 
         int i = 0;
         /* Whole vectors: what is copied too much, the next row overwrites. */
         if (p + AT_ONCE < count)
-            for (; i + RUN <= channels; i += CHANNELS)
-                EACH(q, AT_ONCE)
-                    for (int j = 0; j < RUN; j += 4)
-                        vstore4(vload4(0, from[q] + i + j), 0, packed + i * count + (p + q) * CHANNELS + j);
+            for (; i + RUN <= channels; i += CHANNELS) EACH(q, AT_ONCE)
+        for (int j = 0; j < RUN; j += 4)
+            vstore4(vload4(0, from[q] + i + j), 0, packed + i * count + (p + q) * CHANNELS + j);
         for (; i < channels; i += CHANNELS)
             for (int q = 0; q < min(AT_ONCE, count - p); ++q)
                 for (int j = 0; j < CHANNELS; ++j)
@@ -326,8 +325,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
     int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
     int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
-    const int blocks = (last - first + block - 1) / block;
-    block = (last - first + blocks - 1) / blocks;
+    block = even_block(last - first, block);
     int c_begin = (int)get_global_id(1) * share, channels = min(share, c - c_begin);
     size_t panel_size = (size_t)c * 16;
     int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((channels + CHANNELS - 1) / CHANNELS);
