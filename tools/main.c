@@ -1,8 +1,11 @@
 /* The program: finds the sub-command, parses its options, runs it, and turns failures into a line and an exit
  * code. */
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ahead.h"
 #include "data/image.h"
@@ -277,18 +280,27 @@ static void say_failure(rf_status status, int rank) {
         rf_say("%s", message);
 }
 
+/* Nobody reads what is printed any more, as behind `| head`. */
+static bool reader_is_gone(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); /* for what the terminal can show; numbers stay as C has them */
     rf_dist *dist = NULL;
-    bool alone;
+    bool alone, unread = false;
     rf_status status = rf_ending_begin();
     if (status == RF_OK) status = rf_ahead_remember(argc, argv);
     if (status == RF_OK && rf_ahead_data() == NULL) status = rf_dist_open(&dist);
     rf_ending_ranks(dist);
     if (rf_dist_rank(dist) > 0) rf_say_nothing();
     if (status == RF_OK) status = run_program(dist, argc, argv);
-    if (status == RF_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full, or the reader gone?");
+    if ((status == RF_OK || status == RF_E_IO) && (fflush(stdout) != 0 || ferror(stdout))) {
+        unread = reader_is_gone();
+        if (status == RF_OK)
+            status = rf_fail(RF_E_IO, "standard output cannot be written: is the disk full?");
+    }
     const int rank = rf_dist_rank(dist);
     const bool tells = rf_dist_end(dist, &status, &alone);
     const bool failed = status != RF_OK && status != RF_E_INTERRUPTED;
@@ -298,8 +310,8 @@ int main(int argc, char **argv) {
     rf_ahead_forget();
     rf_progress_restore();
     rf_outfile_abort_all();
-    if (failed && tells) say_failure(status, rank);
+    if (failed && tells && !unread) say_failure(status, rank);
     if (alone) rf_dist_abort(dist, rf_status_exit_code(status));
     if (failed) rf_dist_close(dist); /* not before it is told: mpirun ends the others when one has ended */
-    return rf_status_exit_code(status);
+    return unread ? 128 + SIGPIPE : rf_status_exit_code(status); /* as if the signal had ended it */
 }

@@ -266,6 +266,21 @@ last_of_repeated_options_counts() {
     [ "$(wc -w <"$logs/out")" -eq 1 ] || fail "the last --print counts"
 }
 
+# As behind `| head`: quiet, and with the exit status of one that the signal ended.
+stdout_without_a_reader_is_quiet() {
+    good_curve >curve.csv
+    mkfifo pipe
+    exec 3<>pipe 4>pipe 3<&-
+    for command in "--help" "model resnet50" "suggest curve.csv --json curve.json" "model resnet50 --json" \
+        "suggest curve.csv --csv -"; do
+        code=0
+        "$RANGEFINDER" $command >&4 2>"$logs/err" || code=$?
+        : >"$logs/out"
+        [ "$code" -eq 141 ] && [ ! -s "$logs/err" ] || fail "$command, without a reader"
+    done
+    [ -s curve.json ] || fail "the results should be there"
+}
+
 full_stdout_is_an_error() {
     code=0
     "$RANGEFINDER" --help >/dev/full 2>"$logs/err" || code=$?
