@@ -174,9 +174,17 @@ int main(int argc, char **argv) {
     quick = defaults = argc == 1 && !all;
     most = quick;
     for (int i = 1; i < argc; ++i) {
-        quick |= !strcmp(argv[i], "--quick");
-        defaults |= !strcmp(argv[i], "--defaults");
-        if (!strncmp(argv[i], "--most=", 7) && !all) most = atoi(argv[i] + 7);
+        const char *const word = argv[i];
+        if (!strcmp(word, "--quick")) {
+            quick = true;
+        } else if (!strcmp(word, "--defaults")) {
+            defaults = true;
+        } else if (!strncmp(word, "--most=", 7)) {
+            if (!all) most = atoi(word + 7);
+        } else if (!rf_op_find(word)) {
+            fprintf(stderr, "op_conformance: %s: neither an option nor an op\n", word);
+            return 2;
+        }
     }
     if (rf_device_open(&device, NULL) != RF_OK) {
         fprintf(stderr, "op_conformance: %s\n", rf_error_message());
