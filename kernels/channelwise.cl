@@ -1,4 +1,5 @@
-/* Element by element with a learned number w a channel, or one for all (shared), of x (rows,C); KIND is scale, y = x * w, or prelu.
+/* Element by element with a learned number w a channel, or one for all (shared), of x (rows,C); KIND is scale, y = x * w, shift,
+ * y = x + w, or prelu.
  *
  * gradient gives dx; parameter_sums the sums of dw's terms over blocks of rows, (blocks,C), which fold.cl adds up.
  *
@@ -13,6 +14,16 @@ INLINE floatv scale_dx(floatv x, floatv w, floatv dy) {
 }
 INLINE floatv scale_dw(floatv x, floatv dy) {
     return dy * x;
+}
+
+INLINE floatv shift(floatv x, floatv w) {
+    return x + w;
+}
+INLINE floatv shift_dx(floatv x, floatv w, floatv dy) {
+    return dy;
+}
+INLINE floatv shift_dw(floatv x, floatv dy) {
+    return dy;
 }
 
 /* NaN takes the branch that propagates it. */

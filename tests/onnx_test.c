@@ -118,6 +118,8 @@ static const sample samples[] = {
     {"handmade-dynamo", "handmade"},
     {"attention-script", "attention"},
     {"attention-dynamo", "attention"},
+    {"assorted-script", "assorted"},
+    {"assorted-dynamo", "assorted"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -152,9 +154,10 @@ static void scores_are_pytorchs(void **state) {
 
 static void losses_are_pytorchs(void **state) {
     static const char *const files[] = {
-        "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
-        "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo",
-        "handmade-script", "handmade-dynamo", "attention-script", "attention-dynamo"};
+        "residual-script",  "residual-dynamo",  "depthwise-script", "depthwise-dynamo",
+        "shuffle-script",   "shuffle-dynamo",   "convnext-script",  "convnext-dynamo",
+        "unet-script",      "unet-dynamo",      "handmade-script",  "handmade-dynamo",
+        "attention-script", "attention-dynamo", "assorted-script",  "assorted-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

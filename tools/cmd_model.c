@@ -53,10 +53,10 @@ static rf_status measure(layer **out, totals *sum, const rf_model *model) {
     }
     for (int p = 0; p < model->parameter_count; p++) {
         const rf_parameter *parameter = &model->parameters[p];
-        if (parameter->is_state)
-            sum->state_floats += rf_param_count(&parameter->spec);
-        else
+        if (rf_is_trained(model, NULL, p))
             layers[parameter->node].parameters += rf_param_count(&parameter->spec);
+        else
+            sum->state_floats += rf_param_count(&parameter->spec);
     }
     return RF_OK;
 }

@@ -366,7 +366,7 @@ const char *rf_model_note(const rf_model *model) {
 size_t rf_model_parameter_count(const rf_model *model) {
     size_t count = 0;
     for (int i = 0; i < model->parameter_count; i++)
-        if (!model->parameters[i].is_state) count += rf_param_count(&model->parameters[i].spec);
+        if (rf_is_trained(model, NULL, i)) count += rf_param_count(&model->parameters[i].spec);
     return count;
 }
 

@@ -1,5 +1,6 @@
 /* Element by element with a learned number w a channel, or one for all: scale, y = x * w (ConvNeXt's layer scale, Liu et al.
- * 2022), and PReLU (He et al. 2015).  One list gives each its reference, solvers and op; kernels/channelwise.cl has the same formulas. */
+ * 2022), shift, y = x + w, and PReLU (He et al. 2015).  One list gives each its reference, solvers and op;
+ * kernels/channelwise.cl has the same formulas. */
 #include "op/fold.h"
 #include "op/reference.h"
 
@@ -7,6 +8,7 @@
  * w, and g for dy.  A comparison with NaN is false, and must take the branch that propagates it. */
 #define KINDS(X)                                                                                             \
     X(scale, "x * weight, a learned number a channel, or one", "", 3, 1, x *w, g *w, g *x)                   \
+    X(shift, "x + bias, a learned number a channel, or one", "bias", 3, 0, x + w, g, g)                      \
     X(prelu, "x, or weight times x below zero, a learned number a channel, or one", "weight", 1, 0.25,       \
       x > 0 ? x : x * w, x > 0 ? g : g * w, x > 0 ? 0 : g * x)
 
@@ -49,7 +51,7 @@ KINDS(PARAMS)
         const size_t channels = (size_t)weights(problem);                                                    \
         for (size_t i = 0; i < rf_shape_count(problem->y); ++i) {                                            \
             const double x = a->x[0][i], w = a->param[0][i % channels], g = a->dy[i];                        \
-            (void)x;                                                                                         \
+            (void)x, (void)w;                                                                                \
             a->dx[0][i] = (float)((dx_) + (problem->accumulate[0] ? a->dx[0][i] : 0));                       \
         }                                                                                                    \
     }                                                                                                        \
@@ -59,6 +61,7 @@ KINDS(PARAMS)
             double sum = 0;                                                                                  \
             for (size_t i = c; i < rf_shape_count(problem->y); i += channels) {                              \
                 const double x = a->x[0][i], g = a->dy[i];                                                   \
+                (void)x;                                                                                     \
                 sum += dw;                                                                                   \
             }                                                                                                \
             a->grad[0][c] = (float)sum;                                                                      \

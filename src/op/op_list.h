@@ -31,6 +31,7 @@
     X(dropout)                                                                                               \
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \
+    X(shift)                                                                                                 \
     X(prelu)                                                                                                 \
     X(softmax)                                                                                               \
     X(add)                                                                                                   \

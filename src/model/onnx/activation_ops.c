@@ -123,6 +123,21 @@ static rf_status clip_bound(double *bound, const rf_onnx_call *call, const char 
                : RF_OK;
 }
 
+/* As of the padding that keeps a size, computed from it. */
+static rf_status fold_clip(rf_onnx_call *call) {
+    rf_onnx_tensor *const from = rf_onnx_constant_in(call, 0), *out;
+    const double *in;
+    double low, high;
+    RF_TRY(clip_bound(&low, call, "min", 1, -INFINITY));
+    RF_TRY(clip_bound(&high, call, "max", 2, INFINITY));
+    RF_TRY(rf_onnx_numbers(&in, call->build, from));
+    RF_TRY(rf_onnx_constant(&out, call->build, from->type, from->rank, from->dim));
+    for (size_t i = 0; i < out->count; i++) out->values[i] = fmin(fmax(in[i], low), high);
+    out->computed_from = rf_onnx_is_learned(from) ? from->name : from->computed_from;
+    call->out = (rf_onnx_value){.form = RF_ONNX_CONSTANT, .constant = out};
+    return RF_OK;
+}
+
 static rf_status clipped(rf_onnx_call *call, const rf_onnx_value *x, double low, double high) {
     const rf_attrs attrs = {.slope = fmax(low, -NO_LIMIT), .value = fmin(high, NO_LIMIT)};
     if (!(low <= high)) return rf_fail(RF_E_INPUT, "limits %g and %g", low, high);
@@ -185,7 +200,7 @@ static rf_status log_softmax(rf_onnx_call *call) {
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_activation_ops[] = {
-    {"Clip", 1, " min max ", .lower = clip},
+    {"Clip", 1, " min max ", fold_clip, clip},
     {"Elu", 1, " alpha ", .lower = elu},
     {"Erf", 1, " ", .lower = error_function},
     {"Gelu", 1, " approximate ", .lower = gelu},

@@ -67,6 +67,18 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
     return RF_OK;
 }
 
+/* A layer of a learned number a channel, or one. */
+static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init, rf_onnx_value *x,
+                                 rf_onnx_tensor *constant) {
+    RF_TRY(rf_onnx_force(call, x));
+    const rf_onnx_layer layer = {.op = rf_op_find(op),
+                                 .attrs = {.init = init, .shared = constant->count == 1},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {constant}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
     rf_onnx_tensor *other_than_zeros = constant;
     double number;
@@ -76,10 +88,10 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         RF_TRY(rf_onnx_add_weighted(&producer, constant));
         return rf_onnx_pass(call, &producer.out);
     }
-    if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
-        return rf_onnx_add_norm(call, x, constant);
     RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
     if (other_than_zeros == NULL && x->form != RF_ONNX_VARIANCE) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
+        return rf_onnx_add_norm(call, x, constant);
     if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE ||
         (constant->count == 1 && !rf_onnx_is_learned(constant))) {
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
@@ -87,10 +99,11 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         if (x->form == RF_ONNX_ERF && number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
         return affine(call, x, 1, number);
     }
-    return rf_fail(
-        RF_E_INPUT,
-        "the sum with a constant is taken as a layer's or norm's bias, or of a number only; images are "
-        "normalised by --mean and --std, not in the network");
+    if (rf_onnx_is_learned(constant) && (constant->count == 1 || is_per_channel(constant, x)))
+        return add_channelwise(call, "shift", 0, x, constant);
+    return rf_fail(RF_E_INPUT,
+                   "the sum with a constant is taken where that is a number, or a parameter of one number a "
+                   "channel; images are normalised by --mean and --std, not in the network");
 }
 
 static rf_status add(rf_onnx_call *call) {
@@ -192,13 +205,7 @@ static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_te
         call->out.constant = constant;
         return RF_OK;
     }
-    RF_TRY(rf_onnx_force(call, x));
-    const rf_onnx_layer layer = {.op = rf_op_find("scale"),
-                                 .attrs = {.init = 1, .shared = shared},
-                                 .inputs = 1,
-                                 .input = {x->layer},
-                                 .param = {constant}};
-    return rf_onnx_layer_add(call, &layer, x);
+    return add_channelwise(call, "scale", 1, x, constant);
 }
 
 /* x as a number of times a layer's output; 0: it is none. */

@@ -258,6 +258,9 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     "%d parameter%s computed in the network, the first from '%s' (a mask, a factor): what comes out is "     \
     "trained in its place, which is otherwise than in your network"
 
+#define BLURS                                                                                                \
+    "%d convolution%s by one filter, the same for all channels, as anti-aliased networks do: not trained"
+
 #define SOFTMAX                                                                                              \
     "its last Softmax is taken for the loss's, cross entropy of the scores before it; CrossEntropyLoss "     \
     "behind a Softmax, as "                                                                                  \
@@ -271,6 +274,9 @@ static rf_status note(const rf_onnx_build *build) {
     if (build->computed > 0)
         rf_str_addf(&text, "%s" COMPUTED, text.length > 0 ? "; " : "", build->computed,
                     build->computed == 1 ? " is" : "s are", build->computed_from);
+    if (build->blurs > 0)
+        rf_str_addf(&text, "%s" BLURS, text.length > 0 ? "; " : "", build->blurs,
+                    build->blurs == 1 ? " smooths" : "s smooth");
     if (build->ends_in_softmax) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", SOFTMAX);
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",

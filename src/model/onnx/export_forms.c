@@ -137,11 +137,11 @@ static Onnx__NodeProto *group_norm(rf_onnx_export *e) {
 }
 
 /* (C,1,1) broadcasts to maps alone, (1) to all. */
-static Onnx__NodeProto *scale(rf_onnx_export *e) {
+static Onnx__NodeProto *with_numbers(rf_onnx_export *e) {
     const bool flat = e->model->nodes[e->node].shape.flat && !attrs_of(e)->shared;
     const char *x = flat ? rf_onnx_x_map(e, 0) : rf_onnx_x(e, 0);
-    Onnx__NodeProto *product = PUT(e, flat ? "product" : NULL, "Mul", x, rf_onnx_parameter(e, 0));
-    return flat ? PUT(e, NULL, "Flatten", rf_onnx_output(product)) : product;
+    Onnx__NodeProto *y = PUT(e, flat ? "of_maps" : NULL, e->writer->name, x, rf_onnx_parameter(e, 0));
+    return flat ? PUT(e, NULL, "Flatten", rf_onnx_output(y)) : y;
 }
 
 /* ---- activations ---- */
@@ -467,8 +467,9 @@ static const rf_onnx_writer writers[] = {
     {"relu", plain, "Relu"},
     {"relu6", relu6},
     {"row_to_channels", channels_to_row},
-    {"scale", scale},
+    {"scale", with_numbers, "Mul"},
     {"selu", plain, "Selu"},
+    {"shift", with_numbers, "Add"},
     {"sigmoid", plain, "Sigmoid"},
     {"silu", silu},
     {"slice", slice},

@@ -18,6 +18,8 @@ static const char *op_of(const rf_onnx_value *x) {
         return x->factor == 1 ? "softmax" : NULL;
     case RF_ONNX_EXPANDED:
         return "upsample_nearest";
+    case RF_ONNX_PADDED:
+        return "pad";
     default:
         return NULL;
     }
@@ -33,7 +35,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
     else if (op_of(x) != NULL) {
-        const rf_attrs attrs = {.slope = x->factor, .value = x->shift, .scale = x->size};
+        const rf_attrs attrs = {
+            .slope = x->factor, .value = x->shift, .scale = x->size, .before = x->pad, .after = x->pad};
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
     } else if (x->form == RF_ONNX_CONSTANT &&
                (rf_onnx_is_learned(x->constant) || x->constant->computed_from != NULL))

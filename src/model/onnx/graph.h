@@ -77,6 +77,7 @@ typedef struct rf_onnx_build {
     size_t filling_count, filling_capacity;
     bool ends_in_softmax;
     int norms_folded;                   /* convolutions that a batch norm was folded into */
+    int blurs;                          /* convolutions that smooth by a filter that is not trained */
     int computed;                       /* parameters that the file computes from others */
     const char *computed_from;          /* the first of these; NULL: there is none */
     const Onnx__NodeProto *last_concat; /* DenseNet's begin with all inputs of the one before */
@@ -213,7 +214,7 @@ rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_t
 
 /* ---- values as layers' outputs (force.c) ---- */
 /* Makes a value one that is a layer's output, where it can be one: MAP, LAYER, NORMED, SIGMOID,
- * HARD_SIGMOID, SOFTPLUS, SCALED, SCORES, EXPANDED, MEAN. */
+ * HARD_SIGMOID, SOFTPLUS, SCALED, SCORES, EXPANDED, PADDED, MEAN. */
 rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 /* The first input as a layer's output, which may have its channels last; as one that has not; as one of maps. */
 rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);

@@ -190,7 +190,8 @@ static rf_status channels_from(rf_onnx_call *call, const rf_onnx_value *x, int64
 static rf_status check_axis(const rf_onnx_value *x, int64_t given) {
     int axis;
     RF_TRY(rf_onnx_axis(&axis, given, x->rank));
-    return axis == 1 ? RF_OK : rf_fail(RF_E_INPUT, "axis %d; channels, 1, are what is taken", axis);
+    if (axis == rf_onnx_channel_axis(x)) return RF_OK;
+    return rf_fail(RF_E_INPUT, "axis %d; channels, %d, are what is taken", axis, rf_onnx_channel_axis(x));
 }
 
 /* Rows or columns (axis 0 or 1) from begin to before end, every step-th. */
@@ -220,7 +221,7 @@ static rf_status slice(rf_onnx_call *call) {
     int64_t list[4][RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int count[4];
     rf_onnx_value *first;
-    RF_TRY(rf_onnx_first(&first, call));
+    RF_TRY(rf_onnx_first_any(&first, call));
     for (size_t i = 0; i < 4; i++) RF_TRY(rf_onnx_list(list[i], &count[i], call, attributes[i], i + 1));
     for (int i = 1; i < 4; i++)
         if (count[0] < 1 || (count[i] != count[0] && (i == 1 || count[i] >= 0)))
@@ -234,10 +235,11 @@ static rf_status slice(rf_onnx_call *call) {
         rf_onnx_dims(dim, call->build, &x);
         begin = RF_MAX(RF_MIN(begin < 0 ? begin + dim[axis] : begin, dim[axis]), 0);
         end = RF_MAX(RF_MIN(end < 0 ? end + dim[axis] : end, dim[axis]), 0);
-        if (axis == 0 || (axis == 1 && step != 1))
+        const bool of_channels = axis == rf_onnx_channel_axis(&x);
+        if (axis == 0 || (of_channels && step != 1))
             return rf_fail(RF_E_INPUT, "images are not cut, and channels by steps of 1 only");
-        RF_TRY(axis == 1 ? channels_from(call, &x, begin, end)
-                         : pixels_from(call, &x, axis - 2, begin, end, step));
+        RF_TRY(of_channels ? channels_from(call, &x, begin, end)
+                           : pixels_from(call, &x, axis - (x.channels_last ? 1 : 2), begin, end, step));
         x = call->out;
     }
     return RF_OK;
@@ -260,7 +262,7 @@ static rf_status split(rf_onnx_call *call) {
     int64_t sizes[RF_ONNX_MAX_RANK];
     int count;
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 0)));
     RF_TRY(rf_onnx_list(sizes, &count, call, "split", 1));
     const int64_t channels = call->build->model->nodes[x->layer].shape.c;
@@ -279,7 +281,7 @@ static rf_status split(rf_onnx_call *call) {
 
 static rf_status split_to_sequence(rf_onnx_call *call) {
     rf_onnx_value *x;
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 0)));
     if (rf_onnx_constant_in(call, 1) == NULL || rf_onnx_int(call->node, "keepdims", 1) == 0)
         return rf_fail(RF_E_INPUT, "the sizes of its parts are no constant, or keepdims is 0");
@@ -492,10 +494,8 @@ static size_t in_common(const rf_onnx_call *call) {
 static rf_status concat(rf_onnx_call *call) {
     rf_onnx_layer layer = {.op = rf_op_find("concat")};
     rf_onnx_value *x;
-    int axis;
-    RF_TRY(rf_onnx_first(&x, call));
-    RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", 1), x->rank));
-    if (axis != 1) return rf_fail(RF_E_INPUT, "axis %d; channels, 1, are what is taken", axis);
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 1)));
     if (call->node->n_input == 1) return rf_onnx_pass(call, x);
     size_t done = in_common(call);
     if (done > 0) { /* its output stands for them */
@@ -506,6 +506,8 @@ static rf_status concat(rf_onnx_call *call) {
     for (; done < call->node->n_input; done++) {
         rf_onnx_value *other = rf_onnx_in(call, done);
         RF_TRY(rf_onnx_force(call, other));
+        if (other->channels_last != x->channels_last)
+            return rf_fail(RF_E_SHAPE, "some of its inputs have the channels last, (N,H,W,C), and some not");
         if (layer.inputs == RF_MAX_INPUTS) {
             RF_TRY(rf_onnx_layer_add(call, &layer, x));
             layer.input[0] = call->out.layer;

@@ -1,4 +1,5 @@
 /* Convolutions, linear layers and norms, which may get weight or bias from a later node; what is read of windows. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,26 @@ static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weigh
     return said || (weight->name != NULL && strncmp(weight->name, made, sizeof made - 1) == 0);
 }
 
+/* Whether depthwise filters are one that smooths, the same for all channels: of an anti-aliased network (Zhang 2019, arXiv
+ * 1904.11486).  It is a buffer in PyTorch, which ONNX does not tell from a parameter. */
+static rf_status find_blur(bool *is_blur, const rf_onnx_call *call, rf_onnx_tensor *weight, int64_t groups) {
+    const size_t taps = (size_t)(weight->dim[2] * weight->dim[3]);
+    const double *w;
+    double sum = 0;
+    size_t used = 0;
+    *is_blur = false;
+    if (groups == 1 || weight->dim[0] != groups || weight->dim[1] != 1) return RF_OK;
+    RF_TRY(rf_onnx_numbers(&w, call->build, weight));
+    for (size_t i = 0; i < weight->count; i++)
+        if (!(w[i] >= 0) || w[i] != w[i % taps]) return RF_OK;
+    for (size_t i = 0; i < taps; i++) {
+        sum += w[i];
+        used += w[i] > 0;
+    }
+    *is_blur = used > 1 && fabs(sum - 1) < 1e-3;
+    return RF_OK;
+}
+
 static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
     rf_onnx_value from = *rf_onnx_in(call, 0), *x = &from;
@@ -122,8 +143,17 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {weight, bias}};
+    rf_model *const model = call->build->model;
+    const int before = model->parameter_count;
+    bool is_blur;
     call->build->norms_folded += norm_folded(call->node, weight);
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(find_blur(&is_blur, call, weight, groups));
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    if (is_blur && model->parameter_count > before) {
+        model->parameters[before].fixed = true;
+        call->build->blurs++;
+    }
+    return RF_OK;
 }
 
 /* x W or, transposed, x W^T; at each position of a map with its channels last it is a convolution of 1x1. */
@@ -159,13 +189,18 @@ rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
     const int groups = x->groups, channels = call->build->model->nodes[x->layer].shape.c;
     const char *op = groups == 0 ? "layer_norm" : groups == channels ? "instance_norm" : "group_norm";
-    if (groups > 0 && (x->constant == NULL) != (bias == NULL))
-        return rf_fail(RF_E_INPUT, "a norm of groups is taken with weight and bias, or with neither");
+    rf_model *const model = call->build->model;
+    const int before = model->parameter_count;
+    if (groups > 0 && x->constant == NULL && bias != NULL)
+        return rf_fail(RF_E_INPUT, "a norm of groups is not taken with a bias alone");
     const rf_onnx_layer layer = {
         .op = rf_op_find(op),
         .attrs = {.eps = x->factor, .affine = x->constant != NULL, .bias = bias != NULL, .groups = groups},
         .inputs = 1,
         .input = {x->layer},
         .param = {x->constant, bias}};
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    if (groups > 0 && bias == NULL && model->parameter_count == before + 2)
+        model->parameters[before + 1].fixed = true; /* its zeros */
+    return RF_OK;
 }

@@ -5,6 +5,7 @@
 #include "model/onnx/graph.h"
 
 enum { MAX_PAD = 4096 };
+#define LOWEST -1e15 /* what padding for a maximum holds */
 
 /* Even padding with zeros waits for the convolution or pooling that reads it. */
 static rf_status pad(rf_onnx_call *call) {
@@ -16,6 +17,7 @@ static rf_status pad(rf_onnx_call *call) {
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
+    value = fmin(fmax(value, LOWEST), -LOWEST); /* before a max pooling it is -infinity */
     const bool reflect = rf_onnx_text_is(call->node, "mode", "reflect");
     if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
         !rf_onnx_text_is(call->node, "mode", "constant"))
@@ -49,9 +51,6 @@ static rf_status pad(rf_onnx_call *call) {
     call->out.pad = rf_onnx_pair(pads + 2);
     return RF_OK;
 }
-
-/* What padding for a maximum holds. */
-#define LOWEST -1e15
 
 static rf_status pool(rf_onnx_call *call, const char *op, bool counts_pad) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
