@@ -28,6 +28,7 @@
     X(layer_norm)                                                                                            \
     X(group_norm)                                                                                            \
     X(instance_norm)                                                                                         \
+    X(response_norm)                                                                                         \
     X(dropout)                                                                                               \
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \

@@ -57,6 +57,12 @@ static bool is_per_channel(const rf_onnx_tensor *constant, const rf_onnx_value *
     return axis >= 0 && (size_t)constant->dim[axis] == constant->count;
 }
 
+/* Whether it has a number for each channel of a norm. */
+static bool fits_norm(const rf_onnx_call *call, const rf_onnx_tensor *constant, const rf_onnx_value *x) {
+    return (x->form == RF_ONNX_NORMED || x->form == RF_ONNX_RESPONDED) && is_per_channel(constant, x) &&
+           constant->count == (size_t)call->build->model->nodes[x->layer].shape.c;
+}
+
 /* factor x + shift. */
 static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
     if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
@@ -89,13 +95,18 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         return rf_onnx_pass(call, &producer.out);
     }
     RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
-    if (other_than_zeros == NULL && x->form != RF_ONNX_VARIANCE) return rf_onnx_pass(call, x);
-    if (x->form == RF_ONNX_NORMED && x->constant != NULL && is_per_channel(constant, x))
+    const bool is_mean = x->form == RF_ONNX_VARIANCE || x->form == RF_ONNX_MEAN_LENGTH;
+    if (other_than_zeros == NULL && !is_mean) return rf_onnx_pass(call, x);
+    if (x->form == RF_ONNX_RESPONDED && x->constant != NULL && fits_norm(call, constant, x)) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.bias = constant;
+        return RF_OK;
+    }
+    if (x->form == RF_ONNX_NORMED && x->constant != NULL && fits_norm(call, constant, x))
         return rf_onnx_add_norm(call, x, constant);
-    if (x->form == RF_ONNX_ERF || x->form == RF_ONNX_VARIANCE ||
-        (constant->count == 1 && !rf_onnx_is_learned(constant))) {
+    if (x->form == RF_ONNX_ERF || is_mean || (constant->count == 1 && !rf_onnx_is_learned(constant))) {
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
-        if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_VARIANCE, x->factor + number);
+        if (is_mean) return rf_onnx_wait(call, x, x->form, x->factor + number);
         if (x->form == RF_ONNX_ERF && number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
         return affine(call, x, 1, number);
     }
@@ -106,10 +117,26 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
                    "channel; images are normalised by --mean and --std, not in the network");
 }
 
+/* x + (weight x response + bias). */
+static rf_status add_response_norm(rf_onnx_call *call, const rf_onnx_value *x) {
+    const rf_onnx_layer layer = {.op = rf_op_find("response_norm"),
+                                 .attrs = {.eps = x->factor},
+                                 .inputs = 1,
+                                 .input = {x->layer},
+                                 .param = {x->constant, x->bias}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
 static rf_status add(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++)
         if (rf_onnx_constant_in(call, i) != NULL)
             return add_constant(call, rf_onnx_in(call, 1 - i), rf_onnx_constant_in(call, i));
+    for (size_t i = 0; i < 2; i++) {
+        const rf_onnx_value *x = rf_onnx_in(call, i), *responded = rf_onnx_in(call, 1 - i);
+        if (x->form == RF_ONNX_MAP && responded->form == RF_ONNX_RESPONDED && responded->bias != NULL &&
+            x->layer == responded->layer)
+            return add_response_norm(call, responded);
+    }
     return add_layers(call);
 }
 
@@ -179,6 +206,7 @@ static rf_status gelu_part(rf_onnx_call *call, const rf_onnx_value *x, double fa
 }
 
 static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
+    if (factor == 1) return rf_onnx_pass(call, x);
     switch (x->form) {
     case RF_ONNX_NORMAL:
         return rf_onnx_wait(call, x, x->form, x->factor * factor);
@@ -186,7 +214,7 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
         return gelu_part(call, x, x->factor * factor);
     default:
         if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
-        return factor == 1 ? rf_onnx_pass(call, x) : affine(call, x, factor, 0);
+        return affine(call, x, factor, 0);
     }
 }
 
@@ -200,7 +228,7 @@ static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_te
         return rf_fail(RF_E_INPUT,
                        "the product with a constant is taken where that is a parameter of one number a "
                        "channel, or one number");
-    if (!shared && x->form == RF_ONNX_NORMED && x->constant == NULL) {
+    if (x->constant == NULL && fits_norm(call, constant, x)) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.constant = constant;
         return RF_OK;
@@ -257,6 +285,8 @@ static rf_status multiply(rf_onnx_call *call) {
             return scale(call, x, factor);
         }
         if (other->layer != x->layer || times(other) == 0) continue;
+        if (x->form == RF_ONNX_RESPONSE && times(other) == 1)
+            return rf_onnx_wait(call, x, RF_ONNX_RESPONDED, x->factor);
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return rf_onnx_layer_of(call, "silu", x, NULL);
         if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1)
             return rf_onnx_layer_of(call, "hard_swish", x, NULL);
@@ -272,8 +302,11 @@ static rf_status divide(rf_onnx_call *call) {
     if (centred->form == RF_ONNX_CENTRED && deviation->form == RF_ONNX_DEVIATION &&
         centred->layer == deviation->layer)
         return rf_onnx_wait(call, centred, RF_ONNX_NORMED, deviation->factor);
+    if (centred->form == RF_ONNX_LENGTH && deviation->form == RF_ONNX_MEAN_LENGTH &&
+        centred->layer == deviation->layer)
+        return rf_onnx_wait(call, centred, RF_ONNX_RESPONSE, deviation->factor);
     if (rf_onnx_constant_in(call, 1) == NULL)
-        return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU and layer norm only");
+        return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU and of norms only");
     RF_TRY(rf_onnx_scalar(&divisor, call->build, rf_onnx_constant_in(call, 1)));
     const rf_onnx_value *x = rf_onnx_in(call, 0);
     if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
@@ -302,12 +335,26 @@ static double quotient(double a, double b) {
     return a / b;
 }
 
+/* A parameter times 1, as of torch.addcmul, is the parameter. */
+static rf_status fold_product(rf_onnx_call *call) {
+    for (size_t i = 0; i < 2 && call->node->n_input == 2; i++) {
+        rf_onnx_tensor *one = rf_onnx_constant_in(call, i), *other = rf_onnx_constant_in(call, 1 - i);
+        RF_TRY(rf_onnx_drop_filler(&one, call, 1));
+        if (one == NULL && rf_onnx_constant_in(call, i)->count == 1 &&
+            rf_onnx_constant_in(call, i)->rank <= other->rank) {
+            call->out = *rf_onnx_in(call, 1 - i);
+            return RF_OK;
+        }
+    }
+    return rf_onnx_fold_binary(call);
+}
+
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_arithmetic_ops[] = {
     {"Add", 2, " ", rf_onnx_fold_binary, add, .binary = sum},
     {"Div", 2, " ", rf_onnx_fold_binary, divide, .binary = quotient},
-    {"Mul", 2, " ", rf_onnx_fold_binary, multiply, .binary = product},
+    {"Mul", 2, " ", fold_product, multiply, .binary = product},
     {"Neg", 1, " ", rf_onnx_fold_unary, negate, .unary = negative},
     {"Pow", 2, " ", rf_onnx_fold_binary, power, .binary = pow},
     {"Sqrt", 1, " ", rf_onnx_fold_unary, square_root, .unary = sqrt},

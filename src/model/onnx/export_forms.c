@@ -136,6 +136,25 @@ static Onnx__NodeProto *group_norm(rf_onnx_export *e) {
     return s.flat ? PUT(e, NULL, "Flatten", rf_onnx_output(y)) : y;
 }
 
+/* x + (weight * (x * response) + bias), as ConvNeXt V2 has it. */
+static Onnx__NodeProto *response_norm(rf_onnx_export *e) {
+    const bool flat = e->model->nodes[e->node].shape.flat;
+    const char *x = rf_onnx_x_map(e, 0), *weight = per_channel(e, "weight_of_maps", 0),
+               *bias = per_channel(e, "bias_of_maps", 1),
+               *eps = rf_onnx_put_number(e, "eps", attrs_of(e)->eps);
+    Onnx__NodeProto *length = PUT(e, "length", "ReduceL2", x);
+    rf_onnx_put_ints(e, length, "axes", 2, (const int64_t[]){2, 3});
+    Onnx__NodeProto *mean = PUT(e, "mean", "ReduceMean", rf_onnx_output(length));
+    rf_onnx_put_ints(e, mean, "axes", 1, (const int64_t[]){1});
+    mean = PUT(e, "mean_and_eps", "Add", rf_onnx_output(mean), eps);
+    Onnx__NodeProto *y = PUT(e, "response", "Div", rf_onnx_output(length), rf_onnx_output(mean));
+    y = PUT(e, "product", "Mul", x, rf_onnx_output(y));
+    y = PUT(e, "weighted", "Mul", rf_onnx_output(y), weight);
+    y = PUT(e, "biased", "Add", rf_onnx_output(y), bias);
+    y = PUT(e, flat ? "sum" : NULL, "Add", x, rf_onnx_output(y));
+    return flat ? PUT(e, NULL, "Flatten", rf_onnx_output(y)) : y;
+}
+
 /* (C,1,1) broadcasts to maps alone, (1) to all. */
 static Onnx__NodeProto *with_numbers(rf_onnx_export *e) {
     const bool flat = e->model->nodes[e->node].shape.flat && !attrs_of(e)->shared;
@@ -466,6 +485,7 @@ static const rf_onnx_writer writers[] = {
     {"prelu", prelu},
     {"relu", plain, "Relu"},
     {"relu6", relu6},
+    {"response_norm", response_norm},
     {"row_to_channels", channels_to_row},
     {"scale", with_numbers, "Mul"},
     {"selu", plain, "Selu"},

@@ -34,15 +34,19 @@ typedef enum rf_onnx_form {
     RF_ONNX_VARIANCE,  /* its mean, and factor */
     RF_ONNX_DEVIATION, /* the root of that */
     RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
-    RF_ONNX_SCALED, /* factor x + shift */
-    RF_ONNX_ERF,    /* erf(x / sqrt(2)) */
-    RF_ONNX_NORMAL, /* factor (1 + erf(x / sqrt(2))) */
-    RF_ONNX_GELU,   /* factor x (1 + erf(x / sqrt(2))) */
+    RF_ONNX_LENGTH, /* of x's channels: the root of the sum of squares over the pixels */
+    RF_ONNX_MEAN_LENGTH, /* the mean of these over the channels, plus factor */
+    RF_ONNX_RESPONSE,    /* the former over the latter */
+    RF_ONNX_RESPONDED,   /* x times that, times constant, plus bias, unless these are NULL */
+    RF_ONNX_SCALED,      /* factor x + shift */
+    RF_ONNX_ERF,         /* erf(x / sqrt(2)) */
+    RF_ONNX_NORMAL,      /* factor (1 + erf(x / sqrt(2))) */
+    RF_ONNX_GELU,        /* factor x (1 + erf(x / sqrt(2))) */
 } rf_onnx_form;
 
 typedef struct rf_onnx_value {
     rf_onnx_form form;
-    rf_onnx_tensor *constant;
+    rf_onnx_tensor *constant, *bias;
     int layer;          /* whose output is x */
     int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3: of GROUPED and SHUFFLED; 1: of ROW */
     bool channels_last; /* (N,H,W,C) */

@@ -12,7 +12,6 @@ static const rf_onnx_op not_taken[] = {
     {"Loop", .advice = CONTROL},
     {"QLinearConv", .advice = FLOAT32},
     {"QuantizeLinear", .advice = FLOAT32},
-    {"ReduceL2", .advice = "where it is weight norm, remove that before exporting"},
     {"Scan", .advice = CONTROL},
     {NULL},
 };

@@ -435,9 +435,20 @@ static rf_status mean(rf_onnx_call *call) {
     unsigned space;
     RF_TRY(is_over_channels(&over_channels, call));
     const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
+        return rf_onnx_wait(call, x, RF_ONNX_MEAN_LENGTH, 0);
     if (over_channels && keeps && (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED))
         return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
     return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);
+}
+
+static rf_status length(rf_onnx_call *call) {
+    unsigned space;
+    rf_onnx_value *x;
+    RF_TRY(spatial_axes(&space, &x, call));
+    if (space != 3 || rf_onnx_int(call->node, "keepdims", 1) == 0)
+        return rf_fail(RF_E_INPUT, "it is taken as a part of global response norm only, with keepdims");
+    return rf_onnx_wait(call, x, RF_ONNX_LENGTH, 1);
 }
 
 /* The mean, times the numbers. */
@@ -529,6 +540,7 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Flatten", 1, " axis ", .lower = flatten},
     {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
     {"Identity", 1, " ", rf_onnx_fold_identity, identity},
+    {"ReduceL2", 1, " axes keepdims noop_with_empty_axes ", .lower = length},
     {"ReduceMax", 1, " axes keepdims noop_with_empty_axes ", .lower = maximum},
     {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
     {"ReduceSum", 1, " axes keepdims noop_with_empty_axes ", .lower = sum},
