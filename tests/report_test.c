@@ -28,11 +28,12 @@ static void csv_reads_back_the_same(void **state) {
 }
 
 static void json_has_every_key_and_reads_back(void **state) {
-    static const char *const keys[] = {"device",         "model",   "parameters",       "data",     "batch",
-                                       "optimizer",      "seed",    "iterations",       "curve",    "stop",
-                                       "suggestions",    "verdict", "time_ms",          "notes",    "version",
-                                       "command",        "options", "normalisation",    "usual_lr", "chance",
-                                       "training_steps", "test_ms", "data_fingerprint", "race"};
+    static const char *const keys[] = {
+        "device",   "model",      "parameters",     "data",        "batch",       "optimizer",
+        "seed",     "iterations", "curve",          "stop",        "suggestions", "verdict",
+        "time_ms",  "notes",      "version",        "command",     "options",     "normalisation",
+        "usual_lr", "chance",     "training_steps", "epoch_steps", "test_ms",     "data_fingerprint",
+        "race"};
     static const char *const verdict_keys[] = {"kind",  "lr_min", "lr",     "lr_max",    "confidence",
                                                "cause", "reason", "advice", "lr_lowest", "lr_highest"};
     (void)state;
@@ -110,6 +111,7 @@ static void json_keeps_what_is_known_of_the_run(void **state) {
     made.curve->chance = 2.25;
     made.curve->usual_lr = 0.125;
     made.curve->training_steps = 1500;
+    made.curve->epoch_steps = 47;
     assert_int_equal(rf_report_json(&made.report, file_named("a.json")), RF_OK);
     assert_int_equal(rf_curve_read(&again, path), RF_OK);
     assert_int_equal(again->planned, 250);
@@ -117,6 +119,7 @@ static void json_keeps_what_is_known_of_the_run(void **state) {
     assert_true(again->chance == 2.25);
     assert_true(again->usual_lr == 0.125);
     assert_true(again->training_steps == 1500);
+    assert_true(again->epoch_steps == 47);
     char *const text = read_back(NULL);
     assert_non_null(strstr(text, "\"stop\": {\"step\": 100, \"reason\": \"diverged\"}"));
     free(text);

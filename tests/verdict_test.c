@@ -107,6 +107,38 @@ static void an_unknown_optimizer_leaves_what_the_curve_says(void **state) {
     assert_non_null(strstr(verdict.reason, "the optimizer is not known"));
 }
 
+/* Half a decade lower where a training of many passes over the images, by its steps or else by the test's, met a loss that fell by less
+ * than two fifths of that of guessing: the valley falls from 2 by 1.38, which is 0.69 of 2, and 0.28 of 5. */
+static void what_is_learned_by_heart_wants_lower_rates(void **state) {
+    (void)state;
+    static const struct {
+        double chance, training_steps, epoch_steps, lower;
+        const char *told;
+    } cases[] = {
+        {5, 300, 30, 0.5, "Going over the images 10 times"},
+        {5, 300, 31, 0, NULL},
+        {5, 0, 10, 0.5, "Going over the images 10 times"}, /* the test has a hundred steps */
+        {5, 0, 11, 0, NULL},
+        {5, 300, 0, 0, NULL},
+        {2, 300, 3, 0, NULL},
+    };
+    for (size_t c = 0; c < RF_COUNT(cases); c++) {
+        static const corner far[] = {{0, 5}, {50, 5}, {80, 3.5}, {99, 4.45}}; /* the valley, 3 higher */
+        const bool hard = cases[c].chance == 5;
+        rf_curve *const curve = draw(hard ? far : valley, RF_COUNT(valley), 0, STEPS);
+        curve->usual_lr = 0.01;
+        curve->chance = cases[c].chance;
+        curve->training_steps = cases[c].training_steps;
+        curve->epoch_steps = cases[c].epoch_steps;
+        const rf_verdict verdict = judged(curve);
+        assert_float_equal(log10(verdict.lr), -1.4948 - cases[c].lower, 1e-4);
+        assert_int_equal(verdict.by_heart, cases[c].lower > 0);
+        assert_true(verdict.lr_min <= verdict.lr);
+        assert_int_equal(strstr(verdict.reason, "by heart") != NULL, cases[c].told != NULL);
+        if (cases[c].told != NULL) assert_non_null(strstr(verdict.reason, cases[c].told));
+    }
+}
+
 static void noise_lowers_the_confidence(void **state) {
     (void)state;
     const rf_verdict little = judge_known(valley, RF_COUNT(valley), 0.05);
@@ -487,6 +519,11 @@ static void a_race_leaves_the_suggestion_for_a_clear_gain_alone(void **state) {
             fail_msg("%s: %s %g", cases[c].what, race.reason, race.lr);
     }
     rf_trial trials[4];
+    rf_race lowered = race_of(cases[1].loss, trials);
+    lowered.only_lower = true;
+    rf_race_decide(&lowered);
+    assert_true(!lowered.clear && lowered.lr == trials[1].lr && lowered.best == 2);
+    assert_non_null(strstr(lowered.reason, "learns by heart"));
     rf_race race = race_of((const double[]){1, 0.6, 0.3, 1}, trials);
     for (int i = 0; i < 4; i++)
         trials[i].validation_loss = NAN; /* then by the loss of training, which is the same */
@@ -512,6 +549,7 @@ int main(void) {
         cmocka_unit_test(a_valley_gives_the_range),
         cmocka_unit_test(the_suggestion_stays_in_the_range),
         cmocka_unit_test(an_unknown_optimizer_leaves_what_the_curve_says),
+        cmocka_unit_test(what_is_learned_by_heart_wants_lower_rates),
         cmocka_unit_test(noise_lowers_the_confidence),
         cmocka_unit_test(learning_little_lowers_the_confidence),
         cmocka_unit_test(noise_larger_than_the_drop_gives_none),

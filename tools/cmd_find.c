@@ -52,7 +52,7 @@ static const rf_option options[] = {
      .min = 1e-12, .max = 1e6},
     {"end-lr", "X", "learning rate of the last step", "10", .parse = rf_opt_number, AT(end_lr), .min = 1e-12,
      .max = 1e6},
-    {"iterations", "N", "steps; where N is not given, 1000 if the loss stays flat in 300", "300",
+    {"iterations", "N", "steps; where N is not given, 1000 over fewer rates if 300 show nothing", "300",
      .parse = rf_opt_int, AT(iterations), .min = 2, .max = 100000},
     {"mode", "HOW", "how the learning rate rises:", "exp", .parse = rf_opt_choice, AT(mode),
      .choices = mode_names},
@@ -182,17 +182,24 @@ static bool on_progress(void *context, const rf_range_test_progress *now) {
     return !rf_interrupted();
 }
 
-/* The test may have been made longer than was said. */
-static rf_status note_length(find_run *run, rf_find_args *args) {
+/* The test may have been made again, with more steps over fewer rates. */
+static rf_status note_closer(find_run *run, rf_find_args *args) {
+    rf_settings *const settings = &args->common.settings;
+    const rf_curve *const curve = run->curve;
     char text[24];
-    const int planned = (int)run->curve->planned;
+    const int planned = (int)curve->planned;
     if (planned == args->iterations) return RF_OK;
-    RF_TRY(rf_session_note(&run->session,
-                           rf_format("the loss was flat in %d steps, so the test was made again, with %d",
-                                     args->iterations, planned)));
+    const rf_number_text start = rf_rate(curve->lr[0]), end = rf_rate(curve->planned_lr);
+    RF_TRY(rf_session_note(
+        &run->session,
+        rf_format("%d steps from %s to %s showed nothing, so the test was made again, with %d from %s to %s",
+                  args->iterations, rf_rate(args->start_lr).text, rf_rate(args->end_lr).text, planned,
+                  start.text, end.text)));
     args->iterations = planned;
     snprintf(text, sizeof text, "%d", planned);
-    return rf_settings_set(&args->common.settings, "iterations", text);
+    RF_TRY(rf_settings_set(settings, "iterations", text));
+    RF_TRY(rf_settings_set(settings, "start-lr", start.text));
+    return rf_settings_set(settings, "end-lr", end.text);
 }
 
 static rf_status run_test(find_run *run, rf_find_args *args) {
@@ -223,7 +230,7 @@ static rf_status run_test(find_run *run, rf_find_args *args) {
     if (run->curve->stop == RF_STOP_INTERRUPTED) return RF_E_INTERRUPTED; /* another rank was */
     rf_session_verbose(&run->session, "range test done");
     rf_session_verbose_exchange(&run->session);
-    RF_TRY(note_length(run, args));
+    RF_TRY(note_closer(run, args));
     RF_TRY(rf_curve_suggest(&run->suggestions, &run->suggestion_count, run->curve, NULL));
     return rf_curve_judge(&run->verdict, run->curve);
 }
@@ -240,6 +247,7 @@ static rf_status run_race(find_run *run, const rf_find_args *args) {
     if (!args->confirm || run->verdict.kind != RF_VERDICT_RANGE) return RF_OK;
     rf_progress_begin(&progress, !args->common.quiet && !args->common.no_progress);
     rf_race_desc race = race_of(args, run->verdict.lr);
+    race.only_lower = run->verdict.by_heart;
     race.progress = on_race;
     race.progress_context = &progress;
     const rf_status status = rf_race_run(&run->race, run->session.trainer, &race);

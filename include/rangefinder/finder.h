@@ -53,6 +53,8 @@ typedef struct rf_curve {
     /* Of the median of several range tests: each of them, up to where the median ends; owned.  NULL: it is of one. */
     struct rf_curve **runs;
     size_t run_count;
+    double planned_lr;  /* the rate of the last of the planned steps; 0: not known */
+    double epoch_steps; /* steps in which all images are seen once; 0: not known */
 } rf_curve;
 
 /* Copies lr and loss; computes smoothed.  Errors: RF_E_INPUT for fewer than 1 point, rates <= 0 or not
@@ -116,6 +118,7 @@ typedef struct rf_verdict {
     char advice[256];  /* what to try instead, or "" */
     /* What each of several range tests would suggest by itself, the extremes; NAN: there is one test. */
     double lr_lowest, lr_highest;
+    bool by_heart; /* lr is lowered, as the training goes over the images so often that it learns them by heart */
 } rf_verdict;
 
 /* Judges a curve: whether it gives a learning rate, which, and how far to trust it. */
@@ -142,6 +145,7 @@ typedef struct rf_race {
     bool clear;        /* another rate than the suggestion is clearly better */
     double lr;         /* the answer: the suggestion, unless the race is clear */
     char reason[256];
+    bool only_lower; /* higher rates than the suggestion are no answer */
 } rf_race;
 RF_API void rf_race_free(rf_race *race);
 /* A verdict with a range takes the answer of a clear race. */

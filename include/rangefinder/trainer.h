@@ -111,7 +111,7 @@ typedef struct rf_range_test_progress {
 /* The options of a range test; only read during the call. */
 typedef struct rf_range_test_desc {
     double start_lr, end_lr; /* 1e-6, 10 */
-    int iterations;          /* 0: 300, and 1000 where the loss stays flat in these */
+    int iterations;          /* 0: 300; where these show nothing, once more with 1000 over fewer rates */
     bool linear;             /* the learning rate rises linearly rather than exponentially */
     double diverge; /* stop when the smoothed loss exceeds this times the best; 0: 4, negative: never */
     bool (*progress)(void *context,
@@ -147,6 +147,7 @@ typedef struct rf_race_desc {
     bool (*progress)(void *context,
                      const rf_range_test_progress *progress); /* as of a range test, over all steps */
     void *progress_context;
+    bool only_lower; /* as the verdict's by_heart: shortened trainings do not show what the whole one learns by heart */
 } rf_race_desc;
 /* Trains by the plan, shortened, at four rates half a decade apart, the second of which is the suggestion; afterwards the trainer's
  * state is bit-identical to before.  They are judged by the loss of the trainer's validation images, else by that of

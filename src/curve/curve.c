@@ -250,7 +250,8 @@ rf_status rf_curve_finish(rf_curve **out, rf_curve_builder *builder, const char 
                         .planned = builder->count + builder->ended,
                         .chance = builder->chance,
                         .usual_lr = builder->usual_lr,
-                        .training_steps = builder->training_steps};
+                        .training_steps = builder->training_steps,
+                        .epoch_steps = builder->epoch_steps};
     rf_curve_runs runs = builder->runs;
     *builder = (rf_curve_builder){0};
     curve->stop = rf_curve_finite(curve) < curve->count ? RF_STOP_NOT_FINITE : stop;

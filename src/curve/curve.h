@@ -25,7 +25,7 @@ typedef struct rf_curve_builder {
     double first_waiting;   /* the learning rate of the first of them */
     rf_smoothing smoothing; /* what was done to the losses */
     rf_stop_reason stop;    /* if the writer says so, as are those below */
-    double chance, usual_lr, training_steps;
+    double chance, usual_lr, training_steps, epoch_steps;
     rf_curve_runs runs; /* whose median it is */
 } rf_curve_builder;
 

@@ -36,7 +36,7 @@ typedef struct reader {
     size_t documents, root_keys, planned;
     bool own; /* written by rf_report_json */
     rf_stop_reason stop;
-    double chance, usual_lr, training_steps;
+    double chance, usual_lr, training_steps, epoch_steps;
     rf_curve_runs runs;
 } reader;
 
@@ -133,6 +133,7 @@ static void take_known(reader *json, const char *key, double value) {
     if (strcmp(key, "chance") == 0) json->chance = value;
     if (strcmp(key, "usual_lr") == 0) json->usual_lr = value;
     if (strcmp(key, "training_steps") == 0) json->training_steps = value;
+    if (strcmp(key, "epoch_steps") == 0) json->epoch_steps = value;
 }
 
 /* A loss of one of several range tests: of "curve": {"runs": [[...], ...]}. */
@@ -300,6 +301,7 @@ static rf_status build(rf_curve_builder *builder, reader *json) {
                                   .chance = json->chance,
                                   .usual_lr = json->usual_lr,
                                   .training_steps = json->training_steps,
+                                  .epoch_steps = json->epoch_steps,
                                   .runs = json->runs};
     json->runs = (rf_curve_runs){0};
     rates->values = losses->values = NULL;

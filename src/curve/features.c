@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { POINTS_MIN = 10, START_MIN = 5, START_SHARE = 10, NEIGHBOURS = 5 };
-static const double made = 0.7, risen = 0.2;
+static const double made = 0.7, risen = 0.2, harmed = 0.2, noises = 2;
 static const double alone_noises = 6,
                     alone_share = 0.1; /* from its neighbours' median: noises, of the level */
 
@@ -33,7 +33,8 @@ static void even_out(double *out, const rf_features *features, double noise) {
     }
 }
 
-size_t rf_features_rise_above(const rf_features *features, double bound) {
+/* The step from which on smoothed stays above a bound, up to the end; n: it does not. */
+static size_t rise_above(const rf_features *features, double bound) {
     size_t i = features->n;
     while (i > 0 && features->smoothed[i - 1] > bound) i--;
     return i;
@@ -64,7 +65,9 @@ rf_status rf_features_measure(rf_features *features, const rf_curve *curve) {
     features->fall = features->lowest;
     while (features->fall > 0 && s[features->fall - 1] <= fallen) features->fall--;
     features->rise =
-        rf_features_rise_above(features, s[features->lowest] + fmax(risen * features->drop, features->noise));
+        rise_above(features, s[features->lowest] + fmax(risen * features->drop, features->noise));
+    features->harm =
+        rise_above(features, features->start + fmax(harmed * features->level, noises * features->noise));
 done:
     free(scratch);
     return status;

@@ -15,13 +15,12 @@ typedef struct rf_features {
     double drop;           /* start - smoothed[k] */
     size_t fall;           /* the step from which on, up to k, seven tenths of the drop are made */
     size_t rise;     /* the step from which on, up to the end, a fifth of the drop is lost again; n: none */
+    size_t harm;     /* the same of a fifth of the level above the start, and of more than noise; n: none */
     double noise;    /* standard deviation of a loss; less where more is smoothed */
     bool not_finite; /* the curve ends in a loss that is not finite */
 } rf_features;
 
 rf_status rf_features_measure(rf_features *features, const rf_curve *curve);
 void rf_features_release(rf_features *features);
-/* The step from which on smoothed stays above a bound, up to the end; n: it does not. */
-size_t rf_features_rise_above(const rf_features *features, double bound);
 
 #endif

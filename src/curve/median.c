@@ -42,6 +42,8 @@ static rf_status make(rf_curve **out, rf_curve **runs, size_t count) {
     (*out)->chance = longest->chance;
     (*out)->usual_lr = longest->usual_lr;
     (*out)->training_steps = longest->training_steps;
+    (*out)->planned_lr = longest->planned_lr;
+    (*out)->epoch_steps = longest->epoch_steps;
     (*out)->runs = runs;
     (*out)->run_count = count;
     for (size_t r = 0; r < count; r++) cut(runs[r], n);

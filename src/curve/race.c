@@ -2,7 +2,8 @@
  *
  * The rule: another rate than the suggestion is clearly better if it gains a tenth of what could be learned.  A lower one is then the
  * answer.  A higher one must not be the last before one that does no better than guessing, and the answer is half-way to it, in
- * the logarithm: the shorter a training, the higher the rates that it likes.
+ * the logarithm: the shorter a training, the higher the rates that it likes.  Where the verdict has lowered its rate as the whole
+ * training learns the images by heart, which a shortened one does not show, no higher one counts.
  *
  * Source: tools/bench/regret; docs/finding.md has what was measured. */
 #include <math.h>
@@ -41,6 +42,12 @@ static void tell(rf_race *race, size_t chosen) {
     else if (race->best == race->suggested)
         snprintf(out, bytes, "The race confirms %s: after %zu steps it is the best of the rates.",
                  suggested.text, steps);
+    else if (race->best != chosen && race->only_lower)
+        snprintf(out, bytes,
+                 "The race is no reason to leave %s: after %zu steps %s is best, but so few do not show what "
+                 "the whole "
+                 "training learns by heart.",
+                 suggested.text, steps, best.text);
     else if (race->best != chosen)
         snprintf(
             out, bytes,
@@ -56,7 +63,8 @@ void rf_race_decide(rf_race *race) {
     size_t chosen = s;
     race->best = s;
     for (size_t i = 0; i < race->count; i++) {
-        const bool safe = i < s || (i + 1 < race->count && loss_of(race, i + 1) < race->chance);
+        const bool safe =
+            i < s || (!race->only_lower && i + 1 < race->count && loss_of(race, i + 1) < race->chance);
         if (loss_of(race, i) < loss_of(race, race->best)) race->best = i;
         if (safe && loss_of(race, i) < loss_of(race, chosen)) chosen = i;
     }

@@ -4,7 +4,9 @@
  * minimum lies above the best rate, since the loss follows the rate with a lag, and it is uncertain where; both the less the
  * more slowly the rate rises, with n steps a decade.  Suggest lr[k], lowered by q = 1.5 / sqrt(n) decades; then, where the
  * optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.  Where the loss is as
- * low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].
+ * low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].  Where the training
+ * goes over the images ten times or more, each counted by its rate, and little was learned on the way to the minimum, half a decade
+ * less: what is hard to learn is then learned by heart, and the loss of other images is best at lower rates.
  *
  * The range is of the rates that lose less than a fifth of what can be learned.  Up to where most of the drop was made, the test
  * went over a sum of rates; a training needs 2.5 times that sum in all its steps.  The upper end is the rate from which on a
@@ -21,11 +23,11 @@
 
 enum { POINTS_MIN = 10, POINTS_FEW = 40, NEAR = 5, ITERATIONS_MAX = 100000 };
 static const double lag = 1.5, trust = 1.5, enough = 2.5; /* see above */
+static const double many_passes = 10, by_heart = 0.5;     /* decades */
 static const double edge_margin = 5;
 static const double share_sure = 0.4, share_little = 0.1; /* of the loss, or of that of guessing */
 static const double noise_min = 2,
                     share_min = 0.02;    /* a drop smaller than these times noise or level is none */
-static const double harmed = 0.2;        /* a rise by this share of the level is harm */
 static const double near_minimum = 0.05; /* of the drop: as good as the minimum */
 static const double plateau_max = 10;    /* the last rate of a plateau that counts, over its first */
 static const double orders_apart = 3;    /* what several tests suggest: the highest over the lowest */
@@ -90,13 +92,6 @@ static bool too_few(rf_verdict *out, const rf_features *features) {
         advise(out, "Try --iterations 300.");
     }
     return true;
-}
-
-/* The step from which on s is above its start by a fifth of the level and by more than noise: n if there is
- * none. */
-static size_t first_harm(const rf_features *features) {
-    return rf_features_rise_above(features, features->start +
-                                                fmax(harmed * features->level, noise_min * features->noise));
 }
 
 /* Whether the loss is low at the start, as of a pretrained network:  Half of that of guessing; where the
@@ -166,7 +161,7 @@ static void refuse_noise(rf_verdict *out, const rf_features *features, size_t ri
 static bool nothing_learned(rf_verdict *out, const rf_features *features) {
     const rf_curve *const curve = features->curve;
     const double visible = RF_MAX(share_min * features->level, noise_min * features->noise);
-    const size_t rise = first_harm(features);
+    const size_t rise = features->harm;
     if (features->drop > visible) return false;
 
     if (rise < features->n / 4) {
@@ -265,11 +260,22 @@ static double steps_a_decade(const rf_curve *curve, size_t k) {
     return (double)(last - first) / (log10(curve->lr[last]) - log10(curve->lr[first]));
 }
 
+/* How often the training goes over all images, by the factors of its schedule; 0: not known. */
+static double passes(const rf_curve *curve) {
+    const double steps = curve->training_steps > 0 ? curve->training_steps : (double)curve->planned;
+    return curve->epoch_steps > 0 ? steps / curve->epoch_steps : 0;
+}
+
+static bool learns_by_heart(const rf_features *features) {
+    return passes(features->curve) >= many_passes && learned(features) < share_sure;
+}
+
 static double suggested(const rf_features *features) {
     const rf_curve *const curve = features->curve;
     const double q = lag / sqrt(steps_a_decade(curve, features->lowest));
     double lr = log10(fmin(curve->lr[features->lowest], plateau_max * plateau_start(features))) - q;
     if (curve->usual_lr > 0) lr += fmin(trust * q, 1) * (log10(curve->usual_lr) - lr);
+    if (learns_by_heart(features)) lr -= by_heart;
     return pow(10, lr);
 }
 
@@ -328,7 +334,7 @@ static void weigh(rf_verdict *out, const rf_features *features, char why[160]) {
 static void describe(rf_verdict *out, const rf_features *features, const char *why) {
     const rf_curve *const curve = features->curve;
     const double *const lr = curve->lr;
-    char end[80] = "", noises[48] = "";
+    char end[80] = "", noises[48] = "", heart[96] = "";
     if (features->rise < features->n)
         snprintf(end, sizeof end, " and rises again from %s on", rf_rate(lr[features->rise]).text);
     else if (features->not_finite)
@@ -337,9 +343,13 @@ static void describe(rf_verdict *out, const rf_features *features, const char *w
         snprintf(noises, sizeof noises, ", %.*f times the noise,", features->drop < 10 * features->noise,
                  features->drop / features->noise);
     const size_t k = features->lowest;
-    snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s",
+    if (learns_by_heart(features))
+        snprintf(heart, sizeof heart,
+                 " Going over the images %.0f times learns them by heart: half a decade lower.",
+                 passes(curve));
+    snprintf(out->reason, sizeof out->reason, "The loss falls from %s to %s%s is lowest at %s%s.%s%s%s%s%s",
              rf_loss(features->start).text, rf_loss(features->smoothed[k]).text, *noises ? noises : ",",
-             rf_rate(lr[k]).text, end, *why ? " Confidence is " : "",
+             rf_rate(lr[k]).text, end, heart, *why ? " Confidence is " : "",
              *why ? rf_confidence_text(out->confidence) : "", *why ? ": " : "", why);
     if (*why) strcat(out->reason, ".");
     if (!isfinite(out->lr_lowest)) return;
@@ -363,6 +373,7 @@ static void suggest_range(rf_verdict *out, const rf_features *features) {
     out->cause = "ok";
     out->lr_max = lr[rise];
     out->lr = fmin(fmax(suggested(features), lr[0]), out->lr_max);
+    out->by_heart = learns_by_heart(features);
     out->lr_min = fmin(fmax(lowest_useful(features), lr[0]), out->lr);
     char why[160] = "";
     weigh(out, features, why);

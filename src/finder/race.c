@@ -161,6 +161,7 @@ rf_status rf_race_run_sized(rf_race **out, rf_trainer *trainer, const rf_race_de
     race->suggested = 1;
     race->plan_steps = r.plan.steps;
     race->chance = rf_loss_of_guessing(trainer);
+    race->only_lower = r.desc.only_lower;
     const rf_status status = race->trials != NULL ? run_all(&r) : RF_E_MEMORY;
     if (status != RF_OK) {
         rf_race_free(race);

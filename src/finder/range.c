@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "curve/curve.h"
+#include "curve/features.h"
 #include "finder/race.h"
 #include "finder/range.h"
 #include "optim/schedule.h"
@@ -115,9 +116,11 @@ static rf_status run_one(rf_curve **out, range_test *test) {
     if (status != RF_OK) return status;
     (*out)->stop = result.stop;
     (*out)->planned = (size_t)d->iterations;
+    (*out)->planned_lr = test->lr[d->iterations - 1];
     (*out)->chance = rf_loss_of_guessing(t);
     (*out)->usual_lr = rf_optimizer_usual_lr(&t->setup);
     (*out)->training_steps = test->following;
+    (*out)->epoch_steps = (double)rf_trainer_steps_per_epoch(t);
     return RF_OK;
 }
 
@@ -151,15 +154,37 @@ static rf_status run_length(rf_curve **out, range_test *test) {
     return status;
 }
 
+/* ---- once more, where it showed nothing ---- */
+
 bool rf_range_wants_more(const rf_verdict *verdict) {
-    return verdict->kind == RF_VERDICT_NONE && strcmp(verdict->cause, "flat") == 0;
+    return verdict->kind == RF_VERDICT_NONE &&
+           (strcmp(verdict->cause, "flat") == 0 || strcmp(verdict->cause, "noise") == 0);
 }
 
-static rf_status run_longer(rf_curve **out, range_test *test) {
+/* Three and a half decades that end soon above where the first test did harm, or far above the optimizer's usual rate, so that
+ * the steps are spent where something may be learned.  In the limits of the first test, and of two digits. */
+static rf_status look_closer(rf_range_test_desc *d, const rf_curve *first) {
+    static const double above_harm = 3, above_usual = 100, width = 3000;
+    rf_features features = {0};
+    const rf_status status = rf_features_measure(&features, first);
+    if (status == RF_OK) {
+        double end = d->end_lr;
+        if (first->usual_lr > 0) end = fmin(end, above_usual * first->usual_lr);
+        if (features.harm < first->count) end = fmin(end, above_harm * first->lr[features.harm]);
+        end = strtod(rf_rate(end).text, NULL);
+        const double start = fmax(d->start_lr, strtod(rf_rate(end / width).text, NULL));
+        if (end > start) d->start_lr = start, d->end_lr = fmin(d->end_lr, end);
+    }
+    rf_features_release(&features);
+    return status;
+}
+
+static rf_status run_closer(rf_curve **out, range_test *test) {
     rf_verdict verdict;
     rf_status status = rf_curve_judge(&verdict, *out);
     if (status == RF_OK && ((*out)->stop == RF_STOP_INTERRUPTED || !rf_range_wants_more(&verdict)))
         return RF_OK;
+    if (status == RF_OK) status = look_closer(&test->desc, *out);
     rf_curve_free(*out);
     *out = NULL;
     test->desc.iterations = RF_RANGE_STEPS_MORE;
@@ -177,5 +202,5 @@ rf_status rf_range_test_run_sized(rf_curve **out, rf_trainer *trainer, const rf_
     RF_TRY(training_steps(&test.following, trainer, &test.desc));
     RF_TRY(rf_trainer_snapshot(&test.before, trainer));
     RF_TRY(run_length(out, &test));
-    return usual ? run_longer(out, &test) : RF_OK;
+    return usual ? run_closer(out, &test) : RF_OK;
 }

@@ -152,6 +152,7 @@ rf_status rf_report_json(const rf_report *report, const char *path) {
     add_known(&json, "usual_lr", report->curve->usual_lr);
     add_known(&json, "chance", report->curve->chance);
     add_known(&json, "training_steps", report->curve->training_steps);
+    add_known(&json, "epoch_steps", report->curve->epoch_steps);
     rf_json_count(&json, "seed", report->seed);
     rf_json_count(&json, "iterations", report->curve->planned);
     add_curve(&json, report->curve);
