@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "curve/curve.h"
+#include "rivals.h"
 
 enum { FILE_MAX = 64 << 20 };
 const struct range_test range_tests[TEST_LENGTHS] = {{100, 3}, {300, 3}, {1000, 1}};
@@ -21,10 +22,6 @@ double rate_of(double sixths) {
     return pow(10, sixths / 6);
 }
 
-void ladder(double *lr, int steps) {
-    for (int i = 0; i < steps; i++) lr[i] = first_lr * pow(last_lr / first_lr, (double)i / (steps - 1));
-}
-
 static rf_status keep_run(results *r, const run_result *run) {
     run_result *const runs = rf_resize(r->runs, r->run_count + 1, sizeof *runs);
     if (!runs) return RF_E_MEMORY;
@@ -34,14 +31,14 @@ static rf_status keep_run(results *r, const run_result *run) {
 }
 
 /* Takes the curve. */
-static rf_status keep_curve(results *r, int seed, rf_curve *curve) {
+static rf_status keep_curve(results *r, const curve_result *curve) {
     curve_result *const curves = rf_resize(r->curves, r->curve_count + 1, sizeof *curves);
     if (!curves) {
-        rf_curve_free(curve);
+        rf_curve_free(curve->curve);
         return RF_E_MEMORY;
     }
     r->curves = curves;
-    curves[r->curve_count++] = (curve_result){seed, curve};
+    curves[r->curve_count++] = *curve;
     return RF_OK;
 }
 
@@ -54,30 +51,55 @@ static rf_status keep_trial(results *r, int seed, const rf_trial *trial) {
     return RF_OK;
 }
 
+static rf_status keep_rival(results *r, const rival_result *rival) {
+    rival_result *const kept = rf_resize(r->rivals, r->rival_count + 1, sizeof *kept);
+    if (!kept) return RF_E_MEMORY;
+    r->rivals = kept;
+    kept[r->rival_count++] = *rival;
+    return RF_OK;
+}
+
 /* ---- reading ---- */
 
-static rf_status read_curve(results *r, const char *text) {
-    int seed, steps, stop, length;
-    rf_curve *curve;
-    if (sscanf(text, "%d\t%d\t%d\t%n", &seed, &steps, &stop, &length) != 3 || steps < 2 || steps > 100000)
-        return rf_fail(RF_E_INPUT, "not a curve");
+/* Losses at rates from first to last. */
+static rf_status read_losses(results *r, int steps, int stop, curve_result *out, double first, double last,
+                             const char *text) {
+    if (steps < 2 || steps > 100000) return rf_fail(RF_E_INPUT, "not a curve");
     double *const lr = rf_alloc(2 * (size_t)steps, sizeof *lr), *const loss = lr ? lr + steps : NULL;
     if (!lr) return RF_E_MEMORY;
-    ladder(lr, steps);
+    for (int i = 0; i < steps; i++) lr[i] = first * pow(last / first, (double)i / (steps - 1));
     size_t count = 0;
     char *next;
-    for (text += length; count < (size_t)steps; text = next) {
+    for (; count < (size_t)steps; text = next) {
         const double value = strtod(text, &next);
         if (next == text) break;
         loss[count++] = value;
     }
-    const rf_status status = rf_curve_create(&curve, lr, loss, count);
+    const rf_status status = rf_curve_create(&out->curve, lr, loss, count);
     free(lr);
     if (status != RF_OK) return status;
-    curve->stop = (rf_stop_reason)stop;
-    curve->planned = (size_t)steps;
-    curve->chance = log(r->classes);
-    return keep_curve(r, seed, curve);
+    out->curve->stop = (rf_stop_reason)stop;
+    out->curve->planned = (size_t)steps;
+    out->curve->chance = log(r->classes);
+    out->curve->epoch_steps = (double)r->images / r->task->batch;
+    return keep_curve(r, out);
+}
+
+static rf_status read_curve(results *r, const char *text) {
+    int steps, stop, length;
+    curve_result curve = {0};
+    if (sscanf(text, "%d\t%d\t%d\t%n", &curve.seed, &steps, &stop, &length) != 3)
+        return rf_fail(RF_E_INPUT, "not a curve");
+    return read_losses(r, steps, stop, &curve, first_lr, last_lr, text + length);
+}
+
+static rf_status read_closer(results *r, const char *text) {
+    int steps, stop, length;
+    double first, last;
+    curve_result curve = {.closer = true};
+    if (sscanf(text, "%d\t%d\t%d\t%lf\t%lf\t%n", &curve.seed, &steps, &stop, &first, &last, &length) != 5)
+        return rf_fail(RF_E_INPUT, "not a curve");
+    return read_losses(r, steps, stop, &curve, first, last, text + length);
 }
 
 static rf_status read_run(results *r, const char *text) {
@@ -97,8 +119,19 @@ static rf_status read_trial(results *r, const char *text) {
     return keep_trial(r, seed, &trial);
 }
 
+static rf_status read_rival(results *r, const char *text) {
+    char key[16];
+    rival_result rival = {0};
+    if (sscanf(text, "%d\t%15s\t%lf\t%lf\t%lf", &rival.seed, key, &rival.lr, &rival.loss, &rival.accuracy) !=
+        5)
+        return rf_fail(RF_E_INPUT, "not of a rival");
+    for (; rival.rival < RIVALS; rival.rival++)
+        if (strcmp(rivals[rival.rival].key, key) == 0) return keep_rival(r, &rival);
+    return rf_fail(RF_E_INPUT, "no such rival: %s", key);
+}
+
 static rf_status read_task(results *r, const char *text) {
-    if (sscanf(text, "%d\t%lf\t%lf", &r->classes, &r->chance, &r->majority) != 3)
+    if (sscanf(text, "%d\t%lf\t%lf\t%d", &r->classes, &r->chance, &r->majority, &r->images) != 4)
         return rf_fail(RF_E_INPUT, "not a task");
     return RF_OK;
 }
@@ -106,7 +139,8 @@ static rf_status read_task(results *r, const char *text) {
 static const struct {
     const char *word;
     rf_status (*read)(results *, const char *);
-} kinds[] = {{"task", read_task}, {"run", read_run}, {"curve", read_curve}, {"trial", read_trial}};
+} kinds[] = {{"task", read_task},     {"run", read_run},     {"curve", read_curve},
+             {"closer", read_closer}, {"trial", read_trial}, {"rival", read_rival}};
 
 /* Lines of tasks that the list no longer has are left out. */
 static rf_status read_line(results *all, const char *line) {
@@ -128,6 +162,7 @@ rf_status results_read(results **out, const char *path) {
     rf_status status = RF_OK;
     results *const all = *out = rf_alloc(task_count, sizeof *all);
     if (!all) return RF_E_MEMORY;
+    for (size_t t = 0; t < task_count; t++) all[t].task = &tasks[t];
     FILE *const file = fopen(path, "r");
     if (!file) return RF_OK;
     fclose(file);
@@ -147,6 +182,7 @@ void results_free(results *all) {
         free(all[t].curves);
         free(all[t].runs);
         free(all[t].trials);
+        free(all[t].rivals);
     }
     free(all);
 }
@@ -161,6 +197,7 @@ rf_status results_median(rf_curve **out, const results *r, int steps) {
         if (status != RF_OK) break;
         runs[count]->planned = curve->planned;
         runs[count]->stop = curve->stop;
+        runs[count]->epoch_steps = curve->epoch_steps;
         runs[count++]->chance = curve->chance;
     }
     if (status == RF_OK) return rf_curve_median(out, runs, count);
@@ -178,7 +215,7 @@ bool results_complete(const results *r) {
 }
 
 size_t results_count(const results *r) {
-    return r->run_count + r->curve_count + r->trial_count;
+    return r->run_count + r->curve_count + r->trial_count + r->rival_count;
 }
 
 /* ---- writing ---- */
@@ -202,7 +239,8 @@ static rf_status append(FILE *file, rf_str *line) {
 
 rf_status results_add_task(results *r, FILE *file, const task *t) {
     rf_str line = {0};
-    rf_str_addf(&line, "task\t%s\t%d\t%.5g\t%.5g", task_name_of(t).text, r->classes, r->chance, r->majority);
+    rf_str_addf(&line, "task\t%s\t%d\t%.5g\t%.5g\t%d", task_name_of(t).text, r->classes, r->chance,
+                r->majority, r->images);
     return append(file, &line);
 }
 
@@ -214,14 +252,16 @@ rf_status results_add_run(results *r, FILE *file, const task *t, const run_resul
     return keep_run(r, run);
 }
 
-rf_status results_add_curve(results *r, FILE *file, const task *t, int seed, rf_curve *curve) {
+rf_status results_add_curve(results *r, FILE *file, const task *t, const curve_result *result) {
+    const rf_curve *const curve = result->curve;
     rf_str line = {0};
-    rf_str_addf(&line, "curve\t%s\t%d\t%zu\t%d\t", task_name_of(t).text, seed, curve->planned,
-                (int)curve->stop);
+    rf_str_addf(&line, "%s\t%s\t%d\t%zu\t%d\t", result->closer ? "closer" : "curve", task_name_of(t).text,
+                result->seed, curve->planned, (int)curve->stop);
+    if (result->closer) rf_str_addf(&line, "%.6g\t%.6g\t", curve->lr[0], curve->planned_lr);
     for (size_t i = 0; i < curve->count; i++) rf_str_addf(&line, i ? " %.4g" : "%.4g", curve->loss[i]);
     const rf_status status = append(file, &line);
-    if (status == RF_OK) return keep_curve(r, seed, curve);
-    rf_curve_free(curve);
+    if (status == RF_OK) return keep_curve(r, result);
+    rf_curve_free(result->curve);
     return status;
 }
 
@@ -231,6 +271,14 @@ rf_status results_add_trial(results *r, FILE *file, const task *t, int seed, con
                 trial->lr, trial->loss, trial->validation_loss, trial->accuracy);
     RF_TRY(append(file, &line));
     return keep_trial(r, seed, trial);
+}
+
+rf_status results_add_rival(results *r, FILE *file, const task *t, const rival_result *rival) {
+    rf_str line = {0};
+    rf_str_addf(&line, "rival\t%s\t%d\t%s\t%.4g\t%.4g\t%.4g", task_name_of(t).text, rival->seed,
+                rivals[rival->rival].key, rival->lr, rival->loss, rival->accuracy);
+    RF_TRY(append(file, &line));
+    return keep_rival(r, rival);
 }
 
 /* ---- finding ---- */
@@ -243,8 +291,20 @@ const run_result *results_run(const results *r, int seed, int sixths) {
 
 const rf_curve *results_curve(const results *r, int seed, int steps) {
     for (size_t i = 0; i < r->curve_count; i++)
-        if (r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps)
+        if (!r->curves[i].closer && r->curves[i].seed == seed && r->curves[i].curve->planned == (size_t)steps)
             return r->curves[i].curve;
+    return NULL;
+}
+
+const rf_curve *results_closer(const results *r, int seed) {
+    for (size_t i = 0; i < r->curve_count; i++)
+        if (r->curves[i].closer && r->curves[i].seed == seed) return r->curves[i].curve;
+    return NULL;
+}
+
+const rival_result *results_rival(const results *r, int seed, int rival) {
+    for (size_t i = 0; i < r->rival_count; i++)
+        if (r->rivals[i].seed == seed && r->rivals[i].rival == rival) return &r->rivals[i];
     return NULL;
 }
 

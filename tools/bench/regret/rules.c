@@ -30,11 +30,11 @@ rf_verdict judge(const rf_curve *curve, const task *t) {
 }
 
 const rf_curve *test_of_find(const results *r, int seed, const task *t) {
-    const rf_curve *const usual = results_curve(r, seed, RF_RANGE_STEPS), *const longer = results_curve(
-                                                                              r, seed, RF_RANGE_STEPS_MORE);
-    if (!usual || !longer) return usual;
+    const rf_curve *const usual = results_curve(r, seed, RF_RANGE_STEPS), *const closer =
+                                                                              results_closer(r, seed);
+    if (!usual || !closer) return usual;
     const rf_verdict verdict = judge(usual, t);
-    return rf_range_wants_more(&verdict) ? longer : usual;
+    return rf_range_wants_more(&verdict) ? closer : usual;
 }
 
 static double ours(const rf_curve *curve, const task *t, double unused) {

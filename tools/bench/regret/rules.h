@@ -18,7 +18,7 @@ extern const rule rules[RULES];
 
 /* The verdict, with what is known of the task; rules[0] is its rate. */
 rf_verdict judge(const rf_curve *curve, const task *t);
-/* The range test of `find` where no number of steps is given: a longer one where the usual one is flat.  NULL: not run yet. */
+/* The range test of `find` where no number of steps is given: a closer one where the usual one shows nothing.  NULL: not run yet. */
 const rf_curve *test_of_find(const results *r, int seed, const task *t);
 
 #endif

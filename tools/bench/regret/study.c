@@ -15,8 +15,12 @@
 #include "network.h"
 #include "oracle.h"
 #include "rangefinder/schedule.h"
+#include "rivals.h"
 #include "rules.h"
 #include "train/trainer.h"
+
+const char *const study_part_names[STUDY_PARTS] = {
+    [STUDY_RUN] = "run", [STUDY_RACE] = "race", [STUDY_RIVALS] = "rivals"};
 
 enum { HALF_DECADE = 3, SIXTHS_MAX = 12, SIXTHS_MIN = -48, SETTLE_STEPS = 30 };
 static const double hopeless = 0.5; /* regret */
@@ -33,10 +37,13 @@ typedef struct study {
     rf_dataset *data, *base; /* base: what the network was trained on before; NULL: nothing */
 } study;
 
-static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int validation) {
+/* optimizer: NULL for the task's. */
+static rf_status make_trainer(rf_trainer **out, const study *s, const char *optimizer, int seed,
+                              int validation) {
     const rf_dataset *data = s->data;
     rf_parameter_group groups[FROZEN_GROUPS] = {0};
     optimizer_kind kind;
+    const char *const own = task_optimizer(s->task, &kind);
     rf_model *model = NULL;
     rf_status status = network_open(&model, s->task, s->device, data, s->base, seed);
     if (status == RF_OK && s->task->start == FROZEN) status = network_freeze(groups, model);
@@ -46,7 +53,7 @@ static rf_status make_trainer(rf_trainer **out, const study *s, int seed, int va
                                                       .model = model,
                                                       .dataset = data,
                                                       .batch = s->task->batch,
-                                                      .optimizer = task_optimizer(s->task, &kind),
+                                                      .optimizer = optimizer ? optimizer : own,
                                                       .augment = s->task->augment,
                                                       .groups = groups,
                                                       .group_count = groups[0].pattern ? FROZEN_GROUPS : 0,
@@ -75,7 +82,8 @@ static rf_status execute(double *held_out, double *accuracy, double *loss, doubl
     return RF_OK;
 }
 
-static rf_status train(run_result *run, rf_trainer *trainer, const task *t) {
+static rf_status train(run_result *run, rf_trainer *trainer, const task *t, const char *schedule,
+                       double rate) {
     static const double still[SETTLE_STEPS];
     const size_t epoch = rf_order_batches_per_epoch(trainer->order);
     const int room = RF_MAX(t->steps, SETTLE_STEPS), tail = t->steps - t->steps / 10;
@@ -83,7 +91,7 @@ static rf_status train(run_result *run, rf_trainer *trainer, const task *t) {
     if (!lr) return RF_E_MEMORY;
     double *const loss = lr + room, *const observed = loss + room;
     run->settled_loss = run->train = INFINITY;
-    rf_status status = rf_schedule_rates(lr, (size_t)t->steps, t->schedule, rate_of(run->sixths), epoch);
+    rf_status status = rf_schedule_rates(lr, (size_t)t->steps, schedule, rate, epoch);
     if (status == RF_OK) status = execute(&run->loss, &run->accuracy, loss, observed, trainer, lr, t->steps);
     if (status != RF_OK || !isfinite(run->loss)) goto done;
     run->train = 0;
@@ -114,12 +122,12 @@ static rf_status run_rates(study *s, int seed, int first, int last, int apart) {
         if (rf_interrupted()) {
             status = rf_fail(RF_E_INTERRUPTED, "interrupted");
         } else if (!trainer) {
-            status = make_trainer(&trainer, s, seed, data_held_out(s->data));
+            status = make_trainer(&trainer, s, NULL, seed, data_held_out(s->data));
             if (status == RF_OK) status = rf_trainer_snapshot(&fresh, trainer);
         } else {
             status = rf_trainer_restore(trainer, &fresh);
         }
-        if (status == RF_OK) status = train(&run, trainer, s->task);
+        if (status == RF_OK) status = train(&run, trainer, s->task, s->task->schedule, rate_of(sixths));
         if (status == RF_OK) status = results_add_run(s->results, s->file, s->task, &run);
     }
     rf_trainer_free(trainer);
@@ -156,29 +164,31 @@ static rf_status refine(study *s) {
     return RF_OK;
 }
 
-/* Whether `find` makes the test longer. */
-static bool is_flat(const study *s, int seed) {
+/* steps: 0 for those of `find`, which are over fewer rates where the usual ones show nothing. */
+static rf_status run_test(study *s, int seed, int steps) {
+    rf_trainer *trainer = NULL;
+    curve_result test = {.seed = seed, .closer = steps == 0};
+    if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+    rf_status status = make_trainer(&trainer, s, NULL, seed, 0);
+    if (status == RF_OK)
+        status = rf_range_test_run(&test.curve, trainer, &(rf_range_test_desc){.iterations = steps});
+    rf_trainer_free(trainer);
+    return status == RF_OK ? results_add_curve(s->results, s->file, s->task, &test) : status;
+}
+
+static bool shows_nothing(const study *s, int seed) {
     const rf_verdict verdict = judge(results_curve(s->results, seed, RF_RANGE_STEPS), s->task);
     return rf_range_wants_more(&verdict);
 }
 
 static rf_status run_tests(study *s) {
     for (size_t i = 0; i < TEST_LENGTHS; i++) {
-        const int steps = range_tests[i].steps, end = TEST_SEED + range_tests[i].seeds;
-        for (int seed = TEST_SEED; seed < TEST_SEED + TEST_SEEDS; seed++) {
-            if (seed >= end && !(steps == RF_RANGE_STEPS_MORE && is_flat(s, seed))) continue;
-            if (results_curve(s->results, seed, steps)) continue;
-            if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
-            rf_trainer *trainer = NULL;
-            rf_curve *curve = NULL;
-            rf_status status = make_trainer(&trainer, s, seed, 0);
-            if (status == RF_OK)
-                status = rf_range_test_run(&curve, trainer, &(rf_range_test_desc){.iterations = steps});
-            rf_trainer_free(trainer);
-            if (status == RF_OK) status = results_add_curve(s->results, s->file, s->task, seed, curve);
-            if (status != RF_OK) return status;
-        }
+        const int steps = range_tests[i].steps;
+        for (int seed = TEST_SEED; seed < TEST_SEED + range_tests[i].seeds; seed++)
+            if (!results_curve(s->results, seed, steps)) RF_TRY(run_test(s, seed, steps));
     }
+    for (int seed = TEST_SEED; seed < TEST_SEED + TEST_SEEDS; seed++)
+        if (shows_nothing(s, seed) && !results_closer(s->results, seed)) RF_TRY(run_test(s, seed, 0));
     return RF_OK;
 }
 
@@ -209,10 +219,79 @@ static rf_status run_races(study *s) {
         rf_trainer *trainer = NULL;
         const rf_verdict verdict = judge(test_of_find(s->results, seed, s->task), s->task);
         if (verdict.kind != RF_VERDICT_RANGE) continue;
-        rf_status status = make_trainer(&trainer, s, seed, data_held_out(s->data));
+        rf_status status = make_trainer(&trainer, s, NULL, seed, data_held_out(s->data));
         if (status == RF_OK) status = run_trials(s, trainer, seed, verdict.lr);
         rf_trainer_free(trainer);
         RF_TRY(status);
+    }
+    return RF_OK;
+}
+
+/* ---- rivals ---- */
+
+/* Goes on for so many steps, at the same rate. *loss: the mean of the last half of them. */
+static rf_status go_on(double *loss, rf_trainer *t, double rate, int steps) {
+    double lr[SEARCH_STEPS], each[SEARCH_STEPS];
+    rf_run_result result;
+    for (int i = 0; i < steps; i++) lr[i] = rate;
+    RF_TRY(rf_trainer_execute(&result, each, NULL, t, &(rf_run_desc){.lr = lr, .steps = (size_t)steps}));
+    *loss = 0;
+    for (int i = steps / 2; i < steps; i++) *loss += each[i] / (steps - steps / 2);
+    if (result.stop != RF_STOP_COMPLETED || !isfinite(*loss)) *loss = INFINITY;
+    return RF_OK;
+}
+
+typedef struct arm {
+    rf_trainer *trainer;
+    double lr, loss;
+} arm;
+
+static int by_loss(const void *a, const void *b) {
+    const double x = ((const arm *)a)->loss, y = ((const arm *)b)->loss;
+    return (x > y) - (x < y);
+}
+
+/* *lr: the rate with the lowest training loss in the end. */
+static rf_status search(double *lr, const study *s, int seed, int rungs) {
+    arm arms[SEARCH_RATES] = {0};
+    rf_status status = RF_OK;
+    for (int i = 0; i < SEARCH_RATES && status == RF_OK; i++) {
+        arms[i].lr = rival_rate(s->task, i);
+        status = make_trainer(&arms[i].trainer, s, NULL, seed, 0);
+    }
+    for (int rung = 0, left = SEARCH_RATES; rung < rungs && status == RF_OK; rung++, left /= 2) {
+        for (int i = 0; i < left && status == RF_OK; i++)
+            if (isfinite(arms[i].loss))
+                status = go_on(&arms[i].loss, arms[i].trainer, arms[i].lr, SEARCH_STEPS / rungs / left);
+        qsort(arms, (size_t)left, sizeof *arms, by_loss);
+    }
+    for (int i = 0; i < SEARCH_RATES; i++) rf_trainer_free(arms[i].trainer);
+    *lr = arms[0].lr;
+    return status;
+}
+
+static rf_status train_rival(rival_result *out, const study *s, const rival_kind *r) {
+    rf_trainer *trainer = NULL;
+    run_result run;
+    rf_status status = make_trainer(&trainer, s, r->optimizer, out->seed, data_held_out(s->data));
+    out->lr = r->lr;
+    if (status == RF_OK)
+        status = train(&run, trainer, s->task, r->schedule ? r->schedule : s->task->schedule, r->lr);
+    rf_trainer_free(trainer);
+    out->loss = run.settled_loss;
+    out->accuracy = run.settled_accuracy;
+    return status;
+}
+
+static rf_status run_rivals(study *s) {
+    for (int i = 0; i < RIVALS * SEEDS; i++) {
+        const rival_kind *const r = &rivals[i % RIVALS];
+        rival_result result = {
+            .seed = i / RIVALS + (r->rungs > 0 ? TEST_SEED : 1), .rival = i % RIVALS, .loss = NAN};
+        if (results_rival(s->results, result.seed, result.rival)) continue;
+        if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
+        RF_TRY(r->rungs > 0 ? search(&result.lr, s, result.seed, r->rungs) : train_rival(&result, s, r));
+        RF_TRY(results_add_rival(s->results, s->file, s->task, &result));
     }
     return RF_OK;
 }
@@ -224,6 +303,7 @@ static rf_status add_chance(study *s) {
     results *const r = s->results;
     if (r->classes > 0) return RF_OK;
     r->classes = data->classes;
+    r->images = data->count;
     for (int c = 0; c < data->classes; c++) {
         double share = 0;
         for (int i = 0; i < data->count; i++) share += data->labels[i] == c;
@@ -241,19 +321,25 @@ static rf_status run_all(study *s) {
     return refine(s);
 }
 
-static rf_status run_task(study *s, const char *data_folder, bool race) {
+/* Races may have been run around another suggestion: each trial is looked for. */
+static bool is_done(const results *r, study_part part) {
+    if (part == STUDY_RUN) return false;
+    return !results_complete(r) || (part == STUDY_RIVALS && r->rival_count == RIVALS * SEEDS);
+}
+
+static rf_status run_task(study *s, const char *data_folder, study_part part) {
+    static rf_status (*const parts[STUDY_PARTS])(study *) = {
+        [STUDY_RUN] = run_all, [STUDY_RACE] = run_races, [STUDY_RIVALS] = run_rivals};
     const double began = rf_time_ms();
     const size_t before = results_count(s->results);
-    if (race &&
-        (!results_complete(s->results) || s->results->trial_count == RACE_SEEDS * RACE_RATES * RACE_LENGTHS))
-        return RF_OK;
+    if (is_done(s->results, part)) return RF_OK;
     rf_status status = data_open(&s->data, s->task->data, data_folder);
     if (status == RF_OK && s->task->start != FRESH) {
         data_halve(s->data, true);
         status = data_open(&s->base, s->task->data, data_folder);
         if (status == RF_OK) data_halve(s->base, false);
     }
-    if (status == RF_OK) status = race ? run_races(s) : run_all(s);
+    if (status == RF_OK) status = parts[part](s);
     rf_dataset_free(s->data);
     rf_dataset_free(s->base);
     if (status != RF_OK) return rf_fail_prefix(status, "%s: ", task_name_of(s->task).text);
@@ -264,7 +350,7 @@ static rf_status run_task(study *s, const char *data_folder, bool race) {
 }
 
 rf_status study_run(const char *results_path, const char *data_folder, int share, int of, rf_dist *dist,
-                    bool race) {
+                    study_part part) {
     const size_t count = (task_count + (size_t)(of - share)) / (size_t)of;
     rf_device *device = NULL;
     rf_handout *handout = NULL;
@@ -280,7 +366,7 @@ rf_status study_run(const char *results_path, const char *data_folder, int share
     while (status == RF_OK && (status = rf_handout_next(&i, handout)) == RF_OK && i < count) {
         const size_t t = i * (size_t)of + (size_t)share - 1;
         status = run_task(&(study){.task = &tasks[t], .results = &all[t], .file = file, .device = device},
-                          data_folder, race);
+                          data_folder, part);
     }
     rf_handout_end(handout);
     rf_device_close(device);

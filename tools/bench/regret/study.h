@@ -2,13 +2,15 @@
 #ifndef REGRET_STUDY_H
 #define REGRET_STUDY_H
 
-#include <stdbool.h>
-
 #include "rangefinder/dist.h"
 
-/* Runs what the file of results lacks, and appends it: oracles and range tests; or, of tasks that have these, the trainings of
- * races.  Of every `of` tasks it takes the one number `share`, from 1; ranks take them as they get free. */
+/* Oracles and range tests; of tasks that have these, the trainings of races, and rivals. */
+typedef enum study_part { STUDY_RUN, STUDY_RACE, STUDY_RIVALS, STUDY_PARTS } study_part;
+extern const char *const study_part_names[STUDY_PARTS];
+
+/* Runs what the file of results lacks, and appends it.  Of every `of` tasks it takes the one number `share`, from 1; ranks take
+ * them as they get free. */
 rf_status study_run(const char *results_path, const char *data_folder, int share, int of, rf_dist *dist,
-                    bool race);
+                    study_part part);
 
 #endif

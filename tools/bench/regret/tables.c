@@ -10,6 +10,7 @@
 #include "curve/curve.h"
 #include "finder/race.h"
 #include "oracle.h"
+#include "rivals.h"
 #include "rules.h"
 
 enum { STEPS_USUAL = RF_RANGE_STEPS, LENGTH_USUAL = 1 }; /* range_tests[1] */
@@ -97,9 +98,12 @@ static rf_status measure_rule(score *out, const half *h, measure m, size_t by, i
 static double mean_of(const score *s) {
     return s->sum / (double)s->tasks;
 }
+static double standard_error(double sum, double squares, size_t count) {
+    const double n = (double)count;
+    return sqrt(fmax(squares / n - sum / n * sum / n, 0) / (n - 1));
+}
 static double error_of(const score *s) {
-    const double n = (double)s->tasks;
-    return sqrt(fmax(s->squares / n - mean_of(s) * mean_of(s), 0) / (n - 1));
+    return standard_error(s->sum, s->squares, s->tasks);
 }
 static double percent(size_t part, const score *s) {
     return 100 * (double)part / (double)s->count;
@@ -199,6 +203,62 @@ static void print_groups(const half *h) {
     }
 }
 
+/* ---- rivals that train ---- */
+
+/* The regret of what an optimizer reaches that is not the task's: below 0 where it does better than that at its best rate. */
+static double reached(const entry *e, const rival_result *r, measure m) {
+    const oracle o = oracle_of(e->results, m);
+    const double best = o.point[o.best].mean, got = m == SETTLED_ERROR ? 1 - r->accuracy : r->loss;
+    return (fmin(got, o.chance) - best) / (o.chance - best);
+}
+
+/* With the difference to `find`, and its standard error from the tasks. */
+static rf_status print_rival(const half *h, int which, measure m) {
+    score k = {.each = rf_alloc(h->count * SEEDS, sizeof(double))};
+    double sum = 0, squares = 0;
+    if (!k.each) return RF_E_MEMORY;
+    for (size_t i = 0; i < h->count; i++) {
+        const entry *const e = &h->entries[i];
+        const oracle o = oracle_of(e->results, m);
+        const size_t before = k.count;
+        double own = 0, mean = 0;
+        for (int s = 0; s < SEEDS; s++) {
+            const bool searches = rivals[which].rungs > 0;
+            const rival_result *const r = results_rival(e->results, (searches ? TEST_SEED : 1) + s, which);
+            if (!r) continue;
+            const double regret = searches ? oracle_regret(&o, r->lr) : reached(e, r, m);
+            k.each[k.count++] = regret;
+            k.good += regret <= good;
+            k.useless += regret >= useless;
+            mean += regret / SEEDS;
+            own += oracle_regret(&o, e->verdict[s].lr) / SEEDS;
+        }
+        if (k.count == before) continue;
+        k.sum += mean;
+        k.tasks++;
+        sum += mean - own;
+        squares += (mean - own) * (mean - own);
+    }
+    printf("| %s | %.3f | %+.3f ± %.3f | %.3f | %.2f | %.0f %% | %.0f %% |\n", rivals[which].name,
+           mean_of(&k), sum / (double)k.tasks, standard_error(sum, squares, k.tasks),
+           rf_median(k.each, k.count), worst_of(&k), percent(k.good, &k), percent(k.useless, &k));
+    free(k.each);
+    return RF_OK;
+}
+
+static rf_status print_rivals(const half *h) {
+    static const char *const columns[] = {
+        "rival",      "mean regret",      "against the range test alone", "median", "worst",
+        "within 5 %", "useless (>= 50 %)"};
+    static const measure measures[] = {SETTLED_LOSS, SETTLED_ERROR};
+    for (size_t m = 0; m < RF_COUNT(measures); m++) {
+        printf("\nRivals that train, by %s:\n\n", measure_names[measures[m]]);
+        begin_table(columns, RF_COUNT(columns));
+        for (int i = 0; i < RIVALS; i++) RF_TRY(print_rival(h, i, measures[m]));
+    }
+    return RF_OK;
+}
+
 /* ---- the verdict ---- */
 
 /* How often the confidence was right. */
@@ -268,9 +328,13 @@ static rf_status print_medians(const half *h) {
 /* ---- races ---- */
 
 /* A race of trainings of so many steps, of the program's rates among those that were run.  False: they have not been. */
-static bool find_race(rf_race *race, rf_trial trials[RF_RACE_RATES], const entry *e, int seed, size_t steps,
-                      double lr) {
-    *race = (rf_race){.trials = trials, .suggested = 1, .chance = log(e->results->classes)};
+static bool find_race(rf_race *race, rf_trial trials[RF_RACE_RATES], const entry *e, int test, size_t steps) {
+    const int seed = TEST_SEED + test;
+    const double lr = e->verdict[test].lr;
+    *race = (rf_race){.trials = trials,
+                      .suggested = 1,
+                      .chance = log(e->results->classes),
+                      .only_lower = e->verdict[test].by_heart};
     for (; race->count < RF_RACE_RATES; race->count++) {
         const rf_trial *const t = results_trial(e->results, seed, steps, lr * rf_race_factors[race->count]);
         if (!t) return false;
@@ -293,7 +357,7 @@ static void add_races(score *out, const entry *e, int part, answer wanted) {
         rf_race race;
         double lr = e->verdict[i].lr;
         if (isfinite(lr)) {
-            if (!find_race(&race, trials, e, TEST_SEED + i, (size_t)(e->task->steps / part), lr)) continue;
+            if (!find_race(&race, trials, e, i, (size_t)(e->task->steps / part))) continue;
             if (wanted != SUGGESTED) lr = wanted == BEST ? trials[race.best].lr : race.lr;
         }
         add_curve(out, &e->oracle, lr);
@@ -320,10 +384,10 @@ static rf_status print_race(const half *h, int part, answer wanted) {
         sum += more;
         squares += more * more;
     }
-    const double n = (double)k.tasks, error = sqrt(fmax(squares / n - sum / n * sum / n, 0) / (n - 1));
     printf("| %s | %.2f | %.3f | %+.3f ± %.3f | %.3f | %.2f | %.0f %% |\n", answer_names[wanted],
-           wanted == SUGGESTED ? 0 : (double)RF_RACE_RATES / part, mean_of(&k), sum / n, error,
-           rf_median(k.each, k.count), worst_of(&k), percent(k.good, &k));
+           wanted == SUGGESTED ? 0 : (double)RF_RACE_RATES / part, mean_of(&k), sum / (double)k.tasks,
+           standard_error(sum, squares, k.tasks), rf_median(k.each, k.count), worst_of(&k),
+           percent(k.good, &k));
     free(k.each);
     return RF_OK;
 }
@@ -392,6 +456,7 @@ rf_status tables_print(const char *results_path, bool once) {
     for (measure m = 0; m < MEASURES && status == RF_OK; m++) status = print_lengths(&h, m);
     if (status == RF_OK) status = print_details(&h);
     print_groups(&h);
+    if (status == RF_OK) status = print_rivals(&h);
     print_confidence(&h);
     if (status == RF_OK) status = print_medians(&h);
     if (status == RF_OK) status = print_races(&h);
