@@ -8,7 +8,7 @@
  *
  * Ownership: statistics, gradient_sums: images, or a channel of one (fold.clh); merge, gradient_means: groups; apply,
  * gradient: rows (tile) or elements. */
-#include "fold.clh"
+#include "images.clh"
 
 INLINE void statistics_rows(const __global float *x, __global float *to, int begin, int end, int first,
                             bool is_first, int C, int left) {
@@ -49,23 +49,6 @@ KERNEL void merge(const __global float *x, __global float *stats, int N, int P, 
         }
     }
 }
-
-/* Runs `call` for each vector of the map, with at, c, left and `of`, the image's place in stats, in scope. */
-#ifdef GROUP
-#define FOR_MAP(call)                                                                                        \
-    FOR_TASKS(at, N *P *C) {                                                                                 \
-        const int c = at % C, left = 1, of = at / (P * C) * 2 * C + c;                                       \
-        call;                                                                                                \
-    }
-#else
-#define FOR_MAP(call)                                                                                        \
-    FOR_TASKS(row, N *P)                                                                                     \
-    FOR_COLUMNS(C, c, left, {                                                                                \
-        const int at = row * C + c;                                                                          \
-        const int of = row / P * 2 * C + c;                                                                  \
-        call;                                                                                                \
-    })
-#endif
 
 INLINE void apply_at(const __global float *x, __global float *y, const __global float *weight,
                      const __global float *bias, const __global float *stats, int C, int c, int left) {

@@ -9,7 +9,7 @@
  *
  * Ownership: lengths, gradient_sums: images, or a channel of one (fold.clh); responses, gradient_factors: images; apply,
  * gradient: rows (tile) or elements. */
-#include "fold.clh"
+#include "images.clh"
 
 INLINE void squares_rows(const __global float *x, __global float *to, int begin, int end, bool is_first,
                          int C, int left) {
@@ -40,23 +40,6 @@ KERNEL void responses(__global float *stats, int N, int C, float eps) {
         for (int c = 0; c < C; ++c) response[c] = length[c] / mean;
     }
 }
-
-/* Runs `call` for each vector of the map, with at, c, left and `of`, the image's place in stats, in scope. */
-#ifdef GROUP
-#define FOR_MAP(call)                                                                                        \
-    FOR_TASKS(at, N *P *C) {                                                                                 \
-        const int c = at % C, left = 1, of = at / (P * C) * 2 * C + c;                                       \
-        call;                                                                                                \
-    }
-#else
-#define FOR_MAP(call)                                                                                        \
-    FOR_TASKS(row, N *P)                                                                                     \
-    FOR_COLUMNS(C, c, left, {                                                                                \
-        const int at = row * C + c;                                                                          \
-        const int of = row / P * 2 * C + c;                                                                  \
-        call;                                                                                                \
-    })
-#endif
 
 INLINE floatv factor_at(const __global float *weight, const __global float *stats, int C, int left) {
     return 1.0f + fetch(weight, left) * fetch(stats + C, left);

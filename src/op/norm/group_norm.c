@@ -2,7 +2,7 @@
  * shifted and scaled to mean 0 and variance 1 over its pixels and channels, then by weight and bias. */
 #include <math.h>
 
-#include "op/fold.h"
+#include "op/norm/norm.h"
 #include "op/reference.h"
 
 enum { WEIGHT, BIAS };
@@ -10,15 +10,6 @@ enum { WEIGHT, BIAS };
 static int groups_of(const rf_problem *problem) {
     return problem->op->attrs[0].required ? problem->attrs.groups
                                           : problem->x[0].c; /* of instance_norm: its channels */
-}
-static size_t images(const rf_problem *problem) {
-    return (size_t)problem->y.n;
-}
-static size_t pixels(const rf_problem *problem) {
-    return (size_t)problem->y.h * (size_t)problem->y.w;
-}
-static size_t channels(const rf_problem *problem) {
-    return (size_t)problem->y.c;
 }
 
 static rf_status infer(rf_problem *problem) {
@@ -41,12 +32,9 @@ static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
     return 2;
 }
 
-/* Mean and invstd of each image's channels, (N,2,C); then the means of g * xhat and of g. */
-static size_t saved(const rf_problem *problem) {
-    return 4 * (size_t)problem->x[0].n * (size_t)problem->x[0].c;
-}
-
 /* ---- reference ---- */
+
+/* Saved are mean and invstd of each image's channels, (N,2,C); then the means of g * xhat and of g. */
 
 /* One group: where it begins in a map, its channels and pixels; and its first place in an (N,2,C) array. */
 typedef struct group {
@@ -54,9 +42,10 @@ typedef struct group {
 } group;
 
 static group group_at(const rf_problem *problem, size_t index) {
-    const size_t count = (size_t)groups_of(problem), C = channels(problem), n = index / count,
+    const size_t count = (size_t)groups_of(problem), C = rf_norm_channels(problem), n = index / count,
                  size = C / count, first = index % count * size;
-    return (group){n * pixels(problem) * C + first, n * 2 * C + first, first, size, pixels(problem), C};
+    return (group){
+        n * rf_norm_pixels(problem) * C + first, n * 2 * C + first, first, size, rf_norm_pixels(problem), C};
 }
 
 #define FOR_GROUP(g, p, c)                                                                                   \
@@ -81,13 +70,13 @@ static void forward_group(const rf_problem *problem, const rf_arrays *a, group g
 }
 
 static void forward(const rf_problem *problem, const rf_arrays *a) {
-    const int64_t count = (int64_t)images(problem) * groups_of(problem);
+    const int64_t count = (int64_t)rf_norm_images(problem) * groups_of(problem);
 #pragma omp parallel for num_threads(rf_reference_threads())
     for (int64_t i = 0; i < count; ++i) forward_group(problem, a, group_at(problem, (size_t)i));
 }
 
 static void backward_params(const rf_problem *problem, const rf_arrays *a) {
-    const size_t C = channels(problem), P = pixels(problem), N = images(problem),
+    const size_t C = rf_norm_channels(problem), P = rf_norm_pixels(problem), N = rf_norm_images(problem),
                  size = C / (size_t)groups_of(problem);
     float *means = a->saved + 2 * N * C;
     for (size_t c = 0; c < C && problem->attrs.affine; ++c) a->grad[WEIGHT][c] = a->grad[BIAS][c] = 0;
@@ -117,7 +106,7 @@ static void backward_params(const rf_problem *problem, const rf_arrays *a) {
 }
 
 static void backward_data(const rf_problem *problem, const rf_arrays *a) {
-    const size_t C = channels(problem), P = pixels(problem), N = images(problem);
+    const size_t C = rf_norm_channels(problem), P = rf_norm_pixels(problem), N = rf_norm_images(problem);
     const float *means = a->saved + 2 * N * C;
     for (size_t at = 0; at < N * P * C; ++at) {
         const size_t c = at % C, of = at / (P * C) * 2 * C + c;
@@ -130,92 +119,53 @@ static void backward_data(const rf_problem *problem, const rf_arrays *a) {
 
 /* ---- solvers ---- */
 
-static rf_status emit(rf_sequence *sequence, const rf_device_info *info, rf_family family,
-                      rf_launch_desc *desc) {
-    char options[RF_OPTIONS];
-    desc->program = "group_norm";
-    desc->options = rf_family_options(options, family, info, "%s", "");
-    return rf_emit(sequence, desc);
-}
-
-/* A launch over the images, which sums their pixels. */
-static rf_status emit_sums(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                           rf_family family, rf_launch_desc *desc) {
-    rf_fold_spread(desc, family, info, images(problem), images(problem) * pixels(problem), channels(problem));
-    desc->bytes = (double)(rf_shape_count(problem->y) * sizeof(float));
-    return emit(sequence, info, family, desc);
-}
-
-static rf_status emit_groups(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                             rf_family family, rf_launch_desc *desc) {
-    const size_t groups = (size_t)groups_of(problem);
-    rf_family_spread(desc, family, info, images(problem) * groups, 4 * channels(problem) / groups);
-    return emit(sequence, info, family, desc);
-}
-
-static rf_status emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                               rf_family family, rf_launch_desc *desc, double passes) {
-    const size_t rows = images(problem) * pixels(problem);
-    desc->bytes = passes * (double)(rows * channels(problem) * sizeof(float));
-    if (family == RF_TILE)
-        rf_family_spread(desc, family, info, rows, channels(problem));
-    else
-        rf_family_spread(desc, family, info, rows * channels(problem), 1);
-    return emit(sequence, info, family, desc);
-}
-
-static size_t workspace(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    (void)info, (void)config;
-    return problem->training ? 0 : 2 * images(problem) * channels(problem) * sizeof(float);
-}
-
 static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
     rf_buffer *stats = problem->training ? t->saved : t->work;
-    const size_t N = images(problem), P = pixels(problem), C = channels(problem);
-    rf_launch_desc statistics = {.kernel = "statistics",
+    const size_t N = rf_norm_images(problem), P = rf_norm_pixels(problem), C = rf_norm_channels(problem);
+    rf_launch_desc statistics = {.program = "group_norm",
+                                 .kernel = "statistics",
                                  .args = {RF_BUF(t->x[0]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C)}},
-                   merge = {.kernel = "merge",
+                   merge = {.program = "group_norm",
+                            .kernel = "merge",
                             .args = {RF_BUF(t->x[0]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C),
                                      RF_I32(C / (size_t)groups_of(problem)), RF_F32(problem->attrs.eps)}},
-                   apply = {.kernel = "apply",
+                   apply = {.program = "group_norm",
+                            .kernel = "apply",
                             .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->param[WEIGHT]),
                                      RF_BUF(t->param[BIAS]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C)}};
-    RF_TRY(emit_sums(sequence, problem, info, family, &statistics));
-    RF_TRY(emit_groups(sequence, problem, info, family, &merge));
-    return emit_elements(sequence, problem, info, family, &apply, 2);
+    RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &statistics, 1));
+    RF_TRY(rf_norm_emit_groups(sequence, problem, info, family, &merge, (size_t)groups_of(problem)));
+    return rf_norm_emit_elements(sequence, problem, info, family, &apply, 2);
 }
 
 static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                               const rf_tensors *t, rf_family family) {
-    const size_t N = images(problem), P = pixels(problem), C = channels(problem);
-    rf_launch_desc sums = {.kernel = "gradient_sums",
+    const size_t N = rf_norm_images(problem), P = rf_norm_pixels(problem), C = rf_norm_channels(problem);
+    rf_launch_desc sums = {.program = "group_norm",
+                           .kernel = "gradient_sums",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->saved), RF_I32(N), RF_I32(P),
                                     RF_I32(C)}},
-                   means = {.kernel = "gradient_means",
+                   means = {.program = "group_norm",
+                            .kernel = "gradient_means",
                             .args = {RF_BUF(t->saved), RF_BUF(t->param[WEIGHT]), RF_I32(N), RF_I32(P),
                                      RF_I32(C), RF_I32(C / (size_t)groups_of(problem))}};
-    RF_TRY(emit_sums(sequence, problem, info, family, &sums));
+    RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &sums, 2));
     if (problem->attrs.affine)
         RF_TRY(rf_emit_fold(sequence, info, family, t->saved, 2 * N * C, N, 2, C, t->grad));
-    return emit_groups(sequence, problem, info, family, &means);
+    return rf_norm_emit_groups(sequence, problem, info, family, &means, (size_t)groups_of(problem));
 }
 
 static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                             const rf_tensors *t, rf_family family) {
     const bool accumulate = problem->accumulate[0];
-    rf_launch_desc desc = {.kernel = "gradient",
+    rf_launch_desc desc = {.program = "group_norm",
+                           .kernel = "gradient",
                            .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->dx[0]),
-                                    RF_BUF(t->param[WEIGHT]), RF_BUF(t->saved), RF_I32(images(problem)),
-                                    RF_I32(pixels(problem)), RF_I32(channels(problem)), RF_I32(accumulate)}};
-    return emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
-}
-
-/* A tile work-item sums images; its fold adds up all of them. */
-static bool applicable(const rf_problem *problem, const rf_device_info *info) {
-    const double vectors = (double)rf_ceil_div(channels(problem), (size_t)rf_family_vector(RF_TILE, info));
-    return rf_indexable(problem, info) && saved(problem) <= INT32_MAX / 2 &&
-           vectors * (double)(2 * pixels(problem) + images(problem)) <= rf_family_rounds(info);
+                                    RF_BUF(t->param[WEIGHT]), RF_BUF(t->saved),
+                                    RF_I32(rf_norm_images(problem)), RF_I32(rf_norm_pixels(problem)),
+                                    RF_I32(rf_norm_channels(problem)), RF_I32(accumulate)}};
+    return rf_norm_emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
 }
 
 #define GN(groups_) .attrs = {.groups = groups_, .eps = 1e-5, .affine = true}
@@ -255,9 +205,9 @@ static const rf_attr_spec instance_attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 1e-20, 1
                                               RF_ATTR(affine, BOOL, 0, 0, 1), RF_ATTR_END};
 
 #define OP(symbol, kind, summary_, positional_)                                                              \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, applicable, workspace, forward_build)                    \
-    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, applicable, NULL, params_build)                  \
-    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, applicable, NULL, data_build)                      \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, rf_norm_applicable, rf_norm_workspace, forward_build)    \
+    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, rf_norm_applicable, NULL, params_build)          \
+    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, rf_norm_applicable, NULL, data_build)              \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile,                                    \
                                                         &symbol##_f_group,                                   \
                                                         &symbol##_p_tile,                                    \
@@ -277,7 +227,7 @@ static const rf_attr_spec instance_attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 1e-20, 1
         .positional = positional_,                                                                           \
         .infer = infer,                                                                                      \
         .params = params,                                                                                    \
-        .saved = saved,                                                                                      \
+        .saved = rf_norm_saved,                                                                              \
         .reference = {forward, backward_params, backward_data},                                              \
         .solvers = symbol##_solvers,                                                                         \
         .cases = kind##_cases,                                                                               \
