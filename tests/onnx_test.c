@@ -120,6 +120,8 @@ static const sample samples[] = {
     {"attention-dynamo", "attention"},
     {"assorted-script", "assorted"},
     {"assorted-dynamo", "assorted"},
+    {"branches-script", "branches"},
+    {"branches-dynamo", "branches"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -154,10 +156,10 @@ static void scores_are_pytorchs(void **state) {
 
 static void losses_are_pytorchs(void **state) {
     static const char *const files[] = {
-        "residual-script",  "residual-dynamo",  "depthwise-script", "depthwise-dynamo",
-        "shuffle-script",   "shuffle-dynamo",   "convnext-script",  "convnext-dynamo",
-        "unet-script",      "unet-dynamo",      "handmade-script",  "handmade-dynamo",
-        "attention-script", "attention-dynamo", "assorted-script",  "assorted-dynamo"};
+        "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
+        "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo",
+        "handmade-script", "handmade-dynamo", "attention-script", "attention-dynamo", "assorted-script",
+        "assorted-dynamo", "branches-script", "branches-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

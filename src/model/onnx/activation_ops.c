@@ -182,8 +182,10 @@ static rf_status error_function(rf_onnx_call *call) {
 
 /* The last one is the loss's; factor 0: its logarithm, which is taken there only. */
 static rf_status scores(rf_onnx_call *call, double factor) {
-    rf_onnx_value *x;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
     int axis;
+    if (factor == 1 && (x->form == RF_ONNX_GROUPED || x->form == RF_ONNX_SHUFFLED))
+        return rf_onnx_softmax_across(call, x);
     RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
     if (axis != rf_onnx_channel_axis(x))

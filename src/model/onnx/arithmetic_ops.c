@@ -293,6 +293,8 @@ static rf_status multiply(rf_onnx_call *call) {
         if (x->form == RF_ONNX_MISH_GATE && times(other) == 1) return rf_onnx_layer_of(call, "mish", x, NULL);
         if (x->form == RF_ONNX_NORMAL) return gelu_part(call, x, x->factor * times(other));
     }
+    if (rf_onnx_is_stack(rf_onnx_in(call, 0)) && rf_onnx_is_stack(rf_onnx_in(call, 1)))
+        return rf_onnx_weigh_stack(call, rf_onnx_in(call, 0), rf_onnx_in(call, 1));
     return multiply_layers(call);
 }
 

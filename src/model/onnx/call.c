@@ -152,7 +152,9 @@ rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const r
 
 void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, const rf_onnx_value *x) {
     const rf_shape s = build->model->nodes[x->layer].shape;
-    const int groups = x->rank == 5 ? x->groups : 1, size = s.c / groups;
+    const bool in_groups = x->form == RF_ONNX_GROUPED || x->form == RF_ONNX_SHUFFLED;
+    const int groups = x->rank == 5 || (x->rank == 4 && in_groups) ? RF_MAX(x->groups, 1) : 1,
+              size = s.c / groups;
     const int64_t all[] = {s.c, s.h, s.w}, last[] = {s.h, s.w, s.c},
                   features[] = {(int64_t)rf_shape_count(s), s.h, s.w}, grouped[] = {groups, size, s.h, s.w},
                   shuffled[] = {size, groups, s.h, s.w};
@@ -164,9 +166,14 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
            : x->rank == 2                ? features
                                          : all,
            (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
+    if (x->rank == 4 && in_groups) {
+        dim[1] = x->form == RF_ONNX_GROUPED ? 1 : groups;
+        dim[2] = x->form == RF_ONNX_GROUPED ? groups : 1;
+        dim[3] = size;
+    }
     if (x->rank == 1) dim[0] *= s.c;
     if (x->rank == 3) {
         dim[1] = x->groups;
-        dim[2] = (int64_t)(rf_shape_count(s) / (size_t)x->groups);
+        dim[2] = (int64_t)(rf_shape_count(s) / (size_t)RF_MAX(x->groups, 1));
     }
 }

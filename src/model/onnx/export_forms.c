@@ -196,9 +196,19 @@ static Onnx__NodeProto *affine(rf_onnx_export *e) {
 }
 
 static Onnx__NodeProto *softmax(rf_onnx_export *e) {
-    Onnx__NodeProto *node = plain(e);
+    const int groups = attrs_of(e)->groups;
+    const rf_shape s = e->model->nodes[e->node].shape;
+    if (groups == 0) {
+        Onnx__NodeProto *node = plain(e);
+        rf_onnx_put_int(e, node, "axis", 1);
+        return node;
+    }
+    const char *rows = rf_onnx_put_list(e, "rows", 3, (const int64_t[]){0, groups, -1}),
+               *back = rf_onnx_put_list(e, "back", s.flat ? 2 : 4, (const int64_t[]){0, s.c, s.h, s.w});
+    Onnx__NodeProto *node =
+        PUT(e, "across", "Softmax", rf_onnx_output(PUT(e, "groups", "Reshape", rf_onnx_x(e, 0), rows)));
     rf_onnx_put_int(e, node, "axis", 1);
-    return node;
+    return PUT(e, NULL, "Reshape", rf_onnx_output(node), back);
 }
 
 /* Also ELU, whose alpha is kept as a slope. */

@@ -10,11 +10,11 @@
 typedef enum rf_onnx_form {
     RF_ONNX_UNKNOWN,
     RF_ONNX_CONSTANT,
-    RF_ONNX_MAP,    /* x */
-    RF_ONNX_LAYER,  /* a convolution or linear layer that may get a bias */
-    RF_ONNX_PADDED, /* x with padding */
-    RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest) */
-    RF_ONNX_SHUFFLED, /* the same, transposed */
+    RF_ONNX_MAP,     /* x */
+    RF_ONNX_LAYER,   /* a convolution or linear layer that may get a bias */
+    RF_ONNX_PADDED,  /* x with padding */
+    RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest), or (N,1,groups,C/groups) */
+    RF_ONNX_SHUFFLED, /* the first and the last, transposed */
     RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
     RF_ONNX_REPEATED, /* x of one channel, repeated to `groups` channels */
     RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
@@ -48,7 +48,7 @@ typedef struct rf_onnx_value {
     rf_onnx_form form;
     rf_onnx_tensor *constant, *bias;
     int layer;          /* whose output is x */
-    int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3: of GROUPED and SHUFFLED; 1: of ROW */
+    int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3, 4: of GROUPED and SHUFFLED; 1: of ROW */
     bool channels_last; /* (N,H,W,C) */
     int groups;
     double factor, shift;
@@ -178,6 +178,13 @@ rf_status rf_onnx_less(rf_onnx_call *call);
 rf_status rf_onnx_floor(rf_onnx_call *call);
 rf_status rf_onnx_shift_random(rf_onnx_call *call, const rf_onnx_value *random, rf_onnx_tensor *by); /* Add */
 rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask);
+
+/* ---- branches side by side (branches.c) ---- */
+bool rf_onnx_is_stack(const rf_onnx_value *x);
+rf_status rf_onnx_stack(rf_onnx_call *call);                             /* Concat */
+rf_status rf_onnx_sum_stack(rf_onnx_call *call, const rf_onnx_value *x); /* ReduceSum */
+rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x);
+rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *y); /* Mul */
 
 /* ---- layers (layer.c) ---- */
 /* A layer that is named after its node, or after its first initialiser. */

@@ -30,7 +30,8 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
     int64_t old[RF_ONNX_MAX_RANK];
     rf_onnx_dims(old, call->build, x);
     if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) return rf_onnx_pass(call, x);
-    if (x->form == RF_ONNX_GROUPED && x->rank == 3) { /* as what it was made of */
+    if ((x->form == RF_ONNX_GROUPED && x->rank == 3) || (x->form == RF_ONNX_SHUFFLED && x->rank == 4)) {
+        /* as what it was made of */
         rf_onnx_value map = *x;
         map.form = RF_ONNX_MAP;
         map.rank = 4;
@@ -51,6 +52,12 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
         RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
         call->out.rank = 3;
         call->out.groups = (int)dim[1];
+        return RF_OK;
+    }
+    if (rank == 4 && x->rank == 4 && old[2] * old[3] == 1 && dim[0] == old[0] && dim[1] == 1 && dim[2] > 1 &&
+        dim[2] * dim[3] == old[1]) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
+        call->out.groups = (int)dim[2];
         return RF_OK;
     }
     if (rank == 1 && x->rank == 4 && old[2] * old[3] == 1) {
@@ -84,7 +91,8 @@ static rf_status with_dims(rf_onnx_call *call,
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
-    if (x->form != RF_ONNX_SHUFFLED && x->rank != 3) RF_TRY(rf_onnx_first(&x, call));
+    if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->rank != 3)
+        RF_TRY(rf_onnx_first(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
     return reshape_to(call, x, rank, dim);
@@ -129,7 +137,8 @@ static rf_status expand(rf_onnx_call *call) {
 }
 
 static rf_status shape_of(rf_onnx_call *call) {
-    if (rf_onnx_in(call, 0)->rank != 3) RF_TRY(rf_onnx_force(call, rf_onnx_in(call, 0)));
+    rf_onnx_value *const x = rf_onnx_in(call, 0);
+    if (x->form != RF_ONNX_GROUPED && x->rank != 3) RF_TRY(rf_onnx_force(call, x));
     return rf_onnx_fold_shape(call);
 }
 
@@ -151,7 +160,8 @@ static rf_status transpose(rf_onnx_call *call) {
     int64_t order[RF_ONNX_MAX_RANK];
     int count;
     RF_TRY(rf_onnx_list(order, &count, call, "perm", SIZE_MAX));
-    if (x->form == RF_ONNX_GROUPED && count == 5 && memcmp(order, exchange, sizeof exchange) == 0) {
+    if (x->form == RF_ONNX_GROUPED && x->rank >= 4 && count == x->rank &&
+        memcmp(order, exchange, (size_t)count * sizeof *order) == 0) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.form = RF_ONNX_SHUFFLED;
         return RF_OK;
@@ -456,6 +466,11 @@ static rf_status sum(rf_onnx_call *call) {
     unsigned space = 0;
     rf_onnx_value *x = rf_onnx_in(call, 0);
     bool over_channels;
+    unsigned bits;
+    if (rf_onnx_is_stack(x)) {
+        RF_TRY(axes_of(&bits, call, x->rank));
+        if (bits == 1 << 1) return rf_onnx_sum_stack(call, x);
+    }
     RF_TRY(is_over_channels(&over_channels, call));
     RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
@@ -505,6 +520,7 @@ static size_t in_common(const rf_onnx_call *call) {
 static rf_status concat(rf_onnx_call *call) {
     rf_onnx_layer layer = {.op = rf_op_find("concat")};
     rf_onnx_value *x;
+    if (rf_onnx_is_stack(rf_onnx_in(call, 0))) return rf_onnx_stack(call);
     RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 1)));
     if (call->node->n_input == 1) return rf_onnx_pass(call, x);
