@@ -62,7 +62,8 @@ rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x) {
     const rf_attrs attrs = {.groups = x->groups};
     int axis;
     RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
-    if (axis != 1) return rf_fail(RF_E_INPUT, "axis %d of branches; 1 is what is taken", axis);
+    if (axis != 1)
+        return rf_fail(RF_E_INPUT, "axis %d; across groups of channels, 1, is what is taken", axis);
     RF_TRY(rf_onnx_layer_of(call, "softmax", &map, &attrs));
     return regroup(call, x, x->groups);
 }
