@@ -119,6 +119,8 @@ static void what_is_learned_by_heart_wants_lower_rates(void **state) {
         {5, 300, 31, 0, NULL},
         {5, 0, 10, 0.5, "Going over the images 10 times"}, /* the test has a hundred steps */
         {5, 0, 11, 0, NULL},
+        {5, 330, 33, 0.5, "Going over the images 10 times"}, /* the test sees them three times */
+        {5, 340, 34, 0, NULL},                               /* not quite */
         {5, 300, 0, 0, NULL},
         {2, 300, 3, 0, NULL},
     };

@@ -5,8 +5,9 @@
  * more slowly the rate rises, with n steps a decade.  Suggest lr[k], lowered by q = 1.5 / sqrt(n) decades; then, where the
  * optimizer is known, a share 1.5 q of the way (in the logarithm) to the rate that suits it on the average.  Where the loss is as
  * low over more than a decade, as of images learned by heart, the end of the first decade stands for lr[k].  Where the training
- * goes over the images ten times or more, each counted by its rate, and little was learned on the way to the minimum, half a decade
- * less: what is hard to learn is then learned by heart, and the loss of other images is best at lower rates.
+ * goes over the images ten times or more, each counted by its rate, and little was learned on the way to the minimum though the
+ * test itself was planned to see them three times, half a decade less: what is hard to learn is then learned by heart, and the loss of
+ * other images is best at lower rates.
  *
  * The range is of the rates that lose less than a fifth of what can be learned.  Up to where most of the drop was made, the test
  * went over a sum of rates; a training needs 2.5 times that sum in all its steps.  The upper end is the rate from which on a
@@ -22,8 +23,8 @@
 #include "curve/features.h"
 
 enum { POINTS_MIN = 10, POINTS_FEW = 40, NEAR = 5, ITERATIONS_MAX = 100000 };
-static const double lag = 1.5, trust = 1.5, enough = 2.5; /* see above */
-static const double many_passes = 10, by_heart = 0.5;     /* decades */
+static const double lag = 1.5, trust = 1.5, enough = 2.5;              /* see above */
+static const double many_passes = 10, test_passes = 3, by_heart = 0.5; /* decades */
 static const double edge_margin = 5;
 static const double share_sure = 0.4, share_little = 0.1; /* of the loss, or of that of guessing */
 static const double noise_min = 2,
@@ -267,7 +268,9 @@ static double passes(const rf_curve *curve) {
 }
 
 static bool learns_by_heart(const rf_features *features) {
-    return passes(features->curve) >= many_passes && learned(features) < share_sure;
+    const rf_curve *const curve = features->curve;
+    return passes(curve) >= many_passes && (double)curve->planned >= test_passes * curve->epoch_steps &&
+           learned(features) < share_sure;
 }
 
 static double suggested(const rf_features *features) {
