@@ -2,11 +2,12 @@
 # whose mpirun started the program.
 set(RF_MPI_MODULES openmpi:ompi-c mpich:mpich) # with pkg-config's name
 set(RF_MPI_PLUGINS)
+option(RF_MPI_RPATH "The plugins remember the folder of the MPI that they were built with" ON)
 
 function(rf_mpi_plugin name library)
   add_library(rangefinder_${name} MODULE src/dist/mpi.c)
   set_target_properties(rangefinder_${name} PROPERTIES OUTPUT_NAME rangefinder-${name}
-                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH_USE_LINK_PATH ON)
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/mpi INSTALL_RPATH_USE_LINK_PATH ${RF_MPI_RPATH})
   target_include_directories(rangefinder_${name} PRIVATE src)
   target_link_libraries(rangefinder_${name} PRIVATE rf_flags ${library})
   set(RF_MPI_PLUGINS ${RF_MPI_PLUGINS} ${name} PARENT_SCOPE)
