@@ -6,14 +6,6 @@ bool rf_onnx_is_stack(const rf_onnx_value *x) {
     return x != NULL && x->form == RF_ONNX_GROUPED && x->rank == 5;
 }
 
-/* The map whose channels the branches are. */
-static rf_onnx_value map_of(const rf_onnx_value *x) {
-    rf_onnx_value map = *x;
-    map.form = RF_ONNX_MAP;
-    map.rank = 4;
-    return map;
-}
-
 /* Makes call->out, a map, a value in groups like x again. */
 static rf_status regroup(rf_onnx_call *call, const rf_onnx_value *x, int groups) {
     const rf_onnx_value map = call->out;
@@ -24,7 +16,7 @@ static rf_status regroup(rf_onnx_call *call, const rf_onnx_value *x, int groups)
 }
 
 rf_status rf_onnx_stack(rf_onnx_call *call) {
-    const rf_onnx_value *const first = rf_onnx_in(call, 0), map = map_of(first);
+    const rf_onnx_value *const first = rf_onnx_in(call, 0), map = rf_onnx_map_of(first);
     rf_onnx_layer layer = {.op = rf_op_find("concat")};
     const int size = call->build->model->nodes[first->layer].shape.c / first->groups;
     int axis, groups = 0;
@@ -43,7 +35,7 @@ rf_status rf_onnx_stack(rf_onnx_call *call) {
 }
 
 rf_status rf_onnx_sum_stack(rf_onnx_call *call, const rf_onnx_value *x) {
-    const rf_onnx_value map = map_of(x);
+    const rf_onnx_value map = rf_onnx_map_of(x);
     rf_onnx_layer layer = {.op = rf_op_find("add")};
     const int size = call->build->model->nodes[x->layer].shape.c / x->groups;
     if (x->groups > RF_MAX_INPUTS || rf_onnx_int(call->node, "keepdims", 1) != 0)
@@ -58,7 +50,7 @@ rf_status rf_onnx_sum_stack(rf_onnx_call *call, const rf_onnx_value *x) {
 }
 
 rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x) {
-    const rf_onnx_value map = map_of(x);
+    const rf_onnx_value map = rf_onnx_map_of(x);
     const rf_attrs attrs = {.groups = x->groups};
     int axis;
     RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
@@ -73,7 +65,7 @@ rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const 
     const rf_model *const model = call->build->model;
     const bool swapped =
         rf_shape_count(model->nodes[y->layer].shape) > rf_shape_count(model->nodes[x->layer].shape);
-    const rf_onnx_value map = map_of(swapped ? y : x);
+    const rf_onnx_value map = rf_onnx_map_of(swapped ? y : x);
     const rf_onnx_layer layer = {
         .op = rf_op_find("multiply"), .inputs = 2, .input = {map.layer, (swapped ? x : y)->layer}};
     if (x->groups != y->groups) return rf_fail(RF_E_SHAPE, "%d branches times %d", x->groups, y->groups);

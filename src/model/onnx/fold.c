@@ -365,9 +365,7 @@ static rf_status elementwise(rf_onnx_call *call, size_t inputs, size_t typed,
     }
     RF_TRY(begin(&out, call, from[typed]->type, rank, dim)); /* of what Equal gives only truth is used */
     for (size_t i = 0; i < inputs && call->out.constant->computed_from == NULL; i++)
-        call->out.constant->computed_from = rf_onnx_is_learned(from[i]) && !rf_onnx_is_integer(from[i]->type)
-                                                ? from[i]->name
-                                                : from[i]->computed_from;
+        call->out.constant->computed_from = rf_onnx_origin(from[i]);
     for (size_t at = 0; at < call->out.constant->count; at++) {
         for (size_t i = 0; i < inputs; i++) x[i] = in[i][broadcast_index(from[i], call->out.constant, at)];
         out[at] = f(call, x);

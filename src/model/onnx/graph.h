@@ -204,6 +204,15 @@ rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
 /* Whether a constant is a learned number or numbers: not one that an exporter made of a number in the code. */
 bool rf_onnx_is_learned(const rf_onnx_tensor *constant);
+/* The parameter that a number computed from this constant comes from; NULL: none. */
+const char *rf_onnx_origin(const rf_onnx_tensor *constant);
+/* The map whose channels a value in groups is. */
+static inline rf_onnx_value rf_onnx_map_of(const rf_onnx_value *x) {
+    rf_onnx_value map = *x;
+    map.form = RF_ONNX_MAP;
+    map.rank = 4;
+    return map;
+}
 
 /* ---- windows, convolutions, linear layers, norms (weighted.c) ---- */
 typedef struct rf_onnx_window {

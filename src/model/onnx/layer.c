@@ -144,3 +144,8 @@ bool rf_onnx_is_learned(const rf_onnx_tensor *constant) {
         if (strncmp(constant->name, made[i], strlen(made[i])) == 0) return false;
     return true;
 }
+
+const char *rf_onnx_origin(const rf_onnx_tensor *constant) {
+    return rf_onnx_is_learned(constant) && !rf_onnx_is_integer(constant->type) ? constant->name
+                                                                               : constant->computed_from;
+}

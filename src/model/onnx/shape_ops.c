@@ -32,9 +32,7 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
     if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) return rf_onnx_pass(call, x);
     if ((x->form == RF_ONNX_GROUPED && x->rank == 3) || (x->form == RF_ONNX_SHUFFLED && x->rank == 4)) {
         /* as what it was made of */
-        rf_onnx_value map = *x;
-        map.form = RF_ONNX_MAP;
-        map.rank = 4;
+        rf_onnx_value map = rf_onnx_map_of(x);
         RF_TRY(reshape_to(call, &map, rank, dim));
         if (call->out.form == RF_ONNX_MAP) call->out.rank = rank;
         return RF_OK;

@@ -129,28 +129,20 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
                    merge = {.program = "group_norm",
                             .kernel = "merge",
                             .args = {RF_BUF(t->x[0]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C),
-                                     RF_I32(C / (size_t)groups_of(problem)), RF_F32(problem->attrs.eps)}},
-                   apply = {.program = "group_norm",
-                            .kernel = "apply",
-                            .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->param[WEIGHT]),
-                                     RF_BUF(t->param[BIAS]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C)}};
+                                     RF_I32(C / (size_t)groups_of(problem)), RF_F32(problem->attrs.eps)}};
     RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &statistics, 1));
     RF_TRY(rf_norm_emit_groups(sequence, problem, info, family, &merge, (size_t)groups_of(problem)));
-    return rf_norm_emit_elements(sequence, problem, info, family, &apply, 2);
+    return rf_norm_emit_apply(sequence, problem, info, t, family, "group_norm", stats);
 }
 
 static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                               const rf_tensors *t, rf_family family) {
     const size_t N = rf_norm_images(problem), P = rf_norm_pixels(problem), C = rf_norm_channels(problem);
-    rf_launch_desc sums = {.program = "group_norm",
-                           .kernel = "gradient_sums",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->saved), RF_I32(N), RF_I32(P),
-                                    RF_I32(C)}},
-                   means = {.program = "group_norm",
+    rf_launch_desc means = {.program = "group_norm",
                             .kernel = "gradient_means",
                             .args = {RF_BUF(t->saved), RF_BUF(t->param[WEIGHT]), RF_I32(N), RF_I32(P),
                                      RF_I32(C), RF_I32(C / (size_t)groups_of(problem))}};
-    RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &sums, 2));
+    RF_TRY(rf_norm_emit_gradient_sums(sequence, problem, info, t, family, "group_norm"));
     if (problem->attrs.affine)
         RF_TRY(rf_emit_fold(sequence, info, family, t->saved, 2 * N * C, N, 2, C, t->grad));
     return rf_norm_emit_groups(sequence, problem, info, family, &means, (size_t)groups_of(problem));
@@ -158,14 +150,7 @@ static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, 
 
 static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                             const rf_tensors *t, rf_family family) {
-    const bool accumulate = problem->accumulate[0];
-    rf_launch_desc desc = {.program = "group_norm",
-                           .kernel = "gradient",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->dx[0]),
-                                    RF_BUF(t->param[WEIGHT]), RF_BUF(t->saved),
-                                    RF_I32(rf_norm_images(problem)), RF_I32(rf_norm_pixels(problem)),
-                                    RF_I32(rf_norm_channels(problem)), RF_I32(accumulate)}};
-    return rf_norm_emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
+    return rf_norm_emit_gradient(sequence, problem, info, t, family, "group_norm");
 }
 
 #define GN(groups_) .attrs = {.groups = groups_, .eps = 1e-5, .affine = true}

@@ -50,3 +50,36 @@ rf_status rf_norm_emit_elements(rf_sequence *sequence, const rf_problem *problem
         rf_family_spread(desc, family, info, rows * channels, 1);
     return emit(sequence, info, family, desc);
 }
+
+rf_status rf_norm_emit_apply(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                             const rf_tensors *t, rf_family family, const char *program, rf_buffer *stats) {
+    rf_launch_desc desc = {.program = program,
+                           .kernel = "apply",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->param[0]), RF_BUF(t->param[1]),
+                                    RF_BUF(stats), RF_I32(rf_norm_images(problem)),
+                                    RF_I32(rf_norm_pixels(problem)), RF_I32(rf_norm_channels(problem))}};
+    return rf_norm_emit_elements(sequence, problem, info, family, &desc, 2);
+}
+
+rf_status rf_norm_emit_gradient_sums(rf_sequence *sequence, const rf_problem *problem,
+                                     const rf_device_info *info, const rf_tensors *t, rf_family family,
+                                     const char *program) {
+    rf_launch_desc desc = {.program = program,
+                           .kernel = "gradient_sums",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->saved),
+                                    RF_I32(rf_norm_images(problem)), RF_I32(rf_norm_pixels(problem)),
+                                    RF_I32(rf_norm_channels(problem))}};
+    return rf_norm_emit_sums(sequence, problem, info, family, &desc, 2);
+}
+
+rf_status rf_norm_emit_gradient(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                const rf_tensors *t, rf_family family, const char *program) {
+    const bool accumulate = problem->accumulate[0];
+    rf_launch_desc desc = {.program = program,
+                           .kernel = "gradient",
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_BUF(t->param[0]),
+                                    RF_BUF(t->saved), RF_I32(rf_norm_images(problem)),
+                                    RF_I32(rf_norm_pixels(problem)), RF_I32(rf_norm_channels(problem)),
+                                    RF_I32(accumulate)}};
+    return rf_norm_emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
+}

@@ -30,4 +30,14 @@ rf_status rf_norm_emit_groups(rf_sequence *sequence, const rf_problem *problem, 
 rf_status rf_norm_emit_elements(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                 rf_family family, rf_launch_desc *desc, double passes);
 
+/* Launches of kernels that both programs have, with the same arguments; statistics and sums of the gradient are as in saved.
+ * apply: y from x. gradient_sums: of dy. gradient: dx, of these. */
+rf_status rf_norm_emit_apply(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                             const rf_tensors *t, rf_family family, const char *program, rf_buffer *stats);
+rf_status rf_norm_emit_gradient_sums(rf_sequence *sequence, const rf_problem *problem,
+                                     const rf_device_info *info, const rf_tensors *t, rf_family family,
+                                     const char *program);
+rf_status rf_norm_emit_gradient(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                const rf_tensors *t, rf_family family, const char *program);
+
 #endif

@@ -98,42 +98,27 @@ static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem,
                               .args = {RF_BUF(t->x[0]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C)}},
                    responses = {.program = "response_norm",
                                 .kernel = "responses",
-                                .args = {RF_BUF(stats), RF_I32(N), RF_I32(C), RF_F32(problem->attrs.eps)}},
-                   apply = {.program = "response_norm",
-                            .kernel = "apply",
-                            .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->param[WEIGHT]),
-                                     RF_BUF(t->param[BIAS]), RF_BUF(stats), RF_I32(N), RF_I32(P), RF_I32(C)}};
+                                .args = {RF_BUF(stats), RF_I32(N), RF_I32(C), RF_F32(problem->attrs.eps)}};
     RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &lengths, 1));
     RF_TRY(rf_norm_emit_groups(sequence, problem, info, family, &responses, 1));
-    return rf_norm_emit_elements(sequence, problem, info, family, &apply, 2);
+    return rf_norm_emit_apply(sequence, problem, info, t, family, "response_norm", stats);
 }
 
 static rf_status params_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                               const rf_tensors *t, rf_family family) {
-    const size_t N = rf_norm_images(problem), P = rf_norm_pixels(problem), C = rf_norm_channels(problem);
-    rf_launch_desc sums = {.program = "response_norm",
-                           .kernel = "gradient_sums",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->saved), RF_I32(N), RF_I32(P),
-                                    RF_I32(C)}},
-                   factors = {.program = "response_norm",
+    const size_t N = rf_norm_images(problem), C = rf_norm_channels(problem);
+    rf_launch_desc factors = {.program = "response_norm",
                               .kernel = "gradient_factors",
                               .args = {RF_BUF(t->saved), RF_BUF(t->param[WEIGHT]), RF_I32(N), RF_I32(C),
                                        RF_F32(problem->attrs.eps)}};
-    RF_TRY(rf_norm_emit_sums(sequence, problem, info, family, &sums, 2));
+    RF_TRY(rf_norm_emit_gradient_sums(sequence, problem, info, t, family, "response_norm"));
     RF_TRY(rf_emit_fold(sequence, info, family, t->saved, 2 * N * C, N, 2, C, t->grad));
     return rf_norm_emit_groups(sequence, problem, info, family, &factors, 1);
 }
 
 static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                             const rf_tensors *t, rf_family family) {
-    const bool accumulate = problem->accumulate[0];
-    rf_launch_desc desc = {.program = "response_norm",
-                           .kernel = "gradient",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(t->dx[0]),
-                                    RF_BUF(t->param[WEIGHT]), RF_BUF(t->saved),
-                                    RF_I32(rf_norm_images(problem)), RF_I32(rf_norm_pixels(problem)),
-                                    RF_I32(rf_norm_channels(problem)), RF_I32(accumulate)}};
-    return rf_norm_emit_elements(sequence, problem, info, family, &desc, accumulate ? 4 : 3);
+    return rf_norm_emit_gradient(sequence, problem, info, t, family, "response_norm");
 }
 
 RF_SOLVER_PAIR(response_norm_f, "response_norm", RF_FORWARD, rf_norm_applicable, rf_norm_workspace,

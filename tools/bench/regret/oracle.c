@@ -56,7 +56,11 @@ double oracle_regret(const oracle *o, double lr) {
     while (i < o->count && o->point[i].sixths < at) i++;
     const oracle_point *const a = &o->point[i > 0 ? i - 1 : 0], *const b = &o->point[RF_MIN(i, o->count - 1)];
     const double share = a == b ? 0 : (at - a->sixths) / (b->sixths - a->sixths);
-    return scaled(o, a->mean + share * (b->mean - a->mean) - o->point[o->best].mean);
+    return oracle_regret_of(o, a->mean + share * (b->mean - a->mean));
+}
+
+double oracle_regret_of(const oracle *o, double value) {
+    return scaled(o, fmin(value, o->chance) - o->point[o->best].mean);
 }
 
 double oracle_noise(const oracle *o) {

@@ -25,6 +25,8 @@ oracle oracle_of(const results *r, measure m);
 /* (mean at the rate - mean at the best) / (chance - mean at the best), interpolated in the rate's logarithm; beyond the
  * first and the last rate it is theirs.  A rate that is not finite has regret 1: no answer. */
 double oracle_regret(const oracle *o, double lr);
+/* The same of a value that something else has reached: below 0 where that is better than the best. */
+double oracle_regret_of(const oracle *o, double value);
 /* The standard error of the regret at the best rate, from its seeds. */
 double oracle_noise(const oracle *o);
 

@@ -272,7 +272,7 @@ static rf_status search(double *lr, const study *s, int seed, int rungs) {
 
 static rf_status train_rival(rival_result *out, const study *s, const rival_kind *r) {
     rf_trainer *trainer = NULL;
-    run_result run;
+    run_result run = {0};
     rf_status status = make_trainer(&trainer, s, r->optimizer, out->seed, data_held_out(s->data));
     out->lr = r->lr;
     if (status == RF_OK)

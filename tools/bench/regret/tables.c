@@ -60,11 +60,15 @@ typedef struct score {
 
 typedef bool chooses(const task *t, int argument);
 
-static void add_curve(score *out, const oracle *o, double lr) {
-    const double regret = oracle_regret(o, lr);
+static void add_regret(score *out, double regret) {
     out->each[out->count++] = regret;
     out->good += regret <= good;
     out->useless += regret >= useless;
+}
+
+static void add_curve(score *out, const oracle *o, double lr) {
+    const double regret = oracle_regret(o, lr);
+    add_regret(out, regret);
     if (!isfinite(lr))
         out->none++;
     else if (regret > good)
@@ -205,13 +209,6 @@ static void print_groups(const half *h) {
 
 /* ---- rivals that train ---- */
 
-/* The regret of what an optimizer reaches that is not the task's: below 0 where it does better than that at its best rate. */
-static double reached(const entry *e, const rival_result *r, measure m) {
-    const oracle o = oracle_of(e->results, m);
-    const double best = o.point[o.best].mean, got = m == SETTLED_ERROR ? 1 - r->accuracy : r->loss;
-    return (fmin(got, o.chance) - best) / (o.chance - best);
-}
-
 /* With the difference to `find`, and its standard error from the tasks. */
 static rf_status print_rival(const half *h, int which, measure m) {
     score k = {.each = rf_alloc(h->count * SEEDS, sizeof(double))};
@@ -226,10 +223,9 @@ static rf_status print_rival(const half *h, int which, measure m) {
             const bool searches = rivals[which].rungs > 0;
             const rival_result *const r = results_rival(e->results, (searches ? TEST_SEED : 1) + s, which);
             if (!r) continue;
-            const double regret = searches ? oracle_regret(&o, r->lr) : reached(e, r, m);
-            k.each[k.count++] = regret;
-            k.good += regret <= good;
-            k.useless += regret >= useless;
+            const double reached = m == SETTLED_ERROR ? 1 - r->accuracy : r->loss;
+            const double regret = searches ? oracle_regret(&o, r->lr) : oracle_regret_of(&o, reached);
+            add_regret(&k, regret);
             mean += regret / SEEDS;
             own += oracle_regret(&o, e->verdict[s].lr) / SEEDS;
         }
