@@ -105,11 +105,12 @@ tells_failure() {
 }
 one_rank_tells_of_failures() { each_mpi tells_failure; }
 
-# in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.
+# in_background [SECONDS]: a long run, once a state is there; OpenMPI's mpirun gives it so long to end.  It is quiet:
+# that mpirun reads nothing while it waits for that, and a rank that fills the terminal's 4 KiB then stands still.
 in_background() {
     rm -rf run
     OMPI_MCA_odls_base_sigkill_timeout=${1:-1} timeout --foreground 1800 "$mpirun" -n 2 "$RANGEFINDER" train \
-        --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run >"$logs/out" 2>"$logs/err" &
+        --lr 0.05 --batch 32 --epochs 20000 --save-every 0.1 --out run --quiet >"$logs/out" 2>"$logs/err" &
     job=$!
     until [ -s run/state.previous.safetensors ]; do
         kill -0 $job 2>/dev/null || fail "$mpirun: ended by itself"
