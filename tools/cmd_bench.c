@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "graph/model.h"
+#include "model/zoo.h"
 #include "outputs.h"
 #include "tune/bench.h"
 #include "tune/peak.h"
@@ -19,8 +21,9 @@ typedef struct bench_args {
 static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
-    {"data", "SPEC", "images, as 'find' takes them", "synthetic:3x32x32,10,4096", .parse = rf_opt_text,
-     AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
+    {"data", "SPEC",
+     "images, as 'find' takes them; by default synthetic ones of the size that the network is for",
+     .parse = rf_opt_text, AT(data), .choices = rf_data_choices, .files = true, .letter = 'd'},
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
      .letter = 'b'},
@@ -55,11 +58,32 @@ static void release_run(bench_run *run) {
     rf_device_close(run->device);
 }
 
-static rf_status measure(bench_run *run, const bench_args *args) {
+/* Synthetic images for the model: two batches of them at least. */
+static rf_status make_images(bench_run *run, int batch) {
+    enum { BYTES = 16 << 20 };
+    const rf_image_shape *images = &run->model->images;
+    const size_t bytes = (size_t)images->channels * (size_t)images->height * (size_t)images->width;
+    char text[96];
+    snprintf(text, sizeof text, "synthetic:%dx%dx%d,%d,%zu", images->channels, images->height, images->width,
+             images->classes, RF_MAX(2 * (size_t)batch, BYTES / bytes));
+    return rf_dataset_open(&run->dataset, text, NULL);
+}
+
+/* Opens the data and makes the network for it, or the other way round where no data is named. */
+static rf_status open_inputs(bench_run *run, const bench_args *args) {
+    if (args->data == NULL) {
+        RF_TRY(rf_model_create(&run->model, args->model, rf_model_usual_images(args->model), 0));
+        return make_images(run, args->batch);
+    }
     RF_TRY(rf_dataset_open(&run->dataset, args->data, NULL));
     const rf_dataset *data = run->dataset;
     const rf_image_shape images = {data->channels, data->height, data->width, data->classes};
-    RF_TRY(rf_model_create(&run->model, args->model, images, 0));
+    return rf_model_create(&run->model, args->model, images, 0);
+}
+
+static rf_status measure(bench_run *run, const bench_args *args) {
+    RF_TRY(open_inputs(run, args));
+    const rf_dataset *data = run->dataset;
     if (rf_model_note(run->model) != NULL) rf_say("note: %s", rf_model_note(run->model));
     RF_TRY(rf_open_device(&run->device, args->device));
     if (args->inference)
@@ -258,7 +282,7 @@ static rf_status bench_main(void *given, char **operands) {
     (void)operands;
     const bench_args *args = given;
     bench_run run = {0};
-    const char *const inputs[] = {args->data, args->model, NULL};
+    const char *const inputs[] = {args->data != NULL ? args->data : "", args->model, NULL};
     if (args->trace != NULL && args->inference)
         return rf_fail(RF_E_USAGE, "--trace has no effect with --inference");
     if (args->inference && rf_settings_given(&args->common.settings, "recompute"))

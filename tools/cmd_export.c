@@ -22,10 +22,10 @@ static const rf_option options[] = {
     RF_RUN_OPTIONS(export_args),
     {"model", "NAME|FILE", "instead of a run: this network, with the weights of --weights FILE or its own",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
-    {"input", "CxHxW", "with --model: the images' channels, height and width; an ONNX file has its own",
-     "3x32x32", .parse = rf_opt_maps, AT(input), .min = 1, .max = 16384},
-    {"classes", "N", "with --model: number of classes; an ONNX file has its own", "10", .parse = rf_opt_int,
-     AT(classes), .min = 2, .max = 1000000},
+    {"input", "CxHxW", "with --model: the images' channels, height and width" RF_USUAL_INPUT,
+     .parse = rf_opt_maps, AT(input), .min = 1, .max = 16384},
+    {"classes", "N", "with --model: number of classes" RF_USUAL_CLASSES, .parse = rf_opt_int, AT(classes),
+     .min = 2, .max = 1000000},
     {"onnx", "FILE", "write network and weights as ONNX", .parse = rf_opt_text, AT(onnx), .files = true},
     {"safetensors", "FILE", "write the weights by PyTorch's names", .parse = rf_opt_text, AT(safetensors),
      .files = true},
@@ -53,7 +53,7 @@ static rf_status check_usage(const export_args *a) {
 }
 
 static rf_status open_model(rf_trained *t, const export_args *a) {
-    const rf_image_shape images = rf_images_named(a->model, &a->common.settings, a->input, a->classes);
+    const rf_image_shape images = rf_images_named(a->model, a->input, a->classes);
     RF_TRY(rf_model_create(&t->model, a->model, images, 0));
     if (rf_model_note(t->model) != NULL) rf_say("note: %s", rf_model_note(t->model));
     return a->trained.weights != NULL ? rf_model_load_weights(t->model, a->trained.weights) : RF_OK;

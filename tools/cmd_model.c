@@ -16,10 +16,10 @@ typedef struct model_args {
 
 #define AT(field) .offset = offsetof(model_args, field)
 static const rf_option options[] = {
-    {"input", "CxHxW", "the images' channels, height and width; an ONNX file has its own", "3x32x32",
-     .parse = rf_opt_maps, AT(input), .min = 1, .max = 16384},
-    {"classes", "N", "number of classes; an ONNX file has its own", "10", .parse = rf_opt_int, AT(classes),
-     .min = 2, .max = 1000000},
+    {"input", "CxHxW", "the images' channels, height and width" RF_USUAL_INPUT, .parse = rf_opt_maps,
+     AT(input), .min = 1, .max = 16384},
+    {"classes", "N", "number of classes" RF_USUAL_CLASSES, .parse = rf_opt_int, AT(classes), .min = 2,
+     .max = 1000000},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
     RF_OPT_END,
 };
@@ -154,8 +154,7 @@ static rf_status print_as_json(const rf_model *model, const layer *layers, const
 
 static rf_status model_main(void *given, char **operands) {
     const model_args *args = given;
-    const rf_image_shape images =
-        rf_images_named(operands[0], &args->common.settings, args->input, args->classes);
+    const rf_image_shape images = rf_images_named(operands[0], args->input, args->classes);
     rf_model *model = NULL;
     layer *layers = NULL;
     totals sum;
@@ -169,8 +168,8 @@ static rf_status model_main(void *given, char **operands) {
 }
 
 static const rf_example examples[] = {
-    {"rangefinder model resnet18 --input 3x224x224 --classes 1000",
-     "ResNet-18 as it would be for ImageNet's images"},
+    {"rangefinder model resnet18", "ResNet-18 for ImageNet's images and classes"},
+    {"rangefinder model resnet18 --input 3x32x32 --classes 10", "the one for images as small as CIFAR-10's"},
     {NULL},
 };
 

@@ -16,10 +16,10 @@ typedef struct tune_args {
 static const rf_option options[] = {
     {"model", "NAME|FILE", "a network by name, or a file: in the model language, or ONNX", "simplecnn",
      .parse = rf_opt_text, AT(model), .choices = rf_model_names, .files = true, .letter = 'm'},
-    {"input", "CxHxW", "the images it is for", "3x32x32", .parse = rf_opt_maps, AT(input), .min = 1,
+    {"input", "CxHxW", "the images it is for" RF_USUAL_INPUT, .parse = rf_opt_maps, AT(input), .min = 1,
      .max = 16384},
-    {"classes", "N", "how many classes they have", "10", .parse = rf_opt_int, AT(classes), .min = 2,
-     .max = 1000000},
+    {"classes", "N", "how many classes they have" RF_USUAL_CLASSES, .parse = rf_opt_int, AT(classes),
+     .min = 2, .max = 1000000},
     {"batch", "N", "images a step", "64", .parse = rf_opt_int, AT(batch), .min = 1, .max = 65536,
      .letter = 'b'},
     {"device", "WHICH", "as 'find' takes it", .parse = rf_opt_text, AT(device), .choices = rf_device_choices},
@@ -56,8 +56,7 @@ static rf_status tune_main(void *given, char **operands) {
                                           "ms after", "tried",       "wrong"};
     (void)operands;
     const tune_args *args = given;
-    const rf_image_shape images = {args->input.channels, args->input.height, args->input.width,
-                                   args->classes};
+    const rf_image_shape images = rf_images_named(args->model, args->input, args->classes);
     tuning_run run = {0};
     rf_device *device = NULL;
     rf_model *model = NULL;

@@ -60,9 +60,13 @@ void rf_command_tables(rf_option_table tables[RF_MAX_TABLES], const rf_command *
 rf_status rf_open_device(rf_device **out, const char *selector);
 /* The same for a rank: *count devices are there for the ranks of this machine. */
 rf_status rf_open_device_for(rf_device **out, int *count, const char *selector, const rf_dist *dist);
-/* The images that a network is made for where no data is: as the options --input and --classes say, or the ONNX file where
- * they were not given. */
-rf_image_shape rf_images_named(const char *model, const rf_settings *given, rf_maps input, int classes);
+/* Behind the descriptions of these options. */
+#define RF_USUAL_INPUT                                                                                       \
+    "; by default an ONNX file's own, 3x224x224 for networks for photos, 3x32x32 for all others"
+#define RF_USUAL_CLASSES "; by default an ONNX file's own, 1000 for networks for photos, 10 for all others"
+/* The images that a network is made for where no data is: as the options --input and --classes say, or what it is for where
+ * these are 0. */
+rf_image_shape rf_images_named(const char *model, rf_maps input, int classes);
 /* Adds a blank and the word as a shell would have to be given it. */
 void rf_add_word(rf_str *line, const char *word);
 /* "with CLBlast 1.5.3", or "without CLBlast". */

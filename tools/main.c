@@ -78,11 +78,14 @@ rf_status rf_open_device_for(rf_device **out, int *count, const char *selector, 
     return RF_OK;
 }
 
-rf_image_shape rf_images_named(const char *model, const rf_settings *given, rf_maps input, int classes) {
-    rf_image_shape images = {input.channels, input.height, input.width, classes};
-    if (!rf_model_is_onnx(model)) return images;
-    if (!rf_settings_given(given, "input")) images.channels = images.height = images.width = 0;
-    if (!rf_settings_given(given, "classes")) images.classes = 1;
+rf_image_shape rf_images_named(const char *model, rf_maps input, int classes) {
+    const rf_image_shape usual = rf_model_usual_images(model);
+    rf_image_shape images = {input.channels, input.height, input.width,
+                             classes > 0 ? classes : usual.classes};
+    if (input.channels > 0) return images;
+    images.channels = usual.channels;
+    images.height = usual.height;
+    images.width = usual.width;
     return images;
 }
 

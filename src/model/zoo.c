@@ -15,6 +15,9 @@
 
 enum { MAX_NAMES = 64, MAX_NAME = 32, SMALL = 64, MAX_TEXT_BYTES = 16 << 20 };
 
+/* Networks that are not for photos; NAME-cifar are neither. */
+static const char *const for_small_images[] = {"lenet", "resnet20", "simplecnn"};
+
 /* Made once from the table of embedded files, constant from then on. */
 static char name_texts[MAX_NAMES][MAX_NAME];
 static const char *names[MAX_NAMES + 1];
@@ -140,6 +143,16 @@ rf_status rf_model_create_new_head(rf_model **out, const char *name_or_file, rf_
     }
     *out = model;
     return RF_OK;
+}
+
+rf_image_shape rf_model_usual_images(const char *name_or_file) {
+    const rf_image_shape small = {3, 32, 32, 10}, photos = {3, 224, 224, 1000}, own = {0, 0, 0, 1};
+    const int known = find_in_zoo(name_or_file, false);
+    if (known < 0) return rf_model_is_onnx(name_or_file) ? own : small;
+    const char *name = rf_model_names()[known];
+    for (size_t i = 0; i < RF_COUNT(for_small_images); i++)
+        if (strcmp(name, for_small_images[i]) == 0) return small;
+    return strstr(name, "-cifar") != NULL ? small : photos;
 }
 
 const char *const rf_model_copies[] = {"model.net", "model.onnx", NULL};

@@ -8,6 +8,9 @@
 
 /* Whether it is an ONNX file, which has a number of classes of its own. */
 bool rf_model_is_onnx(const char *path);
+/* What it is for where nobody says: photos of 224x224 with ImageNet's classes, or small images as CIFAR-10's; for an ONNX file
+ * 0 channels, height and width and 1 class, which stand for its own. */
+rf_image_shape rf_model_usual_images(const char *name_or_file);
 /* rf_model_create, with a new last layer where the network is an ONNX file, whose number of classes may be another. */
 rf_status rf_model_create_new_head(rf_model **out, const char *name_or_file, rf_image_shape images,
                                    uint64_t seed);

@@ -29,6 +29,13 @@ bench_times_inference_from_images_to_scores() {
     refuses 2 "--trace has no effect" bench --inference --trace trace.json
 }
 
+bench_makes_images_of_the_size_that_the_network_is_for() {
+    succeeds bench --model squeezenet1_1 --batch 1 --steps 2
+    prints 'squeezenet1_1'
+    printf '%s\n' "conv 4 3 pad=1" flatten "linear classes" >my.net
+    succeeds bench --model my.net --batch 3000 --steps 2 --inference
+}
+
 bench_shows_poolings_in_their_convolutions() {
     succeeds bench --model lenet --data synthetic:1x28x28,10,64 --batch 16 --steps 2
     prints forward.stem_pool_tile

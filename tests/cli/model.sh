@@ -13,8 +13,19 @@ model_describes_every_built_in_network() {
 model_counts_parameters_like_pytorch() {
     succeeds model resnet18-cifar --input 3x32x32 --classes 10
     prints 11,173,962
-    succeeds model resnet18 --input 3x224x224 --classes 1000
+    succeeds model resnet18
     prints 11,689,512
+}
+
+networks_have_the_images_that_they_are_for() {
+    succeeds model efficientnet_b0
+    prints 'efficientnet_b0 for images 3x224x224, 1000 classes'
+    for name in lenet resnet20 simplecnn vgg11-cifar; do
+        succeeds model $name
+        prints "$name for images 3x32x32, 10 classes"
+    done
+    succeeds model squeezenet1_1 --classes 7
+    prints 'squeezenet1_1 for images 3x224x224, 7 classes'
 }
 
 small_images_get_the_networks_for_small_images() {
