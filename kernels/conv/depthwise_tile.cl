@@ -66,12 +66,12 @@ INLINE void pixel(const __global float *from, __global float *to, layer l, reach
                        fetch(w + i + (a * y.tap_step * l.taps_x + b * x.tap_step) * l.c, left);
         acc = activate(acc, l.act);
         if (l.accumulate) acc += fetch(to + i, left);
-        put(acc, to + i, left);
         if (BN_SUMS) {
             accumulator t = accumulator_begin(l.sums, BN_SUMS, i, left);
-            accumulator_add(&t, l.sums, BN_SUMS, acc, (int)(to - l.out) + i, true, left);
+            acc = accumulator_add(&t, l.sums, BN_SUMS, acc, (int)(to - l.out) + i, true, left);
             accumulator_end(t, l.sums, BN_SUMS, 1, before, i, left);
         }
+        put(acc, to + i, left);
     }
 }
 

@@ -159,7 +159,7 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                 if (act) EACH(q, PIXELS) acc[q][v] = activate(acc[q][v], act);                               \
                 if (accumulate) EACH(q, PIXELS) acc[q][v] += LOAD(to[q] + v * VEC);                          \
                 if (BN_SUMS) EACH(q, PIXELS)                                                                 \
-                accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);                  \
+                acc[q][v] = accumulator_add(&t, s, BN_SUMS, acc[q][v], (row + q) * k + o, q == 0, VEC);      \
                 EACH(q, PIXELS) STORE(acc[q][v], to[q] + v * VEC);                                           \
             } else {                                                                                         \
                 floatv rest[PIXELS];                                                                         \
@@ -170,8 +170,9 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                     if (more) rest[q] += fetch(more + q * k, left);                                          \
                     floatv value = activate(rest[q], act);                                                   \
                     if (accumulate) value += fetch(to_q, left);                                              \
+                    if (BN_SUMS)                                                                             \
+                        value = accumulator_add(&t, s, BN_SUMS, value, (row + q) * k + o, q == 0, left);     \
                     put(value, to_q, left);                                                                  \
-                    if (BN_SUMS) accumulator_add(&t, s, BN_SUMS, value, (row + q) * k + o, q == 0, left);    \
                 }                                                                                            \
             }                                                                                                \
             if (BN_SUMS) accumulator_end(t, s, BN_SUMS, count, before, o, left);                             \

@@ -262,10 +262,10 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
         if (whole) {
             if (accumulate) out[i][j] += LOAD(y + to);
             PREFETCH_WRITE(y + to + OUT_X * k);
-            STORE(out[i][j], y + to);
             if (BN_SUMS == GRADIENT_SUMS) PREFETCH_READ(s.x + to + OUT_X * k);
             if (BN_SUMS == GRADIENT_SUMS && s.y) PREFETCH_READ(s.y + to + OUT_X * k);
-            if (BN_SUMS) accumulator_add(&t, s, BN_SUMS, out[i][j], to, i + j == 0, VEC);
+            if (BN_SUMS) out[i][j] = accumulator_add(&t, s, BN_SUMS, out[i][j], to, i + j == 0, VEC);
+            STORE(out[i][j], y + to);
         } else
             STORE(out[i][j], copy + (i * OUT_X + j) * VEC);
     }
@@ -274,8 +274,8 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
             const int to = from + (i * ow + j) * k;
             floatv value = LOAD(copy + (i * OUT_X + j) * VEC);
             if (accumulate) value += fetch(y + to, left);
+            if (BN_SUMS) value = accumulator_add(&t, s, BN_SUMS, value, to, i + j == 0, left);
             put(value, y + to, left);
-            if (BN_SUMS) accumulator_add(&t, s, BN_SUMS, value, to, i + j == 0, left);
         }
     if (BN_SUMS) accumulator_end(t, s, BN_SUMS, rows * columns, before, o, left);
     return rows * columns;

@@ -174,19 +174,30 @@ static void leave_ring(differ *d, int k) {
     d->sharer[before] = d->sharer[k];
 }
 
+/* The input whose gradient may take the place of dy.  Of batch norm's residual the gradient is what dy becomes before act. */
+static int heir_of(const differ *d, int k) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    const int residual = node->problem.inputs > 1 ? node->input[1] : -1;
+    return node->problem.op->takes_bn_sums && residual >= 0 && d->trained[residual] &&
+           d->gradient[residual] < 0;
+}
+
 /* Decides where dx[i] goes. */
-static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *launched) {
+static rf_status place_gradient(differ *d, rf_step *step, int k, int i, int heir, bool *launched) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_op *op = node->problem.op;
     int in = node->input[i];
     if (in < 0 || !d->trained[in]) return RF_OK;
     bool first = d->gradient[in] < 0, passes = op->is_sum || op->alias;
-    bool in_place = op->in_place && i == 0;
+    bool in_place = op->in_place && i == heir;
     if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;
         d->sharer[in] = d->sharer[k];
         d->sharer[k] = in;
-        if (passes) return RF_OK;
+        if (passes) {
+            d->steps->tensors[step->dy].shared = true;
+            return RF_OK;
+        }
     } else if (first) {
         d->gradient[in] = activation_tensor(d->steps, node->problem.x[i]);
         if (d->gradient[in] < 0) return RF_E_MEMORY;
@@ -242,8 +253,9 @@ static rf_status backward(differ *d, int k) {
         bool launched = direction == RF_BACKWARD_PARAMS && (node_learns(d, k) || p->op->params_first);
         rf_step step = blank_step(d, k, (rf_direction)direction);
         step.dy = d->gradient[k];
+        const int heir = heir_of(d, k);
         if (direction == RF_BACKWARD_DATA)
-            for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
+            for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, heir, &launched));
         if (!launched || p->op->reference[direction] == NULL) continue;
         if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_own_gradients(d, &step, k));
         for (int i = 0; i < p->inputs; i++)
@@ -323,13 +335,29 @@ static void note_writes(int *writer, const rf_steps *s, int step) {
     if (by->direction == RF_FORWARD && by->y >= 0) writer[by->y] = step;
 }
 
+/* What the step for the parameters, before step `i` of the same node, reads as dy, it reads as well. */
+static void follow_params(rf_steps *s, int i) {
+    int params = i - 1;
+    while (params >= 0 && s->steps[params].node == s->steps[i].node &&
+           (s->steps[params].direction != RF_BACKWARD_PARAMS || s->steps[params].added_to >= 0))
+        params--;
+    if (params < 0 || s->steps[params].node != s->steps[i].node) return;
+    s->steps[i].bn_sums_from = s->steps[params].bn_sums_from;
+    s->steps[i].problem.sums.blocks = s->steps[params].problem.sums.blocks;
+}
+
 /* Lets the producer of batch norm step `i`'s input compute the sums of it. */
 static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int *writer, int i) {
     rf_step *consumer = &s->steps[i];
     const bool forward = consumer->direction == RF_FORWARD;
-    if (!consumer->problem.op->takes_bn_sums || consumer->direction == RF_BACKWARD_DATA ||
-        consumer->choice_count == 0)
+    if (!consumer->problem.op->takes_bn_sums) return RF_OK;
+    if (consumer->direction == RF_BACKWARD_DATA) {
+        follow_params(s, i);
         return RF_OK;
+    }
+    if (consumer->choice_count == 0) return RF_OK;
+    if (!forward && consumer->problem.act != RF_ACT_NONE && s->tensors[consumer->dy].shared)
+        return RF_OK; /* others read it as it is */
     rf_step *producer = producer_of(s, writer, forward ? consumer->x[0] : consumer->dy);
     if (producer == NULL || producer->problem.sums.blocks > 0) return RF_OK; /* it computes one set */
     const rf_choice *choice = &producer->choices[0];

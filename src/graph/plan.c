@@ -151,12 +151,6 @@ static void bind_parameters(const rf_plan *plan, rf_tensors *t, int model_node) 
     }
 }
 
-static rf_problem problem_of(const rf_plan *plan, const rf_step *step) {
-    rf_problem problem = step->problem;
-    problem.dist = plan->memory.dist;
-    return problem;
-}
-
 static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
     rf_tensors t = {.y = tensor_buffer(plan, step->y),
                     .dy = tensor_buffer(plan, step->dy),
@@ -197,19 +191,26 @@ static rf_status check_new(rf_plan *plan, const rf_step *step, const rf_choice *
     return RF_OK;
 }
 
-/* Whether the planned sums are computed: only between the first choices of both steps; others compute their own. */
+/* Whether the planned sums are computed: only by the first choice of the step that does; without it batch norm computes its
+ * own.  choice: NULL where it is the reference. */
 static bool bn_sums_hold(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
     const int from = step->bn_sums_from;
     return from < 0 ? choice == step->choices
                     : plan->taken[from] == plan->steps->steps[from].choices[0].solver;
 }
 
+static rf_problem problem_of(const rf_plan *plan, const rf_step *step, const rf_choice *choice) {
+    rf_problem problem = step->problem;
+    problem.dist = plan->memory.dist;
+    if (!bn_sums_hold(plan, step, choice)) problem.sums = (rf_bn_sums){0};
+    return problem;
+}
+
 static rf_status try_choice(rf_plan *plan, rf_sequence *sequence, const rf_step *step,
                             const rf_tensors *tensors, const rf_choice *choice) {
     size_t first = rf_sequence_count(sequence);
     const rf_device_info *info = rf_device_describe(plan->desc.device);
-    rf_problem problem = problem_of(plan, step);
-    if (!bn_sums_hold(plan, step, choice)) problem.sums = (rf_bn_sums){0};
+    const rf_problem problem = problem_of(plan, step, choice);
     rf_status status = rf_solver_prepare(choice->solver, sequence, &problem, info, tensors, &choice->config);
     if (status == RF_OK && rf_sequence_is_new(sequence, first)) {
         status = check_new(plan, step, choice);
@@ -226,7 +227,6 @@ static bool blames_solver(rf_status status) {
 
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
-    const rf_problem problem = problem_of(plan, step);
     const char *name = plan->lowered->nodes[step->node].name,
                *direction = step->repeats >= 0    ? "forward_again"
                             : step->added_to >= 0 ? "gradient_sum"
@@ -247,6 +247,7 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
         rf_device_quarantine(plan->desc.device, what, rf_error_message());
     }
     plan->taken[index] = NULL;
+    const rf_problem problem = problem_of(plan, step, NULL);
     rf_sequence_label(sequence, "%s.%s.reference", name, direction);
     return rf_emit_reference(sequence, &problem, step->direction, &tensors);
 }

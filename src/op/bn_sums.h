@@ -1,7 +1,8 @@
 /* The sums that batch norm needs of a map, computed in the epilogue of the step that writes the map
  * (kernels/common/bn_sums.clh):
  *   forward        of y: mean and sum of squares
- *   backward_data  of dx[0], which is batch norm's dy: sum g and sum g * (x - mean), where g is dy before act
+ *   backward_data  of dx[0], which is batch norm's dy: sum g and sum g * (x - mean), where g is dy before act; dx[0] then
+ *                  holds g, which is what batch norm's backward steps read as dy
  * Its tensors: sums[RF_BN_SUMS_PARTIAL], of rf_bn_sums_floats; and for the latter batch norm's x, its y where a
  * residual was added before act (else NULL), and its saved. */
 #ifndef RF_OP_BN_SUMS_H

@@ -126,7 +126,7 @@ typedef struct rf_problem {
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
     bool repeated;   /* forward has run before: what it saved is there, and states stay as they are */
     uint32_t id;     /* number of the node: makes the random streams of dropout differ */
-    rf_bn_sums sums; /* computed by this step, or for it */
+    rf_bn_sums sums; /* computed by this step, or for it: dy of batch norm then is that before act */
     rf_dist *dist;   /* batch norm's statistics are those of all ranks; NULL: of this one */
 } rf_problem;
 

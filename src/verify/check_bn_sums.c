@@ -28,7 +28,8 @@ rf_status rf_check_bn_sums_ask(rf_sample *sample, const rf_solver *solver, const
     const rf_shape map = map_of(problem, solver->direction);
     rf_random random;
     rf_random_init(&random, 1, 2);
-    problem->sums = (rf_bn_sums){.blocks = blocks, .act = RF_ACT_RELU6};
+    problem->sums =
+        (rf_bn_sums){.blocks = blocks, .act = problem->accumulate[0] ? RF_ACT_RELU6 : RF_ACT_SILU};
     RF_TRY(make(sample, RF_BN_SUMS_PARTIAL, rf_bn_sums_floats(blocks, map.c), NULL));
     if (solver->direction == RF_FORWARD) return RF_OK;
     RF_TRY(make(sample, RF_BN_SUMS_X, rf_shape_count(map), &random));
@@ -63,6 +64,13 @@ static double act_gradient(const rf_sample *sample, float dy, size_t at, int C, 
     return rf_act_gradient(dy, y != NULL ? y[at] : rf_act_see(seen + saved[5 * C + c], act), act);
 }
 
+void rf_check_bn_sums_mask(rf_sample *sample) {
+    const int C = sample->problem.x[0].c;
+    for (size_t at = 0; at < sample->counts.dx[0]; at++)
+        sample->arrays.dx[0][at] =
+            (float)act_gradient(sample, sample->arrays.dx[0][at], at, C, (int)(at % (size_t)C));
+}
+
 double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction, const float *map,
                                 const float *partial, float *expected, float *got, size_t *channel) {
     const rf_shape shape = map_of(&sample->problem, direction);
@@ -76,7 +84,7 @@ double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction,
         for (int row = 0; row < rows && statistics; row++) mean += map[(size_t)row * C + c] / (double)rows;
         for (int row = 0; row < rows; row++) {
             const size_t at = (size_t)row * C + c;
-            const double g = statistics ? map[at] : act_gradient(sample, map[at], at, C, c);
+            const double g = map[at];
             const double term[] = {g, statistics ? (g - mean) * (g - mean)
                                                  : g * (sample->arrays.sums[RF_BN_SUMS_X][at] - mean)};
             for (int i = 0; i < 2; i++) sum[i] += term[i], square[i] += term[i] * term[i];

@@ -56,11 +56,11 @@ RF_SIMD static void sum_squares(const rows *r, int64_t begin, int64_t end, int f
     }
 }
 
-/* dy before act, at one element of dy, of x, and of y where it is read; saved: of its channel. */
+/* dy before act, at one element of dy, of x, and of y where it is read; saved: of its channel.  With sums dy is that already. */
 static inline float before_act(const rf_problem *problem, float dy, float x, const float *y,
                                const float *saved) {
     const int C = problem->x[0].c;
-    if (problem->act == RF_ACT_NONE) return dy;
+    if (problem->act == RF_ACT_NONE || problem->sums.blocks > 0) return dy;
     const double z = ((double)x - saved[0]) * saved[4 * C] + saved[5 * C];
     return rf_act_gradient(dy, y != NULL ? *y : rf_act_see((float)z, problem->act), problem->act);
 }

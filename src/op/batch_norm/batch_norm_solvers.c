@@ -193,16 +193,19 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     return rf_batch_norm_emit_join(sequence, problem, RF_BACKWARD_PARAMS, t->saved);
 }
 
+/* Where dy is that before act, it is the gradient of the residual: nothing to write where both share memory. */
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, rf_family family) {
-    const bool *need = problem->need_dx, *add = problem->accumulate;
-    rf_buffer *y = seen(problem, t);
+    const bool *add = problem->accumulate, before_act = problem->sums.blocks > 0;
+    rf_buffer *y = before_act ? NULL : seen(problem, t), *dx = problem->need_dx[0] ? t->dx[0] : NULL,
+              *dresidual = problem->need_dx[1] && !(before_act && t->dx[1] == t->dy) ? t->dx[1] : NULL;
+    if (dx == NULL && dresidual == NULL) return RF_OK;
     rf_launch_desc desc = {.kernel = "gradient",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(y), RF_BUF(t->dy),
-                                    RF_BUF(need[0] ? t->dx[0] : NULL), RF_BUF(need[1] ? t->dx[1] : NULL),
+                           .args = {RF_BUF(t->x[0]), RF_BUF(y), RF_BUF(t->dy), RF_BUF(dx), RF_BUF(dresidual),
                                     RF_BUF(t->saved), RF_I32(rows(problem)), RF_I32(channels(problem)),
-                                    RF_I32(problem->act), RF_I32(add[0]), RF_I32(add[1])}};
-    double passes = 1 + (y != NULL) + (need[0] ? 2 + add[0] : 0) + (need[1] ? 1 + add[1] : 0);
+                                    RF_I32(before_act ? RF_ACT_NONE : problem->act), RF_I32(add[0]),
+                                    RF_I32(add[1])}};
+    double passes = 1 + (y != NULL) + (dx != NULL ? 2 + add[0] : 0) + (dresidual != NULL ? 1 + add[1] : 0);
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }
 
