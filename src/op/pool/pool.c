@@ -120,11 +120,13 @@ static const rf_case avg_cases[] = {
      .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .count_pad = true, .ceil = true},
      .x = {{1, 4, 6, 6}}},
     {.label = "stride above the map", .attrs = AVG(3, 64, 1, true), .x = {{2, 3, 5, 4}}, .accumulate = true},
+    {.label = "the whole map of 5x3", .attrs = {.kernel = {5, 3}}, .x = {{3, 17, 5, 3}}, .accumulate = true},
     {.label = "2x2 64 of 32x32", .attrs = AVG(2, 0, 0, true), .x = {{16, 64, 32, 32}}, .large = true},
     {NULL},
 };
 static const rf_case adaptive_cases[] = {
     {.label = "global", .attrs = {.size = {1, 1}}, .x = {{2, 9, 4, 3}}},
+    {.label = "global accumulate", .attrs = {.size = {1, 1}}, .x = {{5, 40, 7, 9}}, .accumulate = true},
     {.label = "global of 1x1", .attrs = {.size = {1, 1}}, .x = {{3, 2, 1, 1}}},
     {.label = "to 2x3", .attrs = {.size = {2, 3}}, .x = {{2, 5, 4, 9}}, .accumulate = true},
     {.label = "to 3x4 of 7x6", .attrs = {.size = {3, 4}}, .x = {{2, 5, 7, 6}}},

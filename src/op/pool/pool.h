@@ -35,6 +35,7 @@ void rf_max_pool_backward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_average_pool_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_average_pool_backward(const rf_problem *problem, const rf_arrays *arrays);
 
+extern const rf_solver rf_average_map_tile;
 extern const rf_solver *const rf_max_pool_solvers[], *const rf_average_pool_solvers[],
                                                          *const rf_adaptive_pool_solvers[];
 

@@ -122,8 +122,8 @@ RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, takes_uniform, NULL, average
 RF_SOLVER_PAIR(adaptive_f, "adaptive_pool", RF_FORWARD, takes_varying, NULL, adaptive_forward_build)
 RF_SOLVER_PAIR(adaptive_b, "adaptive_pool", RF_BACKWARD_DATA, takes_varying, NULL, adaptive_backward_build)
 const rf_solver *const rf_max_pool_solvers[] = {&max_f_tile, &max_f_group, &max_b_tile, &max_b_group, NULL};
-const rf_solver *const rf_average_pool_solvers[] = {&avg_f_tile, &avg_f_group, &avg_b_tile, &avg_b_group,
-                                                    NULL};
-const rf_solver *const rf_adaptive_pool_solvers[] = {&avg_f_tile,      &avg_f_group,      &avg_b_tile,
-                                                     &avg_b_group,     &adaptive_f_tile,  &adaptive_f_group,
-                                                     &adaptive_b_tile, &adaptive_b_group, NULL};
+const rf_solver *const rf_average_pool_solvers[] = {&avg_f_tile, &avg_f_group, &rf_average_map_tile,
+                                                    &avg_b_tile, &avg_b_group, NULL};
+const rf_solver *const rf_adaptive_pool_solvers[] = {
+    &rf_average_map_tile, &avg_f_tile,       &avg_f_group,     &avg_b_tile,       &avg_b_group,
+    &adaptive_f_tile,     &adaptive_f_group, &adaptive_b_tile, &adaptive_b_group, NULL};
