@@ -89,6 +89,8 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
     choose_gather(config, &v, v.c, info);
 }
 
+/* A block's rows of x stay in a core's cache for all its outputs; and those of y, where other maps are read beside it, so that
+ * all of them are walked nearly in order. */
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info, const rf_problem *problem, rf_direction direction,
                              const rf_tensors *t) {
@@ -103,7 +105,9 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
                                                                 : (double)v.n * v.h * v.w;
     const row_partition partition = partition_of(rows, g->k, config, info);
     const bool packed = config->value[PACKING] == PACKED && (double)g->c * pixels <= MOST_PACKED;
-    const int block = w_floats <= FIRST_CACHE ? 1 : RF_MAX(SECOND_CACHE / (g->c * pixels), 1);
+    const int read = g->accumulate + (t->sums[RF_BN_SUMS_X] != NULL) + (t->sums[RF_BN_SUMS_Y] != NULL);
+    const double row = g->c + (read > 0 ? (read + 1.0) * g->k : 0);
+    const int block = w_floats <= FIRST_CACHE ? 1 : (int)RF_MAX(SECOND_CACHE / (row * pixels), 1);
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
