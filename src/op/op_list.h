@@ -29,6 +29,7 @@
     X(group_norm)                                                                                            \
     X(instance_norm)                                                                                         \
     X(response_norm)                                                                                         \
+    X(local_response_norm)                                                                                   \
     X(dropout)                                                                                               \
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \

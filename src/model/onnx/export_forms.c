@@ -218,6 +218,16 @@ static Onnx__NodeProto *leaky_relu(rf_onnx_export *e) {
     return node;
 }
 
+static Onnx__NodeProto *local_response_norm(rf_onnx_export *e) {
+    const rf_attrs *a = attrs_of(e);
+    Onnx__NodeProto *node = plain(e);
+    rf_onnx_put_int(e, node, "size", a->groups);
+    rf_onnx_put_float(e, node, "alpha", a->slope);
+    rf_onnx_put_float(e, node, "beta", a->value);
+    rf_onnx_put_float(e, node, "bias", a->eps);
+    return node;
+}
+
 static Onnx__NodeProto *hard_sigmoid(rf_onnx_export *e) {
     Onnx__NodeProto *node = plain(e);
     rf_onnx_put_float(e, node, "alpha", 1.0 / 6);
@@ -487,6 +497,7 @@ static const rf_onnx_writer writers[] = {
     {"layer_norm", layer_norm},
     {"leaky_relu", leaky_relu, "LeakyRelu"},
     {"linear", linear},
+    {"local_response_norm", local_response_norm, "LRN"},
     {"max_pool", max_pool},
     {"mish", mish},
     {"multiply", multiply},
