@@ -122,6 +122,8 @@ static const sample samples[] = {
     {"assorted-dynamo", "assorted"},
     {"branches-script", "branches"},
     {"branches-dynamo", "branches"},
+    {"maxout-script", "maxout"},
+    {"maxout-dynamo", "maxout"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -159,7 +161,7 @@ static void losses_are_pytorchs(void **state) {
         "residual-script", "residual-dynamo", "depthwise-script", "depthwise-dynamo", "shuffle-script",
         "shuffle-dynamo",  "convnext-script", "convnext-dynamo",  "unet-script",      "unet-dynamo",
         "handmade-script", "handmade-dynamo", "attention-script", "attention-dynamo", "assorted-script",
-        "assorted-dynamo", "branches-script", "branches-dynamo"};
+        "assorted-dynamo", "branches-script", "branches-dynamo",  "maxout-script",    "maxout-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

@@ -26,6 +26,57 @@ static rf_status elu(rf_onnx_call *call) {
     return rf_onnx_layer_of(call, "elu", x, &attrs);
 }
 
+/* A layer behind what the call has made so far. */
+static rf_status then(rf_onnx_call *call, const char *op, const rf_attrs *attrs) {
+    const rf_onnx_value x = call->out;
+    return rf_onnx_layer_of(call, op, &x, attrs);
+}
+
+/* alpha times the ELU of x / alpha. */
+static rf_status celu(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    const double alpha = rf_onnx_float(call->node, "alpha", 1);
+    const rf_attrs narrow = {.slope = 1 / alpha}, one = {.slope = 1}, wide = {.slope = alpha};
+    RF_TRY(rf_onnx_first_any(&x, call));
+    if (alpha == 1) return rf_onnx_layer_of(call, "elu", x, &one);
+    RF_TRY(rf_onnx_layer_of(call, "affine", x, &narrow));
+    RF_TRY(then(call, "elu", &one));
+    return then(call, "affine", &wide);
+}
+
+static const rf_attrs negative = {.slope = -1};
+
+static rf_status sum_with(rf_onnx_call *call, const rf_onnx_value *x) {
+    const rf_onnx_layer layer = {.op = rf_op_find("add"), .inputs = 2, .input = {x->layer, call->out.layer}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
+/* The sum of the parts above and below zero, either as a ReLU. */
+static rf_status absolute(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_layer_of(call, "relu", x, NULL));
+    const rf_onnx_value above = call->out;
+    RF_TRY(rf_onnx_layer_of(call, "affine", x, &negative));
+    RF_TRY(then(call, "relu", NULL));
+    return sum_with(call, &above);
+}
+
+/* max(x, y) = x + relu(y - x), min(x, y) = x - relu(x - y). */
+static rf_status limit_by(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max) {
+    RF_TRY(rf_onnx_force(call, x));
+    RF_TRY(rf_onnx_force(call, y));
+    const rf_model *model = call->build->model;
+    const rf_shape a = model->nodes[x->layer].shape, b = model->nodes[y->layer].shape;
+    if (a.c != b.c || a.h != b.h || a.w != b.w || x->rank != y->rank || x->channels_last != y->channels_last)
+        return rf_fail(RF_E_SHAPE, "its inputs are of different shapes");
+    RF_TRY(rf_onnx_layer_of(call, "affine", is_max ? x : y, &negative));
+    RF_TRY(sum_with(call, is_max ? y : x));
+    RF_TRY(then(call, "relu", NULL));
+    if (!is_max) RF_TRY(then(call, "affine", &negative));
+    return sum_with(call, x);
+}
+
 static rf_status selu(rf_onnx_call *call) {
     const double alpha = rf_onnx_float(call->node, "alpha", 1.67326319),
                  gamma = rf_onnx_float(call->node, "gamma", 1.05070102);
@@ -155,13 +206,13 @@ static rf_status clip(rf_onnx_call *call) {
     return clipped(call, x, low, high);
 }
 
-/* Of x and a number. */
+/* Of x and a number, or two of the former. */
 static rf_status limit(rf_onnx_call *call, bool is_max) {
     const int at = rf_onnx_constant_in(call, 0) != NULL;
-    rf_onnx_value *x = rf_onnx_in(call, (size_t)at);
+    rf_onnx_value *x = rf_onnx_in(call, (size_t)at), *y = rf_onnx_in(call, (size_t)(1 - at));
     double number;
-    if (call->node->n_input != 2 || rf_onnx_constant_in(call, (size_t)(1 - at)) == NULL)
-        return rf_fail(RF_E_INPUT, "it is taken of one input and a number only");
+    if (call->node->n_input != 2) return rf_fail(RF_E_INPUT, "it is taken of two inputs only");
+    if (rf_onnx_constant_in(call, (size_t)(1 - at)) == NULL) return limit_by(call, x, y, is_max);
     RF_TRY(rf_onnx_scalar(&number, call->build, rf_onnx_constant_in(call, (size_t)(1 - at))));
     RF_TRY(rf_onnx_force(call, x));
     return clipped(call, x, is_max ? number : -INFINITY, is_max ? INFINITY : number);
@@ -202,6 +253,8 @@ static rf_status log_softmax(rf_onnx_call *call) {
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_activation_ops[] = {
+    {"Abs", 1, " ", rf_onnx_fold_unary, absolute, .unary = fabs},
+    {"Celu", 1, " alpha ", .lower = celu},
     {"Clip", 1, " min max ", fold_clip, clip},
     {"Elu", 1, " alpha ", .lower = elu},
     {"Erf", 1, " ", .lower = error_function},

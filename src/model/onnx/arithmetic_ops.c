@@ -73,7 +73,18 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
     return RF_OK;
 }
 
-/* A layer of a learned number a channel, or one. */
+/* Whether it is the images, or what an image's normalisation has made of them. */
+static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
+    const rf_node *nodes = call->build->model->nodes;
+    int layer = x->layer;
+    while (layer > 0 &&
+           (strcmp(nodes[layer].op->name, "shift") == 0 || strcmp(nodes[layer].op->name, "scale") == 0 ||
+            strcmp(nodes[layer].op->name, "affine") == 0))
+        layer = nodes[layer].input[0];
+    return layer == 0;
+}
+
+/* A layer of a learned number a channel, or one; of images it is a constant. */
 static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init, rf_onnx_value *x,
                                  rf_onnx_tensor *constant) {
     RF_TRY(rf_onnx_force(call, x));
@@ -82,7 +93,27 @@ static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {constant}};
-    return rf_onnx_layer_add(call, &layer, x);
+    const bool normalises = is_images(call, x);
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    rf_model *const model = call->build->model;
+    model->parameters[model->parameter_count - 1].fixed = normalises;
+    call->build->normalises |= normalises;
+    return RF_OK;
+}
+
+static double reciprocal(double a) {
+    return 1 / a;
+}
+
+/* Minus a constant, or over one, of a number for each channel of the images: `of` makes it one to add, or multiply by. */
+static rf_status normalise(rf_onnx_call *call, const char *op, rf_onnx_value *x, rf_onnx_tensor *constant,
+                           double (*of)(double)) {
+    rf_onnx_tensor *numbers;
+    const double *from;
+    RF_TRY(rf_onnx_numbers(&from, call->build, constant));
+    RF_TRY(rf_onnx_constant(&numbers, call->build, constant->type, constant->rank, constant->dim));
+    for (size_t i = 0; i < constant->count; i++) numbers->values[i] = of(from[i]);
+    return add_channelwise(call, op, 0, x, numbers);
 }
 
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
@@ -114,7 +145,7 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         return add_channelwise(call, "shift", 0, x, constant);
     return rf_fail(RF_E_INPUT,
                    "the sum with a constant is taken where that is a number, or a parameter of one number a "
-                   "channel; images are normalised by --mean and --std, not in the network");
+                   "channel");
 }
 
 /* x + (weight x response + bias). */
@@ -152,6 +183,10 @@ static rf_status subtract_layers(rf_onnx_call *call) {
     return rf_onnx_layer_add(call, &layer, x);
 }
 
+static double negative(double a) {
+    return -a;
+}
+
 /* x minus its mean is a part of layer norm. */
 static rf_status subtract(rf_onnx_call *call) {
     const rf_onnx_value *x = rf_onnx_in(call, 0), *mean = rf_onnx_in(call, 1);
@@ -161,10 +196,12 @@ static rf_status subtract(rf_onnx_call *call) {
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, i);
         double number;
         if (constant == NULL) continue;
-        if (constant->count != 1 || rf_onnx_is_learned(constant))
+        const bool of_images = i == 1 && is_images(call, x);
+        if (of_images && constant->count > 1 && is_per_channel(constant, x))
+            return normalise(call, "shift", rf_onnx_in(call, 0), constant, negative);
+        if (constant->count != 1 || (rf_onnx_is_learned(constant) && !of_images))
             return rf_fail(RF_E_INPUT,
-                           "the difference to a constant is taken of a number only; images are normalised by "
-                           "--mean and --std, not in the network");
+                           "the difference to a constant is taken of a number only, or of images");
         RF_TRY(rf_onnx_scalar(&number, call->build, constant));
         return i == 0 ? affine(call, rf_onnx_in(call, 1), -1, number)
                       : affine(call, rf_onnx_in(call, 0), 1, -number);
@@ -309,8 +346,11 @@ static rf_status divide(rf_onnx_call *call) {
         return rf_onnx_wait(call, centred, RF_ONNX_RESPONSE, deviation->factor);
     if (rf_onnx_constant_in(call, 1) == NULL)
         return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU and of norms only");
-    RF_TRY(rf_onnx_scalar(&divisor, call->build, rf_onnx_constant_in(call, 1)));
     const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1);
+    if (constant->count > 1 && is_images(call, x) && is_per_channel(constant, x))
+        return normalise(call, "scale", rf_onnx_in(call, 0), constant, reciprocal);
+    RF_TRY(rf_onnx_scalar(&divisor, call->build, constant));
     if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.form = RF_ONNX_SHARE;
@@ -326,9 +366,6 @@ static double sum(double a, double b) {
 }
 static double difference(double a, double b) {
     return a - b;
-}
-static double negative(double a) {
-    return -a;
 }
 static double product(double a, double b) {
     return a * b;

@@ -34,6 +34,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         status = rf_onnx_add_weighted(&producer, NULL);
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
+    else if (x->form == RF_ONNX_REPEATED)
+        status = rf_onnx_repeat(&producer, x, x->groups);
     else if (op_of(x) != NULL) {
         const rf_attrs attrs = {
             .slope = x->factor, .value = x->shift, .scale = x->size, .before = x->pad, .after = x->pad};

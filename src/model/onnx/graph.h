@@ -80,6 +80,7 @@ typedef struct rf_onnx_build {
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
     bool ends_in_softmax;
+    bool normalises;                    /* the images, by constants */
     int norms_folded;                   /* convolutions that a batch norm was folded into */
     int blurs;                          /* convolutions that smooth by a filter that is not trained */
     int computed;                       /* parameters that the file computes from others */
@@ -199,6 +200,8 @@ typedef struct rf_onnx_layer {
 rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, const rf_onnx_value *x);
 /* Adds a layer of one input; attrs NULL: its defaults. */
 rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
+/* x so many times, one behind the other. */
+rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times);
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);

@@ -126,6 +126,16 @@ rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_val
     return rf_onnx_layer_add(call, &layer, x);
 }
 
+rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times) {
+    rf_onnx_layer layer = {.op = rf_op_find("concat")};
+    if (times < 1 || times > RF_MAX_INPUTS)
+        return rf_fail(RF_E_INPUT, "channels %lld times; up to %d times is what is taken", (long long)times,
+                       RF_MAX_INPUTS);
+    if (times == 1) return rf_onnx_pass(call, x);
+    while (layer.inputs < times) layer.input[layer.inputs++] = x->layer;
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
 /* A form of x that waits for the next op. */
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor) {
     call->out = (rf_onnx_value){.form = form,

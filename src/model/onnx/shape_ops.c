@@ -98,8 +98,19 @@ static rf_status with_dims(rf_onnx_call *call,
 static rf_status reshape(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_reshape_dims);
 }
+/* Without axes all dimensions of one go, but that of the images, whatever number of them it was exported with. */
+static rf_status dims_squeezed(int64_t *dim, int *rank, const rf_onnx_call *call, const int64_t *old,
+                               int old_rank) {
+    int64_t of_many[RF_ONNX_MAX_RANK];
+    memcpy(of_many, old, (size_t)old_rank * sizeof *old);
+    const bool one = of_many[0] == 1;
+    if (one) of_many[0] = 2;
+    RF_TRY(rf_onnx_squeeze_dims(dim, rank, call, of_many, old_rank));
+    if (one) dim[0] = 1;
+    return RF_OK;
+}
 static rf_status squeeze(rf_onnx_call *call) {
-    return with_dims(call, rf_onnx_squeeze_dims);
+    return with_dims(call, dims_squeezed);
 }
 static rf_status unsqueeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_unsqueeze_dims);
@@ -132,6 +143,18 @@ static rf_status expand(rf_onnx_call *call) {
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_EXPANDED, 1));
     call->out.size = rf_onnx_pair(wanted + 2);
     return RF_OK;
+}
+
+static rf_status tile(rf_onnx_call *call) {
+    rf_onnx_value *x;
+    int64_t repeats[RF_ONNX_MAX_RANK];
+    int count;
+    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_list(repeats, &count, call, NULL, 1));
+    for (int i = 0; i < count; i++)
+        if (count != x->rank || (i != 1 && repeats[i] != 1))
+            return rf_fail(RF_E_INPUT, "only channels are repeated");
+    return rf_onnx_repeat(call, x, count > 1 ? repeats[1] : 1);
 }
 
 static rf_status shape_of(rf_onnx_call *call) {
@@ -565,6 +588,7 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Split", 1, " axis split num_outputs ", .lower = split},
     {"SplitToSequence", 2, " axis keepdims ", .lower = split_to_sequence},
     {"Squeeze", 1, " axes ", rf_onnx_fold_squeeze, squeeze},
+    {"Tile", 2, " ", .lower = tile},
     {"Transpose", 1, " perm ", rf_onnx_fold_transpose, transpose},
     {"Unsqueeze", 1, " axes ", rf_onnx_fold_unsqueeze, unsqueeze},
     {NULL},
