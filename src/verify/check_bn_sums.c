@@ -80,18 +80,22 @@ double rf_check_bn_sums_compare(const rf_sample *sample, rf_direction direction,
     for (int c = 0; c < C; c++) {
         const merged m = merge(partial, sample->problem.sums.blocks, C, c, statistics);
         double mean = statistics ? 0 : sample->arrays.sums[RF_BN_SUMS_SAVED][c], sum[2] = {0, 0},
-               square[2] = {0, 0};
+               square[2] = {0, 0}, most[2] = {0, 0}; /* of the sum on its way: what it is rounded by */
         for (int row = 0; row < rows && statistics; row++) mean += map[(size_t)row * C + c] / (double)rows;
         for (int row = 0; row < rows; row++) {
             const size_t at = (size_t)row * C + c;
             const double g = map[at];
             const double term[] = {g, statistics ? (g - mean) * (g - mean)
                                                  : g * (sample->arrays.sums[RF_BN_SUMS_X][at] - mean)};
-            for (int i = 0; i < 2; i++) sum[i] += term[i], square[i] += term[i] * term[i];
+            for (int i = 0; i < 2; i++) {
+                sum[i] += term[i];
+                square[i] += term[i] * term[i];
+                most[i] = fmax(most[i], fabs(sum[i]));
+            }
         }
         const double have[] = {m.first, m.second};
         for (int i = 0; i < 2; i++) {
-            double tolerance = 16 * FLT_EPSILON * (sqrt(square[i]) + fabs(sum[i])) + 1e-30;
+            double tolerance = 16 * FLT_EPSILON * (sqrt(square[i]) + most[i]) + 1e-30;
             if (statistics) /* a mean of numbers of this size, rounded; squares of distances from such means */
                 tolerance +=
                     FLT_EPSILON * (i == 0 ? sqrt(rows * square[0]) : 2 * fabs(mean) * sqrt(rows * sum[1]));
