@@ -65,17 +65,12 @@ static inline double gelu_du(double x) {
 
 static const rf_attr_spec slope_attrs[] = {RF_ATTR(slope, FLOAT, 0.01, 0, 1e6), RF_ATTR_END};
 
-/* A number under another name: what f knows as a is the slope, b the value. */
-#define NUMBER(name_, field, def_, min_, max_)                                                               \
-    {                                                                                                        \
-        .name = #name_, .type = RF_ATTR_FLOAT, .offset = offsetof(rf_attrs, field), .def = def_,             \
-        .min = min_, .max = max_                                                                             \
-    }
-static const rf_attr_spec elu_attrs[] = {NUMBER(alpha, slope, 1, 0, 1e6), RF_ATTR_END};
-static const rf_attr_spec clip_attrs[] = {NUMBER(min, slope, -1, -1e15, 1e15),
-                                          NUMBER(max, value, 1, -1e15, 1e15), RF_ATTR_END};
-static const rf_attr_spec affine_attrs[] = {NUMBER(factor, slope, 1, -1e15, 1e15),
-                                            NUMBER(shift, value, 0, -1e15, 1e15), RF_ATTR_END};
+/* What f knows as a is the slope, b the value. */
+static const rf_attr_spec elu_attrs[] = {RF_ATTR_AS("alpha", slope, FLOAT, 1, 0, 1e6), RF_ATTR_END};
+static const rf_attr_spec clip_attrs[] = {RF_ATTR_AS("min", slope, FLOAT, -1, -1e15, 1e15),
+                                          RF_ATTR_AS("max", value, FLOAT, 1, -1e15, 1e15), RF_ATTR_END};
+static const rf_attr_spec affine_attrs[] = {RF_ATTR_AS("factor", slope, FLOAT, 1, -1e15, 1e15),
+                                            RF_ATTR_AS("shift", value, FLOAT, 0, -1e15, 1e15), RF_ATTR_END};
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];

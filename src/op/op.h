@@ -85,9 +85,11 @@ typedef struct rf_attr_spec {
     double def, min, max;
     bool required;
 } rf_attr_spec;
-#define RF_ATTR(name_, type_, def_, min_, max_)                                                              \
+#define RF_ATTR(field, type_, def_, min_, max_) RF_ATTR_AS(#field, field, type_, def_, min_, max_)
+/* Under another name than the field's. */
+#define RF_ATTR_AS(name_, field, type_, def_, min_, max_)                                                    \
     {                                                                                                        \
-        .name = #name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, name_), .def = def_,           \
+        .name = name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, field), .def = def_,            \
         .min = min_, .max = max_                                                                             \
     }
 #define RF_ATTR_REQUIRED(name_, type_, min_, max_)                                                           \

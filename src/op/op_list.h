@@ -45,6 +45,8 @@
     X(upsample_nearest)                                                                                      \
     X(upsample_bilinear)                                                                                     \
     X(channel_shuffle)                                                                                       \
+    X(pixel_unshuffle)                                                                                       \
+    X(pixel_shuffle)                                                                                         \
     X(channel_mean)                                                                                          \
     X(channel_max)                                                                                           \
     X(flatten)                                                                                               \

@@ -63,16 +63,6 @@ static bool fits_norm(const rf_onnx_call *call, const rf_onnx_tensor *constant, 
            constant->count == (size_t)call->build->model->nodes[x->layer].shape.c;
 }
 
-/* factor x + shift. */
-static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
-    if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
-    const bool scaled = x->form == RF_ONNX_SCALED;
-    const double old = scaled ? x->shift : 0;
-    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, factor * (scaled ? x->factor : 1)));
-    call->out.shift = factor * old + shift;
-    return RF_OK;
-}
-
 /* Whether it is the images, or what an image's normalisation has made of them. */
 static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
     const rf_node *nodes = call->build->model->nodes;
@@ -82,6 +72,17 @@ static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
             strcmp(nodes[layer].op->name, "affine") == 0))
         layer = nodes[layer].input[0];
     return layer == 0;
+}
+
+/* factor x + shift. */
+static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
+    if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
+    const bool scaled = x->form == RF_ONNX_SCALED;
+    const double old = scaled ? x->shift : 0;
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, factor * (scaled ? x->factor : 1)));
+    call->out.shift = factor * old + shift;
+    call->build->normalises |= is_images(call, x);
+    return RF_OK;
 }
 
 /* A layer of a learned number a channel, or one; of images it is a constant. */
@@ -216,8 +217,12 @@ static rf_status negate(rf_onnx_call *call) {
 /* Of layers, squares and cubes. */
 static rf_status power(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1);
     double exponent;
-    RF_TRY(rf_onnx_scalar(&exponent, call->build, rf_onnx_constant_in(call, 1)));
+    if (constant != NULL && rf_onnx_is_learned(constant))
+        return rf_fail(RF_E_INPUT, "its exponent '%.100s' is learned; 2 and 3 are what is taken",
+                       constant->name);
+    RF_TRY(rf_onnx_scalar(&exponent, call->build, constant));
     if (x->form == RF_ONNX_CENTRED && exponent == 2) return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
     if (exponent != 2 && exponent != 3)
         return rf_fail(RF_E_INPUT, "exponent %g; 2 and 3 are what is taken", exponent);
@@ -350,6 +355,9 @@ static rf_status divide(rf_onnx_call *call) {
     rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1);
     if (constant->count > 1 && is_images(call, x) && is_per_channel(constant, x))
         return normalise(call, "scale", rf_onnx_in(call, 0), constant, reciprocal);
+    if (rf_onnx_is_learned(constant) && !is_images(call, x))
+        return rf_fail(RF_E_INPUT, "its divisor '%.100s' is learned: of these only factors are taken",
+                       constant->name);
     RF_TRY(rf_onnx_scalar(&divisor, call->build, constant));
     if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
         RF_TRY(rf_onnx_pass(call, x));

@@ -159,6 +159,11 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
                   features[] = {(int64_t)rf_shape_count(s), s.h, s.w}, grouped[] = {groups, size, s.h, s.w},
                   shuffled[] = {size, groups, s.h, s.w};
     dim[0] = build->batch;
+    if (x->form == RF_ONNX_SQUARES) {
+        const int64_t squares[] = {s.c, s.h / x->groups, x->groups, s.w / x->groups, x->groups};
+        memcpy(dim + 1, squares, sizeof squares);
+        return;
+    }
     memcpy(dim + 1,
            x->form == RF_ONNX_GROUPED    ? grouped
            : x->form == RF_ONNX_SHUFFLED ? shuffled

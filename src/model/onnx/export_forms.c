@@ -415,6 +415,25 @@ static Onnx__NodeProto *channel_shuffle(rf_onnx_export *e) {
     return s.flat ? PUT(e, NULL, "Flatten", rf_onnx_output(node)) : node;
 }
 
+static Onnx__NodeProto *pixel_shuffle(rf_onnx_export *e) {
+    Onnx__NodeProto *node = PUT(e, NULL, "DepthToSpace", rf_onnx_x_map(e, 0));
+    rf_onnx_put_int(e, node, "blocksize", attrs_of(e)->groups);
+    rf_onnx_put_text(e, node, "mode", "CRD");
+    return node;
+}
+
+/* SpaceToDepth has the channels in another order. */
+static Onnx__NodeProto *pixel_unshuffle(rf_onnx_export *e) {
+    const rf_shape s = e->model->nodes[e->node].shape;
+    const int64_t r = attrs_of(e)->groups;
+    const char *split = rf_onnx_put_list(e, "split", 6, (const int64_t[]){0, s.c / (r * r), s.h, r, s.w, r}),
+               *joined = rf_onnx_put_list(e, "joined", 4, (const int64_t[]){0, s.c, s.h, s.w});
+    Onnx__NodeProto *squares = PUT(e, "squares", "Reshape", rf_onnx_x_map(e, 0), split);
+    Onnx__NodeProto *moved = PUT(e, "moved", "Transpose", rf_onnx_output(squares));
+    rf_onnx_put_ints(e, moved, "perm", 6, (const int64_t[]){0, 1, 3, 5, 2, 4});
+    return PUT(e, NULL, "Reshape", rf_onnx_output(moved), joined);
+}
+
 /* ONNX has no op for it; at inference it is nothing. */
 static Onnx__NodeProto *stochastic_depth(rf_onnx_export *e) {
     return PUT(e, NULL, "Identity", rf_onnx_x(e, 0));
@@ -503,6 +522,8 @@ static const rf_onnx_writer writers[] = {
     {"multiply", multiply},
     {"pad", pad},
     {"pad_channels", pad_channels},
+    {"pixel_shuffle", pixel_shuffle},
+    {"pixel_unshuffle", pixel_unshuffle},
     {"prelu", prelu},
     {"relu", plain, "Relu"},
     {"relu6", relu6},

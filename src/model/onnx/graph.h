@@ -15,6 +15,8 @@ typedef enum rf_onnx_form {
     RF_ONNX_PADDED,  /* x with padding */
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest), or (N,1,groups,C/groups) */
     RF_ONNX_SHUFFLED, /* the first and the last, transposed */
+    RF_ONNX_SQUARES,    /* x, (N,C,H/groups,groups,W/groups,groups) */
+    RF_ONNX_UNSHUFFLED, /* x, whose channels were such squares, but not (N,C,H,W) yet */
     RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
     RF_ONNX_REPEATED, /* x of one channel, repeated to `groups` channels */
     RF_ONNX_ROW,      /* the numbers of all images' x of 1x1 in a row */
@@ -186,6 +188,12 @@ rf_status rf_onnx_stack(rf_onnx_call *call);                             /* Conc
 rf_status rf_onnx_sum_stack(rf_onnx_call *call, const rf_onnx_value *x); /* ReduceSum */
 rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *y); /* Mul */
+
+/* ---- squares of pixels as channels (squares.c) ---- */
+bool rf_onnx_is_squares(const int64_t *dim, int rank, const int64_t *map); /* whether a map's reshape makes them */
+rf_status rf_onnx_transpose_squares(rf_onnx_call *call, const rf_onnx_value *x, const int64_t *order, int count);
+rf_status rf_onnx_space_to_depth(rf_onnx_call *call);
+rf_status rf_onnx_depth_to_space(rf_onnx_call *call);
 
 /* ---- layers (layer.c) ---- */
 /* A layer that is named after its node, or after its first initialiser. */

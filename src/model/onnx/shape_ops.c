@@ -29,7 +29,11 @@ static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, c
 static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
     rf_onnx_dims(old, call->build, x);
-    if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) return rf_onnx_pass(call, x);
+    if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) {
+        RF_TRY(rf_onnx_pass(call, x));
+        if (x->form == RF_ONNX_UNSHUFFLED) call->out.form = RF_ONNX_MAP;
+        return RF_OK;
+    }
     if ((x->form == RF_ONNX_GROUPED && x->rank == 3) || (x->form == RF_ONNX_SHUFFLED && x->rank == 4)) {
         /* as what it was made of */
         rf_onnx_value map = rf_onnx_map_of(x);
@@ -43,6 +47,12 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
         RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1));
         call->out.rank = 5;
         call->out.groups = (int)dim[1];
+        return RF_OK;
+    }
+    if (rf_onnx_is_squares(dim, rank, old) && x->form == RF_ONNX_MAP && x->rank == 4) {
+        RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SQUARES, 1));
+        call->out.rank = 6;
+        call->out.groups = (int)dim[3];
         return RF_OK;
     }
     if (x->form == RF_ONNX_NORMED) return ungroup(call, x, rank, dim);
@@ -89,7 +99,8 @@ static rf_status with_dims(rf_onnx_call *call,
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
-    if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->rank != 3)
+    if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->form != RF_ONNX_UNSHUFFLED &&
+        x->rank != 3)
         RF_TRY(rf_onnx_first(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
@@ -181,6 +192,7 @@ static rf_status transpose(rf_onnx_call *call) {
     int64_t order[RF_ONNX_MAX_RANK];
     int count;
     RF_TRY(rf_onnx_list(order, &count, call, "perm", SIZE_MAX));
+    if (x->form == RF_ONNX_SQUARES) return rf_onnx_transpose_squares(call, x, order, count);
     if (x->form == RF_ONNX_GROUPED && x->rank >= 4 && count == x->rank &&
         memcmp(order, exchange, (size_t)count * sizeof *order) == 0) {
         RF_TRY(rf_onnx_pass(call, x));
@@ -519,7 +531,8 @@ static rf_status maximum(rf_onnx_call *call) {
 
 static rf_status identity(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    if (x->form == RF_ONNX_MASK || x->rank == 5 || x->rank == 3 || x->rank == 1) return rf_onnx_pass(call, x);
+    const bool is_part = x->form == RF_ONNX_MASK || x->form == RF_ONNX_UNSHUFFLED;
+    if (is_part || x->rank == 5 || x->rank == 3 || x->rank == 1) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_pass(call, x);
 }
@@ -573,6 +586,7 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Cast", 1, " to saturate ", rf_onnx_fold_cast, identity},
     {"CastLike", 2, " saturate ", rf_onnx_fold_cast, cast_like},
     {"Concat", 1, " axis ", rf_onnx_fold_concat, concat},
+    {"DepthToSpace", 1, " blocksize mode ", .lower = rf_onnx_depth_to_space},
     {"Expand", 2, " ", rf_onnx_fold_expand, expand},
     {"Flatten", 1, " axis ", .lower = flatten},
     {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
@@ -585,6 +599,7 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"SequenceAt", 2, " ", .lower = sequence_at},
     {"Shape", 1, " start end ", rf_onnx_fold_shape, shape_of},
     {"Slice", 1, " starts ends axes ", rf_onnx_fold_slice, slice},
+    {"SpaceToDepth", 1, " blocksize ", .lower = rf_onnx_space_to_depth},
     {"Split", 1, " axis split num_outputs ", .lower = split},
     {"SplitToSequence", 2, " axis keepdims ", .lower = split_to_sequence},
     {"Squeeze", 1, " axes ", rf_onnx_fold_squeeze, squeeze},

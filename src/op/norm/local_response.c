@@ -142,15 +142,9 @@ static const rf_case refused[] = {
     {NULL},
 };
 
-/* A number under another name. */
-#define NUMBER(name_, field, type_, def_, min_, max_)                                                        \
-    {                                                                                                        \
-        .name = name_, .type = RF_ATTR_##type_, .offset = offsetof(rf_attrs, field), .def = def_,            \
-        .min = min_, .max = max_                                                                             \
-    }
 static const rf_attr_spec attrs[] = {
-    NUMBER("size", groups, INT, 5, 1, 1023), NUMBER("alpha", slope, FLOAT, 1e-4, 0, 1e6),
-    NUMBER("beta", value, FLOAT, 0.75, 0, 16), NUMBER("k", eps, FLOAT, 1, 1e-6, 1e6), RF_ATTR_END};
+    RF_ATTR_AS("size", groups, INT, 5, 1, 1023), RF_ATTR_AS("alpha", slope, FLOAT, 1e-4, 0, 1e6),
+    RF_ATTR_AS("beta", value, FLOAT, 0.75, 0, 16), RF_ATTR_AS("k", eps, FLOAT, 1, 1e-6, 1e6), RF_ATTR_END};
 
 const rf_op rf_op_local_response_norm = {
     .name = "local_response_norm",
