@@ -1,4 +1,4 @@
-/* Dropout, and stochastic depth: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
+/* Dropout, of elements, channels or images: y = x * mask, dx = dy * mask, where mask is 1/(1-p) or, with probability p, 0.
  *
  * Any layout: `count` floats.  Element i takes word i%4 of Philox's block with the counter (i/4, id, step, 0) and
  * the key (seed low, seed high); rng holds seed low, seed high, step, rank.  The ranks' elements are counted through:
@@ -67,9 +67,19 @@ KERNEL void masked(const __global float *x, __global float *y, const __global ui
             masked_blocks(x, y, first + task * 4, begin, id, step, key, limit, scale, accumulate);
         else
             for (int k = 0; k < 4 && begin + k * 4 < count; ++k)
-                masked_block(x, y, first + task * 4 + k, begin + k * 4, count, id, step, key, limit, scale, accumulate);
+                masked_block(x, y, first + task * 4 + k, begin + k * 4, count, id, step, key, limit, scale,
+                             accumulate);
     }
 #endif
+}
+
+/* The mask of a channel or image, where those of all ranks are counted through. */
+INLINE float mask_of(uint number, const __global uint *rng, uint id, uint limit, float scale) {
+    const uint4 words = philox((uint4)(number / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
+    /* not a chain of ?:, which Oclgrind takes wrongly */
+    const uint2 pair = number & 2 ? words.zw : words.xy;
+    const uint word = number & 1 ? pair.y : pair.x;
+    return word >= limit ? scale : 0.0f;
 }
 
 /* Stochastic depth: element i takes the mask of its image, as dropout's element of that image's number would.  A work-item has
@@ -79,17 +89,46 @@ KERNEL void masked_images(const __global float *x, __global float *y, const __gl
     const int parts = (size + part - 1) / part;
     FOR_TASKS(task, count / size * parts) {
         const int image = task / parts, first = task % parts * part, at = image * size + first;
-        const uint of_all = (uint)image + rng[3] * (uint)(count / size);
-        const uint4 words = philox((uint4)(of_all / 4, id, rng[2], 0), (uint2)(rng[0], rng[1])) >> 8;
-        /* not a chain of ?:, which Oclgrind takes wrongly */
-        const uint2 pair = of_all & 2 ? words.zw : words.xy;
-        const uint word = of_all & 1 ? pair.y : pair.x;
-        const float mask = word >= limit ? scale : 0.0f;
+        const float mask = mask_of((uint)image + rng[3] * (uint)(count / size), rng, id, limit, scale);
         FOR_COLUMNS(min(part, size - first), c, left,
                     put(accumulate ? fetch(x + at + c, left) * mask + fetch(y + at + c, left)
                                    : fetch(x + at + c, left) * mask,
                         y + at + c, left));
     }
+}
+
+#ifndef GROUP
+/* A vector of channels of some neighbouring pixels; number: the mask's, of the first channel. */
+INLINE void masked_column(const __global float *x, __global float *y, int pixels, int C, int left,
+                          uint number, const __global uint *rng, uint id, uint limit, float scale,
+                          int accumulate) {
+    float masks[VEC];
+    EACH(i, VEC) masks[i] = i < left ? mask_of(number + i, rng, id, limit, scale) : 0.0f;
+    const floatv mask = LOAD(masks);
+    for (int at = 0; at < pixels * C; at += C)
+        put(accumulate ? fetch(x + at, left) * mask + fetch(y + at, left) : fetch(x + at, left) * mask,
+            y + at, left);
+}
+#endif
+
+/* Dropout of channels.  tile: a work-item has parts of the pixels of an image; group: elements. */
+KERNEL void masked_channels(const __global float *x, __global float *y, const __global uint *rng, int count,
+                            uint id, uint limit, float scale, int accumulate, int C, int pixels, int part) {
+    const int images = count / pixels / C;
+    const uint before = rng[3] * (uint)images * (uint)C;
+#ifdef GROUP
+    FOR_TASKS(task, count)
+    scale_one(x, y, task, mask_of(before + (uint)(task / pixels / C * C + task % C), rng, id, limit, scale),
+              accumulate);
+#else
+    const int parts = (pixels + part - 1) / part;
+    FOR_TASKS(task, images * parts) {
+        const int image = task / parts, first = task % parts * part, at = (image * pixels + first) * C;
+        FOR_COLUMNS(C, c, left,
+                    masked_column(x + at + c, y + at + c, min(part, pixels - first), C, left,
+                                  before + (uint)(image * C + c), rng, id, limit, scale, accumulate));
+    }
+#endif
 }
 
 /* Inference, and its gradient: a copy. */

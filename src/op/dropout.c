@@ -1,12 +1,13 @@
 /* Dropout: each element is 0 with probability p, else divided by 1-p; at inference it is left alone (Srivastava et al. 2014).
- * Stochastic depth: the same of whole images (Huang et al. 2016).  The mask is not stored: it is a function of the seed,
- * the step and the element, or image, by Philox (rf_philox), where the images of all ranks are counted through. */
+ * dropout2d: the same of the whole maps of channels (Tompson et al. 2015).  Stochastic depth: of whole images (Huang et al. 2016).
+ * The mask is not stored: it is a function of the seed, the step and the element, channel or image, by Philox (rf_philox), where
+ * the images of all ranks are counted through. */
 #include <math.h>
 
 #include "op/family.h"
 #include "op/reference.h"
 
-extern const rf_op rf_op_stochastic_depth;
+extern const rf_op rf_op_dropout2d, rf_op_stochastic_depth;
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];
@@ -42,19 +43,36 @@ static void masked(const rf_problem *problem, const rf_arrays *a, const float *x
     }
 }
 
+/* The mask of one of this rank's `count` channels or images. */
+static float mask_of(const rf_problem *problem, const rf_arrays *a, size_t number, size_t count) {
+    const uint32_t *rng = (const uint32_t *)a->rng, key[2] = {rng[0], rng[1]};
+    const uint32_t of_all = (uint32_t)(number + rng[3] * count);
+    const uint32_t counter[4] = {of_all / 4, problem->id, rng[2], 0};
+    uint32_t word[4];
+    rf_philox(word, counter, key);
+    return word[of_all % 4] >> 8 >= limit_of(problem) ? scale_of(problem) : 0;
+}
+
 /* Of whole images. */
 static void masked_images(const rf_problem *problem, const rf_arrays *a, const float *x, float *y,
                           bool accumulate) {
-    const size_t image = rf_shape_count(problem->y) / (size_t)problem->y.n;
-    const uint32_t *rng = (const uint32_t *)a->rng, limit = limit_of(problem), key[2] = {rng[0], rng[1]};
-    for (uint32_t n = 0; n < (uint32_t)problem->y.n; ++n) {
-        const uint32_t of_all = n + rng[3] * (uint32_t)problem->y.n;
-        const uint32_t counter[4] = {of_all / 4, problem->id, rng[2], 0};
-        uint32_t word[4];
-        rf_philox(word, counter, key);
-        const float mask = word[of_all % 4] >> 8 >= limit ? scale_of(problem) : 0;
+    const size_t images = (size_t)problem->y.n, image = rf_shape_count(problem->y) / images;
+    for (size_t n = 0; n < images; ++n) {
+        const float mask = mask_of(problem, a, n, images);
         for (size_t i = n * image; i < (n + 1) * image; ++i) y[i] = x[i] * mask + (accumulate ? y[i] : 0);
     }
+}
+
+static void masked_channels(const rf_problem *problem, const rf_arrays *a, const float *x, float *y,
+                            bool accumulate) {
+    const size_t images = (size_t)problem->y.n, C = (size_t)problem->y.c,
+                 image = rf_shape_count(problem->y) / images;
+    for (size_t n = 0; n < images; ++n)
+        for (size_t c = 0; c < C; ++c) {
+            const float mask = mask_of(problem, a, n * C + c, images * C);
+            for (size_t i = n * image + c; i < (n + 1) * image; i += C)
+                y[i] = x[i] * mask + (accumulate ? y[i] : 0);
+        }
 }
 
 static void copy(const rf_problem *problem, const rf_arrays *a) {
@@ -72,34 +90,40 @@ static void copy(const rf_problem *problem, const rf_arrays *a) {
         masked(problem, a, a->dy, a->dx[0], problem->accumulate[0]);                                         \
     }
 REFERENCE(dropout, masked)
+REFERENCE(dropout2d, masked_channels)
 REFERENCE(stochastic_depth, masked_images)
 
 /* ---- solvers ---- */
 
-enum { PART = 4096 }; /* floats of an image that a work-item of the tile family masks at a time */
-
-static bool of_images(const rf_problem *problem) {
-    return problem->op == &rf_op_stochastic_depth;
-}
+/* What a work-item of the tile family masks at a time: floats of an image, pixels of one. */
+enum { PART = 4096, PART_PIXELS = 256 };
 
 static rf_status emit_masked(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                              rf_family family, const rf_tensors *t, rf_buffer *x, rf_buffer *y,
                              bool accumulate) {
     char options[RF_OPTIONS];
-    const size_t count = rf_shape_count(problem->y), images = (size_t)problem->y.n, size = count / images,
-                 part = family == RF_TILE ? RF_MIN((size_t)PART, size) : 1,
-                 parts = images * rf_ceil_div(size, part);
+    const size_t count = rf_shape_count(problem->y), images = (size_t)problem->y.n, size = count / images;
     rf_launch_desc desc = {.program = "dropout",
                            .kernel = "masked",
                            .options = rf_family_options(options, family, info, "%s", ""),
                            .args = {RF_BUF(x), RF_BUF(y), RF_BUF(t->rng), RF_I32(count), RF_U32(problem->id),
                                     RF_U32(limit_of(problem)), RF_F32(scale_of(problem)), RF_I32(accumulate)},
                            .bytes = (accumulate ? 3.0 : 2.0) * (double)count * sizeof(float)};
-    if (of_images(problem)) {
+    if (problem->op == &rf_op_stochastic_depth) {
+        const size_t part = family == RF_TILE ? RF_MIN((size_t)PART, size) : 1;
         desc.kernel = "masked_images";
         desc.args[8] = (rf_arg)RF_I32(size);
         desc.args[9] = (rf_arg)RF_I32(part);
-        rf_family_spread(&desc, family, info, parts, part);
+        rf_family_spread(&desc, family, info, images * rf_ceil_div(size, part), part);
+    } else if (problem->op == &rf_op_dropout2d) {
+        const size_t channels = (size_t)problem->y.c, pixels = size / channels,
+                     part = family == RF_TILE ? RF_MIN((size_t)PART_PIXELS, pixels) : 1;
+        desc.kernel = "masked_channels";
+        desc.args[8] = (rf_arg)RF_I32(channels);
+        desc.args[9] = (rf_arg)RF_I32(pixels);
+        desc.args[10] = (rf_arg)RF_I32(part);
+        rf_family_spread(&desc, family, info, family == RF_TILE ? images * rf_ceil_div(pixels, part) : count,
+                         part * channels);
     } else
         rf_family_spread(&desc, family, info, rf_ceil_div(count, family == RF_TILE ? 16 : 4), 64);
     return rf_emit(sequence, &desc);
@@ -144,6 +168,16 @@ static const rf_case stochastic_depth_cases[] = {
     {NULL},
 };
 
+static const rf_case dropout2d_cases[] = {
+    {.label = "7 images of 19 channels, p 0.5", .attrs = {.p = 0.5}, .x = {{7, 19, 3, 5}}},
+    {.label = "flat, p 0.2 accumulate", .attrs = {.p = 0.2}, .x = {{9, 13, 1, 1, true}}, .accumulate = true},
+    {.label = "17x18 pixels, accumulate", .attrs = {.p = 0.4}, .x = {{2, 6, 17, 18}}, .accumulate = true},
+    {.label = "p 1", .attrs = {.p = 1}, .x = {{2, 1, 3, 3}}},
+    {.label = "inference", .attrs = {.p = 0.5}, .x = {{2, 3, 5, 7}}, .inference = true},
+    {.label = "p 0.3 large", .attrs = {.p = 0.3}, .x = {{17, 33, 31, 29}}, .large = true},
+    {NULL},
+};
+
 static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
 
 #define OP(symbol, summary_)                                                                                 \
@@ -166,4 +200,5 @@ static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
         .cases = symbol##_cases,                                                                             \
     };
 OP(dropout, "in training, zero with probability p, else x / (1 - p)")
+OP(dropout2d, "in training, a channel's whole map zero with probability p, else x / (1 - p)")
 OP(stochastic_depth, "in training, a whole image's map zero with probability p, else x / (1 - p)")

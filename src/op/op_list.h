@@ -31,6 +31,7 @@
     X(response_norm)                                                                                         \
     X(local_response_norm)                                                                                   \
     X(dropout)                                                                                               \
+    X(dropout2d)                                                                                             \
     X(stochastic_depth)                                                                                      \
     X(scale)                                                                                                 \
     X(shift)                                                                                                 \

@@ -434,7 +434,7 @@ static Onnx__NodeProto *pixel_unshuffle(rf_onnx_export *e) {
     return PUT(e, NULL, "Reshape", rf_onnx_output(moved), joined);
 }
 
-/* ONNX has no op for it; at inference it is nothing. */
+/* And dropout of channels: ONNX has no op for them; at inference they are nothing. */
 static Onnx__NodeProto *stochastic_depth(rf_onnx_export *e) {
     return PUT(e, NULL, "Identity", rf_onnx_x(e, 0));
 }
@@ -505,6 +505,7 @@ static const rf_onnx_writer writers[] = {
     {"conv", conv},
     {"conv_transpose", conv_transpose},
     {"dropout", dropout},
+    {"dropout2d", stochastic_depth},
     {"elu", leaky_relu, "Elu"},
     {"flatten", flatten},
     {"gelu", gelu},

@@ -51,9 +51,14 @@ rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx
     rf_onnx_dims(dim, call->build, x);
     for (int i = 0; i < x->rank; i++) count *= dim[i];
     const int64_t numbers = mask->constant != NULL ? (int64_t)mask->constant->count : count;
-    if ((!over_factor && !scaled) || (numbers != count && numbers != dim[0]))
+    const int64_t channels = dim[0] * call->build->model->nodes[x->layer].shape.c;
+    if ((!over_factor && !scaled) || (numbers != count && numbers != channels && numbers != dim[0]))
         return rf_fail(RF_E_INPUT,
                        "a product with random numbers is taken as dropout or stochastic depth only");
     const rf_attrs attrs = {.p = round((1 - mask->factor) * 1e6) / 1e6};
-    return rf_onnx_layer_of(call, numbers == count ? "dropout" : "stochastic_depth", x, &attrs);
+    return rf_onnx_layer_of(call,
+                            numbers == count      ? "dropout"
+                            : numbers == channels ? "dropout2d"
+                                                  : "stochastic_depth",
+                            x, &attrs);
 }
