@@ -34,7 +34,7 @@ typedef struct rf_evaluate_desc {
     rf_device *device;
     const rf_model *model; /* dropout is off, and batch norm uses its running statistics */
     const rf_dataset *dataset;
-    const double *mean, *std; /* as the network was trained with; NULL: the data set's own */
+    const double *mean, *std; /* as the network was trained with; NULL: what a trainer would take */
     const char *loss;         /* as in rf_trainer_desc */
     double label_smoothing;
     int batch; /* at most so many images at once; 0: 256 */

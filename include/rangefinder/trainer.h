@@ -49,7 +49,9 @@ typedef struct rf_trainer_desc {
     /* Of cross_entropy: the dataset's `classes` of them, 0 and above; NULL: all 1.  Classes that the model alone has
      * weigh 1. */
     const float *class_weights;
-    const double *mean, *std; /* the dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured */
+    /* The dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured, or 0 and 1 where the network normalises
+     * its images itself (an ONNX file's may). */
+    const double *mean, *std;
     bool no_shuffle;          /* file order, whole batches, then again from the first */
     int accumulate;           /* micro-batches of `batch` images a step; 1 */
     int validation;           /* images held out at the end of the shuffled order for validation losses; 0 */

@@ -27,7 +27,7 @@ static rf_status check(evaluation *e) {
     if (d->dataset->count < 1) return rf_fail(RF_E_INPUT, "%s: there are no images", d->dataset->name);
     if (d->batch < 0) return rf_fail(RF_E_USAGE, "batch is %d; it must be above 0", d->batch);
     RF_TRY(rf_check_images(d->model, d->dataset));
-    return rf_normalisation(e->mean, e->std, d->dataset, d->mean, d->std);
+    return rf_normalisation(e->mean, e->std, d->model, d->dataset, d->mean, d->std);
 }
 
 static rf_status prepare(evaluation *e) {

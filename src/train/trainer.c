@@ -149,7 +149,7 @@ static rf_status build(rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_create(&t->order, &order));
-    RF_TRY(rf_normalisation(t->mean, t->std, d->dataset, d->mean, d->std));
+    RF_TRY(rf_normalisation(t->mean, t->std, d->model, d->dataset, d->mean, d->std));
     RF_TRY(make_feeder(&t->feeder, t, d->dataset, RF_MAX(d->batch, t->validation.part[0].batch)));
     if (t->augmentation.count > 0)
         RF_TRY(rf_augmenter_create(&t->augmenter, t->feeder, &t->augmentation, d->seed));

@@ -31,6 +31,13 @@ runs_are_exported_and_read_again() {
     succeeds export --run run --onnx net.onnx --with-normalization --weights last -q
     rf model net.onnx --input 1x8x8
     says "it normalises its images itself"
+    # It gets pixels from 0 to 1 then, and its curve is that of the network without, whose images the data normalise.
+    succeeds export --run run --onnx plain.onnx --weights last -q
+    numbers_of() { tr -d ' \n' <run/run.json | sed "s/.*\"$1\":\[\([^]]*\)\].*/\1/"; }
+    find="find --data photos --batch 2 --iterations 9 --start-lr 1e-3 --end-lr 0.1 --diverge never -q"
+    rf $find --model plain.onnx --mean "$(numbers_of mean)" --std "$(numbers_of std)" --csv plain.csv
+    rf $find --model net.onnx --csv net.csv
+    [ "$(cut -d, -f 2 plain.csv | cut -c 1-6)" = "$(cut -d, -f 2 net.csv | cut -c 1-6)" ] || fail "other curves: $(paste plain.csv net.csv)"
     if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
         /usr/bin/python3 -c 'import onnx; onnx.checker.check_model("net.onnx", full_check=True)' ||
             fail "ONNX's checker refuses it"

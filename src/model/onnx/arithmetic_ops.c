@@ -81,7 +81,7 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
     const double old = scaled ? x->shift : 0;
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, factor * (scaled ? x->factor : 1)));
     call->out.shift = factor * old + shift;
-    call->build->normalises |= is_images(call, x);
+    call->build->model->normalises |= is_images(call, x);
     return RF_OK;
 }
 
@@ -98,7 +98,7 @@ static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init
     RF_TRY(rf_onnx_layer_add(call, &layer, x));
     rf_model *const model = call->build->model;
     model->parameters[model->parameter_count - 1].fixed = normalises;
-    call->build->normalises |= normalises;
+    model->normalises |= normalises;
     return RF_OK;
 }
 

@@ -262,9 +262,9 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     "%d convolution%s by one filter, the same for all channels, as anti-aliased networks do: not trained"
 
 #define NORMALISES                                                                                           \
-    "it normalises its images itself, by constants that are not trained: with --mean 0 --std 1 it gets "     \
-    "what "                                                                                                  \
-    "it does in PyTorch"
+    "it normalises its images itself, by constants that are not trained: it gets pixels from 0 to 1, "       \
+    "unless "                                                                                                \
+    "--mean and --std say otherwise"
 
 #define SOFTMAX                                                                                              \
     "its last Softmax is taken for the loss's, cross entropy of the scores before it; CrossEntropyLoss "     \
@@ -282,7 +282,7 @@ static rf_status note(const rf_onnx_build *build) {
     if (build->blurs > 0)
         rf_str_addf(&text, "%s" BLURS, text.length > 0 ? "; " : "", build->blurs,
                     build->blurs == 1 ? " smooths" : "s smooth");
-    if (build->normalises) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", NORMALISES);
+    if (build->model->normalises) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", NORMALISES);
     if (build->ends_in_softmax) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", SOFTMAX);
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",

@@ -82,7 +82,6 @@ typedef struct rf_onnx_build {
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
     bool ends_in_softmax;
-    bool normalises;                    /* the images, by constants */
     int norms_folded;                   /* convolutions that a batch norm was folded into */
     int blurs;                          /* convolutions that smooth by a filter that is not trained */
     int computed;                       /* parameters that the file computes from others */
