@@ -59,6 +59,7 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(before, PAIR)                                                                                          \
     X(after, PAIR)                                                                                           \
     X(value, FLOAT)                                                                                          \
+    X(replicate, BOOL)                                                                                       \
     X(reflect, BOOL)                                                                                         \
     X(linear, BOOL)                                                                                          \
     X(shared, BOOL)

@@ -1,5 +1,5 @@
-/* pad: rows and columns around a map, of one value, or the map mirrored at its first and last pixels; a negative number takes
- * them away. */
+/* pad: rows and columns around a map, of one value, or the map mirrored at its first and last pixels, or these again; a negative
+ * number takes them away. */
 #include <string.h>
 
 #include "op/family.h"
@@ -10,6 +10,10 @@ static rf_status infer(rf_problem *problem) {
     RF_TRY(rf_check_map(problem, false));
     if (x.h + before.y + after.y < 1 || x.w + before.x + after.x < 1)
         return rf_fail(RF_E_SHAPE, "pad: nothing of an input of %dx%d is left", x.h, x.w);
+    if (problem->attrs.reflect && problem->attrs.replicate)
+        return rf_fail(RF_E_SHAPE, "pad: reflect and replicate exclude each other");
+    if (problem->attrs.replicate && RF_MIN(RF_MIN(before.y, before.x), RF_MIN(after.y, after.x)) < 0)
+        return rf_fail(RF_E_SHAPE, "pad: with replicate no pixels are taken away");
     if (problem->attrs.reflect && (before.y >= x.h || after.y >= x.h || before.x >= x.w || after.x >= x.w))
         return rf_fail(RF_E_SHAPE,
                        "pad: input is %dx%d, too small for mirrors of %dx%d before and %dx%d after it", x.h,
@@ -22,10 +26,18 @@ static rf_status infer(rf_problem *problem) {
 
 /* ---- reference ---- */
 
+/* The kernel's: what is around the map. */
+enum { VALUE, REFLECT, REPLICATE };
+
+static int mode_of(const rf_problem *problem) {
+    return problem->attrs.reflect ? REFLECT : problem->attrs.replicate ? REPLICATE : VALUE;
+}
+
 /* The coordinate that `at` shows; -1: none. */
-static int shown(int at, int size, bool reflect) {
+static int shown(int at, int size, int mode) {
     if (at >= 0 && at < size) return at;
-    if (!reflect) return -1;
+    if (mode == VALUE) return -1;
+    if (mode == REPLICATE) return at < 0 ? 0 : size - 1;
     return at < 0 ? -at : 2 * (size - 1) - at;
 }
 
@@ -33,7 +45,8 @@ static int shown(int at, int size, bool reflect) {
 static float *source(const rf_problem *problem, float *x, int n, int oy, int ox) {
     const rf_shape s = problem->x[0];
     const rf_attrs *a = &problem->attrs;
-    const int y = shown(oy - a->before.y, s.h, a->reflect), column = shown(ox - a->before.x, s.w, a->reflect);
+    const int mode = mode_of(problem), y = shown(oy - a->before.y, s.h, mode),
+              column = shown(ox - a->before.x, s.w, mode);
     return y < 0 || column < 0 ? NULL : x + (((size_t)n * s.h + y) * s.w + column) * s.c;
 }
 
@@ -74,7 +87,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
                            .options = rf_family_options(options, family, info, "%s", ""),
                            .args = {RF_BUF(from), RF_BUF(to), RF_I32(x.n), RF_I32(x.h), RF_I32(x.w),
                                     RF_I32(x.c), RF_I32(y.h), RF_I32(y.w), RF_I32(before.y), RF_I32(before.x),
-                                    RF_I32(problem->attrs.reflect), last},
+                                    RF_I32(mode_of(problem)), last},
                            .bytes = (double)((rf_shape_count(x) + rf_shape_count(y)) * sizeof(float))};
     if (family == RF_TILE)
         rf_family_spread(&desc, family, info, (size_t)over.n * over.h, (size_t)over.w * over.c);
@@ -98,7 +111,9 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
 /* A tile work-item has a row at least. */
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     const double vectors = (double)rf_ceil_div((size_t)problem->y.c, (size_t)rf_family_vector(RF_TILE, info));
-    return rf_indexable(problem, info) && vectors * problem->y.w * 13 <= rf_family_rounds(info);
+    const double rows =
+        problem->attrs.replicate ? problem->y.h : 3; /* that a pixel's gradient gathers, at most */
+    return rf_indexable(problem, info) && vectors * problem->y.w * (4 * rows + 1) <= rf_family_rounds(info);
 }
 
 RF_SOLVER_PAIR(pad_f, "pad", RF_FORWARD, applicable, NULL, forward_build)
@@ -112,6 +127,13 @@ static const rf_case cases[] = {
     {.label = "mirrored fully",
      .attrs = {.before = {1, 4}, .after = {1, 4}, .reflect = true},
      .x = {{1, 17, 2, 5}},
+     .accumulate = true},
+    {.label = "replicated",
+     .attrs = {.before = {1, 2}, .after = {3, 0}, .replicate = true},
+     .x = {{2, 5, 3, 4}}},
+    {.label = "one pixel, replicated",
+     .attrs = {.before = {2, 1}, .after = {1, 3}, .replicate = true},
+     .x = {{2, 19, 1, 1}},
      .accumulate = true},
     {.label = "cropped",
      .attrs = {.before = {-1, 1}, .after = {-2, -1}, .value = 2},
@@ -129,6 +151,12 @@ static const rf_case refused[] = {
     {.label = "input is 3x3, too small for mirrors of 3x0 before",
      .attrs = {.before = {3, 0}, .reflect = true},
      .x = {{1, 2, 3, 3}}},
+    {.label = "reflect and replicate exclude each other",
+     .attrs = {.before = {1, 1}, .reflect = true, .replicate = true},
+     .x = {{1, 2, 3, 3}}},
+    {.label = "with replicate no pixels are taken away",
+     .attrs = {.before = {1, -1}, .replicate = true},
+     .x = {{1, 2, 3, 3}}},
     {.label = "nothing of an input of 3x3 is left",
      .attrs = {.before = {0, -2}, .after = {0, -1}},
      .x = {{1, 2, 3, 3}}},
@@ -138,11 +166,13 @@ static const rf_case refused[] = {
 
 static const rf_attr_spec attrs[] = {
     RF_ATTR(before, PAIR, 0, -4096, 4096), RF_ATTR(after, PAIR, 0, -4096, 4096),
-    RF_ATTR(value, FLOAT, 0, -1e15, 1e15), RF_ATTR(reflect, BOOL, 0, 0, 1), RF_ATTR_END};
+    RF_ATTR(value, FLOAT, 0, -1e15, 1e15), RF_ATTR(reflect, BOOL, 0, 0, 1),
+    RF_ATTR(replicate, BOOL, 0, 0, 1),     RF_ATTR_END};
 
 const rf_op rf_op_pad = {
     .name = "pad",
-    .summary = "rows and columns before and after the map: of a value, or mirrored; negative: fewer of them",
+    .summary = "rows and columns before and after the map: of a value, mirrored, or the outermost again; "
+               "negative: fewer of them",
     .inputs_min = 1,
     .inputs_max = 1,
     .attrs = attrs,

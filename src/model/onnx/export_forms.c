@@ -443,10 +443,11 @@ static Onnx__NodeProto *pad(rf_onnx_export *e) {
     const rf_attrs *a = attrs_of(e);
     const char *pads = rf_onnx_put_list(
         e, "pads", 8, (const int64_t[]){0, 0, a->before.y, a->before.x, 0, 0, a->after.y, a->after.x});
+    const bool constant = !a->reflect && !a->replicate;
     const char *const inputs[] = {rf_onnx_x_map(e, 0), pads,
-                                  a->reflect ? NULL : rf_onnx_put_number(e, "value", a->value)};
-    Onnx__NodeProto *node = rf_onnx_put(e, NULL, "Pad", a->reflect ? 2 : 3, inputs);
-    rf_onnx_put_text(e, node, "mode", a->reflect ? "reflect" : "constant");
+                                  constant ? rf_onnx_put_number(e, "value", a->value) : NULL};
+    Onnx__NodeProto *node = rf_onnx_put(e, NULL, "Pad", constant ? 3 : 2, inputs);
+    rf_onnx_put_text(e, node, "mode", a->reflect ? "reflect" : a->replicate ? "edge" : "constant");
     return node;
 }
 

@@ -18,10 +18,12 @@ static rf_status pad(rf_onnx_call *call) {
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
     value = fmin(fmax(value, LOWEST), -LOWEST); /* before a max pooling it is -infinity */
-    const bool reflect = rf_onnx_text_is(call->node, "mode", "reflect");
-    if (rf_onnx_attribute(call->node, "mode") != NULL && !reflect &&
+    const bool reflect = rf_onnx_text_is(call->node, "mode", "reflect"),
+               replicate = rf_onnx_text_is(call->node, "mode", "edge"), constant = !reflect && !replicate;
+    if (constant && rf_onnx_attribute(call->node, "mode") != NULL &&
         !rf_onnx_text_is(call->node, "mode", "constant"))
-        return rf_fail(RF_E_INPUT, "padding with a constant and by reflection is what is taken");
+        return rf_fail(RF_E_INPUT,
+                       "padding with a constant, by reflection and by replication is what is taken");
     if (x->rank == 2 && count == 4) { /* (N,features), as maps of 1x1 */
         memmove(pads + 4, pads + 2, 2 * sizeof *pads);
         pads[2] = pads[3] = pads[6] = pads[7] = 0;
@@ -30,20 +32,21 @@ static rf_status pad(rf_onnx_call *call) {
     if (count != 8 || pads[0] != 0 || pads[4] != 0)
         return rf_fail(RF_E_INPUT, "only padding of channels, height and width is taken");
     for (int i = 1; i < 8; i++)
-        if (pads[i] < (i % 4 == 1 || reflect ? 0 : -MAX_PAD) || pads[i] > MAX_PAD)
+        if (pads[i] < (i % 4 == 1 || !constant ? 0 : -MAX_PAD) || pads[i] > MAX_PAD)
             return rf_fail(RF_E_INPUT, "a padding of %lld of dimension %d", (long long)pads[i], i % 4);
     if (pads[1] != 0 || pads[5] != 0) {
-        if (reflect || value != 0 || pads[2] != 0 || pads[3] != 0 || pads[6] != 0 || pads[7] != 0)
+        if (!constant || value != 0 || pads[2] != 0 || pads[3] != 0 || pads[6] != 0 || pads[7] != 0)
             return rf_fail(RF_E_INPUT, "channels are padded with zeros, and alone");
         const rf_attrs attrs = {.begin = (int)pads[1], .end = (int)pads[5]};
         return rf_onnx_layer_of(call, "pad_channels", x, &attrs);
     }
     RF_TRY(rf_onnx_first_map(&x, call));
-    if (reflect || value != 0 || pads[2] < 0 || pads[3] < 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
+    if (!constant || value != 0 || pads[2] < 0 || pads[3] < 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
         const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
                                 .after = rf_onnx_pair(pads + 6),
-                                .value = reflect ? 0 : value,
-                                .reflect = reflect};
+                                .value = constant ? value : 0,
+                                .reflect = reflect,
+                                .replicate = replicate};
         return rf_onnx_layer_of(call, "pad", x, &attrs);
     }
     if (pads[2] == 0 && pads[3] == 0) return rf_onnx_pass(call, x);
