@@ -91,9 +91,7 @@ KERNEL void masked_images(const __global float *x, __global float *y, const __gl
         const int image = task / parts, first = task % parts * part, at = image * size + first;
         const float mask = mask_of((uint)image + rng[3] * (uint)(count / size), rng, id, limit, scale);
         FOR_COLUMNS(min(part, size - first), c, left,
-                    put(accumulate ? fetch(x + at + c, left) * mask + fetch(y + at + c, left)
-                                   : fetch(x + at + c, left) * mask,
-                        y + at + c, left));
+                    add_or_put(fetch(x + at + c, left) * mask, y + at + c, left, accumulate));
     }
 }
 
@@ -106,8 +104,7 @@ INLINE void masked_column(const __global float *x, __global float *y, int pixels
     EACH(i, VEC) masks[i] = i < left ? mask_of(number + i, rng, id, limit, scale) : 0.0f;
     const floatv mask = LOAD(masks);
     for (int at = 0; at < pixels * C; at += C)
-        put(accumulate ? fetch(x + at, left) * mask + fetch(y + at, left) : fetch(x + at, left) * mask,
-            y + at, left);
+        add_or_put(fetch(x + at, left) * mask, y + at, left, accumulate);
 }
 #endif
 

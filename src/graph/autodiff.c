@@ -183,13 +183,13 @@ static int heir_of(const differ *d, int k) {
 }
 
 /* Decides where dx[i] goes. */
-static rf_status place_gradient(differ *d, rf_step *step, int k, int i, int heir, bool *launched) {
+static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *launched) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_op *op = node->problem.op;
     int in = node->input[i];
     if (in < 0 || !d->trained[in]) return RF_OK;
     bool first = d->gradient[in] < 0, passes = op->is_sum || op->alias;
-    bool in_place = op->in_place && i == heir;
+    bool in_place = op->in_place && i == heir_of(d, k);
     if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;
         d->sharer[in] = d->sharer[k];
@@ -253,9 +253,8 @@ static rf_status backward(differ *d, int k) {
         bool launched = direction == RF_BACKWARD_PARAMS && (node_learns(d, k) || p->op->params_first);
         rf_step step = blank_step(d, k, (rf_direction)direction);
         step.dy = d->gradient[k];
-        const int heir = heir_of(d, k);
         if (direction == RF_BACKWARD_DATA)
-            for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, heir, &launched));
+            for (int i = 0; i < p->inputs; i++) RF_TRY(place_gradient(d, &step, k, i, &launched));
         if (!launched || p->op->reference[direction] == NULL) continue;
         if (direction == RF_BACKWARD_PARAMS) RF_TRY(place_own_gradients(d, &step, k));
         for (int i = 0; i < p->inputs; i++)

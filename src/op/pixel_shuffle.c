@@ -29,10 +29,14 @@ static rf_status shuffle_infer(rf_problem *problem) {
 
 /* ---- reference ---- */
 
-static void move(const rf_problem *problem, const float *from, float *to, bool enlarges, bool accumulate) {
-    const bool shuffles = problem->y.h >= problem->x[0].h;
-    const rf_shape small = shuffles ? problem->x[0] : problem->y,
-                   large = shuffles ? problem->y : problem->x[0];
+/* Whether y is the large map; of factor 1 both are the same. */
+static bool enlarges(const rf_problem *problem) {
+    return problem->y.h >= problem->x[0].h;
+}
+
+static void move(const rf_problem *problem, const float *from, float *to, bool to_large, bool accumulate) {
+    const rf_shape small = enlarges(problem) ? problem->x[0] : problem->y,
+                   large = enlarges(problem) ? problem->y : problem->x[0];
     const size_t r = (size_t)problem->attrs.groups, C = (size_t)large.c, W = (size_t)large.w;
     for (size_t row = 0; row < (size_t)large.n * (size_t)large.h; ++row)
         for (size_t column = 0; column < W; ++column)
@@ -40,38 +44,31 @@ static void move(const rf_problem *problem, const float *from, float *to, bool e
                 const size_t pixel = row / r * (size_t)small.w + column / r;
                 const size_t s = (pixel * C + c) * r * r + row % r * r + column % r,
                              l = (row * W + column) * C + c;
-                const float v = from[enlarges ? s : l];
-                to[enlarges ? l : s] = accumulate ? v + to[enlarges ? l : s] : v;
+                const float v = from[to_large ? s : l];
+                to[to_large ? l : s] = accumulate ? v + to[to_large ? l : s] : v;
             }
 }
 
-static void unshuffle_forward(const rf_problem *problem, const rf_arrays *a) {
-    move(problem, a->x[0], a->y, false, false);
+static void forward(const rf_problem *problem, const rf_arrays *a) {
+    move(problem, a->x[0], a->y, enlarges(problem), false);
 }
-static void unshuffle_backward(const rf_problem *problem, const rf_arrays *a) {
-    move(problem, a->dy, a->dx[0], true, problem->accumulate[0]);
-}
-static void shuffle_forward(const rf_problem *problem, const rf_arrays *a) {
-    move(problem, a->x[0], a->y, true, false);
-}
-static void shuffle_backward(const rf_problem *problem, const rf_arrays *a) {
-    move(problem, a->dy, a->dx[0], false, problem->accumulate[0]);
+static void backward(const rf_problem *problem, const rf_arrays *a) {
+    move(problem, a->dy, a->dx[0], !enlarges(problem), problem->accumulate[0]);
 }
 
 /* ---- solvers ---- */
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                      rf_family family, rf_buffer *from, rf_buffer *to, bool enlarges, bool accumulate) {
-    const bool shuffles = problem->y.h >= problem->x[0].h;
-    const rf_shape small = shuffles ? problem->x[0] : problem->y;
+                      rf_family family, rf_buffer *from, rf_buffer *to, bool to_large, bool accumulate) {
+    const rf_shape small = enlarges(problem) ? problem->x[0] : problem->y;
     const size_t pixels = rf_shape_pixels(small);
     char options[RF_OPTIONS];
     rf_launch_desc desc = {
         .program = "pixel_shuffle",
-        .kernel = enlarges ? "enlarge" : "reduce",
+        .kernel = to_large ? "enlarge" : "reduce",
         .options = rf_family_options(options, family, info, "%s", ""),
         .args = {RF_BUF(from), RF_BUF(to), RF_I32(pixels), RF_I32(small.w),
-                 RF_I32(shuffles ? problem->y.c : problem->x[0].c), RF_I32(problem->attrs.groups),
+                 RF_I32(enlarges(problem) ? problem->y.c : problem->x[0].c), RF_I32(problem->attrs.groups),
                  RF_I32(accumulate)},
         .bytes = (accumulate ? 3.0 : 2.0) * (double)(rf_shape_count(small) * sizeof(float)),
     };
@@ -87,26 +84,18 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && RF_MAX(problem->y.c, problem->x[0].c) <= rf_family_rounds(info);
 }
 
-static rf_status unshuffle_f_build(rf_sequence *sequence, const rf_problem *problem,
-                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    return emit(sequence, problem, info, family, t->x[0], t->y, false, false);
+static rf_status forward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                               const rf_tensors *t, rf_family family) {
+    return emit(sequence, problem, info, family, t->x[0], t->y, enlarges(problem), false);
 }
-static rf_status unshuffle_b_build(rf_sequence *sequence, const rf_problem *problem,
-                                   const rf_device_info *info, const rf_tensors *t, rf_family family) {
-    return emit(sequence, problem, info, family, t->dy, t->dx[0], true, problem->accumulate[0]);
-}
-static rf_status shuffle_f_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                 const rf_tensors *t, rf_family family) {
-    return emit(sequence, problem, info, family, t->x[0], t->y, true, false);
-}
-static rf_status shuffle_b_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                 const rf_tensors *t, rf_family family) {
-    return emit(sequence, problem, info, family, t->dy, t->dx[0], false, problem->accumulate[0]);
+static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
+                                const rf_tensors *t, rf_family family) {
+    return emit(sequence, problem, info, family, t->dy, t->dx[0], !enlarges(problem), problem->accumulate[0]);
 }
 
 #define SOLVERS(symbol)                                                                                      \
-    RF_SOLVER_PAIR(symbol##_f, "pixel_" #symbol, RF_FORWARD, applicable, NULL, symbol##_f_build)             \
-    RF_SOLVER_PAIR(symbol##_b, "pixel_" #symbol, RF_BACKWARD_DATA, applicable, NULL, symbol##_b_build)       \
+    RF_SOLVER_PAIR(symbol##_f, "pixel_" #symbol, RF_FORWARD, applicable, NULL, forward_build)                \
+    RF_SOLVER_PAIR(symbol##_b, "pixel_" #symbol, RF_BACKWARD_DATA, applicable, NULL, backward_build)         \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};
 SOLVERS(unshuffle)
@@ -154,7 +143,7 @@ static const rf_attr_spec attrs[] = {RF_ATTR_AS("factor", groups, INT, 2, 1, RF_
         .attrs = attrs,                                                                                      \
         .positional = "factor",                                                                              \
         .infer = symbol##_infer,                                                                             \
-        .reference = {[RF_FORWARD] = symbol##_forward, [RF_BACKWARD_DATA] = symbol##_backward},              \
+        .reference = {[RF_FORWARD] = forward, [RF_BACKWARD_DATA] = backward},                                \
         .solvers = symbol##_solvers,                                                                         \
         .cases = symbol##_cases,                                                                             \
         .refused = symbol##_refused,                                                                         \

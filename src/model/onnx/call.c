@@ -137,12 +137,13 @@ rf_status rf_onnx_unsqueeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const
 
 rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
                                const int64_t *old, int old_rank) {
+    const bool of_images = rf_onnx_constant_in(call, 0) == NULL; /* a batch of one may be another later */
     unsigned axes;
     int count;
     RF_TRY(axes_of(&axes, &count, call, old_rank, false));
     *rank = 0;
     for (int i = 0; i < old_rank; i++) {
-        const bool goes = count < 0 ? old[i] == 1 : axes >> i & 1;
+        const bool goes = count < 0 ? old[i] == 1 && !(of_images && i == 0) : axes >> i & 1;
         if (goes && old[i] != 1)
             return rf_fail(RF_E_INPUT, "dimension %d is %lld, not 1", i, (long long)old[i]);
         if (!goes) dim[(*rank)++] = old[i];

@@ -109,19 +109,8 @@ static rf_status with_dims(rf_onnx_call *call,
 static rf_status reshape(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_reshape_dims);
 }
-/* Without axes all dimensions of one go, but that of the images, whatever number of them it was exported with. */
-static rf_status dims_squeezed(int64_t *dim, int *rank, const rf_onnx_call *call, const int64_t *old,
-                               int old_rank) {
-    int64_t of_many[RF_ONNX_MAX_RANK];
-    memcpy(of_many, old, (size_t)old_rank * sizeof *old);
-    const bool one = of_many[0] == 1;
-    if (one) of_many[0] = 2;
-    RF_TRY(rf_onnx_squeeze_dims(dim, rank, call, of_many, old_rank));
-    if (one) dim[0] = 1;
-    return RF_OK;
-}
 static rf_status squeeze(rf_onnx_call *call) {
-    return with_dims(call, dims_squeezed);
+    return with_dims(call, rf_onnx_squeeze_dims);
 }
 static rf_status unsqueeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_unsqueeze_dims);

@@ -25,7 +25,7 @@ static numbers numbers_of(const rf_problem *problem) {
     return (numbers){a->groups, a->slope / a->groups, a->value, a->eps};
 }
 
-/* What d and the gradient's sum are raised by: d of each element. */
+/* d of each element. */
 static size_t saved(const rf_problem *problem) {
     return problem->training ? rf_shape_count(problem->x[0]) : 0;
 }
