@@ -127,15 +127,21 @@ INLINE floatv gelu_tanh_gradient(floatv x, floatv dy, float2 p) {
     return dy * s * (1.0f + x * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x));
 }
 
-KERNEL void forward(const __global float *x, __global float *y, int count, float a, float b) {
+KERNEL void forward(const __global stored_x *x, __global stored_y *y, int count, float a, float b) {
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC;
         put(KIND(fetch(x + i, count - i), (float2)(a, b)), y + i, count - i);
     }
 }
 
-KERNEL void backward(const __global float *seen, const __global float *dy, __global float *dx, int count,
-                     float a, float b, int accumulate) {
+/* SEEN_X: it is x. */
+#ifdef SEEN_X
+typedef stored_x stored_seen;
+#else
+typedef stored_y stored_seen;
+#endif
+KERNEL void backward(const __global stored_seen *seen, const __global stored_y *dy, __global stored_x *dx,
+                     int count, float a, float b, int accumulate) {
     FOR_TASKS(task, (count + VEC - 1) / VEC) {
         int i = task * VEC, left = count - i;
         floatv d = PASTE(KIND, _gradient)(fetch(seen + i, left), fetch(dy + i, left), (float2)(a, b));

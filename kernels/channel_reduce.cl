@@ -5,11 +5,11 @@
  * Ownership: forward, a work-item has rows.  Gradients: tile: rows, group: elements of dx. */
 #include "common.clh"
 
-KERNEL void mean(const __global float *x, __global float *y, int rows, int C) {
+KERNEL void mean(const __global stored_x *x, __global stored_y *y, int rows, int C) {
     FOR_TASKS(row, rows) {
         floatv sum = 0.0f;
         FOR_COLUMNS(C, c, left, sum += fetch(x + row * C + c, left));
-        y[row] = across(sum) / C;
+        store1(across(sum) / C, y + row);
     }
 }
 
@@ -21,9 +21,9 @@ INLINE void consider(float v, int c, float *best, int *argmax) {
     }
 }
 
-KERNEL void maximum(const __global float *x, __global float *y, __global int *index, int rows, int C) {
+KERNEL void maximum(const __global stored_x *x, __global stored_y *y, __global int *index, int rows, int C) {
     FOR_TASKS(row, rows) {
-        const __global float *from = x + row * C;
+        const __global stored_x *from = x + row * C;
         float best = -INFINITY;
         int argmax = C, c = 0;
 #if VEC > 1
@@ -33,7 +33,7 @@ KERNEL void maximum(const __global float *x, __global float *y, __global int *in
             floatv bests = -INFINITY;
             intv firsts = 0;
             for (; c + VEC <= C; c += VEC) {
-                const floatv v = LOAD(from + c);
+                const floatv v = fetch(from + c, VEC);
                 const intv is_larger = (v > bests) | (v != v);
                 bests = is_larger ? v : bests;
                 firsts = is_larger ? (intv)c : firsts;
@@ -43,33 +43,35 @@ KERNEL void maximum(const __global float *x, __global float *y, __global int *in
             for (int i = 0; i < VEC; ++i) consider(values[i], first[i] + i, &best, &argmax);
         }
 #endif
-        for (; c < C; ++c) consider(from[c], c, &best, &argmax);
-        y[row] = best;
+        for (; c < C; ++c) consider(load1(from + c), c, &best, &argmax);
+        store1(best, y + row);
         if (index) index[row] = argmax;
     }
 }
 
-KERNEL void mean_gradient(const __global float *dy, __global float *dx, int rows, int C, int accumulate) {
+KERNEL void mean_gradient(const __global stored_y *dy, __global stored_x *dx, int rows, int C,
+                          int accumulate) {
 #ifdef GROUP
-    FOR_TASKS(task, rows * C) add_or_put(dy[task / C] / C, dx + task, 1, accumulate);
+    FOR_TASKS(task, rows * C) add_or_put(load1(dy + task / C) / C, dx + task, 1, accumulate);
 #else
     FOR_TASKS(row, rows) {
-        const floatv v = dy[row] / C;
+        const floatv v = load1(dy + row) / C;
         FOR_COLUMNS(C, c, left, add_or_put(v, dx + row * C + c, left, accumulate));
     }
 #endif
 }
 
-KERNEL void maximum_gradient(const __global float *dy, const __global int *index, __global float *dx,
+KERNEL void maximum_gradient(const __global stored_y *dy, const __global int *index, __global stored_x *dx,
                              int rows, int C, int accumulate) {
 #ifdef GROUP
     FOR_TASKS(task, rows * C)
-    add_or_put(task % C == index[task / C] ? dy[task / C] : 0.0f, dx + task, 1, accumulate);
+    add_or_put(task % C == index[task / C] ? load1(dy + task / C) : 0.0f, dx + task, 1, accumulate);
 #else
     FOR_TASKS(row, rows) {
-        __global float *to = dx + row * C;
+        __global stored_x *to = dx + row * C;
         if (!accumulate) FOR_COLUMNS(C, c, left, put((floatv)0.0f, to + c, left));
-        to[index[row]] += dy[row];
+        to += index[row];
+        store1(load1(to) + load1(dy + row), to);
     }
 #endif
 }

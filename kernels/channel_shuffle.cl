@@ -4,20 +4,21 @@
  * Ownership: tile: a work-item has rows, group: elements of y. */
 #include "common.clh"
 
-INLINE void shuffle_one(const __global float *x, __global float *y, int from, int to, int accumulate) {
-    y[to] = accumulate ? x[from] + y[to] : x[from];
+INLINE void shuffle_one(const __global stored_x *x, __global stored_x *y, int from, int to, int accumulate) {
+    const float v = load1(x + from);
+    store1(accumulate ? v + load1(y + to) : v, y + to);
 }
 
 #ifndef GROUP
-INLINE void shuffle_row(const __global float *x, __global float *y, int groups, int size,
+INLINE void shuffle_row(const __global stored_x *x, __global stored_x *y, int groups, int size,
                         int accumulate) {
     for (int j = 0; j < size; ++j)
         for (int i = 0; i < groups; ++i) shuffle_one(x, y, i * size + j, j * groups + i, accumulate);
 }
 #endif
 
-KERNEL void shuffle_channels(const __global float *x, __global float *y, int rows, int groups, int size,
-                    int accumulate) {
+KERNEL void shuffle_channels(const __global stored_x *x, __global stored_x *y, int rows, int groups, int size,
+                             int accumulate) {
     const int C = groups * size;
 #ifdef GROUP
     FOR_TASKS(task, rows * C) {

@@ -57,24 +57,24 @@ INLINE floatv weight_at(const __global float *w, int c, int shared, int left) {
     return shared ? (floatv)*w : fetch(w + c, left);
 }
 
-KERNEL void forward(const __global float *x, const __global float *w, __global float *y, int rows, int C,
-                    int shared) {
+KERNEL void forward(const __global stored_x *x, const __global float *w, __global stored_y *y, int rows,
+                    int C, int shared) {
     FOR_MAP(at, c, left, put(KIND(fetch(x + at, left), weight_at(w, c, shared, left)), y + at, left));
 }
 
-INLINE void gradient_at(const __global float *x, floatv w, const __global float *dy, __global float *dx,
-                        int accumulate, int left) {
+INLINE void gradient_at(const __global stored_x *x, floatv w, const __global stored_y *dy,
+                        __global stored_x *dx, int accumulate, int left) {
     const floatv d = PASTE(KIND, _dx)(fetch(x, left), w, fetch(dy, left));
     add_or_put(d, dx, left, accumulate);
 }
 
-KERNEL void gradient(const __global float *x, const __global float *w, const __global float *dy,
-                     __global float *dx, int rows, int C, int shared, int accumulate) {
+KERNEL void gradient(const __global stored_x *x, const __global float *w, const __global stored_y *dy,
+                     __global stored_x *dx, int rows, int C, int shared, int accumulate) {
     FOR_MAP(at, c, left,
             gradient_at(x + at, weight_at(w, c, shared, left), dy + at, dx + at, accumulate, left));
 }
 
-INLINE void sum_rows(const __global float *x, const __global float *dy, __global float *to, int begin,
+INLINE void sum_rows(const __global stored_x *x, const __global stored_y *dy, __global float *to, int begin,
                      int end, bool is_first, int C, int left) {
     floatv sum = 0.0f;
     for (int at = begin * C; at < end * C; at += C)
@@ -82,7 +82,7 @@ INLINE void sum_rows(const __global float *x, const __global float *dy, __global
     block_add(to, sum, is_first, left);
 }
 
-KERNEL void parameter_sums(const __global float *x, const __global float *dy, __global float *partial,
+KERNEL void parameter_sums(const __global stored_x *x, const __global stored_y *dy, __global float *partial,
                            int rows, int C, int blocks) {
     FOR_BLOCKS(sum_rows(x + c, dy + c, partial + block * C + c, begin, end, is_first, C, left));
 }

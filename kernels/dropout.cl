@@ -9,14 +9,14 @@
 #include "common.clh"
 #include "philox.clh"
 
-INLINE void scale_one(const __global float *x, __global float *y, int i, float mask, int accumulate) {
-    const float v = x[i] * mask;
-    y[i] = accumulate ? v + y[i] : v;
+INLINE void scale_one(const __global stored_x *x, __global stored_x *y, int i, float mask, int accumulate) {
+    const float v = load1(x + i) * mask;
+    store1(accumulate ? v + load1(y + i) : v, y + i);
 }
 
 /* The block's elements are i to i + 3, of which those from 0 to count - 1 are there. */
-INLINE void masked_block(const __global float *x, __global float *y, uint block, int i, int count, uint id,
-                         uint step, uint2 key, uint limit, float scale, int accumulate) {
+INLINE void masked_block(const __global stored_x *x, __global stored_x *y, uint block, int i, int count,
+                         uint id, uint step, uint2 key, uint limit, float scale, int accumulate) {
     const uint4 words = philox((uint4)(block, id, step, 0), key) >> 8;
     if (i >= 0) scale_one(x, y, i, words.x >= limit ? scale : 0.0f, accumulate);
     if (i + 1 >= 0 && i + 1 < count) scale_one(x, y, i + 1, words.y >= limit ? scale : 0.0f, accumulate);
@@ -34,24 +34,23 @@ INLINE float8 interleave(float4 a, float4 b) {
 }
 
 /* Four blocks from `block` on: the 16 elements from i on, which are all there. */
-INLINE void masked_blocks(const __global float *x, __global float *y, uint block, int i, uint id, uint step,
-                          uint2 key, uint limit, float scale, int accumulate) {
+INLINE void masked_blocks(const __global stored_x *x, __global stored_x *y, uint block, int i, uint id,
+                          uint step, uint2 key, uint limit, float scale, int accumulate) {
     uint4 w[4] = {block + (uint4)(0, 1, 2, 3), (uint4)id, (uint4)step, (uint4)0};
     philox4(w, key);
     float4 mask[4];
     for (int k = 0; k < 4; ++k) mask[k] = (w[k] >> 8) >= limit ? (float4)scale : (float4)0.0f;
     /* Element 4*l + k is lane l of mask[k]. */
     const float8 even = interleave(mask[0], mask[2]), odd = interleave(mask[1], mask[3]);
-    const float8 low = interleave(even.lo, odd.lo) * vload8(0, x + i);
-    const float8 high = interleave(even.hi, odd.hi) * vload8(1, x + i);
-    __global float *to = y + i;
-    vstore8(accumulate ? low + vload8(0, to) : low, 0, to);
-    vstore8(accumulate ? high + vload8(1, to) : high, 1, to);
+    const float8 low = interleave(even.lo, odd.lo) * fetch8(x + i, 8);
+    const float8 high = interleave(even.hi, odd.hi) * fetch8(x + i + 8, 8);
+    put8(accumulate ? low + fetch8(y + i, 8) : low, y + i, 8);
+    put8(accumulate ? high + fetch8(y + i + 8, 8) : high, y + i + 8, 8);
 }
 #endif
 
-KERNEL void masked(const __global float *x, __global float *y, const __global uint *rng, int count, uint id,
-                   uint limit, float scale, int accumulate) {
+KERNEL void masked(const __global stored_x *x, __global stored_x *y, const __global uint *rng, int count,
+                   uint id, uint limit, float scale, int accumulate) {
     const uint2 key = (uint2)(rng[0], rng[1]);
     const uint step = rng[2];
     const ulong before = (ulong)count * rng[3];
@@ -84,8 +83,8 @@ INLINE float mask_of(uint number, const __global uint *rng, uint id, uint limit,
 
 /* Stochastic depth: element i takes the mask of its image, as dropout's element of that image's number would.  A work-item has
  * parts of an image. */
-KERNEL void masked_images(const __global float *x, __global float *y, const __global uint *rng, int count,
-                          uint id, uint limit, float scale, int accumulate, int size, int part) {
+KERNEL void masked_images(const __global stored_x *x, __global stored_x *y, const __global uint *rng,
+                          int count, uint id, uint limit, float scale, int accumulate, int size, int part) {
     const int parts = (size + part - 1) / part;
     FOR_TASKS(task, count / size * parts) {
         const int image = task / parts, first = task % parts * part, at = image * size + first;
@@ -97,7 +96,7 @@ KERNEL void masked_images(const __global float *x, __global float *y, const __gl
 
 #ifndef GROUP
 /* A vector of channels of some neighbouring pixels; number: the mask's, of the first channel. */
-INLINE void masked_column(const __global float *x, __global float *y, int pixels, int C, int left,
+INLINE void masked_column(const __global stored_x *x, __global stored_x *y, int pixels, int C, int left,
                           uint number, const __global uint *rng, uint id, uint limit, float scale,
                           int accumulate) {
     float masks[VEC];
@@ -109,8 +108,9 @@ INLINE void masked_column(const __global float *x, __global float *y, int pixels
 #endif
 
 /* Dropout of channels.  tile: a work-item has parts of the pixels of an image; group: elements. */
-KERNEL void masked_channels(const __global float *x, __global float *y, const __global uint *rng, int count,
-                            uint id, uint limit, float scale, int accumulate, int C, int pixels, int part) {
+KERNEL void masked_channels(const __global stored_x *x, __global stored_x *y, const __global uint *rng,
+                            int count, uint id, uint limit, float scale, int accumulate, int C, int pixels,
+                            int part) {
     const int images = count / pixels / C;
     const uint before = rng[3] * (uint)images * (uint)C;
 #ifdef GROUP
@@ -129,6 +129,6 @@ KERNEL void masked_channels(const __global float *x, __global float *y, const __
 }
 
 /* Inference, and its gradient: a copy. */
-KERNEL void copied(const __global float *x, __global float *y, int count) {
-    FOR_TASKS(i, count) y[i] = x[i];
+KERNEL void copied(const __global stored_x *x, __global stored_x *y, int count) {
+    FOR_TASKS(i, count) store1(load1(x + i), y + i);
 }

@@ -8,14 +8,14 @@
  * (tile) or one (group).  reduce_channels: a work-item has pixels. */
 #include "common.clh"
 
-INLINE void product_at(const __global float *a, const __global float *b, __global float *y, int accumulate,
-                       bool splat, int c, int left) {
-    const floatv v = fetch(a + c, left) * (splat ? (floatv)*b : fetch(b + c, left));
+INLINE void product_at(const __global stored_x *a, const __global stored_x *b, __global stored_x *y,
+                       int accumulate, bool splat, int c, int left) {
+    const floatv v = fetch(a + c, left) * (splat ? (floatv)load1(b) : fetch(b + c, left));
     add_or_put(v, y + c, left, accumulate);
 }
 
-KERNEL void product(const __global float *a, const __global float *b, __global float *y, int accumulate,
-                    int gate, int N, int P, int C){
+KERNEL void product(const __global stored_x *a, const __global stored_x *b, __global stored_x *y,
+                    int accumulate, int gate, int N, int P, int C){
 #ifdef GROUP
     FOR_TASKS(task, N *P *C){const int at = gate == 1   ? task / (P * C) * C + task % C
                                             : gate == 2 ? task / C
@@ -24,21 +24,21 @@ product_at(a + task, b + at, y + task, accumulate, false, 0, 1);
 }
 #else
     FOR_TASKS(pixel, N *P){const int at = pixel * C;
-const __global float *other = b + (gate == 1 ? pixel / P * C : gate == 2 ? pixel : at);
+const __global stored_x *other = b + (gate == 1 ? pixel / P * C : gate == 2 ? pixel : at);
 FOR_COLUMNS(C, c, left, product_at(a + at, other, y + at, accumulate, gate == 2, c, left));
 }
 #endif
 }
 
-INLINE void reduce_at(const __global float *dy, const __global float *a, __global float *db, int accumulate,
-                      int P, int C, int left) {
+INLINE void reduce_at(const __global stored_x *dy, const __global stored_x *a, __global stored_x *db,
+                      int accumulate, int P, int C, int left) {
     floatv sum = 0.0f;
     for (int pixel = 0; pixel < P; ++pixel, dy += C, a += C) sum += fetch(dy, left) * fetch(a, left);
     add_or_put(sum, db, left, accumulate);
 }
 
-KERNEL void reduce(const __global float *dy, const __global float *a, __global float *db, int accumulate,
-                   int N, int P, int C){
+KERNEL void reduce(const __global stored_x *dy, const __global stored_x *a, __global stored_x *db,
+                   int accumulate, int N, int P, int C){
 #ifdef GROUP
     FOR_TASKS(task, N *C){const int at = task / C * P * C + task % C;
 reduce_at(dy + at, a + at, db + task, accumulate, P, C, 1);
@@ -50,11 +50,11 @@ FOR_COLUMNS(C, c, left, reduce_at(dy + at + c, a + at + c, db + image * C + c, a
 #endif
 }
 
-KERNEL void reduce_channels(const __global float *dy, const __global float *a, __global float *db,
+KERNEL void reduce_channels(const __global stored_x *dy, const __global stored_x *a, __global stored_x *db,
                             int accumulate, int N, int P, int C) {
     FOR_TASKS(pixel, N * P) {
         floatv sum = 0.0f;
         FOR_COLUMNS(C, c, left, sum += fetch(dy + pixel * C + c, left) * fetch(a + pixel * C + c, left));
-        db[pixel] = across(sum) + (accumulate ? db[pixel] : 0.0f);
+        store1(across(sum) + (accumulate ? load1(db + pixel) : 0.0f), db + pixel);
     }
 }

@@ -16,13 +16,13 @@ INLINE int shown(int at, int size, int mode) {
     return at < 0 ? -at : 2 * (size - 1) - at;
 }
 
-INLINE void pad_at(const __global float *x, __global float *y, int row, int column, int W, int C, float value,
-                   int left) {
+INLINE void pad_at(const __global stored_x *x, __global stored_y *y, int row, int column, int W, int C,
+                   float value, int left) {
     put(row < 0 || column < 0 ? (floatv)value : fetch(x + (row * W + column) * C, left), y, left);
 }
 
-KERNEL void forward(const __global float *x, __global float *y, int N, int H, int W, int C, int OH, int OW,
-                    int top, int before, int mode, float value) {
+KERNEL void forward(const __global stored_x *x, __global stored_y *y, int N, int H, int W, int C, int OH,
+                    int OW, int top, int before, int mode, float value) {
     FOR_MAP(OH, OW,
             pad_at(x + n * H * W * C + c, y + at, shown(row - top, H, mode), shown(column - before, W, mode),
                    W, C, value, left));
@@ -44,7 +44,7 @@ INLINE int output_of(int i, int at, int size, int before, int out, int mode) {
     return is_own || mirrored >= out ? -1 : mirrored;
 }
 
-INLINE void gradient_at(const __global float *dy, __global float *dx, int row, int column, int H, int W,
+INLINE void gradient_at(const __global stored_y *dy, __global stored_x *dx, int row, int column, int H, int W,
                         int C, int OH, int OW, int top, int before, int mode, int accumulate, int left) {
     floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
     const int rows = outputs_of(row, H, top, OH, mode), columns = outputs_of(column, W, before, OW, mode);
@@ -57,8 +57,8 @@ INLINE void gradient_at(const __global float *dy, __global float *dx, int row, i
     put(sum, dx, left);
 }
 
-KERNEL void gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C, int OH, int OW,
-                     int top, int before, int mode, int accumulate) {
+KERNEL void gradient(const __global stored_y *dy, __global stored_x *dx, int N, int H, int W, int C, int OH,
+                     int OW, int top, int before, int mode, int accumulate) {
     FOR_MAP(H, W,
             gradient_at(dy + n * OH * OW * C + c, dx + at, row, column, H, W, C, OH, OW, top, before, mode,
                         accumulate, left));

@@ -6,8 +6,9 @@
  * Ownership: tile: a work-item has pixels of the small map; group: elements of what is written. */
 #include "common.clh"
 
-INLINE void move_one(const __global float *from, __global float *to, int accumulate) {
-    *to = accumulate ? *from + *to : *from;
+INLINE void move_one(const __global stored_x *from, __global stored_x *to, int accumulate) {
+    const float v = load1(from);
+    store1(accumulate ? v + load1(to) : v, to);
 }
 
 #ifdef GROUP
@@ -21,12 +22,12 @@ INLINE int in_large(int s, int w, int C, int r) {
     return ((pixel / w * r + place / r) * w * r + pixel % w * r + place % r) * C + c;
 }
 
-KERNEL void enlarge(const __global float *small, __global float *large, int pixels, int w, int C, int r,
+KERNEL void enlarge(const __global stored_x *small, __global stored_x *large, int pixels, int w, int C, int r,
                     int accumulate) {
     FOR_TASKS(task, pixels * C * r * r) move_one(small + in_small(task, w, C, r), large + task, accumulate);
 }
 
-KERNEL void reduce(const __global float *large, __global float *small, int pixels, int w, int C, int r,
+KERNEL void reduce(const __global stored_x *large, __global stored_x *small, int pixels, int w, int C, int r,
                    int accumulate) {
     FOR_TASKS(task, pixels * C * r * r) move_one(large + in_large(task, w, C, r), small + task, accumulate);
 }
@@ -41,10 +42,10 @@ KERNEL void reduce(const __global float *large, __global float *small, int pixel
             for (int c = 0; c < C; ++c, s += r * r, ++l) call;                                               \
         }
 
-KERNEL void enlarge(const __global float *small, __global float *large, int pixels, int w, int C, int r,
+KERNEL void enlarge(const __global stored_x *small, __global stored_x *large, int pixels, int w, int C, int r,
                     int accumulate){FOR_NUMBERS(move_one(small + s, large + l, accumulate))}
 
-KERNEL void reduce(const __global float *large, __global float *small, int pixels, int w, int C, int r,
+KERNEL void reduce(const __global stored_x *large, __global stored_x *small, int pixels, int w, int C, int r,
                    int accumulate) {
     FOR_NUMBERS(move_one(large + l, small + s, accumulate))
 }

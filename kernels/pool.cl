@@ -85,13 +85,13 @@ INLINE intv fetch_index(const __global ushort *p, int left) {
     const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);                                           \
     const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
 
-INLINE void max_window(const __global float *x, __global float *y, __global ushort *index, GEOMETRY, int n,
-                       int oy, int ox, int c, int left) {
+INLINE void max_window(const __global stored_x *x, __global stored_y *y, __global ushort *index, GEOMETRY,
+                       int n, int oy, int ox, int c, int left) {
     WINDOW(oy, ox)
     floatv best = -INFINITY;
     intv argmax = r0 * KW + s0;
     for (int r = r0; r < r1; ++r) {
-        const __global float *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
+        const __global stored_x *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
         for (int s = s0; s < s1; ++s, from += DW * C) {
             const floatv v = fetch(from, left);
             const intv is_larger = (v > best) | (v != v);
@@ -105,15 +105,14 @@ INLINE void max_window(const __global float *x, __global float *y, __global usho
 }
 
 /* What an average is over: the taps inside the map, or also those in its padding. */
-#define TAPS                                                                                                 \
-    (count_pad ? (min(y0 + KH, H + PH) - y0) * (min(x0 + KW, W + PW) - x0) : (r1 - r0) * (s1 - s0))
+#define TAPS (count_pad ? (min(y0 + KH, H + PH) - y0) * (min(x0 + KW, W + PW) - x0) : (r1 - r0) * (s1 - s0))
 
-INLINE void average_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
-                           int left) {
+INLINE void average_window(const __global stored_x *x, __global stored_y *y, GEOMETRY, int n, int oy, int ox,
+                           int c, int left) {
     WINDOW(oy, ox)
     floatv sum = 0.0f;
     for (int r = r0; r < r1; ++r) {
-        const __global float *from = x + ((n * H + y0 + r) * W + x0 + s0) * C + c;
+        const __global stored_x *from = x + ((n * H + y0 + r) * W + x0 + s0) * C + c;
         for (int s = s0; s < s1; ++s, from += C) sum += fetch(from, left);
     }
     const int taps = TAPS;
@@ -127,8 +126,9 @@ INLINE void average_window(const __global float *x, __global float *y, GEOMETRY,
     for (int y = (oy)*SH, r = 0; y < y_end; ++y, ++r)                                                        \
         for (int x = (ox)*SW, s = 0; x < x_end; ++x, ++s)
 
-INLINE void max_spread_window(const __global float *dy, const __global ushort *index, __global float *dx,
-                              int accumulate, GEOMETRY, int n, int oy, int ox, int c, int left) {
+INLINE void max_spread_window(const __global stored_y *dy, const __global ushort *index,
+                              __global stored_x *dx, int accumulate, GEOMETRY, int n, int oy, int ox, int c,
+                              int left) {
     const int from = ((n * OH + oy) * OW + ox) * C + c;
     const floatv g = fetch(dy + from, left);
     const intv winner = fetch_index(index + from, left);
@@ -139,8 +139,8 @@ INLINE void max_spread_window(const __global float *dy, const __global ushort *i
     }
 }
 
-INLINE void average_spread_window(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
-                                  int n, int oy, int ox, int c, int left) {
+INLINE void average_spread_window(const __global stored_y *dy, __global stored_x *dx, int accumulate,
+                                  GEOMETRY, int n, int oy, int ox, int c, int left) {
     const floatv g = fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)(KH * KW));
     FOR_PIXELS(oy, ox) {
         const floatv share = r < KH && s < KW ? g : (floatv)0.0f;
@@ -163,8 +163,8 @@ INLINE void average_spread_window(const __global float *dy, __global float *dx, 
     } while (0)
 
 /* The window whose pixels begin at x, the lower ones `row` floats behind. */
-INLINE void max_window_2x2(const __global float *x, int row, __global float *y, __global ushort *index, int C,
-                           int c, int left) {
+INLINE void max_window_2x2(const __global stored_x *x, int row, __global stored_y *y, __global ushort *index,
+                           int C, int c, int left) {
     floatv best = fetch(x + c, left);
     intv argmax = 0;
 #define CANDIDATE(at, number)                                                                                \
@@ -182,8 +182,8 @@ INLINE void max_window_2x2(const __global float *x, int row, __global float *y, 
     if (index) put_index(argmax, index + c, left);
 }
 
-INLINE void max_spread_window_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
-                                  int row, int accumulate, int C, int c, int left) {
+INLINE void max_spread_window_2x2(const __global stored_y *dy, const __global ushort *index,
+                                  __global stored_x *dx, int row, int accumulate, int C, int c, int left) {
     const floatv g = fetch(dy + c, left);
     const intv winner = fetch_index(index + c, left);
     add_or_put(winner == (intv)0 ? g : (floatv)0.0f, dx + c, left, accumulate);
@@ -193,20 +193,21 @@ INLINE void max_spread_window_2x2(const __global float *dy, const __global ushor
 }
 
 /* A task is a row of windows: OW windows of two rows of 2*OW pixels. */
-KERNEL void max_forward_2x2(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
+KERNEL void max_forward_2x2(const __global stored_x *x, __global stored_y *y, __global ushort *index,
+                            GEOMETRY) {
     const int row = W * C;
     FOR_TASKS(task, N * OH) {
-        const __global float *from = x + task * 2 * row;
+        const __global stored_x *from = x + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, from += 2 * C)
             FOR_CHANNELS(true, max_window_2x2(from, row, y + at, index ? index + at : 0, C, c, left));
     }
 }
 
-KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *index, __global float *dx,
+KERNEL void max_spread_2x2(const __global stored_y *dy, const __global ushort *index, __global stored_x *dx,
                            int accumulate, GEOMETRY) {
     const int row = W * C;
     FOR_TASKS(task, N * OH) {
-        __global float *to = dx + task * 2 * row;
+        __global stored_x *to = dx + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, to += 2 * C)
             FOR_CHANNELS(!accumulate,
                          max_spread_window_2x2(dy + at, index + at, to, row, accumulate, C, c, left));
@@ -219,7 +220,7 @@ KERNEL void max_spread_2x2(const __global float *dy, const __global ushort *inde
     const int oy0 = first_window(iy, PH, (KH - 1) * DH, SH), oy1 = end_window(iy, PH, SH, OH);               \
     const int ox0 = first_window(ix, PW, (KW - 1) * DW, SW), ox1 = end_window(ix, PW, SW, OW);
 
-INLINE void max_gather_pixel(const __global float *dy, const __global ushort *index, __global float *dx,
+INLINE void max_gather_pixel(const __global stored_y *dy, const __global ushort *index, __global stored_x *dx,
                              int accumulate, GEOMETRY, int n, int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;
@@ -235,7 +236,7 @@ INLINE void max_gather_pixel(const __global float *dy, const __global ushort *in
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
 }
 
-INLINE void average_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY,
+INLINE void average_gather_pixel(const __global stored_y *dy, __global stored_x *dx, int accumulate, GEOMETRY,
                                  int n, int iy, int ix, int c, int left) {
     WINDOWS(iy, ix)
     floatv sum = 0.0f;
@@ -256,8 +257,8 @@ INLINE int span_end(int o, int size, int count) {
     return ((o + 1) * size + count - 1) / count;
 }
 
-INLINE void adaptive_window(const __global float *x, __global float *y, GEOMETRY, int n, int oy, int ox, int c,
-                            int left) {
+INLINE void adaptive_window(const __global stored_x *x, __global stored_y *y, GEOMETRY, int n, int oy, int ox,
+                            int c, int left) {
     const int y0 = span_start(oy, H, OH), y1 = span_end(oy, H, OH);
     const int x0 = span_start(ox, W, OW), x1 = span_end(ox, W, OW);
     floatv sum = 0.0f;
@@ -266,13 +267,13 @@ INLINE void adaptive_window(const __global float *x, __global float *y, GEOMETRY
     put(sum * (1.0f / (float)((y1 - y0) * (x1 - x0))), y + ((n * OH + oy) * OW + ox) * C + c, left);
 }
 
-INLINE void adaptive_gather_pixel(const __global float *dy, __global float *dx, int accumulate, GEOMETRY, int n,
-                                  int iy, int ix, int c, int left) {
+INLINE void adaptive_gather_pixel(const __global stored_y *dy, __global stored_x *dx, int accumulate,
+                                  GEOMETRY, int n, int iy, int ix, int c, int left) {
     floatv sum = 0.0f;
     for (int oy = span_start(iy, OH, H); oy < span_end(iy, OH, H); ++oy)
         for (int ox = span_start(ix, OW, W); ox < span_end(ix, OW, W); ++ox) {
-            const int taps = (span_end(oy, H, OH) - span_start(oy, H, OH)) *
-                             (span_end(ox, W, OW) - span_start(ox, W, OW));
+            const int taps =
+                (span_end(oy, H, OH) - span_start(oy, H, OH)) * (span_end(ox, W, OW) - span_start(ox, W, OW));
             sum += fetch(dy + ((n * OH + oy) * OW + ox) * C + c, left) * (1.0f / (float)taps);
         }
     add_or_put(sum, dx + ((n * H + iy) * W + ix) * C + c, left, accumulate);
@@ -280,36 +281,36 @@ INLINE void adaptive_gather_pixel(const __global float *dy, __global float *dx, 
 
 #define SHAPE N, H, W, C, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, count_pad
 
-KERNEL void max_forward(const __global float *x, __global float *y, __global ushort *index, GEOMETRY) {
+KERNEL void max_forward(const __global stored_x *x, __global stored_y *y, __global ushort *index, GEOMETRY) {
     FOR_MAP(OH, OW, max_window(x, y, index, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void max_spread(const __global float *dy, const __global ushort *index, __global float *dx,
+KERNEL void max_spread(const __global stored_y *dy, const __global ushort *index, __global stored_x *dx,
                        int accumulate, GEOMETRY) {
     FOR_MAP(OH, OW, max_spread_window(dy, index, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void max_gather(const __global float *dy, const __global ushort *index, __global float *dx,
+KERNEL void max_gather(const __global stored_y *dy, const __global ushort *index, __global stored_x *dx,
                        int accumulate, GEOMETRY) {
     FOR_MAP(H, W, max_gather_pixel(dy, index, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void average_forward(const __global float *x, __global float *y, GEOMETRY) {
+KERNEL void average_forward(const __global stored_x *x, __global stored_y *y, GEOMETRY) {
     FOR_MAP(OH, OW, average_window(x, y, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void average_spread(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+KERNEL void average_spread(const __global stored_y *dy, __global stored_x *dx, int accumulate, GEOMETRY) {
     FOR_MAP(OH, OW, average_spread_window(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void average_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+KERNEL void average_gather(const __global stored_y *dy, __global stored_x *dx, int accumulate, GEOMETRY) {
     FOR_MAP(H, W, average_gather_pixel(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void adaptive_forward(const __global float *x, __global float *y, GEOMETRY) {
+KERNEL void adaptive_forward(const __global stored_x *x, __global stored_y *y, GEOMETRY) {
     FOR_MAP(OH, OW, adaptive_window(x, y, SHAPE, image, row, column, c, left));
 }
 
-KERNEL void adaptive_gather(const __global float *dy, __global float *dx, int accumulate, GEOMETRY) {
+KERNEL void adaptive_gather(const __global stored_y *dy, __global stored_x *dx, int accumulate, GEOMETRY) {
     FOR_MAP(H, W, adaptive_gather_pixel(dy, dx, accumulate, SHAPE, image, row, column, c, left));
 }

@@ -9,15 +9,16 @@
  * Ownership: pixels of y (forward) or dx; tile: a work-item has rows of them, group: elements. */
 #include "map.clh"
 
-INLINE void copy_at(const __global float *x, __global float *y, int left) {
+INLINE void copy_at(const __global stored_x *x, __global stored_y *y, int left) {
     put(fetch(x, left), y, left);
 }
 
-KERNEL void nearest(const __global float *x, __global float *y, int N, int H, int W, int C, int SY, int SX) {
+KERNEL void nearest(const __global stored_x *x, __global stored_y *y, int N, int H, int W, int C, int SY,
+                    int SX) {
     FOR_MAP(H * SY, W * SX, copy_at(x + ((n * H + row / SY) * W + column / SX) * C + c, y + at, left));
 }
 
-INLINE void nearest_gradient_at(const __global float *dy, __global float *dx, int stride, int C, int SY,
+INLINE void nearest_gradient_at(const __global stored_y *dy, __global stored_x *dx, int stride, int C, int SY,
                                 int SX, int accumulate, int left) {
     floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
     for (int r = 0; r < SY; ++r)
@@ -25,8 +26,8 @@ INLINE void nearest_gradient_at(const __global float *dy, __global float *dx, in
     put(sum, dx, left);
 }
 
-KERNEL void nearest_gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C, int SY,
-                             int SX, int accumulate) {
+KERNEL void nearest_gradient(const __global stored_y *dy, __global stored_x *dx, int N, int H, int W, int C,
+                             int SY, int SX, int accumulate) {
     FOR_MAP(H, W,
             nearest_gradient_at(dy + ((n * H + row) * SY * W + column) * SX * C + c, dx + at, W * SX * C, C,
                                 SY, SX, accumulate, left));
@@ -72,25 +73,25 @@ INLINE float weight_of(axis a, int i, int o) { /* without a division */
     return max(1.0f - fabs((float)(num_of(a, o) - i * den_of(a))) * a.inverse, 0.0f);
 }
 
-INLINE void bilinear_at(const __global float *x, __global float *y, axis v, axis h, int row, int column,
+INLINE void bilinear_at(const __global stored_x *x, __global stored_y *y, axis v, axis h, int row, int column,
                         int C, int left) {
     const int below = first_of(v, row) < v.in - 1 ? h.in * C : 0,
               right = first_of(h, column) < h.in - 1 ? C : 0;
     const float down = share_of(v, row), across = share_of(h, column);
-    const __global float *from = x + (first_of(v, row) * h.in + first_of(h, column)) * C;
+    const __global stored_x *from = x + (first_of(v, row) * h.in + first_of(h, column)) * C;
     const floatv upper = (1.0f - across) * fetch(from, left) + across * fetch(from + right, left);
     const floatv lower =
         (1.0f - across) * fetch(from + below, left) + across * fetch(from + below + right, left);
     put((1.0f - down) * upper + down * lower, y, left);
 }
 
-KERNEL void bilinear(const __global float *x, __global float *y, int N, int H, int W, int C, int SY, int SX,
-                     int corners) {
+KERNEL void bilinear(const __global stored_x *x, __global stored_y *y, int N, int H, int W, int C, int SY,
+                     int SX, int corners) {
     const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
     FOR_MAP(H * SY, W * SX, bilinear_at(x + n * H * W * C + c, y + at, v, h, row, column, C, left));
 }
 
-INLINE void bilinear_gradient_at(const __global float *dy, __global float *dx, axis v, axis h, int row,
+INLINE void bilinear_gradient_at(const __global stored_y *dy, __global stored_x *dx, axis v, axis h, int row,
                                  int column, int C, int accumulate, int left) {
     floatv sum = accumulate ? fetch(dx, left) : (floatv)0.0f;
     for (int oy = first_output(v, row); oy < end_output(v, row); ++oy) {
@@ -102,7 +103,7 @@ INLINE void bilinear_gradient_at(const __global float *dy, __global float *dx, a
     put(sum, dx, left);
 }
 
-KERNEL void bilinear_gradient(const __global float *dy, __global float *dx, int N, int H, int W, int C,
+KERNEL void bilinear_gradient(const __global stored_y *dy, __global stored_x *dx, int N, int H, int W, int C,
                               int SY, int SX, int corners, int accumulate) {
     const axis v = axis_of(H, SY, corners), h = axis_of(W, SX, corners);
     FOR_MAP(H, W,

@@ -1,7 +1,8 @@
 /* Every solver of every op against the reference, on one device.  Nobody writes a test for a new solver: its op's cases
  * are the test.
  *
- *   op_conformance [--quick] [--defaults] [--most=N] [OP...]
+ *   op_conformance [--halves] [--quick] [--defaults] [--most=N] [OP...]
+ *       --halves stores maps in halves, x and y, or one of them, in turn.
  *       --quick leaves out the cases marked `large`, --defaults all values of tunables but those that are taken
  *       where nothing was tuned, --most=N all cases of a solver but N, spread over those that it takes, unless
  *       $RANGEFINDER_TEST_ALL is set: nearly all of the time goes into compiling.  Without arguments, all three
@@ -22,8 +23,15 @@
 enum { MAX_SOLVERS = 64 };
 
 static rf_device *device;
-static bool quick, defaults;
+static bool quick, defaults, halves;
 static int most; /* 0: all */
+
+/* What is stored in halves in the turn-th case of a solver. */
+static void store(rf_problem *problem, const rf_solver *solver, int turn) {
+    if (!halves) return;
+    problem->half_x = solver->half == RF_HALF_ALIKE || turn % 3 != 1;
+    problem->half_y = solver->half == RF_HALF_ALIKE || turn % 3 != 2;
+}
 
 static bool applies(const rf_solver *solver, const rf_case *c, const rf_problem *problem) {
     return (solver->direction == RF_FORWARD || !c->inference) &&
@@ -53,6 +61,7 @@ static int cases_of(const rf_op *op, const rf_solver *solver) {
     for (const rf_case *c = op->cases; c->label; ++c) {
         rf_problem problem;
         cleanly(rf_problem_from_case(&problem, op, c), c->label);
+        store(&problem, solver, 0);
         count += !c->large && applies(solver, c, &problem);
     }
     return count;
@@ -101,6 +110,7 @@ static void check_case(const rf_op *op, const rf_case *c, int *turns, int *failu
         rf_sample *sample = sample_of(op, &as, &ways[w].options);
         for (int s = 0; op->solvers && op->solvers[s]; ++s) {
             const rf_solver *solver = op->solvers[s];
+            store(&sample->problem, solver, turns[s]);
             if (!applies(solver, c, &sample->problem)) continue;
             if (is_due(op, solver, turns[s])) {
                 check_one(c, sample, solver, NULL, ways[w].how, failures);
@@ -175,7 +185,9 @@ int main(int argc, char **argv) {
     most = quick;
     for (int i = 1; i < argc; ++i) {
         const char *const word = argv[i];
-        if (!strcmp(word, "--quick")) {
+        if (!strcmp(word, "--halves")) {
+            halves = true;
+        } else if (!strcmp(word, "--quick")) {
             quick = true;
         } else if (!strcmp(word, "--defaults")) {
             defaults = true;

@@ -79,7 +79,7 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
         const char *file, *head, *op, *says;
     } breaks[] = {
         {"pool.cl", "this is not OpenCL\n", "max_pool", "pool"},
-        {"pool.cl", "#include \"common.clh\"\n#define put(v, p, left) put((v) + 1.0f, p, left)\n", "max_pool",
+        {"pool.cl", "#include \"common.clh\"\n#undef put\n#define put(v, p, left) PASTE(put, VEC)((v) + 1.0f, p, left)\n", "max_pool",
          "disagrees"},
         {"activation.cl", "#define KIND undefined_kind\n", "relu", "activation"},
     };

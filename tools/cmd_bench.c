@@ -12,7 +12,7 @@
 
 typedef struct bench_args {
     rf_common common;
-    bool json, inference;
+    bool json, inference, half;
     const char *model, *data, *device, *recompute, *trace;
     int batch, steps;
 } bench_args;
@@ -29,6 +29,7 @@ static const rf_option options[] = {
      .letter = 'b'},
     {"recompute", "WHEN", "as 'find' takes it:", "auto", .parse = rf_opt_choice, AT(recompute),
      .choices = rf_recompute_names},
+    {"half", NULL, "as 'find' takes it", .parse = rf_opt_flag, AT(half)},
     {"steps", "N", "steps to time", "20", .parse = rf_opt_int, AT(steps), .min = 1, .max = 100000},
     {"inference", NULL,
      "time batches of images on their way to scores, as 'predict' runs them, rather than training",
@@ -97,7 +98,8 @@ static rf_status measure(bench_run *run, const bench_args *args) {
                                   .dataset = data,
                                   .batch = args->batch,
                                   .optimizer = "sgd momentum=0.9",
-                                  .recompute = args->recompute};
+                                  .recompute = args->recompute,
+                                  .half = args->half};
     RF_TRY(rf_trainer_create(&run->trainer, &desc));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
@@ -287,6 +289,7 @@ static rf_status bench_main(void *given, char **operands) {
         return rf_fail(RF_E_USAGE, "--trace has no effect with --inference");
     if (args->inference && rf_settings_given(&args->common.settings, "recompute"))
         return rf_fail(RF_E_USAGE, "--recompute has no effect with --inference");
+    if (args->inference && args->half) return rf_fail(RF_E_USAGE, "--half has no effect with --inference");
     bool trace_on_stdout = args->trace != NULL && rf_is_stdout(args->trace);
     if (args->trace != NULL) RF_TRY(rf_output_check("--trace", args->trace, inputs));
     if (trace_on_stdout && args->json)

@@ -6,12 +6,13 @@
 #include "base/json.h"
 #include "command.h"
 #include "graph/autodiff.h"
+#include "graph/storage.h"
 #include "op/op_list.h"
 #include "verify/check.h"
 
 typedef struct validate_args {
     rf_common common;
-    bool json, quick, all;
+    bool json, quick, all, half;
     const char *device, *op;
 } validate_args;
 
@@ -28,6 +29,8 @@ static const rf_option options[] = {
     {"op", "NAME", "only this op", .parse = rf_opt_choice, AT(op), .choices = op_names},
     {"quick", NULL, "only the small cases: no large ones, no networks", .parse = rf_opt_flag, AT(quick)},
     {"all", NULL, "the kernels made for other kinds of device too", .parse = rf_opt_flag, AT(all)},
+    {"half", NULL, "with activations in 16-bit floats, as 'find --half' has them", .parse = rf_opt_flag,
+     AT(half)},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
     RF_OPT_END,
 };
@@ -107,13 +110,25 @@ static rf_status check_choices(validation *all, const rf_problem *problem, const
 }
 
 /* Every direction of one problem. */
-static rf_status check_problem(validation *all, const rf_problem *problem, const char *label) {
+static rf_status check_directions(validation *all, const rf_problem *problem, const char *label) {
     const int directions = problem->training ? RF_DIRECTIONS : 1; /* inference has no backward pass */
     for (int d = RF_FORWARD; d < directions; d++) {
         rf_choice choices[RF_MAX_CHOICES];
         if (problem->op->reference[d] == NULL) continue;
         int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);
         RF_TRY(check_choices(all, problem, choices, count, label));
+    }
+    return RF_OK;
+}
+
+/* With --half: both x and y in halves, and each alone. */
+static rf_status check_problem(validation *all, const rf_problem *problem, const char *label) {
+    if (!all->args->half) return check_directions(all, problem, label);
+    for (int which = 1; which <= 3; which++) {
+        rf_problem stored = *problem;
+        stored.half_x = which & 1;
+        stored.half_y = which & 2;
+        RF_TRY(check_directions(all, &stored, label));
     }
     return RF_OK;
 }
@@ -137,7 +152,7 @@ static rf_status check_cases(validation *all, const rf_op *op) {
 /* A problem as text, to tell whether it was there before. */
 static void describe(rf_str *out, const rf_step *step) {
     const rf_problem *p = &step->problem;
-    rf_str_addf(out, "%s %d %d", p->op->name, step->direction, p->act);
+    rf_str_addf(out, "%s %d %d %d%d", p->op->name, step->direction, p->act, p->half_x, p->half_y);
     for (const rf_attr_spec *spec = p->op->attrs; spec != NULL && spec->name != NULL; spec++)
         for (int part = 0; part < 2; part++) rf_str_addf(out, " %.17g", rf_attr_get(&p->attrs, spec, part));
     for (int i = 0; i < p->inputs; i++)
@@ -198,7 +213,9 @@ static rf_status check_network(validation *all, const char *name) {
                                                      .batch = 3,
                                                      .training = true,
                                                      .loss = rf_op_find("cross_entropy"),
+                                                     .half = all->args->half,
                                                      .device = all->device});
+    if (status == RF_OK && all->args->half) status = rf_store_halves(lowered, all->device);
     if (status == RF_OK) status = rf_steps_create(&steps, lowered, model, true, all->device, NULL);
     if (status == RF_OK) status = check_steps(all, steps, lowered, name);
     rf_steps_free(steps);

@@ -29,6 +29,8 @@ static const struct {
      "accumulate", "here it is '--accumulate'"},
     {"gradient-checkpointing grad-checkpointing activation-checkpointing use-checkpoint", "recompute",
      "here it is '--recompute on'"},
+    {"amp fp16 float16 half-precision mixed-precision precision use-amp to-fp16 bf16", "half",
+     "here it is '--half'"},
     {"arch network net backbone model-name", "model", "here it is '--model'"},
     {"dataset data-dir data-path root train-dir images imagefolder", "data", "here it is '--data'"},
     {"opt optim optimiser", "optimizer", "here it is '--optimizer'"},

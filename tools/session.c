@@ -119,7 +119,8 @@ rf_status rf_session_begin(rf_session *s, const rf_common *common, const rf_trai
                                 .freeze = training->freeze,
                                 .ema = training->ema,
                                 .sync_bn = training->sync_bn,
-                                .recompute = training->recompute};
+                                .recompute = training->recompute,
+                                .half = training->half};
     return RF_OK;
 }
 

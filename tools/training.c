@@ -113,6 +113,11 @@ const rf_option *rf_training_rows(void) {
          "compute activations again in the backward pass rather than keep them, for less memory and the same "
          "results; auto: where the training does not fit otherwise:",
          "auto", .parse = rf_opt_choice, AT(recompute), .choices = rf_recompute_names},
+        {"half", NULL,
+         "store activations in half the memory, as 16-bit floats, where the device has kernels for it: for "
+         "GPUs; sums, "
+         "parameters and optimizer stay 32-bit",
+         .parse = rf_opt_flag, AT(half)},
         {"weights", "FILE",
          "start from these weights (safetensors, PyTorch's names); a last layer for other classes is "
          "replaced "

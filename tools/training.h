@@ -13,6 +13,7 @@ typedef struct rf_training {
     rf_numbers class_weights, mean, std;
     rf_texts groups;
     const char *decay_exclude, *freeze, *recompute;
+    bool half;
     double clip_norm, clip_value, ema;
     rf_reading reading;
     rf_optimizing optimizer;

@@ -67,35 +67,40 @@ INLINE part fold_blocks(const __global float *partial, int which, int C, int fir
     return all;
 }
 
+/* What is summed: x, or dy. */
+INLINE floatv summed(const __global stored_y *dy, row_sums s, int which, int at, int left) {
+    return which == STATISTICS ? fetch(s.x + at, left) : fetch(dy + at, left);
+}
+
 #ifndef GROUP
 #define FEW 8 /* rows that are summed in registers */
 
-/* Sums n <= FEW rows of `from` (x or dy), from `first` on. */
-INLINE void few_rows(const __global float *from, row_sums s, int which, int first, int before, int n, int c,
+/* Sums n <= FEW rows, from `first` on. */
+INLINE void few_rows(const __global stored_y *dy, row_sums s, int which, int first, int before, int n, int c,
                      int left) {
     accumulator t = accumulator_begin(s, which, c, left);
     EACH(row, FEW) {
         const int at = (first + row) * s.C + c, next = at + FEW * s.C;
-        PREFETCH_READ_L2(from + next);
-        if (which == GRADIENT_SUMS) PREFETCH_READ_L2(s.x + next);
+        PREFETCH_READ_L2(s.x + next);
+        if (which == GRADIENT_SUMS) PREFETCH_READ_L2(dy + next);
         if (which == GRADIENT_SUMS && s.y) PREFETCH_READ_L2(s.y + next);
-        if (row < n) accumulator_add(&t, s, which, fetch(from + at, left), at, row == 0, left);
+        if (row < n) accumulator_add(&t, s, which, summed(dy, s, which, at, left), at, row == 0, left);
     }
     accumulator_end(t, s, which, n, before, c, left);
 }
 
-INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, int rows, int C) {
+INLINE void block_of_rows(const __global stored_y *dy, SUMS_PARAMS, int which, int rows, int C) {
     const int block = (int)get_global_id(0), blocks = (int)get_global_size(0);
     const int begin = block_begin(rows, block, blocks), end = block_begin(rows, block + 1, blocks);
     const row_sums s = sums_begin(SUMS_ARGS, C, block);
     int first = begin;
     for (; first + FEW <= end; first += FEW)
-        FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, FEW, c, left));
+        FOR_COLUMNS(C, c, left, few_rows(dy, s, which, first, first - begin, FEW, c, left));
     if (first < end)
-        FOR_COLUMNS(C, c, left, few_rows(from, s, which, first, first - begin, end - first, c, left));
+        FOR_COLUMNS(C, c, left, few_rows(dy, s, which, first, first - begin, end - first, c, left));
     sums_count(partial, C, block, blocks, end - begin);
 }
-#define SUM_ROWS(from, sums, which) block_of_rows(from, sums, which, rows, C)
+#define SUM_ROWS(dy, sums, which) block_of_rows(dy, sums, which, rows, C)
 
 /* Runs `call` for each vector of channels, with all (the sums of all blocks), c and left in scope. */
 #define FOR_FOLDED(all, which, c, left, call)                                                                \
@@ -148,7 +153,7 @@ INLINE part by_halves(part mine, int which, int columns, __local part *parts) {
 }
 
 /* Sums a block of rows, COLUMNS channels: each item some of them, then all items. */
-INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, int rows, int C,
+INLINE void block_of_rows(const __global stored_y *dy, SUMS_PARAMS, int which, int rows, int C,
                           __local part *parts) {
     const int item = (int)get_local_id(0), c = (int)get_group_id(1) * COLUMNS + item % COLUMNS;
     const int block = (int)get_group_id(0), blocks = (int)get_num_groups(0);
@@ -158,7 +163,7 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     int n = 0;
     if (c < C)
         for (int row = begin + item / COLUMNS; row < end; row += ITEMS / COLUMNS, ++n)
-            accumulator_add(&t, s, which, from[row * C + c], row * C + c, n == 0, VEC);
+            accumulator_add(&t, s, which, summed(dy, s, which, row * C + c, VEC), row * C + c, n == 0, VEC);
     if (n > 0) accumulator_finish(&t, which, n);
     const part mine = {(float)n, t.sum, t.other}, all = by_halves(mine, which, COLUMNS, parts);
     if (item < COLUMNS && c < C) {
@@ -168,9 +173,9 @@ INLINE void block_of_rows(const __global float *from, SUMS_PARAMS, int which, in
     if (item == 0 && get_group_id(1) == 0) sums_count(partial, C, block, blocks, end - begin);
 }
 
-#define SUM_ROWS(from, sums, which)                                                                          \
+#define SUM_ROWS(dy, sums, which)                                                                            \
     __local part parts[ITEMS];                                                                               \
-    block_of_rows(from, sums, which, rows, C, parts)
+    block_of_rows(dy, sums, which, rows, C, parts)
 
 /* Folds all blocks, MERGED channels: each item every so many-th block, then all items. */
 INLINE part fold_by_group(const __global float *partial, int which, int C, int blocks, int c,
@@ -212,13 +217,13 @@ INLINE float number(numbers n, int which) {
     } while (0)
 #endif
 
-#define NO_SUMS partial, 0, 0, 0, RF_ACT_NONE /* but where to put them */
+#define SUMS_OF_X partial, x, 0, 0, RF_ACT_NONE
 
-KERNEL void statistics(const __global float *x, __global float *partial, int rows, int C) {
-    SUM_ROWS(x, NO_SUMS, STATISTICS);
+KERNEL void statistics(const __global stored_x *x, __global float *partial, int rows, int C) {
+    SUM_ROWS(0, SUMS_OF_X, STATISTICS);
 }
 
-KERNEL void gradient_sums(const __global float *dy, int rows, int C, SUMS_PARAMS) {
+KERNEL void gradient_sums(const __global stored_y *dy, int rows, int C, SUMS_PARAMS) {
     SUM_ROWS(dy, SUMS_ARGS, GRADIENT_SUMS);
 }
 
@@ -276,8 +281,8 @@ INLINE channels channels_of(numbers n) {
     return v;
 }
 
-INLINE void apply_at(const __global float *x, const __global float *residual, __global float *y, numbers n,
-                     int act, int at, int left) {
+INLINE void apply_at(const __global stored_x *x, const __global stored_x *residual, __global stored_y *y,
+                     numbers n, int act, int at, int left) {
     PREFETCH_READ_L2(x + at + PREFETCH_DISTANCE);
     PREFETCH_WRITE(y + at + PREFETCH_DISTANCE);
     floatv z = normed(fetch(x + at, left), channels_of(n));
@@ -285,7 +290,7 @@ INLINE void apply_at(const __global float *x, const __global float *residual, __
     put(activate(z, act), y + at, left);
 }
 
-KERNEL void apply(const __global float *x, const __global float *residual, __global float *y,
+KERNEL void apply(const __global stored_x *x, const __global stored_x *residual, __global stored_y *y,
                   const __global float *saved, int rows, int C, int act) {
     FOR_ROWS(row, c, left, n, apply_at(x, residual, y, n, act, row * C + c, left));
 }
@@ -304,16 +309,15 @@ KERNEL void fold(const __global float *partial, __global float *saved, __global 
     FOR_FOLDED(all, GRADIENT_SUMS, c, left, fold_at(all, saved, dweight, dbias, C, c, left));
 }
 
-INLINE void gradient_at(const __global float *x, const __global float *y, const __global float *dy,
-                        __global float *dx, __global float *dresidual, numbers n, int act, int accumulate,
-                        int accumulate_residual, float inverse, int at, int left) {
+INLINE void gradient_at(const __global stored_x *x, const __global stored_y *y, const __global stored_y *dy,
+                        __global stored_x *dx, __global stored_x *dresidual, numbers n, int act,
+                        int accumulate, int accumulate_residual, float inverse, int at, int left) {
     PREFETCH_READ_L2(x + at + PREFETCH_DISTANCE);
     PREFETCH_READ_L2(dy + at + PREFETCH_DISTANCE);
     if (y) PREFETCH_READ_L2(y + at + PREFETCH_DISTANCE);
     if (dx) PREFETCH_WRITE(dx + at + PREFETCH_DISTANCE);
     const channels v = channels_of(n);
-    const floatv value = fetch(x + at, left),
-                 seen = y ? fetch(y + at, left) : act_see(normed(value, v), act),
+    const floatv value = fetch(x + at, left), seen = y ? fetch(y + at, left) : act_see(normed(value, v), act),
                  g = act_gradient(fetch(dy + at, left), seen, act);
     if (dresidual) put(accumulate_residual ? g + fetch(dresidual + at, left) : g, dresidual + at, left);
     if (dx) {
@@ -324,9 +328,9 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
     }
 }
 
-KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
-                     __global float *dx, __global float *dresidual, const __global float *saved, int rows,
-                     int C, int act, int accumulate, int accumulate_residual) {
+KERNEL void gradient(const __global stored_x *x, const __global stored_y *y, const __global stored_y *dy,
+                     __global stored_x *dx, __global stored_x *dresidual, const __global float *saved,
+                     int rows, int C, int act, int accumulate, int accumulate_residual) {
     const float inverse = 1.0f / (float)rows;
     FOR_ROWS(row, c, left, n,
              gradient_at(x, y, dy, dx, dresidual, n, act, accumulate, accumulate_residual, inverse,

@@ -7,20 +7,20 @@
  * Ownership: tile: a work-item has VEC columns of the row, or a row where there are several; group: an element. */
 #include "common.clh"
 
-INLINE void sum_at(__global float *to, const __global float *a, const __global float *b, int c, int left,
-                   int act) {
+INLINE void sum_at(__global stored_x *to, const __global stored_x *a, const __global stored_x *b, int c,
+                   int left, int act) {
     const floatv v = fetch(a + c, left);
     put(activate(b ? v + fetch(b + c, left) : v, act), to + c, left);
 }
 
-KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global float *a, int a_offset,
-                int a_stride, const __global float *b, int b_offset, int b_stride, int rows, int columns,
+KERNEL void sum(__global stored_x *to, int to_offset, int to_stride, const __global stored_x *a, int a_offset,
+                int a_stride, const __global stored_x *b, int b_offset, int b_stride, int rows, int columns,
                 int act) {
 #ifdef GROUP
     FOR_TASKS(task, rows * columns) {
         const int r = task / columns, c = task % columns;
-        const float v = a[a_offset + r * a_stride + c];
-        to[to_offset + r * to_stride + c] = activate(b ? v + b[b_offset + r * b_stride + c] : v, act);
+        sum_at(to + to_offset + r * to_stride, a + a_offset + r * a_stride,
+               b ? b + b_offset + r * b_stride : 0, c, 1, act);
     }
 #else
     if (rows == 1) {
@@ -29,8 +29,9 @@ KERNEL void sum(__global float *to, int to_offset, int to_stride, const __global
         return;
     }
     FOR_TASKS(r, rows) {
-        __global float *row = to + to_offset + r * to_stride;
-        const __global float *from = a + a_offset + r * a_stride, *more = b ? b + b_offset + r * b_stride : 0;
+        __global stored_x *row = to + to_offset + r * to_stride;
+        const __global stored_x *from = a + a_offset + r * a_stride,
+                                *more = b ? b + b_offset + r * b_stride : 0;
         FOR_COLUMNS(columns, c, left, sum_at(row, from, more, c, left, act));
     }
 #endif

@@ -41,10 +41,34 @@ typedef float floaty;
 #define ACT_GRADIENT act_gradient
 #endif
 
-/* Whole vectors where they lie at multiples of four floats. */
+/* What gather reads and writes: x and y, or dy and dx. */
+#ifdef TRANSPOSED
+typedef stored_dy stored_from;
+typedef stored_x stored_to;
+#else
+typedef stored_x stored_from;
+typedef stored_y stored_to;
+#endif
+
+/* Whole vectors where they lie at multiples of four numbers. */
 #define AT4(p) (*(const __global float4 *)(p))
-#define ATX(p) (*(const __global floatx *)(p))
-#define ATY(p) (*(const __global floaty *)(p))
+ACCESS float4 whole4(const __global float *p) {
+    return AT4(p);
+}
+ACCESS void put_whole4(float4 v, __global float *p) {
+    *(__global float4 *)p = v;
+}
+#ifdef HALVES
+ACCESS float4 whole4(const __global half *p) {
+    return vloada_half4(0, p);
+}
+ACCESS void put_whole4(float4 v, __global half *p) {
+    vstorea_half4(v, 0, p);
+}
+#endif
+#define whole1 load1
+#define ATX(p) PASTE(whole, WIDE_X)(p)
+#define ATY(p) PASTE(whole, WIDE_Y)(p)
 
 /* The work-item's position in the grid of squares: a warp of 32 is four rows by eight columns. */
 INLINE int column_of(int item) {
@@ -100,13 +124,21 @@ INLINE float4 finished(float4 value, const __global float *bias, int o, int k, i
     if (bias) value += fetch4(bias + o, k - o);
     return activate4(value, act);
 }
-INLINE void put_result(float4 value, __global float *to, int left, int accumulate) {
 #if WIDE_Y == 4
-    if (left > 0) *(__global float4 *)to = accumulate ? AT4(to) + value : value;
+#define RESULT(T)                                                                                            \
+    ACCESS void put_result(float4 value, __global T *to, int left, int accumulate) {                         \
+        if (left > 0) put_whole4(accumulate ? whole4(to) + value : value, to);                               \
+    }
 #else
-    put4(accumulate ? fetch4(to, left) + value : value, to, left);
+#define RESULT(T)                                                                                            \
+    ACCESS void put_result(float4 value, __global T *to, int left, int accumulate) {                         \
+        put4(accumulate ? fetch4(to, left) + value : value, to, left);                                       \
+    }
 #endif
-}
+RESULT(float)
+#ifdef HALVES
+RESULT(half)
+#endif
 
 /* ---- gather ---- */
 
@@ -168,9 +200,9 @@ INLINE axis axis_of(int grid, int taps, int stride, int pad, int dilation) {
 }
 #endif
 
-KERNEL void gather(const __global float *x, const __global float *w, const __global float *bias,
-                   __global float *y, int images, int grid_h, int grid_w, int ih, int iw, int c, int length,
-                   int stride, int pad, int dilation, int taps, int k, int act, int accumulate,
+KERNEL void gather(const __global stored_from *x, const __global float *w, const __global float *bias,
+                   __global stored_to *y, int images, int grid_h, int grid_w, int ih, int iw, int c,
+                   int length, int stride, int pad, int dilation, int taps, int k, int act, int accumulate,
                    __global float *partial, int partial_at, int parts) {
     __local float4 xs[DEPTH * XS], ws[DEPTH * WS];
     const int item = get_local_id(0), row = row_of(item), column = column_of(item);
@@ -236,26 +268,26 @@ KERNEL void gather(const __global float *x, const __global float *w, const __glo
         }
         if (chunk > begin) multiply(acc, xs, ws, row, column);
     }
-    if (parts > 1) y = partial + partial_at + (size_t)part * images * grid_h * grid_w * k;
+    partial += partial_at + (size_t)part * images * grid_h * grid_w * k;
     EACH(i, TM) {
         const int p = m0 + ROW(i), line = p / max(h.grid, 1);
         if (p >= positions) continue;
-        __global float *to = y + ((line / v.grid * grid_h + line % v.grid * v.apart + v.from) * grid_w +
-                                  (p - line * h.grid) * h.apart + h.from) *
-                                     k;
+        const int to = ((line / v.grid * grid_h + line % v.grid * v.apart + v.from) * grid_w +
+                        (p - line * h.grid) * h.apart + h.from) *
+                       k;
         EACH(j, TN / 4) {
             const int o = n0 + COLUMN4(j);
             if (o >= k) continue;
             if (parts > 1)
-                put_result(acc[i][j], to + o, k - o, 0);
+                put_result(acc[i][j], partial + to + o, k - o, 0);
             else
-                put_result(finished(acc[i][j], bias, o, k, act), to + o, k - o, accumulate);
+                put_result(finished(acc[i][j], bias, o, k, act), y + to + o, k - o, accumulate);
         }
     }
 }
 
 /* y = act(bias + the sum of the parts), in their order; a task is up to four outputs of a position. */
-KERNEL void combine(const __global float *partial, const __global float *bias, __global float *y,
+KERNEL void combine(const __global float *partial, const __global float *bias, __global stored_to *y,
                     int partial_at, int positions, int k, int parts, int act, int accumulate) {
     const int runs = (k + 3) / 4;
     partial += partial_at;
@@ -287,13 +319,13 @@ INLINE void find_positions(__local int4 *located, int item, int p0, int grid_h, 
         (int4)(p / grid_w / grid_h * ih, p / grid_w % grid_h * Y_OF(stride), p % grid_w * X_OF(stride), 0);
 }
 
-INLINE floaty load_dy(const __global float *dy, const __global float *y, int at, int act) {
+INLINE floaty load_dy(const __global stored_y *dy, const __global stored_y *y, int at, int act) {
     floaty d = ATY(dy + at);
     if (act) d = ACT_GRADIENT(d, ATY(y + at), act);
     return d;
 }
 
-KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *y,
+KERNEL void wgrad(const __global stored_x *x, const __global stored_y *dy, const __global stored_y *y,
                   __global float *out, __global float *out_bias, int out_at, int bias_at, int positions,
                   int grid_h, int grid_w, int ih, int iw, int c, int length, int stride, int pad,
                   int dilation, int taps_y, int taps_x, int k, int act, int parts, int part_size) {

@@ -6,9 +6,9 @@
 EXPONENTIAL(float, as_int, as_float)
 RF_ACT_FUNCTIONS(INLINE, float, activate1, passed1)
 
-__kernel void forward(const __global float *x, const __global float *w, const __global float *bias,
-                      __global float *y, int count, int c, int h, int width, int k, int oh, int ow, int taps,
-                      int stride, int pad, int dilation, int in, int out, int act) {
+__kernel void forward(const __global stored_x *x, const __global float *w, const __global float *bias,
+                      __global stored_y *y, int count, int c, int h, int width, int k, int oh, int ow,
+                      int taps, int stride, int pad, int dilation, int in, int out, int act) {
     FOR_TASKS(task, count) {
         int o = task % k, p = task / k, j = p % ow, i = p / ow % oh, n = p / ow / oh;
         float acc = bias ? bias[o] : 0.0f;
@@ -17,17 +17,17 @@ __kernel void forward(const __global float *x, const __global float *w, const __
                 int iy = i * Y_OF(stride) - Y_OF(pad) + r * Y_OF(dilation);
                 int ix = j * X_OF(stride) - X_OF(pad) + s * X_OF(dilation);
                 if ((uint)iy >= (uint)h || (uint)ix >= (uint)width) continue;
-                const __global float *from = x + ((n * h + iy) * width + ix) * c + o / out * in;
+                const __global stored_x *from = x + ((n * h + iy) * width + ix) * c + o / out * in;
                 const __global float *weight = w + (r * X_OF(taps) + s) * in * k + o;
-                for (int e = 0; e < in; ++e) acc += from[e] * weight[e * k];
+                for (int e = 0; e < in; ++e) acc += load1(from + e) * weight[e * k];
             }
-        y[task] = activate1(acc, act);
+        store1(activate1(acc, act), y + task);
     }
 }
 
-__kernel void backward_data(const __global float *dy, const __global float *w, __global float *dx, int count,
-                            int c, int h, int width, int k, int oh, int ow, int taps, int stride, int pad,
-                            int dilation, int in, int out, int accumulate) {
+__kernel void backward_data(const __global stored_dy *dy, const __global float *w, __global stored_x *dx,
+                            int count, int c, int h, int width, int k, int oh, int ow, int taps, int stride,
+                            int pad, int dilation, int in, int out, int accumulate) {
     FOR_TASKS(task, count) {
         int e = task % c, p = task / c, j = p % width, i = p / width % h, n = p / width / h;
         float acc = 0.0f;
@@ -38,16 +38,16 @@ __kernel void backward_data(const __global float *dy, const __global float *w, _
                 oy /= Y_OF(stride);
                 ox /= X_OF(stride);
                 if (oy >= oh || ox >= ow) continue;
-                const __global float *from = dy + ((n * oh + oy) * ow + ox) * k + e / in * out;
+                const __global stored_dy *from = dy + ((n * oh + oy) * ow + ox) * k + e / in * out;
                 const __global float *weight = w + ((r * X_OF(taps) + s) * in + e % in) * k + e / in * out;
-                for (int o = 0; o < out; ++o) acc += from[o] * weight[o];
+                for (int o = 0; o < out; ++o) acc += load1(from + o) * weight[o];
             }
-        dx[task] = accumulate ? dx[task] + acc : acc;
+        store1(accumulate ? load1(dx + task) + acc : acc, dx + task);
     }
 }
 
 /* A task is one weight (or, behind them, one bias) of one part of the images; conv_pack.cl reduces the parts. */
-__kernel void backward_params(const __global float *x, const __global float *dy, __global float *sums,
+__kernel void backward_params(const __global stored_x *x, const __global stored_dy *dy, __global float *sums,
                               int sums_at, int n, int c, int h, int width, int k, int oh, int ow, int taps,
                               int stride, int pad, int dilation, int in, int out, int has_bias, int parts) {
     int weights = Y_OF(taps) * X_OF(taps) * in * k, part_size = weights + (has_bias ? k : 0);
@@ -61,11 +61,11 @@ __kernel void backward_params(const __global float *x, const __global float *dy,
                 for (int j = 0; j < ow; ++j) {
                     int iy = i * Y_OF(stride) - Y_OF(pad) + r * Y_OF(dilation);
                     int ix = j * X_OF(stride) - X_OF(pad) + s * X_OF(dilation);
-                    float d = dy[((image * oh + i) * ow + j) * k + o];
+                    float d = load1(dy + ((image * oh + i) * ow + j) * k + o);
                     if (is_bias)
                         acc += d;
                     else if ((uint)iy < (uint)h && (uint)ix < (uint)width)
-                        acc += d * x[((image * h + iy) * width + ix) * c + o / out * in + e];
+                        acc += d * load1(x + ((image * h + iy) * width + ix) * c + o / out * in + e);
                 }
         sums[task] = acc;
     }

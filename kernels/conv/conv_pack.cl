@@ -51,7 +51,7 @@ __kernel void clear(__global float *out, int count) {
 }
 
 /* The gradient before the fused activation (1: ReLU, 2: ReLU6), from dy and y. */
-__kernel void mask(const __global float *dy, const __global float *y, __global float *out, int out_at,
+__kernel void mask(const __global stored_y *dy, const __global stored_y *y, __global float *out, int out_at,
                    int count, int act) {
     out += out_at;
     FOR_TASKS(task, (count + VEC - 1) / VEC) {

@@ -65,20 +65,20 @@ INLINE float masked(float v, int mask) {
     }
 
 /* The maps, as ROW_OF reads them: x, and the gradient before the activation, from dy (n,oh,ow,c) and `saw`, its y. */
-#define X_AT(at)  from[at]
+#define X_AT(at)  load1(from + (at))
 #define DY_AT(at) act_backward(from + (at), saw + (at), 1, ACT)
 
 #define WEIGHTS(weight)                                                                                      \
     float weight[R][S];                                                                                      \
     EACH(r, R) EACH(s, S) weight[r][s] = w[(r * S + s) * c + p.channel];
 
-KERNEL void forward(const __global float *x, const __global float *w, const __global float *bias,
-                    __global float *y, int c, int h, int width, int oh, int ow, int strips_x, int strips,
+KERNEL void forward(const __global stored_x *x, const __global float *w, const __global float *bias,
+                    __global stored_y *y, int c, int h, int width, int oh, int ow, int strips_x, int strips,
                     int lane_bits) {
     const pixel_block p = block_of(lane_bits);
     if (p.channel >= c || p.strip >= strips) return;
     const int i = p.strip / strips_x * ROWS, j = p.strip % strips_x * COLUMNS;
-    const __global float *from = x + p.image * h * width * c + p.channel;
+    const __global stored_x *from = x + p.image * h * width * c + p.channel;
     WEIGHTS(weight)
     COLUMNS_OF(at, open, X_COLUMNS, j * STRIDE_X - PAD_X, width, c)
     const float begin = bias ? bias[p.channel] : 0.0f;
@@ -91,19 +91,19 @@ KERNEL void forward(const __global float *x, const __global float *w, const __gl
             if (r >= 0 && r < R) EACH(b, COLUMNS) EACH(s, S) acc[a][b] += v[b * STRIDE_X + s] * weight[r][s];
         }
     }
-    __global float *to = y + ((p.image * oh + i) * ow + j) * c + p.channel;
+    __global stored_y *to = y + ((p.image * oh + i) * ow + j) * c + p.channel;
     EACH(a, ROWS)
-    EACH(b, COLUMNS) if (i + a < oh && j + b < ow) to[(a * ow + b) * c] = activate(acc[a][b], ACT);
+    EACH(b, COLUMNS) if (i + a < oh && j + b < ow) store1(activate(acc[a][b], ACT), to + (a * ow + b) * c);
 }
 
-KERNEL void backward_data(const __global float *dy, const __global float *seen, const __global float *w,
-                          __global float *dx, int c, int h, int width, int oh, int ow, int strips_x,
+KERNEL void backward_data(const __global stored_y *dy, const __global stored_y *seen, const __global float *w,
+                          __global stored_x *dx, int c, int h, int width, int oh, int ow, int strips_x,
                           int strips, int lane_bits, int accumulate) {
     const pixel_block p = block_of(lane_bits);
     if (p.channel >= c || p.strip >= strips) return;
     const int q = p.strip / strips_x, i = q * DX_ROWS, j = (p.strip - q * strips_x) * DX_COLUMNS;
     const int image = p.image * oh * ow * c + p.channel;
-    const __global float *from = dy + image, *saw = ACT ? seen + image : 0;
+    const __global stored_y *from = dy + image, *saw = ACT ? seen + image : 0;
     WEIGHTS(weight)
     COLUMNS_OF(at, open, DY_COLUMNS, j / STRIDE_X + LOW_X, ow, c)
     float acc[DX_ROWS][DX_COLUMNS];
@@ -122,11 +122,11 @@ KERNEL void backward_data(const __global float *dy, const __global float *seen, 
             }
         }
     }
-    __global float *to = dx + ((p.image * h + i) * width + j) * c + p.channel;
+    __global stored_x *to = dx + ((p.image * h + i) * width + j) * c + p.channel;
     EACH(a, DX_ROWS) {
         EACH(b, DX_COLUMNS) {
-            __global float *one = to + (a * width + b) * c;
-            if (i + a < h && j + b < width) *one = accumulate ? *one + acc[a][b] : acc[a][b];
+            __global stored_x *one = to + (a * width + b) * c;
+            if (i + a < h && j + b < width) store1(accumulate ? load1(one) + acc[a][b] : acc[a][b], one);
         }
     }
 }
@@ -134,10 +134,10 @@ KERNEL void backward_data(const __global float *dy, const __global float *seen, 
 /* The gradients of weights and bias (out_bias; may be NULL), of one part of the blocks of all images: `share` of them
  * from get_group_id(1) * share on, which the work-group's lines take in turn; a tree reduction adds their sums.
  * Parts lie part_size floats apart; conv_pack.cl reduces them. */
-KERNEL void backward_params(const __global float *x, const __global float *dy, const __global float *seen,
-                            __global float *out, __global float *out_bias, int bias_at, int part_size, int c,
-                            int h, int width, int oh, int ow, int strips_x, int strips, int blocks, int share,
-                            int lane_bits) {
+KERNEL void backward_params(const __global stored_x *x, const __global stored_y *dy,
+                            const __global stored_y *seen, __global float *out, __global float *out_bias,
+                            int bias_at, int part_size, int c, int h, int width, int oh, int ow, int strips_x,
+                            int strips, int blocks, int share, int lane_bits) {
     __local float folded[R * S + 1][ITEMS / 2];
     const pixel_block p = block_of(lane_bits);
     const int item = (int)get_local_id(0), part = (int)get_group_id(1), lines = ITEMS >> lane_bits;
@@ -150,7 +150,7 @@ KERNEL void backward_params(const __global float *x, const __global float *dy, c
         float d[ROWS][COLUMNS];
         {
             const int first = image * oh * ow * c + p.channel;
-            const __global float *from = dy + first, *saw = ACT ? seen + first : 0;
+            const __global stored_y *from = dy + first, *saw = ACT ? seen + first : 0;
             COLUMNS_OF(at, open, COLUMNS, j, ow, c)
             EACH(a, ROWS) {
                 ROW_OF(v, DY_AT, i + a, oh, ow * c, at, open, COLUMNS)
@@ -160,7 +160,7 @@ KERNEL void backward_params(const __global float *x, const __global float *dy, c
                 }
             }
         }
-        const __global float *from = x + image * h * width * c + p.channel;
+        const __global stored_x *from = x + image * h * width * c + p.channel;
         COLUMNS_OF(at, open, X_COLUMNS, j * STRIDE_X - PAD_X, width, c)
         EACH(e, X_ROWS) {
             ROW_OF(v, X_AT, i * STRIDE_Y - PAD_Y + e, h, width * c, at, open, X_COLUMNS)

@@ -10,7 +10,7 @@
  * gradient: rows (tile) or elements. */
 #include "images.clh"
 
-INLINE void statistics_rows(const __global float *x, __global float *to, int begin, int end, int first,
+INLINE void statistics_rows(const __global stored_x *x, __global float *to, int begin, int end, int first,
                             bool is_first, int C, int left) {
     const floatv from = fetch(x + first * C, left);
     floatv sum = 0.0f, squares = 0.0f;
@@ -23,23 +23,25 @@ INLINE void statistics_rows(const __global float *x, __global float *to, int beg
     block_add(to + C, squares, is_first, left);
 }
 
-KERNEL void statistics(const __global float *x, __global float *stats, int blocks, int P, int C) {
+KERNEL void statistics(const __global stored_x *x, __global float *stats, int blocks, int P, int C) {
     const int rows = blocks * P;
     FOR_BLOCKS(statistics_rows(x + c, stats + block * 2 * C + c, begin, end, block * P, is_first, C, left));
 }
 
 /* The channels' means are averaged, and their squared differences put together (Chan, Golub, LeVeque 1979). */
-KERNEL void merge(const __global float *x, __global float *stats, int N, int P, int C, int size, float eps) {
+KERNEL void merge(const __global stored_x *x, __global float *stats, int N, int P, int C, int size,
+                  float eps) {
     FOR_TASKS(task, N * (C / size)) {
         const int n = task / (C / size), first = task % (C / size) * size;
-        const __global float *from = x + n * P * C + first;
+        const __global stored_x *from = x + n * P * C + first;
         __global float *sums = stats + n * 2 * C + first, *squares = sums + C;
         const float inverse = 1.0f / (float)P;
         float mean = 0.0f, all = 0.0f;
-        for (int c = 0; c < size; ++c) mean += from[c] - from[0] + sums[c] * inverse;
-        mean = from[0] + mean / (float)size;
+        const float begin = load1(from);
+        for (int c = 0; c < size; ++c) mean += load1(from + c) - begin + sums[c] * inverse;
+        mean = begin + mean / (float)size;
         for (int c = 0; c < size; ++c) {
-            const float d = from[c] + sums[c] * inverse - mean;
+            const float d = load1(from + c) + sums[c] * inverse - mean;
             all += squares[c] - sums[c] * sums[c] * inverse + d * d * (float)P;
         }
         const float invstd = 1.0f / sqrt(all * inverse / (float)size + eps);
@@ -50,7 +52,7 @@ KERNEL void merge(const __global float *x, __global float *stats, int N, int P, 
     }
 }
 
-INLINE void apply_at(const __global float *x, __global float *y, const __global float *weight,
+INLINE void apply_at(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                      const __global float *bias, const __global float *stats, int C, int c, int left) {
     floatv z = (fetch(x, left) - fetch(stats, left)) * fetch(stats + C, left);
     if (weight) z *= fetch(weight + c, left);
@@ -58,13 +60,14 @@ INLINE void apply_at(const __global float *x, __global float *y, const __global 
     put(z, y, left);
 }
 
-KERNEL void apply(const __global float *x, __global float *y, const __global float *weight,
+KERNEL void apply(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                   const __global float *bias, const __global float *stats, int N, int P, int C) {
     FOR_MAP(apply_at(x + at, y + at, weight, bias, stats + of, C, c, left));
 }
 
-INLINE void gradient_sums_rows(const __global float *x, const __global float *dy, const __global float *stats,
-                               __global float *to, int begin, int end, bool is_first, int C, int left) {
+INLINE void gradient_sums_rows(const __global stored_x *x, const __global stored_y *dy,
+                               const __global float *stats, __global float *to, int begin, int end,
+                               bool is_first, int C, int left) {
     const floatv mean = fetch(stats, left), invstd = fetch(stats + C, left);
     floatv products = 0.0f, sums = 0.0f;
     for (int row = begin; row < end; ++row) {
@@ -77,7 +80,7 @@ INLINE void gradient_sums_rows(const __global float *x, const __global float *dy
 }
 
 /* The sums lie behind the statistics. */
-KERNEL void gradient_sums(const __global float *x, const __global float *dy, __global float *stats,
+KERNEL void gradient_sums(const __global stored_x *x, const __global stored_y *dy, __global float *stats,
                           int blocks, int P, int C) {
     const int rows = blocks * P;
     __global float *sums = stats + blocks * 2 * C;
@@ -103,7 +106,7 @@ KERNEL void gradient_means(__global float *stats, const __global float *weight, 
     }
 }
 
-INLINE void gradient_at(const __global float *x, const __global float *dy, __global float *dx,
+INLINE void gradient_at(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                         const __global float *weight, const __global float *stats,
                         const __global float *means, int accumulate, int C, int c, int left) {
     const floatv invstd = fetch(stats + C, left), xhat = (fetch(x, left) - fetch(stats, left)) * invstd;
@@ -113,7 +116,7 @@ INLINE void gradient_at(const __global float *x, const __global float *dy, __glo
     add_or_put(d, dx, left, accumulate);
 }
 
-KERNEL void gradient(const __global float *x, const __global float *dy, __global float *dx,
+KERNEL void gradient(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                      const __global float *weight, const __global float *stats, int N, int P, int C,
                      int accumulate) {
     const __global float *means = stats + N * 2 * C;

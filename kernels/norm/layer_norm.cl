@@ -59,19 +59,22 @@ INLINE float over_lanes(float v, __local float *scratch) {
 /* ---- forward ---- */
 
 /* The sum over the channels of x - from, or of its square. */
-INLINE float sum_of(const __global float *x, int C, float from, bool square, __local float *scratch) {
+INLINE float sum_of(const __global stored_x *x, int C, float from, bool square, __local float *scratch) {
     floatv sums = 0.0f;
     float sum = 0.0f;
     int c = LANE * VEC;
     for (; c + VEC <= C; c += LANES * VEC) {
-        const floatv d = LOAD(x + c) - from;
+        const floatv d = fetch(x + c, VEC) - from;
         sums += square ? d * d : d;
     }
-    for (; c < C; ++c) sum += square ? (x[c] - from) * (x[c] - from) : x[c] - from;
+    for (; c < C; ++c) {
+        const float d = load1(x + c) - from;
+        sum += square ? d * d : d;
+    }
     return over_lanes(across(sums) + sum, scratch);
 }
 
-INLINE void normalise(const __global float *x, __global float *y, const __global float *weight,
+INLINE void normalise(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                       const __global float *bias, float mean, float invstd, int c, int left) {
     floatv z = (fetch(x + c, left) - mean) * invstd;
     if (weight) z *= fetch(weight + c, left);
@@ -80,11 +83,11 @@ INLINE void normalise(const __global float *x, __global float *y, const __global
 }
 
 /* The mean is that of the differences to the first number, so that nothing cancels. */
-INLINE void forward_row(const __global float *x, __global float *y, const __global float *weight,
+INLINE void forward_row(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                         const __global float *bias, __global float *saved, int row, int rows, int C,
                         float eps, __local float *scratch) {
     const int at = min(row, rows - 1) * C;
-    const float mean = x[at] + sum_of(x + at, C, x[at], false, scratch) / (float)C;
+    const float first = load1(x + at), mean = first + sum_of(x + at, C, first, false, scratch) / (float)C;
     const float invstd = 1.0f / sqrt(sum_of(x + at, C, mean, true, scratch) / (float)C + eps);
     if (row >= rows) return;
     FOR_CHANNELS(c, left, normalise(x + at, y + at, weight, bias, mean, invstd, c, left));
@@ -95,32 +98,32 @@ INLINE void forward_row(const __global float *x, __global float *y, const __glob
     }
 }
 
-KERNEL void forward(const __global float *x, __global float *y, const __global float *weight,
+KERNEL void forward(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                     const __global float *bias, __global float *saved, int rows, int C, float eps) {
     FOR_ROWS(row, scratch, forward_row(x, y, weight, bias, saved, row, rows, C, eps, scratch));
 }
 
 /* ---- the gradient of x ---- */
 
-INLINE floatv scaled(const __global float *dy, const __global float *weight, int c, int left) {
+INLINE floatv scaled(const __global stored_y *dy, const __global float *weight, int c, int left) {
     return weight ? fetch(dy + c, left) * fetch(weight + c, left) : fetch(dy + c, left);
 }
 
-INLINE void add_sums(floatv *sum, floatv *product, const __global float *x, const __global float *dy,
+INLINE void add_sums(floatv *sum, floatv *product, const __global stored_x *x, const __global stored_y *dy,
                      const __global float *weight, float mean, int c, int left) {
     const floatv g = scaled(dy, weight, c, left); /* 0 past the end */
     *sum += g;
     *product += g * (fetch(x + c, left) - mean);
 }
 
-INLINE void gradient_at(const __global float *x, const __global float *dy, __global float *dx,
+INLINE void gradient_at(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                         const __global float *weight, float mean, float invstd, float mean_g, float slope,
                         int accumulate, int c, int left) {
     const floatv d = invstd * (scaled(dy, weight, c, left) - mean_g - (fetch(x + c, left) - mean) * slope);
     add_or_put(d, dx + c, left, accumulate);
 }
 
-INLINE void gradient_row(const __global float *x, const __global float *dy, __global float *dx,
+INLINE void gradient_row(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                          const __global float *weight, const __global float *saved, int row, int rows, int C,
                          int accumulate, __local float *scratch) {
     const int own = min(row, rows - 1), at = own * C;
@@ -135,7 +138,7 @@ INLINE void gradient_row(const __global float *x, const __global float *dy, __gl
         gradient_at(x + at, dy + at, dx + at, weight, mean, invstd, mean_g, slope, accumulate, c, left));
 }
 
-KERNEL void gradient(const __global float *x, const __global float *dy, __global float *dx,
+KERNEL void gradient(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                      const __global float *weight, const __global float *saved, int rows, int C,
                      int accumulate) {
     FOR_ROWS(row, scratch, gradient_row(x, dy, dx, weight, saved, row, rows, C, accumulate, scratch));
@@ -143,7 +146,7 @@ KERNEL void gradient(const __global float *x, const __global float *dy, __global
 
 /* ---- the gradients of weight and bias ---- */
 
-INLINE void sum_rows(const __global float *x, const __global float *dy, const __global float *saved,
+INLINE void sum_rows(const __global stored_x *x, const __global stored_y *dy, const __global float *saved,
                      __global float *to, int begin, int end, int rows, bool is_first, int C, int left) {
     floatv products = 0.0f, sums = 0.0f;
     for (int row = begin; row < end; ++row) {
@@ -155,8 +158,9 @@ INLINE void sum_rows(const __global float *x, const __global float *dy, const __
     block_add(to + C, sums, is_first, left);
 }
 
-KERNEL void parameter_sums(const __global float *x, const __global float *dy, const __global float *saved,
-                           __global float *partial, int rows, int C, int blocks) {
+KERNEL void parameter_sums(const __global stored_x *x, const __global stored_y *dy,
+                           const __global float *saved, __global float *partial, int rows, int C,
+                           int blocks) {
     FOR_BLOCKS(
         sum_rows(x + c, dy + c, saved, partial + block * 2 * C + c, begin, end, rows, is_first, C, left));
 }

@@ -11,7 +11,7 @@
  * gradient: rows (tile) or elements. */
 #include "images.clh"
 
-INLINE void squares_rows(const __global float *x, __global float *to, int begin, int end, bool is_first,
+INLINE void squares_rows(const __global stored_x *x, __global float *to, int begin, int end, bool is_first,
                          int C, int left) {
     floatv sum = 0.0f;
     for (int row = begin; row < end; ++row) {
@@ -21,7 +21,7 @@ INLINE void squares_rows(const __global float *x, __global float *to, int begin,
     block_add(to, sum, is_first, left);
 }
 
-KERNEL void lengths(const __global float *x, __global float *stats, int blocks, int P, int C) {
+KERNEL void lengths(const __global stored_x *x, __global float *stats, int blocks, int P, int C) {
     const int rows = blocks * P;
     FOR_BLOCKS(squares_rows(x + c, stats + block * 2 * C + c, begin, end, is_first, C, left));
 }
@@ -45,13 +45,13 @@ INLINE floatv factor_at(const __global float *weight, const __global float *stat
     return 1.0f + fetch(weight, left) * fetch(stats + C, left);
 }
 
-KERNEL void apply(const __global float *x, __global float *y, const __global float *weight,
+KERNEL void apply(const __global stored_x *x, __global stored_y *y, const __global float *weight,
                   const __global float *bias, const __global float *stats, int N, int P, int C) {
     FOR_MAP(put(fetch(x + at, left) * factor_at(weight + c, stats + of, C, left) + fetch(bias + c, left),
                 y + at, left));
 }
 
-INLINE void gradient_sums_rows(const __global float *x, const __global float *dy, floatv response,
+INLINE void gradient_sums_rows(const __global stored_x *x, const __global stored_y *dy, floatv response,
                                __global float *to, int begin, int end, bool is_first, int C, int left) {
     floatv products = 0.0f, sums = 0.0f;
     for (int row = begin; row < end; ++row) {
@@ -64,7 +64,7 @@ INLINE void gradient_sums_rows(const __global float *x, const __global float *dy
 }
 
 /* The sums lie behind the statistics. */
-KERNEL void gradient_sums(const __global float *x, const __global float *dy, __global float *stats,
+KERNEL void gradient_sums(const __global stored_x *x, const __global stored_y *dy, __global float *stats,
                           int blocks, int P, int C) {
     const int rows = blocks * P;
     __global float *sums = stats + blocks * 2 * C;
@@ -85,13 +85,13 @@ KERNEL void gradient_factors(__global float *stats, const __global float *weight
     }
 }
 
-INLINE void gradient_at(const __global float *x, const __global float *dy, __global float *dx, floatv of_dy,
-                        floatv of_x, int accumulate, int left) {
+INLINE void gradient_at(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
+                        floatv of_dy, floatv of_x, int accumulate, int left) {
     const floatv d = fetch(dy, left) * of_dy + fetch(x, left) * of_x;
     add_or_put(d, dx, left, accumulate);
 }
 
-KERNEL void gradient(const __global float *x, const __global float *dy, __global float *dx,
+KERNEL void gradient(const __global stored_x *x, const __global stored_y *dy, __global stored_x *dx,
                      const __global float *weight, const __global float *stats, int N, int P, int C,
                      int accumulate) {
     const __global float *factors = stats + N * 2 * C;

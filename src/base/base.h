@@ -148,6 +148,10 @@ rf_status rf_cache_test(const char *path, size_t bytes);
 char *rf_cache_dir(void);
 
 rf_status rf_make_dirs(const char *path);
+/* IEEE 754 halves; from_float rounds to the nearest, to infinity from 65520 on. */
+float rf_half_to_float(uint16_t half);
+uint16_t rf_half_from_float(float value);
+
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed); /* FNV-1a, 64 bits */
 
 /* ---- random numbers (random.c): Philox4x32-10, Salmon et al., SC 2011; counter-based, same on every device

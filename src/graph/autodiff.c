@@ -41,8 +41,8 @@ int rf_steps_tensor(rf_steps *s, size_t bytes) {
     return s->tensor_count++;
 }
 
-static int activation_tensor(rf_steps *s, rf_shape shape) {
-    return rf_steps_tensor(s, rf_shape_count(shape) * sizeof(float));
+static int activation_tensor(rf_steps *s, rf_shape shape, bool half) {
+    return rf_steps_tensor(s, rf_shape_count(shape) * (half ? sizeof(uint16_t) : sizeof(float)));
 }
 
 static void touch(rf_steps *s, int tensor, int step) {
@@ -100,6 +100,7 @@ static bool may_run_in_place(const differ *d, int k) {
     int in = node->input[0];
     if (op->alias) return true;
     if (!op->in_place || in < 0 || d->uses[in] != 1) return false;
+    if (node->problem.half_x != node->problem.half_y) return false;
     const rf_problem *before = &d->graph->nodes[in].problem;
     if (before->op->alias) return false; /* its memory may have other consumers */
     return !d->training || !(op->x_in_backward || rf_backward_reads_y(before));
@@ -126,7 +127,8 @@ static rf_status forward(differ *d, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_problem *p = &node->problem;
     rf_steps *s = d->steps;
-    d->value[k] = may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : activation_tensor(s, p->y);
+    d->value[k] =
+        may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : activation_tensor(s, p->y, p->half_y);
     size_t saved = p->op->saved != NULL && d->training ? p->op->saved(p) * sizeof(float) : 0;
     d->saved[k] = saved > 0 ? rf_steps_tensor(s, saved) : -1;
     if (d->value[k] < 0 || (saved > 0 && d->saved[k] < 0)) return RF_E_MEMORY;
@@ -189,7 +191,7 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     int in = node->input[i];
     if (in < 0 || !d->trained[in]) return RF_OK;
     bool first = d->gradient[in] < 0, passes = op->is_sum || op->alias;
-    bool in_place = op->in_place && i == heir_of(d, k);
+    bool in_place = op->in_place && i == heir_of(d, k) && node->problem.half_x == node->problem.half_y;
     if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;
         d->sharer[in] = d->sharer[k];
@@ -199,7 +201,7 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
             return RF_OK;
         }
     } else if (first) {
-        d->gradient[in] = activation_tensor(d->steps, node->problem.x[i]);
+        d->gradient[in] = activation_tensor(d->steps, node->problem.x[i], node->problem.half_x);
         if (d->gradient[in] < 0) return RF_E_MEMORY;
     }
     step->dx[i] = d->gradient[in];
@@ -290,8 +292,8 @@ static rf_status derive(differ *d) {
     const rf_lowered *g = d->graph;
     const rf_image_shape *images = &d->model->images;
     int batch = g->nodes[0].problem.y.n;
-    s->images =
-        activation_tensor(s, (rf_shape){batch, images->channels, images->height, images->width, false});
+    s->images = activation_tensor(
+        s, (rf_shape){batch, images->channels, images->height, images->width, false}, false);
     const int labels = g->loss >= 0 ? g->nodes[g->loss].problem.x[1].c : 1;
     s->labels = rf_steps_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph/recompute.h"
+#include "graph/storage.h"
 #include "op/reference.h"
 #include "verify/check.h"
 
@@ -58,6 +59,7 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                            .trained = desc->trained,
                            .smoothing = desc->label_smoothing,
                            .mixed = desc->mixed,
+                           .half = desc->half,
                            .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));
@@ -67,6 +69,7 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     rf_tuning *tuning = NULL;
     rf_status status = rf_tuning_load(&tuning, rf_device_describe(desc->device));
     if (status == RF_OK) status = rf_lower(&plan->lowered, &lower);
+    if (status == RF_OK && desc->half) status = rf_store_halves(plan->lowered, desc->device);
     if (status == RF_OK)
         status =
             rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device, tuning);
@@ -123,6 +126,14 @@ rf_buffer *rf_plan_scores(const rf_plan *plan) {
 }
 rf_buffer *rf_plan_loss(const rf_plan *plan) {
     return tensor_buffer(plan, plan->steps->loss);
+}
+rf_buffer *rf_plan_loss_gradient(const rf_plan *plan) {
+    return tensor_buffer(plan, plan->steps->loss_gradient);
+}
+bool rf_plan_has_halves(const rf_plan *plan) {
+    bool any = false;
+    for (int i = 0; i < plan->lowered->count; i++) any |= plan->lowered->nodes[i].problem.half_y;
+    return any;
 }
 size_t rf_plan_memory_bytes(const rf_plan *plan) {
     return rf_arena_bytes(plan->arena);
@@ -247,6 +258,9 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
         rf_device_quarantine(plan->desc.device, what, rf_error_message());
     }
     plan->taken[index] = NULL;
+    if (step->problem.half_x || step->problem.half_y) /* the reference has floats */
+        return rf_fail(RF_E_DEVICE, "%s.%s: no kernel for halves works on this device; leave out --half",
+                       name, direction);
     const rf_problem problem = problem_of(plan, step, NULL);
     rf_sequence_label(sequence, "%s.%s.reference", name, direction);
     return rf_emit_reference(sequence, &problem, step->direction, &tensors);

@@ -17,6 +17,10 @@ void rf_tuning_key(char *out, size_t size, const rf_problem *p, rf_direction dir
         p->op->name, rf_direction_names[direction], x->n, x->c, x->h, x->w, y->c, y->h, y->w, a->kernel.y,
         a->kernel.x, a->stride.y, a->stride.x, a->pad.y, a->pad.x, a->dilation.y, a->dilation.x, a->groups,
         a->bias, (int)p->act, p->inputs, p->need_dx[0], p->need_dx[1], p->accumulate[0], p->accumulate[1]);
+    if (p->half_x || p->half_y) {
+        const size_t used = strlen(out);
+        snprintf(out + used, size - used, " half%d%d", p->half_x, p->half_y);
+    }
 }
 
 rf_status rf_tuning_load(rf_tuning **out, const rf_device_info *info) {

@@ -23,6 +23,7 @@ struct rf_sequence {
     launch *launches;
     size_t count, capacity;
     char label[RF_MAX_LABEL];
+    bool half_x, half_y; /* of the kernels to come */
 };
 
 rf_status rf_sequence_create(rf_sequence **out, rf_device *device) {
@@ -79,11 +80,19 @@ static launch *append(rf_sequence *sequence, const char *kernel_name, double flo
     return l;
 }
 
+void rf_sequence_halves(rf_sequence *sequence, bool x, bool y) {
+    sequence->half_x = x;
+    sequence->half_y = y;
+}
+
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc) {
-    launch *l = append(sequence, desc->kernel, desc->flops, desc->bytes);
+    const bool x = sequence->half_x, y = sequence->half_y;
+    char options[512];
+    launch *l = append(sequence, desc->kernel, desc->flops, desc->bytes * (1 - 0.25 * (x + y)));
     if (l == NULL) return RF_E_MEMORY;
-    rf_status status =
-        rf_kernel_create(&l->kernel, sequence->device, desc->program, desc->kernel, desc->options);
+    snprintf(options, sizeof options, "%s%s%s", desc->options != NULL ? desc->options : "",
+             x ? " -DHALF_X" : "", y ? " -DHALF_Y" : "");
+    rf_status status = rf_kernel_create(&l->kernel, sequence->device, desc->program, desc->kernel, options);
     if (status == RF_OK) status = rf_kernel_set_args(l->kernel, desc->args);
     if (status != RF_OK) {
         rf_sequence_truncate(sequence, sequence->count - 1);

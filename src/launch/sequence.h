@@ -27,6 +27,9 @@ rf_device *rf_sequence_device(const rf_sequence *sequence);
 enum { RF_MAX_LABEL = 320 };
 void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF(2, 3);
 
+/* Whether the kernels that follow take x or y in halves (-DHALF_X, -DHALF_Y), and so have fewer bytes to move. */
+void rf_sequence_halves(rf_sequence *sequence, bool x, bool y);
+
 /* Appends a kernel, and builds it if needed. */
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
 /* Appends a matrix product by the device's library, and compiles its kernels if needed. */

@@ -41,14 +41,8 @@ static float from_f64(const unsigned char *at) {
     return (float)value;
 }
 
-/* IEEE half: 1 sign, 5 exponent (bias 15), 10 mantissa bits. */
 static float from_f16(const unsigned char *at) {
-    const uint32_t half = get16(at), sign = (half & 0x8000) << 16, exponent = half >> 10 & 31,
-                   mantissa = half & 1023;
-    if (exponent == 31) return from_bits(sign | 0x7f800000 | mantissa << 13);
-    if (exponent) return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-    const float tiny = (float)mantissa * 0x1p-24f; /* subnormal halves */
-    return sign ? -tiny : tiny;
+    return rf_half_to_float((uint16_t)get16(at));
 }
 
 struct rf_tensor_type {

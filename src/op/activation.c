@@ -118,7 +118,8 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     char options[RF_OPTIONS];
     const size_t vector = (size_t)rf_family_vector(family, info);
     desc->program = "activation";
-    desc->options = rf_family_options(options, family, info, "-DKIND=%s", kind);
+    desc->options = rf_family_options(options, family, info, "-DKIND=%s%s", kind,
+                                      problem->op->x_in_backward ? " -DSEEN_X" : "");
     rf_family_spread(desc, family, info, rf_ceil_div(rf_shape_count(problem->y), vector), vector);
     return rf_emit(sequence, desc);
 }
@@ -158,8 +159,10 @@ static rf_status backward(rf_sequence *sequence, const rf_problem *problem, cons
                                              const rf_tensors *t, rf_family family) {                        \
         return backward(s, p, i, t, family, #kernel);                                                        \
     }                                                                                                        \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, rf_indexable, NULL, symbol##_forward_build)              \
-    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, rf_indexable, NULL, symbol##_backward_build)       \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, RF_HALF_EITHER, rf_indexable, NULL,                      \
+                   symbol##_forward_build)                                                                   \
+    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, RF_HALF_EITHER, rf_indexable, NULL,                \
+                   symbol##_backward_build)                                                                  \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};
 FROM_Y(SOLVERS)

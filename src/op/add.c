@@ -60,8 +60,8 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
     return RF_OK;
 }
 
-RF_SOLVER_PAIR(add_f, "add", RF_FORWARD, rf_indexable, NULL, forward_build)
-RF_SOLVER_PAIR(add_b, "add", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+RF_SOLVER_PAIR(add_f, "add", RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, forward_build)
+RF_SOLVER_PAIR(add_b, "add", RF_BACKWARD_DATA, RF_HALF_ALIKE, rf_indexable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&add_f_tile, &add_f_group, &add_b_tile, &add_b_group, NULL};
 
 static const rf_case cases[] = {

@@ -114,12 +114,13 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && problem->x[0].c <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(mean_f, "channel_mean", RF_FORWARD, applicable, NULL, mean_forward_build)
-RF_SOLVER_PAIR(mean_b, "channel_mean", RF_BACKWARD_DATA, applicable, NULL, mean_backward_build)
+RF_SOLVER_PAIR(mean_f, "channel_mean", RF_FORWARD, RF_HALF_EITHER, applicable, NULL, mean_forward_build)
+RF_SOLVER_PAIR(mean_b, "channel_mean", RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL,
+               mean_backward_build)
 static const rf_solver *const mean_solvers[] = {&mean_f_tile, &mean_f_group, &mean_b_tile, &mean_b_group,
                                                 NULL};
-RF_SOLVER_PAIR(max_f, "channel_max", RF_FORWARD, applicable, NULL, max_forward_build)
-RF_SOLVER_PAIR(max_b, "channel_max", RF_BACKWARD_DATA, applicable, NULL, max_backward_build)
+RF_SOLVER_PAIR(max_f, "channel_max", RF_FORWARD, RF_HALF_EITHER, applicable, NULL, max_forward_build)
+RF_SOLVER_PAIR(max_b, "channel_max", RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL, max_backward_build)
 static const rf_solver *const max_solvers[] = {&max_f_tile, &max_f_group, &max_b_tile, &max_b_group, NULL};
 
 static const rf_case cases[] = {

@@ -65,8 +65,10 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && problem->y.c <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(channel_shuffle_f, "channel_shuffle", RF_FORWARD, applicable, NULL, forward_build)
-RF_SOLVER_PAIR(channel_shuffle_b, "channel_shuffle", RF_BACKWARD_DATA, applicable, NULL, backward_build)
+RF_SOLVER_PAIR(channel_shuffle_f, "channel_shuffle", RF_FORWARD, RF_HALF_ALIKE, applicable, NULL,
+               forward_build)
+RF_SOLVER_PAIR(channel_shuffle_b, "channel_shuffle", RF_BACKWARD_DATA, RF_HALF_ALIKE, applicable, NULL,
+               backward_build)
 static const rf_solver *const solvers[] = {&channel_shuffle_f_tile, &channel_shuffle_f_group,
                                            &channel_shuffle_b_tile, &channel_shuffle_b_group, NULL};
 

@@ -153,9 +153,10 @@ static const rf_case refused[] = {
 };
 
 #define OP(symbol, summary_, parameter, rank, default_, f, dx, dw)                                           \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, applicable, NULL, forward_build)                         \
-    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, applicable, params_workspace, params_build)      \
-    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, applicable, NULL, data_build)                      \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, RF_HALF_EITHER, applicable, NULL, forward_build)         \
+    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, RF_HALF_EITHER, applicable, params_workspace,    \
+                   params_build)                                                                             \
+    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL, data_build)      \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile,                                    \
                                                         &symbol##_f_group,                                   \
                                                         &symbol##_p_tile,                                    \

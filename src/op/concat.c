@@ -73,8 +73,8 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
     return RF_OK;
 }
 
-RF_SOLVER_PAIR(concat_f, "concat", RF_FORWARD, rf_indexable, NULL, forward_build)
-RF_SOLVER_PAIR(concat_b, "concat", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+RF_SOLVER_PAIR(concat_f, "concat", RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, forward_build)
+RF_SOLVER_PAIR(concat_b, "concat", RF_BACKWARD_DATA, RF_HALF_ALIKE, rf_indexable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&concat_f_tile, &concat_f_group, &concat_b_tile, &concat_b_group,
                                            NULL};
 

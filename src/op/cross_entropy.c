@@ -130,8 +130,9 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                         x.c);
 }
 
-RF_SOLVER_PAIR(cross_f, "cross_entropy", RF_FORWARD, rf_indexable, rf_loss_workspace, forward_build)
-RF_SOLVER_PAIR(cross_b, "cross_entropy", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+RF_SOLVER_PAIR(cross_f, "cross_entropy", RF_FORWARD, RF_HALF_NEVER, rf_indexable, rf_loss_workspace,
+               forward_build)
+RF_SOLVER_PAIR(cross_b, "cross_entropy", RF_BACKWARD_DATA, RF_HALF_NEVER, rf_indexable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&cross_f_tile, &cross_f_group, &cross_b_tile, &cross_b_group,
                                            NULL};
 

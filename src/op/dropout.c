@@ -181,8 +181,8 @@ static const rf_case dropout2d_cases[] = {
 static const rf_attr_spec attrs[] = {RF_ATTR(p, FLOAT, 0.5, 0, 1), RF_ATTR_END};
 
 #define OP(symbol, summary_)                                                                                 \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, rf_indexable, NULL, forward_build)                       \
-    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)                \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, forward_build)        \
+    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, RF_HALF_ALIKE, rf_indexable, NULL, backward_build) \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};          \
     const rf_op rf_op_##symbol = {                                                                           \

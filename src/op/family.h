@@ -38,12 +38,12 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
 
 /* Defines the solvers `stem`_tile and `stem`_group of one direction, named "<op>_tile" and "<op>_group",
  * which differ only in the family that is passed to `build`, an rf_family_prepare. */
-#define RF_SOLVER_PAIR(stem, op, direction_, applicable_, workspace_, build)                                 \
-    RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, applicable_, workspace_, build, RF_TILE,              \
+#define RF_SOLVER_PAIR(stem, op, direction_, half_, applicable_, workspace_, build)                          \
+    RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, half_, applicable_, workspace_, build, RF_TILE,       \
                   RF_DEVICE_CPU)                                                                             \
-    RF_SOLVER_ONE(stem##_group, op "_group", direction_, applicable_, workspace_, build, RF_GROUP,           \
+    RF_SOLVER_ONE(stem##_group, op "_group", direction_, half_, applicable_, workspace_, build, RF_GROUP,    \
                   RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR)
-#define RF_SOLVER_ONE(symbol, name_, direction_, applicable_, workspace_, build, family, devices_)           \
+#define RF_SOLVER_ONE(symbol, name_, direction_, half_, applicable_, workspace_, build, family, devices_)    \
     static rf_status symbol##_prepare(rf_sequence *sequence, const rf_problem *problem,                      \
                                       const rf_device_info *info, const rf_tensors *tensors,                 \
                                       const rf_config *config) {                                             \
@@ -54,6 +54,7 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
                                      .direction = direction_,                                                \
                                      .devices = devices_,                                                    \
                                      .rank = 10,                                                             \
+                                     .half = half_,                                                          \
                                      .applicable = applicable_,                                              \
                                      .native_vectors = true,                                                 \
                                      .workspace = workspace_,                                                \

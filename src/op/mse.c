@@ -50,8 +50,8 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
                         x.c);
 }
 
-RF_SOLVER_PAIR(mse_f, "mse", RF_FORWARD, rf_indexable, rf_loss_workspace, forward_build)
-RF_SOLVER_PAIR(mse_b, "mse", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+RF_SOLVER_PAIR(mse_f, "mse", RF_FORWARD, RF_HALF_NEVER, rf_indexable, rf_loss_workspace, forward_build)
+RF_SOLVER_PAIR(mse_b, "mse", RF_BACKWARD_DATA, RF_HALF_NEVER, rf_indexable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&mse_f_tile, &mse_f_group, &mse_b_tile, &mse_b_group, NULL};
 
 static const rf_case cases[] = {

@@ -131,8 +131,8 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && vectors * y.h * y.w <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(multiply_f, "multiply", RF_FORWARD, rf_indexable, NULL, forward_build)
-RF_SOLVER_PAIR(multiply_b, "multiply", RF_BACKWARD_DATA, applicable, NULL, backward_build)
+RF_SOLVER_PAIR(multiply_f, "multiply", RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, forward_build)
+RF_SOLVER_PAIR(multiply_b, "multiply", RF_BACKWARD_DATA, RF_HALF_ALIKE, applicable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&multiply_f_tile, &multiply_f_group, &multiply_b_tile,
                                            &multiply_b_group, NULL};
 

@@ -127,10 +127,11 @@ typedef struct rf_problem {
     bool training;                  /* batch statistics, dropout on */
     bool need_dx[RF_MAX_INPUTS];    /* which input gradients backward_data writes */
     bool accumulate[RF_MAX_INPUTS]; /* dx[i] += instead of dx[i] = */
-    bool repeated;   /* forward has run before: what it saved is there, and states stay as they are */
-    uint32_t id;     /* number of the node: makes the random streams of dropout differ */
-    rf_bn_sums sums; /* computed by this step, or for it: dy of batch norm then is that before act */
-    rf_dist *dist;   /* batch norm's statistics are those of all ranks; NULL: of this one */
+    bool half_x, half_y; /* x and dx, y and dy are stored in halves (IEEE 754 binary16); all else in floats */
+    bool repeated;       /* forward has run before: what it saved is there, and states stay as they are */
+    uint32_t id;         /* number of the node: makes the random streams of dropout differ */
+    rf_bn_sums sums;     /* computed by this step, or for it: dy of batch norm then is that before act */
+    rf_dist *dist;       /* batch norm's statistics are those of all ranks; NULL: of this one */
 } rf_problem;
 
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
@@ -182,6 +183,9 @@ typedef void rf_reference_fn(const rf_problem *problem, const rf_arrays *arrays)
 
 /* ---- solvers ---- */
 
+/* Whether a solver takes maps that are stored in halves: both x and y, or each for itself. */
+typedef enum rf_half { RF_HALF_NEVER, RF_HALF_ALIKE, RF_HALF_EITHER } rf_half;
+
 enum { RF_MAX_TUNABLES = 4 };
 typedef struct rf_tunable {
     const char *name;
@@ -202,6 +206,7 @@ typedef struct rf_solver {
     /* It gets the device's native vectors, even where shorter ones are faster in general, if its outputs (backward
      * data: inputs) fill both equally. */
     bool native_vectors;
+    rf_half half;
     bool takes_residual;        /* of an op that has an input for it only where lowering fuses one */
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,

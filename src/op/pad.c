@@ -116,8 +116,8 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && vectors * problem->y.w * (4 * rows + 1) <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(pad_f, "pad", RF_FORWARD, applicable, NULL, forward_build)
-RF_SOLVER_PAIR(pad_b, "pad", RF_BACKWARD_DATA, applicable, NULL, backward_build)
+RF_SOLVER_PAIR(pad_f, "pad", RF_FORWARD, RF_HALF_EITHER, applicable, NULL, forward_build)
+RF_SOLVER_PAIR(pad_b, "pad", RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&pad_f_tile, &pad_f_group, &pad_b_tile, &pad_b_group, NULL};
 
 static const rf_case cases[] = {

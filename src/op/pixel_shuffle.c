@@ -94,8 +94,9 @@ static rf_status backward_build(rf_sequence *sequence, const rf_problem *problem
 }
 
 #define SOLVERS(symbol)                                                                                      \
-    RF_SOLVER_PAIR(symbol##_f, "pixel_" #symbol, RF_FORWARD, applicable, NULL, forward_build)                \
-    RF_SOLVER_PAIR(symbol##_b, "pixel_" #symbol, RF_BACKWARD_DATA, applicable, NULL, backward_build)         \
+    RF_SOLVER_PAIR(symbol##_f, "pixel_" #symbol, RF_FORWARD, RF_HALF_ALIKE, applicable, NULL, forward_build) \
+    RF_SOLVER_PAIR(symbol##_b, "pixel_" #symbol, RF_BACKWARD_DATA, RF_HALF_ALIKE, applicable, NULL,          \
+                   backward_build)                                                                           \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};
 SOLVERS(unshuffle)

@@ -45,6 +45,19 @@ const rf_param_spec *rf_sample_spec(const rf_sample *sample, size_t tensor) {
     return f == FIELD_state ? &sample->states[index] : NULL;
 }
 
+bool rf_sample_is_half(const rf_sample *sample, size_t tensor) {
+    size_t index;
+    const field f = field_of(tensor, &index);
+    return f == FIELD_x || f == FIELD_dx ? sample->problem.half_x
+                                         : (f == FIELD_y || f == FIELD_dy) && sample->problem.half_y;
+}
+
+void rf_sample_round(rf_sample *sample) {
+    for (size_t t = 0; t < RF_TENSOR_COUNT; ++t)
+        for (size_t i = 0; i < sample->count[t] && rf_sample_is_half(sample, t); ++i)
+            sample->data[t][i] = rf_half_to_float(rf_half_from_float(sample->data[t][i]));
+}
+
 /* op.h's table of what a direction may touch. */
 static const rf_access accesses[RF_DIRECTIONS][RF_COUNT(fields)] = {
     [RF_FORWARD] = {[FIELD_x] = RF_READ,

@@ -55,6 +55,9 @@ void rf_sample_run(rf_sample *sample, rf_direction direction);
 rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size_t tensor);
 /* "x[1]", "param[0]": writes the name of a tensor and returns it. */
 const char *rf_sample_name(char name[16], size_t tensor);
+/* Whether a device stores it in halves; here all are floats, which rf_sample_round rounds to what halves hold. */
+bool rf_sample_is_half(const rf_sample *sample, size_t tensor);
+void rf_sample_round(rf_sample *sample);
 /* The spec of a tensor that holds a parameter, its gradient or a state; else NULL. */
 const rf_param_spec *rf_sample_spec(const rf_sample *sample, size_t tensor);
 

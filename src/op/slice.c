@@ -122,12 +122,12 @@ static rf_status pad_backward_build(rf_sequence *sequence, const rf_problem *pro
                     problem->accumulate[0]);
 }
 
-RF_SOLVER_PAIR(slice_f, "slice", RF_FORWARD, rf_indexable, NULL, forward_build)
-RF_SOLVER_PAIR(slice_b, "slice", RF_BACKWARD_DATA, rf_indexable, NULL, backward_build)
+RF_SOLVER_PAIR(slice_f, "slice", RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, forward_build)
+RF_SOLVER_PAIR(slice_b, "slice", RF_BACKWARD_DATA, RF_HALF_ALIKE, rf_indexable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&slice_f_tile, &slice_f_group, &slice_b_tile, &slice_b_group,
                                            NULL};
-RF_SOLVER_PAIR(pad_f, "pad_channels", RF_FORWARD, rf_indexable, NULL, pad_forward_build)
-RF_SOLVER_PAIR(pad_b, "pad_channels", RF_BACKWARD_DATA, rf_indexable, NULL, pad_backward_build)
+RF_SOLVER_PAIR(pad_f, "pad_channels", RF_FORWARD, RF_HALF_ALIKE, rf_indexable, NULL, pad_forward_build)
+RF_SOLVER_PAIR(pad_b, "pad_channels", RF_BACKWARD_DATA, RF_HALF_ALIKE, rf_indexable, NULL, pad_backward_build)
 static const rf_solver *const pad_solvers[] = {&pad_f_tile, &pad_f_group, &pad_b_tile, &pad_b_group, NULL};
 
 static const rf_case cases[] = {

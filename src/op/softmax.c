@@ -86,8 +86,8 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && 3.0 * problem->y.c <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(softmax_f, "softmax", RF_FORWARD, applicable, NULL, forward_build)
-RF_SOLVER_PAIR(softmax_b, "softmax", RF_BACKWARD_DATA, applicable, NULL, backward_build)
+RF_SOLVER_PAIR(softmax_f, "softmax", RF_FORWARD, RF_HALF_NEVER, applicable, NULL, forward_build)
+RF_SOLVER_PAIR(softmax_b, "softmax", RF_BACKWARD_DATA, RF_HALF_NEVER, applicable, NULL, backward_build)
 static const rf_solver *const solvers[] = {&softmax_f_tile, &softmax_f_group, &softmax_b_tile,
                                            &softmax_b_group, NULL};
 

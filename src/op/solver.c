@@ -29,9 +29,17 @@ static rf_device_info seen_by(const rf_solver *solver, const rf_problem *problem
     return is_applicable(solver, problem, &seen) ? seen : *info;
 }
 
+static bool takes_storage(const rf_solver *solver, const rf_problem *problem) {
+    if (!problem->half_x && !problem->half_y) return true;
+    return solver->half == RF_HALF_EITHER ||
+           (solver->half == RF_HALF_ALIKE && problem->half_x == problem->half_y);
+}
+
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
     const bool residual = problem->inputs > problem->op->inputs_max;
-    if ((residual && !solver->takes_residual) || !is_applicable(solver, problem, info)) return RF_MATCH_NONE;
+    if ((residual && !solver->takes_residual) || !takes_storage(solver, problem) ||
+        !is_applicable(solver, problem, info))
+        return RF_MATCH_NONE;
     if ((solver->devices & info->kind) == 0) return RF_MATCH_OTHER;
     return solver->preferred == NULL || solver->preferred(problem, solver->direction, info) ? RF_MATCH_FAST
                                                                                             : RF_MATCH_SLOW;
@@ -75,7 +83,10 @@ int rf_solver_sums(const rf_solver *solver, const rf_problem *problem, const rf_
 rf_status rf_solver_prepare(const rf_solver *solver, rf_sequence *sequence, const rf_problem *problem,
                             const rf_device_info *info, const rf_tensors *tensors, const rf_config *config) {
     const rf_device_info seen = seen_by(solver, problem, info);
-    return solver->prepare(sequence, problem, &seen, tensors, config);
+    rf_sequence_halves(sequence, problem->half_x, problem->half_y);
+    const rf_status status = solver->prepare(sequence, problem, &seen, tensors, config);
+    rf_sequence_halves(sequence, false, false);
+    return status;
 }
 
 void rf_solver_defaults(rf_config *config, const rf_solver *solver, const rf_problem *problem,

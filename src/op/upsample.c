@@ -162,8 +162,8 @@ static const rf_attr_spec nearest_attrs[] = {SCALE, RF_ATTR_END};
 static const rf_attr_spec bilinear_attrs[] = {SCALE, RF_ATTR(align_corners, BOOL, 0, 0, 1), RF_ATTR_END};
 
 #define OP(symbol, kind, summary_)                                                                           \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, applicable, NULL, forward_build)                         \
-    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, applicable, NULL, backward_build)                  \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, RF_HALF_EITHER, applicable, NULL, forward_build)         \
+    RF_SOLVER_PAIR(symbol##_b, #symbol, RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL, backward_build)  \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile, &symbol##_f_group,                 \
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};          \
     const rf_op rf_op_##symbol = {                                                                           \

@@ -30,6 +30,7 @@ static rf_status make_plans(rf_trainer *t, size_t limit) {
                                .loss = d->loss,
                                .label_smoothing = d->label_smoothing,
                                .mixed = t->augmentation.mixes,
+                               .half = d->half,
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                                .loss_gradient = rf_trainer_share(t),
@@ -72,7 +73,7 @@ static need need_of(const rf_trainer *t) {
                         states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
     need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views + rf_loss_scale_bytes(t),
               .host = order + RF_SEGMENT * numbers * sizeof(float) +
                       2 * count * label /* the epoch's orders */ + 2 * views,
               .resident = count * image,
@@ -315,6 +316,9 @@ rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     const available r = available_to(t->desc.device, (size_t)processes);
     RF_TRY(check_recompute(t->desc.recompute));
     RF_TRY(make_fitting_plans(t, &r));
+    if (t->desc.half && !rf_plan_has_halves(t->plan))
+        return rf_fail(RF_E_USAGE, "half has no effect: %s has no kernels for this network in halves",
+                       rf_device_describe(t->desc.device)->name);
     const need n = need_of(t);
     t->streaming = must_stream(t, &n, &r);
     return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);

@@ -40,7 +40,7 @@ static void norm_reference(const void *context, void *const *data) {
 
 static rf_status emit_reference(rf_trainer *t, rf_sequence *sequence, rf_host_fn *function, double limit) {
     const clip_context context = {t->weights->trained_floats, (float)limit};
-    rf_buffer *gradient = rf_update_gradient(t);
+    rf_buffer *gradient = rf_flat_gradient(t);
     return rf_emit_host(sequence, function, &context, sizeof context, &gradient, 1, 0,
                         8.0 * (double)context.count);
 }
@@ -50,32 +50,28 @@ static rf_status emit_value(rf_trainer *t, rf_sequence *sequence) {
     rf_sequence_label(sequence, "clip.value");
     if (rf_train_on_reference(t->desc.device))
         return emit_reference(t, sequence, value_reference, t->desc.clip_value);
-    return rf_update_emit_all(t, sequence,
-                              &(rf_launch_desc){.kernel = "clip_value",
-                                                .args = {RF_BUF(rf_update_gradient(t)), RF_I32(vectors),
-                                                         RF_F32(t->desc.clip_value)},
-                                                .bytes = 8.0 * (double)floats});
+    return rf_flat_emit(
+        t, sequence,
+        &(rf_launch_desc){.kernel = "clip_value",
+                          .args = {RF_BUF(rf_flat_gradient(t)), RF_I32(vectors), RF_F32(t->desc.clip_value)},
+                          .bytes = 8.0 * (double)floats});
 }
 
 static rf_status emit_norm(rf_trainer *t, rf_sequence *sequence) {
     const size_t floats = t->weights->trained_floats, vectors = rf_train_vectors(t->desc.device, floats);
-    rf_buffer *gradient = rf_update_gradient(t);
+    rf_buffer *gradient = rf_flat_gradient(t);
     int parts;
     rf_sequence_label(sequence, "clip.norm");
     if (rf_train_on_reference(t->desc.device))
         return emit_reference(t, sequence, norm_reference, t->desc.clip_norm);
-    rf_launch_desc sums = {.kernel = "clip_sums",
-                           .args = {RF_BUF(gradient), RF_I32(vectors), RF_BUF(t->part)},
-                           .bytes = 4.0 * (double)floats};
-    RF_TRY(rf_update_emit_all(t, sequence, &sums));
-    RF_TRY(rf_sums_fold(&parts, t, sequence));
+    RF_TRY(rf_sums_of_squares(&parts, t, sequence));
     rf_launch_desc scale = {.kernel = "clip_scale",
                             .args = {RF_BUF(t->part), RF_I32(parts), RF_F32(t->desc.clip_norm)}};
     RF_TRY(rf_train_emit(sequence, t->desc.device, &scale));
     rf_launch_desc clip = {.kernel = "clip_norm",
                            .args = {RF_BUF(gradient), RF_I32(vectors), RF_BUF(t->part)},
                            .bytes = 8.0 * (double)floats};
-    return rf_update_emit_all(t, sequence, &clip);
+    return rf_flat_emit(t, sequence, &clip);
 }
 
 rf_status rf_clip_emit(rf_trainer *t, rf_sequence *sequence) {

@@ -52,7 +52,7 @@ rf_status rf_ema_emit(rf_trainer *t, rf_sequence *sequence) {
     if (rf_train_on_reference(t->desc.device))
         return rf_emit_host(sequence, ema_reference, &context, sizeof context, buffers, RF_COUNT(buffers), 0,
                             bytes);
-    return rf_update_emit_all(
+    return rf_flat_emit(
         t, sequence,
         &(rf_launch_desc){.kernel = "ema",
                           .args = {RF_BUF(buffers[0]), RF_BUF(buffers[1]), RF_BUF(buffers[2]),

@@ -49,7 +49,7 @@ static rf_status take_loss(uint32_t *stop, rf_trainer *t, uint32_t words[RF_CONT
 }
 
 rf_status rf_exchange_step(uint32_t *stop, bool *cancelled, rf_trainer *t, bool judged) {
-    rf_buffer *gradient = rf_update_gradient(t);
+    rf_buffer *gradient = rf_flat_gradient(t);
     rf_exchange_times *times = &t->exchange;
     uint32_t words[RF_CONTROL_WORDS];
     float loss, *values;

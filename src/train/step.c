@@ -52,6 +52,7 @@ static rf_status emit_feed(rf_trainer *t, rf_sequence *sequence) {
 
 /* Forward, backward, the sum of gradients, and the record of the loss. */
 static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
+    RF_TRY(rf_loss_scale_begin(t, sequence));
     RF_TRY(rf_plan_emit_forward(t->plan, sequence));
     RF_TRY(rf_plan_emit_backward(t->plan, sequence));
     if (t->sum != NULL) RF_TRY(emit_sum(t, sequence));
@@ -59,6 +60,7 @@ static rf_status emit_compute(rf_trainer *t, rf_sequence *sequence) {
 }
 
 static rf_status emit_update(rf_trainer *t, rf_sequence *sequence) {
+    RF_TRY(rf_loss_scale_end(t, sequence));
     RF_TRY(rf_clip_emit(t, sequence));
     RF_TRY(rf_update_emit(t, sequence));
     return rf_ema_emit(t, sequence);

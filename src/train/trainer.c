@@ -119,6 +119,7 @@ static rf_status make_memory(rf_trainer *t) {
     t->order_host = rf_alloc(order, 1);
     t->numbers_host = rf_alloc(numbers, 1);
     if (t->order_host == NULL || t->numbers_host == NULL) return RF_E_MEMORY;
+    RF_TRY(rf_loss_scale_create(t));
     RF_TRY(rf_sums_prepare(t));
     return rf_update_prepare(t);
 }
@@ -246,8 +247,8 @@ rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
 void rf_trainer_free(rf_trainer *t) {
     if (t == NULL) return;
     rf_device_drain(t->desc.device); /* whatever is still running uses the memory below */
-    rf_buffer *buffers[] = {t->scalars, t->ema,         t->sum,     t->group,  t->part,    t->rng,
-                            t->control, t->order_table, t->numbers, t->losses, t->observed};
+    rf_buffer *buffers[] = {t->scalars, t->scaling, t->ema,         t->sum,     t->group,  t->part,
+                            t->rng,     t->control, t->order_table, t->numbers, t->losses, t->observed};
     for (int i = 0; i < RF_PHASES; i++) rf_sequence_free(t->phase[i]);
     rf_evaluator_release(&t->validation);
     rf_plan_free(t->plan);

@@ -68,6 +68,7 @@ struct rf_trainer {
     /* device memory */
     rf_buffer **slot;   /* `slots` of them, flat as the parameters */
     rf_buffer *scalars; /* of the optimizer; or NULL */
+    rf_buffer *scaling; /* of the loss (loss_scale.c); or NULL */
     rf_buffer *ema;     /* flat as the parameters; or NULL */
     rf_buffer *sum;     /* of micro-batches' gradients, flat; or NULL */
     rf_buffer *group;   /* rf_group_numbers: of each `alignment` floats of the parameters, or one for all */
@@ -169,21 +170,29 @@ size_t rf_update_bytes(const rf_trainer *trainer, size_t alignment, size_t train
 rf_status rf_update_prepare(rf_trainer *trainer);
 void rf_update_release(rf_trainer *trainer);
 rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
-rf_buffer *rf_update_gradient(const rf_trainer *trainer); /* of the step, all micro-batches together */
-/* Emits a launch over all parameters, whose kernel takes them as rf_train_vectors. */
-rf_status rf_update_emit_all(rf_trainer *trainer, rf_sequence *sequence, rf_launch_desc *desc);
 
-/* Sums over all parameters, two at a time (sums.c): each work-item of such a launch writes its part of them, a float2; fold
+/* All parameters at once, which lie flat (sums.c): the gradient of the step, all micro-batches together; a launch over them, whose
+ * kernel takes them as rf_train_vectors. */
+rf_buffer *rf_flat_gradient(const rf_trainer *trainer);
+rf_status rf_flat_emit(rf_trainer *trainer, rf_sequence *sequence, rf_launch_desc *desc);
+/* Sums over all parameters, two at a time: each work-item of such a launch writes its part of them, a float2; fold
  * leaves as many parts as a single work-item may add up. */
 size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
 rf_status rf_sums_prepare(rf_trainer *trainer);
 rf_status rf_sums_fold(int *parts, rf_trainer *trainer, rf_sequence *sequence);
+rf_status rf_sums_of_squares(int *parts, rf_trainer *trainer, rf_sequence *sequence); /* of the gradient, folded */
 
 /* The moving average of the parameters (ema.c). */
 rf_status rf_ema_check(const rf_trainer *trainer);
 rf_status rf_ema_create(rf_trainer *trainer);
 float rf_ema_weight(const rf_trainer_desc *desc, long step); /* of the new values; step counts from 1 */
 rf_status rf_ema_emit(rf_trainer *trainer, rf_sequence *sequence);
+
+/* Loss scaling (loss_scale.c): before the forward pass of a micro-batch, and once the gradient is complete. */
+size_t rf_loss_scale_bytes(const rf_trainer *trainer);
+rf_status rf_loss_scale_create(rf_trainer *trainer);
+rf_status rf_loss_scale_begin(rf_trainer *trainer, rf_sequence *sequence);
+rf_status rf_loss_scale_end(rf_trainer *trainer, rf_sequence *sequence);
 
 /* Gradient clipping (clip.c). */
 rf_status rf_clip_check(const rf_trainer_desc *desc);

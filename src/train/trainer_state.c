@@ -16,7 +16,7 @@ typedef struct location {
 } location;
 
 /* The parameters and buffers; then of each trained parameter, slot by slot, what the optimizer keeps, and the moving
- * average; then the optimizer's scalars.  out->name NULL with RF_OK: past the end. */
+ * average; then the optimizer's scalars, and the loss scale.  out->name NULL with RF_OK: past the end. */
 static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
     static const rf_param_spec scalar = {.rank = 1, .dim = {1}, .shape = {1, 1, 1, 1}};
     const rf_weights *w = t->weights;
@@ -24,7 +24,16 @@ static rf_status location_of(location *out, const rf_trainer *t, size_t index) {
     const size_t count = (size_t)w->count, slots = (size_t)t->slots,
                  arrays = count * (1 + slots + (t->ema != NULL));
     *out = (location){0};
-    if (index >= arrays + (size_t)rf_optimizer_scalars(&t->setup)) return RF_OK;
+    static const char *const scaling[] = {"loss_scale", "loss_scale_steps"};
+    const size_t scalars = arrays + (size_t)rf_optimizer_scalars(&t->setup);
+    if (index >= scalars + (t->scaling != NULL ? RF_COUNT(scaling) : 0)) return RF_OK;
+    if (index >= scalars) {
+        out->spec = &scalar;
+        out->offset = index - scalars;
+        out->buffer = t->scaling;
+        out->name = rf_strdup(scaling[index - scalars]);
+        return out->name != NULL ? RF_OK : RF_E_MEMORY;
+    }
     if (index >= arrays) {
         out->spec = &scalar;
         out->offset = index - arrays;

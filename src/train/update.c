@@ -140,15 +140,6 @@ void rf_update_release(rf_trainer *t) {
 
 /* ---- launches ---- */
 
-rf_buffer *rf_update_gradient(const rf_trainer *t) {
-    return t->sum != NULL ? t->sum : t->weights->grads;
-}
-
-rf_status rf_update_emit_all(rf_trainer *t, rf_sequence *sequence, rf_launch_desc *desc) {
-    rf_train_spread(desc, t->desc.device, rf_train_vectors(t->desc.device, t->weights->trained_floats));
-    return rf_train_emit(sequence, t->desc.device, desc);
-}
-
 /* One kernel of the optimizer over all parameters; `update`: the last one, which takes its norms and scalars. */
 static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *kernel,
                            void (*reference)(const rf_update *), bool update) {
@@ -164,7 +155,7 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
                                   .grouped = rf_groups_differ(&t->desc),
                                   .norms = norms};
     const double bytes = 4.0 * (double)w->trained_floats * (3 + 2 * t->slots);
-    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, rf_update_gradient(t), t->group, t->numbers, t->control};
+    rf_buffer *buffers[RF_MAX_ARGS] = {w->params, rf_flat_gradient(t), t->group, t->numbers, t->control};
     int count = SLOTS;
     rf_sequence_label(sequence, "update.%s", optimizer->kind.name);
     for (int s = 0; s < t->slots; s++) buffers[count++] = t->slot[s];
@@ -183,14 +174,14 @@ static rf_status emit_pass(rf_trainer *t, rf_sequence *sequence, const char *ker
     *next++ = (rf_arg)RF_I32(context.numbers);
     /* A slot that its options leave out is neither read nor written. */
     for (int s = 0; optimizer->slots[s] != NULL; s++)
-        *next++ = (rf_arg)RF_BUF(s < t->slots ? t->slot[s] : rf_update_gradient(t));
+        *next++ = (rf_arg)RF_BUF(s < t->slots ? t->slot[s] : rf_flat_gradient(t));
     if (norms) {
         *next++ = (rf_arg)RF_BUF(t->norms.owner);
         *next++ = (rf_arg)RF_BUF(t->norms.norm);
     }
     if (scalars) *next++ = (rf_arg)RF_BUF(t->scalars);
     if (update && optimizer->sums) *next++ = (rf_arg)RF_BUF(t->part);
-    return rf_update_emit_all(t, sequence, &desc);
+    return rf_flat_emit(t, sequence, &desc);
 }
 
 /* The scalars of the next step; on the reference the update itself computes them. */
@@ -211,7 +202,7 @@ static rf_status emit_scalars(rf_trainer *t, rf_sequence *sequence) {
 
 static rf_status emit_norms(rf_trainer *t, rf_sequence *sequence) {
     const rf_norms *n = &t->norms;
-    rf_buffer *buffers[] = {t->weights->params, rf_update_gradient(t), n->chunk, n->first, n->norm};
+    rf_buffer *buffers[] = {t->weights->params, rf_flat_gradient(t), n->chunk, n->first, n->norm};
     const double bytes = 8.0 * (double)t->weights->trained_floats;
     rf_sequence_label(sequence, "update.norms");
     if (rf_train_on_reference(t->desc.device))

@@ -9,9 +9,9 @@
 #include "launch/sequence.h"
 #include "verify/check_bn_sums.h"
 
-/* Canary words behind every buffer detect writes past its end; as floats they are NaN, which exposes reads. */
+/* Canary words behind every buffer detect writes past its end; as floats, or two halves, they are NaN, which exposes reads. */
 enum { CANARY_WORDS = 64 };
-static const uint32_t canary = 0x7fc0dead;
+static const uint32_t canary = 0x7fc07ead;
 
 typedef struct check {
     rf_device *device; /* borrowed */
@@ -38,9 +38,12 @@ static void run_reference(rf_sample *sample, rf_direction direction) {
 /* The sample before the solver's direction. */
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
+    rf_sample_round(c->before);
     RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
-    for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction)
+    for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction) {
         rf_sample_run(c->before, (rf_direction)direction);
+        rf_sample_round(c->before);
+    }
     return RF_OK;
 }
 
@@ -68,11 +71,42 @@ static void release(check *c) {
     rf_sample_free(c->after);
 }
 
-/* A buffer that holds `count` floats, NULL meaning NaN, with canaries behind them. */
-static rf_status upload(rf_buffer **out, rf_device *device, const float *data, size_t count) {
-    RF_TRY(rf_buffer_create(out, device, (count + CANARY_WORDS) * sizeof(float)));
+/* The words that `count` numbers take, and the canaries behind them, which begin within the last word of an odd number of
+ * halves. */
+static size_t words_of(size_t count, bool half) {
+    return (half ? rf_ceil_div(count, 2) : count) + CANARY_WORDS;
+}
+
+/* A buffer that holds `count` numbers, NULL meaning NaN, with canaries behind them. */
+static rf_status upload(rf_buffer **out, rf_device *device, const float *data, size_t count, bool half) {
+    RF_TRY(rf_buffer_create(out, device, words_of(count, half) * sizeof(float)));
     RF_TRY(rf_buffer_fill(*out, canary));
-    return data != NULL ? rf_buffer_write(*out, 0, data, count * sizeof(float)) : RF_OK;
+    if (data == NULL || !half)
+        return data != NULL ? rf_buffer_write(*out, 0, data, count * sizeof(float)) : RF_OK;
+    uint16_t *halves = rf_alloc(count, sizeof *halves);
+    if (halves == NULL) return RF_E_MEMORY;
+    for (size_t i = 0; i < count; ++i) halves[i] = rf_half_from_float(data[i]);
+    const rf_status status = rf_buffer_write(*out, 0, halves, count * sizeof *halves);
+    free(halves);
+    return status;
+}
+
+/* Reads `count` numbers back; *intact: the canaries behind them are.  free() *out. */
+static rf_status download(float **out, bool *intact, rf_buffer *buffer, size_t count, bool half) {
+    const size_t bytes = words_of(count, half) * sizeof(uint32_t), used = count * (half ? 2 : sizeof(float));
+    unsigned char *raw = rf_alloc(bytes, 1);
+    *out = rf_alloc(count, sizeof **out);
+    rf_status status = raw != NULL && *out != NULL ? rf_buffer_read(buffer, 0, raw, bytes) : RF_E_MEMORY;
+    *intact = true;
+    for (size_t i = used; i < bytes && status == RF_OK; ++i)
+        *intact &= raw[i] == ((const unsigned char *)&canary)[i % sizeof canary];
+    for (size_t i = 0; i < count && status == RF_OK; ++i) {
+        uint16_t number;
+        memcpy(half ? (void *)&number : (void *)&(*out)[i], raw + i * (used / count), used / count);
+        if (half) (*out)[i] = rf_half_to_float(number);
+    }
+    free(raw);
+    return status;
 }
 
 static rf_status run_solver(check *c) {
@@ -80,9 +114,10 @@ static rf_status run_solver(check *c) {
     const rf_problem *problem = &c->before->problem;
     for (size_t t = 0; t < RF_TENSOR_COUNT; ++t)
         if (rf_sample_access(c->before, c->solver->direction, t) != RF_ABSENT)
-            RF_TRY(upload(&c->buffer[t], c->device, c->before->data[t], c->before->count[t]));
+            RF_TRY(upload(&c->buffer[t], c->device, c->before->data[t], c->before->count[t],
+                          rf_sample_is_half(c->before, t)));
     if (c->work_bytes > 0)
-        RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float))));
+        RF_TRY(upload(&c->tensors.work, c->device, NULL, rf_ceil_div(c->work_bytes, sizeof(float)), false));
     RF_TRY(rf_sequence_create(&c->sequence, c->device));
     rf_sequence_label(c->sequence, "%s %s", problem->op->name, c->solver->name);
     RF_TRY(rf_solver_prepare(c->solver, c->sequence, problem, info, &c->tensors, &c->config));
@@ -172,9 +207,13 @@ static void compare_numbers(check *c, size_t tensor, const float *expected, cons
                             const float *weights) {
     const double rms = root_mean_square(expected, count), length = length_of_sums(c->sample, tensor);
     const float *slack = c->slack[tensor];
+    /* Halves have 11 bits, and down to 2^-24; a result may be stored more than once on its way. */
+    const bool half = rf_sample_is_half(c->sample, tensor);
+    const double coarse = half ? 0x1p-11 : 0, least = half ? 0x1p-24 : 1e-30;
     for (size_t i = 0; i < count; ++i) {
-        const double tolerance = 16 * FLT_EPSILON * (sqrt(length) * rms + fabsf(expected[i])) +
-                                 (slack != NULL ? 4 * slack[i] : 0) + 1e-30;
+        const double tolerance = (16 * FLT_EPSILON * sqrt(length) + coarse) * rms +
+                                 (16 * FLT_EPSILON + coarse) * fabsf(expected[i]) +
+                                 (slack != NULL ? 4 * slack[i] : 0) + least;
         const bool padding = weights != NULL && weights[i] == 0;
         double error = fabs((double)got[i] - expected[i]) / tolerance;
         if (c->sample->poisoned)
@@ -216,10 +255,11 @@ static rf_status find_padding(float **out, const rf_param_spec *spec) {
 static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
     const bool forward = c->solver->direction == RF_FORWARD;
     const size_t count = forward ? c->before->counts.y : c->before->counts.dx[0];
-    float expected = 0, got = 0, *map = rf_alloc(count, sizeof *map);
+    const bool half = forward ? c->before->problem.half_y : c->before->problem.half_x;
+    float expected = 0, got = 0, *map;
+    bool intact;
     size_t channel = 0;
-    if (map == NULL) return RF_E_MEMORY;
-    rf_status status = rf_buffer_read(forward ? c->tensors.y : c->tensors.dx[0], 0, map, count * sizeof *map);
+    rf_status status = download(&map, &intact, forward ? c->tensors.y : c->tensors.dx[0], count, half);
     if (status == RF_OK && !c->sample->poisoned) {
         const double error = rf_check_bn_sums_compare(c->before, c->solver->direction, map, partial,
                                                       &expected, &got, &channel);
@@ -232,14 +272,14 @@ static rf_status compare_sums(check *c, size_t tensor, const float *partial) {
 static rf_status compare_tensor(check *c, size_t tensor, rf_access access) {
     const bool is_work = c->buffer[tensor] == c->tensors.work,
                is_sums = c->buffer[tensor] == c->tensors.sums[RF_BN_SUMS_PARTIAL];
-    const size_t count = rf_buffer_bytes(c->buffer[tensor]) / sizeof(float) - CANARY_WORDS;
-    float *got = rf_alloc(count + CANARY_WORDS, sizeof *got), *weights = NULL;
-    rf_status status = got != NULL ? find_padding(&weights, rf_sample_spec(c->sample, tensor)) : RF_E_MEMORY;
-    if (status == RF_OK)
-        status = rf_buffer_read(c->buffer[tensor], 0, got, (count + CANARY_WORDS) * sizeof(float));
+    const size_t count = is_work ? rf_ceil_div(c->work_bytes, sizeof(float)) : c->before->count[tensor];
+    float *got = NULL, *weights = NULL;
+    bool intact;
+    rf_status status =
+        download(&got, &intact, c->buffer[tensor], count, rf_sample_is_half(c->before, tensor));
+    if (status == RF_OK) status = find_padding(&weights, rf_sample_spec(c->sample, tensor));
     if (status != RF_OK) goto done;
-    for (size_t i = count; i < count + CANARY_WORDS; ++i)
-        if (bits_of(got[i]) != canary) trouble(c, tensor, "is written past its end");
+    if (!intact) trouble(c, tensor, "is written past its end");
     if (is_work) goto done;
     if (is_sums)
         status = compare_sums(c, tensor, got);

@@ -209,8 +209,9 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return emit_elements(sequence, problem, info, family, &desc, passes);
 }
 
-RF_SOLVER_PAIR(forward, "batch_norm", RF_FORWARD, rf_indexable, workspace, forward)
-RF_SOLVER_PAIR(params, "batch_norm", RF_BACKWARD_PARAMS, rf_indexable, workspace, backward_params)
-RF_SOLVER_PAIR(data, "batch_norm", RF_BACKWARD_DATA, rf_indexable, NULL, backward_data)
+RF_SOLVER_PAIR(forward, "batch_norm", RF_FORWARD, RF_HALF_EITHER, rf_indexable, workspace, forward)
+RF_SOLVER_PAIR(params, "batch_norm", RF_BACKWARD_PARAMS, RF_HALF_EITHER, rf_indexable, workspace,
+               backward_params)
+RF_SOLVER_PAIR(data, "batch_norm", RF_BACKWARD_DATA, RF_HALF_EITHER, rf_indexable, NULL, backward_data)
 const rf_solver *const rf_batch_norm_solvers[] = {&forward_tile, &forward_group, &params_tile, &params_group,
                                                   &data_tile,    &data_group,    NULL};

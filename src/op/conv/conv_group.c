@@ -113,7 +113,10 @@ static rf_status emit_gather(rf_sequence *sequence, const rf_problem *problem, c
         .program = "conv_group",
         .kernel = "gather",
         .options = options_of(options, p, o->c % 4 == 0 && o->length % 4 == 0, g->k % 4 == 0,
-                              g->transposed ? " -DTRANSPOSED" : "", info),
+                              !g->transposed             ? ""
+                              : v.act && problem->half_y ? " -DTRANSPOSED -DMASKED"
+                                                         : " -DTRANSPOSED",
+                              info),
         .args = {RF_BUF(g->x),
                  RF_BUF(g->w),
                  RF_BUF(g->bias),
@@ -272,6 +275,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .rank = 10,                                                                              \
                     .applicable = applicable,                                                                \
                     .devices = RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR,                                        \
+                    .half = RF_HALF_EITHER,                                                                  \
                     .tunables = tunables,                                                                    \
                     __VA_ARGS__}
 const rf_solver rf_conv_group[RF_DIRECTIONS] = {

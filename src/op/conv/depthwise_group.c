@@ -210,6 +210,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     [direction_] = {.name = "depthwise_group",                                                               \
                     .direction = direction_,                                                                 \
                     .devices = RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR,                                        \
+                    .half = RF_HALF_EITHER,                                                                  \
                     .rank = 20,                                                                              \
                     .applicable = applicable,                                                                \
                     .tunables = tunables,                                                                    \

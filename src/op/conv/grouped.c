@@ -21,7 +21,8 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
     desc->program = "conv_grouped";
-    desc->options = rf_family_options(options, family, info, "%s", "");
+    desc->options =
+        rf_family_options(options, family, info, "%s", v.act && problem->half_y ? "-DMASKED" : "");
     desc->flops = rf_conv_flops(problem);
     desc->bytes = 4.0 * v.n * ((double)v.c * v.h * v.w + (double)v.k * v.oh * v.ow);
     rf_family_spread(desc, family, info, tasks, cost);
@@ -93,11 +94,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     PREPARE(backward_params, family, suffix)                                                                 \
     PREPARE(backward_data, family, suffix)                                                                   \
     const rf_solver rf_grouped_##suffix[RF_DIRECTIONS] = {                                                   \
-        {"grouped_" #suffix, RF_FORWARD, devices_, 10, applicable, .prepare = forward_##suffix},             \
-        {"grouped_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable,                                   \
+        {"grouped_" #suffix, RF_FORWARD, devices_, 10, applicable, .half = RF_HALF_EITHER,                   \
+         .prepare = forward_##suffix},                                                                       \
+        {"grouped_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable, .half = RF_HALF_EITHER,           \
          .workspace = backward_params_work, .prepare = backward_params_##suffix},                            \
-        {"grouped_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .workspace = rf_masked_work,        \
-         .prepare = backward_data_##suffix},                                                                 \
+        {"grouped_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .half = RF_HALF_EITHER,             \
+         .workspace = rf_masked_work, .prepare = backward_data_##suffix},                                    \
     };
 SOLVERS(RF_TILE, tile, RF_DEVICE_CPU)
 SOLVERS(RF_GROUP, group, RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR)

@@ -190,9 +190,12 @@ static const rf_attr_spec instance_attrs[] = {RF_ATTR(eps, FLOAT, 1e-5, 1e-20, 1
                                               RF_ATTR(affine, BOOL, 0, 0, 1), RF_ATTR_END};
 
 #define OP(symbol, kind, summary_, positional_)                                                              \
-    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, rf_norm_applicable, rf_norm_workspace, forward_build)    \
-    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, rf_norm_applicable, NULL, params_build)          \
-    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, rf_norm_applicable, NULL, data_build)              \
+    RF_SOLVER_PAIR(symbol##_f, #symbol, RF_FORWARD, RF_HALF_EITHER, rf_norm_applicable, rf_norm_workspace,   \
+                   forward_build)                                                                            \
+    RF_SOLVER_PAIR(symbol##_p, #symbol, RF_BACKWARD_PARAMS, RF_HALF_EITHER, rf_norm_applicable, NULL,        \
+                   params_build)                                                                             \
+    RF_SOLVER_PAIR(symbol##_d, #symbol, RF_BACKWARD_DATA, RF_HALF_EITHER, rf_norm_applicable, NULL,          \
+                   data_build)                                                                               \
     static const rf_solver *const symbol##_solvers[] = {&symbol##_f_tile,                                    \
                                                         &symbol##_f_group,                                   \
                                                         &symbol##_p_tile,                                    \

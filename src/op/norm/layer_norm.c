@@ -165,9 +165,10 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     return rf_indexable(problem, info) && 3.0 * problem->y.c <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(layer_norm_f, "layer_norm", RF_FORWARD, applicable, NULL, forward_build)
-RF_SOLVER_PAIR(layer_norm_p, "layer_norm", RF_BACKWARD_PARAMS, applicable, params_workspace, params_build)
-RF_SOLVER_PAIR(layer_norm_d, "layer_norm", RF_BACKWARD_DATA, applicable, NULL, data_build)
+RF_SOLVER_PAIR(layer_norm_f, "layer_norm", RF_FORWARD, RF_HALF_EITHER, applicable, NULL, forward_build)
+RF_SOLVER_PAIR(layer_norm_p, "layer_norm", RF_BACKWARD_PARAMS, RF_HALF_EITHER, applicable, params_workspace,
+               params_build)
+RF_SOLVER_PAIR(layer_norm_d, "layer_norm", RF_BACKWARD_DATA, RF_HALF_EITHER, applicable, NULL, data_build)
 static const rf_solver *const solvers[] = {&layer_norm_f_tile,
                                            &layer_norm_f_group,
                                            &layer_norm_p_tile,

@@ -114,8 +114,8 @@ static bool applicable(const rf_problem *problem, const rf_device_info *info) {
            (double)problem->y.c * problem->attrs.groups <= rf_family_rounds(info);
 }
 
-RF_SOLVER_PAIR(f, "local_response_norm", RF_FORWARD, applicable, NULL, forward_build)
-RF_SOLVER_PAIR(d, "local_response_norm", RF_BACKWARD_DATA, applicable, NULL, data_build)
+RF_SOLVER_PAIR(f, "local_response_norm", RF_FORWARD, RF_HALF_NEVER, applicable, NULL, forward_build)
+RF_SOLVER_PAIR(d, "local_response_norm", RF_BACKWARD_DATA, RF_HALF_NEVER, applicable, NULL, data_build)
 static const rf_solver *const solvers[] = {&f_tile, &f_group, &d_tile, &d_group, NULL};
 
 #define LRN(size, alpha, beta, k)                                                                            \

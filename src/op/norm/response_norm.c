@@ -121,10 +121,12 @@ static rf_status data_build(rf_sequence *sequence, const rf_problem *problem, co
     return rf_norm_emit_gradient(sequence, problem, info, t, family, "response_norm");
 }
 
-RF_SOLVER_PAIR(response_norm_f, "response_norm", RF_FORWARD, rf_norm_applicable, rf_norm_workspace,
-               forward_build)
-RF_SOLVER_PAIR(response_norm_p, "response_norm", RF_BACKWARD_PARAMS, rf_norm_applicable, NULL, params_build)
-RF_SOLVER_PAIR(response_norm_d, "response_norm", RF_BACKWARD_DATA, rf_norm_applicable, NULL, data_build)
+RF_SOLVER_PAIR(response_norm_f, "response_norm", RF_FORWARD, RF_HALF_EITHER, rf_norm_applicable,
+               rf_norm_workspace, forward_build)
+RF_SOLVER_PAIR(response_norm_p, "response_norm", RF_BACKWARD_PARAMS, RF_HALF_EITHER, rf_norm_applicable, NULL,
+               params_build)
+RF_SOLVER_PAIR(response_norm_d, "response_norm", RF_BACKWARD_DATA, RF_HALF_EITHER, rf_norm_applicable, NULL,
+               data_build)
 static const rf_solver *const solvers[] = {&response_norm_f_tile,
                                            &response_norm_f_group,
                                            &response_norm_p_tile,

@@ -115,12 +115,15 @@ static rf_status adaptive_backward_build(rf_sequence *sequence, const rf_problem
     return emit(sequence, problem, info, family, &desc, problem->x[0]);
 }
 
-RF_SOLVER_PAIR(max_f, "max_pool", RF_FORWARD, rf_indexable, NULL, max_forward_build)
-RF_SOLVER_PAIR(max_b, "max_pool", RF_BACKWARD_DATA, rf_indexable, NULL, max_backward_build)
-RF_SOLVER_PAIR(avg_f, "avg_pool", RF_FORWARD, takes_uniform, NULL, average_forward_build)
-RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, takes_uniform, NULL, average_backward_build)
-RF_SOLVER_PAIR(adaptive_f, "adaptive_pool", RF_FORWARD, takes_varying, NULL, adaptive_forward_build)
-RF_SOLVER_PAIR(adaptive_b, "adaptive_pool", RF_BACKWARD_DATA, takes_varying, NULL, adaptive_backward_build)
+RF_SOLVER_PAIR(max_f, "max_pool", RF_FORWARD, RF_HALF_EITHER, rf_indexable, NULL, max_forward_build)
+RF_SOLVER_PAIR(max_b, "max_pool", RF_BACKWARD_DATA, RF_HALF_EITHER, rf_indexable, NULL, max_backward_build)
+RF_SOLVER_PAIR(avg_f, "avg_pool", RF_FORWARD, RF_HALF_EITHER, takes_uniform, NULL, average_forward_build)
+RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, RF_HALF_EITHER, takes_uniform, NULL,
+               average_backward_build)
+RF_SOLVER_PAIR(adaptive_f, "adaptive_pool", RF_FORWARD, RF_HALF_EITHER, takes_varying, NULL,
+               adaptive_forward_build)
+RF_SOLVER_PAIR(adaptive_b, "adaptive_pool", RF_BACKWARD_DATA, RF_HALF_EITHER, takes_varying, NULL,
+               adaptive_backward_build)
 const rf_solver *const rf_max_pool_solvers[] = {&max_f_tile, &max_f_group, &max_b_tile, &max_b_group, NULL};
 const rf_solver *const rf_average_pool_solvers[] = {&avg_f_tile, &avg_f_group, &rf_average_map_tile,
                                                     &avg_b_tile, &avg_b_group, NULL};

@@ -1,0 +1,383 @@
+/* Maps in halves: the conversions, on the host and in kernels; what is stored so, and how much memory that saves; training in
+ * them; loss scaling. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "graph/choose.h"
+#include "rangefinder/rangefinder.h"
+#include "train/state.h"
+#include "train/trainer.h"
+
+static rf_device *device;
+static rf_dataset *data;
+
+#define CHECK(call)                                                                                          \
+    do {                                                                                                     \
+        if ((call) != RF_OK) fail_msg("%s: %s", #call, rf_error_message());                                  \
+    } while (0)
+
+/* ---- conversions ---- */
+
+/* IEEE 754: the numbers between which halves lie, and ties, which go to the even one. */
+static const struct {
+    float value;
+    uint16_t half;
+} roundings[] = {
+    {0.0f, 0x0000},
+    {1.0f, 0x3c00},
+    {-2.0f, 0xc000},
+    {65504.0f, 0x7bff},
+    {0x1.ffdffep15f, 0x7bff}, /* below 65520, which is halfway to 65536 */
+    {65520.0f, 0x7c00},
+    {-65536.0f, 0xfc00},
+    {3e38f, 0x7c00},
+    {INFINITY, 0x7c00},
+    {-INFINITY, 0xfc00},
+    {0x1p-14f, 0x0400},     /* the least that is normal */
+    {0x1.ff8p-15f, 0x03ff}, /* the largest that is not */
+    {0x1.ffcp-15f, 0x0400}, /* a tie */
+    {0x1p-24f, 0x0001},
+    {0x1p-25f, 0x0000}, /* a tie */
+    {0x1.000002p-25f, 0x0001},
+    {0x1.8p-24f, 0x0002},  /* a tie */
+    {-0x1.4p-23f, 0x8002}, /* a tie */
+    {1e-30f, 0x0000},
+    {1.0f + 0x1p-11f, 0x3c00}, /* a tie */
+    {1.0f + 0x1p-11f + 0x1p-20f, 0x3c01},
+    {1.0f + 0x1.8p-10f, 0x3c02}, /* a tie */
+    {0x1.fffp0f, 0x4000},        /* carries into the exponent */
+};
+
+static void host_rounds_to_the_nearest(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < RF_COUNT(roundings); i++)
+        if (rf_half_from_float(roundings[i].value) != roundings[i].half)
+            fail_msg("%a becomes %#x, not %#x", (double)roundings[i].value,
+                     rf_half_from_float(roundings[i].value), roundings[i].half);
+    assert_int_equal(rf_half_from_float(-0.0f), 0x8000);
+    assert_true(isnan(rf_half_to_float(rf_half_from_float(NAN))));
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const float value = rf_half_to_float((uint16_t)h);
+        const uint32_t exponent = h >> 10 & 31, mantissa = h & 1023;
+        const double expected = exponent == 0    ? mantissa * 0x1p-24
+                                : exponent == 31 ? INFINITY
+                                                 : ldexp(1024 + mantissa, (int)exponent - 25);
+        if (exponent == 31 && mantissa != 0) {
+            assert_true(isnan(value));
+            continue;
+        }
+        assert_true(value == (float)(h & 0x8000 ? -expected : expected));
+        assert_int_equal(rf_half_from_float(value), h);
+    }
+}
+
+/* Runs 1 * x + 0 by each solver, with x or y in halves; got: y as it is stored. */
+static void run_identity(const rf_solver *solver, const void *x, size_t x_bytes, bool half_x, void *y,
+                         size_t y_bytes, size_t count) {
+    rf_problem problem = {.op = rf_op_find("affine"),
+                          .inputs = 1,
+                          .x = {{1, (int)count, 1, 1}},
+                          .half_x = half_x,
+                          .half_y = !half_x};
+    rf_tensors tensors = {0};
+    rf_sequence *sequence;
+    rf_config config;
+    rf_attrs_default(&problem.attrs, problem.op);
+    CHECK(problem.op->infer(&problem));
+    CHECK(rf_buffer_create(&tensors.x[0], device, x_bytes));
+    CHECK(rf_buffer_create(&tensors.y, device, y_bytes));
+    CHECK(rf_buffer_write(tensors.x[0], 0, x, x_bytes));
+    CHECK(rf_sequence_create(&sequence, device));
+    rf_solver_defaults(&config, solver, &problem, rf_device_describe(device));
+    CHECK(rf_solver_prepare(solver, sequence, &problem, rf_device_describe(device), &tensors, &config));
+    CHECK(rf_sequence_run(sequence));
+    CHECK(rf_buffer_read(tensors.y, 0, y, y_bytes));
+    rf_sequence_free(sequence);
+    rf_buffer_free(tensors.x[0]);
+    rf_buffer_free(tensors.y);
+}
+
+static void kernels_convert_as_the_host(void **unused) {
+    (void)unused;
+    enum { ALL = 0x10000, COUNT = ALL * 4 + 3 };
+    uint16_t *halves = rf_alloc(COUNT, sizeof *halves);
+    float *floats = rf_alloc(COUNT, sizeof *floats);
+    assert_true(halves != NULL && floats != NULL);
+    for (const rf_solver *const *s = rf_op_find("affine")->solvers; *s != NULL; s++) {
+        if ((*s)->direction != RF_FORWARD) continue;
+        for (size_t h = 0; h < ALL; h++) halves[h] = (uint16_t)h;
+        run_identity(*s, halves, ALL * sizeof *halves, true, floats, ALL * sizeof *floats, ALL);
+        for (size_t h = 0; h < ALL; h++) {
+            const float expected = rf_half_to_float((uint16_t)h);
+            if (!(floats[h] == expected || (isnan(floats[h]) && isnan(expected))))
+                fail_msg("%s reads %#zx as %a", (*s)->name, h, (double)floats[h]);
+        }
+        /* Each half, what lies closely above it, halfway to the next, and closely above that; NaN. */
+        for (size_t h = 0; h < ALL; h++) {
+            const float own = rf_half_to_float((uint16_t)h), next = rf_half_to_float((uint16_t)(h + 1)),
+                        middle = own + (next - own) / 2;
+            const float all[] = {own, nextafterf(own, INFINITY), middle, nextafterf(middle, INFINITY)};
+            for (size_t i = 0; i < 4; i++) floats[4 * h + i] = all[i];
+        }
+        for (size_t i = 0; i < 3; i++) floats[ALL * 4 + i] = 1e9f * (float)i;
+        run_identity(*s, floats, COUNT * sizeof *floats, false, halves, COUNT * sizeof *halves, COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            const uint16_t expected = rf_half_from_float(floats[i] + 0.0f);
+            const bool both_nan = (halves[i] & 0x7fff) > 0x7c00 && (expected & 0x7fff) > 0x7c00;
+            if (halves[i] != expected && !both_nan && (halves[i] | expected) != 0x8000)
+                fail_msg("%s writes %a as %#x, not %#x", (*s)->name, (double)floats[i], halves[i], expected);
+        }
+    }
+    free(halves);
+    free(floats);
+}
+
+/* ---- what is stored in halves ---- */
+
+/* Softmax has no kernel for halves: what it reads and writes, and the addition that reads that, are floats. */
+static const char mixed[] =
+    "a: conv 8 3 pad=1\nrelu\nb: conv 8 3 pad=1\ns: softmax\nc: conv 8 3 pad=1\n"
+    "d: conv 8 1 <- c\ne: add <- c, d\nadaptive_avg_pool 1\nflatten\nlinear classes\n";
+
+static void a_map_is_stored_as_all_its_readers_take_it(void **unused) {
+    (void)unused;
+    rf_model *model;
+    rf_plan *plan;
+    CHECK(rf_model_parse(&model, mixed, "test", (rf_image_shape){3, 8, 8, 10}, 1));
+    const rf_plan_desc desc = {.device = device,
+                               .model = model,
+                               .batch = 2,
+                               .training = true,
+                               .loss = "cross_entropy",
+                               .half = true};
+    CHECK(rf_plan_create(&plan, &desc));
+    assert_true(rf_plan_has_halves(plan));
+    for (size_t i = 0; i < rf_plan_step_count(plan); i++) {
+        static const struct {
+            const char *name;
+            bool x, y;
+        } expected[] = {{"a", false, true},
+                        {"b", true, false},
+                        {"s", false, false},
+                        {"c", false, true},
+                        {"d", true, true},
+                        {"e", true, true},
+                        {"cross_entropy", false, false}};
+        const char *name;
+        const rf_solver *solver;
+        const rf_step *step = rf_plan_step(plan, i, &name, &solver);
+        for (size_t k = 0; k < RF_COUNT(expected); k++)
+            if (strcmp(name, expected[k].name) == 0 &&
+                (step->problem.half_x != expected[k].x || step->problem.half_y != expected[k].y))
+                fail_msg("%s: x %d, y %d", name, step->problem.half_x, step->problem.half_y);
+    }
+    rf_plan_free(plan);
+    rf_model_free(model);
+}
+
+/* A chain of 1x1 convolutions, whose maps are nearly all that a plan has: in halves half the memory. */
+static void halves_need_half_the_memory(void **unused) {
+    (void)unused;
+    rf_model *model;
+    size_t bytes[2];
+    CHECK(
+        rf_model_parse(&model,
+                       "for i = 1 to 16\nc{i}: conv 16 1 bias=no\nend\nadaptive_avg_pool 1\nflatten\nlinear "
+                       "classes\n",
+                       "test", (rf_image_shape){1, 32, 32, 10}, 1));
+    for (int half = 0; half < 2; half++) {
+        rf_plan *plan;
+        CHECK(rf_plan_create(&plan, &(rf_plan_desc){.device = device,
+                                                    .model = model,
+                                                    .batch = 16,
+                                                    .training = true,
+                                                    .loss = "cross_entropy",
+                                                    .half = half}));
+        bytes[half] = rf_plan_memory_bytes(plan);
+        rf_plan_free(plan);
+    }
+    if (!(bytes[1] < bytes[0] * 0.52)) fail_msg("%zu of %zu bytes", bytes[1], bytes[0]);
+    rf_model_free(model);
+}
+
+/* ---- training ---- */
+
+static const char *const networks[] = {
+    "conv 8 3 pad=1 bias=no\nbatch_norm\nrelu\np: max_pool 2\nconv 8 3 pad=1 bias=no\nb: batch_norm\nadd <- "
+    "b, p\nrelu\nconv 16 3 pad=1 stride=2\nrelu\ndropout 0.1\navg_pool 2\nflatten\nlinear classes\n",
+    "a: conv 8 2 stride=2\nlayer_norm\nb: conv 8 3 pad=1 groups=8\nlayer_norm\nconv 16 1\ngelu\nconv 8 1\nz: "
+    "scale\nadd <- z, b\ngroup_norm 4\nc: silu\nadaptive_avg_pool 1\nconv 8 1\ng: sigmoid\nmultiply <- c, g\n"
+    "adaptive_avg_pool 1\nflatten\nlinear classes\n",
+};
+
+static rf_trainer *train(const rf_model *model, bool half, const char *optimizer) {
+    rf_trainer *trainer;
+    CHECK(rf_trainer_create(&trainer, &(rf_trainer_desc){.device = device,
+                                                         .model = model,
+                                                         .dataset = data,
+                                                         .batch = 16,
+                                                         .accumulate = 2,
+                                                         .optimizer = optimizer,
+                                                         .half = half}));
+    return trainer;
+}
+
+/* Losses differ by what 11 bits leave; a gradient that vanished, or was scaled wrongly, changes them by far more. */
+static void losses_are_those_in_floats(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < RF_COUNT(networks); i++) {
+        enum { STEPS = 40 };
+        double losses[2][STEPS];
+        rf_model *model;
+        CHECK(rf_model_parse(&model, networks[i], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+        for (int half = 0; half < 2; half++) {
+            rf_trainer *trainer = train(model, half, i == 0 ? "sgd momentum=0.9" : "adam");
+            CHECK(rf_trainer_run(trainer, i == 0 ? 0.05 : 0.01, STEPS, losses[half]));
+            rf_trainer_free(trainer);
+        }
+        if (!(losses[0][STEPS - 1] < 0.95 * losses[0][0]))
+            fail_msg("network %zu: %g at first, %g at last", i, losses[0][0], losses[0][STEPS - 1]);
+        for (int k = 0; k < STEPS; k++)
+            if (!(fabs(losses[1][k] - losses[0][k]) < 0.03 * losses[0][k]))
+                fail_msg("network %zu, step %d: %g, in floats %g", i, k, losses[1][k], losses[0][k]);
+        rf_model_free(model);
+    }
+}
+
+static float number_of(const rf_state *state, const char *name) {
+    const rf_state_entry *entry = rf_state_find(state, name);
+    assert_non_null(entry);
+    return entry->values[0];
+}
+
+/* A scale at which gradients overflow is halved until they do not; meanwhile nothing but it changes. */
+static void a_step_that_overflows_is_skipped(void **unused) {
+    (void)unused;
+    rf_model *model;
+    rf_state *before, *after;
+    double loss[2];
+    CHECK(rf_model_parse(&model, networks[1], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    rf_trainer *trainer = train(model, true, "adam");
+    CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
+    CHECK(rf_trainer_get_state(&before, trainer));
+    assert_true(number_of(before, "loss_scale") == 65536 && number_of(before, "loss_scale_steps") == 1);
+    rf_state_entry *scale = (rf_state_entry *)rf_state_find(before, "loss_scale");
+    scale->values[0] = 0x1p30f;
+    CHECK(rf_trainer_set_state(trainer, before));
+    CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
+    assert_true(isfinite(loss[0]));
+    CHECK(rf_trainer_get_state(&after, trainer));
+    assert_true(number_of(after, "loss_scale") == 0x1p29f && number_of(after, "loss_scale_steps") == 0);
+    for (size_t i = 0; i < after->array_count; i++) {
+        const rf_state_entry *a = &after->arrays[i], *b = rf_state_find(before, a->name);
+        if (strncmp(a->name, "loss_scale", 10) != 0 && a->values[0] != b->values[0])
+            fail_msg("%s has changed", a->name);
+    }
+    rf_state_free(after);
+    double losses[30];
+    CHECK(rf_trainer_run(trainer, 0.01, 30, losses));
+    CHECK(rf_trainer_get_state(&after, trainer));
+    const float settled = number_of(after, "loss_scale");
+    if (!(settled < 0x1p29f && settled >= 256)) fail_msg("the scale is %g", (double)settled);
+    assert_true(losses[29] < losses[0]);
+    rf_state_free(after);
+    rf_state_free(before);
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
+/* After so many steps without an overflow it is doubled. */
+static void the_scale_grows_again(void **unused) {
+    (void)unused;
+    rf_model *model;
+    rf_state *state;
+    double loss[2];
+    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    rf_trainer *trainer = train(model, true, NULL);
+    CHECK(rf_trainer_get_state(&state, trainer));
+    ((rf_state_entry *)rf_state_find(state, "loss_scale"))->values[0] = 1024;
+    ((rf_state_entry *)rf_state_find(state, "loss_scale_steps"))->values[0] = 1998;
+    CHECK(rf_trainer_set_state(trainer, state));
+    rf_state_free(state);
+    for (int step = 0; step < 2; step++) {
+        CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
+        CHECK(rf_trainer_get_state(&state, trainer));
+        assert_true(number_of(state, "loss_scale") == (step == 0 ? 1024 : 2048));
+        rf_state_free(state);
+    }
+    rf_trainer_free(trainer);
+    rf_model_free(model);
+}
+
+/* The same bits, whether the run went on or was continued from its state. */
+static void a_run_is_resumed_with_the_same_bits(void **unused) {
+    (void)unused;
+    rf_model *model;
+    rf_state *middle, *expected, *got;
+    double loss[8];
+    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    rf_trainer *trainer = train(model, true, "sgd momentum=0.9"),
+               *other = train(model, true, "sgd momentum=0.9");
+    CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
+    CHECK(rf_trainer_get_state(&middle, trainer));
+    CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
+    CHECK(rf_trainer_get_state(&expected, trainer));
+    CHECK(rf_trainer_set_state(other, middle));
+    CHECK(rf_trainer_run(other, 0.05, 4, loss));
+    CHECK(rf_trainer_get_state(&got, other));
+    if (rf_state_compare(expected, got) != RF_OK) fail_msg("%s", rf_error_message());
+    rf_state_free(middle);
+    rf_state_free(expected);
+    rf_state_free(got);
+    rf_trainer_free(trainer);
+    rf_trainer_free(other);
+    rf_model_free(model);
+}
+
+static void the_reference_has_floats_alone(void **unused) {
+    (void)unused;
+    rf_device *reference;
+    rf_model *model;
+    rf_trainer *trainer;
+    CHECK(rf_device_open(&reference, "reference"));
+    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    assert_int_equal(
+        rf_trainer_create(
+            &trainer, &(rf_trainer_desc){.device = reference, .model = model, .dataset = data, .half = true}),
+        RF_E_USAGE);
+    assert_non_null(strstr(rf_error_message(), "no kernels"));
+    rf_model_free(model);
+    rf_device_close(reference);
+}
+
+int main(void) {
+    const struct CMUnitTest everywhere[] = {
+        cmocka_unit_test(host_rounds_to_the_nearest),
+        cmocka_unit_test(the_reference_has_floats_alone),
+    };
+    const struct CMUnitTest devices[] = {
+        cmocka_unit_test(kernels_convert_as_the_host),
+        cmocka_unit_test(a_map_is_stored_as_all_its_readers_take_it),
+        cmocka_unit_test(halves_need_half_the_memory),
+        cmocka_unit_test(losses_are_those_in_floats),
+        cmocka_unit_test(a_step_that_overflows_is_skipped),
+        cmocka_unit_test(the_scale_grows_again),
+        cmocka_unit_test(a_run_is_resumed_with_the_same_bits),
+    };
+    if (rf_device_open(&device, NULL) != RF_OK || rf_dataset_open(&data, "digits", NULL) != RF_OK) {
+        fprintf(stderr, "half_test: %s\n", rf_error_message());
+        return 1;
+    }
+    int failed = cmocka_run_group_tests(everywhere, NULL, NULL);
+    if (rf_device_describe(device)->kind != RF_DEVICE_REFERENCE)
+        failed += cmocka_run_group_tests(devices, NULL, NULL);
+    rf_dataset_free(data);
+    rf_device_close(device);
+    return failed;
+}
