@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "graph/choose.h"
+#include "graph/storage.h"
 #include "rangefinder/rangefinder.h"
 #include "train/state.h"
 #include "train/trainer.h"
@@ -140,69 +141,76 @@ static void kernels_convert_as_the_host(void **unused) {
 
 /* ---- what is stored in halves ---- */
 
-/* Softmax has no kernel for halves: what it reads and writes, and the addition that reads that, are floats. */
+/* Images and scores are floats, and so is what is concatenated with images. */
 static const char mixed[] =
-    "a: conv 8 3 pad=1\nrelu\nb: conv 8 3 pad=1\ns: softmax\nc: conv 8 3 pad=1\n"
-    "d: conv 8 1 <- c\ne: add <- c, d\nadaptive_avg_pool 1\nflatten\nlinear classes\n";
+    "a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nc: concat <- b, in\nd: conv 8 1\ne: add <- d, a\n"
+    "adaptive_avg_pool 1\nf: flatten\ng: linear classes\n";
 
-static void a_map_is_stored_as_all_its_readers_take_it(void **unused) {
+static void all_but_images_and_scores_is_stored_in_halves(void **unused) {
     (void)unused;
-    rf_model *model;
-    rf_plan *plan;
-    CHECK(rf_model_parse(&model, mixed, "test", (rf_image_shape){3, 8, 8, 10}, 1));
-    const rf_plan_desc desc = {.device = device,
-                               .model = model,
-                               .batch = 2,
-                               .training = true,
-                               .loss = "cross_entropy",
-                               .half = true};
-    CHECK(rf_plan_create(&plan, &desc));
-    assert_true(rf_plan_has_halves(plan));
-    for (size_t i = 0; i < rf_plan_step_count(plan); i++) {
-        static const struct {
-            const char *name;
-            bool x, y;
-        } expected[] = {{"a", false, true},
-                        {"b", true, false},
-                        {"s", false, false},
-                        {"c", false, true},
-                        {"d", true, true},
-                        {"e", true, true},
-                        {"cross_entropy", false, false}};
+    static const struct {
         const char *name;
-        const rf_solver *solver;
-        const rf_step *step = rf_plan_step(plan, i, &name, &solver);
-        for (size_t k = 0; k < RF_COUNT(expected); k++)
-            if (strcmp(name, expected[k].name) == 0 &&
-                (step->problem.half_x != expected[k].x || step->problem.half_y != expected[k].y))
-                fail_msg("%s: x %d, y %d", name, step->problem.half_x, step->problem.half_y);
+        bool x, y;
+    } expected[] = {{"a", false, true}, {"b", true, false}, {"c", false, true}, {"d", true, true},
+                    {"e", true, true},  {"f", true, true},  {"g", true, false}};
+    rf_model *model;
+    rf_lowered *lowered;
+    CHECK(rf_model_parse(&model, mixed, "test", (rf_image_shape){3, 8, 8, 10}, 1));
+    CHECK(rf_lower(&lowered, &(rf_lower_desc){.model = model,
+                                              .batch = 2,
+                                              .training = true,
+                                              .loss = rf_op_find("cross_entropy"),
+                                              .device = device}));
+    CHECK(rf_store_halves(lowered, device));
+    for (int k = 0; k < lowered->count; k++) {
+        const rf_lowered_node *node = &lowered->nodes[k];
+        for (size_t i = 0; i < RF_COUNT(expected); i++)
+            if (strcmp(node->name, expected[i].name) == 0 &&
+                (node->problem.half_x != expected[i].x || node->problem.half_y != expected[i].y))
+                fail_msg("%s: x %d, y %d", node->name, node->problem.half_x, node->problem.half_y);
     }
-    rf_plan_free(plan);
+    const rf_problem *loss = &lowered->nodes[lowered->loss].problem;
+    assert_true(!loss->half_x && !loss->half_y);
+    rf_lowered_free(lowered);
     rf_model_free(model);
 }
 
-/* A chain of 1x1 convolutions, whose maps are nearly all that a plan has: in halves half the memory. */
+static size_t bytes_of(const rf_model *model, bool half) {
+    rf_plan *plan;
+    CHECK(rf_plan_create(&plan, &(rf_plan_desc){.device = device,
+                                                .model = model,
+                                                .batch = 16,
+                                                .training = true,
+                                                .loss = "cross_entropy",
+                                                .half = half}));
+    const size_t bytes = rf_plan_memory_bytes(plan);
+    assert_true(rf_plan_has_halves(plan) == half);
+    rf_plan_free(plan);
+    return bytes;
+}
+
+/* A chain of sixteen 1x1 convolutions, with 18 maps at once (recompute_test has them counted): in halves half the memory where
+ * kernels take them; where they are converted, with two or three maps in floats besides. */
 static void halves_need_half_the_memory(void **unused) {
     (void)unused;
     rf_model *model;
-    size_t bytes[2];
     CHECK(
         rf_model_parse(&model,
                        "for i = 1 to 16\nc{i}: conv 16 1 bias=no\nend\nadaptive_avg_pool 1\nflatten\nlinear "
                        "classes\n",
                        "test", (rf_image_shape){1, 32, 32, 10}, 1));
-    for (int half = 0; half < 2; half++) {
-        rf_plan *plan;
-        CHECK(rf_plan_create(&plan, &(rf_plan_desc){.device = device,
-                                                    .model = model,
-                                                    .batch = 16,
-                                                    .training = true,
-                                                    .loss = "cross_entropy",
-                                                    .half = half}));
-        bytes[half] = rf_plan_memory_bytes(plan);
-        rf_plan_free(plan);
-    }
-    if (!(bytes[1] < bytes[0] * 0.52)) fail_msg("%zu of %zu bytes", bytes[1], bytes[0]);
+    const double floats = (double)bytes_of(model, false), converted = (double)bytes_of(model, true) / floats;
+    const char *given = getenv("RANGEFINDER_SOLVER");
+    char *before = given != NULL ? rf_strdup(given) : NULL;
+    setenv("RANGEFINDER_SOLVER", "group", 1);
+    const double halves = (double)bytes_of(model, true) / floats;
+    if (before != NULL)
+        setenv("RANGEFINDER_SOLVER", before, 1);
+    else
+        unsetenv("RANGEFINDER_SOLVER");
+    free(before);
+    if (!(halves < 0.52)) fail_msg("kernels for halves need %g of the memory", halves);
+    if (!(converted < 0.5 + 3.5 / 18)) fail_msg("with conversions it is %g of the memory", converted);
     rf_model_free(model);
 }
 
@@ -216,7 +224,7 @@ static const char *const networks[] = {
     "adaptive_avg_pool 1\nflatten\nlinear classes\n",
 };
 
-static rf_trainer *train(const rf_model *model, bool half, const char *optimizer) {
+static rf_trainer *train(const rf_model *model, bool half, const char *optimizer, const char *recompute) {
     rf_trainer *trainer;
     CHECK(rf_trainer_create(&trainer, &(rf_trainer_desc){.device = device,
                                                          .model = model,
@@ -224,6 +232,7 @@ static rf_trainer *train(const rf_model *model, bool half, const char *optimizer
                                                          .batch = 16,
                                                          .accumulate = 2,
                                                          .optimizer = optimizer,
+                                                         .recompute = recompute,
                                                          .half = half}));
     return trainer;
 }
@@ -237,7 +246,7 @@ static void losses_are_those_in_floats(void **unused) {
         rf_model *model;
         CHECK(rf_model_parse(&model, networks[i], "test", (rf_image_shape){1, 8, 8, 10}, 1));
         for (int half = 0; half < 2; half++) {
-            rf_trainer *trainer = train(model, half, i == 0 ? "sgd momentum=0.9" : "adam");
+            rf_trainer *trainer = train(model, half, i == 0 ? "sgd momentum=0.9" : "adam", NULL);
             CHECK(rf_trainer_run(trainer, i == 0 ? 0.05 : 0.01, STEPS, losses[half]));
             rf_trainer_free(trainer);
         }
@@ -263,7 +272,7 @@ static void a_step_that_overflows_is_skipped(void **unused) {
     rf_state *before, *after;
     double loss[2];
     CHECK(rf_model_parse(&model, networks[1], "test", (rf_image_shape){1, 8, 8, 10}, 1));
-    rf_trainer *trainer = train(model, true, "adam");
+    rf_trainer *trainer = train(model, true, "adam", NULL);
     CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
     CHECK(rf_trainer_get_state(&before, trainer));
     assert_true(number_of(before, "loss_scale") == 65536 && number_of(before, "loss_scale_steps") == 1);
@@ -299,7 +308,7 @@ static void the_scale_grows_again(void **unused) {
     rf_state *state;
     double loss[2];
     CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
-    rf_trainer *trainer = train(model, true, NULL);
+    rf_trainer *trainer = train(model, true, NULL, NULL);
     CHECK(rf_trainer_get_state(&state, trainer));
     ((rf_state_entry *)rf_state_find(state, "loss_scale"))->values[0] = 1024;
     ((rf_state_entry *)rf_state_find(state, "loss_scale_steps"))->values[0] = 1998;
@@ -322,8 +331,8 @@ static void a_run_is_resumed_with_the_same_bits(void **unused) {
     rf_state *middle, *expected, *got;
     double loss[8];
     CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
-    rf_trainer *trainer = train(model, true, "sgd momentum=0.9"),
-               *other = train(model, true, "sgd momentum=0.9");
+    rf_trainer *trainer = train(model, true, "sgd momentum=0.9", NULL),
+               *other = train(model, true, "sgd momentum=0.9", NULL);
     CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
     CHECK(rf_trainer_get_state(&middle, trainer));
     CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
@@ -340,6 +349,28 @@ static void a_run_is_resumed_with_the_same_bits(void **unused) {
     rf_model_free(model);
 }
 
+/* Activations that are computed again from halves have the same bits. */
+static void recomputation_gives_the_same_bits(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < RF_COUNT(networks); i++) {
+        rf_state *state[2];
+        double loss[3];
+        rf_model *model;
+        CHECK(rf_model_parse(&model, networks[i], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+        for (int again = 0; again < 2; again++) {
+            rf_trainer *trainer = train(model, true, "sgd momentum=0.9", again ? "on" : "off");
+            assert_true((rf_plan_repeated(trainer->plan).share > 0) == again);
+            CHECK(rf_trainer_run(trainer, 0.05, 3, loss));
+            CHECK(rf_trainer_get_state(&state[again], trainer));
+            rf_trainer_free(trainer);
+        }
+        if (rf_state_compare(state[0], state[1]) != RF_OK) fail_msg("network %zu: %s", i, rf_error_message());
+        rf_state_free(state[0]);
+        rf_state_free(state[1]);
+        rf_model_free(model);
+    }
+}
+
 static void the_reference_has_floats_alone(void **unused) {
     (void)unused;
     rf_device *reference;
@@ -351,7 +382,7 @@ static void the_reference_has_floats_alone(void **unused) {
         rf_trainer_create(
             &trainer, &(rf_trainer_desc){.device = reference, .model = model, .dataset = data, .half = true}),
         RF_E_USAGE);
-    assert_non_null(strstr(rf_error_message(), "no kernels"));
+    assert_non_null(strstr(rf_error_message(), "floats alone"));
     rf_model_free(model);
     rf_device_close(reference);
 }
@@ -363,12 +394,13 @@ int main(void) {
     };
     const struct CMUnitTest devices[] = {
         cmocka_unit_test(kernels_convert_as_the_host),
-        cmocka_unit_test(a_map_is_stored_as_all_its_readers_take_it),
+        cmocka_unit_test(all_but_images_and_scores_is_stored_in_halves),
         cmocka_unit_test(halves_need_half_the_memory),
         cmocka_unit_test(losses_are_those_in_floats),
         cmocka_unit_test(a_step_that_overflows_is_skipped),
         cmocka_unit_test(the_scale_grows_again),
         cmocka_unit_test(a_run_is_resumed_with_the_same_bits),
+        cmocka_unit_test(recomputation_gives_the_same_bits),
     };
     if (rf_device_open(&device, NULL) != RF_OK || rf_dataset_open(&data, "digits", NULL) != RF_OK) {
         fprintf(stderr, "half_test: %s\n", rf_error_message());

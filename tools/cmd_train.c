@@ -83,6 +83,7 @@ typedef struct train_run {
     rf_record record; /* of the run that is resumed */
     rf_folder *folder;
     char *out;      /* the folder's name */
+    size_t before;  /* characters of it that named a folder before this run made the others */
     char *schedule; /* with the range's ends, where the schedule has such */
     rf_verdict verdict;
     rf_record_more lr;
@@ -92,9 +93,30 @@ typedef struct train_run {
     rf_train_result result;
 } train_run;
 
+/* Cuts off the last part of a path. */
+static void cut_last(char *path) {
+    char *slash = strrchr(path, '/');
+    *(slash != NULL ? slash : path) = '\0';
+}
+
+/* How much of the path there is already. */
+static rf_status measure_existing(size_t *out, const char *path) {
+    char *part = rf_strdup(path);
+    if (part == NULL) return RF_E_MEMORY;
+    while (part[0] != '\0' && access(part, F_OK) != 0) cut_last(part);
+    *out = strlen(part);
+    free(part);
+    return RF_OK;
+}
+
+/* Removes the folders that were made and into which nothing has come. */
+static void remove_empty(train_run *run) {
+    while (strlen(run->out) > run->before && rmdir(run->out) == 0) cut_last(run->out);
+}
+
 static void release_run(train_run *run) {
     rf_session_release(&run->session);
-    if (run->folder != NULL) rmdir(run->out); /* where nothing has come into it */
+    if (run->folder != NULL) remove_empty(run);
     rf_folder_close(run->folder);
     rf_record_release(&run->record);
     free(run->schedule);
@@ -125,6 +147,7 @@ static rf_status open_folder(train_run *run) {
             "--out %s: is there already; '--resume %s' goes on with the run in it, and --overwrite "
             "replaces it",
             run->out, run->out);
+    RF_TRY(measure_existing(&run->before, run->out));
     RF_TRY(rf_folder_open(&run->folder, run->out));
     if (!args->overwrite) return RF_OK;
     RF_TRY(rf_record_remove(run->folder));

@@ -213,7 +213,6 @@ static rf_status check_network(validation *all, const char *name) {
                                                      .batch = 3,
                                                      .training = true,
                                                      .loss = rf_op_find("cross_entropy"),
-                                                     .half = all->args->half,
                                                      .device = all->device});
     if (status == RF_OK && all->args->half) status = rf_store_halves(lowered, all->device);
     if (status == RF_OK) status = rf_steps_create(&steps, lowered, model, true, all->device, NULL);

@@ -114,9 +114,9 @@ const rf_option *rf_training_rows(void) {
          "results; auto: where the training does not fit otherwise:",
          "auto", .parse = rf_opt_choice, AT(recompute), .choices = rf_recompute_names},
         {"half", NULL,
-         "store activations in half the memory, as 16-bit floats, where the device has kernels for it: for "
-         "GPUs; sums, "
-         "parameters and optimizer stay 32-bit",
+         "store activations as 16-bit floats, in half the memory; all is computed, and sums and parameters "
+         "are "
+         "stored, in 32 bits",
          .parse = rf_opt_flag, AT(half)},
         {"weights", "FILE",
          "start from these weights (safetensors, PyTorch's names); a last layer for other classes is "

@@ -32,6 +32,7 @@ typedef struct rf_device_info {
     size_t alignment_bytes; /* of a buffer region */
     bool host_memory;       /* the device computes in the host's memory: mapping costs nothing */
     bool fp64, fp16;
+    int sub_group; /* work-items that kernels take together, to exchange numbers without local memory; 0: none */
     const rf_device *device; /* the open device; NULL in rf_device_list's array */
 } rf_device_info;
 

@@ -87,9 +87,10 @@ typedef struct rf_trainer_desc {
      * longer; results are the same, bit by bit.  "auto" (default): where the training would not fit otherwise, as little as
      * makes it fit; "on": as far as it saves memory; "off". */
     const char *recompute;
-    /* Activations and their gradients are stored in halves (IEEE 754 binary16) where the device has kernels for it, for half
-     * the memory and its traffic; all is computed, and sums, parameters and what the optimizer keeps are stored, in floats.  The
-     * loss is scaled, as torch.amp.GradScaler does it: a step whose gradients are not finite updates nothing. */
+    /* Activations and their gradients are stored in halves (IEEE 754 binary16), which takes half the memory; all is computed,
+     * and images, scores, sums, parameters and what the optimizer keeps are stored, in floats.  The loss is scaled, as
+     * torch.amp.GradScaler does it: a step whose gradients are not finite updates nothing.  Errors: RF_E_USAGE on the
+     * reference, which has floats alone. */
     bool half;
 } rf_trainer_desc;
 

@@ -6,14 +6,21 @@
  * parameter_sums the sums of dy * xhat and of dy over blocks of rows, (blocks,2,C), which fold.cl adds up.
  *
  * Ownership: tile: a work-item has rows (parameter_sums: blocks of them).  group: LANES work-items have a row, of which
- * each has every LANES-th channel, and add up their sums in a tree (parameter_sums: a work-item has a channel of a
+ * each has every LANES-th channel, and add up their sums in a tree, in local memory or in sub-groups (parameter_sums: a work-item has a channel of a
  * block). */
 #include "fold.clh"
 
 #ifdef GROUP
 #define LANE ((int)get_local_id(0) % LANES)
 
-/* The sum over the LANES work-items of a row, for all of them. */
+/* The sum over the LANES work-items of a row, for all of them; of both the same bits. */
+#ifdef SUB_GROUP
+INLINE float over_lanes(float v, __local float *scratch) {
+    (void)scratch;
+    for (int step = LANES / 2; step > 0; step /= 2) v += sub_group_shuffle_xor(v, step);
+    return v;
+}
+#else
 INLINE float over_lanes(float v, __local float *scratch) {
     const int item = (int)get_local_id(0), lane = item % LANES;
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -25,6 +32,7 @@ INLINE float over_lanes(float v, __local float *scratch) {
     barrier(CLK_LOCAL_MEM_FENCE);
     return scratch[item - lane];
 }
+#endif
 
 /* Runs `call` for each row, with row and scratch in scope.  All work-items of a group take as many turns, for the
  * barriers; rows from `rows` on do not exist. */

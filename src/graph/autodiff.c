@@ -29,58 +29,6 @@ typedef struct differ {
     int *last_user; /* of the parameters of each node of the model */
 } differ;
 
-int rf_steps_tensor(rf_steps *s, size_t bytes) {
-    if (s->tensor_count == s->tensor_capacity) {
-        int capacity = RF_MAX(s->tensor_capacity * 2, 256);
-        rf_tensor *grown = rf_resize(s->tensors, (size_t)capacity, sizeof *grown);
-        if (grown == NULL) return -1;
-        s->tensors = grown;
-        s->tensor_capacity = capacity;
-    }
-    s->tensors[s->tensor_count] = (rf_tensor){.bytes = bytes, .first = INT32_MAX, .last = -1};
-    return s->tensor_count++;
-}
-
-static int activation_tensor(rf_steps *s, rf_shape shape, bool half) {
-    return rf_steps_tensor(s, rf_shape_count(shape) * (half ? sizeof(uint16_t) : sizeof(float)));
-}
-
-static void touch(rf_steps *s, int tensor, int step) {
-    if (tensor < 0) return;
-    rf_tensor *t = &s->tensors[tensor];
-    t->first = RF_MIN(t->first, step);
-    t->last = RF_MAX(t->last, step);
-}
-
-rf_status rf_steps_add(rf_steps *s, const rf_step *step) {
-    if (s->count == s->capacity) {
-        int capacity = RF_MAX(s->capacity * 2, 128);
-        rf_step *grown = rf_resize(s->steps, (size_t)capacity, sizeof *grown);
-        if (grown == NULL) return RF_E_MEMORY;
-        s->steps = grown;
-        s->capacity = capacity;
-    }
-    const int at = s->count++;
-    s->steps[at] = *step;
-    for (int i = 0; i < RF_MAX_INPUTS; i++) touch(s, step->x[i], at), touch(s, step->dx[i], at);
-    for (int i = 0; i < RF_MAX_PARAMS; i++) touch(s, step->own_grad[i], at);
-    touch(s, step->y, at);
-    touch(s, step->dy, at);
-    touch(s, step->saved, at);
-    touch(s, step->work, at);
-    touch(s, step->sums[RF_BN_SUMS_PARTIAL], at);
-    return RF_OK;
-}
-
-/* Appends a step with its solvers and workspace. */
-static rf_status append(differ *d, rf_step *step) {
-    step->choice_count =
-        rf_choose(step->choices, RF_MAX_CHOICES, &step->problem, step->direction, d->device, d->tuning);
-    const size_t work = step->choice_count > 0 ? step->choices[0].workspace_bytes : 0;
-    step->work = work > 0 ? rf_steps_tensor(d->steps, work) : -1;
-    return work > 0 && step->work < 0 ? RF_E_MEMORY : rf_steps_add(d->steps, step);
-}
-
 static int input_tensor(const differ *d, int input) {
     return input == RF_FROM_IMAGES   ? d->steps->images
            : input == RF_FROM_LABELS ? d->steps->labels
@@ -107,28 +55,21 @@ static bool may_run_in_place(const differ *d, int k) {
 }
 
 static rf_step blank_step(const differ *d, int k, rf_direction direction) {
-    rf_step step = {.node = k,
-                    .direction = direction,
-                    .problem = d->graph->nodes[k].problem,
-                    .y = -1,
-                    .dy = -1,
-                    .saved = d->saved[k],
-                    .work = -1,
-                    .bn_sums_from = -1,
-                    .added_to = -1,
-                    .repeats = -1};
-    for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
-    for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
-    for (int i = 0; i < RF_MAX_PARAMS; i++) step.own_grad[i] = -1;
+    rf_step step = rf_step_blank(k, direction);
+    step.problem = d->graph->nodes[k].problem;
+    step.saved = d->saved[k];
     return step;
+}
+
+static rf_status append(differ *d, rf_step *step) {
+    return rf_steps_append(d->steps, step, d->device, d->tuning);
 }
 
 static rf_status forward(differ *d, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_problem *p = &node->problem;
     rf_steps *s = d->steps;
-    d->value[k] =
-        may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : activation_tensor(s, p->y, p->half_y);
+    d->value[k] = may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : rf_steps_map(s, p->y, p->half_y);
     size_t saved = p->op->saved != NULL && d->training ? p->op->saved(p) * sizeof(float) : 0;
     d->saved[k] = saved > 0 ? rf_steps_tensor(s, saved) : -1;
     if (d->value[k] < 0 || (saved > 0 && d->saved[k] < 0)) return RF_E_MEMORY;
@@ -201,7 +142,7 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
             return RF_OK;
         }
     } else if (first) {
-        d->gradient[in] = activation_tensor(d->steps, node->problem.x[i], node->problem.half_x);
+        d->gradient[in] = rf_steps_map(d->steps, node->problem.x[i], node->problem.half_x);
         if (d->gradient[in] < 0) return RF_E_MEMORY;
     }
     step->dx[i] = d->gradient[in];
@@ -292,13 +233,13 @@ static rf_status derive(differ *d) {
     const rf_lowered *g = d->graph;
     const rf_image_shape *images = &d->model->images;
     int batch = g->nodes[0].problem.y.n;
-    s->images = activation_tensor(
-        s, (rf_shape){batch, images->channels, images->height, images->width, false}, false);
+    s->images =
+        rf_steps_map(s, (rf_shape){batch, images->channels, images->height, images->width, false}, false);
     const int labels = g->loss >= 0 ? g->nodes[g->loss].problem.x[1].c : 1;
     s->labels = rf_steps_tensor(s, (size_t)batch * (size_t)labels * sizeof(int32_t));
     if (s->images < 0 || s->labels < 0) return RF_E_MEMORY;
-    touch(s, s->images, 0);
-    touch(s, s->labels, 0);
+    rf_steps_touch(s, s->images, 0);
+    rf_steps_touch(s, s->labels, 0);
     for (int k = 0; k < g->count; k++) d->gradient[k] = -1, d->sharer[k] = k;
     for (int k = 0; k < g->count; k++)
         if (g->nodes[k].model_node > 0) d->last_user[rf_model_owner(d->model, g->nodes[k].model_node)] = k;
@@ -308,14 +249,15 @@ static rf_status derive(differ *d) {
     s->backward = s->count;
     s->scores = d->value[g->scores];
     s->loss = g->loss >= 0 ? d->value[g->loss] : -1;
-    touch(s, s->scores, s->count - 1);
+    rf_steps_touch(s, s->scores, s->count - 1);
     if (!d->training || g->loss < 0) return RF_OK;
     d->gradient[g->loss] = rf_steps_tensor(s, sizeof(float)); /* d loss / d loss: the caller fills it */
     if (d->gradient[g->loss] < 0) return RF_E_MEMORY;
     s->loss_gradient = d->gradient[g->loss];
     for (int k = g->count - 1; k >= 0; k--) RF_TRY(backward(d, k));
     int ends[] = {s->loss, d->gradient[g->loss]}; /* the caller reads one and fills the other, once */
-    for (size_t i = 0; i < RF_COUNT(ends); i++) touch(s, ends[i], 0), touch(s, ends[i], s->count);
+    for (size_t i = 0; i < RF_COUNT(ends); i++)
+        rf_steps_touch(s, ends[i], 0), rf_steps_touch(s, ends[i], s->count);
     return RF_OK;
 }
 
@@ -371,7 +313,7 @@ static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int
     consumer->sums[RF_BN_SUMS_PARTIAL] = producer->sums[RF_BN_SUMS_PARTIAL] = partial;
     consumer->problem.sums.blocks = producer->problem.sums.blocks = blocks;
     producer->problem.sums.act = consumer->problem.act;
-    touch(s, partial, consumer->bn_sums_from), touch(s, partial, i);
+    rf_steps_touch(s, partial, consumer->bn_sums_from), rf_steps_touch(s, partial, i);
     if (forward) return RF_OK;
     producer->sums[RF_BN_SUMS_X] = consumer->x[0];
     producer->sums[RF_BN_SUMS_Y] = consumer->y;
@@ -426,11 +368,4 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.trained);
     free(d.last_user);
     return status;
-}
-
-void rf_steps_free(rf_steps *steps) {
-    if (steps == NULL) return;
-    free(steps->steps);
-    free(steps->tensors);
-    free(steps);
 }

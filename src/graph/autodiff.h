@@ -1,44 +1,13 @@
-/* The steps of a plan: forward, and backward derived from it, over numbered tensors with lifetimes. */
+/* Automatic differentiation: the steps of a plan, forward, and backward derived from it. */
 #ifndef RF_GRAPH_AUTODIFF_H
 #define RF_GRAPH_AUTODIFF_H
 
-#include "graph/arena.h"
-#include "graph/choose.h"
 #include "graph/lower.h"
-
-/* One direction of one node.  The ids are indices into the tensors; -1: none. */
-typedef struct rf_step {
-    int node;
-    rf_direction direction;
-    rf_problem problem; /* with need_dx and accumulate filled in */
-    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS];
-    int own_grad
-        [RF_MAX_PARAMS]; /* gradients in tensors: of frozen parameters, which are computed with others, for
-                                  * nothing; and of shared ones, which are then added to what others wrote */
-    int added_to; /* the step adds x[1] to the gradient of this parameter of its node, x[0] and y; -1: it is the node's */
-    int bn_sums_from; /* the step that computes the sums for this one; -1: none */
-    int repeats;      /* the forward step that this one repeats (recompute.h); -1: none */
-    rf_choice choices[RF_MAX_CHOICES];
-    int choice_count;
-} rf_step;
-
-typedef struct rf_steps {
-    rf_step *steps;
-    int count, capacity, backward; /* steps[backward] is the first of the backward pass */
-    rf_tensor *tensors;
-    int tensor_count, tensor_capacity;
-    double repeated; /* the share of the forward pass's work that the backward pass repeats (recompute.h) */
-    int images, labels, scores, loss, loss_gradient; /* tensors; loss is -1 where there is none */
-} rf_steps;
+#include "graph/steps.h"
 
 /* Derives the steps; with training also those of the backward pass, from the loss to every trained
  * parameter, and no further. */
 rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_model *model, bool training,
                           rf_device *device, const rf_tuning *tuning);
-void rf_steps_free(rf_steps *steps);
-
-int rf_steps_tensor(rf_steps *steps, size_t bytes); /* a new one; -1: no memory */
-/* Appends a step, and extends the lifetimes of the tensors that it uses. */
-rf_status rf_steps_add(rf_steps *steps, const rf_step *step);
 
 #endif

@@ -124,7 +124,6 @@ static rf_status fill_slots(lowering *l) {
         rf_lowered_node *slot = &l->slots[k - 1];
         rf_node_problem(&slot->problem, model, k, l->desc->batch);
         slot->problem.training = l->desc->training;
-        slot->problem.half_x = slot->problem.half_y = l->desc->half;
         slot->problem.id = (uint32_t)k;
         slot->model_node = k;
         slot->name = model->nodes[k].name;

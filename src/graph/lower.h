@@ -30,7 +30,6 @@ typedef struct rf_lower_desc {
     const rf_op *loss;   /* NULL: none */
     double smoothing;
     bool mixed; /* an image has two labels (RF_MIXED_LABELS) */
-    bool half;  /* fuse what solvers for halves take; rf_store_halves then decides what is stored so */
     const rf_device
         *device; /* borrowed; fusion is tried where a solver of this device takes the fused problem */
 } rf_lower_desc;

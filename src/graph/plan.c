@@ -59,7 +59,6 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                            .trained = desc->trained,
                            .smoothing = desc->label_smoothing,
                            .mixed = desc->mixed,
-                           .half = desc->half,
                            .device = desc->device};
     *out = NULL;
     RF_TRY(find_loss(&lower.loss, desc->loss));
@@ -239,7 +238,8 @@ static bool blames_solver(rf_status status) {
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const char *name = plan->lowered->nodes[step->node].name,
-               *direction = step->repeats >= 0    ? "forward_again"
+               *direction = step->converts        ? "convert"
+                            : step->repeats >= 0  ? "forward_again"
                             : step->added_to >= 0 ? "gradient_sum"
                                                   : rf_direction_names[step->direction];
     rf_tensors tensors = bind(plan, step);

@@ -16,7 +16,7 @@ typedef struct rf_plan_desc {
     const char *loss; /* an op that is a loss; NULL: none; read by rf_plan_create alone, as are the weights */
     double label_smoothing;
     bool mixed;                 /* an image has two labels (RF_MIXED_LABELS) */
-    bool half; /* maps are stored in halves where the device has solvers for it; else all are floats */
+    bool half;                  /* maps are stored in halves (storage.h) */
     const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
     int class_weight_count;
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
@@ -44,7 +44,7 @@ rf_buffer *rf_plan_images(const rf_plan *plan);
 rf_buffer *rf_plan_labels(const rf_plan *plan);
 rf_buffer *rf_plan_scores(const rf_plan *plan);
 rf_buffer *rf_plan_loss(const rf_plan *plan);
-rf_buffer *rf_plan_loss_gradient(const rf_plan *plan); /* of training; holds desc.loss_gradient until it is written */
+rf_buffer *rf_plan_loss_gradient(const rf_plan *plan); /* of training; desc.loss_gradient, until written */
 bool rf_plan_has_halves(const rf_plan *plan);          /* some maps are stored in halves */
 size_t rf_plan_memory_bytes(const rf_plan *plan);
 size_t rf_plan_largest_bytes(const rf_plan *plan); /* of them, in one allocation */

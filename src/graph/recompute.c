@@ -75,7 +75,9 @@ static rf_status survey(pass *f, const rf_steps *s) {
         const rf_step *step = &s->steps[i];
         f->total += f->work[i] = work_of(&step->problem);
         if (f->writer[step->y] == i) f->density[step->y] = 0;
-        f->density[step->y] += f->work[i] / (double)s->tensors[step->y].bytes;
+        double work = f->work[i];
+        if (step->converts) work += f->density[step->x[0]] * (double)s->tensors[step->x[0]].bytes;
+        f->density[step->y] += work / (double)s->tensors[step->y].bytes;
         f->reader[step->y] = i;
         for (int k = 0; k < step->problem.inputs; k++) f->reader[step->x[k]] = i;
     }

@@ -317,7 +317,7 @@ rf_status rf_trainer_budget(rf_trainer *t, int processes) {
     RF_TRY(check_recompute(t->desc.recompute));
     RF_TRY(make_fitting_plans(t, &r));
     if (t->desc.half && !rf_plan_has_halves(t->plan))
-        return rf_fail(RF_E_USAGE, "half has no effect: %s has no kernels for this network in halves",
+        return rf_fail(RF_E_USAGE, "half has no effect: %s stores floats alone",
                        rf_device_describe(t->desc.device)->name);
     const need n = need_of(t);
     t->streaming = must_stream(t, &n, &r);

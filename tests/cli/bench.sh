@@ -15,6 +15,9 @@ bench_prints_steps_limits_and_json() {
     prints forward_again
     prints "of the forward pass is done twice"
     refuses 2 "no effect" bench $quick --recompute on --inference
+    succeeds bench $quick --model deep.net --half
+    prints convert
+    refuses 2 "no effect" bench $quick --half --inference
     refuses 2 "stdout" bench $quick --json --trace -
     refuses 3 "nosuch" bench $quick --trace nosuch/folder/trace.json
 }

@@ -38,6 +38,21 @@ recomputed_activations_end_with_the_same_bits() {
     cmp runs/kept/last.safetensors runs/again/last.safetensors || fail "the same weights"
 }
 
+half_trains_and_resumes_to_the_same_bits() {
+    printf 'conv 8 3 pad=1\nbatch_norm\nrelu\nconv 8 3 pad=1 groups=8\nsilu\nadaptive_avg_pool 1\nflatten\nlinear classes\n' >small.net
+    arguments="--lr 0.1 --model small.net --limit 300 --half"
+    if [ "$RANGEFINDER_DEVICE" = reference ]; then
+        refuses 2 "stores floats alone" train $arguments
+        return
+    fi
+    succeeds train $arguments --epochs 4 --schedule constant --out whole
+    succeeds train $arguments --epochs 2 --schedule constant --out part
+    succeeds train --resume part --epochs 4
+    cmp whole/last.safetensors part/last.safetensors || fail "the same weights"
+    succeeds eval --run part
+    refuses 2 "here it is '--half'" train --amp
+}
+
 train_finds_its_rate_and_names_its_folder() {
     succeeds train --epochs 2
     prints 'found by a range test'

@@ -9,6 +9,8 @@ validate_is_clean_and_prints_a_table() {
 validate_of_one_op_and_as_json() {
     succeeds validate --quick --op relu
     prints relu
+    succeeds validate --quick --op relu --half
+    prints relu
     succeeds validate --quick --op relu --json
     tr -d ' \n' <"$logs/out" | grep -q '"op":"relu"' || fail "the JSON"
 }

@@ -55,6 +55,22 @@ static rf_device_kind kind_of(query *q, const char *name) {
     return (type & CL_DEVICE_TYPE_GPU) != 0 ? RF_DEVICE_GPU : RF_DEVICE_ACCELERATOR;
 }
 
+/* $RANGEFINDER_SUB_GROUP, where the device has sub-groups of that size and can set it (Intel's): no GPU has shown yet that
+ * they are faster. */
+static int sub_group_of(query *q, const char *extensions) {
+    enum { SUB_GROUP_SIZES_INTEL = 0x4108, MOST_SIZES = 16 };
+    const char *text = getenv("RANGEFINDER_SUB_GROUP");
+    size_t sizes[MOST_SIZES], bytes = 0;
+    const size_t wanted = text != NULL ? strtoul(text, NULL, 10) : 0;
+    if (wanted == 0 || strstr(extensions, "cl_khr_subgroup_shuffle ") == NULL ||
+        strstr(extensions, "cl_intel_required_subgroup_size") == NULL ||
+        !ask(q, SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, &bytes))
+        return 0;
+    for (size_t i = 0; i < bytes / sizeof *sizes; i++)
+        if (sizes[i] == wanted) return (int)wanted;
+    return 0;
+}
+
 static void describe(rf_device_info *info, query *q) {
     char extensions[8192] = "";
     device_text(info->name, sizeof info->name, q, CL_DEVICE_NAME);
@@ -74,6 +90,7 @@ static void describe(rf_device_info *info, query *q) {
     ask(q, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions, NULL);
     info->fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
     info->fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
+    info->sub_group = sub_group_of(q, extensions);
 }
 
 /* OpenCL 1.2 or later, with a compiler. */

@@ -99,11 +99,14 @@ static size_t lanes(const rf_problem *problem, const rf_device_info *info) {
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc) {
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], group[48] = "";
+    const size_t shared = lanes(problem, info);
+    if (family == RF_GROUP && (size_t)info->sub_group >= shared)
+        snprintf(group, sizeof group, "-DLANES=%zu -DSUB_GROUP=%d", shared, info->sub_group);
+    else if (family == RF_GROUP)
+        snprintf(group, sizeof group, "-DLANES=%zu", shared);
     desc->program = "layer_norm";
-    desc->options = family == RF_TILE
-                        ? rf_family_options(options, family, info, "%s", "")
-                        : rf_family_options(options, family, info, "-DLANES=%zu", lanes(problem, info));
+    desc->options = rf_family_options(options, family, info, "%s", group);
     return rf_emit(sequence, desc);
 }
 
