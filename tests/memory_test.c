@@ -86,6 +86,7 @@ typedef struct setting {
     const char *network;
     int size, images, batch, accumulate, validation;
     const char *recompute;
+    bool half;
 } setting;
 
 static void limit_memory(size_t mebibytes) {
@@ -110,7 +111,8 @@ static rf_status try_setting(const setting *s, size_t mebibytes, rf_curve **curv
                                                                       .batch = s->batch,
                                                                       .accumulate = s->accumulate,
                                                                       .validation = s->validation,
-                                                                      .recompute = s->recompute});
+                                                                      .recompute = s->recompute,
+                                                                      .half = s->half});
     unsetenv("RANGEFINDER_MEMORY");
     if (status == RF_OK && curve != NULL)
         CHECK(rf_range_test_run(curve, trainer, &(rf_range_test_desc){.iterations = 3}));
@@ -168,6 +170,25 @@ static void a_network_that_no_batch_makes_fit_is_said_to_be_too_large(void **unu
     assert_int_equal(rf_model_parse(&model, wide, "test", (rf_image_shape){3, 64, 64, 10}, 1), RF_E_MEMORY);
     assert_null(model);
     unsetenv("RANGEFINDER_MEMORY");
+}
+
+/* Halves are offered exactly where they would fit; the reference has none. */
+static void halves_are_offered_where_they_fit(void **unused) {
+    (void)unused;
+    const bool has_halves = rf_device_describe(device)->kind != RF_DEVICE_REFERENCE;
+    setting s = {network, 64, 64, 48, 1, 0, "off", false};
+    bool offered = false;
+    for (size_t limit = 9; try_setting(&s, limit, NULL) == RF_E_MEMORY; limit += 3) {
+        const bool says = strstr(rf_error_message(), "--half") != NULL;
+        s.half = has_halves;
+        const bool fits = try_setting(&s, limit, NULL) == RF_OK;
+        s.half = false;
+        if (says != fits)
+            fail_msg("at %zu MiB halves are%s offered, and do%s fit", limit, says ? "" : " not",
+                     fits ? "" : " not");
+        offered |= says;
+    }
+    assert_true(offered == has_halves);
 }
 
 static void validation_images_that_do_not_fit_are_named(void **unused) {
@@ -276,6 +297,7 @@ int main(void) {
         cmocka_unit_test(available_is_the_minimum_of_machine_and_control_groups),
         cmocka_unit_test(a_need_beyond_the_memory_names_what_fits),
         cmocka_unit_test(a_network_that_no_batch_makes_fit_is_said_to_be_too_large),
+        cmocka_unit_test(halves_are_offered_where_they_fit),
         cmocka_unit_test(validation_images_that_do_not_fit_are_named),
         cmocka_unit_test(data_that_does_not_fit_is_refused_or_streamed),
         cmocka_unit_test(the_need_is_what_is_taken),

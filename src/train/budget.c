@@ -268,7 +268,7 @@ static void add_batch(rf_str *text, const search *s, int batch) {
 static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     const rf_trainer_desc *d = &t->desc;
     const search s = {*d, t, r};
-    search recomputing = s;
+    search recomputing = s, halved = s;
     const rf_device_info *info = rf_device_describe(d->device);
     const size_t whole = device_need(n, r, true);
     rf_str text = {0};
@@ -290,6 +290,7 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
     if (rf_dataset_decodes(d->dataset)) without_cache.host -= d->dataset->source->memory_bytes;
     const bool cache = fits(&without_cache, r, true);
     recomputing.desc.recompute = "auto";
+    halved.desc.half = true;
     const bool again =
         strcmp(d->recompute, "off") == 0 && would_fit(&recomputing, d->batch, d->accumulate, d->validation);
     const bool validation = d->validation > 0 && would_fit(&s, d->batch, d->accumulate, 0);
@@ -307,6 +308,8 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
         rf_str_add(&text, "; not even --batch 1 fits: use a smaller network");
         add_image_size(&text, &s, " or");
     }
+    if (!d->half && would_fit(&halved, d->batch, d->accumulate, d->validation))
+        rf_str_add(&text, "; or --half, for activations of 16 bits");
     rf_status status = text.failed ? RF_E_MEMORY : rf_fail(RF_E_MEMORY, "%s", rf_str_text(&text));
     rf_str_free(&text);
     return status;
