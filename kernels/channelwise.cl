@@ -5,6 +5,7 @@
  *
  * Ownership: tile: a work-item has rows, or blocks of them; group: elements, or a channel of a block. */
 #include "fold.clh"
+#include "map.clh"
 
 INLINE floatv scale(floatv x, floatv w) {
     return x * w;
@@ -37,29 +38,13 @@ INLINE floatv prelu_dw(floatv x, floatv dy) {
     return x > 0.0f ? (floatv)0.0f : dy * x;
 }
 
-/* Runs `call` for each vector of the map, with at, c and left in scope. */
-#ifdef GROUP
-#define FOR_MAP(at, c, left, call)                                                                           \
-    FOR_TASKS(at, rows *C) {                                                                                 \
-        const int c = at % C, left = 1;                                                                      \
-        call;                                                                                                \
-    }
-#else
-#define FOR_MAP(at, c, left, call)                                                                           \
-    FOR_TASKS(row, rows)                                                                                     \
-    FOR_COLUMNS(C, c, left, {                                                                                \
-        const int at = row * C + c;                                                                          \
-        call;                                                                                                \
-    })
-#endif
-
 INLINE floatv weight_at(const __global float *w, int c, int shared, int left) {
     return shared ? (floatv)*w : fetch(w + c, left);
 }
 
 KERNEL void forward(const __global stored_x *x, const __global float *w, __global stored_y *y, int rows,
                     int C, int shared) {
-    FOR_MAP(at, c, left, put(KIND(fetch(x + at, left), weight_at(w, c, shared, left)), y + at, left));
+    FOR_VECTORS(put(KIND(fetch(x + at, left), weight_at(w, c, shared, left)), y + at, left));
 }
 
 INLINE void gradient_at(const __global stored_x *x, floatv w, const __global stored_y *dy,
@@ -70,8 +55,7 @@ INLINE void gradient_at(const __global stored_x *x, floatv w, const __global sto
 
 KERNEL void gradient(const __global stored_x *x, const __global float *w, const __global stored_y *dy,
                      __global stored_x *dx, int rows, int C, int shared, int accumulate) {
-    FOR_MAP(at, c, left,
-            gradient_at(x + at, weight_at(w, c, shared, left), dy + at, dx + at, accumulate, left));
+    FOR_VECTORS(gradient_at(x + at, weight_at(w, c, shared, left), dy + at, dx + at, accumulate, left));
 }
 
 INLINE void sum_rows(const __global stored_x *x, const __global stored_y *dy, __global float *to, int begin,

@@ -4,18 +4,7 @@
  *   gradient  dx = dy / d^beta - 2 alpha beta / size * x * the sum of dy y / d over as many channels
  *
  * Ownership: tile: a work-item has rows; group: elements. */
-#include "common.clh"
-
-/* Runs `call` for each vector of the map, with row, c and left in scope. */
-#ifdef GROUP
-#define FOR_MAP(row, c, left, call)                                                                          \
-    FOR_TASKS(task, rows *C) {                                                                               \
-        const int row = task / C, c = task % C, left = 1;                                                    \
-        call;                                                                                                \
-    }
-#else
-#define FOR_MAP(row, c, left, call) FOR_TASKS(row, rows) FOR_COLUMNS(C, c, left, call)
-#endif
+#include "map.clh"
 
 /* The numbers from channel c on, which may be outside of `row`: these are `absent`. */
 INLINE floatv around(const __global float *row, int c, int C, float absent) {
@@ -44,8 +33,7 @@ INLINE void forward_at(const __global float *x, __global float *y, __global floa
 
 KERNEL void forward(const __global float *x, __global float *y, __global float *saved, int rows, int C,
                     int size, float share, float beta, float k) {
-    FOR_MAP(
-        row, c, left,
+    FOR_VECTORS(
         forward_at(x + row * C, y + row * C, saved ? saved + row * C : 0, c, C, left, size, share, beta, k));
 }
 
@@ -63,7 +51,6 @@ INLINE void gradient_at(const __global float *x, const __global float *y, const 
 KERNEL void gradient(const __global float *x, const __global float *y, const __global float *dy,
                      const __global float *saved, __global float *dx, int rows, int C, int size, float share,
                      float beta, int accumulate) {
-    FOR_MAP(row, c, left,
-            gradient_at(x + row * C, y + row * C, dy + row * C, saved + row * C, dx + row * C, c, C, left,
-                        size, share, beta, accumulate));
+    FOR_VECTORS(gradient_at(x + row * C, y + row * C, dy + row * C, saved + row * C, dx + row * C, c, C, left,
+                            size, share, beta, accumulate));
 }
