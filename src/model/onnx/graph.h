@@ -113,7 +113,7 @@ struct rf_onnx_op {
 };
 /* The tables, ended by name NULL; ops.c lists them. */
 extern const rf_onnx_op rf_onnx_activation_ops[], rf_onnx_arithmetic_ops[], rf_onnx_constant_ops[],
-    rf_onnx_layer_ops[], rf_onnx_norm_ops[], rf_onnx_shape_ops[], rf_onnx_window_ops[];
+    rf_onnx_layer_ops[], rf_onnx_norm_ops[], rf_onnx_reduce_ops[], rf_onnx_shape_ops[], rf_onnx_window_ops[];
 const rf_onnx_op *rf_onnx_op_find(const char *name);
 
 /* ---- what a node reads (call.c) ---- */
@@ -173,6 +173,12 @@ rf_status rf_onnx_fold_expand(rf_onnx_call *call);
 rf_status rf_onnx_fold_where(rf_onnx_call *call);
 rf_status rf_onnx_fold_unary(rf_onnx_call *call);
 rf_status rf_onnx_fold_binary(rf_onnx_call *call);
+
+/* ---- maps of other shapes (shape_ops.c) ---- */
+/* x in these dimensions, as far as a layer's output can be: (N,features), (N,C,1,1), in groups. */
+rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim);
+/* x without a dimension of one. */
+rf_status rf_onnx_drop_axis(rf_onnx_call *call, rf_onnx_value *x, int axis);
 
 /* ---- dropout in parts (random.c) ---- */
 rf_status rf_onnx_random(rf_onnx_call *call); /* RandomUniformLike */

@@ -17,8 +17,8 @@ static const rf_onnx_op not_taken[] = {
 };
 
 static const rf_onnx_op *const tables[] = {
-    rf_onnx_activation_ops, rf_onnx_arithmetic_ops, rf_onnx_constant_ops, rf_onnx_layer_ops,
-    rf_onnx_norm_ops,       rf_onnx_shape_ops,      rf_onnx_window_ops,   not_taken};
+    rf_onnx_activation_ops, rf_onnx_arithmetic_ops, rf_onnx_constant_ops, rf_onnx_layer_ops, rf_onnx_norm_ops,
+    rf_onnx_reduce_ops,     rf_onnx_shape_ops,      rf_onnx_window_ops,   not_taken};
 
 const rf_onnx_op *rf_onnx_op_find(const char *name) {
     for (size_t i = 0; i < RF_COUNT(tables); i++)

@@ -26,7 +26,7 @@ static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, c
 }
 
 /* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); in groups; or a part of a channel shuffle. */
-static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
+rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
     rf_onnx_dims(old, call->build, x);
     if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) {
@@ -37,7 +37,7 @@ static rf_status reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, cons
     if ((x->form == RF_ONNX_GROUPED && x->rank == 3) || (x->form == RF_ONNX_SHUFFLED && x->rank == 4)) {
         /* as what it was made of */
         rf_onnx_value map = rf_onnx_map_of(x);
-        RF_TRY(reshape_to(call, &map, rank, dim));
+        RF_TRY(rf_onnx_reshape_to(call, &map, rank, dim));
         if (call->out.form == RF_ONNX_MAP) call->out.rank = rank;
         return RF_OK;
     }
@@ -104,7 +104,7 @@ static rf_status with_dims(rf_onnx_call *call,
         RF_TRY(rf_onnx_first(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
-    return reshape_to(call, x, rank, dim);
+    return rf_onnx_reshape_to(call, x, rank, dim);
 }
 static rf_status reshape(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_reshape_dims);
@@ -171,7 +171,8 @@ static rf_status flatten(rf_onnx_call *call) {
     int64_t dim[RF_ONNX_MAX_RANK];
     rf_onnx_dims(dim, call->build, x);
     for (int i = 2; i < x->rank; i++) dim[1] *= dim[i];
-    return axis == 1 ? reshape_to(call, x, 2, dim) : rf_fail(RF_E_INPUT, "axis %d; 1 is what is taken", axis);
+    return axis == 1 ? rf_onnx_reshape_to(call, x, 2, dim)
+                     : rf_fail(RF_E_INPUT, "axis %d; 1 is what is taken", axis);
 }
 
 /* Moves the channels last, or back; or exchanges the groups of a channel shuffle. */
@@ -342,12 +343,11 @@ static rf_status sequence_at(rf_onnx_call *call) {
                          end_of_part(sizes, count, channels, 0, at));
 }
 
-/* x without a dimension of one. */
-static rf_status drop_axis(rf_onnx_call *call, rf_onnx_value *x, int axis) {
+rf_status rf_onnx_drop_axis(rf_onnx_call *call, rf_onnx_value *x, int axis) {
     int64_t dim[RF_ONNX_MAX_RANK];
     rf_onnx_dims(dim, call->build, x);
     memmove(dim + axis, dim + axis + 1, (size_t)(x->rank - axis - 1) * sizeof *dim);
-    return reshape_to(call, x, x->rank - 1, dim);
+    return rf_onnx_reshape_to(call, x, x->rank - 1, dim);
 }
 
 /* One index into a dimension of one; or of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled
@@ -362,7 +362,7 @@ static rf_status gather(rf_onnx_call *call) {
         if (x->rank != 3) RF_TRY(rf_onnx_first(&x, call));
         RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", 0), x->rank));
         rf_onnx_dims(dim, call->build, x);
-        if (axis > 0 && dim[axis] == 1) return drop_axis(call, x, axis);
+        if (axis > 0 && dim[axis] == 1) return rf_onnx_drop_axis(call, x, axis);
     }
     bool same = x->form == RF_ONNX_ROW && indices != NULL && indices->rank == 4 &&
                 indices->dim[1] == call->build->model->nodes[x->layer].shape.c && indices->dim[2] == 1 &&
@@ -380,143 +380,6 @@ static rf_status gather(rf_onnx_call *call) {
 }
 
 /* ---- others ---- */
-
-static rf_status axes_of(unsigned *bits, const rf_onnx_call *call, int rank) {
-    int64_t axes[RF_ONNX_MAX_RANK];
-    int count, axis;
-    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
-    *bits = 0;
-    for (int i = 0; i < count; i++) {
-        RF_TRY(rf_onnx_axis(&axis, axes[i], rank));
-        *bits |= 1u << axis;
-    }
-    return RF_OK;
-}
-
-/* Over the height, the width or both, the lowest bits; also where these are flattened, (N,C,pixels). */
-static rf_status spatial_axes(unsigned *space, rf_onnx_value **x, rf_onnx_call *call) {
-    unsigned bits;
-    *x = rf_onnx_in(call, 0);
-    const bool flattened = (*x)->rank == 3 && (*x)->form == RF_ONNX_GROUPED &&
-                           (*x)->groups == call->build->model->nodes[(*x)->layer].shape.c;
-    if (!flattened) RF_TRY(rf_onnx_first_any(x, call));
-    RF_TRY(axes_of(&bits, call, (*x)->rank));
-    *space = bits >> ((*x)->channels_last ? 1 : 2);
-    if (flattened && bits == 1 << 2)
-        *space = 3;
-    else if ((*x)->rank != 4 || *space < 1 || *space > 3 || bits != *space << ((*x)->channels_last ? 1 : 2))
-        return rf_fail(RF_E_INPUT, "it is taken over height, width or both, or over the channels");
-    return RF_OK;
-}
-
-/* Leaves out the dimensions of one that a reduction has made, where it does not keep them; rank: of what was reduced. */
-static rf_status without_axes(rf_onnx_call *call, unsigned space, int rank) {
-    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
-    rf_onnx_value pooled = call->out;
-    int64_t dim[RF_ONNX_MAX_RANK];
-    if (keeps && rank == 4) return RF_OK;
-    if (pooled.channels_last && space != 3)
-        return rf_fail(RF_E_INPUT,
-                       "with the channels last it is taken over height and width, or with keepdims");
-    pooled.channels_last = false;
-    pooled.rank = 4;
-    rf_onnx_dims(dim, call->build, &pooled);
-    return space == 3 ? reshape_to(call, &pooled, keeps ? 3 : 2, dim)
-                      : drop_axis(call, &pooled, space == 1 ? 2 : 3);
-}
-
-/* The mean over space is pooling; that over the channels, of x or of its squares, a part of layer norm. */
-static rf_status pool_mean(rf_onnx_call *call, unsigned *space, rf_onnx_value **x) {
-    RF_TRY(spatial_axes(space, x, call));
-    const rf_shape s = call->build->model->nodes[(*x)->layer].shape;
-    const rf_attrs attrs = {.size = {*space & 1 ? 1 : s.h, *space & 2 ? 1 : s.w}};
-    const int rank = (*x)->rank;
-    RF_TRY(rf_onnx_layer_of(call, "adaptive_avg_pool", *x, &attrs));
-    return without_axes(call, *space, rank);
-}
-
-/* Whether it reduces the channels, and them alone. */
-static rf_status is_over_channels(bool *out, rf_onnx_call *call) {
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
-    unsigned bits = 0;
-    *out = false;
-    if (x->rank != 4 && x->rank != 2) return RF_OK;
-    RF_TRY(axes_of(&bits, call, x->rank));
-    *out = bits == 1u << rf_onnx_channel_axis(x);
-    return RF_OK;
-}
-
-/* Without keepdims the one channel that remains is (N,H,W). */
-static rf_status reduce_channels(rf_onnx_call *call, const char *op) {
-    rf_onnx_value *x;
-    RF_TRY(rf_onnx_first_any(&x, call));
-    RF_TRY(rf_onnx_layer_of(call, op, x, NULL));
-    if (rf_onnx_int(call->node, "keepdims", 1) != 0) return RF_OK;
-    if (x->rank != 4) return rf_fail(RF_E_INPUT, "of (N,features) it is taken with keepdims only");
-    const rf_onnx_value one = call->out;
-    RF_TRY(rf_onnx_wait(call, &one, RF_ONNX_GROUPED, 1));
-    call->out.channels_last = false;
-    call->out.rank = 3;
-    call->out.groups = call->build->model->nodes[one.layer].shape.h;
-    return RF_OK;
-}
-
-static rf_status mean(rf_onnx_call *call) {
-    rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels;
-    unsigned space;
-    RF_TRY(is_over_channels(&over_channels, call));
-    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
-    if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
-        return rf_onnx_wait(call, x, RF_ONNX_MEAN_LENGTH, 0);
-    if (over_channels && keeps && (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED))
-        return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
-    return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);
-}
-
-static rf_status length(rf_onnx_call *call) {
-    unsigned space;
-    rf_onnx_value *x;
-    RF_TRY(spatial_axes(&space, &x, call));
-    if (space != 3 || rf_onnx_int(call->node, "keepdims", 1) == 0)
-        return rf_fail(RF_E_INPUT, "it is taken as a part of global response norm only, with keepdims");
-    return rf_onnx_wait(call, x, RF_ONNX_LENGTH, 1);
-}
-
-/* The mean, times the numbers. */
-static rf_status sum(rf_onnx_call *call) {
-    unsigned space = 0;
-    rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels;
-    unsigned bits;
-    if (rf_onnx_is_stack(x)) {
-        RF_TRY(axes_of(&bits, call, x->rank));
-        if (bits == 1 << 1) return rf_onnx_sum_stack(call, x);
-    }
-    RF_TRY(is_over_channels(&over_channels, call));
-    RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
-    const rf_shape s = call->build->model->nodes[x->layer].shape;
-    const double numbers = (over_channels ? s.c : 1) * (double)(space & 1 ? s.h : 1) * (space & 2 ? s.w : 1);
-    if (call->out.rank == 3)
-        return rf_fail(RF_E_INPUT, "the sum over one dimension is taken with keepdims only");
-    const rf_onnx_value pooled = call->out;
-    return rf_onnx_wait(call, &pooled, RF_ONNX_SCALED, numbers);
-}
-
-static rf_status maximum(rf_onnx_call *call) {
-    unsigned space;
-    rf_onnx_value *x;
-    bool over_channels;
-    RF_TRY(is_over_channels(&over_channels, call));
-    if (over_channels) return reduce_channels(call, "channel_max");
-    RF_TRY(spatial_axes(&space, &x, call));
-    const rf_shape s = call->build->model->nodes[x->layer].shape;
-    const rf_attrs attrs = {
-        .kernel = {space & 1 ? s.h : 1, space & 2 ? s.w : 1}, .stride = {1, 1}, .dilation = {1, 1}};
-    const int rank = x->rank;
-    RF_TRY(rf_onnx_layer_of(call, "max_pool", x, &attrs));
-    return without_axes(call, space, rank);
-}
 
 static rf_status identity(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
@@ -580,10 +443,6 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Flatten", 1, " axis ", .lower = flatten},
     {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
     {"Identity", 1, " ", rf_onnx_fold_identity, identity},
-    {"ReduceL2", 1, " axes keepdims noop_with_empty_axes ", .lower = length},
-    {"ReduceMax", 1, " axes keepdims noop_with_empty_axes ", .lower = maximum},
-    {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
-    {"ReduceSum", 1, " axes keepdims noop_with_empty_axes ", .lower = sum},
     {"Reshape", 2, " allowzero ", rf_onnx_fold_reshape, reshape},
     {"SequenceAt", 2, " ", .lower = sequence_at},
     {"Shape", 1, " start end ", rf_onnx_fold_shape, shape_of},

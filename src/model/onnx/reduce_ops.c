@@ -1,0 +1,149 @@
+/* ONNX ops that reduce maps: over space, which is pooling, or over the channels. */
+#include "model/onnx/graph.h"
+
+static rf_status axes_of(unsigned *bits, const rf_onnx_call *call, int rank) {
+    int64_t axes[RF_ONNX_MAX_RANK];
+    int count, axis;
+    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
+    *bits = 0;
+    for (int i = 0; i < count; i++) {
+        RF_TRY(rf_onnx_axis(&axis, axes[i], rank));
+        *bits |= 1u << axis;
+    }
+    return RF_OK;
+}
+
+/* Over the height, the width or both, the lowest bits; also where these are flattened, (N,C,pixels). */
+static rf_status spatial_axes(unsigned *space, rf_onnx_value **x, rf_onnx_call *call) {
+    unsigned bits;
+    *x = rf_onnx_in(call, 0);
+    const bool flattened = (*x)->rank == 3 && (*x)->form == RF_ONNX_GROUPED &&
+                           (*x)->groups == call->build->model->nodes[(*x)->layer].shape.c;
+    if (!flattened) RF_TRY(rf_onnx_first_any(x, call));
+    RF_TRY(axes_of(&bits, call, (*x)->rank));
+    *space = bits >> ((*x)->channels_last ? 1 : 2);
+    if (flattened && bits == 1 << 2)
+        *space = 3;
+    else if ((*x)->rank != 4 || *space < 1 || *space > 3 || bits != *space << ((*x)->channels_last ? 1 : 2))
+        return rf_fail(RF_E_INPUT, "it is taken over height, width or both, or over the channels");
+    return RF_OK;
+}
+
+/* Leaves out the dimensions of one that a reduction has made, where it does not keep them; rank: of what was reduced. */
+static rf_status without_axes(rf_onnx_call *call, unsigned space, int rank) {
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    rf_onnx_value pooled = call->out;
+    int64_t dim[RF_ONNX_MAX_RANK];
+    if (keeps && rank == 4) return RF_OK;
+    if (pooled.channels_last && space != 3)
+        return rf_fail(RF_E_INPUT,
+                       "with the channels last it is taken over height and width, or with keepdims");
+    pooled.channels_last = false;
+    pooled.rank = 4;
+    rf_onnx_dims(dim, call->build, &pooled);
+    return space == 3 ? rf_onnx_reshape_to(call, &pooled, keeps ? 3 : 2, dim)
+                      : rf_onnx_drop_axis(call, &pooled, space == 1 ? 2 : 3);
+}
+
+/* The mean over space is pooling; that over the channels, of x or of its squares, a part of layer norm. */
+static rf_status pool_mean(rf_onnx_call *call, unsigned *space, rf_onnx_value **x) {
+    RF_TRY(spatial_axes(space, x, call));
+    const rf_shape s = call->build->model->nodes[(*x)->layer].shape;
+    const rf_attrs attrs = {.size = {*space & 1 ? 1 : s.h, *space & 2 ? 1 : s.w}};
+    const int rank = (*x)->rank;
+    RF_TRY(rf_onnx_layer_of(call, "adaptive_avg_pool", *x, &attrs));
+    return without_axes(call, *space, rank);
+}
+
+/* Whether it reduces the channels, and them alone. */
+static rf_status is_over_channels(bool *out, rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    unsigned bits = 0;
+    *out = false;
+    if (x->rank != 4 && x->rank != 2) return RF_OK;
+    RF_TRY(axes_of(&bits, call, x->rank));
+    *out = bits == 1u << rf_onnx_channel_axis(x);
+    return RF_OK;
+}
+
+/* Without keepdims the one channel that remains is (N,H,W). */
+static rf_status reduce_channels(rf_onnx_call *call, const char *op) {
+    rf_onnx_value *x;
+    RF_TRY(rf_onnx_first_any(&x, call));
+    RF_TRY(rf_onnx_layer_of(call, op, x, NULL));
+    if (rf_onnx_int(call->node, "keepdims", 1) != 0) return RF_OK;
+    if (x->rank != 4) return rf_fail(RF_E_INPUT, "of (N,features) it is taken with keepdims only");
+    const rf_onnx_value one = call->out;
+    RF_TRY(rf_onnx_wait(call, &one, RF_ONNX_GROUPED, 1));
+    call->out.channels_last = false;
+    call->out.rank = 3;
+    call->out.groups = call->build->model->nodes[one.layer].shape.h;
+    return RF_OK;
+}
+
+static rf_status mean(rf_onnx_call *call) {
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    bool over_channels;
+    unsigned space;
+    RF_TRY(is_over_channels(&over_channels, call));
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
+        return rf_onnx_wait(call, x, RF_ONNX_MEAN_LENGTH, 0);
+    if (over_channels && keeps && (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED))
+        return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
+    return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);
+}
+
+static rf_status length(rf_onnx_call *call) {
+    unsigned space;
+    rf_onnx_value *x;
+    RF_TRY(spatial_axes(&space, &x, call));
+    if (space != 3 || rf_onnx_int(call->node, "keepdims", 1) == 0)
+        return rf_fail(RF_E_INPUT, "it is taken as a part of global response norm only, with keepdims");
+    return rf_onnx_wait(call, x, RF_ONNX_LENGTH, 1);
+}
+
+/* The mean, times the numbers. */
+static rf_status sum(rf_onnx_call *call) {
+    unsigned space = 0;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    bool over_channels;
+    unsigned bits;
+    if (rf_onnx_is_stack(x)) {
+        RF_TRY(axes_of(&bits, call, x->rank));
+        if (bits == 1 << 1) return rf_onnx_sum_stack(call, x);
+    }
+    RF_TRY(is_over_channels(&over_channels, call));
+    RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const double numbers = (over_channels ? s.c : 1) * (double)(space & 1 ? s.h : 1) * (space & 2 ? s.w : 1);
+    if (call->out.rank == 3)
+        return rf_fail(RF_E_INPUT, "the sum over one dimension is taken with keepdims only");
+    const rf_onnx_value pooled = call->out;
+    return rf_onnx_wait(call, &pooled, RF_ONNX_SCALED, numbers);
+}
+
+static rf_status maximum(rf_onnx_call *call) {
+    unsigned space;
+    rf_onnx_value *x;
+    bool over_channels;
+    RF_TRY(is_over_channels(&over_channels, call));
+    if (over_channels) return reduce_channels(call, "channel_max");
+    RF_TRY(spatial_axes(&space, &x, call));
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const rf_attrs attrs = {
+        .kernel = {space & 1 ? s.h : 1, space & 2 ? s.w : 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    const int rank = x->rank;
+    RF_TRY(rf_onnx_layer_of(call, "max_pool", x, &attrs));
+    return without_axes(call, space, rank);
+}
+
+/* ---- the table ---- */
+
+const rf_onnx_op rf_onnx_reduce_ops[] = {
+    {"ReduceL2", 1, " axes keepdims noop_with_empty_axes ", .lower = length},
+    {"ReduceMax", 1, " axes keepdims noop_with_empty_axes ", .lower = maximum},
+    {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
+    {"ReduceSum", 1, " axes keepdims noop_with_empty_axes ", .lower = sum},
+    {NULL},
+};
