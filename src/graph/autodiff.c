@@ -271,6 +271,12 @@ static rf_step *producer_of(rf_steps *s, const int *writer, int tensor) {
     return producer->direction == RF_BACKWARD_PARAMS ? NULL : producer;
 }
 
+/* The floats of which a tensor holds the halves, where a step converts them; else the tensor. */
+static int before_conversion(const rf_steps *s, const int *writer, int tensor) {
+    const bool converted = writer[tensor] >= 0 && s->steps[writer[tensor]].converts;
+    return converted ? s->steps[writer[tensor]].x[0] : tensor;
+}
+
 static void note_writes(int *writer, const rf_steps *s, int step) {
     const rf_step *by = &s->steps[step];
     for (int i = 0; i < by->problem.inputs; i++)
@@ -301,7 +307,8 @@ static rf_status link_bn_sums(rf_steps *s, const rf_device_info *info, const int
     if (consumer->choice_count == 0) return RF_OK;
     if (!forward && consumer->problem.act != RF_ACT_NONE && s->tensors[consumer->dy].shared)
         return RF_OK; /* others read it as it is */
-    rf_step *producer = producer_of(s, writer, forward ? consumer->x[0] : consumer->dy);
+    const int summed = forward ? before_conversion(s, writer, consumer->x[0]) : consumer->dy;
+    rf_step *producer = producer_of(s, writer, summed);
     if (producer == NULL || producer->problem.sums.blocks > 0) return RF_OK; /* it computes one set */
     const rf_choice *choice = &producer->choices[0];
     const int blocks = rf_solver_sums(choice->solver, &producer->problem, info, &choice->config);
