@@ -222,6 +222,8 @@ static const char *const networks[] = {
     "a: conv 8 2 stride=2\nlayer_norm\nb: conv 8 3 pad=1 groups=8\nlayer_norm\nconv 16 1\ngelu\nconv 8 1\nz: "
     "scale\nadd <- z, b\ngroup_norm 4\nc: silu\nadaptive_avg_pool 1\nconv 8 1\ng: sigmoid\nmultiply <- c, g\n"
     "adaptive_avg_pool 1\nflatten\nlinear classes\n",
+    /* scores that are a sum: of maps in halves, in floats */
+    "conv 8 3 pad=1\nsilu\nf: flatten\nl: linear classes\nm: linear classes <- f\nadd <- l, m\n",
 };
 
 static rf_trainer *train(const rf_model *model, bool half, const char *optimizer, const char *recompute) {

@@ -131,8 +131,9 @@ static rf_status place_gradient(differ *d, rf_step *step, int k, int i, bool *la
     const rf_op *op = node->problem.op;
     int in = node->input[i];
     if (in < 0 || !d->trained[in]) return RF_OK;
-    bool first = d->gradient[in] < 0, passes = op->is_sum || op->alias;
-    bool in_place = op->in_place && i == heir_of(d, k) && node->problem.half_x == node->problem.half_y;
+    const bool alike = node->problem.half_x == node->problem.half_y; /* dx and dy are stored */
+    bool first = d->gradient[in] < 0, passes = alike && (op->is_sum || op->alias);
+    bool in_place = alike && op->in_place && i == heir_of(d, k);
     if (first && (passes || in_place) && may_share_gradient(d, k, i, !passes)) {
         d->gradient[in] = step->dy;
         d->sharer[in] = d->sharer[k];
