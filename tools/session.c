@@ -91,6 +91,9 @@ void rf_session_verbose_exchange(const rf_session *s) {
            "slowest rank",
            rf_bytes_text(bytes, (double)s->trainer->weights->trained_floats * sizeof(float)),
            t->summing_ms / (double)t->steps, t->least_ms, t->waiting_ms / (double)t->steps);
+    if (s->desc.sync_bn && t->steps > 1)
+        rf_say("exchange: %.2f ms a step for the sums of batch norm, with waiting",
+               t->norms_ms / (double)(t->steps - 1));
 }
 
 /* ---- the session ---- */

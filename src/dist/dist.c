@@ -15,7 +15,8 @@ enum { PATIENCE_MS = 5000 }; /* of a rank that failed, for the others to fail as
 struct rf_dist {
     const rf_transport *transport;
     rf_ranks ranks;
-    int error;           /* of the first call that failed */
+    int error; /* of the first call that failed */
+    double summing_ms;
     atomic_bool calling; /* a library that ends the process now is MPI's */
 };
 
@@ -168,11 +169,23 @@ void rf_dist_close(rf_dist *d) {
 /* ---- collective operations ---- */
 
 rf_status rf_dist_sum(rf_dist *d, float *values, size_t count) {
-    return d != NULL ? check(d, begin_call(d)->sum(values, count)) : RF_OK;
+    const double start_ms = rf_time_ms();
+    if (d == NULL) return RF_OK;
+    const rf_status status = check(d, begin_call(d)->sum(values, count));
+    d->summing_ms += rf_time_ms() - start_ms;
+    return status;
 }
 
 rf_status rf_dist_sum_doubles(rf_dist *d, double *values, size_t count) {
-    return d != NULL ? check(d, begin_call(d)->sum_doubles(values, count)) : RF_OK;
+    const double start_ms = rf_time_ms();
+    if (d == NULL) return RF_OK;
+    const rf_status status = check(d, begin_call(d)->sum_doubles(values, count));
+    d->summing_ms += rf_time_ms() - start_ms;
+    return status;
+}
+
+double rf_dist_summing_ms(const rf_dist *d) {
+    return d != NULL ? d->summing_ms : 0;
 }
 
 rf_status rf_dist_broadcast(rf_dist *d, void *data, size_t bytes) {

@@ -19,6 +19,7 @@ void rf_dist_list_plugins(char *text, size_t size);
 /* The sum over all ranks, in place: the same bits on each of them, and with the same ranks each time. */
 rf_status rf_dist_sum(rf_dist *dist, float *values, size_t count);
 rf_status rf_dist_sum_doubles(rf_dist *dist, double *values, size_t count);
+double rf_dist_summing_ms(const rf_dist *dist); /* that this rank has spent in them so far */
 /* Rank 0's, to all. */
 rf_status rf_dist_broadcast(rf_dist *dist, void *data, size_t bytes);
 

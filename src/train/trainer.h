@@ -40,6 +40,8 @@ typedef struct rf_group_numbers { /* of a parameter */
 typedef struct rf_exchange_times {
     size_t steps;
     double waiting_ms, summing_ms, least_ms; /* for the slowest rank; of gradients; the shortest such sum */
+    double norms_ms,
+        before_ms; /* of batch norm's sums, from the second step on; rf_dist_summing_ms at a step's begin */
 } rf_exchange_times;
 
 struct rf_trainer {
@@ -180,7 +182,8 @@ rf_status rf_flat_emit(rf_trainer *trainer, rf_sequence *sequence, rf_launch_des
 size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
 rf_status rf_sums_prepare(rf_trainer *trainer);
 rf_status rf_sums_fold(int *parts, rf_trainer *trainer, rf_sequence *sequence);
-rf_status rf_sums_of_squares(int *parts, rf_trainer *trainer, rf_sequence *sequence); /* of the gradient, folded */
+rf_status rf_sums_of_squares(int *parts, rf_trainer *trainer,
+                             rf_sequence *sequence); /* of the gradient, folded */
 
 /* The moving average of the parameters (ema.c). */
 rf_status rf_ema_check(const rf_trainer *trainer);

@@ -66,6 +66,18 @@ ranks_find_the_curve_of_one_process() {
     each_mpi equal_curves
 }
 
+times_of_exchange() {
+    ranks 2 find --model net.net --iterations 6 --batch 8 --sync-bn --verbose --csv verbose.csv
+    says 'of gradients in'
+    says 'ms a step for the sums of batch norm'
+    ranks 2 find --model net.net --iterations 6 --batch 8 --verbose --csv verbose.csv
+    ! grep -q 'sums of batch norm' "$logs/err" || fail "$mpirun: without --sync-bn there are no such sums"
+}
+exchange_is_timed_for_verbose() {
+    write_network
+    each_mpi times_of_exchange
+}
+
 # resumes_among: a run of two ranks goes on in four, as if one process had made it.
 resumes_among() {
     rm -rf parts
