@@ -175,6 +175,33 @@ static void all_but_images_and_scores_is_stored_in_halves(void **unused) {
     rf_model_free(model);
 }
 
+/* 2^30 numbers are more than kernels count: such a map stays in floats, for the reference. */
+static void maps_too_large_for_kernels_are_floats(void **unused) {
+    (void)unused;
+    rf_model *model;
+    rf_plan *plan;
+    CHECK(rf_model_parse(
+        &model, "conv 64 3 pad=1\nrelu\nmax_pool 4\nconv 8 3\nadaptive_avg_pool 1\nflatten\nlinear classes\n",
+        "test", (rf_image_shape){3, 512, 512, 10}, 1));
+    CHECK(rf_plan_create(&plan, &(rf_plan_desc){.device = device,
+                                                .model = model,
+                                                .batch = 64,
+                                                .training = true,
+                                                .loss = "cross_entropy",
+                                                .limit_bytes = 1,
+                                                .half = true}));
+    for (size_t i = 0; i < rf_plan_step_count(plan); i++) {
+        const char *name;
+        const rf_solver *solver;
+        const rf_step *step = rf_plan_step(plan, i, &name, &solver);
+        assert_false(step->problem.half_y && rf_shape_count(step->problem.y) >= (size_t)1 << 30);
+        assert_false(step->converts && step->choice_count == 0);
+    }
+    assert_true(rf_plan_has_halves(plan));
+    rf_plan_free(plan);
+    rf_model_free(model);
+}
+
 static size_t bytes_of(const rf_model *model, bool half) {
     rf_plan *plan;
     CHECK(rf_plan_create(&plan, &(rf_plan_desc){.device = device,
@@ -222,8 +249,9 @@ static const char *const networks[] = {
     "a: conv 8 2 stride=2\nlayer_norm\nb: conv 8 3 pad=1 groups=8\nlayer_norm\nconv 16 1\ngelu\nconv 8 1\nz: "
     "scale\nadd <- z, b\ngroup_norm 4\nc: silu\nadaptive_avg_pool 1\nconv 8 1\ng: sigmoid\nmultiply <- c, g\n"
     "adaptive_avg_pool 1\nflatten\nlinear classes\n",
-    /* scores that are a sum: of maps in halves, in floats */
-    "conv 8 3 pad=1\nsilu\nf: flatten\nl: linear classes\nm: linear classes <- f\nadd <- l, m\n",
+    /* a map in the place of another that is converted; scores that are a sum: of maps in halves, in floats */
+    "conv 8 3 pad=1\nconv 8 1\nsoftmax\nconv 8 3 pad=1\nsilu\nf: flatten\nl: linear classes\nm: linear "
+    "classes <- f\nadd <- l, m\n",
 };
 
 static rf_trainer *train(const rf_model *model, bool half, const char *optimizer, const char *recompute) {
@@ -397,6 +425,7 @@ int main(void) {
     const struct CMUnitTest devices[] = {
         cmocka_unit_test(kernels_convert_as_the_host),
         cmocka_unit_test(all_but_images_and_scores_is_stored_in_halves),
+        cmocka_unit_test(maps_too_large_for_kernels_are_floats),
         cmocka_unit_test(halves_need_half_the_memory),
         cmocka_unit_test(losses_are_those_in_floats),
         cmocka_unit_test(a_step_that_overflows_is_skipped),

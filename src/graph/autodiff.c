@@ -48,7 +48,9 @@ static bool may_run_in_place(const differ *d, int k) {
     int in = node->input[0];
     if (op->alias) return true;
     if (!op->in_place || in < 0 || d->uses[in] != 1) return false;
-    if (node->problem.half_x != node->problem.half_y) return false;
+    if (node->problem.half_x != node->problem.half_y ||
+        !rf_steps_takes_maps(&node->problem, d->device, d->tuning))
+        return false;
     const rf_problem *before = &d->graph->nodes[in].problem;
     if (before->op->alias) return false; /* its memory may have other consumers */
     return !d->training || !(op->x_in_backward || rf_backward_reads_y(before));

@@ -130,14 +130,26 @@ static bool is_as_good(const rf_step *step, const rf_step *in_floats) {
     return a->match > b->match || (a->match == b->match && a->solver->rank >= b->solver->rank);
 }
 
+/* Chooses solvers for the step, and for `own`, which is the step with floats; false: that one is to be taken. */
+static bool choose_both(const place *p, rf_step *step, rf_step *own) {
+    *own = *step;
+    choose(p, step);
+    if (!step->problem.half_x && !step->problem.half_y) return true;
+    own->problem.half_x = own->problem.half_y = false;
+    choose(p, own);
+    return is_as_good(step, own);
+}
+
+bool rf_steps_takes_maps(const rf_problem *problem, rf_device *device, const rf_tuning *tuning) {
+    rf_step own, step = rf_step_blank(0, RF_FORWARD);
+    step.problem = *problem;
+    return choose_both(&(place){NULL, device, tuning}, &step, &own);
+}
+
 rf_status rf_steps_append(rf_steps *steps, rf_step *step, rf_device *device, const rf_tuning *tuning) {
     const place p = {steps, device, tuning};
-    rf_step own = *step;
-    choose(&p, step);
-    if (!step->problem.half_x && !step->problem.half_y) return append_chosen(&p, step);
-    own.problem.half_x = own.problem.half_y = false;
-    choose(&p, &own);
-    return is_as_good(step, &own) ? append_chosen(&p, step) : append_in_floats(&p, &own, step);
+    rf_step own;
+    return choose_both(&p, step, &own) ? append_chosen(&p, step) : append_in_floats(&p, &own, step);
 }
 
 void rf_steps_free(rf_steps *steps) {

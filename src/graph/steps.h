@@ -43,5 +43,7 @@ rf_status rf_steps_add(rf_steps *steps, const rf_step *step);
 /* Chooses solvers, and appends the step with its workspace.  Where the best solver takes floats alone, maps in halves are converted
  * before and after it, by steps of their own. */
 rf_status rf_steps_append(rf_steps *steps, rf_step *step, rf_device *device, const rf_tuning *tuning);
+/* Whether a forward step would be appended without conversions. */
+bool rf_steps_takes_maps(const rf_problem *problem, rf_device *device, const rf_tuning *tuning);
 
 #endif

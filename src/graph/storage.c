@@ -14,12 +14,19 @@ void rf_store_conversion(rf_problem *problem, rf_shape shape, bool from_half) {
     rf_attrs_default(&problem->attrs, problem->op); /* 1 * x + 0 */
 }
 
-static bool can_convert(const rf_device *device, bool from_half) {
+static bool can_convert(const rf_device *device, rf_shape shape, bool from_half) {
     rf_problem problem;
-    rf_store_conversion(&problem, (rf_shape){1, 1, 1, 1, false}, from_half);
+    rf_store_conversion(&problem, shape, from_half);
     for (const rf_solver *const *s = problem.op->solvers; *s != NULL; s++)
         if (rf_solver_match(*s, &problem, RF_FORWARD, device) != RF_MATCH_NONE) return true;
     return false;
+}
+
+/* Not if the device cannot convert it: on the reference, or where it is too large for kernels. */
+static bool may_be_half(const rf_lowered *lowered, int k, const rf_device *device) {
+    const rf_shape shape = lowered->nodes[k].problem.y;
+    return k != lowered->scores && k != lowered->loss && can_convert(device, shape, true) &&
+           can_convert(device, shape, false);
 }
 
 /* A node's inputs are stored alike: in halves only if all of them may be.  True: some are taken back. */
@@ -37,9 +44,8 @@ static bool store_alike(rf_lowered_node *node, bool *half) {
 
 rf_status rf_store_halves(rf_lowered *lowered, const rf_device *device) {
     bool *half = rf_alloc((size_t)lowered->count, sizeof *half), changed = true;
-    const bool possible = can_convert(device, true) && can_convert(device, false);
     if (half == NULL) return RF_E_MEMORY;
-    for (int k = 0; k < lowered->count; k++) half[k] = possible && k != lowered->scores && k != lowered->loss;
+    for (int k = 0; k < lowered->count; k++) half[k] = may_be_half(lowered, k, device);
     while (changed) {
         changed = false;
         for (int k = lowered->count - 1; k >= 0; k--) {
