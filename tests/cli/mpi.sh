@@ -66,7 +66,7 @@ ranks_find_the_curve_of_one_process() {
     each_mpi equal_curves
 }
 
-times_of_exchange() {
+exchange_times() {
     ranks 2 find --model net.net --iterations 6 --batch 8 --sync-bn --verbose --csv verbose.csv
     says 'of gradients in'
     says 'ms a step for the sums of batch norm'
@@ -75,7 +75,7 @@ times_of_exchange() {
 }
 exchange_is_timed_for_verbose() {
     write_network
-    each_mpi times_of_exchange
+    each_mpi exchange_times
 }
 
 # resumes_among: a run of two ranks goes on in four, as if one process had made it.
