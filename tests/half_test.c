@@ -1,27 +1,10 @@
 /* Maps in halves: the conversions, on the host and in kernels; what is stored so, and how much memory that saves; training in
  * them; loss scaling. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include "trainers.h"
 
-#include <cmocka.h>
-
-#include "base/base.h"
 #include "graph/choose.h"
 #include "graph/storage.h"
-#include "rangefinder/rangefinder.h"
 #include "train/state.h"
-#include "train/trainer.h"
-
-static rf_device *device;
-static rf_dataset *data;
-
-#define CHECK(call)                                                                                          \
-    do {                                                                                                     \
-        if ((call) != RF_OK) fail_msg("%s: %s", #call, rf_error_message());                                  \
-    } while (0)
 
 /* ---- conversions ---- */
 
@@ -255,16 +238,9 @@ static const char *const networks[] = {
 };
 
 static rf_trainer *train(const rf_model *model, bool half, const char *optimizer, const char *recompute) {
-    rf_trainer *trainer;
-    CHECK(rf_trainer_create(&trainer, &(rf_trainer_desc){.device = device,
-                                                         .model = model,
-                                                         .dataset = data,
-                                                         .batch = 16,
-                                                         .accumulate = 2,
-                                                         .optimizer = optimizer,
-                                                         .recompute = recompute,
-                                                         .half = half}));
-    return trainer;
+    return trainer_of(
+        model,
+        (rf_trainer_desc){.accumulate = 2, .optimizer = optimizer, .recompute = recompute, .half = half});
 }
 
 /* Losses differ by what 11 bits leave; a gradient that vanished, or was scaled wrongly, changes them by far more. */
@@ -274,7 +250,7 @@ static void losses_are_those_in_floats(void **unused) {
         enum { STEPS = 40 };
         double losses[2][STEPS];
         rf_model *model;
-        CHECK(rf_model_parse(&model, networks[i], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+        model = model_of(networks[i]);
         for (int half = 0; half < 2; half++) {
             rf_trainer *trainer = train(model, half, i == 0 ? "sgd momentum=0.9" : "adam", NULL);
             CHECK(rf_trainer_run(trainer, i == 0 ? 0.05 : 0.01, STEPS, losses[half]));
@@ -301,17 +277,17 @@ static void a_step_that_overflows_is_skipped(void **unused) {
     rf_model *model;
     rf_state *before, *after;
     double loss[2];
-    CHECK(rf_model_parse(&model, networks[1], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    model = model_of(networks[1]);
     rf_trainer *trainer = train(model, true, "adam", NULL);
     CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
-    CHECK(rf_trainer_get_state(&before, trainer));
+    before = state_of(trainer);
     assert_true(number_of(before, "loss_scale") == 65536 && number_of(before, "loss_scale_steps") == 1);
     rf_state_entry *scale = (rf_state_entry *)rf_state_find(before, "loss_scale");
     scale->values[0] = 0x1p30f;
     CHECK(rf_trainer_set_state(trainer, before));
     CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
     assert_true(isfinite(loss[0]));
-    CHECK(rf_trainer_get_state(&after, trainer));
+    after = state_of(trainer);
     assert_true(number_of(after, "loss_scale") == 0x1p29f && number_of(after, "loss_scale_steps") == 0);
     for (size_t i = 0; i < after->array_count; i++) {
         const rf_state_entry *a = &after->arrays[i], *b = rf_state_find(before, a->name);
@@ -321,7 +297,7 @@ static void a_step_that_overflows_is_skipped(void **unused) {
     rf_state_free(after);
     double losses[30];
     CHECK(rf_trainer_run(trainer, 0.01, 30, losses));
-    CHECK(rf_trainer_get_state(&after, trainer));
+    after = state_of(trainer);
     const float settled = number_of(after, "loss_scale");
     if (!(settled < 0x1p29f && settled >= 256)) fail_msg("the scale is %g", (double)settled);
     assert_true(losses[29] < losses[0]);
@@ -337,16 +313,16 @@ static void the_scale_grows_again(void **unused) {
     rf_model *model;
     rf_state *state;
     double loss[2];
-    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    model = model_of(networks[0]);
     rf_trainer *trainer = train(model, true, NULL, NULL);
-    CHECK(rf_trainer_get_state(&state, trainer));
+    state = state_of(trainer);
     ((rf_state_entry *)rf_state_find(state, "loss_scale"))->values[0] = 1024;
     ((rf_state_entry *)rf_state_find(state, "loss_scale_steps"))->values[0] = 1998;
     CHECK(rf_trainer_set_state(trainer, state));
     rf_state_free(state);
     for (int step = 0; step < 2; step++) {
         CHECK(rf_trainer_run(trainer, 0.01, 1, loss));
-        CHECK(rf_trainer_get_state(&state, trainer));
+        state = state_of(trainer);
         assert_true(number_of(state, "loss_scale") == (step == 0 ? 1024 : 2048));
         rf_state_free(state);
     }
@@ -360,16 +336,16 @@ static void a_run_is_resumed_with_the_same_bits(void **unused) {
     rf_model *model;
     rf_state *middle, *expected, *got;
     double loss[8];
-    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    model = model_of(networks[0]);
     rf_trainer *trainer = train(model, true, "sgd momentum=0.9", NULL),
                *other = train(model, true, "sgd momentum=0.9", NULL);
     CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
-    CHECK(rf_trainer_get_state(&middle, trainer));
+    middle = state_of(trainer);
     CHECK(rf_trainer_run(trainer, 0.05, 4, loss));
-    CHECK(rf_trainer_get_state(&expected, trainer));
+    expected = state_of(trainer);
     CHECK(rf_trainer_set_state(other, middle));
     CHECK(rf_trainer_run(other, 0.05, 4, loss));
-    CHECK(rf_trainer_get_state(&got, other));
+    got = state_of(other);
     if (rf_state_compare(expected, got) != RF_OK) fail_msg("%s", rf_error_message());
     rf_state_free(middle);
     rf_state_free(expected);
@@ -386,12 +362,12 @@ static void recomputation_gives_the_same_bits(void **unused) {
         rf_state *state[2];
         double loss[3];
         rf_model *model;
-        CHECK(rf_model_parse(&model, networks[i], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+        model = model_of(networks[i]);
         for (int again = 0; again < 2; again++) {
             rf_trainer *trainer = train(model, true, "sgd momentum=0.9", again ? "on" : "off");
             assert_true((rf_plan_repeated(trainer->plan).share > 0) == again);
             CHECK(rf_trainer_run(trainer, 0.05, 3, loss));
-            CHECK(rf_trainer_get_state(&state[again], trainer));
+            state[again] = state_of(trainer);
             rf_trainer_free(trainer);
         }
         if (rf_state_compare(state[0], state[1]) != RF_OK) fail_msg("network %zu: %s", i, rf_error_message());
@@ -407,10 +383,11 @@ static void the_reference_has_floats_alone(void **unused) {
     rf_model *model;
     rf_trainer *trainer;
     CHECK(rf_device_open(&reference, "reference"));
-    CHECK(rf_model_parse(&model, networks[0], "test", (rf_image_shape){1, 8, 8, 10}, 1));
+    model = model_of(networks[0]);
     assert_int_equal(
         rf_trainer_create(
-            &trainer, &(rf_trainer_desc){.device = reference, .model = model, .dataset = data, .half = true}),
+            &trainer,
+            &(rf_trainer_desc){.device = reference, .model = model, .dataset = digits, .half = true}),
         RF_E_USAGE);
     assert_non_null(strstr(rf_error_message(), "floats alone"));
     rf_model_free(model);
@@ -433,14 +410,9 @@ int main(void) {
         cmocka_unit_test(a_run_is_resumed_with_the_same_bits),
         cmocka_unit_test(recomputation_gives_the_same_bits),
     };
-    if (rf_device_open(&device, NULL) != RF_OK || rf_dataset_open(&data, "digits", NULL) != RF_OK) {
-        fprintf(stderr, "half_test: %s\n", rf_error_message());
-        return 1;
-    }
+    if (!open_digits()) return 1;
     int failed = cmocka_run_group_tests(everywhere, NULL, NULL);
     if (rf_device_describe(device)->kind != RF_DEVICE_REFERENCE)
         failed += cmocka_run_group_tests(devices, NULL, NULL);
-    rf_dataset_free(data);
-    rf_device_close(device);
-    return failed;
+    return close_digits(failed);
 }

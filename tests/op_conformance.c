@@ -2,7 +2,7 @@
  * are the test.
  *
  *   op_conformance [--halves] [--quick] [--defaults] [--most=N] [OP...]
- *       --halves stores maps in halves, x and y, or one of them, in turn.
+ *       --halves stores maps in halves: of each three cases x and y, y alone, x alone.
  *       --quick leaves out the cases marked `large`, --defaults all values of tunables but those that are taken
  *       where nothing was tuned, --most=N all cases of a solver but N, spread over those that it takes, unless
  *       $RANGEFINDER_TEST_ALL is set: nearly all of the time goes into compiling.  Without arguments, all three

@@ -268,7 +268,7 @@ KERNEL void gather(const __global stored_from *x, const __global float *w, const
         }
         if (chunk > begin) multiply(acc, xs, ws, row, column);
     }
-    partial += partial_at + (size_t)part * images * grid_h * grid_w * k;
+    if (parts > 1) partial += partial_at + (size_t)part * images * grid_h * grid_w * k;
     EACH(i, TM) {
         const int p = m0 + ROW(i), line = p / max(h.grid, 1);
         if (p >= positions) continue;

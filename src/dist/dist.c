@@ -15,9 +15,9 @@ enum { PATIENCE_MS = 5000 }; /* of a rank that failed, for the others to fail as
 struct rf_dist {
     const rf_transport *transport;
     rf_ranks ranks;
-    int error; /* of the first call that failed */
-    double summing_ms;
-    atomic_bool calling; /* a library that ends the process now is MPI's */
+    int error;                   /* of the first call that failed */
+    double began_ms, calling_ms; /* when the last call began; the time in all of them */
+    atomic_bool calling;         /* a library that ends the process now is MPI's */
 };
 
 int rf_dist_rank(const rf_dist *d) {
@@ -29,6 +29,9 @@ int rf_dist_size(const rf_dist *d) {
 bool rf_dist_is_calling(const rf_dist *d) {
     return d->calling;
 }
+double rf_dist_calling_ms(const rf_dist *d) {
+    return d->calling_ms;
+}
 int rf_dist_local_rank(const rf_dist *d) {
     return d != NULL ? d->ranks.local_rank : 0;
 }
@@ -38,12 +41,14 @@ int rf_dist_local_size(const rf_dist *d) {
 
 static const rf_transport *begin_call(rf_dist *d) {
     d->calling = true;
+    d->began_ms = rf_time_ms();
     return d->transport;
 }
 
 static rf_status check(rf_dist *d, int error) {
     char text[512];
     d->calling = false;
+    d->calling_ms += rf_time_ms() - d->began_ms;
     if (d->error == 0) d->error = error;
     if (d->error == 0) return RF_OK;
     d->transport->describe(text, sizeof text, d->error);
@@ -169,23 +174,11 @@ void rf_dist_close(rf_dist *d) {
 /* ---- collective operations ---- */
 
 rf_status rf_dist_sum(rf_dist *d, float *values, size_t count) {
-    const double start_ms = rf_time_ms();
-    if (d == NULL) return RF_OK;
-    const rf_status status = check(d, begin_call(d)->sum(values, count));
-    d->summing_ms += rf_time_ms() - start_ms;
-    return status;
+    return d != NULL ? check(d, begin_call(d)->sum(values, count)) : RF_OK;
 }
 
 rf_status rf_dist_sum_doubles(rf_dist *d, double *values, size_t count) {
-    const double start_ms = rf_time_ms();
-    if (d == NULL) return RF_OK;
-    const rf_status status = check(d, begin_call(d)->sum_doubles(values, count));
-    d->summing_ms += rf_time_ms() - start_ms;
-    return status;
-}
-
-double rf_dist_summing_ms(const rf_dist *d) {
-    return d != NULL ? d->summing_ms : 0;
+    return d != NULL ? check(d, begin_call(d)->sum_doubles(values, count)) : RF_OK;
 }
 
 rf_status rf_dist_broadcast(rf_dist *d, void *data, size_t bytes) {

@@ -12,6 +12,7 @@ int rf_dist_local_size(const rf_dist *dist);
 
 /* Whether a call to MPI is being made, which ends the process where another rank has failed.  From any thread. */
 bool rf_dist_is_calling(const rf_dist *dist);
+double rf_dist_calling_ms(const rf_dist *dist); /* that this rank has spent in such calls so far */
 
 /* The MPIs whose plugins can be loaded: "openmpi, mpich"; may be empty. */
 void rf_dist_list_plugins(char *text, size_t size);
@@ -19,7 +20,6 @@ void rf_dist_list_plugins(char *text, size_t size);
 /* The sum over all ranks, in place: the same bits on each of them, and with the same ranks each time. */
 rf_status rf_dist_sum(rf_dist *dist, float *values, size_t count);
 rf_status rf_dist_sum_doubles(rf_dist *dist, double *values, size_t count);
-double rf_dist_summing_ms(const rf_dist *dist); /* that this rank has spent in them so far */
 /* Rank 0's, to all. */
 rf_status rf_dist_broadcast(rf_dist *dist, void *data, size_t bytes);
 

@@ -1,6 +1,6 @@
 /* What an op is: shapes, parameters, the reference in plain C, the solvers for devices, and sample cases.
  *
- * Memory layouts, everywhere on every device (float32):
+ * Memory layouts, everywhere on every device (float32; activations float16 where a problem says so):
  *   activations   channels-last: (N,H,W,C)
  *   RF_LAYOUT_PANEL  weights (K,C,R,S) as [ceil(K/16)][R][S][C][16], the last panel padded with zeros, which
  * stay zero: kernels write zero gradients there.  A linear layer on a flattened (C,H,W) map is the same with

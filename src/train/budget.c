@@ -73,7 +73,7 @@ static need need_of(const rf_trainer *t) {
                         states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
     need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views + rf_loss_scale_bytes(t),
+                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
               .host = order + RF_SEGMENT * numbers * sizeof(float) +
                       2 * count * label /* the epoch's orders */ + 2 * views,
               .resident = count * image,

@@ -58,8 +58,6 @@ static rf_status emit_value(rf_trainer *t, rf_sequence *sequence) {
 }
 
 static rf_status emit_norm(rf_trainer *t, rf_sequence *sequence) {
-    const size_t floats = t->weights->trained_floats, vectors = rf_train_vectors(t->desc.device, floats);
-    rf_buffer *gradient = rf_flat_gradient(t);
     int parts;
     rf_sequence_label(sequence, "clip.norm");
     if (rf_train_on_reference(t->desc.device))
@@ -68,10 +66,7 @@ static rf_status emit_norm(rf_trainer *t, rf_sequence *sequence) {
     rf_launch_desc scale = {.kernel = "clip_scale",
                             .args = {RF_BUF(t->part), RF_I32(parts), RF_F32(t->desc.clip_norm)}};
     RF_TRY(rf_train_emit(sequence, t->desc.device, &scale));
-    rf_launch_desc clip = {.kernel = "clip_norm",
-                           .args = {RF_BUF(gradient), RF_I32(vectors), RF_BUF(t->part)},
-                           .bytes = 8.0 * (double)floats};
-    return rf_flat_emit(t, sequence, &clip);
+    return rf_flat_scale(t, sequence);
 }
 
 rf_status rf_clip_emit(rf_trainer *t, rf_sequence *sequence) {

@@ -58,7 +58,7 @@ rf_status rf_exchange_step(uint32_t *stop, bool *cancelled, rf_trainer *t, bool 
     RF_TRY(rf_buffer_read(t->control, 0, words, sizeof words));
     memcpy(&loss, &words[RF_CONTROL_SUM], sizeof loss);
     float shared[] = {loss, *cancelled};
-    if (times->steps > 0) times->norms_ms += rf_dist_summing_ms(t->desc.dist) - times->before_ms;
+    if (times->steps > 0) times->norms_ms += rf_dist_calling_ms(t->desc.dist) - times->before_ms;
     const double done_ms = rf_time_ms();
     RF_TRY(rf_dist_sum(t->desc.dist, shared, RF_COUNT(shared)));
     const double met_ms = rf_time_ms();
@@ -73,7 +73,7 @@ rf_status rf_exchange_step(uint32_t *stop, bool *cancelled, rf_trainer *t, bool 
     const double sum_ms = rf_time_ms() - met_ms;
     times->summing_ms += sum_ms;
     times->least_ms = times->steps == 1 ? sum_ms : RF_MIN(times->least_ms, sum_ms);
-    times->before_ms = rf_dist_summing_ms(t->desc.dist);
+    times->before_ms = rf_dist_calling_ms(t->desc.dist);
     *cancelled = shared[1] > 0;
     return take_loss(stop, t, words, t->losses, shared[0], judged);
 }
@@ -90,6 +90,6 @@ rf_status rf_exchange_observed(uint32_t *stop, rf_trainer *t, bool judged) {
     RF_TRY(rf_buffer_read(t->control, 0, words, sizeof words));
     if (t->validation.count > 0) memcpy(&loss, &words[RF_CONTROL_SUM], sizeof loss);
     RF_TRY(rf_dist_sum(t->desc.dist, &loss, 1));
-    t->exchange.before_ms = rf_dist_summing_ms(t->desc.dist);
+    t->exchange.before_ms = rf_dist_calling_ms(t->desc.dist);
     return take_loss(stop, t, words, t->observed, loss, judged);
 }

@@ -11,10 +11,6 @@ typedef struct scaling {
 
 #define FIRST_SCALE 65536.0f
 
-size_t rf_loss_scale_bytes(const rf_trainer *t) {
-    return t->desc.half ? sizeof(scaling) : 0;
-}
-
 rf_status rf_loss_scale_create(rf_trainer *t) {
     const scaling first = {.scale = FIRST_SCALE};
     if (!t->desc.half) return RF_OK;
@@ -32,8 +28,6 @@ rf_status rf_loss_scale_begin(rf_trainer *t, rf_sequence *sequence) {
 }
 
 rf_status rf_loss_scale_end(rf_trainer *t, rf_sequence *sequence) {
-    const size_t floats = t->weights->trained_floats;
-    rf_buffer *gradient = rf_flat_gradient(t);
     int parts;
     if (t->scaling == NULL) return RF_OK;
     rf_sequence_label(sequence, "loss_scale");
@@ -41,9 +35,5 @@ rf_status rf_loss_scale_end(rf_trainer *t, rf_sequence *sequence) {
     rf_launch_desc check = {.kernel = "scale_check",
                             .args = {RF_BUF(t->part), RF_I32(parts), RF_BUF(t->scaling), RF_BUF(t->control)}};
     RF_TRY(rf_train_emit(sequence, t->desc.device, &check));
-    rf_launch_desc unscale = {.kernel = "unscale",
-                              .args = {RF_BUF(gradient), RF_I32(rf_train_vectors(t->desc.device, floats)),
-                                       RF_BUF(t->part), RF_BUF(t->control)},
-                              .bytes = 8.0 * (double)floats};
-    return rf_flat_emit(t, sequence, &unscale);
+    return rf_flat_scale(t, sequence);
 }

@@ -5,7 +5,8 @@
 
 /* Parameters, buffers, random state, what the optimizer keeps, the loss scale, the moving average. */
 bool rf_trainer_state_buffer(rf_buffer **out, const rf_trainer *t, int index) {
-    rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng, t->scalars, t->scaling, t->ema};
+    rf_buffer *const fixed[] = {t->weights->params, t->weights->states, t->rng,
+                                t->scalars,         t->scaling,         t->ema};
     const int slot = index - (int)RF_COUNT(fixed);
     if (slot >= t->slots) return false;
     *out = slot < 0 ? fixed[index] : t->slot[slot];

@@ -12,6 +12,16 @@ rf_status rf_flat_emit(rf_trainer *t, rf_sequence *sequence, rf_launch_desc *des
     return rf_train_emit(sequence, t->desc.device, desc);
 }
 
+rf_status rf_flat_scale(rf_trainer *t, rf_sequence *sequence) {
+    const size_t floats = t->weights->trained_floats;
+    return rf_flat_emit(
+        t, sequence,
+        &(rf_launch_desc){.kernel = "scale_gradient",
+                          .args = {RF_BUF(rf_flat_gradient(t)),
+                                   RF_I32(rf_train_vectors(t->desc.device, floats)), RF_BUF(t->part)},
+                          .bytes = 8.0 * (double)floats});
+}
+
 static size_t parts_of(const rf_trainer *t, size_t trained_floats) {
     rf_launch_desc desc = {0};
     rf_train_spread(&desc, t->desc.device, rf_train_vectors(t->desc.device, trained_floats));

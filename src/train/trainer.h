@@ -41,7 +41,7 @@ typedef struct rf_exchange_times {
     size_t steps;
     double waiting_ms, summing_ms, least_ms; /* for the slowest rank; of gradients; the shortest such sum */
     double norms_ms,
-        before_ms; /* of batch norm's sums, from the second step on; rf_dist_summing_ms at a step's begin */
+        before_ms; /* of batch norm's sums, from the second step on; rf_dist_calling_ms at a step's begin */
 } rf_exchange_times;
 
 struct rf_trainer {
@@ -177,6 +177,7 @@ rf_status rf_update_emit(rf_trainer *trainer, rf_sequence *sequence);
  * kernel takes them as rf_train_vectors. */
 rf_buffer *rf_flat_gradient(const rf_trainer *trainer);
 rf_status rf_flat_emit(rf_trainer *trainer, rf_sequence *sequence, rf_launch_desc *desc);
+rf_status rf_flat_scale(rf_trainer *trainer, rf_sequence *sequence); /* the gradient, by the first part of the sums below */
 /* Sums over all parameters, two at a time: each work-item of such a launch writes its part of them, a float2; fold
  * leaves as many parts as a single work-item may add up. */
 size_t rf_sums_bytes(const rf_trainer *trainer, size_t trained_floats); /* 0: no sums are needed */
@@ -192,7 +193,6 @@ float rf_ema_weight(const rf_trainer_desc *desc, long step); /* of the new value
 rf_status rf_ema_emit(rf_trainer *trainer, rf_sequence *sequence);
 
 /* Loss scaling (loss_scale.c): before the forward pass of a micro-batch, and once the gradient is complete. */
-size_t rf_loss_scale_bytes(const rf_trainer *trainer);
 rf_status rf_loss_scale_create(rf_trainer *trainer);
 rf_status rf_loss_scale_begin(rf_trainer *trainer, rf_sequence *sequence);
 rf_status rf_loss_scale_end(rf_trainer *trainer, rf_sequence *sequence);
