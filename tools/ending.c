@@ -41,9 +41,10 @@ _Noreturn void rf_leave(int exit_code) {
     rf_outfile_abort_all();
     rf_ahead_end();
     wait_for_children();
-    rf_pocl_sweep(false);
     limit_files(files);
-    rf_pocl_sweep(true);
+    rf_pocl_sweep(true); /* while the compilers may open files again */
+    limit_files(0);
+    rf_pocl_sweep(false); /* which are removed here */
     _exit(exit_code);
 }
 
