@@ -37,8 +37,12 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     else if (x->form == RF_ONNX_REPEATED)
         status = rf_onnx_repeat(&producer, x, x->groups);
     else if (op_of(x) != NULL) {
-        const rf_attrs attrs = {
-            .slope = x->factor, .value = x->shift, .scale = x->size, .before = x->pad, .after = x->pad};
+        rf_attrs attrs;
+        rf_attrs_default(&attrs, rf_op_find(op_of(x)));
+        attrs.slope = x->factor;
+        attrs.value = x->shift;
+        attrs.size = x->size;
+        attrs.before = attrs.after = x->pad;
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
     } else if (x->form == RF_ONNX_CONSTANT &&
                (rf_onnx_is_learned(x->constant) || x->constant->computed_from != NULL))

@@ -106,34 +106,48 @@ static rf_status global_max_pool(rf_onnx_call *call) {
 
 /* ---- upsampling ---- */
 
-/* The factors are an input, or follow from the next one, sizes. */
-static rf_status factors(rf_pair *scale, const rf_onnx_call *call, const rf_onnx_value *x, size_t input) {
-    int64_t dim[RF_ONNX_MAX_RANK], sizes[RF_ONNX_MAX_RANK];
-    const double *numbers;
-    double factor[4];
-    int count;
+/* The output's size: factors of the input's are an input, or the next one is the sizes.  Factors that miss whole pixels
+ * would place pixels otherwise than sizes do. */
+static rf_status size_of(int64_t size[4], const rf_onnx_call *call, const rf_onnx_value *x, size_t input) {
+    int64_t dim[RF_ONNX_MAX_RANK];
+    const double *factor;
+    int count = 4;
     rf_onnx_tensor *scales = rf_onnx_constant_in(call, input);
     rf_onnx_dims(dim, call->build, x);
     if (scales != NULL && scales->count == 4) {
-        RF_TRY(rf_onnx_numbers(&numbers, call->build, scales));
-        memcpy(factor, numbers, sizeof factor);
+        RF_TRY(rf_onnx_numbers(&factor, call->build, scales));
+        for (int i = 0; i < 4; i++) {
+            const double pixels = (double)dim[i] * factor[i];
+            size[i] = pixels >= 0.5 && pixels < 1 << 20 ? llround(pixels) : 0;
+            if (!(fabs(pixels - (double)size[i]) <= 1e-5 * pixels))
+                return rf_fail(RF_E_INPUT, "%lld pixels by %g are no whole number: give it sizes instead",
+                               (long long)dim[i], factor[i]);
+        }
     } else {
+        int64_t sizes[RF_ONNX_MAX_RANK];
         RF_TRY(rf_onnx_list(sizes, &count, call, NULL, input + 1));
         if (count != 4)
             return rf_fail(RF_E_INPUT, "neither its scales nor its sizes are a constant of 4 numbers");
-        for (int i = 0; i < 4; i++) factor[i] = (double)sizes[i] / (double)dim[i];
+        memcpy(size, sizes, 4 * sizeof *size);
     }
     for (int i = 0; i < 4; i++)
-        if (!(factor[i] >= 1 && factor[i] <= RF_MAX_KERNEL) || factor[i] != floor(factor[i]) ||
-            (i < 2 && factor[i] != 1))
-            return rf_fail(RF_E_INPUT,
-                           "dimension %d by %g: height and width by whole numbers from 1 to %d are taken", i,
-                           factor[i], RF_MAX_KERNEL);
-    *scale = (rf_pair){(int)factor[2], (int)factor[3]};
+        if (size[i] < 1 || size[i] > 1 << 16 || (i < 2 && size[i] != dim[i]))
+            return rf_fail(RF_E_INPUT, "dimension %d from %lld to %lld: height and width alone are taken", i,
+                           (long long)dim[i], (long long)size[i]);
     return RF_OK;
 }
 
-/* Nearest rounds down; between pixels' centres rounding to the nearest comes to the same.  Linear is by centres or by corners. */
+/* By a whole factor where that comes to the same. */
+static void set_size(rf_attrs *attrs, rf_shape x, const int64_t size[4]) {
+    const int64_t y = size[2] / x.h, w = size[3] / x.w;
+    if (y * x.h == size[2] && w * x.w == size[3] && y <= RF_MAX_KERNEL && w <= RF_MAX_KERNEL)
+        attrs->scale = (rf_pair){(int)y, (int)w};
+    else
+        attrs->size = rf_onnx_pair(size + 2);
+}
+
+/* Nearest rounds down; by whole factors, rounding to the nearest between pixels' centres comes to the same.  Linear is by
+ * centres or by corners. */
 static rf_status resize(rf_onnx_call *call) {
     static const char mode[] = "coordinate_transformation_mode";
     const Onnx__NodeProto *node = call->node;
@@ -150,14 +164,27 @@ static rf_status resize(rf_onnx_call *call) {
                linear = rf_onnx_text_is(node, "mode", "linear"),
                nearest = rf_onnx_attribute(node, "mode") == NULL || rf_onnx_text_is(node, "mode", "nearest");
     rf_onnx_value *x;
-    rf_attrs attrs = {.align_corners = corners};
+    int64_t size[4];
+    rf_attrs attrs;
+    const char *op = linear ? "upsample_bilinear" : "upsample_nearest";
     RF_TRY(rf_onnx_first_map(&x, call));
     if (!(linear && (centres || corners)) && !(nearest && (asymmetric ? floors : centres && rounds)))
         return rf_fail(
             RF_E_INPUT,
             "nearest (asymmetric, floor) and linear (half_pixel, align_corners) are what is taken");
-    RF_TRY(factors(&attrs.scale, call, x, is_old ? 1 : 2));
-    return rf_onnx_layer_of(call, linear ? "upsample_bilinear" : "upsample_nearest", x, &attrs);
+    RF_TRY(size_of(size, call, x, is_old ? 1 : 2));
+    rf_attrs_default(&attrs, rf_op_find(op));
+    attrs.align_corners = corners;
+    const rf_shape shape = call->build->model->nodes[x->layer].shape;
+    set_size(&attrs, shape, size);
+    if (linear && rf_onnx_text_is(node, mode, "pytorch_half_pixel") &&
+        ((size[2] == 1 && shape.h > 1) || (size[3] == 1 && shape.w > 1)))
+        return rf_fail(RF_E_INPUT, "to one pixel, pytorch_half_pixel takes the first where PyTorch takes "
+                                   "the middle; half_pixel is what is taken");
+    if (nearest && !asymmetric && attrs.size.y > 0)
+        return rf_fail(RF_E_INPUT, "nearest between pixels' centres (nearest-exact) is taken by whole "
+                                   "factors only; otherwise asymmetric, floor (nearest)");
+    return rf_onnx_layer_of(call, op, x, &attrs);
 }
 
 /* ---- the table ---- */
