@@ -59,6 +59,37 @@ INLINE floatv sigmoid_gradient(floatv y, floatv dy, float2 p) {
     return dy * y * (1.0f - y);
 }
 
+INLINE floatv exponential(floatv x, float2 p) {
+    return exp(x);
+}
+INLINE floatv exponential_gradient(floatv y, floatv dy, float2 p) {
+    return dy * y;
+}
+
+INLINE floatv logarithm(floatv x, float2 p) {
+    return log(x);
+}
+INLINE floatv logarithm_gradient(floatv x, floatv dy, float2 p) {
+    return dy / x;
+}
+
+/* Below zero only whole exponents have one; odd ones keep the sign. */
+INLINE floatv power_of(floatv x, float exponent) {
+    const int whole = (int)exponent;
+    if (exponent == 0.0f) return 1.0f;
+    if (exponent == -1.0f) return 1.0f / x;
+    if (exponent == 0.5f) return sqrt(x);
+    if ((float)whole != exponent) return exp(exponent * log(x));
+    const floatv size = exp(exponent * log(fabs(x)));
+    return x < 0.0f ? size * (whole % 2 == 0 ? 1.0f : -1.0f) : size;
+}
+INLINE floatv power(floatv x, float2 p) {
+    return power_of(x, p.x);
+}
+INLINE floatv power_gradient(floatv x, floatv dy, float2 p) {
+    return dy * p.x * power_of(x, p.x - 1.0f);
+}
+
 INLINE floatv hyperbolic(floatv x, float2 p) {
     return tanh(x);
 }

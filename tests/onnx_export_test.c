@@ -91,6 +91,8 @@ static rf_model *network_of(const rf_op *op, const rf_case *c) {
                        none = {0};
         snprintf(name, sizeof name, "input%d", i);
         x[i] = add_node(model, "conv", name, &conv, 1, &(int){0});
+        snprintf(name, sizeof name, "above%d", i);
+        if (op->x_above_zero) x[i] = add_node(model, "exp", name, &none, 1, &x[i]);
         snprintf(name, sizeof name, "flat%d", i);
         if (c->x[i].flat) x[i] = add_node(model, "flatten", name, &none, 1, &x[i]);
     }

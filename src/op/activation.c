@@ -41,6 +41,7 @@ static inline double gelu_du(double x) {
     ACT(leaky_relu, "x, or slope times x below zero", slope_attrs, leaky_relu, x <= 0 ? x * a : x,           \
         y <= 0 ? g * a : g)                                                                                  \
     ACT(sigmoid, "1 / (1 + exp(-x))", NULL, sigmoid, sigmoid_of(x), g *y *(1 - y))                           \
+    ACT(exp, "e to the power of x", NULL, exponential, exp(x), g *y)                                         \
     ACT(tanh, "hyperbolic tangent", NULL, hyperbolic, tanh(x), g *(1 - y * y))                               \
     ACT(elu, "x, or alpha (exp(x) - 1) below zero", elu_attrs, elu, x <= 0 ? a * expm1(x) : x,               \
         y <= 0 ? g * (y + a) : g)                                                                            \
@@ -63,6 +64,11 @@ static inline double gelu_du(double x) {
     ACT(gelu_tanh, "GELU's approximation by tanh", NULL, gelu_tanh, 0.5 * x * (1 + tanh(gelu_u(x))),         \
         g * 0.5 * (1 + tanh(gelu_u(x)) + x * (1 - pow(tanh(gelu_u(x)), 2)) * gelu_du(x)))
 
+/* Of x above zero, mostly, which is what their samples have. */
+#define ABOVE_ZERO_FROM_X(ACT)                                                                               \
+    ACT(log, "natural logarithm", NULL, logarithm, log(x), g / x)                                            \
+    ACT(power, "x to the power of a fixed number", power_attrs, power, pow(x, a), g *a *pow(x, a - 1))
+
 static const rf_attr_spec slope_attrs[] = {RF_ATTR(slope, FLOAT, 0.01, 0, 1e6), RF_ATTR_END};
 
 /* What f knows as a is the slope, b the value. */
@@ -71,6 +77,7 @@ static const rf_attr_spec clip_attrs[] = {RF_ATTR_AS("min", slope, FLOAT, -1, -1
                                           RF_ATTR_AS("max", value, FLOAT, 1, -1e15, 1e15), RF_ATTR_END};
 static const rf_attr_spec affine_attrs[] = {RF_ATTR_AS("factor", slope, FLOAT, 1, -1e15, 1e15),
                                             RF_ATTR_AS("shift", value, FLOAT, 0, -1e15, 1e15), RF_ATTR_END};
+static const rf_attr_spec power_attrs[] = {RF_ATTR_AS("exponent", slope, FLOAT, 2, -64, 64), RF_ATTR_END};
 
 static rf_status infer(rf_problem *problem) {
     problem->y = problem->x[0];
@@ -110,6 +117,7 @@ static rf_status infer(rf_problem *problem) {
 #define REFERENCE_FROM_X(symbol, summary, attrs, kernel, f, df) REFERENCE(symbol, kernel, f, df, x, x[0])
 FROM_Y(REFERENCE_FROM_Y)
 FROM_X(REFERENCE_FROM_X)
+ABOVE_ZERO_FROM_X(REFERENCE_FROM_X)
 
 /* ---- solvers ---- */
 
@@ -167,6 +175,7 @@ static rf_status backward(rf_sequence *sequence, const rf_problem *problem, cons
                                                         &symbol##_b_tile, &symbol##_b_group, NULL};
 FROM_Y(SOLVERS)
 FROM_X(SOLVERS)
+ABOVE_ZERO_FROM_X(SOLVERS)
 
 /* ---- ops ---- */
 
@@ -183,7 +192,21 @@ static const rf_case cases[] = {
     {NULL},
 };
 
-#define OP(symbol, summary_, attrs_, by_y)                                                                   \
+/* Whole exponents and others. */
+#define ABOVE_ZERO                                                                                           \
+    {.label = "one number", .attrs = {.slope = 0.5}, .x = {{1, 1, 1, 1}}},                                   \
+        {.label = "2x3x5x7", .attrs = {.slope = 1.0 / 3}, .x = {{2, 3, 5, 7}}},                              \
+        {.label = "2x3x5x7 accumulate", .attrs = {.slope = -1}, .x = {{2, 3, 5, 7}}, .accumulate = true},    \
+        {.label = "2x3x1x2 exponent 0", .x = {{2, 3, 1, 2}}},                                                \
+        {.label = "flat 5x37", .attrs = {.slope = -2.5}, .x = {{5, 37, 1, 1, true}}},                        \
+        {.label = "17x33x31x29", .attrs = {.slope = 4}, .x = {{17, 33, 31, 29}}, .large = true},
+static const rf_case log_cases[] = {ABOVE_ZERO{NULL}};
+static const rf_case power_cases[] = {
+    ABOVE_ZERO{.label = "2x3x5x7 below zero", .attrs = {.slope = 3}, .x = {{2, 3, 5, 7}}, .offset = -4},
+    {.label = "below zero, even", .attrs = {.slope = -2}, .x = {{2, 3, 5, 7}}, .offset = -4},
+    {NULL}};
+
+#define OP(symbol, summary_, attrs_, above_zero, by_y, cases_)                                               \
     const rf_op rf_op_##symbol = {                                                                           \
         .name = #symbol,                                                                                     \
         .summary = summary_,                                                                                 \
@@ -192,12 +215,16 @@ static const rf_case cases[] = {
         .x_in_backward = !by_y,                                                                              \
         .y_in_backward = by_y,                                                                               \
         .in_place = by_y,                                                                                    \
+        .x_above_zero = above_zero,                                                                          \
         .attrs = attrs_,                                                                                     \
         .infer = infer,                                                                                      \
         .reference = {[RF_FORWARD] = symbol##_forward, [RF_BACKWARD_DATA] = symbol##_backward},              \
         .solvers = symbol##_solvers,                                                                         \
-        .cases = cases};
-#define OP_FROM_Y(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, true)
-#define OP_FROM_X(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, false)
+        .cases = cases_};
+#define OP_FROM_Y(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, false, true, cases)
+#define OP_FROM_X(symbol, summary, attrs, kernel, f, df) OP(symbol, summary, attrs, false, false, cases)
+#define OP_ABOVE_ZERO(symbol, summary, attrs, kernel, f, df)                                                 \
+    OP(symbol, summary, attrs, true, false, symbol##_cases)
 FROM_Y(OP_FROM_Y)
 FROM_X(OP_FROM_X)
+ABOVE_ZERO_FROM_X(OP_ABOVE_ZERO)

@@ -274,6 +274,7 @@ struct rf_op {
     bool params_first;  /* backward_data needs what backward_params saves */
     bool alias;         /* y is x[0] in memory (flatten): no kernels */
     bool training_only; /* y is x[0] at inference: lowering leaves it out */
+    bool x_above_zero;  /* else there is no result: samples of x[0] are from 1 to 3 */
     bool is_sum; /* of its inputs: every dx[i] is dy as it is, no kernel where the memory can be shared */
     const rf_attr_spec *attrs;
     const char

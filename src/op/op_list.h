@@ -12,6 +12,9 @@
     X(tanh)                                                                                                  \
     X(elu)                                                                                                   \
     X(selu)                                                                                                  \
+    X(exp)                                                                                                   \
+    X(log)                                                                                                   \
+    X(power)                                                                                                 \
     X(clip)                                                                                                  \
     X(affine)                                                                                                \
     X(hard_sigmoid)                                                                                          \

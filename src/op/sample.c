@@ -159,7 +159,8 @@ static void fill_input(rf_sample *sample, rf_random *random, int i, const rf_sam
             for (size_t k = count / 3 * 2; k < count; ++k) x[k] = rf_random_uniform(random);
         return;
     }
-    fill_uniform(random, x, count, -1 + (i == 0 ? options->offset : 0));
+    fill_uniform(random, x, count,
+                 -1 + (i == 0 ? options->offset + 2 * sample->problem.op->x_above_zero : 0));
     for (size_t k = 0; k < count && options->ties; ++k) x[k] = roundf(x[k] * 4) / 4;
     if (options->poison && i == 0) x[count / 2] = NAN;
 }

@@ -26,12 +26,6 @@ static rf_status elu(rf_onnx_call *call) {
     return rf_onnx_layer_of(call, "elu", x, &attrs);
 }
 
-/* A layer behind what the call has made so far. */
-static rf_status then(rf_onnx_call *call, const char *op, const rf_attrs *attrs) {
-    const rf_onnx_value x = call->out;
-    return rf_onnx_layer_of(call, op, &x, attrs);
-}
-
 /* alpha times the ELU of x / alpha. */
 static rf_status celu(rf_onnx_call *call) {
     rf_onnx_value *x;
@@ -40,8 +34,8 @@ static rf_status celu(rf_onnx_call *call) {
     RF_TRY(rf_onnx_first_any(&x, call));
     if (alpha == 1) return rf_onnx_layer_of(call, "elu", x, &one);
     RF_TRY(rf_onnx_layer_of(call, "affine", x, &narrow));
-    RF_TRY(then(call, "elu", &one));
-    return then(call, "affine", &wide);
+    RF_TRY(rf_onnx_then(call, "elu", &one));
+    return rf_onnx_then(call, "affine", &wide);
 }
 
 static const rf_attrs negative = {.slope = -1};
@@ -58,7 +52,7 @@ static rf_status absolute(rf_onnx_call *call) {
     RF_TRY(rf_onnx_layer_of(call, "relu", x, NULL));
     const rf_onnx_value above = call->out;
     RF_TRY(rf_onnx_layer_of(call, "affine", x, &negative));
-    RF_TRY(then(call, "relu", NULL));
+    RF_TRY(rf_onnx_then(call, "relu", NULL));
     return sum_with(call, &above);
 }
 
@@ -72,9 +66,19 @@ static rf_status limit_by(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y
         return rf_fail(RF_E_SHAPE, "its inputs are of different shapes");
     RF_TRY(rf_onnx_layer_of(call, "affine", is_max ? x : y, &negative));
     RF_TRY(sum_with(call, is_max ? y : x));
-    RF_TRY(then(call, "relu", NULL));
-    if (!is_max) RF_TRY(then(call, "affine", &negative));
+    RF_TRY(rf_onnx_then(call, "relu", NULL));
+    if (!is_max) RF_TRY(rf_onnx_then(call, "affine", &negative));
     return sum_with(call, x);
+}
+
+/* That of a sigmoid is -softplus(-x), which is finite wherever x is. */
+static rf_status logarithm(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form != RF_ONNX_SIGMOID) return plain(call);
+    rf_onnx_value map = rf_onnx_map_of(x);
+    RF_TRY(rf_onnx_layer_of(call, "affine", &map, &negative));
+    RF_TRY(rf_onnx_then(call, "softplus", NULL));
+    return rf_onnx_then(call, "affine", &negative);
 }
 
 static rf_status selu(rf_onnx_call *call) {
@@ -258,11 +262,13 @@ const rf_onnx_op rf_onnx_activation_ops[] = {
     {"Clip", 1, " min max ", fold_clip, clip},
     {"Elu", 1, " alpha ", .lower = elu},
     {"Erf", 1, " ", .lower = error_function},
+    {"Exp", 1, " ", rf_onnx_fold_unary, plain, .unary = exp, .layer = "exp"},
     {"Gelu", 1, " approximate ", .lower = gelu},
     {"Greater", 2, " ", .lower = greater},
     {"HardSigmoid", 1, " alpha beta ", .lower = hard_sigmoid},
     {"HardSwish", 1, " ", .lower = plain, .layer = "hard_swish"},
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
+    {"Log", 1, " ", rf_onnx_fold_unary, logarithm, .unary = log, .layer = "log"},
     {"LogSoftmax", 1, " axis ", .lower = log_softmax},
     {"Max", 2, " ", rf_onnx_fold_binary, max_of, .binary = fmax},
     {"Min", 2, " ", rf_onnx_fold_binary, min_of, .binary = fmin},

@@ -29,26 +29,31 @@ static rf_status expand(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_valu
 }
 
 /* Those that are pooled to 1x1 are repeated. */
-static rf_status add_layers(rf_onnx_call *call) {
+static rf_status add_values(rf_onnx_call *call, rf_onnx_value *const *x, int count) {
     rf_onnx_layer layer = {.op = rf_op_find("add")};
-    rf_onnx_value *x = rf_onnx_in(call, 0);
-    if (call->node->n_input > RF_MAX_INPUTS)
-        return rf_fail(RF_E_INPUT, "%zu inputs; %d are the most", call->node->n_input, RF_MAX_INPUTS);
-    for (size_t i = 0; i < call->node->n_input; i++) {
-        rf_onnx_value *other = rf_onnx_in(call, i);
-        RF_TRY(rf_onnx_force(call, other));
-        if (numbers_of(call, other) > numbers_of(call, x)) x = other;
+    const rf_onnx_value *largest = x[0];
+    for (int i = 0; i < count; i++) {
+        RF_TRY(rf_onnx_force(call, x[i]));
+        if (numbers_of(call, x[i]) > numbers_of(call, largest)) largest = x[i];
     }
-    for (size_t i = 0; i < call->node->n_input; i++) {
-        rf_onnx_value other = *rf_onnx_in(call, i);
-        if (numbers_of(call, &other) < numbers_of(call, x)) RF_TRY(expand(call, &other, x));
-        if (!same_shape(call, x, &other))
-            return rf_fail(
-                RF_E_SHAPE,
-                "input %zu is of another shape than the largest: that is taken of maps of 1x1 only", i + 1);
+    for (int i = 0; i < count; i++) {
+        rf_onnx_value other = *x[i];
+        if (numbers_of(call, &other) < numbers_of(call, largest)) RF_TRY(expand(call, &other, largest));
+        if (!same_shape(call, largest, &other))
+            return rf_fail(RF_E_SHAPE,
+                           "input %d is of another shape than the largest: that is taken of maps of 1x1 only",
+                           i + 1);
         layer.input[layer.inputs++] = other.layer;
     }
-    return rf_onnx_layer_add(call, &layer, x);
+    return rf_onnx_layer_add(call, &layer, largest);
+}
+
+static rf_status add_layers(rf_onnx_call *call) {
+    rf_onnx_value *x[RF_MAX_INPUTS];
+    if (call->node->n_input > RF_MAX_INPUTS)
+        return rf_fail(RF_E_INPUT, "%zu inputs; %d are the most", call->node->n_input, RF_MAX_INPUTS);
+    for (size_t i = 0; i < call->node->n_input; i++) x[i] = rf_onnx_in(call, i);
+    return add_values(call, x, (int)call->node->n_input);
 }
 
 /* Whether a constant broadcasts to x as one number a channel: (C,1,1) to maps, (C) where the channels are last. */
@@ -173,15 +178,11 @@ static rf_status add(rf_onnx_call *call) {
 }
 
 static rf_status subtract_layers(rf_onnx_call *call) {
-    rf_onnx_value *x = rf_onnx_in(call, 0), *y = rf_onnx_in(call, 1);
     rf_onnx_call negative = {.build = call->build, .node = call->node};
-    RF_TRY(rf_onnx_force(call, x));
-    RF_TRY(affine(&negative, y, -1, 0));
-    RF_TRY(rf_onnx_force(call, &negative.out));
-    if (!same_shape(call, x, &negative.out)) return rf_fail(RF_E_SHAPE, "its inputs are of different shapes");
-    const rf_onnx_layer layer = {
-        .op = rf_op_find("add"), .inputs = 2, .input = {x->layer, negative.out.layer}};
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(rf_onnx_force(call, rf_onnx_in(call, 0)));
+    RF_TRY(affine(&negative, rf_onnx_in(call, 1), -1, 0));
+    rf_onnx_value *const x[2] = {rf_onnx_in(call, 0), &negative.out};
+    return add_values(call, x, 2);
 }
 
 static double negative(double a) {
@@ -214,18 +215,25 @@ static rf_status negate(rf_onnx_call *call) {
     return affine(call, rf_onnx_in(call, 0), -1, 0);
 }
 
-/* Of layers, squares and cubes. */
+static rf_status raise(rf_onnx_call *call, rf_onnx_value *x, double exponent) {
+    const rf_attrs attrs = {.slope = exponent};
+    RF_TRY(rf_onnx_force(call, x));
+    return rf_onnx_layer_of(call, "power", x, &attrs);
+}
+
+/* Squares and cubes are products. */
 static rf_status power(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
     rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1);
     double exponent;
     if (constant != NULL && rf_onnx_is_learned(constant))
-        return rf_fail(RF_E_INPUT, "its exponent '%.100s' is learned; 2 and 3 are what is taken",
+        return rf_fail(RF_E_INPUT, "its exponent '%.100s' is learned; a fixed number is what is taken",
                        constant->name);
     RF_TRY(rf_onnx_scalar(&exponent, call->build, constant));
     if (x->form == RF_ONNX_CENTRED && exponent == 2) return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
-    if (exponent != 2 && exponent != 3)
-        return rf_fail(RF_E_INPUT, "exponent %g; 2 and 3 are what is taken", exponent);
+    if (fabs(exponent) > 64) return rf_fail(RF_E_INPUT, "exponent %g; -64 to 64 is what is taken", exponent);
+    if (exponent == 1) return rf_onnx_pass(call, x);
+    if (exponent != 2 && exponent != 3) return raise(call, x, exponent);
     RF_TRY(rf_onnx_force(call, x));
     rf_onnx_layer layer = {.op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}};
     for (; exponent >= 2; exponent--) {
@@ -236,9 +244,13 @@ static rf_status power(rf_onnx_call *call) {
 }
 
 static rf_status square_root(rf_onnx_call *call) {
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
     if (x->form == RF_ONNX_VARIANCE) return rf_onnx_wait(call, x, RF_ONNX_DEVIATION, x->factor);
-    return rf_fail(RF_E_INPUT, "a root is taken as a part of layer norm only");
+    return raise(call, x, 0.5);
+}
+
+static rf_status invert(rf_onnx_call *call) {
+    return raise(call, rf_onnx_in(call, 0), -1);
 }
 
 /* GELU is whole when its factor is 1/2. */
@@ -258,6 +270,12 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
         if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
         return affine(call, x, factor, 0);
     }
+}
+
+static rf_status scale_by(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
+    double factor;
+    RF_TRY(rf_onnx_scalar(&factor, call->build, constant));
+    return scale(call, x, factor);
 }
 
 /* Times a learned number a channel, or one: a norm's weight, or a layer of its own. */
@@ -298,8 +316,8 @@ static rf_status before_repetition(rf_onnx_call *call, rf_onnx_value **x, rf_onn
 }
 
 /* One may be smaller, one number a channel or a pixel. */
-static rf_status multiply_layers(rf_onnx_call *call) {
-    rf_onnx_value *x[2] = {rf_onnx_in(call, 0), rf_onnx_in(call, 1)}, gate;
+static rf_status multiply_values(rf_onnx_call *call, rf_onnx_value *a, rf_onnx_value *b) {
+    rf_onnx_value *x[2] = {a, b}, gate;
     for (int i = 0; i < 2; i++) RF_TRY(before_repetition(call, &x[i], x[1 - i], RF_ONNX_REPEATED, &gate));
     for (int i = 0; i < 2; i++) RF_TRY(before_repetition(call, &x[i], x[1 - i], RF_ONNX_EXPANDED, &gate));
     for (int i = 0; i < 2; i++) RF_TRY(rf_onnx_force(call, x[i]));
@@ -317,15 +335,11 @@ static rf_status multiply(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++) {
         rf_onnx_value *x = rf_onnx_in(call, i), *other = rf_onnx_in(call, 1 - i);
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1 - i);
-        double factor;
         if (x->form == RF_ONNX_MASK || x->form == RF_ONNX_SHARE) return rf_onnx_apply_mask(call, other, x);
         const bool is_part = x->form == RF_ONNX_NORMAL || x->form == RF_ONNX_GELU;
         if (constant != NULL && (constant->count > 1 || (!is_part && rf_onnx_is_learned(constant))))
             return scale_channels(call, x, constant);
-        if (constant != NULL) {
-            RF_TRY(rf_onnx_scalar(&factor, call->build, constant));
-            return scale(call, x, factor);
-        }
+        if (constant != NULL) return scale_by(call, x, constant);
         if (other->layer != x->layer || times(other) == 0) continue;
         if (x->form == RF_ONNX_RESPONSE && times(other) == 1)
             return rf_onnx_wait(call, x, RF_ONNX_RESPONDED, x->factor);
@@ -337,7 +351,20 @@ static rf_status multiply(rf_onnx_call *call) {
     }
     if (rf_onnx_is_stack(rf_onnx_in(call, 0)) && rf_onnx_is_stack(rf_onnx_in(call, 1)))
         return rf_onnx_weigh_stack(call, rf_onnx_in(call, 0), rf_onnx_in(call, 1));
-    return multiply_layers(call);
+    return multiply_values(call, rf_onnx_in(call, 0), rf_onnx_in(call, 1));
+}
+
+/* x times y to the power of -1, which is computed before y is repeated. */
+static rf_status divide_layers(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *y) {
+    rf_onnx_value divisor = *y;
+    const bool repeated = y->form == RF_ONNX_EXPANDED || y->form == RF_ONNX_REPEATED;
+    if (repeated) divisor.form = RF_ONNX_MAP;
+    RF_TRY(raise(call, &divisor, -1));
+    const rf_onnx_value inverse = call->out;
+    divisor = *y;
+    divisor.layer = inverse.layer;
+    if (!repeated) divisor = inverse;
+    return multiply_values(call, x, &divisor);
 }
 
 static rf_status divide(rf_onnx_call *call) {
@@ -349,10 +376,16 @@ static rf_status divide(rf_onnx_call *call) {
     if (centred->form == RF_ONNX_LENGTH && deviation->form == RF_ONNX_MEAN_LENGTH &&
         centred->layer == deviation->layer)
         return rf_onnx_wait(call, centred, RF_ONNX_RESPONSE, deviation->factor);
-    if (rf_onnx_constant_in(call, 1) == NULL)
-        return rf_fail(RF_E_INPUT, "a quotient is taken as a part of GELU and of norms only");
-    const rf_onnx_value *x = rf_onnx_in(call, 0);
-    rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_tensor *constant = rf_onnx_constant_in(call, 0);
+    if (constant != NULL) {
+        RF_TRY(raise(call, rf_onnx_in(call, 1), -1));
+        rf_onnx_value inverse = call->out;
+        return constant->count > 1 || rf_onnx_is_learned(constant) ? scale_channels(call, &inverse, constant)
+                                                                   : scale_by(call, &inverse, constant);
+    }
+    constant = rf_onnx_constant_in(call, 1);
+    if (constant == NULL) return divide_layers(call, x, rf_onnx_in(call, 1));
     if (constant->count > 1 && is_images(call, x) && is_per_channel(constant, x))
         return normalise(call, "scale", rf_onnx_in(call, 0), constant, reciprocal);
     if (rf_onnx_is_learned(constant) && !is_images(call, x))
@@ -364,7 +397,7 @@ static rf_status divide(rf_onnx_call *call) {
         call->out.form = RF_ONNX_SHARE;
         return RF_OK;
     }
-    return scale(call, rf_onnx_in(call, 0), 1 / divisor);
+    return scale(call, x, 1 / divisor);
 }
 
 /* ---- of constants ---- */
@@ -404,6 +437,7 @@ const rf_onnx_op rf_onnx_arithmetic_ops[] = {
     {"Mul", 2, " ", fold_product, multiply, .binary = product},
     {"Neg", 1, " ", rf_onnx_fold_unary, negate, .unary = negative},
     {"Pow", 2, " ", rf_onnx_fold_binary, power, .binary = pow},
+    {"Reciprocal", 1, " ", rf_onnx_fold_unary, invert, .unary = reciprocal},
     {"Sqrt", 1, " ", rf_onnx_fold_unary, square_root, .unary = sqrt},
     {"Sub", 2, " ", rf_onnx_fold_binary, subtract, .binary = difference},
     {"Sum", 1, " ", .lower = add_layers},

@@ -235,6 +235,10 @@ static Onnx__NodeProto *hard_sigmoid(rf_onnx_export *e) {
     return node;
 }
 
+static Onnx__NodeProto *power(rf_onnx_export *e) {
+    return PUT(e, NULL, "Pow", rf_onnx_x(e, 0), rf_onnx_put_number(e, "exponent", attrs_of(e)->slope));
+}
+
 static Onnx__NodeProto *silu(rf_onnx_export *e) {
     const Onnx__NodeProto *sigmoid = PUT(e, "sigmoid", "Sigmoid", rf_onnx_x(e, 0));
     return PUT(e, NULL, "Mul", rf_onnx_x(e, 0), rf_onnx_output(sigmoid));
@@ -358,11 +362,28 @@ static Onnx__NodeProto *channel_reduce(rf_onnx_export *e) {
 
 /* ---- upsampling ---- */
 
+/* Sizes of however many images. */
+static const char *put_sizes(rf_onnx_export *e, rf_shape y) {
+    const Onnx__NodeProto *shape = PUT(e, "shape", "Shape", rf_onnx_x_map(e, 0));
+    const char *begin = rf_onnx_put_list(e, "begin", 1, (const int64_t[]){0}),
+               *end = rf_onnx_put_list(e, "end", 1, (const int64_t[]){2}),
+               *space = rf_onnx_put_list(e, "space", 2, (const int64_t[]){y.h, y.w});
+    const Onnx__NodeProto *kept = PUT(e, "kept", "Slice", rf_onnx_output(shape), begin, end);
+    Onnx__NodeProto *sizes = PUT(e, "sizes", "Concat", rf_onnx_output(kept), space);
+    rf_onnx_put_int(e, sizes, "axis", 0);
+    return rf_onnx_output(sizes);
+}
+
+static const char *put_scales(rf_onnx_export *e, rf_pair by) {
+    return rf_onnx_put_floats(e, "scales", 1, (const int64_t[]){4}, (const double[]){1, 1, by.y, by.x});
+}
+
 static Onnx__NodeProto *resize(rf_onnx_export *e, const char *mode, const char *coordinates) {
-    const rf_pair by = attrs_of(e)->scale;
-    const char *scales =
-        rf_onnx_put_floats(e, "scales", 1, (const int64_t[]){4}, (const double[]){1, 1, by.y, by.x});
-    Onnx__NodeProto *node = PUT(e, NULL, "Resize", rf_onnx_x_map(e, 0), "", scales);
+    const rf_attrs *a = attrs_of(e);
+    const char *x = rf_onnx_x_map(e, 0);
+    Onnx__NodeProto *node =
+        a->size.y > 0 ? PUT(e, NULL, "Resize", x, "", "", put_sizes(e, e->model->nodes[e->node].shape))
+                      : PUT(e, NULL, "Resize", x, "", put_scales(e, a->scale));
     rf_onnx_put_text(e, node, "mode", mode);
     rf_onnx_put_text(e, node, "coordinate_transformation_mode", coordinates);
     return node;
@@ -508,6 +529,7 @@ static const rf_onnx_writer writers[] = {
     {"dropout", dropout},
     {"dropout2d", stochastic_depth},
     {"elu", leaky_relu, "Elu"},
+    {"exp", plain, "Exp"},
     {"flatten", flatten},
     {"gelu", gelu},
     {"gelu_tanh", gelu_tanh},
@@ -519,6 +541,7 @@ static const rf_onnx_writer writers[] = {
     {"leaky_relu", leaky_relu, "LeakyRelu"},
     {"linear", linear},
     {"local_response_norm", local_response_norm, "LRN"},
+    {"log", plain, "Log"},
     {"max_pool", max_pool},
     {"mish", mish},
     {"multiply", multiply},
@@ -526,6 +549,7 @@ static const rf_onnx_writer writers[] = {
     {"pad_channels", pad_channels},
     {"pixel_shuffle", pixel_shuffle},
     {"pixel_unshuffle", pixel_unshuffle},
+    {"power", power},
     {"prelu", prelu},
     {"relu", plain, "Relu"},
     {"relu6", relu6},

@@ -399,9 +399,6 @@ rf_status rf_onnx_fold_where(rf_onnx_call *call) {
 static double equal(double a, double b) {
     return a == b;
 }
-static double reciprocal(double a) {
-    return 1 / a;
-}
 
 /* ---- the table ---- */
 
@@ -412,6 +409,5 @@ const rf_onnx_op rf_onnx_constant_ops[] = {
     {"Equal", 2, " ", rf_onnx_fold_binary, .binary = equal},
     {"Floor", 1, " ", rf_onnx_fold_unary, rf_onnx_floor, .unary = floor},
     {"Range", 3, " ", fold_range},
-    {"Reciprocal", 1, " ", rf_onnx_fold_unary, .unary = reciprocal},
     {NULL},
 };

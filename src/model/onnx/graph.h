@@ -213,6 +213,8 @@ typedef struct rf_onnx_layer {
 rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, const rf_onnx_value *x);
 /* Adds a layer of one input; attrs NULL: its defaults. */
 rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
+/* The same, behind what the call has made so far. */
+rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs);
 /* x so many times, one behind the other. */
 rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times);
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */

@@ -126,6 +126,11 @@ rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_val
     return rf_onnx_layer_add(call, &layer, x);
 }
 
+rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs) {
+    const rf_onnx_value x = call->out;
+    return rf_onnx_layer_of(call, op, &x, attrs);
+}
+
 rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times) {
     rf_onnx_layer layer = {.op = rf_op_find("concat")};
     if (times < 1 || times > RF_MAX_INPUTS)

@@ -94,12 +94,28 @@ static rf_status mean(rf_onnx_call *call) {
     return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);
 }
 
+/* Over the channels the root of the sum of squares; over space it is a part of global response norm. */
 static rf_status length(rf_onnx_call *call) {
     unsigned space;
+    bool over_channels;
     rf_onnx_value *x;
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    RF_TRY(is_over_channels(&over_channels, call));
+    if (over_channels && keeps) {
+        RF_TRY(rf_onnx_first_any(&x, call));
+        const rf_attrs channels = {.slope = call->build->model->nodes[x->layer].shape.c},
+                       root = {.slope = 0.5};
+        const rf_onnx_layer square = {
+            .op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}};
+        RF_TRY(rf_onnx_layer_add(call, &square, x));
+        RF_TRY(rf_onnx_then(call, "channel_mean", NULL));
+        RF_TRY(rf_onnx_then(call, "affine", &channels));
+        return rf_onnx_then(call, "power", &root);
+    }
     RF_TRY(spatial_axes(&space, &x, call));
-    if (space != 3 || rf_onnx_int(call->node, "keepdims", 1) == 0)
-        return rf_fail(RF_E_INPUT, "it is taken as a part of global response norm only, with keepdims");
+    if (space != 3 || !keeps)
+        return rf_fail(RF_E_INPUT, "it is taken over the channels, and as a part of global response norm, "
+                                   "with keepdims only");
     return rf_onnx_wait(call, x, RF_ONNX_LENGTH, 1);
 }
 
