@@ -192,6 +192,11 @@ static const char *const networks[] = {
     "add <- d, s\n" HEAD("t"),
     "a: conv 6 3 pad=1 groups=2 stride=2\nb: gelu\nc: silu <- a\ns: add <- b, c\ng: adaptive_avg_pool 1\nh: "
     "flatten\nfc: linear classes\n",
+    /* weights that are computed: in panels, one of them not full, in groups, with all that they may have, pooled */
+    "a: conv_standardized 18 3 pad=1\nb: tanh\nc: conv_standardized 6 3 pad=1 groups=2 gain=yes factor=0.5 "
+    "bias=no\n" HEAD("c"),
+    "a: conv_standardized 4 3 pad=1 gain=yes factor=2 eps=0.1\nb: max_pool 2\nc: conv_standardized 4 1 "
+    "gain=yes <- a\nd: avg_pool 2\ns: add <- b, d\n" HEAD("s"),
 };
 
 static void gradients_of_branching_networks_are_right(void **state) {

@@ -8,6 +8,8 @@ typedef struct rf_tensor {
     size_t bytes;
     int first, last;   /* the steps at which it is written first and used last */
     bool shared;       /* holds the gradients of several nodes at once */
+    int parameter;     /* its memory is not the arena's, but this parameter's of the model, plus 1; 0: the arena's */
+    bool of_gradient;  /* its gradient's */
     size_t offset;     /* given by rf_arena_create */
     rf_buffer *buffer; /* the region, from rf_arena_allocate on; owned by the arena */
 } rf_tensor;

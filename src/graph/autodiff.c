@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/standardize.h"
 #include "op/bn_sums.h"
 
 /* With more branches than this summed in one tensor, copies are made, which bounds the search among them. */
@@ -27,6 +28,7 @@ typedef struct differ {
     int *sharer;    /* nodes whose dy is in the same tensor and still to be read form a ring: the next one */
     bool *trained;  /* a parameter in the node, or before it, is trained */
     int *last_user; /* of the parameters of each node of the model */
+    rf_standardized *weights; /* of each node that has them */
 } differ;
 
 static int input_tensor(const differ *d, int input) {
@@ -60,11 +62,22 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
     rf_step step = rf_step_blank(k, direction);
     step.problem = d->graph->nodes[k].problem;
     step.saved = d->saved[k];
+    if (d->graph->nodes[k].standardized) step.weight = d->weights[k].weight;
     return step;
 }
 
 static rf_status append(differ *d, rf_step *step) {
     return rf_steps_append(d->steps, step, d->device, d->tuning);
+}
+
+static rf_standardize_desc standardizing(const differ *d, int k) {
+    return (rf_standardize_desc){.steps = d->steps,
+                                 .model = d->model,
+                                 .node = &d->graph->nodes[k],
+                                 .index = k,
+                                 .training = d->training,
+                                 .device = d->device,
+                                 .tuning = d->tuning};
 }
 
 static rf_status forward(differ *d, int k) {
@@ -79,6 +92,8 @@ static rf_status forward(differ *d, int k) {
     for (int i = 0; i < p->inputs; i++)
         if (node->input[i] >= 0 && d->trained[node->input[i]]) d->trained[k] = true;
     if (p->op->alias) return RF_OK;
+    const rf_standardize_desc standardize = standardizing(d, k);
+    if (node->standardized) RF_TRY(rf_standardize_forward(&d->weights[k], &standardize));
     rf_step step = blank_step(d, k, RF_FORWARD);
     for (int i = 0; i < p->inputs; i++) step.x[i] = input_tensor(d, node->input[i]);
     step.y = d->value[k];
@@ -161,13 +176,19 @@ static bool adds_gradients(const differ *d, int k) {
     return model_node > 0 && d->last_user[rf_model_owner(d->model, model_node)] != k;
 }
 
+/* Whether the gradient of a parameter follows from that of weights which are computed from it. */
+static bool is_computed_from(const differ *d, int k, int slot) {
+    const rf_lowered_node *node = &d->graph->nodes[k];
+    return node->standardized && (slot == 0 || slot == rf_standardize_gain(node));
+}
+
 /* A solver computes the gradients of all parameters of a node. */
 static rf_status place_own_gradients(differ *d, rf_step *step, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     rf_param_spec specs[RF_MAX_PARAMS];
     const int count = node->problem.op->params(&node->problem, specs);
     for (int i = 0; i < count; i++) {
-        if (node->trained[i] && !adds_gradients(d, k)) continue;
+        if (node->trained[i] && !adds_gradients(d, k) && !is_computed_from(d, k, i)) continue;
         step->own_grad[i] = rf_steps_tensor(d->steps, rf_param_storage(&specs[i]) * sizeof(float));
         if (step->own_grad[i] < 0) return RF_E_MEMORY;
     }
@@ -177,15 +198,18 @@ static rf_status place_own_gradients(differ *d, rf_step *step, int k) {
 static rf_status add_own_gradients(differ *d, const rf_step *from, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     for (int i = 0; i < RF_MAX_PARAMS && adds_gradients(d, k); i++) {
-        if (!node->trained[i]) continue;
+        if (!node->trained[i] || is_computed_from(d, k, i)) continue;
         const size_t floats = d->steps->tensors[from->own_grad[i]].bytes / sizeof(float);
+        const int gradient =
+            rf_steps_parameter(d->steps, rf_model_find_parameter(d->model, node->model_node, false, i), true);
+        if (gradient < 0) return RF_E_MEMORY;
         const rf_shape shape = {.n = 1, .c = (int)floats, .h = 1, .w = 1};
-        rf_step step = blank_step(d, k, RF_FORWARD);
+        rf_step step = rf_step_blank(k, RF_FORWARD);
         step.problem = (rf_problem){
             .op = rf_op_find("add"), .inputs = 2, .x = {shape, shape}, .y = shape, .training = true};
-        step.saved = -1;
+        step.part = "gradient_sum";
+        step.x[0] = step.y = gradient;
         step.x[1] = from->own_grad[i];
-        step.added_to = i;
         RF_TRY(append(d, &step));
     }
     return RF_OK;
@@ -207,7 +231,12 @@ static rf_status backward(differ *d, int k) {
             if (rf_backward_reads_x(p, i)) step.x[i] = input_tensor(d, node->input[i]);
         if (rf_backward_reads_y(p)) step.y = d->value[k];
         RF_TRY(append(d, &step));
-        if (direction == RF_BACKWARD_PARAMS) RF_TRY(add_own_gradients(d, &step, k));
+        if (direction != RF_BACKWARD_PARAMS) continue;
+        RF_TRY(add_own_gradients(d, &step, k));
+        const rf_standardize_desc standardize = standardizing(d, k);
+        if (node->standardized)
+            RF_TRY(rf_standardize_backward(&d->weights[k], &standardize, step.own_grad[0],
+                                           adds_gradients(d, k)));
     }
     leave_ring(d, k);
     return RF_OK;
@@ -291,7 +320,7 @@ static void note_writes(int *writer, const rf_steps *s, int step) {
 static void follow_params(rf_steps *s, int i) {
     int params = i - 1;
     while (params >= 0 && s->steps[params].node == s->steps[i].node &&
-           (s->steps[params].direction != RF_BACKWARD_PARAMS || s->steps[params].added_to >= 0))
+           s->steps[params].direction != RF_BACKWARD_PARAMS)
         params--;
     if (params < 0 || s->steps[params].node != s->steps[i].node) return;
     s->steps[i].bn_sums_from = s->steps[params].bn_sums_from;
@@ -359,8 +388,10 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     d.sharer = rf_alloc(n, sizeof(int));
     d.trained = rf_alloc(n, sizeof(bool));
     d.last_user = rf_alloc((size_t)model->node_count, sizeof(int));
+    d.weights = rf_alloc(n, sizeof *d.weights);
     if (d.steps != NULL && d.value != NULL && d.gradient != NULL && d.saved != NULL && d.uses != NULL &&
-        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL && d.last_user != NULL)
+        d.first_consumer != NULL && d.sharer != NULL && d.trained != NULL && d.last_user != NULL &&
+        d.weights != NULL)
         status = derive(&d);
     if (status == RF_OK && training && rf_fusion_wanted(device))
         status = link_sums(d.steps, rf_device_describe(device));
@@ -377,5 +408,6 @@ rf_status rf_steps_create(rf_steps **out, const rf_lowered *lowered, const rf_mo
     free(d.sharer);
     free(d.trained);
     free(d.last_user);
+    free(d.weights);
     return status;
 }

@@ -36,13 +36,8 @@ static void find_norms(folding *f) {
 }
 
 static const rf_parameter *parameter_of(const folding *f, int node, bool is_state, int slot) {
-    const int owner = rf_model_owner(f->from, node);
-    for (int i = rf_model_first_parameter(f->from, node); i < f->from->parameter_count; i++) {
-        const rf_parameter *p = &f->from->parameters[i];
-        if (p->node != owner) return NULL;
-        if (p->is_state == is_state && p->slot == slot) return p;
-    }
-    return NULL;
+    const int i = rf_model_find_parameter(f->from, node, is_state, slot);
+    return i >= 0 ? &f->from->parameters[i] : NULL;
 }
 
 /* Copies a parameter's values, to each of the layers that share them, zeros where the layer had none, and folds node's batch norm into them. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/standardize.h"
+
 /* While lowering, nodes keep their model's numbering (node k of the model is slot k), and fused-away ones are marked:
  * `place[k]` is slot k's number after their removal. */
 typedef struct lowering {
@@ -54,6 +56,7 @@ static void replace(lowering *l, int earlier, int later, const rf_problem *fused
     node->model_node = l->slots[earlier].model_node;
     node->name = l->slots[earlier].name;
     memcpy(node->trained, l->slots[earlier].trained, sizeof node->trained);
+    node->standardized = l->slots[earlier].standardized;
     l->gone[earlier] = true;
 }
 
@@ -129,6 +132,7 @@ static rf_status fill_slots(lowering *l) {
         slot->name = model->nodes[k].name;
         for (int i = 0; i < model->nodes[k].inputs; i++) slot->input[i] = model->nodes[k].input[i] - 1;
         RF_TRY(check_batch(slot));
+        rf_standardize_lower(slot, l->desc->device);
     }
     for (int i = 0; i < model->parameter_count; i++)
         if (rf_is_trained(model, l->desc->trained, i))

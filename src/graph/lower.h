@@ -13,6 +13,7 @@ typedef struct rf_lowered_node {
     int input[RF_MAX_INPUTS]; /* an earlier lowered node, or RF_FROM_* */
     int model_node;           /* whose parameters it uses; -1: the loss */
     bool trained[RF_MAX_PARAMS];
+    bool standardized; /* a convolution whose weights are computed first (standardize.h) */
     const char *name; /* borrowed from the model */
 } rf_lowered_node;
 

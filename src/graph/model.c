@@ -201,6 +201,14 @@ int rf_model_first_parameter(const rf_model *model, int node) {
     return low;
 }
 
+int rf_model_find_parameter(const rf_model *model, int node, bool is_state, int slot) {
+    const int owner = rf_model_owner(model, node);
+    for (int i = rf_model_first_parameter(model, node);
+         i < model->parameter_count && model->parameters[i].node == owner; i++)
+        if (model->parameters[i].is_state == is_state && model->parameters[i].slot == slot) return i;
+    return -1;
+}
+
 rf_status rf_model_share_weights(rf_model *model, int with) {
     const int last = model->node_count - 1;
     rf_node *node = &model->nodes[last];

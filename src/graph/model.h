@@ -72,6 +72,8 @@ static inline int rf_model_owner(const rf_model *model, int node) {
 }
 /* The first of the parameters that a node has, or shares; they and its buffers follow each other while their node is the owner. */
 int rf_model_first_parameter(const rf_model *model, int node);
+/* The number of one of these by slot, or of a buffer; -1: it has none. */
+int rf_model_find_parameter(const rf_model *model, int node, bool is_state, int slot);
 /* The last layer with parameters, where it is one whose outputs can be others (linear, convolution); -1: none. */
 int rf_model_head(const rf_model *model);
 /* Draws its values, which are allocated (init.c). */

@@ -49,7 +49,11 @@ static rf_status make_loss_state(rf_plan *plan) {
 }
 
 static rf_buffer *tensor_buffer(const rf_plan *plan, int id) {
-    return id >= 0 ? plan->steps->tensors[id].buffer : NULL;
+    if (id < 0) return NULL;
+    const rf_tensor *t = &plan->steps->tensors[id];
+    const rf_weights *weights = plan->memory.weights;
+    if (t->parameter == 0) return t->buffer;
+    return t->of_gradient ? weights->gradient[t->parameter - 1] : weights->value[t->parameter - 1];
 }
 
 rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
@@ -174,13 +178,14 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
         t.dx[i] = tensor_buffer(plan, step->dx[i]);
     }
     for (int i = 0; i < RF_MAX_BN_SUMS; i++) t.sums[i] = tensor_buffer(plan, step->sums[i]);
+    if (step->part != NULL) return t; /* of another op, without parameters */
     if (model_node >= 0)
         bind_parameters(plan, &t, model_node);
     else
         t.state[0] = plan->loss_state;
     for (int i = 0; i < RF_MAX_PARAMS; i++)
         if (step->own_grad[i] >= 0) t.grad[i] = tensor_buffer(plan, step->own_grad[i]);
-    if (step->added_to >= 0) t.x[0] = t.y = t.grad[step->added_to];
+    if (step->weight >= 0) t.param[0] = tensor_buffer(plan, step->weight);
     return t;
 }
 
@@ -238,10 +243,9 @@ static bool blames_solver(rf_status status) {
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const char *name = plan->lowered->nodes[step->node].name,
-               *direction = step->converts        ? "convert"
-                            : step->repeats >= 0  ? "forward_again"
-                            : step->added_to >= 0 ? "gradient_sum"
-                                                  : rf_direction_names[step->direction];
+               *direction = step->part != NULL   ? step->part
+                            : step->repeats >= 0 ? "forward_again"
+                                                 : rf_direction_names[step->direction];
     rf_tensors tensors = bind(plan, step);
     for (int i = 0; i < step->choice_count; i++) {
         const rf_choice *choice = &step->choices[i];

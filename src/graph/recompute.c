@@ -74,7 +74,8 @@ static rf_status survey(pass *f, const rf_steps *s) {
     for (int i = 0; i < s->backward; i++) {
         const rf_step *step = &s->steps[i];
         f->total += f->work[i] = work_of(&step->problem);
-        if (f->writer[step->y] == i) f->density[step->y] = 0;
+        if (f->writer[step->y] == i)
+            f->density[step->y] = step->part != NULL && !step->converts ? HUGE_VAL : 0;
         double work = f->work[i];
         if (step->converts) work += f->density[step->x[0]] * (double)s->tensors[step->x[0]].bytes;
         f->density[step->y] += work / (double)s->tensors[step->y].bytes;
@@ -224,7 +225,10 @@ static rf_status copy_forward(rewriter *w) {
     rf_steps *s = w->steps;
     for (int t = 0; t < from->tensor_count; t++) {
         w->again[t] = -1;
-        if (rf_steps_tensor(s, from->tensors[t].bytes) < 0) return RF_E_MEMORY;
+        const int own = rf_steps_tensor(s, from->tensors[t].bytes);
+        if (own < 0) return RF_E_MEMORY;
+        s->tensors[own].parameter = from->tensors[t].parameter;
+        s->tensors[own].of_gradient = from->tensors[t].of_gradient;
     }
     for (int i = 0; i < from->backward; i++) RF_TRY(rf_steps_add(s, &from->steps[i]));
     s->backward = from->backward;

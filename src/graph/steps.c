@@ -13,7 +13,7 @@ rf_step rf_step_blank(int node, rf_direction direction) {
                     .saved = -1,
                     .work = -1,
                     .bn_sums_from = -1,
-                    .added_to = -1,
+                    .weight = -1,
                     .repeats = -1};
     for (int i = 0; i < RF_MAX_INPUTS; i++) step.x[i] = step.dx[i] = -1;
     for (int i = 0; i < RF_MAX_BN_SUMS; i++) step.sums[i] = -1;
@@ -37,8 +37,16 @@ int rf_steps_map(rf_steps *s, rf_shape shape, bool half) {
     return rf_steps_tensor(s, rf_shape_count(shape) * (half ? sizeof(uint16_t) : sizeof(float)));
 }
 
+int rf_steps_parameter(rf_steps *s, int parameter, bool of_gradient) {
+    const int tensor = rf_steps_tensor(s, 0);
+    if (tensor < 0) return -1;
+    s->tensors[tensor].parameter = parameter + 1;
+    s->tensors[tensor].of_gradient = of_gradient;
+    return tensor;
+}
+
 void rf_steps_touch(rf_steps *s, int tensor, int step) {
-    if (tensor < 0) return;
+    if (tensor < 0 || s->tensors[tensor].parameter > 0) return;
     rf_tensor *t = &s->tensors[tensor];
     t->first = RF_MIN(t->first, step);
     t->last = RF_MAX(t->last, step);
@@ -61,6 +69,7 @@ rf_status rf_steps_add(rf_steps *s, const rf_step *step) {
     rf_steps_touch(s, step->dy, at);
     rf_steps_touch(s, step->saved, at);
     rf_steps_touch(s, step->work, at);
+    rf_steps_touch(s, step->weight, at);
     rf_steps_touch(s, step->sums[RF_BN_SUMS_PARTIAL], at);
     return RF_OK;
 }
@@ -90,6 +99,7 @@ static rf_status convert(const place *p, int node, int from, int to, rf_shape sh
     rf_step step = rf_step_blank(node, RF_FORWARD);
     rf_store_conversion(&step.problem, shape, from_half);
     step.converts = true;
+    step.part = "convert";
     step.x[0] = from;
     step.y = to;
     choose(p, &step);

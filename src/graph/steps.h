@@ -14,7 +14,8 @@ typedef struct rf_step {
     /* Gradients in tensors: of frozen parameters, which are computed with others, for nothing; and of shared ones, which are
      * then added to what others wrote. */
     int own_grad[RF_MAX_PARAMS];
-    int added_to; /* the step adds x[1] to the gradient of this parameter of its node, x[0] and y; -1: it is the node's */
+    int weight;       /* in the place of the first parameter: computed from it (standardize.h); -1: none */
+    const char *part; /* what it computes for its node, where that is no direction of its own; NULL: that is all */
     int bn_sums_from; /* the step that computes the sums for this one; -1: none */
     int repeats;      /* the forward step that this one repeats (recompute.h); -1: none */
     bool converts;    /* y is x[0] in halves or in floats, for another step of the node (storage.h) */
@@ -34,9 +35,10 @@ typedef struct rf_steps {
 void rf_steps_free(rf_steps *steps);
 
 rf_step rf_step_blank(int node, rf_direction direction); /* without tensors */
-/* New tensors, the second one of a map; -1: no memory. */
+/* New tensors, the second one of a map, the third one a parameter of the model or its gradient; -1: no memory. */
 int rf_steps_tensor(rf_steps *steps, size_t bytes);
 int rf_steps_map(rf_steps *steps, rf_shape shape, bool half);
+int rf_steps_parameter(rf_steps *steps, int parameter, bool of_gradient);
 void rf_steps_touch(rf_steps *steps, int tensor, int step); /* the tensor lives then; -1: nothing */
 /* Appends a step, and extends the lifetimes of the tensors that it uses. */
 rf_status rf_steps_add(rf_steps *steps, const rf_step *step);

@@ -16,7 +16,7 @@
 #include "launch/sequence.h"
 #include "rangefinder/dist.h"
 
-enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 2, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
+enum { RF_MAX_INPUTS = 8, RF_MAX_PARAMS = 3, RF_MAX_STATES = 2, RF_PANEL = 16, RF_MAX_KERNEL = 64 };
 
 /* A batch of maps.  flat: a person sees it as (N, C*H*W), in PyTorch's order; memory is (N,H,W,C) all the
  * same. */

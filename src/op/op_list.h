@@ -3,6 +3,7 @@
 #define RF_OP_LIST(X)                                                                                        \
     X(conv)                                                                                                  \
     X(conv_pool)                                                                                             \
+    X(conv_standardized)                                                                                     \
     X(conv_transpose)                                                                                        \
     X(linear)                                                                                                \
     X(relu)                                                                                                  \

@@ -6,17 +6,7 @@
 
 #include <limits.h>
 
-static const rf_attr_spec attrs[] = {
-    RF_ATTR_REQUIRED(out, INT, 1, 1 << 20),
-    RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),
-    RF_ATTR(stride, PAIR, 1, 1, RF_MAX_KERNEL),
-    RF_ATTR(pad, PAIR, 0, 0, 4 * RF_MAX_KERNEL),
-    RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL),
-    RF_ATTR(groups, INT, 1, 1, 1 << 20),
-    RF_ATTR(bias, BOOL, 1, 0, 1),
-    RF_ATTR(linear, BOOL, 0, 0, 1),
-    RF_ATTR_END,
-};
+static const rf_attr_spec attrs[] = {RF_CONV_ATTRS, RF_ATTR(linear, BOOL, 0, 0, 1), RF_ATTR_END};
 
 /* Positions of a kernel along one axis; <= 0 if it does not fit. */
 static long long extent(long long in, int kernel, int stride, int pad, int dilation) {
@@ -24,7 +14,7 @@ static long long extent(long long in, int kernel, int stride, int pad, int dilat
     return room < 0 ? 0 : room / stride + 1;
 }
 
-static rf_status infer(rf_problem *problem) {
+rf_status rf_conv_infer(rf_problem *problem) {
     const rf_attrs *a = &problem->attrs;
     rf_shape x = problem->x[0];
     if (x.flat && x.h * x.w > 1)
@@ -54,7 +44,7 @@ static rf_status infer(rf_problem *problem) {
     return RF_OK;
 }
 
-static int params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
+int rf_conv_params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]) {
     const rf_attrs *a = &problem->attrs;
     int k = a->out, c = problem->x[0].c / a->groups, r = a->kernel.y, s = a->kernel.x;
     out[0] = (rf_param_spec){.name = "weight",
@@ -87,8 +77,8 @@ const rf_op rf_op_conv = {
     .x_in_backward = true,
     .attrs = attrs,
     .positional = "out kernel",
-    .infer = infer,
-    .params = params,
+    .infer = rf_conv_infer,
+    .params = rf_conv_params,
     .takes_act = RF_ALWAYS,
     .takes_residual = RF_AT_INFERENCE,
     .flops = rf_conv_flops,

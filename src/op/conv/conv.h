@@ -20,6 +20,15 @@ typedef struct rf_conv {
  * output. */
 rf_conv rf_conv_of(const rf_problem *problem);
 
+/* What conv and ops made of it share (conv.c): attributes, shapes, weight and bias. */
+#define RF_CONV_ATTRS                                                                                        \
+    RF_ATTR_REQUIRED(out, INT, 1, 1 << 20), RF_ATTR_REQUIRED(kernel, PAIR, 1, RF_MAX_KERNEL),                \
+        RF_ATTR(stride, PAIR, 1, 1, RF_MAX_KERNEL), RF_ATTR(pad, PAIR, 0, 0, 4 * RF_MAX_KERNEL),             \
+        RF_ATTR(dilation, PAIR, 1, 1, RF_MAX_KERNEL), RF_ATTR(groups, INT, 1, 1, 1 << 20),                   \
+        RF_ATTR(bias, BOOL, 1, 0, 1)
+rf_status rf_conv_infer(rf_problem *problem);
+int rf_conv_params(const rf_problem *problem, rf_param_spec out[RF_MAX_PARAMS]);
+
 /* The directions in plain C (conv_reference.c). */
 void rf_conv_forward(const rf_problem *problem, const rf_arrays *arrays);
 void rf_conv_backward_params(const rf_problem *problem, const rf_arrays *arrays);
