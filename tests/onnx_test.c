@@ -126,6 +126,8 @@ static const sample samples[] = {
     {"maxout-dynamo", "maxout"},
     {"arithmetic-script", "arithmetic"},
     {"arithmetic-dynamo", "arithmetic"},
+    {"standardized-script", "standardized"},
+    {"standardized-dynamo", "standardized"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
 };
@@ -160,11 +162,12 @@ static void scores_are_pytorchs(void **state) {
 
 static void losses_are_pytorchs(void **state) {
     static const char *const files[] = {
-        "residual-script",   "residual-dynamo",  "depthwise-script", "depthwise-dynamo", "shuffle-script",
-        "shuffle-dynamo",    "convnext-script",  "convnext-dynamo",  "unet-script",      "unet-dynamo",
-        "handmade-script",   "handmade-dynamo",  "attention-script", "attention-dynamo", "assorted-script",
-        "assorted-dynamo",   "branches-script",  "branches-dynamo",  "maxout-script",    "maxout-dynamo",
-        "arithmetic-script", "arithmetic-dynamo"};
+        "residual-script",   "residual-dynamo",   "depthwise-script",    "depthwise-dynamo",
+        "shuffle-script",    "shuffle-dynamo",    "convnext-script",     "convnext-dynamo",
+        "unet-script",       "unet-dynamo",       "handmade-script",     "handmade-dynamo",
+        "attention-script",  "attention-dynamo",  "assorted-script",     "assorted-dynamo",
+        "branches-script",   "branches-dynamo",   "maxout-script",       "maxout-dynamo",
+        "arithmetic-script", "arithmetic-dynamo", "standardized-script", "standardized-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

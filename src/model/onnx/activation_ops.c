@@ -188,7 +188,7 @@ static rf_status fold_clip(rf_onnx_call *call) {
     RF_TRY(rf_onnx_numbers(&in, call->build, from));
     RF_TRY(rf_onnx_constant(&out, call->build, from->type, from->rank, from->dim));
     for (size_t i = 0; i < out->count; i++) out->values[i] = fmin(fmax(in[i], low), high);
-    out->computed_from = rf_onnx_origin(from);
+    rf_onnx_add_origins(out, from);
     call->out = (rf_onnx_value){.form = RF_ONNX_CONSTANT, .constant = out};
     return RF_OK;
 }

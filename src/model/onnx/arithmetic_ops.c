@@ -426,7 +426,7 @@ static rf_status fold_product(rf_onnx_call *call) {
             return RF_OK;
         }
     }
-    return rf_onnx_fold_binary(call);
+    return rf_onnx_probe(call);
 }
 
 /* ---- the table ---- */

@@ -146,6 +146,17 @@ static rf_status check_attributes(const rf_onnx_call *call) {
     return RF_OK;
 }
 
+/* What comes of a sum of a parameter's numbers is one, however it is moved about: the first input is, or all are put together. */
+static void follow_reductions(const rf_onnx_call *call) {
+    const size_t inputs = strcmp(call->op->name, "Concat") == 0 ? call->node->n_input : 1;
+    for (size_t i = 0; i < RF_MIN(inputs, call->node->n_input); i++) {
+        const rf_onnx_tensor *from = rf_onnx_constant_in(call, i);
+        if (from != NULL && from->reduced && from != call->out.constant &&
+            !rf_onnx_is_integer(call->out.constant->type))
+            rf_onnx_add_origins(call->out.constant, from);
+    }
+}
+
 static rf_status read_node(rf_onnx_call *call) {
     const Onnx__NodeProto *node = call->node;
     bool constant = true;
@@ -162,11 +173,24 @@ static rf_status read_node(rf_onnx_call *call) {
     for (size_t i = 0; i < call->op->inputs; i++)
         if (rf_onnx_in(call, i) == NULL) return rf_fail(RF_E_INPUT, "input %zu is missing", i + 1);
     RF_TRY(check_attributes(call));
-    if (constant && call->op->fold != NULL) return call->op->fold(call);
+    if (constant && call->op->fold != NULL) {
+        RF_TRY(call->op->fold(call));
+        follow_reductions(call);
+        return RF_OK;
+    }
     if (call->op->lower == NULL)
         return rf_fail(RF_E_INPUT, "%s is taken for constants only, not for what depends on the images",
                        call->op->name);
     return call->op->lower(call);
+}
+
+/* Of what has been computed, numbers are let go that nothing reads any more. */
+static void release_inputs(const rf_onnx_call *call) {
+    for (size_t i = 0; i < call->node->n_input; i++) {
+        rf_onnx_value *x = rf_onnx_in(call, i);
+        if (x == NULL || x->form != RF_ONNX_CONSTANT || ++x->folded < x->readers) continue;
+        rf_onnx_drop(call->build, x->constant);
+    }
 }
 
 static rf_status find_op(const rf_onnx_op **op, const Onnx__NodeProto *node) {
@@ -203,6 +227,8 @@ static rf_status read_nodes(rf_onnx_build *build, const bool *needed) {
         call.out.readers = out->readers;
         if (call.out.producer == NULL) call.out.producer = call.node;
         *out = call.out;
+        if (out->constant != NULL) out->constant->holders++;
+        if (out->form == RF_ONNX_CONSTANT) release_inputs(&call);
     }
     return RF_OK;
 }
@@ -331,11 +357,21 @@ static rf_status fail_printably(rf_status status, const rf_onnx_build *build) {
     return status;
 }
 
+static rf_status open_and_build(rf_onnx_build *build, const char *path, rf_image_shape images, uint64_t seed,
+                                bool probes) {
+    *build = (rf_onnx_build){.images = images, .probes = probes};
+    RF_TRY(rf_onnx_open(&build->file, path));
+    return build_model(build, seed);
+}
+
 rf_status rf_onnx_create(rf_model **out, const char *path, rf_image_shape images, uint64_t seed) {
-    rf_onnx_build build = {.images = images};
+    rf_onnx_build build;
     *out = NULL;
-    rf_status status = rf_onnx_open(&build.file, path);
-    if (status == RF_OK) status = build_model(&build, seed);
+    rf_status status = open_and_build(&build, path, images, seed, true);
+    if (build.found < build.probed) { /* what was computed so is something else */
+        release(&build);
+        status = open_and_build(&build, path, images, seed, false);
+    }
     if (status == RF_OK) {
         *out = build.model;
         build.model = NULL;

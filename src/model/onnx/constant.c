@@ -31,6 +31,21 @@ static rf_status allocate(rf_onnx_build *build, rf_onnx_tensor *tensor) {
     return tensor->values != NULL ? RF_OK : RF_E_MEMORY;
 }
 
+static void forget(rf_onnx_build *build, rf_onnx_tensor *tensor) {
+    if (tensor->values == NULL) return;
+    free(tensor->values);
+    tensor->values = NULL;
+    build->folded -= tensor->count;
+}
+
+void rf_onnx_drop(rf_onnx_build *build, rf_onnx_tensor *tensor) {
+    if (--tensor->holders <= 0 && tensor->proto == NULL) forget(build, tensor);
+}
+
+void rf_onnx_forget(rf_onnx_build *build, rf_onnx_tensor *tensor) {
+    if (tensor->proto != NULL) forget(build, tensor);
+}
+
 rf_status rf_onnx_constant(rf_onnx_tensor **out, rf_onnx_build *build, int type, int rank,
                            const int64_t *dim) {
     rf_onnx_tensor tensor = {.type = type, .rank = rank};

@@ -23,10 +23,9 @@ static void put_pads(rf_onnx_export *e, Onnx__NodeProto *node, rf_pair pad) {
 
 /* ---- layers with parameters ---- */
 
-static Onnx__NodeProto *put_conv(rf_onnx_export *e, const char *op) {
+static Onnx__NodeProto *put_conv(rf_onnx_export *e, const char *op, const char *weight) {
     const rf_attrs *a = attrs_of(e);
-    const char *const inputs[] = {rf_onnx_x_map(e, 0), rf_onnx_parameter(e, 0),
-                                  a->bias ? rf_onnx_parameter(e, 1) : NULL};
+    const char *const inputs[] = {rf_onnx_x_map(e, 0), weight, a->bias ? rf_onnx_parameter(e, 1) : NULL};
     Onnx__NodeProto *node = rf_onnx_put(e, NULL, op, a->bias ? 3 : 2, inputs);
     put_pair(e, node, "kernel_shape", a->kernel);
     put_pair(e, node, "strides", a->stride);
@@ -37,11 +36,38 @@ static Onnx__NodeProto *put_conv(rf_onnx_export *e, const char *op) {
 }
 
 static Onnx__NodeProto *conv(rf_onnx_export *e) {
-    return put_conv(e, "Conv");
+    return put_conv(e, "Conv", rf_onnx_parameter(e, 0));
+}
+
+/* The mean of each output's numbers. */
+static const char *mean_of_outputs(rf_onnx_export *e, const char *part, const char *x) {
+    Onnx__NodeProto *node = PUT(e, part, "ReduceMean", x);
+    rf_onnx_put_ints(e, node, "axes", 3, (const int64_t[]){1, 2, 3});
+    return rf_onnx_output(node);
+}
+
+static const char *combined(rf_onnx_export *e, const char *part, const char *op, const char *a,
+                            const char *b) {
+    return rf_onnx_output(PUT(e, part, op, a, b));
+}
+
+static Onnx__NodeProto *conv_standardized(rf_onnx_export *e) {
+    const rf_attrs *a = attrs_of(e);
+    const char *w = rf_onnx_parameter(e, 0),
+               *centred = combined(e, "centred", "Sub", w, mean_of_outputs(e, "mean", w)),
+               *squares = combined(e, "squares", "Mul", centred, centred),
+               *variance = combined(e, "sum", "Add", mean_of_outputs(e, "variance", squares),
+                                    rf_onnx_put_number(e, "eps", a->eps)),
+               *deviation = rf_onnx_output(PUT(e, "deviation", "Sqrt", variance)),
+               *weight = combined(e, "normed", "Div", centred, deviation);
+    if (a->value != 1)
+        weight = combined(e, "scaled", "Mul", weight, rf_onnx_put_number(e, "factor", a->value));
+    if (a->affine) weight = combined(e, "weights", "Mul", weight, rf_onnx_parameter(e, a->bias ? 2 : 1));
+    return put_conv(e, "Conv", weight);
 }
 
 static Onnx__NodeProto *conv_transpose(rf_onnx_export *e) {
-    Onnx__NodeProto *node = put_conv(e, "ConvTranspose");
+    Onnx__NodeProto *node = put_conv(e, "ConvTranspose", rf_onnx_parameter(e, 0));
     put_pair(e, node, "output_padding", attrs_of(e)->output_pad);
     return node;
 }
@@ -525,6 +551,7 @@ static const rf_onnx_writer writers[] = {
     {"clip", clip},
     {"concat", concat},
     {"conv", conv},
+    {"conv_standardized", conv_standardized},
     {"conv_transpose", conv_transpose},
     {"dropout", dropout},
     {"dropout2d", stochastic_depth},

@@ -26,14 +26,18 @@ bool rf_onnx_is_standard(const char *domain); /* of operators: ONNX's own */
 /* A constant: an initialiser, an attribute, or computed from others. */
 typedef struct rf_onnx_tensor {
     const char *name; /* the initialiser's; NULL: it has none.  Borrowed from the file, as is proto */
-    const char
-        *computed_from; /* the parameter that it was computed from by arithmetic; NULL: none.  Borrowed */
+    /* The first two parameters that it was computed from by arithmetic; NULL: there are no more.  Borrowed.  reduced: also from
+     * sums of their numbers. */
+    const char *origin[2];
+    bool reduced;
+    bool probed; /* computed with ones in the place of zeros (probe.c) */
     const Onnx__TensorProto *proto; /* NULL: computed */
     double *values;                 /* owned; NULL until they are needed */
     int type;                       /* ONNX__TENSOR_PROTO__DATA_TYPE__... */
     int rank;
     int64_t dim[RF_ONNX_MAX_RANK];
     size_t count; /* of numbers */
+    int holders;  /* values and parameters that have it */
 } rf_onnx_tensor;
 
 /* Sets all but the values.  Errors: RF_E_INPUT: a type or shape that is not read, bytes that are missing. */

@@ -28,6 +28,14 @@ static rf_status begin(double **values, rf_onnx_call *call, int type, int rank, 
     return RF_OK;
 }
 
+/* What is moved about only is the parameter still. */
+static void copy_origins(rf_onnx_tensor *to, const rf_onnx_tensor *from) {
+    to->name = from->name;
+    to->reduced = from->reduced;
+    to->probed = from->probed;
+    memcpy(to->origin, from->origin, sizeof to->origin);
+}
+
 /* The first input with another shape: a view of the file's bytes, or a copy. */
 static rf_status reshaped(rf_onnx_call *call, int rank, const int64_t *dim) {
     rf_onnx_tensor *from = rf_onnx_constant_in(call, 0), *out, to = *from;
@@ -46,8 +54,7 @@ static rf_status reshaped(rf_onnx_call *call, int rank, const int64_t *dim) {
     }
     RF_TRY(begin(&values, call, to.type, rank, dim));
     memcpy(values, from->values, from->count * sizeof *values);
-    call->out.constant->name = from->name;
-    call->out.constant->computed_from = from->computed_from;
+    copy_origins(call->out.constant, from);
     return RF_OK;
 }
 
@@ -181,8 +188,7 @@ rf_status rf_onnx_fold_transpose(rf_onnx_call *call) {
         for (int k = from->rank - 1; k > order[i]; k--) stride[i] *= from->dim[k];
     }
     RF_TRY(begin(&out, call, from->type, from->rank, dim));
-    call->out.constant->name = from->name;
-    call->out.constant->computed_from = from->computed_from;
+    copy_origins(call->out.constant, from);
     for (size_t at = 0; at < from->count; at++) {
         size_t rest = at, index = 0;
         for (int i = from->rank - 1; i >= 0; i--) {
@@ -359,15 +365,19 @@ static rf_status elementwise(rf_onnx_call *call, size_t inputs, size_t typed,
     double *out, x[3] = {0};
     int64_t dim[RF_ONNX_MAX_RANK];
     int rank = 0;
+    bool same[3]; /* shape as the output's */
     for (size_t i = 0; i < inputs; i++) {
         RF_TRY(numbers_in(&from[i], &in[i], call, i));
         RF_TRY(broadcast_dims(dim, &rank, from[i], rank, dim));
     }
     RF_TRY(begin(&out, call, from[typed]->type, rank, dim)); /* of what Equal gives only truth is used */
-    for (size_t i = 0; i < inputs && call->out.constant->computed_from == NULL; i++)
-        call->out.constant->computed_from = rf_onnx_origin(from[i]);
+    for (size_t i = 0; i < inputs; i++) {
+        rf_onnx_add_origins(call->out.constant, from[i]);
+        same[i] = from[i]->count == call->out.constant->count;
+    }
     for (size_t at = 0; at < call->out.constant->count; at++) {
-        for (size_t i = 0; i < inputs; i++) x[i] = in[i][broadcast_index(from[i], call->out.constant, at)];
+        for (size_t i = 0; i < inputs; i++)
+            x[i] = in[i][same[i] ? at : broadcast_index(from[i], call->out.constant, at)];
         out[at] = f(call, x);
         if (rf_onnx_is_integer(from[typed]->type)) out[at] = trunc(out[at]);
     }

@@ -45,7 +45,7 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         attrs.before = attrs.after = x->pad;
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
     } else if (x->form == RF_ONNX_CONSTANT &&
-               (rf_onnx_is_learned(x->constant) || x->constant->computed_from != NULL))
+               (rf_onnx_is_learned(x->constant) || x->constant->origin[0] != NULL))
         return rf_fail(RF_E_INPUT,
                        "it computes with a parameter alone: weight norm, spectral norm and weight "
                        "standardisation are not taken; remove them before exporting");

@@ -56,7 +56,8 @@ typedef struct rf_onnx_value {
     double factor, shift;
     rf_pair pad, size;
     const Onnx__NodeProto *producer;
-    int readers;
+    int readers; /* inputs of nodes that it is */
+    int folded;  /* of these, those that constants have been computed from */
 } rf_onnx_value;
 
 /* A parameter to be filled when the model is finished. */
@@ -82,6 +83,8 @@ typedef struct rf_onnx_build {
     rf_onnx_filling *fillings;
     size_t filling_count, filling_capacity;
     bool ends_in_softmax;
+    bool probes;       /* standardised weights are looked for behind gains of zeros */
+    int probed, found; /* products computed with ones in the place of such gains; weights that were found so */
     int norms_folded;                   /* convolutions that a batch norm was folded into */
     int blurs;                          /* convolutions that smooth by a filter that is not trained */
     int computed;                       /* parameters that the file computes from others */
@@ -150,6 +153,10 @@ static inline int rf_onnx_channel_axis(const rf_onnx_value *x) {
 void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, const rf_onnx_value *x);
 
 /* ---- constants (constant.c) ---- */
+/* A holder has gone: the numbers of a computed constant that no other has are freed. */
+void rf_onnx_drop(rf_onnx_build *build, rf_onnx_tensor *tensor);
+/* Frees the numbers of a constant of the file, which are read again where they are needed. */
+void rf_onnx_forget(rf_onnx_build *build, rf_onnx_tensor *tensor);
 /* A constant with zeros, owned by the build. */
 rf_status rf_onnx_constant(rf_onnx_tensor **out, rf_onnx_build *build, int type, int rank,
                            const int64_t *dim);
@@ -222,8 +229,8 @@ rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
 /* Whether a constant is a learned number or numbers: not one that an exporter made of a number in the code. */
 bool rf_onnx_is_learned(const rf_onnx_tensor *constant);
-/* The parameter that a number computed from this constant comes from; NULL: none. */
-const char *rf_onnx_origin(const rf_onnx_tensor *constant);
+/* `to` is computed from `from`, too. */
+void rf_onnx_add_origins(rf_onnx_tensor *to, const rf_onnx_tensor *from);
 /* The map whose channels a value in groups is. */
 static inline rf_onnx_value rf_onnx_map_of(const rf_onnx_value *x) {
     rf_onnx_value map = *x;
@@ -258,5 +265,14 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x);
 rf_status rf_onnx_first_any(rf_onnx_value **x, rf_onnx_call *call);
 rf_status rf_onnx_first(rf_onnx_value **x, rf_onnx_call *call);
 rf_status rf_onnx_first_map(rf_onnx_value **x, rf_onnx_call *call);
+
+/* ---- standardised weights (standardized.c, probe.c) ---- */
+/* The product of two constants, which a gain of zeros would leave nothing of: then of ones. */
+rf_status rf_onnx_probe(rf_onnx_call *call);
+typedef struct rf_onnx_standard {
+    rf_onnx_tensor *weight, *gain; /* the parameters; weight NULL: they are none; gain NULL: there is none */
+    double eps, factor;
+} rf_onnx_standard;
+rf_status rf_onnx_find_standardized(rf_onnx_standard *out, const rf_onnx_call *call, rf_onnx_tensor *weight);
 
 #endif

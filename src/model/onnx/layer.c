@@ -40,7 +40,13 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
         return rf_fail(RF_E_SHAPE,
                        "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
                        spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
-    if (tensor->computed_from != NULL && build->computed++ == 0) build->computed_from = tensor->computed_from;
+    if (tensor->reduced)
+        return rf_fail(
+            RF_E_INPUT,
+            "its %s is computed from '%.100s': of that only standardisation is taken, not weight norm "
+            "or spectral norm; remove them before exporting",
+            spec->name, tensor->origin[0]);
+    if (tensor->origin[0] != NULL && build->computed++ == 0) build->computed_from = tensor->origin[0];
     /* As it is in the file: (C,1,1), not (C); (out,in), not (out,in,1,1). */
     const Onnx__TensorProto *proto = tensor->proto;
     const int rank = proto != NULL ? (int)proto->n_dims : tensor->rank;
@@ -65,6 +71,7 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
         build->fillings = more;
         build->filling_capacity = capacity;
     }
+    tensor->holders++;
     build->fillings[build->filling_count++] = (rf_onnx_filling){parameter, tensor, transposed};
     return RF_OK;
 }
@@ -160,7 +167,19 @@ bool rf_onnx_is_learned(const rf_onnx_tensor *constant) {
     return true;
 }
 
-const char *rf_onnx_origin(const rf_onnx_tensor *constant) {
-    return rf_onnx_is_learned(constant) && !rf_onnx_is_integer(constant->type) ? constant->name
-                                                                               : constant->computed_from;
+static void add_origin(rf_onnx_tensor *to, const char *name) {
+    size_t i = 0;
+    while (i < RF_COUNT(to->origin) && to->origin[i] != NULL && strcmp(to->origin[i], name) != 0) i++;
+    if (i < RF_COUNT(to->origin)) to->origin[i] = name;
+}
+
+void rf_onnx_add_origins(rf_onnx_tensor *to, const rf_onnx_tensor *from) {
+    to->reduced |= from->reduced;
+    to->probed |= from->probed;
+    if (rf_onnx_is_learned(from) && !rf_onnx_is_integer(from->type)) {
+        add_origin(to, from->name);
+        return;
+    }
+    for (size_t i = 0; i < RF_COUNT(from->origin) && from->origin[i] != NULL; i++)
+        add_origin(to, from->origin[i]);
 }

@@ -26,6 +26,30 @@ static rf_status batch_norm(rf_onnx_call *call) {
     return RF_OK;
 }
 
+/* Of a parameter by its own mean and variance, as standardised weights are exported. */
+static rf_status fold_batch_norm(rf_onnx_call *call) {
+    rf_onnx_tensor *in[5], *out;
+    const double *numbers[5], eps = rf_onnx_float(call->node, "epsilon", 1e-5);
+    for (size_t i = 0; i < 5; i++) {
+        in[i] = rf_onnx_constant_in(call, i);
+        RF_TRY(rf_onnx_numbers(&numbers[i], call->build, in[i]));
+    }
+    const int64_t channels = in[0]->rank > 1 ? in[0]->dim[1] : 0;
+    for (size_t i = 1; i < 5; i++)
+        if (in[i]->count != (size_t)channels)
+            return rf_fail(RF_E_SHAPE, "input %zu has not a number for each channel", i + 1);
+    RF_TRY(rf_onnx_constant(&out, call->build, in[0]->type, in[0]->rank, in[0]->dim));
+    const size_t each = out->count / (size_t)(RF_MAX(in[0]->dim[0] * channels, 1));
+    for (size_t i = 0; i < out->count; i++) {
+        const size_t c = i / each % (size_t)channels;
+        out->values[i] =
+            (numbers[0][i] - numbers[3][c]) / sqrt(numbers[4][c] + eps) * numbers[1][c] + numbers[2][c];
+    }
+    for (size_t i = 0; i < 5; i++) rf_onnx_add_origins(out, in[i]);
+    call->out = (rf_onnx_value){.form = RF_ONNX_CONSTANT, .constant = out};
+    return RF_OK;
+}
+
 /* ---- norms of a value without weight and bias ---- */
 
 /* A weight of ones, or a bias of zeros, that is no initialiser is none: exporters make it. */
@@ -101,7 +125,7 @@ static rf_status local_response(rf_onnx_call *call) {
 /* ---- the table ---- */
 
 const rf_onnx_op rf_onnx_norm_ops[] = {
-    {"BatchNormalization", 5, " epsilon momentum training_mode ", .lower = batch_norm},
+    {"BatchNormalization", 5, " epsilon momentum training_mode ", fold_batch_norm, batch_norm},
     {"GroupNormalization", 3, " epsilon num_groups stash_type ", .lower = group_norm},
     {"InstanceNormalization", 3, " epsilon ", .lower = instance_norm},
     {"LRN", 1, " alpha beta bias size ", .lower = local_response},

@@ -1,4 +1,6 @@
 /* ONNX ops that reduce maps: over space, which is pooling, or over the channels. */
+#include <math.h>
+
 #include "model/onnx/graph.h"
 
 static rf_status axes_of(unsigned *bits, const rf_onnx_call *call, int rank) {
@@ -154,12 +156,97 @@ static rf_status maximum(rf_onnx_call *call) {
     return without_axes(call, space, rank);
 }
 
+/* ---- of constants ---- */
+
+/* Where a number goes: its dimensions that are reduced count no more. */
+static size_t reduced_index(const rf_onnx_tensor *from, unsigned axes, size_t at) {
+    size_t index = 0, stride = 1;
+    for (int i = from->rank - 1; i >= 0; i--) {
+        const size_t size = (size_t)from->dim[i];
+        if (!(axes >> i & 1)) {
+            index += at % size * stride;
+            stride *= size;
+        }
+        at /= size;
+    }
+    return index;
+}
+
+/* Combines the numbers by the row's `binary`, from `start` on, in doubles; *numbers: how many each result is of. */
+static rf_status fold(rf_onnx_call *call, double start, double (*of)(double), double *numbers) {
+    rf_onnx_tensor *const from = rf_onnx_constant_in(call, 0), *out;
+    const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
+    const double *in;
+    int64_t dim[RF_ONNX_MAX_RANK];
+    unsigned axes;
+    int rank = 0;
+    RF_TRY(axes_of(&axes, call, from->rank));
+    if (axes == 0) axes = rf_onnx_int(call->node, "noop_with_empty_axes", 0) != 0 ? 0 : ~0U;
+    for (int i = 0; i < from->rank; i++)
+        if (!(axes >> i & 1) || keeps) dim[rank++] = axes >> i & 1 ? 1 : from->dim[i];
+    RF_TRY(rf_onnx_numbers(&in, call->build, from));
+    RF_TRY(rf_onnx_constant(&out, call->build, from->type, rank, dim));
+    for (size_t i = 0; i < out->count; i++) out->values[i] = start;
+    for (size_t i = 0; i < from->count; i++) {
+        double *to = &out->values[reduced_index(from, axes, i)];
+        *to = call->op->binary(*to, of != NULL ? of(in[i]) : in[i]);
+    }
+    rf_onnx_add_origins(out, from);
+    out->reduced = out->origin[0] != NULL;
+    *numbers = out->count > 0 ? (double)from->count / (double)out->count : 0;
+    call->out = (rf_onnx_value){.form = RF_ONNX_CONSTANT, .constant = out};
+    return RF_OK;
+}
+
+static rf_status fold_sum(rf_onnx_call *call) {
+    double numbers;
+    return fold(call, 0, NULL, &numbers);
+}
+
+static rf_status fold_mean(rf_onnx_call *call) {
+    double numbers;
+    RF_TRY(fold(call, 0, NULL, &numbers));
+    for (size_t i = 0; i < call->out.constant->count; i++) call->out.constant->values[i] /= numbers;
+    return RF_OK;
+}
+
+static rf_status fold_product(rf_onnx_call *call) {
+    double numbers;
+    return fold(call, 1, NULL, &numbers);
+}
+
+static rf_status fold_maximum(rf_onnx_call *call) {
+    double numbers;
+    return fold(call, -INFINITY, NULL, &numbers);
+}
+
+static double square(double a) {
+    return a * a;
+}
+static rf_status fold_length(rf_onnx_call *call) {
+    double numbers;
+    RF_TRY(fold(call, 0, square, &numbers));
+    for (size_t i = 0; i < call->out.constant->count; i++)
+        call->out.constant->values[i] = sqrt(call->out.constant->values[i]);
+    return RF_OK;
+}
+
+static double plus(double a, double b) {
+    return a + b;
+}
+static double times(double a, double b) {
+    return a * b;
+}
+
 /* ---- the table ---- */
 
+#define REDUCTION 1, " axes keepdims noop_with_empty_axes "
+
 const rf_onnx_op rf_onnx_reduce_ops[] = {
-    {"ReduceL2", 1, " axes keepdims noop_with_empty_axes ", .lower = length},
-    {"ReduceMax", 1, " axes keepdims noop_with_empty_axes ", .lower = maximum},
-    {"ReduceMean", 1, " axes keepdims noop_with_empty_axes ", .lower = mean},
-    {"ReduceSum", 1, " axes keepdims noop_with_empty_axes ", .lower = sum},
+    {"ReduceL2", REDUCTION, fold_length, length, .binary = plus},
+    {"ReduceMax", REDUCTION, fold_maximum, maximum, .binary = fmax},
+    {"ReduceMean", REDUCTION, fold_mean, mean, .binary = plus},
+    {"ReduceProd", REDUCTION, fold_product, .binary = times},
+    {"ReduceSum", REDUCTION, fold_sum, sum, .binary = plus},
     {NULL},
 };

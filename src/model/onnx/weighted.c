@@ -119,6 +119,7 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_onnx_value from = *rf_onnx_in(call, 0), *x = &from;
     const int64_t groups = rf_onnx_int(call->node, "group", 1);
     rf_onnx_window w;
+    rf_onnx_standard standard;
     if (weight == NULL || weight->rank != 4)
         return rf_fail(RF_E_INPUT,
                        "its weights are no constant of 4 dimensions: only 2D convolutions are taken");
@@ -132,17 +133,26 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
         return rf_fail(RF_E_SHAPE, "a kernel of %lldx%lld; %d is the most", (long long)weight->dim[2],
                        (long long)weight->dim[3], RF_MAX_KERNEL);
     RF_TRY(rf_onnx_pad_uneven(x, &w, call, 0));
-    const rf_onnx_layer layer = {.op = rf_op_find("conv"),
-                                 .attrs = {.out = (int)weight->dim[0],
-                                           .kernel = rf_onnx_pair(w.kernel),
-                                           .stride = rf_onnx_pair(w.stride),
-                                           .dilation = rf_onnx_pair(w.dilation),
-                                           .pad = rf_onnx_pair(w.pad),
-                                           .groups = (int)groups,
-                                           .bias = bias != NULL},
-                                 .inputs = 1,
-                                 .input = {x->layer},
-                                 .param = {weight, bias}};
+    RF_TRY(rf_onnx_find_standardized(&standard, call, weight));
+    rf_onnx_layer layer = {.op = rf_op_find("conv"),
+                           .attrs = {.out = (int)weight->dim[0],
+                                     .kernel = rf_onnx_pair(w.kernel),
+                                     .stride = rf_onnx_pair(w.stride),
+                                     .dilation = rf_onnx_pair(w.dilation),
+                                     .pad = rf_onnx_pair(w.pad),
+                                     .groups = (int)groups,
+                                     .bias = bias != NULL},
+                           .inputs = 1,
+                           .input = {x->layer},
+                           .param = {weight, bias}};
+    if (standard.weight != NULL) {
+        layer.op = rf_op_find("conv_standardized");
+        layer.attrs.eps = standard.eps;
+        layer.attrs.value = standard.factor;
+        layer.attrs.affine = standard.gain != NULL;
+        layer.param[0] = standard.weight;
+        layer.param[bias != NULL ? 2 : 1] = standard.gain;
+    }
     rf_model *const model = call->build->model;
     const int before = model->parameter_count;
     bool is_blur;
