@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 #include "data/codec.h"
 #include "data/gate.h"
@@ -231,12 +232,13 @@ static void thin_images_are_resized_in_time(void **state) {
     enum { LONG = 1 << 22, SIDE = 16384 };
     uint8_t *pixels = calloc(LONG, 1), *out = malloc(SIDE * 64);
     const rf_image row = {1, LONG, 1, 1, pixels}, column = {LONG, 1, 1, 1, pixels};
-    alarm(120);
+    const struct itimerval limit = {.it_value.tv_sec = 120}, none = {0};
+    setitimer(ITIMER_PROF, &limit, NULL); /* of the processor's time */
     for (int fit = RF_FIT_CROP; fit <= RF_FIT_PAD; fit++) {
         assert_int_equal(rf_image_fit(out, SIDE, 64, &row, (rf_fit)fit), RF_OK);
         assert_int_equal(rf_image_fit(out, 64, SIDE, &column, (rf_fit)fit), RF_OK);
     }
-    alarm(0);
+    setitimer(ITIMER_PROF, &none, NULL);
     free(out);
     free(pixels);
 }

@@ -2,9 +2,9 @@
 #ifndef RF_REPORT_CHART_H
 #define RF_REPORT_CHART_H
 
-#include <cairo.h>
-
 #include "report/axis.h"
+
+typedef struct _cairo cairo_t; /* cairo's, which builds without it do not have */
 
 typedef struct rf_chart_line {
     const char *name; /* for the legend; may be NULL */

@@ -139,8 +139,8 @@ ended() {
     sleep "$2"
     kill -s "$1" $!
     wait $! || code=$?
-    turns=0 # a killed process has nobody who waits for its helper
-    while [ "$1" = KILL ] && [ $turns -lt 500 ] && helpers; do sleep 0.02; turns=$((turns + 1)); done
+    # A killed process has nobody who waits for its helper.
+    while [ "$1" = KILL ] && helpers; do sleep 0.02; done
     ! helpers || fail "SIG$1 after $2 s: a process is left"
     # After SIGKILL the helper sweeps up, if it was there already; what it misses, the next start removes.
     [ "$1" != KILL ] || "$RANGEFINDER" devices >/dev/null
