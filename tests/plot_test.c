@@ -215,6 +215,35 @@ static void a_long_name_of_data_keeps_its_end(void **state) {
     cairo_surface_destroy(surface);
 }
 
+/* In pixels of the SVG, of which a PNG has two. */
+static int height_drawn(const rf_report *report) {
+    assert_int_equal(rf_report_plot(report, file_named("a.png")), RF_OK);
+    cairo_surface_t *const picture = cairo_image_surface_create_from_png(path);
+    const int height = cairo_image_surface_get_height(picture);
+    cairo_surface_destroy(picture);
+    unlink(path);
+    return height / 2;
+}
+
+/* What reproduces the run is there whole: the picture is higher where that takes more lines. */
+static void a_long_command_gets_lines_of_its_own(void **state) {
+    (void)state;
+    sample made = shaped(0);
+    char words[1200], word[1200];
+    const int without = height_drawn(&made.report);
+    made.report.command = "rangefinder find";
+    const int with = height_drawn(&made.report);
+    assert_true(with > without);
+    for (size_t i = 0; i < sizeof words; i++) words[i] = i % 8 == 7 ? ' ' : 'o', word[i] = 'o';
+    words[sizeof words - 1] = word[sizeof word - 1] = '\0';
+    made.report.command = words;
+    const int spaced = height_drawn(&made.report);
+    assert_true(spaced >= with + 5 * 15); /* 1,200 letters of some 6 pixels, in lines of 892 */
+    made.report.command = word;
+    assert_in_range(height_drawn(&made.report), spaced - 15, spaced + 15);
+    release(&made);
+}
+
 static void other_endings_are_refused(void **state) {
     static const char *const names[] = {"plot", "plot.jpg", "plot.svg.bak", "svg", "", "."};
     (void)state;
@@ -250,6 +279,7 @@ int main(void) {
         cmocka_unit_test(pictures_can_be_read),
         cmocka_unit_test(names_may_be_long_or_no_utf8),
         cmocka_unit_test(a_long_name_of_data_keeps_its_end),
+        cmocka_unit_test(a_long_command_gets_lines_of_its_own),
         cmocka_unit_test(other_endings_are_refused),
 #else
         cmocka_unit_test(plots_are_refused_without_cairo),

@@ -169,6 +169,22 @@ static rf_status note_ranks(rf_session *s) {
         s, rf_format("%d ranks share %d device%s", ranks, s->device_count, s->device_count == 1 ? "" : "s"));
 }
 
+/* Options that change nothing here, and would elsewhere: a script may give them to all of its runs. */
+static rf_status note_idle_options(rf_session *s) {
+    const rf_training *t = s->training;
+    const rf_dist *dist = s->opened != NULL ? s->opened->dist : s->common->dist;
+    rf_optimizer_setup setup;
+    if (t->sync_bn && rf_dist_size(dist) == 1)
+        RF_TRY(rf_session_note(s, rf_strdup("--sync-bn has no effect in one process")));
+    if (t->decay_exclude == NULL) return RF_OK;
+    RF_TRY(rf_optimizer_parse(&setup, s->optimizer));
+    bool decays = rf_optimizer_weight_decay(&setup) > 0;
+    rf_optimizer_release(&setup);
+    for (size_t g = 0; g < t->groups.count; g++) decays |= s->groups[g].weight_decay > 0;
+    return decays ? RF_OK
+                  : rf_session_note(s, rf_strdup("--decay-exclude has no effect: the weight decay is 0"));
+}
+
 static rf_status open_data(rf_session *s) {
     const rf_training *training = s->training;
     rf_dataset_options reading = rf_reading_options(&training->reading);
@@ -223,6 +239,7 @@ static rf_status open_session(rf_session *s) {
     rf_session_verbose(s, "network made");
     RF_TRY(open_device(s));
     RF_TRY(note_ranks(s));
+    RF_TRY(note_idle_options(s));
     rf_session_verbose(s, "device opened");
     if (s->common->verbose && rf_device_reason(s->device)[0] != '\0')
         rf_say("%s", rf_device_reason(s->device));

@@ -65,15 +65,30 @@ static rf_status note_location(rf_dataset *dataset, const rf_location *location,
     return RF_OK;
 }
 
+/* What is for image files changes nothing of others. */
+static rf_status note_idle_options(rf_dataset *dataset, const rf_dataset_options *options) {
+    const struct {
+        bool given;
+        const char *name;
+    } idle[] = {
+        {options->cache_bytes > 0, "--cache-images"},
+        {options->no_exif, "--no-exif"},
+        {options->skip_bad, "--skip-bad"},
+    };
+    for (size_t i = 0; i < RF_COUNT(idle); i++)
+        if (idle[i].given)
+            RF_TRY(rf_dataset_note(dataset, "%s has no effect: it is for image files, which these are not",
+                                   idle[i].name));
+    return RF_OK;
+}
+
 static rf_status open_as(rf_dataset **out, const rf_data_format *format, const char *path,
                          const rf_dataset_options *options) {
     if (options->coarse_labels && !format->coarse_labels)
         return rf_fail(RF_E_USAGE, "%s: only CIFAR-100 has coarse labels", path);
     rf_status status = format->open(out, path, options);
     if (status == RF_OK) status = rf_dataset_transform(*out, options);
-    if (status == RF_OK && options->cache_bytes > 0 && !format->decodes)
-        status = rf_dataset_note(
-            *out, "--cache-images has no effect: only image files are decoded when they are used");
+    if (status == RF_OK && !format->decodes) status = note_idle_options(*out, options);
     return rf_explain_data(status, path, !format->in_files);
 }
 

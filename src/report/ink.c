@@ -1,6 +1,7 @@
 /* Text and shapes over cairo's own ("toy") text interface: enough for a plot, and available everywhere. */
 #include "report/ink.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +64,23 @@ double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, 
     return rf_text_draw(cr, font, x, y, 0, fitting);
 }
 
-void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
-                  const char *text) {
+/* The bytes of whole characters at the beginning of text that fit in the width: one character at least. */
+static size_t bytes_within(cairo_t *cr, rf_font font, double width, const char *text, size_t most) {
+    char line[512];
+    size_t fits = 0;
+    for (size_t length = 1; length <= strlen(text) && length < RF_MIN(most, sizeof line); length++) {
+        if ((text[length] & 0xc0) == 0x80) continue; /* within a character */
+        memcpy(line, text, length);
+        line[length] = '\0';
+        if (fits > 0 && rf_text_width(cr, font, line) > width) break;
+        fits = length;
+    }
+    return fits;
+}
+
+int rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
+                 const char *text) {
+    const int most = lines;
     char line[512];
     for (; lines > 1 && rf_text_width(cr, font, text) > width; lines--, y += leading) {
         size_t fits = 0;
@@ -76,13 +92,25 @@ void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, d
             if (rf_text_width(cr, font, line) > width) break;
             fits = length;
         }
-        if (fits == 0) break;
+        const bool between = fits > 0;
+        if (!between) fits = bytes_within(cr, font, width, text, sizeof line); /* a word as long as that */
         memcpy(line, text, fits);
         line[fits] = '\0';
         rf_text_draw(cr, font, x, y, 0, line);
-        text += fits + 1;
+        text += fits + between;
     }
     rf_text_fit(cr, font, x, y, width, SIZE_MAX, text);
+    return most - lines + 1;
+}
+
+int rf_text_lines(rf_font font, double width, const char *text) {
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
+    cairo_t *cr = cairo_create(surface);
+    const int lines = rf_text_wrap(cr, font, 0, 0, width, 0, INT_MAX, text);
+    const bool failed = cairo_status(cr) != CAIRO_STATUS_SUCCESS;
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+    return failed ? 0 : lines;
 }
 
 void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius) {

@@ -33,10 +33,12 @@ void rf_text_cut(char out[RF_CUT_BYTES], cairo_t *cr, rf_font font, double width
 /* Writes the same from x on; returns its width. */
 double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, size_t head,
                    const char *text);
-/* Breaks text between words into at most `lines` lines of `width`, `leading` apart; the last is cut if need
- * be. */
-void rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
+/* Breaks text between words, or within one that is longer than a line, into at most `lines` lines of `width`,
+ * `leading` apart; the last is cut if need be.  Returns how many there are. */
+int rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, double leading, int lines,
                   const char *text);
+/* How many there would be without a limit; 0: there is no memory. */
+int rf_text_lines(rf_font font, double width, const char *text);
 void rf_round_rectangle(cairo_t *cr, double x, double y, double width, double height, double radius);
 
 #endif

@@ -16,7 +16,7 @@
 #include "report/race.h"
 #include "report/words.h"
 
-enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 73, POINTS_DRAWN = 4000 };
+enum { WIDTH = RF_FRAME_WIDTH, HEIGHT = 540, FOOTER = 13, LEADING = 15, POINTS_DRAWN = 4000 };
 static const double margin = RF_FRAME_MARGIN;
 
 #define CURVE   RF_INK(0x0072B2, 1)
@@ -245,22 +245,14 @@ static void draw_caption(const picture *plot) {
                  HEIGHT - 39, WIDTH - 2 * margin, 19, 2, text);
 }
 
-static int height_of(const rf_report *report) {
-    return HEIGHT + (report->race ? RF_RACE_HEIGHT : 0) + (report->command ? FOOTER : 0);
-}
-
 static void add_numbers(rf_str *out, const char *name, const double *values, int count) {
     rf_str_addf(out, "  %s", name);
     for (int i = 0; i < count; i++) rf_str_addf(out, "%s%.6g", i ? "," : " ", values[i]);
 }
 
-/* Below all, small: what reproduces the run. */
-static rf_status draw_footer(const picture *plot) {
-    const rf_report *const report = plot->report;
-    const rf_font font = {10.5, false, RF_INK_MUTED};
+/* All that reproduces the run but the command; owned. */
+static rf_status options_text(char **out, const rf_report *report) {
     rf_str text = {0};
-    char *clean = NULL;
-    if (!report->command) return RF_OK;
     rf_str_addf(&text, "rangefinder %s", rf_version());
     if (report->mean && report->std) {
         add_numbers(&text, "mean", report->mean, report->channels);
@@ -269,16 +261,57 @@ static rf_status draw_footer(const picture *plot) {
     for (size_t i = 0; i < report->setting_count; i++)
         rf_str_addf(&text, "  %s %s", report->settings[i].name, report->settings[i].value);
     rf_status status = rf_str_status(&text);
-    if (status == RF_OK && !(clean = rf_printable(report->command))) status = RF_E_MEMORY;
-    if (status == RF_OK)
-        rf_text_fit(plot->cr, font, margin, HEIGHT + 12, WIDTH - 2 * margin, SIZE_MAX, clean);
-    free(clean);
-    clean = NULL;
-    if (status == RF_OK && !(clean = rf_printable(text.data))) status = RF_E_MEMORY;
-    if (status == RF_OK) rf_text_wrap(plot->cr, font, margin, HEIGHT + 27, WIDTH - 2 * margin, 15, 3, clean);
-    free(clean);
+    if (status == RF_OK && (*out = rf_printable(text.data)) == NULL) status = RF_E_MEMORY;
     rf_str_free(&text);
     return status;
+}
+
+/* Below all, small: what reproduces the run, whole. */
+#define SMALL ((rf_font){10.5, false, RF_INK_MUTED})
+typedef struct footer {
+    char *command, *options;
+    int command_lines, option_lines;
+} footer;
+
+static void close_footer(footer *f) {
+    free(f->command);
+    free(f->options);
+}
+
+static rf_status open_footer(footer *f, const rf_report *report) {
+    *f = (footer){0};
+    if (report->command == NULL) return RF_OK;
+    rf_status status = options_text(&f->options, report);
+    if (status == RF_OK && (f->command = rf_printable(report->command)) == NULL) status = RF_E_MEMORY;
+    if (status != RF_OK) {
+        close_footer(f);
+        return status;
+    }
+    const double width = 0.96 * (WIDTH - 2 * margin); /* letters are a little wider on some surfaces */
+    f->command_lines = rf_text_lines(SMALL, width, f->command);
+    f->option_lines = RF_MAX(rf_text_lines(SMALL, width, f->options), 3);
+    return RF_OK;
+}
+
+static rf_status height_of(int *height, const rf_report *report) {
+    footer f;
+    RF_TRY(open_footer(&f, report));
+    const int lines = f.command_lines + f.option_lines;
+    close_footer(&f);
+    *height = HEIGHT + (report->race ? RF_RACE_HEIGHT : 0) + (lines > 0 ? FOOTER + lines * LEADING : 0);
+    return RF_OK;
+}
+
+static rf_status draw_footer(const picture *plot) {
+    footer f;
+    RF_TRY(open_footer(&f, plot->report));
+    if (f.command == NULL) return RF_OK;
+    rf_text_wrap(plot->cr, SMALL, margin, HEIGHT + 12, WIDTH - 2 * margin, LEADING, f.command_lines,
+                 f.command);
+    rf_text_wrap(plot->cr, SMALL, margin, HEIGHT + 12 + f.command_lines * LEADING, WIDTH - 2 * margin,
+                 LEADING, f.option_lines, f.options);
+    close_footer(&f);
+    return RF_OK;
 }
 
 /* ---- the whole ---- */
@@ -340,15 +373,19 @@ static rf_status draw_whole(cairo_t *cr, const void *what) {
     RF_TRY(
         open_picture(&plot, cr, report,
                      (rf_frame){.left = RF_FRAME_LEFT, .right = RF_FRAME_RIGHT, .top = 122, .bottom = 420}));
-    rf_frame_card(cr, height_of(report));
+    int height = 0;
+    rf_status status = height_of(&height, report);
+    rf_frame_card(cr, height);
     draw_plot(&plot);
-    const rf_status status = draw_words(&plot);
+    if (status == RF_OK) status = draw_words(&plot);
     close_picture(&plot);
     return status;
 }
 
 rf_status rf_picture_write(const rf_report *report, const char *path) {
-    return rf_drawing_write(path, height_of(report), draw_whole, report);
+    int height;
+    RF_TRY(height_of(&height, report));
+    return rf_drawing_write(path, height, draw_whole, report);
 }
 
 /* ---- the curve alone ---- */

@@ -71,6 +71,15 @@ several_seeds_give_a_median_that_suggest_reads_back() {
     refuses 2 "--seeds has no effect with --no-shuffle" find --seeds 2 --no-shuffle
 }
 
+options_that_change_nothing_are_said() {
+    rf find $quick --sync-bn --decay-exclude norm --no-exif --skip-bad --ema 0.9
+    for name in sync-bn decay-exclude no-exif skip-bad ema; do says "--$name has no effect"; done
+    rf find $quick --decay-exclude norm --weight-decay 1e-4 --ema 0.9 --validation 16
+    ! grep -q "no effect" "$logs/err" || fail "there is a weight decay"
+    rf find $quick --decay-exclude norm --group 'conv*=1,weight_decay=1e-4'
+    ! grep -q "no effect" "$logs/err" || fail "a group has a weight decay"
+}
+
 confirm_races_around_the_suggestion() {
     rf find --iterations 100 --confirm --epochs 4 --schedule onecycle --json race.json --plot race.svg
     [ "$code" -eq 0 ] || fail "find --confirm"
