@@ -143,7 +143,6 @@ static rf_race_desc race_of(const rf_find_args *args, double lr) {
     return (rf_race_desc){.lr = lr, .epochs = args->epochs, .schedule = args->schedule};
 }
 
-/* Decides by the time of a step on the steps of a range test, on how many there are, and on the race. */
 /* It is what is validated. */
 static rf_status note_average(find_run *run, const rf_find_args *args) {
     if (args->training.ema == 0 || args->validation > 0 || args->confirm) return RF_OK;
@@ -151,6 +150,7 @@ static rf_status note_average(find_run *run, const rf_find_args *args) {
                            rf_strdup("--ema has no effect on a range test without --validation"));
 }
 
+/* Decides by the time of a step on the steps of a range test, on how many there are, and on the race. */
 static rf_status fit_budget(find_run *run, rf_find_args *args) {
     rf_settings *const settings = &args->common.settings;
     const rf_race_desc race = race_of(args, 1);
@@ -374,11 +374,11 @@ rf_status rf_find_run(rf_find_args *args, rf_opened *opened) {
     run.session.opened = opened;
     if (status == RF_OK) status = rf_outputs_check(&args->outputs, inputs);
     if (status == RF_OK) status = rf_session_open(&run.session);
-    if (status == RF_OK) status = note_average(&run, args);
     run.session.desc.validation = args->validation;
     if (status == RF_OK && args->confirm && args->validation == 0)
         status = rf_session_split(&run.session, args->val_split);
     if (status == RF_OK) status = rf_session_make_trainer(&run.session);
+    if (status == RF_OK) status = note_average(&run, args);
     if (rf_ahead_data() != NULL) goto done; /* the helper has compiled, and reports nothing */
     if (status == RF_OK && args->budget_s > 0) status = fit_budget(&run, args);
     if (status == RF_OK && for_people) print_heading(&run, args);
