@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 
 #include "files.h"
@@ -197,6 +198,47 @@ static void malformed_json_is_not_taken_for_missing_memory(void **state) {
     json_decref(document);
 }
 
+/* What is alive after parsing `count` of these in an array; -1: the text is refused. */
+static double bytes_alive(const char *one, int count, size_t *length) {
+    rf_str text = {0};
+    json_t *document;
+    rf_str_add(&text, "[");
+    for (int i = 0; i < count; i++) rf_str_addf(&text, "%s%s", i > 0 ? "," : "", one);
+    rf_str_add(&text, "]");
+    *length = text.length;
+    const struct mallinfo2 before = mallinfo2();
+    const rf_status status = rf_json_parse(&document, text.data, text.length);
+    const struct mallinfo2 after = mallinfo2();
+    rf_str_free(&text);
+    if (status != RF_OK) {
+        assert_int_equal(status, RF_E_INPUT);
+        assert_non_null(strstr(rf_error_message(), "more values than a file of"));
+        return -1;
+    }
+    json_decref(document);
+    return (double)(after.uordblks + after.hblkhd) - (double)(before.uordblks + before.hblkhd);
+}
+
+/* jansson's tree takes up to 80 times a text's size. */
+static void json_takes_memory_by_its_size(void **state) {
+    static const char tensor[] =
+        "{\"t\":{\"dtype\":\"F32\",\"shape\":[64,3,7,7],\"data_offsets\":[0,37632]}}";
+    static const char *const dense[] = {"{}", "[]", "{\"a\":0}", "[0]", "[[]]", "\"\\\"\",{}"};
+    static const char *const plain[] = {
+        "0", "0.5", "true", "\"\"", "\"a\\\"[[[[{{{{\"", "[1,2,3,4,5,6,7,8,9]", tensor};
+    size_t length;
+    (void)state;
+    for (size_t i = 0; i < RF_COUNT(dense); i++)
+        if (bytes_alive(dense[i], 300000, &length) >= 0) fail_msg("%s is read", dense[i]);
+    for (size_t i = 0; i < RF_COUNT(plain); i++) {
+        const double bytes = bytes_alive(plain[i], 30000, &length);
+        if (bytes < 0) fail_msg("%s: %s", plain[i], rf_error_message());
+        if (bytes > 30 * (double)length + (1 << 20))
+            fail_msg("%s: %.0f bytes for %zu", plain[i], bytes, length);
+    }
+    assert_true(bytes_alive("{}", 1000, &length) >= 0); /* small ones may be what they like */
+}
+
 static void json_too_deep_is_no_document(void **state) {
     rf_json json = {0};
     (void)state;
@@ -214,6 +256,7 @@ int main(void) {
         TEST(json_is_printable_utf8_whatever_the_names),
         TEST(json_counts_are_whole_up_to_64_bits),
         TEST(malformed_json_is_not_taken_for_missing_memory),
+        TEST(json_takes_memory_by_its_size),
         TEST(json_too_deep_is_no_document),
     };
     return RUN_IN_FOLDER(tests);

@@ -201,7 +201,28 @@ static bool is_json(const char *text, size_t length) {
     return whole && at == end;
 }
 
+/* About what jansson allocates for a text: an object has a hash table, an array room for eight. */
+static double tree_bytes(const char *text, size_t length) {
+    double bytes = 0;
+    bool quoted = false;
+    for (const char *at = text, *end = text + length; at < end; at++) {
+        if (*at == '"')
+            quoted = !quoted;
+        else if (quoted)
+            at += *at == '\\'; /* and what it escapes */
+        else
+            bytes += *at == '{' ? 300 : *at == '[' ? 110 : *at == ':' ? 80 : *at == ',' ? 40 : 0;
+    }
+    return bytes;
+}
+
+/* An entry of a safetensors header takes 11 times its size, "{},{},{}" some 80 times. */
+enum { SMALL_TREE = 1 << 20, TREE_FACTOR = 24 };
+
 rf_status rf_json_parse(json_t **out, const char *text, size_t length) {
+    *out = NULL;
+    if (tree_bytes(text, length) > SMALL_TREE + TREE_FACTOR * (double)length)
+        return rf_fail(RF_E_INPUT, "more values than a file of %zu bytes should have", length);
     json_error_t error = {0}; /* jansson itself leaves the code unset where it knows nothing */
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (*out != NULL) return RF_OK;
