@@ -37,7 +37,7 @@ typedef struct rf_evaluate_desc {
     const double *mean, *std; /* as the network was trained with; NULL: what a trainer would take */
     const char *loss;         /* as in rf_trainer_desc */
     double label_smoothing;
-    int batch; /* at most so many images at once; 0: 256 */
+    int batch; /* at most so many images at once; 0: 256, or as many as fit into memory */
     /* Receives the scores of `count` images from image `first` on, before softmax. Shape: (count, classes).  False: stop;
      * NULL: not wanted. */
     bool (*scores)(void *context, size_t first, size_t count, const float *scores);

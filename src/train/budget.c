@@ -4,18 +4,8 @@
 #include <string.h>
 
 #include "data/source.h"
+#include "train/need.h"
 #include "train/trainer.h"
-
-/* Bytes.  The data set lies on the device, or a batch of it is staged, on the host twice. */
-typedef struct need {
-    size_t device, host, resident, staged;
-    size_t piece; /* the largest allocation but for the data set */
-} need;
-
-typedef struct available {
-    size_t device, host, piece;
-    bool shared; /* the device uses the host's memory: the sum of both needs is compared with `device` */
-} available;
 
 /* ---- plans ---- */
 
@@ -56,7 +46,7 @@ size_t rf_trainer_order_bytes(const rf_trainer_desc *d) {
     return (size_t)RF_SEGMENT * (size_t)d->accumulate * (size_t)d->batch * sizeof(int32_t);
 }
 
-static need need_of(const rf_trainer *t) {
+static rf_need need_of(const rf_trainer *t) {
     const rf_trainer_desc *d = &t->desc;
     const rf_dataset *data = d->dataset;
     const size_t label = sizeof(int32_t), count = (size_t)data->count, order = rf_trainer_order_bytes(d);
@@ -72,43 +62,19 @@ static need need_of(const rf_trainer *t) {
     const size_t kept = trained + (size_t)(t->slots + (d->ema > 0)) * trained +
                         states; /* the range test keeps a copy of it */
     const size_t gradients = trained * (d->accumulate > 1 ? 2 : 1);
-    need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
-                        RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
-              .host = order + RF_SEGMENT * numbers * sizeof(float) +
-                      2 * count * label /* the epoch's orders */ + 2 * views,
-              .resident = count * image,
-              .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
-              .piece = trained};
+    rf_need n = {.device = 2 * kept + gradients + rf_groups_bytes(d, trained / alignment) + order +
+                           RF_SEGMENT * (numbers + 2) * sizeof(float) + update + views,
+                 .host = order + RF_SEGMENT * numbers * sizeof(float) +
+                         2 * count * label /* the epoch's orders */ + 2 * views,
+                 .resident = count * image,
+                 .staged = (size_t)RF_MAX(d->batch, t->validation.part[0].batch) * image,
+                 .piece = trained};
     if (rf_dataset_decodes(data)) n.host += data->source->memory_bytes + RF_BATCHES_AHEAD * n.staged;
     if (d->validation_data != NULL) n.resident += (size_t)d->validation_data->count * image;
+    n.repeated = rf_plan_repeated(t->plan).share > 0;
     n.piece = RF_MAX(n.piece, rf_plan_largest_bytes(t->plan));
     n.device += rf_plan_memory_bytes(t->plan) + rf_evaluator_bytes(&t->validation, &n.piece);
     return n;
-}
-
-/* The share of one of `processes` that need as much at the same time. */
-static available available_to(const rf_device *device, size_t processes) {
-    const rf_device_info *info = rf_device_describe(device);
-    const bool limited = getenv("RANGEFINDER_MEMORY") != NULL; /* for tests: any device */
-    available r = {.device = info->memory_bytes > 0 ? info->memory_bytes : SIZE_MAX,
-                   .host = rf_memory_available(),
-                   .piece = info->max_alloc_bytes > 0 ? info->max_alloc_bytes : SIZE_MAX,
-                   .shared = info->host_memory};
-    if (r.shared || limited) r.device = RF_MIN(r.device, r.host);
-    r.device /= processes;
-    r.host /= processes;
-    return r;
-}
-
-static size_t device_need(const need *n, const available *r, bool streaming) {
-    const size_t device = n->device + (streaming ? n->staged : n->resident);
-    return r->shared ? device + n->host + (streaming ? 2 * n->staged : 0) : device;
-}
-
-static bool fits(const need *n, const available *r, bool streaming) {
-    const size_t host = n->host + (streaming ? 2 * n->staged : 0);
-    return n->piece <= r->piece && device_need(n, r, streaming) <= r->device &&
-           (r->shared || host <= r->host);
 }
 
 const char *const *rf_recompute_names(void) {
@@ -123,12 +89,12 @@ static rf_status check_recompute(const char *given) {
 }
 
 /* Makes the plans, with recomputation where it is asked for, or would make the training fit. */
-static rf_status make_fitting_plans(rf_trainer *t, const available *r) {
+static rf_status make_fitting_plans(rf_trainer *t, const rf_available *r) {
     const char *recompute = t->desc.recompute;
     RF_TRY(make_plans(t, strcmp(recompute, "on") == 0));
     if (strcmp(recompute, "auto") != 0) return RF_OK;
-    const need n = need_of(t);
-    const size_t whole = device_need(&n, r, true), tensors = rf_plan_memory_bytes(t->plan);
+    const rf_need n = need_of(t);
+    const size_t whole = rf_need_on_device(&n, r, true), tensors = rf_plan_memory_bytes(t->plan);
     if (whole <= r->device) return RF_OK;
     const size_t excess = whole - r->device;
     free_plans(t);
@@ -136,13 +102,13 @@ static rf_status make_fitting_plans(rf_trainer *t, const available *r) {
 }
 
 /* Whether the data set should not lie on the device. */
-static bool must_stream(const rf_trainer *t, const need *n, const available *r) {
+static bool must_stream(const rf_trainer *t, const rf_need *n, const rf_available *r) {
     const rf_device_info *info = rf_device_describe(t->desc.device);
     const rf_dataset *validation = t->desc.validation_data;
     const char *forced = getenv("RANGEFINDER_STREAM"); /* for tests */
     return rf_dataset_decodes(t->desc.dataset) || (validation != NULL && rf_dataset_decodes(validation)) ||
            (info->max_alloc_bytes > 0 && n->resident > info->max_alloc_bytes) ||
-           (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !fits(n, r, false) ||
+           (info->memory_bytes > 0 && n->resident > info->memory_bytes / 2) || !rf_need_fits(n, r, false) ||
            (forced != NULL && strcmp(forced, "1") == 0);
 }
 
@@ -151,7 +117,7 @@ static bool must_stream(const rf_trainer *t, const need *n, const available *r) 
 typedef struct search {
     rf_trainer_desc desc;
     const rf_trainer *trainer;
-    const available *available;
+    const rf_available *available;
 } search;
 
 /* Fails where such a trainer cannot be made at all. */
@@ -165,8 +131,8 @@ static rf_status try_desc(bool *enough, const search *s, const rf_trainer_desc *
     rf_status status = make_fitting_plans(&probe, s->available);
     *enough = false;
     if (status == RF_OK) {
-        const need n = need_of(&probe);
-        *enough = fits(&n, s->available, true) || fits(&n, s->available, false);
+        const rf_need n = need_of(&probe);
+        *enough = rf_need_fits(&n, s->available, true) || rf_need_fits(&n, s->available, false);
     }
     free_plans(&probe);
     return status;
@@ -265,30 +231,15 @@ static void add_batch(rf_str *text, const search *s, int batch) {
     add_image_size(text, s, ", or");
 }
 
-static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
+static rf_status fail(const rf_trainer *t, const rf_need *n, const rf_available *r) {
     const rf_trainer_desc *d = &t->desc;
     const search s = {*d, t, r};
     search recomputing = s, halved = s;
-    const rf_device_info *info = rf_device_describe(d->device);
-    const size_t whole = device_need(n, r, true);
     rf_str text = {0};
-    char wants[32], has[32];
-    rf_str_addf(&text, "%s at batch %d on images of %dx%dx%d needs ", d->model->name, d->batch,
-                d->dataset->channels, d->dataset->height, d->dataset->width);
-    if (n->piece > r->piece)
-        rf_str_addf(&text, "%s in one piece, and %s allows %s", rf_bytes_text(wants, (double)n->piece),
-                    info->name, rf_bytes_text(has, (double)r->piece));
-    else if (whole > r->device)
-        rf_str_addf(&text, "%s%s, and %s can give %s", rf_bytes_text(wants, (double)whole),
-                    rf_plan_repeated(t->plan).share > 0 ? " even with activations computed again" : "",
-                    info->name, rf_bytes_text(has, (double)r->device));
-    else
-        rf_str_addf(&text, "%s of the host, which can give %s",
-                    rf_bytes_text(wants, (double)(n->host + 2 * n->staged)),
-                    rf_bytes_text(has, (double)r->host));
-    need without_cache = *n;
+    rf_need_add_excess(&text, n, r, d->model, d->dataset, d->batch);
+    rf_need without_cache = *n;
     if (rf_dataset_decodes(d->dataset)) without_cache.host -= d->dataset->source->memory_bytes;
-    const bool cache = fits(&without_cache, r, true);
+    const bool cache = rf_need_fits(&without_cache, r, true);
     recomputing.desc.recompute = "auto";
     halved.desc.half = true;
     const bool again =
@@ -316,13 +267,13 @@ static rf_status fail(const rf_trainer *t, const need *n, const available *r) {
 }
 
 rf_status rf_trainer_budget(rf_trainer *t, int processes) {
-    const available r = available_to(t->desc.device, (size_t)processes);
+    const rf_available r = rf_available_to(t->desc.device, (size_t)processes);
     RF_TRY(check_recompute(t->desc.recompute));
     RF_TRY(make_fitting_plans(t, &r));
     if (t->desc.half && !rf_plan_has_halves(t->plan))
         return rf_fail(RF_E_USAGE, "half has no effect: %s stores floats alone",
                        rf_device_describe(t->desc.device)->name);
-    const need n = need_of(t);
+    const rf_need n = need_of(t);
     t->streaming = must_stream(t, &n, &r);
-    return fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
+    return rf_need_fits(&n, &r, t->streaming) ? RF_OK : fail(t, &n, &r);
 }

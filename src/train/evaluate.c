@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/source.h"
 #include "graph/fold_norms.h"
 #include "kernels/common/control.clh"
 #include "train/evaluator.h"
+#include "train/need.h"
 
 typedef struct evaluation {
     rf_evaluate_desc desc;
@@ -30,20 +32,83 @@ static rf_status check(evaluation *e) {
     return rf_normalisation(e->mean, e->std, d->model, d->dataset, d->mean, d->std);
 }
 
+/* ---- memory ---- */
+
+static const rf_model *model_of(const evaluation *e) {
+    return e->folded != NULL ? e->folded : e->desc.model;
+}
+
+static rf_need need_of(const evaluation *e) {
+    const rf_evaluate_desc *d = &e->desc;
+    const rf_dataset *data = d->dataset;
+    const size_t batch = (size_t)e->evaluator.part[0].batch, count = (size_t)data->count;
+    size_t trained, states;
+    rf_weights_measure(&trained, &states, d->device, model_of(e), NULL);
+    rf_need n = {.device = (trained + states) * sizeof(float),
+                 .host = batch * (size_t)d->model->images.classes * sizeof(float) +
+                         count * (1 + 5) * sizeof(int32_t) /* the order; what rf_evaluator_read makes */,
+                 .staged = batch * (rf_dataset_image_bytes(data) + sizeof(int32_t)),
+                 .piece = RF_MAX(trained, states) * sizeof(float)};
+    if (rf_dataset_decodes(data)) n.host += data->source->memory_bytes + RF_BATCHES_AHEAD * n.staged;
+    n.device += rf_evaluator_bytes(&e->evaluator, &n.piece);
+    return n;
+}
+
+/* Makes the plans for a batch, without their memory.  batch: 0: as many images as make sense. */
+static rf_status plan_batch(bool *enough, evaluation *e, const rf_available *r, int batch) {
+    const rf_evaluate_desc *d = &e->desc;
+    rf_evaluator_release(&e->evaluator);
+    RF_TRY(rf_evaluator_plan(&e->evaluator,
+                             &(rf_plan_desc){.device = d->device,
+                                             .model = model_of(e),
+                                             .batch = batch,
+                                             .loss = d->loss != NULL ? d->loss : "cross_entropy",
+                                             .label_smoothing = d->label_smoothing},
+                             d->dataset->count, NULL));
+    const rf_need n = need_of(e);
+    *enough = rf_need_fits(&n, r, true);
+    return RF_OK;
+}
+
+/* largest: the batch that fits; 0: none. */
+static rf_status fail(const evaluation *e, const rf_need *n, const rf_available *r, int batch, int largest) {
+    rf_str text = {0};
+    rf_need_add_excess(&text, n, r, e->desc.model, e->desc.dataset, batch);
+    if (largest > 0)
+        rf_str_addf(&text, "; use --batch %d", largest);
+    else
+        rf_str_addf(&text, "; not even %s fits: use a smaller network, or another --device",
+                    e->desc.batch > 0 ? "--batch 1" : "one image at a time");
+    const rf_status status = text.failed ? RF_E_MEMORY : rf_fail(RF_E_MEMORY, "%s", rf_str_text(&text));
+    rf_str_free(&text);
+    return status;
+}
+
+/* The plans for the batch that is asked for, or, where none is, for the largest that fits. */
+static rf_status make_fitting_plans(evaluation *e) {
+    const rf_available r = rf_available_to(e->desc.device, 1);
+    bool enough;
+    RF_TRY(plan_batch(&enough, e, &r, e->desc.batch));
+    if (enough) return RF_OK;
+    const rf_need n = need_of(e);
+    const int batch = e->evaluator.part[0].batch;
+    int low = 0, high = batch;
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        RF_TRY(plan_batch(&enough, e, &r, middle));
+        *(enough ? &low : &high) = middle;
+    }
+    if (e->desc.batch == 0 && low > 0) return plan_batch(&enough, e, &r, low);
+    return fail(e, &n, &r, batch, low);
+}
+
+/* ---- the evaluation ---- */
+
 static rf_status prepare(evaluation *e) {
     const rf_evaluate_desc *d = &e->desc;
     const uint32_t words[RF_CONTROL_WORDS] = {0};
-    const rf_model *model = d->model;
-    if (rf_fusion_wanted(d->device)) {
-        RF_TRY(rf_model_fold_norms(&e->folded, d->model));
-        model = e->folded;
-    }
-    const rf_plan_desc plan = {.device = d->device,
-                               .model = model,
-                               .batch = d->batch,
-                               .loss = d->loss != NULL ? d->loss : "cross_entropy",
-                               .label_smoothing = d->label_smoothing};
-    RF_TRY(rf_evaluator_plan(&e->evaluator, &plan, d->dataset->count, NULL));
+    if (rf_fusion_wanted(d->device)) RF_TRY(rf_model_fold_norms(&e->folded, d->model));
+    RF_TRY(make_fitting_plans(e));
     const int batch = e->evaluator.part[0].batch;
     RF_TRY(rf_feeder_create(&e->feeder, &(rf_feeder_desc){.device = d->device,
                                                           .dataset = d->dataset,
@@ -51,7 +116,7 @@ static rf_status prepare(evaluation *e) {
                                                           .std = e->std,
                                                           .batch = batch,
                                                           .streaming = true}));
-    RF_TRY(rf_weights_create(&e->weights, d->device, model, NULL, false));
+    RF_TRY(rf_weights_create(&e->weights, d->device, model_of(e), NULL, false));
     RF_TRY(rf_buffer_create(&e->control, d->device, sizeof words));
     RF_TRY(rf_buffer_write(e->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_create(&e->observed, d->device, sizeof(float)));

@@ -146,3 +146,39 @@ no_failing_allocation_in_model_is_mistaken() {
     survives own model my.net --input 1x8x8 --json
     survives zoo model simplecnn
 }
+
+# A network whose maps are large: 2 MiB for an image of 64x64.
+wide_maps() {
+    printf 'conv 64 3 pad=1\nrelu\nconv 64 3 pad=1\nrelu\nadaptive_avg_pool 1\nflatten\nlinear classes\n' >wide.net
+}
+
+inference_that_does_not_fit_is_refused_with_what_would() {
+    wide_maps
+    bench="bench --inference -m wide.net -d synthetic:3x64x64,10,32 --steps 1 -b"
+    export RANGEFINDER_MEMORY=24
+    rf $bench 16
+    [ "$code" -eq 4 ] || fail "a batch that does not fit is refused with code 4, not $code"
+    for word in "wide.net at batch 16 on images of 3x64x64 needs " "can give 24.0 MiB" "use --batch "; do says "$word"; done
+    batch=$(sed 's/.*use --batch \([0-9]*\).*/\1/' "$logs/err")
+    succeeds $bench "$batch"
+    refuses 4 "use --batch $batch" $bench $((batch + 1))
+    export RANGEFINDER_MEMORY=1
+    refuses 4 "not even --batch 1 fits" $bench 16
+    unset RANGEFINDER_MEMORY
+}
+
+eval_and_predict_take_the_batch_that_fits() {
+    wide_maps
+    two_classes photos
+    succeeds train --data synthetic:3x64x64,2,20 --model wide.net --lr 0.01 --epochs 1 --batch 4 --val-split 0.5 --out run --quiet
+    succeeds eval --run run --json whole.json --quiet
+    export RANGEFINDER_MEMORY=8
+    succeeds eval --run run --json parts.json --quiet
+    succeeds predict --run run photos
+    export RANGEFINDER_MEMORY=1
+    refuses 4 "not even one image at a time fits: " eval --run run
+    refuses 4 "not even one image at a time fits: " predict --run run photos
+    unset RANGEFINDER_MEMORY
+    for file in whole parts; do grep '"accuracy"' $file.json >$file; done # the loss may be rounded otherwise
+    cmp whole parts || fail "the same accuracy"
+}
