@@ -152,7 +152,7 @@ static int largest(const search *s, bool validation) {
     /* The need grows up to two batches of validation images; if more than that does not fit, two batches do not,
      * either. */
     int low = 0,
-        high = validation ? RF_MIN(s->desc.validation, 2 * RF_MAX_EVALUATION_BATCH - 1) : s->desc.batch;
+        high = validation ? RF_MIN(s->desc.validation, 2 * RF_EVALUATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
         const bool fit = would_fit(s, validation ? s->desc.batch : middle, s->desc.accumulate,

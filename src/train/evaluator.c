@@ -18,9 +18,7 @@ rf_status rf_evaluator_plan(rf_evaluator *e, const rf_plan_desc *desc, int total
     const int rank = rf_dist_rank(dist), ranks = rf_dist_size(dist);
     const int first = images_before(total, rank, ranks),
               count = images_before(total, rank + 1, ranks) - first;
-    const int limit =
-        desc->batch > 0 ? RF_MIN(desc->batch, RF_MAX_EVALUATION_BATCH) : RF_MAX_EVALUATION_BATCH;
-    const int whole = RF_MIN(count, limit);
+    const int whole = RF_MIN(count, desc->batch > 0 ? desc->batch : RF_EVALUATION_BATCH);
     rf_plan_desc plan = *desc;
     plan.training = false;
     e->count = count;
