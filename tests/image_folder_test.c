@@ -257,6 +257,23 @@ static void files_of_other_kinds_are_counted(void **state) {
     rf_dataset_free(d);
 }
 
+static void images_beside_the_class_folders_are_counted(void **state) {
+    (void)state;
+    two_classes();
+    picture(at("stray.png"), 6, 7, 3);
+    picture(at("other.PNG"), 6, 7, 3);
+    copy_image(at("unnamed"), "colour.png");
+    write_file(at("scan.tif"), "II*\0\10\0\0\0", 8); /* would not be read in a class either */
+    write_file(at("labels.csv"), "file,label", 10);  /* no image */
+    rf_dataset *d = opened(root, NULL);
+    has_shape(d, 2, 3, 6, 7, 2);
+    assert_note(d,
+                "images left out, as they lie beside the class folders and so have no class: .png 2, .tif 1, "
+                "no ending 1");
+    assert_int_equal(d->note_count, 1);
+    rf_dataset_free(d);
+}
+
 static void classes_without_an_image_are_noted(void **state) {
     (void)state;
     two_classes();
@@ -357,6 +374,7 @@ int main(void) {
 #endif
         TEST(exif_is_ignored_on_demand),
         TEST(files_of_other_kinds_are_counted),
+        TEST(images_beside_the_class_folders_are_counted),
         TEST(classes_without_an_image_are_noted),
         TEST(folders_inside_a_class_are_walked_without_end),
         TEST(parts_of_a_data_set_are_no_classes),

@@ -91,6 +91,44 @@ static void the_data_is_found_where_it_lies(void **state) {
     }
 }
 
+/* Two CIFAR-10 records of black images, of the classes 0 and 1. */
+static void cifar_in(const char *path) {
+    static uint8_t records[2][3073];
+    records[1][0] = 1;
+    folder(at("%s", path));
+    write_file(at("%s/data_batch_1.bin", path), records, sizeof records);
+}
+
+static void class_folders_go_before_data_files(void **state) {
+    (void)state;
+    char spec[512];
+    cifar_in(".");
+    rf_dataset *d = opened(root, NULL);
+    has_shape(d, 2, 3, 32, 32, 10);
+    rf_dataset_free(d);
+    image(at("a/1.pgm"), 3);
+    image(at("b/1.pgm"), 3);
+    d = opened(root, NULL);
+    has_shape(d, 2, 1, 3, 3, 2);
+    assert_note(d, "the CIFAR files beside its class folders are left out; --data FILE reads one of them");
+    assert_int_equal(d->note_count, 1);
+    rf_dataset_free(d);
+    snprintf(spec, sizeof spec, "%s", at("data_batch_1.bin"));
+    d = opened(spec, NULL);
+    has_shape(d, 2, 3, 32, 32, 10);
+    rf_dataset_free(d);
+    empty_root(NULL);
+    idx_in(".", 5); /* beside folders that are gone into */
+    image(at("train/a/1.pgm"), 3);
+    image(at("train/b/1.pgm"), 3);
+    image(at("val/a/1.pgm"), 3);
+    d = opened(root, NULL);
+    has_shape(d, 2, 1, 3, 3, 2);
+    assert_note(d, "the IDX files beside its class folders are left out; --data IMAGES,LABELS reads them");
+    assert_note(d, "val, which can be named");
+    rf_dataset_free(d);
+}
+
 static void several_data_sets_are_listed(void **state) {
     (void)state;
     idx_in("MNIST/raw", 3);
@@ -199,8 +237,11 @@ static void cifar_100_has_coarse_labels_too(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_data_is_found_where_it_lies),     TEST(several_data_sets_are_listed),
-        TEST(a_path_goes_before_what_is_built_in), TEST(what_is_not_read_is_named_with_what_to_do),
+        TEST(the_data_is_found_where_it_lies),
+        TEST(class_folders_go_before_data_files),
+        TEST(several_data_sets_are_listed),
+        TEST(a_path_goes_before_what_is_built_in),
+        TEST(what_is_not_read_is_named_with_what_to_do),
         TEST(cifar_100_has_coarse_labels_too),
     };
     return RUN_IN_FOLDER(tests);

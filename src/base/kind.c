@@ -177,6 +177,10 @@ const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader) {
     return read_head(head, &length, path) ? rf_file_kind_of(head, length, reader) : NULL;
 }
 
+bool rf_file_kind_is_picture(const rf_file_kind *kind) {
+    return strcmp(kind->advice, PICTURE) == 0;
+}
+
 rf_status rf_explain_bytes(rf_status status, const char *name, rf_reader reader, const void *head,
                            size_t length) {
     static const char *const expected[] = {

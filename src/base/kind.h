@@ -31,6 +31,8 @@ typedef struct rf_file_kind {
 enum { RF_KIND_HEAD = 4096 };
 const rf_file_kind *rf_file_kind_of(const void *head, size_t length, rf_reader reader);
 const rf_file_kind *rf_file_kind_at(const char *path, rf_reader reader);
+/* Whether it is an image of a kind that is not read. */
+bool rf_file_kind_is_picture(const rf_file_kind *kind);
 
 /* For a reader that failed: where status is RF_E_INPUT and the file is of another known kind, the message becomes
  * "PATH: is KIND, not ...; what to do".  Returns status.  The first reads the file's head again, the second is for

@@ -34,13 +34,17 @@ static const char *pattern_of(const rf_listing *list) {
     return NULL;
 }
 
-static rf_status claims(bool *mine, const char *spec) {
+static rf_status in_folder(bool *out, const char *folder) {
     rf_listing list;
-    *mine = rf_is_file(spec) && fnmatch("*.bin", spec, 0) == 0;
-    if (!rf_is_folder(spec)) return RF_OK;
-    RF_TRY(rf_listing_look(&list, spec));
-    *mine = pattern_of(&list) != NULL;
+    *out = false;
+    RF_TRY(rf_listing_look(&list, folder));
+    *out = pattern_of(&list) != NULL;
     rf_listing_free(&list);
+    return RF_OK;
+}
+
+static rf_status claims(bool *mine, const char *spec) {
+    *mine = rf_is_file(spec) && fnmatch("*.bin", spec, 0) == 0;
     return RF_OK;
 }
 
@@ -211,7 +215,9 @@ static rf_status open_cifar(rf_dataset **out, const char *spec, const rf_dataset
 
 const rf_data_format rf_data_format_cifar = {
     .spec = "a CIFAR-10 or CIFAR-100 .bin file, or a folder that holds them",
-    .in_files = true,
+    .in_folder = in_folder,
+    .files = "CIFAR files",
+    .by_name = "--data FILE reads one of them",
     .coarse_labels = true,
     .claims = claims,
     .open = open_cifar,

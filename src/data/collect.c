@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/kind.h"
 #include "data/format.h"
-#include "data/listing.h"
 #include "data/parts.h"
 
 void rf_collection_free(rf_collection *all) {
@@ -50,7 +50,7 @@ rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const cha
 
 /* ---- skipped files ---- */
 
-static void count_ending(rf_endings *endings, const char *name) {
+void rf_endings_count(rf_endings *endings, const char *name) {
     char ending[sizeof endings->kinds[0].name] = "no ending";
     const char *dot = strrchr(name, '.');
     size_t length = dot != NULL ? strlen(dot) : 0, i = 0;
@@ -117,6 +117,11 @@ static rf_status visit(bool *first, visited *v, const char *path) {
 
 /* ---- files and classes ---- */
 
+bool rf_entry_is_image(const rf_entry *entry, const char *path) {
+    const bool file = entry->kind == RF_ENTRY_FILE, link = entry->kind == RF_ENTRY_BROKEN;
+    return ((file || link) && rf_image_is_name(entry->name)) || (file && rf_image_is_content(path));
+}
+
 /* Takes ownership of the path. */
 static rf_status add_file(rf_collection *all, char *path) {
     rf_status status = RF_OK;
@@ -144,20 +149,16 @@ static rf_status add_file(rf_collection *all, char *path) {
 
 static rf_status add_folder(rf_collection *all, visited *v, const char *path);
 
-/* A file or a folder of a class, in one of two passes.  An image's broken link counts as a file, whose reading
- * fails. */
+/* A file or a folder of a class, in one of two passes. */
 static rf_status add_entry(rf_collection *all, visited *v, const char *folder, const rf_entry *entry,
                            bool folders) {
     if ((entry->kind == RF_ENTRY_FOLDER) != folders) return RF_OK;
     char *path = rf_path_join(folder, entry->name);
     if (path == NULL) return RF_E_MEMORY;
-    bool file = entry->kind == RF_ENTRY_FILE, link = entry->kind == RF_ENTRY_BROKEN;
-    if (!folders &&
-        (((file || link) && rf_image_is_name(entry->name)) || (file && rf_image_is_content(path))))
-        return add_file(all, path);
+    if (!folders && rf_entry_is_image(entry, path)) return add_file(all, path);
     rf_status status = RF_OK;
     if (!folders)
-        count_ending(&all->passed, entry->name);
+        rf_endings_count(&all->passed, entry->name);
     else if ((status = add_folder(all, v, path)) != RF_OK)
         status = rf_collection_tolerate(all, status, path, rf_error_message());
     free(path);
@@ -216,6 +217,14 @@ static rf_status add_class(rf_collection *all, const char *root, const char *pat
     return RF_OK;
 }
 
+/* Counts a file beside the class folders, if it is an image. */
+static void pass_by(rf_collection *all, const rf_entry *entry, const char *path) {
+    if (entry->kind != RF_ENTRY_FILE) return;
+    const rf_file_kind *kind = rf_file_kind_at(path, RF_READER_NONE);
+    if (rf_entry_is_image(entry, path) || (kind != NULL && rf_file_kind_is_picture(kind)))
+        rf_endings_count(&all->beside, entry->name);
+}
+
 static rf_status add_classes(rf_collection *all, const char *root, const rf_listing *list) {
     rf_status status = RF_OK;
     for (size_t i = 0; status == RF_OK && i < list->count; i++) {
@@ -226,6 +235,8 @@ static rf_status add_classes(rf_collection *all, const char *root, const rf_list
             status = add_class(all, root, path, entry->name);
         else if (entry->kind == RF_ENTRY_BROKEN)
             status = rf_fail(RF_E_IO, "%s: the link leads nowhere, or in a circle", path);
+        else
+            pass_by(all, entry, path);
         if (status != RF_OK) status = rf_collection_tolerate(all, status, path, rf_error_message());
         free(path);
     }
@@ -275,18 +286,26 @@ void rf_collection_give(rf_dataset *dataset, rf_collection *all) {
     all->class_count = all->bad_count = 0;
 }
 
-rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all) {
+static rf_status note_endings(rf_dataset *dataset, const rf_endings *endings, const char *what) {
     rf_str text = {0};
-    rf_status status = RF_OK;
-    rf_endings_text(&text, &all->passed);
-    if (text.failed)
-        status = RF_E_MEMORY;
-    else if (all->passed.count > 0)
-        status = rf_dataset_note(dataset, "files left out, as they are not %s: %s", rf_image_kinds,
-                                 rf_str_text(&text));
+    if (endings->count == 0) return RF_OK;
+    rf_endings_text(&text, endings);
+    rf_status status = rf_str_status(&text);
+    if (status == RF_OK) status = rf_dataset_note(dataset, "%s: %s", what, rf_str_text(&text));
     rf_str_free(&text);
-    if (status == RF_OK && all->again > 0)
-        status = rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu",
-                                 all->again);
     return status;
+}
+
+rf_status rf_endings_note(rf_dataset *dataset, const rf_endings *passed) {
+    char what[128];
+    snprintf(what, sizeof what, "files left out, as they are not %s", rf_image_kinds);
+    return note_endings(dataset, passed, what);
+}
+
+rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all) {
+    RF_TRY(rf_endings_note(dataset, &all->passed));
+    RF_TRY(note_endings(dataset, &all->beside,
+                        "images left out, as they lie beside the class folders and so have no class"));
+    if (all->again == 0) return RF_OK;
+    return rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu", all->again);
 }

@@ -3,6 +3,7 @@
 #define RF_DATA_COLLECT_H
 
 #include "data/image.h"
+#include "data/listing.h"
 
 typedef struct rf_image_file {
     char *path;
@@ -32,6 +33,7 @@ typedef struct rf_collection {
     rf_bad_file *bad;
     size_t bad_count;
     rf_endings passed; /* files that are no images */
+    rf_endings beside; /* images that lie beside the class folders, of kinds that are not read, too */
     size_t again;      /* folders met a second time, through links, and not read again */
 } rf_collection;
 
@@ -47,6 +49,13 @@ rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const cha
 void rf_collection_give(rf_dataset *dataset, rf_collection *all);
 /* Notes what was left out. */
 rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all);
+/* Whether a folder's entry, of that path, is an image to read, by its name or its first bytes.  An image's broken link
+ * is one, whose reading fails. */
+bool rf_entry_is_image(const rf_entry *entry, const char *path);
+/* Counts a file by its extension. */
+void rf_endings_count(rf_endings *endings, const char *name);
+/* Notes the files that are no images; none: nothing. */
+rf_status rf_endings_note(rf_dataset *dataset, const rf_endings *passed);
 /* ".tif 3, .webp 12" */
 void rf_endings_text(rf_str *out, const rf_endings *endings);
 

@@ -9,11 +9,14 @@ typedef struct rf_data_format {
     const char *spec; /* how a user writes it, for messages */
     const char *
         name; /* of a format that generates data: a file or folder of that name takes precedence; else NULL */
-    bool in_files; /* known by its files: a folder that holds such a file is a data set, wherever it lies */
+    /* Whether a folder holds files of this format, which make it a data set, wherever it lies; NULL: it has none.
+     * Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
+    rf_status (*in_folder)(bool *out, const char *folder);
+    const char *files, *by_name; /* of in_folder: what messages call such files, and how a user names them */
     bool coarse_labels; /* takes the option of that name */
     bool decodes;       /* images when they are used: takes cache_bytes */
-    /* Whether the spec is of this format; also for damaged data, so that open reports the error.  Errors: RF_E_MEMORY,
-     * RF_E_INTERRUPTED. */
+    /* Whether the spec, no folder that in_folder looks into, is of this format; also for damaged data, so that open
+     * reports the error.  Errors: RF_E_MEMORY, RF_E_INTERRUPTED. */
     rf_status (*claims)(bool *mine, const char *spec);
     rf_status (*open)(rf_dataset **out, const char *spec, const rf_dataset_options *options);
 } rf_data_format;

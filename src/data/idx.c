@@ -154,17 +154,8 @@ static rf_status open_file(rf_dataset **out, const char *spec, const rf_dataset_
     return status;
 }
 
-/* A folder whose images are in class folders is one of those, whatever else lies in it. */
 static rf_status claims(bool *mine, const char *spec) {
-    bool classes = false;
     int rank = 0;
-    *mine = false;
-    if (rf_is_folder(spec)) {
-        RF_TRY(rf_idx_in_folder(mine, spec));
-        if (*mine) RF_TRY(rf_folder_has_classes(&classes, spec));
-        *mine &= !classes;
-        return RF_OK;
-    }
     if (rf_is_file(spec)) RF_TRY(rf_idx_peek(&rank, spec));
     *mine = rank > 0 || (!rf_is_file(spec) && strchr(spec, ',') != NULL);
     return RF_OK;
@@ -195,7 +186,9 @@ static rf_status open_idx(rf_dataset **out, const char *spec, const rf_dataset_o
 
 const rf_data_format rf_data_format_idx = {
     .spec = "IMAGES,LABELS (two IDX files, gzipped or not), or a folder that holds them",
-    .in_files = true,
+    .in_folder = rf_idx_in_folder,
+    .files = "IDX files",
+    .by_name = "--data IMAGES,LABELS reads them",
     .claims = claims,
     .open = open_idx,
 };

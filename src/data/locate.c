@@ -6,7 +6,6 @@
 
 #include "data/class_folders.h"
 #include "data/formats.h"
-#include "data/idx_pair.h"
 #include "data/listing.h"
 #include "data/parts.h"
 
@@ -19,7 +18,7 @@ static rf_status holds_data_files(bool *out, const char *folder) {
     const rf_data_format *format;
     *out = false;
     for (size_t i = 0; !*out && (format = rf_data_format_at(i)) != NULL; i++)
-        if (format->in_files) RF_TRY(format->claims(out, folder));
+        if (format->in_folder != NULL) RF_TRY(rf_data_format_claims(out, format, folder));
     return RF_OK;
 }
 
@@ -112,20 +111,27 @@ static rf_status find_wrapped(const char **name, const rf_location *location, co
     return status;
 }
 
+/* Notes the data files beside class folders. */
+static rf_status note_beside(rf_location *location) {
+    const rf_data_format *format;
+    for (size_t i = 0; (format = rf_data_format_at(i)) != NULL; i++) {
+        bool beside = false;
+        if (format->in_folder != NULL) RF_TRY(format->in_folder(&beside, location->path));
+        if (beside)
+            RF_TRY(add_note(location, rf_format("%s: the %s beside its class folders are left out; %s",
+                                                location->path, format->files, format->by_name)));
+    }
+    return RF_OK;
+}
+
 /* The sub-folder to go into, or NULL; *name: borrowed from the list. */
 static rf_status next_folder(const char **name, rf_str *others, rf_location *location,
                              const rf_listing *list) {
-    bool classes, idx = false;
-    RF_TRY(find_training(name, others, location, list));
-    if (*name != NULL) return RF_OK;
+    bool classes;
     RF_TRY(rf_folder_has_classes(&classes, location->path));
-    if (!classes) return find_wrapped(name, location, list);
-    RF_TRY(rf_idx_in_folder(&idx, location->path));
-    return !idx ? RF_OK
-                : add_note(location,
-                           rf_format("%s: the IDX files beside its class folders are left out; --data "
-                                     "IMAGES,LABELS reads them",
-                                     location->path));
+    if (classes) RF_TRY(note_beside(location));
+    RF_TRY(find_training(name, others, location, list));
+    return *name != NULL || classes ? RF_OK : find_wrapped(name, location, list);
 }
 
 /* One step down; *more: there was one. */

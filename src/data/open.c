@@ -44,7 +44,7 @@ static rf_status find_format(const rf_data_format **out, const char *path, bool 
     *out = NULL;
     for (size_t i = 0; *out == NULL && (format = rf_data_format_at(i)) != NULL; i++) {
         bool mine;
-        RF_TRY(format->claims(&mine, path));
+        RF_TRY(rf_data_format_claims(&mine, format, path));
         if (mine && (format->name == NULL || !exists)) *out = format;
     }
     return RF_OK;
@@ -57,7 +57,7 @@ static rf_status note_location(rf_dataset *dataset, const rf_location *location,
         RF_TRY(rf_dataset_note(dataset, "%s", location->notes[i]));
     for (size_t i = 0; exists && (format = rf_data_format_at(i)) != NULL; i++) {
         bool mine = false;
-        if (format->name != NULL) RF_TRY(format->claims(&mine, spec));
+        if (format->name != NULL) RF_TRY(rf_data_format_claims(&mine, format, spec));
         if (mine)
             RF_TRY(rf_dataset_note(dataset, "'%s' is read from the file system; %s names what is built in",
                                    spec, format->name));
@@ -89,7 +89,7 @@ static rf_status open_as(rf_dataset **out, const rf_data_format *format, const c
     rf_status status = format->open(out, path, options);
     if (status == RF_OK) status = rf_dataset_transform(*out, options);
     if (status == RF_OK && !format->decodes) status = note_idle_options(*out, options);
-    return rf_explain_data(status, path, !format->in_files);
+    return rf_explain_data(status, path, format->in_folder == NULL);
 }
 
 rf_status rf_dataset_open_sized(rf_dataset **out, const char *spec, const rf_dataset_options *given,
