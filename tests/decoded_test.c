@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "data/prefetch.h"
-#include "files.h"
+#include "pictures.h"
 #include "rangefinder/rangefinder.h"
 
 #define CHECK(call)                                                                                          \
@@ -88,6 +88,51 @@ static void shape_is_that_of_a_sample_of_headers(void **state) {
     rf_dataset_free(d);
     write_file(at("b/100.pgm"), grey, 3);
     refused(root, &(rf_dataset_options){.cache_bytes = 1}, "b/100.pgm: ");
+}
+
+static void has_note(const rf_dataset *d, const char *text) {
+    for (size_t i = 0; i < d->note_count; i++)
+        if (strstr(d->notes[i], text) != NULL) return;
+    fail_msg("no note says '%s'", text);
+}
+
+/* The images of conversions_are_counted, in image_folder_test.c. */
+static void conversions_are_said_before_they_are_made(void **state) {
+    (void)state;
+    static const char *const a[] = {"colour.png",     "colour-16.png", "palette-4-transparent.png",
+                                    "cmyk.jpg",       "exif-3.jpg",    "exif-6.jpg",
+                                    "grey-alpha.png", "deep.ppm"};
+    folder(at("a"));
+    folder(at("b"));
+    for (size_t i = 0; i < RF_COUNT(a); i++) copy_image(at("a/%zu%s", i, strrchr(a[i], '.')), a[i]);
+    copy_image(at("b/1.bmp"), "os2.bmp");
+    picture(at("b/2.png"), 26, 36, 3); /* the same aspect ratio */
+    picture(at("b/3.png"), 26, 20, 3);
+    rf_dataset *d = decoded(1, false);
+    has_shape(d, 11, 3, 13, 18, 2);
+    has_note(d, "3 of 11 images: resized to 13x18 (height x width), the first image's size; --image-size");
+    has_note(d, "2 of 11 images: cut to their middle, as their aspect ratio is not that of 13x18");
+    has_note(d, "1 of 11 images: grey, but read as colour; --channels 1");
+    has_note(d, "2 of 11 images: turned upright, as EXIF says; --no-exif");
+    has_note(d, "2 of 11 images: of more than 8 bits");
+    has_note(d, "2 of 11 images: with transparency");
+    has_note(d, "1 of 11 images: CMYK");
+    assert_int_equal(d->note_count, 7 + 1); /* and when they are decoded */
+    rf_dataset_free(d);
+}
+
+/* Of 1024 images every second is in the sample: the 256 of class a that are grey, and no other. */
+static void conversions_of_a_sample_are_those_looked_at(void **state) {
+    (void)state;
+    static const uint8_t grey[] = "P5 1 1 255\n\x80", colour[] = "P6 1 1 255\n\1\2\3";
+    for (int i = 0; i < 1024; i++) {
+        folder(at("%c", 'a' + i / 512));
+        write_file(at("%c/%03d.pgm", 'a' + i / 512, i % 512), i < 512 ? grey : colour,
+                   i < 512 ? sizeof grey - 1 : sizeof colour - 1);
+    }
+    rf_dataset *d = decoded(1, false);
+    has_note(d, "256 of 512 images looked at: grey, but read as colour");
+    rf_dataset_free(d);
 }
 
 static void options_that_do_not_go_with_it_are_refused(void **state) {
@@ -274,6 +319,8 @@ int main(void) {
         TEST(pixels_are_those_from_memory_however_many_are_kept),
         TEST(kept_images_are_not_decoded_again),
         TEST(shape_is_that_of_a_sample_of_headers),
+        TEST(conversions_are_said_before_they_are_made),
+        TEST(conversions_of_a_sample_are_those_looked_at),
         TEST(options_that_do_not_go_with_it_are_refused),
         TEST(a_bad_file_is_named_when_its_turn_comes),
         TEST(a_bad_file_is_replaced_by_the_nearest_of_its_class),

@@ -214,7 +214,7 @@ static void photos_that_were_reduced_are_counted(void **state) {
     two_classes();
     copy_image(at("a/2.jpg"), "colour.jpg"); /* 13x18: 8 times 1x2 */
     rf_dataset *d = opened(root, &(rf_dataset_options){.image_height = 1, .image_width = 2});
-    assert_note(d, "1 of 3 images: at least 8 times larger than needed, and reduced while they were decoded");
+    assert_note(d, "1 of 3 images: at least 8 times larger than needed, and reduced while they are decoded");
     rf_dataset_free(d);
 }
 #endif

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "data/collect.h"
+#include "data/conversions.h"
 #include "data/format.h"
-#include "data/image.h"
 #include "data/listing.h"
-#include "data/reader.h"
 #include "data/source.h"
 #include "outputs.h"
 #include "trained.h"
@@ -39,6 +39,7 @@ typedef struct picture {
     const char *path;
     char *reason; /* why it cannot be read; owned */
     rf_status status;
+    rf_image_info info;
 } picture;
 
 typedef struct predict_run {
@@ -46,6 +47,8 @@ typedef struct predict_run {
     rf_trained trained;
     char **paths; /* of all images; owned */
     size_t count, capacity;
+    rf_endings passed; /* files of the folders that are no images */
+    rf_conversions conversions;
     picture images[AT_ONCE]; /* those in work */
     rf_dataset *data;        /* their pixels */
     rf_reader reader;
@@ -99,10 +102,11 @@ static rf_status add_folder(predict_run *run, const char *folder, int depth) {
             status = RF_E_MEMORY;
         else if (entry->kind == RF_ENTRY_FOLDER && depth < MAX_DEPTH)
             status = add_folder(run, path, depth + 1);
-        else if (entry->kind == RF_ENTRY_FILE && rf_image_is_name(entry->name)) {
+        else if (rf_entry_is_image(entry, path)) {
             status = add_path(run, path);
             continue;
-        }
+        } else if (entry->kind == RF_ENTRY_FILE)
+            rf_endings_count(&run->passed, entry->name);
         free(path);
     }
     rf_listing_free(&listing);
@@ -126,12 +130,11 @@ static void read_image(void *context, size_t i) {
     predict_run *run = context;
     rf_dataset *data = run->data;
     picture *image = &run->images[i];
-    rf_image_info info;
     image->path = run->paths[run->first + i];
-    image->status = rf_reader_probe(&info, &run->reader, image->path);
+    image->status = rf_reader_probe(&image->info, &run->reader, image->path);
     if (image->status == RF_OK)
-        image->status =
-            rf_reader_read(data->pixels + i * rf_dataset_image_bytes(data), &run->reader, image->path, &info);
+        image->status = rf_reader_read(data->pixels + i * rf_dataset_image_bytes(data), &run->reader,
+                                       image->path, &image->info);
     if (image->status != RF_OK) image->reason = rf_strdup(rf_error_message());
 }
 
@@ -154,7 +157,10 @@ static rf_status read_images(predict_run *run, size_t count) {
     rf_parallel_for(count, 0, read_image, run);
     rf_gate_destroy(&run->reader.gate);
     for (size_t i = 0; i < count; i++) {
-        if (run->images[i].status == RF_OK) continue;
+        if (run->images[i].status == RF_OK) {
+            rf_conversions_add(&run->conversions, &run->images[i].info, &run->reader);
+            continue;
+        }
         const char *reason = run->images[i].reason != NULL ? run->images[i].reason : "out of memory";
         if (!run->args->skip_bad)
             return rf_fail(run->images[i].status, "%s; --skip-bad leaves it out", reason);
@@ -259,6 +265,17 @@ static rf_status predict(predict_run *run, size_t count) {
     return RF_OK;
 }
 
+/* What was left out and converted, once for all images. */
+static rf_status say_notes(predict_run *run) {
+    rf_conversions *n = &run->conversions;
+    n->fit = run->reader.fit;
+    n->sized = n->settled = true; /* by the training */
+    RF_TRY(rf_endings_note(run->data, &run->passed));
+    RF_TRY(rf_conversions_note(run->data, n));
+    for (size_t i = 0; i < run->data->note_count; i++) rf_say("%s", run->data->notes[i]);
+    return RF_OK;
+}
+
 static rf_status open_output(predict_run *run) {
     const size_t classes = (size_t)run->trained.record.images.classes;
     const char *json = run->args->json;
@@ -287,6 +304,7 @@ static rf_status predict_main(void *given, char **operands) {
     if (status == RF_OK) status = open_output(run);
     for (; status == RF_OK && run->first < run->count; run->first += AT_ONCE)
         status = predict(run, RF_MIN(run->count - run->first, (size_t)AT_ONCE));
+    if (status == RF_OK) status = say_notes(run);
     if (status == RF_OK && run->file != NULL) {
         status = rf_outfile_commit(run->file);
         run->file = NULL;

@@ -123,18 +123,6 @@ rf_status rf_dataset_note_trailing(rf_dataset *dataset, const char *path, size_t
                            bytes == 1 ? "" : "s");
 }
 
-rf_status rf_dataset_note_aspect(rf_dataset *dataset, size_t count, rf_fit fit) {
-    static const char *const done[] = {[RF_FIT_CROP] = "cut to their middle",
-                                       [RF_FIT_SQUASH] = "squashed",
-                                       [RF_FIT_PAD] = "given black bars"};
-    if (count == 0) return RF_OK;
-    return rf_dataset_note(
-        dataset,
-        "%zu of %d images: %s, as their aspect ratio is not that of %dx%d (height x width); "
-        "--resize crop, squash or pad says how",
-        count, dataset->count, done[fit], dataset->height, dataset->width);
-}
-
 void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane) {
     for (int c = 0; c < channels; c++)
         for (size_t i = 0; i < plane; i++)

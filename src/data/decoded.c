@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/conversions.h"
 #include "data/format.h"
 #include "data/reader.h"
 #include "data/source.h"
@@ -156,10 +157,8 @@ static rf_status first_image(rf_image_info *info, rf_reader *reader, const rf_co
                    rf_error_message());
 }
 
-/* *resized: how many of the sample are of another size than the first image, which decides. */
-static rf_status choose_shape(rf_data_shape *shape, size_t *resized, sample *s, const char *name) {
+static rf_status choose_shape(rf_data_shape *shape, sample *s, const char *name) {
     const rf_dataset_options *options = s->all->options;
-    const bool chosen = options->image_height > 0 && options->image_width > 0;
     int height = options->image_height, width = options->image_width, channels = options->channels;
     rf_image_info first;
     RF_TRY(probe_sample(s));
@@ -167,12 +166,8 @@ static rf_status choose_shape(rf_data_shape *shape, size_t *resized, sample *s, 
     if (height == 0) height = rf_upright_height(&first);
     if (width == 0) width = rf_upright_width(&first);
     if (options->channels == 0) channels = first.channels;
-    for (size_t i = 0; i < s->count; i++) {
-        const rf_image_info *info = &s->files[i].info;
-        if (s->files[i].status != RF_OK) continue;
-        if (options->channels == 0) channels = RF_MAX(channels, info->channels);
-        *resized += !chosen && (rf_upright_height(info) != height || rf_upright_width(info) != width);
-    }
+    for (size_t i = 0; options->channels == 0 && i < s->count; i++)
+        if (s->files[i].status == RF_OK) channels = RF_MAX(channels, s->files[i].info.channels);
     *shape = (rf_data_shape){.count = s->all->count,
                              .channels = (uint64_t)channels,
                              .height = (uint64_t)height,
@@ -195,15 +190,21 @@ static rf_status take_files(decoded *d, rf_dataset *dataset, rf_collection *all)
     return RF_OK;
 }
 
-static rf_status note(rf_dataset *dataset, const decoded *d, const rf_collection *all, size_t resized) {
+/* All that is known before images are decoded. */
+static rf_status note_conversions(rf_dataset *dataset, const sample *s) {
+    const rf_dataset_options *options = s->all->options;
+    rf_conversions n = {.fit = options->fit,
+                        .sampled = s->count<s->all->count, .sized = options->image_height> 0 &&
+                                   options->image_width > 0};
+    for (size_t i = 0; i < s->count; i++)
+        if (s->files[i].status == RF_OK) rf_conversions_add(&n, &s->files[i].info, s->reader);
+    return rf_conversions_note(dataset, &n);
+}
+
+static rf_status note(rf_dataset *dataset, const decoded *d, const sample *s) {
     char bytes[32];
-    RF_TRY(rf_collection_note(dataset, all));
-    if (resized > 0)
-        RF_TRY(rf_dataset_note(
-            dataset,
-            "images of other sizes: resized to %dx%d (height x width), the first image's size; "
-            "--image-size takes another",
-            dataset->height, dataset->width));
+    RF_TRY(rf_collection_note(dataset, s->all));
+    RF_TRY(note_conversions(dataset, s));
     if (d->slots == (size_t)dataset->count)
         RF_TRY(rf_dataset_note(dataset, "images are decoded when they are first used"));
     else
@@ -216,17 +217,11 @@ static rf_status note(rf_dataset *dataset, const decoded *d, const rf_collection
                            sampled, dataset->count);
 }
 
-static rf_status make(rf_dataset **out, const char *name, rf_collection *all, decoded *d, size_t limit) {
+static rf_status make(rf_dataset **out, const char *name, rf_collection *all, decoded *d, sample *s,
+                      size_t limit) {
     rf_data_shape shape;
-    size_t resized = 0;
-    const size_t count = RF_MIN(all->count, (size_t)RF_SAMPLE);
-    sample *s = rf_alloc(1, sizeof *s + count * sizeof *s->files);
-    if (s == NULL) return RF_E_MEMORY;
-    *s = (sample){all, &d->reader, count};
-    rf_status status = choose_shape(&shape, &resized, s, name);
-    free(s);
-    if (status == RF_OK) status = rf_dataset_create_bare(out, name, shape);
-    RF_TRY(status);
+    RF_TRY(choose_shape(&shape, s, name));
+    RF_TRY(rf_dataset_create_bare(out, name, shape));
     (*out)->source = &d->source; /* which owns d from here on */
     d->dataset = *out;
     d->reader.height = (*out)->height;
@@ -239,7 +234,7 @@ static rf_status make(rf_dataset **out, const char *name, rf_collection *all, de
     d->cache = rf_alloc(d->slots, d->image);
     if (d->place == NULL || d->cache == NULL) return RF_E_MEMORY;
     RF_TRY(take_files(d, *out, all));
-    return note(*out, d, all, resized);
+    return note(*out, d, s);
 }
 
 rf_status rf_decoded_create(rf_dataset **out, const char *name, rf_collection *all) {
@@ -257,14 +252,21 @@ rf_status rf_decoded_create(rf_dataset **out, const char *name, rf_collection *a
             RF_E_USAGE,
             "%s: images that are decoded when they are used cannot be transposed; leave out --transpose",
             name);
+    const size_t count = RF_MIN(all->count, (size_t)RF_SAMPLE);
     decoded *d = rf_alloc(1, sizeof *d);
-    if (d == NULL) return RF_E_MEMORY;
+    sample *s = d != NULL ? rf_alloc(1, sizeof *s + count * sizeof *s->files) : NULL;
+    if (s == NULL) {
+        free(d);
+        return RF_E_MEMORY;
+    }
     d->source = (rf_source){.decodes = true, .read = read_image, .free = free_decoded};
     d->reader = (rf_reader){.fit = options->fit, .no_exif = options->no_exif};
     d->skip_bad = options->skip_bad;
     rf_gate_create(&d->reader.gate, RF_MIN(rf_dataset_budget(), (uint64_t)available) / 2);
     pthread_mutex_init(&d->bad, NULL);
-    rf_status status = make(out, name, all, d, (size_t)options->cache_bytes);
+    *s = (sample){all, &d->reader, count};
+    rf_status status = make(out, name, all, d, s, (size_t)options->cache_bytes);
+    free(s);
     if (*out == NULL) free_decoded(&d->source);
     return status;
 }

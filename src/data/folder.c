@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "data/collect.h"
+#include "data/conversions.h"
 #include "data/decoded.h"
 #include "data/format.h"
 #include "data/listing.h"
@@ -151,55 +152,14 @@ static rf_status gather(rf_dataset *dataset, rf_collection *all) {
     return RF_OK;
 }
 
-/* What was converted, counted over the images that were read. */
-typedef struct conversions {
-    size_t resized, reduced, other_aspect, grey, colour, deep, transparent, cmyk, turned;
-} conversions;
-
-static conversions count_conversions(const rf_dataset *dataset, const rf_collection *all) {
-    conversions n = {0};
-    for (size_t i = 0; i < all->count; i++) {
-        const rf_image_info *info = &all->files[i].info;
-        int height = rf_upright_height(info), width = rf_upright_width(info);
-        if (all->files[i].status != RF_OK) continue;
-        n.resized += height != dataset->height || width != dataset->width;
-        n.reduced += rf_image_reduction(info, dataset->height, dataset->width) > 1;
-        n.other_aspect += rf_image_aspect_differs(height, width, dataset->height, dataset->width);
-        n.grey += info->channels < dataset->channels;
-        n.colour += info->channels > dataset->channels;
-        n.deep += info->deep;
-        n.transparent += info->transparent;
-        n.cmyk += info->cmyk;
-        n.turned += info->orientation > 1;
-    }
-    return n;
-}
-
-static rf_status note_conversions(rf_dataset *dataset, const rf_collection *all) {
-    const conversions n = count_conversions(dataset, all);
-    char resized[96];
-    bool chosen = all->options->image_height > 0 && all->options->image_width > 0;
-    snprintf(resized, sizeof resized, "resized to %dx%d (height x width), the first image's size",
-             dataset->height, dataset->width);
-    const struct {
-        size_t count;
-        const char *what, *instead;
-    } table[] = {
-        {chosen ? 0 : n.resized, resized, "; --image-size takes another"},
-        {n.grey, "grey, but read as colour", "; --channels 1 makes all grey"},
-        {n.colour, "in colour, but read as grey", "; --channels 3 makes all colour"},
-        {n.turned, "turned upright, as EXIF says", "; --no-exif leaves them as they are stored"},
-        {n.deep, "of more than 8 bits a value, reduced to 8", ""},
-        {n.transparent, "with transparency, which is dropped", ""},
-        {n.reduced, "at least 8 times larger than needed, and reduced while they were decoded", ""},
-        {n.cmyk, "CMYK, converted to RGB without a colour profile", ""},
-    };
-    RF_TRY(rf_dataset_note_aspect(dataset, n.other_aspect, all->options->fit));
-    for (size_t i = 0; i < RF_COUNT(table); i++)
-        if (table[i].count > 0)
-            RF_TRY(rf_dataset_note(dataset, "%zu of %d images: %s%s", table[i].count, dataset->count,
-                                   table[i].what, table[i].instead));
-    return RF_OK;
+/* What was converted, of the images that were read. */
+static rf_status note_conversions(rf_dataset *dataset, const reading *work) {
+    const rf_dataset_options *options = work->all->options;
+    rf_conversions n = {.fit = options->fit, .sized = options->image_height > 0 && options->image_width > 0};
+    for (size_t i = 0; i < work->all->count; i++)
+        if (work->all->files[i].status == RF_OK)
+            rf_conversions_add(&n, &work->all->files[i].info, work->reader);
+    return rf_conversions_note(dataset, &n);
 }
 
 static rf_status read_images(rf_dataset **out, const char *spec, reading *work) {
@@ -219,7 +179,7 @@ static rf_status read_images(rf_dataset **out, const char *spec, reading *work) 
     RF_TRY(failure(work));
     RF_TRY(gather(*out, work->all));
     RF_TRY(rf_collection_note(*out, work->all));
-    return note_conversions(*out, work->all);
+    return note_conversions(*out, work);
 }
 
 static rf_status claims(bool *mine, const char *spec) {

@@ -39,8 +39,6 @@ rf_status rf_dataset_create(rf_dataset **out, const char *name, rf_data_shape sh
 rf_status rf_dataset_note(rf_dataset *dataset, const char *format, ...) RF_PRINTF(2, 3);
 /* Notes that a file goes on behind its data; 0: nothing. */
 rf_status rf_dataset_note_trailing(rf_dataset *dataset, const char *path, size_t bytes);
-/* Notes that `count` images have another aspect ratio than the data set's, and what became of them; 0: nothing. */
-rf_status rf_dataset_note_aspect(rf_dataset *dataset, size_t count, rf_fit fit);
 /* One image from planes (C,H*W) to pixels (H*W,C). */
 void rf_interleave(uint8_t *out, const uint8_t *planes, int channels, size_t plane);
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/conversions.h"
 #include "data/format.h"
-#include "data/image.h"
 
 /* ---- fewer images ---- */
 
@@ -127,7 +127,9 @@ static rf_status apply_size(rf_dataset *dataset, const rf_dataset_options *optio
     }
     bool differs = rf_image_aspect_differs(dataset->height, dataset->width, height, width);
     take_images(dataset, to);
-    status = rf_dataset_note_aspect(dataset, differs ? count : 0, options->fit);
+    status = rf_conversions_note(
+        dataset,
+        &(rf_conversions){.fit = options->fit, .images = count, .other_aspect = differs ? count : 0});
 done:
     rf_dataset_free(to);
     free(work);

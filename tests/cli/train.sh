@@ -197,8 +197,17 @@ classes_are_matched_by_their_names() {
     cp data/cats/1.pgm mixed/a.pgm
     pnm mixed/b.pgm 31 17
     pnm mixed/c.pgm 1 1
-    succeeds predict --run run mixed data/dogs/1.pgm --json - --top 2
-    [ "$(wc -l <"$logs/out")" -eq 4 ] || fail "a line an image"
+    { printf 'P6\n8 8\n255\n'; head -c 192 /dev/zero; } >mixed/e.ppm
+    echo text >mixed/notes.txt
+    rf predict --run run mixed data/dogs/1.pgm --json - --top 2
+    [ "$code" -eq 0 ] || fail "images of all kinds are predicted"
+    [ "$(wc -l <"$logs/out")" -eq 5 ] || fail "a line an image"
+    says ": .txt 1"
+    says "1 of 5 images: cut to their middle, as their aspect ratio is not that of 8x8 (height x width)"
+    says "1 of 5 images: in colour, but read as grey"
+    [ "$(wc -l <"$logs/err")" -eq 3 ] || fail "what was changed is said once"
+    ! grep -qe --channels -e --resize "$logs/err" || fail "predict has no such options"
+    rm mixed/e.ppm mixed/notes.txt
     prints '"file": "mixed/b.pgm"'
     awk -F'"probability": ' '{ if ($3 + $4 < 0.999 || $3 + $4 > 1.001) exit 1 }' "$logs/out" ||
         fail "the probabilities of two classes sum up to 1"
