@@ -225,30 +225,52 @@ void rf_record_release(rf_record *r) {
 
 /* ---- classes ---- */
 
+enum { UNKNOWN = -1, AMBIGUOUS = -2 }; /* instead of a class's number */
+
 /* A class without a name is called by its number: folders '0' to '9' fit IDX files. */
 static int class_numbered(const rf_record *r, const char *name) {
     char *end;
     const long number = strtol(name, &end, 10);
-    return end != name && *end == '\0' && number >= 0 && number < r->images.classes ? (int)number : -1;
+    return end != name && *end == '\0' && number >= 0 && number < r->images.classes ? (int)number : UNKNOWN;
+}
+
+/* Whether the record has the name so: run.json is UTF-8, and has '?' for other bytes. */
+static bool is_stored_as(const char *stored, const char *name) {
+    uint32_t code;
+    for (size_t length; *name != '\0'; name += length, stored += length) {
+        length = rf_utf8_next(&code, name);
+        if (code == RF_NOT_UTF8 ? *stored != '?' : strncmp(stored, name, length) != 0) return false;
+    }
+    return *stored == '\0';
 }
 
 static int class_named(const rf_record *r, const char *name) {
+    int found = UNKNOWN;
     if (r->class_names == NULL) return class_numbered(r, name);
     for (int c = 0; c < r->images.classes; c++)
-        if (strcmp(r->class_names[c], name) == 0) return c;
-    return -1;
+        if (is_stored_as(r->class_names[c], name)) found = found == UNKNOWN ? c : AMBIGUOUS;
+    return found;
+}
+
+static rf_status no_class(const rf_record *r, const rf_dataset *data, const char *name, int found) {
+    if (found == AMBIGUOUS)
+        return rf_fail(
+            RF_E_INPUT,
+            "%s: the class '%s' of training cannot be told from others, whose names differ only in bytes "
+            "that are not UTF-8; rename their folders, and train again",
+            data->name, name);
+    if (r->class_names != NULL)
+        return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training", data->name, name);
+    return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training; its classes are 0 to %d", data->name,
+                   name, r->images.classes - 1);
 }
 
 /* The number in training of each of the data set's classes; an array of data->classes. */
 static rf_status match_classes(int32_t *number, const rf_record *r, const rf_dataset *data) {
     for (int c = 0; c < data->classes; c++) {
-        number[c] = data->class_names != NULL ? class_named(r, data->class_names[c]) : c;
-        if (number[c] < 0 && r->class_names != NULL)
-            return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training", data->name,
-                           data->class_names[c]);
-        if (number[c] < 0)
-            return rf_fail(RF_E_INPUT, "%s: there was no class '%s' in training; its classes are 0 to %d",
-                           data->name, data->class_names[c], r->images.classes - 1);
+        const char *name = data->class_names != NULL ? data->class_names[c] : NULL;
+        number[c] = name != NULL ? class_named(r, name) : c;
+        if (number[c] < 0) return no_class(r, data, name, number[c]);
         if (number[c] >= r->images.classes)
             return rf_fail(RF_E_INPUT, "%s: %d classes, and training had %d", data->name, data->classes,
                            r->images.classes);

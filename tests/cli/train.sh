@@ -221,6 +221,23 @@ classes_are_matched_by_their_names() {
     refuses 3 "no image in this folder" predict --run run nothing
 }
 
+classes_whose_names_are_not_utf8_are_found_again() {
+    latin=$(printf 'caf\351') other=$(printf 'caf\350') tab=$(printf 'a\tb')
+    two_classes data
+    mv data/cats "data/$latin"
+    mv data/dogs "data/$tab"
+    succeeds train --data data --batch 2 --lr 0.1 --epochs 1 --val-split 0 --out run --quiet
+    succeeds eval --run run --csv -
+    awk -F, 'NR > 1 { n = 0; for (i = 2; i <= NF; i++) n += $i; if (n != 3) exit 1 }' "$logs/out" ||
+        fail "three images of each class"
+    cp -r "data/$latin" "data/$other"
+    succeeds train --data data --batch 2 --lr 0.1 --epochs 1 --val-split 0 --out run3 --quiet
+    refuses 3 "the class 'caf?' of training cannot be told from others" eval --run run3
+    rm -r "data/$latin" "data/$other"
+    two_classes data
+    refuses 3 "there was no class 'cats' in training" eval --run run --data data
+}
+
 pictures_of_training_and_evaluation_are_drawn() {
     succeeds train --lr 0.1 --epochs 2 --out run --plot train.svg --quiet
     succeeds eval --run run --plot matrix.svg --quiet
