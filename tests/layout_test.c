@@ -103,8 +103,13 @@ static void class_folders_go_before_data_files(void **state) {
     (void)state;
     char spec[512];
     cifar_in(".");
-    rf_dataset *d = opened(root, NULL);
+    write_file(at("test_batch.bin"), "", 0);
+    snprintf(spec, sizeof spec, "%s/", root);
+    rf_dataset *d = opened(spec, NULL);
     has_shape(d, 2, 3, 32, 32, 10);
+    snprintf(spec, sizeof spec, "%s/test_batch.bin is not read", root); /* one slash */
+    assert_note(d, spec);
+    assert_note(d, "--val-data of 'train'");
     rf_dataset_free(d);
     image(at("a/1.pgm"), 3);
     image(at("b/1.pgm"), 3);

@@ -185,8 +185,9 @@ static rf_status note_left_out(rf_dataset *dataset, const char *folder, const rf
         bool part = false;
         for (size_t p = 0; p < RF_COUNT(patterns); p++) part |= matches(entry, patterns[p]);
         if (part && !matches(entry, pattern))
-            status =
-                rf_dataset_note(dataset, "%s/%s is not read; it can be named as --data", folder, entry->name);
+            status = rf_dataset_note(
+                dataset, "%s%s%s is not read; it can be named as --data, or as --val-data of 'train'", folder,
+                rf_path_separator(folder), entry->name);
     }
     return status;
 }

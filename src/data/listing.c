@@ -98,7 +98,11 @@ bool rf_is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+const char *rf_path_separator(const char *folder) {
+    const size_t length = strlen(folder);
+    return length > 0 && folder[length - 1] == '/' ? "" : "/";
+}
+
 char *rf_path_join(const char *folder, const char *name) {
-    size_t length = strlen(folder);
-    return rf_format("%s%s%s", folder, length > 0 && folder[length - 1] == '/' ? "" : "/", name);
+    return rf_format("%s%s%s", folder, rf_path_separator(folder), name);
 }

@@ -26,6 +26,7 @@ rf_status rf_listing_count_folders(size_t *found, const rf_listing *list, const 
 
 bool rf_is_folder(const char *path);
 bool rf_is_file(const char *path);
+const char *rf_path_separator(const char *folder); /* what joins a name to it: "/", or "" where it ends in one */
 char *rf_path_join(const char *folder, const char *name); /* free() it; NULL: out of memory */
 
 #endif

@@ -49,7 +49,8 @@ static rf_status add_note(rf_location *location, char *note) {
 }
 
 static void add_name(rf_str *text, size_t *count, const char *folder, const char *name) {
-    if (++*count <= MAX_NAMED) rf_str_addf(text, "%s%s/%s", *count > 1 ? ", " : "", folder, name);
+    if (++*count <= MAX_NAMED)
+        rf_str_addf(text, "%s%s%s%s", *count > 1 ? ", " : "", folder, rf_path_separator(folder), name);
 }
 
 static rf_status go_into(rf_location *location, const char *name) {
@@ -149,10 +150,10 @@ static rf_status step(bool *more, rf_location *location) {
     bool training = *more && rf_part_of(name) == RF_PART_TRAINING && others.length > 0;
     if (*more) status = go_into(location, name);
     if (status == RF_OK && training)
-        status =
-            add_note(location, rf_format("%s is read, not %s, which can be named as --data; --validation N "
-                                         "holds images out for validation",
-                                         location->path, rf_str_text(&others)));
+        status = add_note(location,
+                          rf_format("%s is read, not %s, which can be named as --data, or as --val-data of "
+                                    "'train'; --validation N of 'find' holds images out",
+                                    location->path, rf_str_text(&others)));
     rf_str_free(&others);
     rf_listing_free(&list);
     return status;

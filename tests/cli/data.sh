@@ -41,7 +41,9 @@ data_finds_what_lies_further_down_and_says_so() {
     two_classes photos/val
     succeeds data photos
     prints "data     photos/train"
-    prints "photos/val, which can be named as --data; --validation N"
+    prints "not photos/val, which can be named as --data, or as --val-data of 'train'; --validation N"
+    succeeds data photos/
+    prints "photos/train is read, not photos/val, which"
     succeeds data photos --json
     grep -q '"notes": \["photos/train is read' "$logs/out" || tr -d '\n' <"$logs/out" | grep -q '"notes": *\[ *"photos/train is read' || fail "the JSON"
     rf find --data photos --batch 2 --iterations 3 --quiet
