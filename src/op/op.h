@@ -329,5 +329,7 @@ rf_status rf_attrs_check(const rf_attrs *attrs, const rf_op *op); /* bounds */
 
 /* Whether the first input is a map or, if these are taken, flat features, one a channel.  Errors: RF_E_SHAPE. */
 rf_status rf_check_map(const rf_problem *problem, bool or_features);
+/* What to do where a map is too small: nearly always the network's images are. */
+#define RF_LARGER_IMAGES "; larger images (--image-size, or --input) give larger maps"
 
 #endif

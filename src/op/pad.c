@@ -9,15 +9,16 @@ static rf_status infer(rf_problem *problem) {
     const rf_pair before = problem->attrs.before, after = problem->attrs.after;
     RF_TRY(rf_check_map(problem, false));
     if (x.h + before.y + after.y < 1 || x.w + before.x + after.x < 1)
-        return rf_fail(RF_E_SHAPE, "pad: nothing of an input of %dx%d is left", x.h, x.w);
+        return rf_fail(RF_E_SHAPE, "pad: nothing of an input of %dx%d is left" RF_LARGER_IMAGES, x.h, x.w);
     if (problem->attrs.reflect && problem->attrs.replicate)
         return rf_fail(RF_E_SHAPE, "pad: reflect and replicate exclude each other");
     if (problem->attrs.replicate && RF_MIN(RF_MIN(before.y, before.x), RF_MIN(after.y, after.x)) < 0)
         return rf_fail(RF_E_SHAPE, "pad: with replicate no pixels are taken away");
     if (problem->attrs.reflect && (before.y >= x.h || after.y >= x.h || before.x >= x.w || after.x >= x.w))
-        return rf_fail(RF_E_SHAPE,
-                       "pad: input is %dx%d, too small for mirrors of %dx%d before and %dx%d after it", x.h,
-                       x.w, before.y, before.x, after.y, after.x);
+        return rf_fail(
+            RF_E_SHAPE,
+            "pad: input is %dx%d, too small for mirrors of %dx%d before and %dx%d after it" RF_LARGER_IMAGES,
+            x.h, x.w, before.y, before.x, after.y, after.x);
     problem->y = x;
     problem->y.h += before.y + after.y;
     problem->y.w += before.x + after.x;

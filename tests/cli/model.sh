@@ -59,6 +59,15 @@ bad_model() {
     says bad.net
 }
 
+images_too_small_for_a_network_are_refused_with_the_option() {
+    refuses 3 "needs 2x2; larger images (--image-size" find --model vgg16 --data digits
+    refuses 3 "--input) give larger maps" model vgg16 --input 3x8x8
+    printf 'conv 8 kernel=9\nflatten\nlinear classes\n' >net
+    refuses 3 "needs 9x9; larger images (--image-size" find --model ./net --data digits
+    printf 'pad before=9 after=9 reflect=yes\nflatten\nlinear classes\n' >net
+    refuses 3 "after it; larger images (--image-size" find --model ./net --data digits
+}
+
 bad_models_are_refused_with_line_and_reason() {
     : >bad.net
     refuses 3 "bad.net" model bad.net

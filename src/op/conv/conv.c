@@ -27,11 +27,11 @@ rf_status rf_conv_infer(rf_problem *problem) {
     long long oh = extent(x.h, a->kernel.y, a->stride.y, a->pad.y, a->dilation.y);
     long long ow = extent(x.w, a->kernel.x, a->stride.x, a->pad.x, a->dilation.x);
     if (oh <= 0 || ow <= 0)
-        return rf_fail(
-            RF_E_SHAPE,
-            "input is %dx%d with padding %dx%d, but a %dx%d kernel with dilation %dx%d needs %dx%d", x.h, x.w,
-            a->pad.y, a->pad.x, a->kernel.y, a->kernel.x, a->dilation.y, a->dilation.x,
-            a->dilation.y * (a->kernel.y - 1) + 1, a->dilation.x * (a->kernel.x - 1) + 1);
+        return rf_fail(RF_E_SHAPE,
+                       "input is %dx%d with padding %dx%d, but a %dx%d kernel with dilation %dx%d needs "
+                       "%dx%d" RF_LARGER_IMAGES,
+                       x.h, x.w, a->pad.y, a->pad.x, a->kernel.y, a->kernel.x, a->dilation.y, a->dilation.x,
+                       a->dilation.y * (a->kernel.y - 1) + 1, a->dilation.x * (a->kernel.x - 1) + 1);
     /* as they are stored: in whole panels where there is one group */
     const size_t outputs = a->groups == 1 ? rf_round_up((size_t)a->out, RF_PANEL) : (size_t)a->out;
     double image = (double)oh * ow * a->out,

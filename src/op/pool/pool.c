@@ -28,7 +28,8 @@ static rf_status infer(rf_problem *problem) {
         return rf_fail(RF_E_SHAPE, "%s: pad %dx%d is more than half of the kernel %dx%d", problem->op->name,
                        g.pad.y, g.pad.x, g.kernel.y, g.kernel.x);
     if (room_y < 0 || room_x < 0)
-        return rf_fail(RF_E_SHAPE, "%s: input is %dx%d, kernel %dx%d with pad %dx%d needs %dx%d",
+        return rf_fail(RF_E_SHAPE,
+                       "%s: input is %dx%d, kernel %dx%d with pad %dx%d needs %dx%d" RF_LARGER_IMAGES,
                        problem->op->name, x.h, x.w, g.kernel.y, g.kernel.x, g.pad.y, g.pad.x, x.h - room_y,
                        x.w - room_x);
     if (misses(x.h, g.kernel.y, g.stride.y, g.pad.y, g.dilation.y) ||
