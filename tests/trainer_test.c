@@ -370,7 +370,7 @@ static void inputs_may_be_freed_after_creation(void **unused) {
     static const float weights[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     static const double half = 0.5;
     static const char pattern[] = "fc*", loss[] = "cross_entropy", freeze[] = "conv1.*",
-                      exclude[] = "norm,bias";
+                      exclude[] = "norm,bias", augment[] = "shift pixels=1", recompute[] = "on";
     for (size_t o = 0; o < RF_COUNT(optimizers); o++) {
         rf_parameter_group group = {pattern, 0.5};
         rf_model *model[2] = {model_of(stateful), model_of(stateful)};
@@ -383,7 +383,9 @@ static void inputs_may_be_freed_after_creation(void **unused) {
                                 .std = &half,
                                 .validation = 20,
                                 .decay_exclude = exclude,
-                                .freeze = freeze};
+                                .freeze = freeze,
+                                .augment = augment,
+                                .recompute = recompute};
         rf_trainer *trainer[2] = {trainer_of(model[0], desc)};
         group.pattern = copy_of(pattern, sizeof pattern);
         desc.groups = copy_of(&group, sizeof group);
@@ -394,6 +396,8 @@ static void inputs_may_be_freed_after_creation(void **unused) {
         desc.std = copy_of(&half, sizeof half);
         desc.decay_exclude = copy_of(exclude, sizeof exclude);
         desc.freeze = copy_of(freeze, sizeof freeze);
+        desc.augment = copy_of(augment, sizeof augment);
+        desc.recompute = copy_of(recompute, sizeof recompute);
         trainer[1] = trainer_of(model[1], desc);
         spoil((void *)group.pattern, sizeof pattern);
         spoil((void *)desc.groups, sizeof group);
@@ -404,6 +408,8 @@ static void inputs_may_be_freed_after_creation(void **unused) {
         spoil((void *)desc.std, sizeof half);
         spoil((void *)desc.decay_exclude, sizeof exclude);
         spoil((void *)desc.freeze, sizeof freeze);
+        spoil((void *)desc.augment, sizeof augment);
+        spoil((void *)desc.recompute, sizeof recompute);
         rf_model_free(model[1]);
         for (int i = 0; i < 2; i++) {
             rf_curve *curve = curve_of(trainer[i], &(rf_range_test_desc){.iterations = 4});
