@@ -89,3 +89,33 @@ outputs_go_into_pipes_and_open_files() {
     { echo before; cat right; echo after; } >expected
     cmp -s expected got || fail "an open file is written where it stands"
 }
+
+# under_limit ARGS...: fails to write, in files of 1 KB, or of 2 (the shells' units differ), and leaves nothing.
+under_limit() {
+    find . | sort >"$logs/before"
+    code=0
+    (ulimit -f 2 && exec "$RANGEFINDER" "$@" --quiet) >"$logs/out" 2>"$logs/err" || code=$?
+    [ "$code" -eq 3 ] || fail "$*: a file that grows too large should be exit code 3"
+    says "cannot be written"
+    find . | sort | cmp -s "$logs/before" - || fail "$*: something is left over"
+}
+
+limit_of_file_sizes_ends_no_output_in_the_middle() {
+    good_curve >curve.csv
+    for output in "--csv out.csv" "--json out.json" "--html out.html" "--plot out.svg" "--plot out.png" "--plot out.pdf"; do
+        under_limit suggest curve.csv $output
+        says "${output#* }"
+    done
+    under_limit export --model lenet --onnx out.onnx
+    says out.onnx
+    under_limit export --model lenet --safetensors out.safetensors
+    echo mine >out.csv
+    under_limit suggest curve.csv --csv out.csv
+    [ "$(cat out.csv)" = mine ] || fail "what was there stays"
+    code=0
+    (ulimit -f 200 && exec "$RANGEFINDER" train --data digits --limit 20 --model lenet --batch 5 --lr 0.1 --epochs 1 \
+        --val-split 0 --quiet --out run) >"$logs/out" 2>"$logs/err" || code=$?
+    [ "$code" -eq 3 ] || fail "524 KB of weights do not fit: exit code 3"
+    says "run/last.safetensors: cannot be written: File too large"
+    [ -z "$(find run -name '.rf-*' -o -name '*.safetensors')" ] || fail "a part of the weights is left over"
+}
