@@ -17,3 +17,28 @@ named_device_that_is_missing_is_an_error_with_the_list() {
     refuses 4 "reference" find
     refuses 2 "value is empty" find --device ''
 }
+
+# An NVIDIA GPU without its driver, as the kernel shows it, in a name space of its own, and no OpenCL.
+fake_gpu() {
+    if [ -z "${RF_NAME_SPACE:-}" ]; then
+        unshare -rm true || fail "there are no name spaces here"
+        exec env RF_NAME_SPACE=1 unshare -rm "$here/run" "$test_file" "$test"
+    fi
+    mount -t tmpfs none /sys
+    mkdir -p /sys/class/drm/renderD143/device no_drivers
+    echo 0x10de >/sys/class/drm/renderD143/device/vendor
+    unset RANGEFINDER_DEVICE
+    export OCL_ICD_VENDORS="$PWD/no_drivers"
+}
+
+gpu_without_its_driver_is_told_of_by_devices_and_errors() {
+    fake_gpu
+    succeeds devices
+    prints 'an NVIDIA GPU is here without its OpenCL driver: install '
+    succeeds devices --json
+    prints 'an NVIDIA GPU is here without its OpenCL driver: install '
+    refuses 4 'an NVIDIA GPU is here without its OpenCL driver: install ' find --device gpu
+    rm -r /sys/class/drm
+    succeeds devices
+    ! grep -q 'GPU is here' "$logs/out" || fail "there is no GPU"
+}
