@@ -308,6 +308,7 @@ static void csv_and_json_are_read_in_all_their_forms(void **state) {
         "1e-3\t2\n1e-2\t1\n",
         "  1e-3   2\n  1e-2   1  \n",
         "\xEF\xBB\xBFlr,loss\n1e-3,2\n1e-2,1\n",
+        "lrs,losses\n0.001,2.0\n0.01,1.0\n",
         "{\"lr\": [1e-3, 0.01], \"loss\": [2, 1]}",
         /* pandas: to_csv, and to_json in every orientation and a line an object */
         ",lr,loss\n0,0.001,2.0\n1,0.01,1.0\n",

@@ -175,6 +175,18 @@ what_is_converted_or_left_out_is_said() {
     refuses 2 resize data set --resize stretch
 }
 
+photos_stand_as_exif_says_unless_that_is_ignored() {
+    mkdir -p set/a set/b
+    cp "$RF_TEST_DATA/images/exif-6.jpg" set/a
+    cp "$RF_TEST_DATA/images/exif-6.jpg" set/b
+    succeeds data set
+    prints '18x13 (height x width)'
+    prints 'note     2 of 2 images: turned upright, as EXIF says; --no-exif'
+    succeeds data set --no-exif
+    prints '13x18 (height x width)'
+    ! grep -q note "$logs/out" || fail "nothing was turned"
+}
+
 long_class_names_keep_their_end() {
     mkdir set
     long=$(printf 'x%.0s' $(seq 100))

@@ -90,6 +90,10 @@ short_options_are_the_long_ones() {
     cmp -s long "$logs/out" || fail "-h and --help differ"
     succeeds -V
     prints 'rangefinder '
+    rf find -v --data synthetic:1x8x8,2,20 --model lenet --batch 4 --iterations 2
+    says 'range test done'
+    rf find --data synthetic:1x8x8,2,20 --model lenet --batch 4 --iterations 2
+    ! grep -q 'range test done' "$logs/err" || fail "without -v nothing is said of what is done"
     refuses 2 "--batch: '0'" find -b 0
     refuses 2 "--batch: '0'" find -qb0
     refuses 2 "--batch: the value is missing" find -b

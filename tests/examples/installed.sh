@@ -24,6 +24,8 @@ done
 [ "$("$prefix/bin/rangefinder" --version | head -n 1)" = "rangefinder $(pkg-config --modversion rangefinder)" ] ||
     fail "the program and pkg-config disagree on the version"
 page=$(ls "$prefix"/share/man/man1/rangefinder.1*) || fail "no manual page"
+! command -v lowdown >/dev/null || ls "$prefix"/share/man/man5/rangefinder-model.5* >/dev/null ||
+    fail "no manual page of the model language"
 [ -s "$prefix/share/bash-completion/completions/rangefinder" ] || fail "no completion"
 ! command -v man >/dev/null || [ -z "$(man --warnings -l "$page" 2>&1 >/dev/null)" ] ||
     fail "the manual page has faults"
