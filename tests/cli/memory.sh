@@ -82,29 +82,36 @@ no_failing_allocation_in_find_is_mistaken() {
         --accumulate 2 --validation 4 --group 'linear*=10' --mean 0.5 --print range
 }
 
+# at_each COUNT ANSWER ARGS...: each allocation fails in turn, $at; the function ANSWER judges $code.
+at_each() {
+    count=$1 answer=$2 n=1
+    shift 2
+    while [ "$n" -le "$count" ]; do
+        for at in $n $n+; do
+            rm -rf run out.json
+            code=0
+            LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 1800 "$RANGEFINDER" "$@" \
+                >"$logs/out" 2>"$logs/err" </dev/null || code=$?
+            if [ "$code" -eq 4 ]; then says "out of memory"; else $answer; fi
+            [ -z "$(find . -name '.rf-*')" ] || fail "allocation $at: a temporary file is left over"
+        done
+        [ -n "${RANGEFINDER_TEST_ALL:-}" ] || n=$((n + count / 40))
+        n=$((n + 1))
+    done
+}
+
+same_weights() {
+    [ "$code" -eq 0 ] || fail "allocation $at of $count"
+    cmp right/last.safetensors run/last.safetensors || fail "allocation $at: other weights"
+}
+
 # Of training: the cause, or the weights of the undisturbed run.
 no_failing_allocation_in_training_is_mistaken() {
     small_network
     two_classes photos
     train="train --data photos --model my.net --batch 2 --lr 0.1 --epochs 2 --val-split 0.34 --quiet --out"
     LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATIONS_COUNT=$logs/count "$RANGEFINDER" $train right
-    count=$(cat "$logs/count") name=train n=1
-    while [ "$n" -le "$count" ]; do
-        for at in $n $n+; do
-            rm -rf run
-            code=0
-            LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 1800 "$RANGEFINDER" $train run \
-                >"$logs/out" 2>"$logs/err" </dev/null || code=$?
-            case $code in
-            4) says "out of memory" ;;
-            0) cmp right/last.safetensors run/last.safetensors || fail "allocation $at: other weights" ;;
-            *) fail "allocation $at of $count" ;;
-            esac
-            [ -z "$(find . -name '.rf-*')" ] || fail "allocation $at: a temporary file is left over"
-        done
-        [ -n "${RANGEFINDER_TEST_ALL:-}" ] || n=$((n + count / 40))
-        n=$((n + 1))
-    done
+    at_each "$(cat "$logs/count")" same_weights $train run
     survives eval eval --run right --json out.json --csv out.csv
     survives predict predict --run right photos --top 2 --json out.json
 }
@@ -139,6 +146,27 @@ no_failing_allocation_in_data_is_mistaken() {
     cp images.gz MNIST/raw/train-images-idx3-ubyte.gz
     cp labels.gz MNIST/raw/train-labels-idx1-ubyte.gz
     survives wrapped data MNIST
+}
+
+no_failing_allocation_in_lists_and_schedules_is_mistaken() {
+    small_network
+    survives devices devices --json
+    survives schedule schedule 'cosine warmup=2' --epochs 5 --csv out.csv --plot out.svg
+}
+
+same_runs() {
+    [ "$code" -eq 1 ] || fail "allocation $at of $count"
+    normal out.json | cmp -s "$logs/right" - || grep -q 'out of memory' out.json ||
+        fail "allocation $at: other results without a reason"
+}
+
+# Of a sweep, whose other runs go on: the cause, the run's reason, or the undisturbed results.
+no_failing_allocation_in_sweeps_is_mistaken() {
+    small_network
+    sweep="sweep --data synthetic:1x8x8,2,20 --model my.net --vary batch=2,4 --iterations 4 --quiet --out run --json out.json"
+    LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATIONS_COUNT=$logs/count "$RANGEFINDER" $sweep 2>"$logs/err" || :
+    normal out.json >"$logs/right"
+    at_each "$(cat "$logs/count")" same_runs $sweep
 }
 
 no_failing_allocation_in_model_is_mistaken() {
