@@ -193,9 +193,9 @@ static rf_status take_files(decoded *d, rf_dataset *dataset, rf_collection *all)
 /* All that is known before images are decoded. */
 static rf_status note_conversions(rf_dataset *dataset, const sample *s) {
     const rf_dataset_options *options = s->all->options;
-    rf_conversions n = {.fit = options->fit,
-                        .sampled = s->count<s->all->count, .sized = options->image_height> 0 &&
-                                   options->image_width > 0};
+    rf_conversions n = {.fit = options->fit};
+    n.sampled = s->count < s->all->count;
+    n.sized = options->image_height > 0 && options->image_width > 0;
     for (size_t i = 0; i < s->count; i++)
         if (s->files[i].status == RF_OK) rf_conversions_add(&n, &s->files[i].info, s->reader);
     return rf_conversions_note(dataset, &n);
