@@ -95,6 +95,18 @@ several() {
     unset RF_FAIL
 }
 
+# ended HOW: the driver ends the program while it compiles.
+ended() {
+    export RF_FAIL=clBuildProgram:1:$1
+    run "$program" $find
+    runs=$((runs + 1))
+    [ "$code" -eq 4 ] || complain "not 4 where the driver calls $1" ended
+    grep -q '^rangefinder: a library ended the program, most likely the OpenCL driver' "$work/err" ||
+        complain "it is not said that the driver ended the program" ended
+    [ -z "$(find . -type f)" ] || complain "a file is left" ended
+    unset RF_FAIL
+}
+
 cold() { rm -rf "$work/cache" && "$@"; }
 export -f cold
 export work
@@ -103,6 +115,7 @@ scenario RF_FAIL_LATE=1 "$program" $find
 several clWaitForEvents:2,clFinish:1+ clEnqueueMarkerWithWaitList
 several clWaitForEvents:2,clFinish:3
 several clWaitForEvents:1+
+for how in abort assert exit; do ended $how; done
 several clBuildProgram:1:-11,clGetProgramBuildInfo:1 clGetProgramBuildInfo
 several clBuildProgram:1+:-11,clGetProgramBuildInfo:1+
 scenario RANGEFINDER_STREAM=1 "$program" $find

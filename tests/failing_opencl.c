@@ -5,6 +5,7 @@
  * RF_FAIL=clFinish:3       the third call of clFinish fails: it does nothing, and returns an error
  * RF_FAIL=clFinish:3+      that one, and all that come after it
  * RF_FAIL=clFinish:3+:-11  by this error rather than by CL_OUT_OF_RESOURCES; several are separated by commas
+ * RF_FAIL=clFinish:3:abort the driver ends the program: by abort, assert or exit
  * RF_FAIL_COUNTS=FILE      writes "name count" for every function into the file at the end
  * RF_FAIL_RENAME=1         the platform has another name: no special treatment of PoCL
  * RF_FAIL_LATE=1           reads that do not block happen a while after they were asked for */
@@ -24,6 +25,15 @@ static struct {
     atomic_int calls;
 } functions[MAX_FUNCTIONS];
 
+_Noreturn void __assert_fail(const char *text, const char *file, unsigned line, const char *function);
+
+/* As drivers' compilers do. */
+static void end_program(const char *how) {
+    if (strncmp(how, "abort", 5) == 0) abort();
+    if (strncmp(how, "exit", 4) == 0) exit(1);
+    if (strncmp(how, "assert", 6) == 0) __assert_fail("it is there", __FILE__, __LINE__, __func__);
+}
+
 /* The error that this call of the function is to return; CL_SUCCESS: it is not to fail. */
 static cl_int failure(int function, const char *name) {
     size_t length = strlen(name);
@@ -37,8 +47,9 @@ static cl_int failure(int function, const char *name) {
         long first = strtol(rule + length + 1, &end, 10);
         bool ever = *end == '+';
         end += ever;
-        if (call == first || (ever && call > first))
-            return *end == ':' ? (cl_int)strtol(end + 1, NULL, 10) : CL_OUT_OF_RESOURCES;
+        if (call != first && !(ever && call > first)) continue;
+        if (*end == ':') end_program(end + 1);
+        return *end == ':' ? (cl_int)strtol(end + 1, NULL, 10) : CL_OUT_OF_RESOURCES;
     }
     return CL_SUCCESS;
 }

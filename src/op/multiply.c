@@ -14,7 +14,7 @@ static gate gate_of(const rf_problem *problem) {
 
 static rf_status infer(rf_problem *problem) {
     const rf_shape a = problem->x[0], b = problem->x[1];
-    const bool gated = gate_of(problem) != ELEMENTS && !a.flat;
+    const bool gated = gate_of(problem) != ELEMENTS && (!a.flat || a.h * a.w == 1);
     if (a.n != b.n ||
         (!gated && (a.c != b.c || a.h != b.h || a.w != b.w || (a.flat != b.flat && a.h * a.w > 1))))
         return rf_fail(RF_E_SHAPE,
@@ -142,6 +142,7 @@ static const rf_case cases[] = {
     {.label = "a number a pixel of 2x19x5x3", .x = {{2, 19, 5, 3}, {2, 1, 5, 3}}, .accumulate = true},
     {.label = "flat gate", .x = {{3, 8, 4, 4}, {3, 8, 1, 1, true}}},
     {.label = "flat", .x = {{5, 37, 1, 1, true}, {5, 37, 1, 1, true}}, .accumulate = true},
+    {.label = "flat, a number an image", .x = {{5, 37, 1, 1, true}, {5, 1, 1, 1, true}}, .accumulate = true},
     {.label = "a number a pixel of 16x40x28x28", .x = {{16, 40, 28, 28}, {16, 1, 28, 28}}, .large = true},
     {.label = "gate of 16x40x28x28", .x = {{16, 40, 28, 28}, {16, 40, 1, 1}}, .large = true},
     {NULL},

@@ -17,18 +17,25 @@ static size_t numbers_of(const rf_onnx_call *call, const rf_onnx_value *x) {
     return rf_shape_count(call->build->model->nodes[x->layer].shape);
 }
 
-/* Makes a copy of x, which is pooled to 1x1, as large as `like`. */
+/* Makes a copy of x, which is pooled to 1x1, or has one channel, as large as `like`. */
 static rf_status expand(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *like) {
     const rf_shape from = call->build->model->nodes[x->layer].shape,
                    to = call->build->model->nodes[like->layer].shape;
-    if (x->rank != 4 || like->rank != 4 || from.h * from.w != 1 || from.c != to.c) return RF_OK;
+    if (x->rank != like->rank) return RF_OK;
+    if (from.c == 1 && from.h == to.h && from.w == to.w) {
+        rf_onnx_call repeated = {.build = call->build, .node = call->node};
+        RF_TRY(rf_onnx_repeat(&repeated, x, to.c));
+        *x = repeated.out;
+        return RF_OK;
+    }
+    if (x->rank != 4 || from.h * from.w != 1 || from.c != to.c) return RF_OK;
     x->form = RF_ONNX_EXPANDED;
     x->size = (rf_pair){to.h, to.w};
     x->producer = call->node;
     return rf_onnx_force(call, x);
 }
 
-/* Those that are pooled to 1x1 are repeated. */
+/* Those that are pooled to 1x1, or have one channel, are repeated. */
 static rf_status add_values(rf_onnx_call *call, rf_onnx_value *const *x, int count) {
     rf_onnx_layer layer = {.op = rf_op_find("add")};
     const rf_onnx_value *largest = x[0];
@@ -40,9 +47,11 @@ static rf_status add_values(rf_onnx_call *call, rf_onnx_value *const *x, int cou
         rf_onnx_value other = *x[i];
         if (numbers_of(call, &other) < numbers_of(call, largest)) RF_TRY(expand(call, &other, largest));
         if (!same_shape(call, largest, &other))
-            return rf_fail(RF_E_SHAPE,
-                           "input %d is of another shape than the largest: that is taken of maps of 1x1 only",
-                           i + 1);
+            return rf_fail(
+                RF_E_SHAPE,
+                "input %d is of another shape than the largest: that is taken of maps of 1x1 and of "
+                "single channels only",
+                i + 1);
         layer.input[layer.inputs++] = other.layer;
     }
     return rf_onnx_layer_add(call, &layer, largest);

@@ -138,14 +138,25 @@ rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs
     return rf_onnx_layer_of(call, op, &x, attrs);
 }
 
-rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times) {
+/* call->out and x, so many times each, one behind the other. */
+static rf_status put_together(rf_onnx_call *call, const rf_onnx_value *x, int whole, int rest) {
     rf_onnx_layer layer = {.op = rf_op_find("concat")};
-    if (times < 1 || times > RF_MAX_INPUTS)
+    while (layer.inputs < whole) layer.input[layer.inputs++] = call->out.layer;
+    while (layer.inputs < whole + rest) layer.input[layer.inputs++] = x->layer;
+    return layer.inputs < 2 ? RF_OK : rf_onnx_layer_add(call, &layer, x);
+}
+
+rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times) {
+    if (times < 1 || times > 1 << 16)
         return rf_fail(RF_E_INPUT, "channels %lld times; up to %d times is what is taken", (long long)times,
-                       RF_MAX_INPUTS);
-    if (times == 1) return rf_onnx_pass(call, x);
-    while (layer.inputs < times) layer.input[layer.inputs++] = x->layer;
-    return rf_onnx_layer_add(call, &layer, x);
+                       1 << 16);
+    if (times <= RF_MAX_INPUTS) {
+        RF_TRY(rf_onnx_pass(call, x));
+        return put_together(call, x, (int)times, 0);
+    }
+    RF_TRY(rf_onnx_repeat(call, x, times / RF_MAX_INPUTS));
+    RF_TRY(put_together(call, x, RF_MAX_INPUTS, 0));
+    return put_together(call, x, 1, (int)(times % RF_MAX_INPUTS));
 }
 
 /* A form of x that waits for the next op. */

@@ -116,6 +116,13 @@ static rf_status unsqueeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_unsqueeze_dims);
 }
 
+/* Whether it asks for a single channel, or feature, many times, and for nothing else. */
+static bool repeats_channel(const int64_t *wanted, const int64_t *dim, int rank) {
+    bool same = (rank == 4 || rank == 2) && dim[1] == 1 && wanted[1] > 1 && wanted[1] <= INT_MAX;
+    for (int i = 2; i < rank && same; i++) same = wanted[i] == 1 || wanted[i] == dim[i];
+    return same;
+}
+
 /* A pooled map waits for what reads it as a larger one. */
 static rf_status expand(rf_onnx_call *call) {
     rf_onnx_value *x;
@@ -125,19 +132,18 @@ static rf_status expand(rf_onnx_call *call) {
     RF_TRY(rf_onnx_list(wanted, &count, call, NULL, 1));
     rf_onnx_dims(dim, call->build, x);
     const bool repeats = count == 4 && x->rank == 4 && dim[2] * dim[3] == 1;
-    if (count == 4 && x->rank == 4 && dim[1] == 1 && wanted[1] > 1 && wanted[1] <= INT_MAX &&
-        (wanted[2] == 1 || wanted[2] == dim[2]) && (wanted[3] == 1 || wanted[3] == dim[3])) {
+    if (count == x->rank && repeats_channel(wanted, dim, count)) {
         RF_TRY(rf_onnx_wait(call, x, RF_ONNX_REPEATED, 1));
         call->out.groups = (int)wanted[1];
         return RF_OK;
     }
     for (int i = 0; i < count && count == x->rank; i++)
         if (wanted[i] != 1 && wanted[i] != dim[i] &&
-            (!repeats || i < 2 || wanted[i] < 1 || wanted[i] > RF_MAX_KERNEL))
-            return rf_fail(RF_E_SHAPE,
-                           "dimension %d from %lld to %lld: only maps of 1x1 are repeated, up to %dx%d, and "
-                           "single channels",
-                           i, (long long)dim[i], (long long)wanted[i], RF_MAX_KERNEL, RF_MAX_KERNEL);
+            (!repeats || i < 2 || wanted[i] < 1 || wanted[i] > 1 << 16))
+            return rf_fail(
+                RF_E_SHAPE,
+                "dimension %d from %lld to %lld: only maps of 1x1 are repeated, and single channels", i,
+                (long long)dim[i], (long long)wanted[i]);
     if (count != x->rank) return rf_fail(RF_E_SHAPE, "from %d to %d dimensions", x->rank, count);
     if (!repeats || wanted[2] * wanted[3] == 1) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_EXPANDED, 1));
