@@ -74,7 +74,7 @@ static rf_status survey(pass *f, const rf_steps *s) {
     for (int i = 0; i < s->backward; i++) {
         const rf_step *step = &s->steps[i];
         f->total += f->work[i] = work_of(&step->problem);
-        if (f->writer[step->y] == i)
+        if (f->writer[step->y] == i) /* weights that are computed are kept */
             f->density[step->y] = step->part != NULL && !step->converts ? HUGE_VAL : 0;
         double work = f->work[i];
         if (step->converts) work += f->density[step->x[0]] * (double)s->tensors[step->x[0]].bytes;

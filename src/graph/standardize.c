@@ -104,6 +104,7 @@ rf_status rf_standardize_backward(const rf_standardized *s, const rf_standardize
     const int gain = rf_standardize_gain(d->node);
     const bool *trained = d->node->trained;
     int dy = gradient;
+    if (!trained[0] && (gain < 0 || !trained[gain])) return RF_OK;
     if (gain >= 0) {
         rf_step times = step_of(d, "multiply", RF_BACKWARD_DATA);
         times.x[0] = s->scaled;
