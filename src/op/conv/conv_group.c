@@ -2,6 +2,8 @@
  * tunables are the tile: rows of the product for each work-item, columns for each work-group. */
 #include "op/conv/conv_form.h"
 
+#include <string.h>
+
 enum { ITEMS = 256, DEPTH = 16, MIN_CHUNKS = 4 };
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
@@ -30,6 +32,13 @@ static product product_of(size_t rows, size_t columns, size_t chunks, const rf_c
     return p;
 }
 
+/* Intel's compiler for GPUs keeps the results of larger tiles than 4x4 in memory, not in registers (docs/performance.md). */
+static void limit_tile(rf_config *config, const rf_device_info *info) {
+    if (strncmp(info->vendor, "Intel", 5) != 0) return;
+    config->value[ROWS] = RF_MIN(config->value[ROWS], 4);
+    config->value[COLUMNS] = RF_MIN(config->value[COLUMNS], 64);
+}
+
 /* The largest tile that still gives each compute unit enough of them. Where x is loaded float by float, fewer rows save
  * registers. */
 static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wide_x,
@@ -41,6 +50,7 @@ static void choose_tile(rf_config *config, size_t rows, size_t columns, bool wid
     if (config->value[COLUMNS] == 128 && p.row_groups * p.column_groups < units) config->value[COLUMNS] = 64;
     p = product_of(rows, columns, 1, config);
     if (p.row_groups * p.column_groups < units) config->value[ROWS] = 4;
+    limit_tile(config, info);
 }
 
 /* Parts of the depth (split-K) where there are too few tiles: two for each compute unit, if each part outweighs its
@@ -244,9 +254,9 @@ static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_GROUP);
     const size_t rows = (size_t)o.taps_y * o.taps_x * o.length;
-    (void)info;
     config->value[COLUMNS] = v.k <= 16 ? 16 : v.k <= 32 ? 32 : v.k <= 64 || rows < 1024 ? 64 : 128;
     config->value[ROWS] = rows > 64 ? 8 : 4;
+    limit_tile(config, info);
 }
 
 static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
