@@ -1,5 +1,6 @@
 /* Networks written as ONNX files: every op has its form, and what is read back is the same network.  That other programs
  * compute the same is checked by the numbers of onnx_test, and by ONNX's own checker in tests/cli/export.sh. */
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include "base/base.h"
 #include "graph/model.h"
 #include "model/onnx/export.h"
+#include "model/onnx/onnx.h"
 #include "op/pool/pool.h"
 #include "rangefinder/rangefinder.h"
 #include "scores.h"
@@ -183,6 +185,32 @@ static void built_in_networks_are_read_back_whole(void **state) {
     }
 }
 
+/* Norms without weights among them, whose ones and zeros are not trained. */
+static void what_is_trained_of_a_file_is_trained_again(void **state) {
+    DIR *folder = opendir(RF_TEST_DATA "/onnx");
+    int files = 0;
+    (void)state;
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        const char *ending = strrchr(entry->d_name, '.');
+        if (ending == NULL || strcmp(ending, ".onnx") != 0) continue;
+        char *path = rf_format("%s/onnx/%s", RF_TEST_DATA, entry->d_name);
+        rf_model *model;
+        CHECK(rf_onnx_create(&model, path, (rf_image_shape){.classes = 1}, 1));
+        CHECK(rf_model_save_onnx(model, made, NULL));
+        rf_model *same = read_back(model->images);
+        if (rf_model_parameter_count(model) != rf_model_parameter_count(same))
+            fail_msg("%s: %zu numbers are trained, read back %zu", entry->d_name,
+                     rf_model_parameter_count(model), rf_model_parameter_count(same));
+        rf_model_free(same);
+        rf_model_free(model);
+        free(path);
+        files++;
+    }
+    closedir(folder);
+    assert_true(files > 30);
+}
+
 /* ---- the file ---- */
 
 static Onnx__ModelProto *unpack(void) {
@@ -294,6 +322,7 @@ int main(void) {
         cmocka_unit_test(every_op_has_its_form),
         cmocka_unit_test(each_case_is_read_back_with_the_same_scores),
         cmocka_unit_test(built_in_networks_are_read_back_whole),
+        cmocka_unit_test(what_is_trained_of_a_file_is_trained_again),
         cmocka_unit_test(the_batch_is_free_and_metadata_name_the_classes),
         cmocka_unit_test(normalisation_comes_first),
         cmocka_unit_test(names_that_are_taken_get_numbers),

@@ -93,6 +93,7 @@ static rf_status build(rf_onnx_export *e, const rf_export_options *o) {
     e->graph.n_input = e->graph.n_output = 1;
     if (o->normalize) put_normalisation(e, o);
     RF_TRY(put_layers(e));
+    rf_onnx_drop_fillers(e);
     put_scores(e, scores);
     const char *slash = strrchr(e->model->name, '/'); /* of a model from a file it is the path */
     e->graph.name = (char *)(slash != NULL ? slash + 1 : e->model->name);

@@ -58,5 +58,8 @@ const char *rf_onnx_put_list(rf_onnx_export *e, const char *part, int count, con
 const char *rf_onnx_put_floats(rf_onnx_export *e, const char *part, int rank, const int64_t *dim,
                                const double *values);
 void rf_onnx_put_parameters(rf_onnx_export *e); /* the model's, all of them */
+const char *rf_onnx_put_filler(rf_onnx_export *e, const char *part, double value, int64_t count);
+/* Leaves out the parameters in whose place fillers were put, once all layers are there. */
+void rf_onnx_drop_fillers(rf_onnx_export *e);
 
 #endif

@@ -97,24 +97,13 @@ static const char *transposed(rf_onnx_export *e, const char *part, const char *x
     return rf_onnx_output(node);
 }
 
-/* A number of times the same, for a weight or bias that the op has not: computed, so that readers do not take it for a
- * parameter. */
-static const char *filler(rf_onnx_export *e, const char *part, double value, int64_t count) {
-    char number_part[32], count_part[32];
-    snprintf(number_part, sizeof number_part, "%s_value", part);
-    snprintf(count_part, sizeof count_part, "%s_count", part);
-    const char *number = rf_onnx_put_number(e, number_part, value),
-               *list = rf_onnx_put_list(e, count_part, 1, &count);
-    return rf_onnx_output(PUT(e, part, "Expand", number, list));
-}
-
 static Onnx__NodeProto *layer_norm(rf_onnx_export *e) {
     const rf_attrs *a = attrs_of(e);
     const bool flat = e->model->nodes[e->node].shape.flat, bias = a->affine && a->bias;
     const char *x = rf_onnx_x(e, 0);
     if (!flat) x = transposed(e, "last", x, (const int64_t[]){0, 2, 3, 1});
-    const char *weight =
-        a->affine ? rf_onnx_parameter(e, 0) : filler(e, "ones", 1, e->model->nodes[e->node].shape.c);
+    const char *weight = a->affine ? rf_onnx_parameter(e, 0)
+                                   : rf_onnx_put_filler(e, "ones", 1, e->model->nodes[e->node].shape.c);
     const char *const inputs[] = {x, weight, bias ? rf_onnx_parameter(e, 1) : NULL};
     Onnx__NodeProto *norm = rf_onnx_put(e, flat ? NULL : "norm", "LayerNormalization", bias ? 3 : 2, inputs);
     rf_onnx_put_int(e, norm, "axis", -1);
@@ -128,8 +117,8 @@ static Onnx__NodeProto *layer_norm(rf_onnx_export *e) {
 static Onnx__NodeProto *instance_norm(rf_onnx_export *e) {
     const int channels = e->model->nodes[e->node].shape.c;
     const bool affine = attrs_of(e)->affine, flat = e->model->nodes[e->node].shape.flat;
-    const char *weight = affine ? rf_onnx_parameter(e, 0) : filler(e, "ones", 1, channels),
-               *bias = affine ? rf_onnx_parameter(e, 1) : filler(e, "zeros", 0, channels);
+    const char *weight = affine ? rf_onnx_parameter(e, 0) : rf_onnx_put_filler(e, "ones", 1, channels),
+               *bias = affine ? rf_onnx_parameter(e, 1) : rf_onnx_put_filler(e, "zeros", 0, channels);
     Onnx__NodeProto *node =
         PUT(e, flat ? "norm" : NULL, "InstanceNormalization", rf_onnx_x_map(e, 0), weight, bias);
     rf_onnx_put_float(e, node, "epsilon", attrs_of(e)->eps);
@@ -149,7 +138,8 @@ static Onnx__NodeProto *group_norm(rf_onnx_export *e) {
     const char *x = rf_onnx_x_map(e, 0),
                *rows = rf_onnx_put_list(e, "rows", 3, (const int64_t[]){0, a->groups, -1}),
                *maps = rf_onnx_put_list(e, "maps", 4, (const int64_t[]){0, s.c, s.h, s.w}),
-               *ones = filler(e, "ones", 1, a->groups), *zeros = filler(e, "zeros", 0, a->groups);
+               *ones = rf_onnx_put_filler(e, "ones", 1, a->groups),
+               *zeros = rf_onnx_put_filler(e, "zeros", 0, a->groups);
     const Onnx__NodeProto *groups = PUT(e, "groups", "Reshape", x, rows);
     Onnx__NodeProto *norm = PUT(e, "norm", "InstanceNormalization", rf_onnx_output(groups), ones, zeros);
     rf_onnx_put_float(e, norm, "epsilon", a->eps);

@@ -192,6 +192,33 @@ void rf_onnx_put_parameters(rf_onnx_export *e) {
     }
 }
 
+/* A number of times the same, for a weight or bias that the op has not: computed, so that readers do not take it for a
+ * parameter. */
+const char *rf_onnx_put_filler(rf_onnx_export *e, const char *part, double value, int64_t count) {
+    char number_part[32], count_part[32];
+    snprintf(number_part, sizeof number_part, "%s_value", part);
+    snprintf(count_part, sizeof count_part, "%s_count", part);
+    const char *const inputs[] = {rf_onnx_put_number(e, number_part, value),
+                                  rf_onnx_put_list(e, count_part, 1, &count)};
+    return rf_onnx_output(rf_onnx_put(e, part, "Expand", 2, inputs));
+}
+
+/* Weights and biases that are not trained, of norms without them (affine=False). */
+static bool is_filler(const rf_parameter *p) {
+    const size_t count = rf_param_count(&p->spec);
+    bool same = !p->is_state && p->fixed && p->spec.rank == 1 && (p->values[0] == 0 || p->values[0] == 1);
+    for (size_t i = 1; i < count && same; i++) same = p->values[i] == p->values[0];
+    return same;
+}
+
+void rf_onnx_drop_fillers(rf_onnx_export *e) {
+    size_t kept = 0;
+    for (size_t i = 0; i < e->graph.n_initializer; i++)
+        if (i >= (size_t)e->model->parameter_count || !is_filler(&e->model->parameters[i]))
+            e->graph.initializer[kept++] = e->graph.initializer[i];
+    e->graph.n_initializer = kept;
+}
+
 /* ---- what a layer reads ---- */
 
 static const rf_node *input_of(const rf_onnx_export *e, int i) {
@@ -223,6 +250,9 @@ const char *rf_onnx_parameter(rf_onnx_export *e, int i) {
     if (e->status != RF_OK) return NULL;
     const char *inputs[] = {e->graph.initializer[e->parameter + i]->name, NULL};
     if (p->is_state) return inputs[0];
+    if (is_filler(p))
+        return rf_onnx_put_filler(e, p->values[0] == 0 ? "zeros" : "ones", p->values[0],
+                                  (int64_t)rf_param_count(&p->spec));
     rf_node_problem(&problem, e->model, e->node, 1);
     problem.attrs.linear = false; /* Conv takes (out,in,1,1) */
     problem.op->params(&problem, specs);
