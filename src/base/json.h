@@ -35,9 +35,8 @@ rf_status rf_json_end(rf_json *json);
 /* The same, writes it (path "-" is stdout) and frees it, in any case. */
 rf_status rf_json_write(rf_json *json, const char *path);
 
-/* Reads a document by jansson, in at most some 25 times its size.  Errors: RF_E_INPUT, with the place, or more values than that
- * would hold; RF_E_MEMORY, which jansson itself mostly takes
- * for a fault of the text. */
+/* Reads a document by jansson, in at most some 25 times its size.  Errors: RF_E_INPUT, with the place, or more values
+ * than that would hold; RF_E_MEMORY, which jansson itself mostly takes for a fault of the text. */
 rf_status rf_json_parse(json_t **out, const char *text, size_t length);
 
 #endif

@@ -65,10 +65,11 @@ double rf_text_fit(cairo_t *cr, rf_font font, double x, double y, double width, 
 }
 
 /* The bytes of whole characters at the beginning of text that fit in the width: one character at least. */
-static size_t bytes_within(cairo_t *cr, rf_font font, double width, const char *text, size_t most) {
+static size_t bytes_within(cairo_t *cr, rf_font font, double width, const char *text) {
     char line[512];
     size_t fits = 0;
-    for (size_t length = 1; length <= strlen(text) && length < RF_MIN(most, sizeof line); length++) {
+    const size_t most = RF_MIN(strlen(text), sizeof line - 1);
+    for (size_t length = 1; length <= most; length++) {
         if ((text[length] & 0xc0) == 0x80) continue; /* within a character */
         memcpy(line, text, length);
         line[length] = '\0';
@@ -93,7 +94,7 @@ int rf_text_wrap(cairo_t *cr, rf_font font, double x, double y, double width, do
             fits = length;
         }
         const bool between = fits > 0;
-        if (!between) fits = bytes_within(cr, font, width, text, sizeof line); /* a word as long as that */
+        if (!between) fits = bytes_within(cr, font, width, text); /* a word as long as that */
         memcpy(line, text, fits);
         line[fits] = '\0';
         rf_text_draw(cr, font, x, y, 0, line);

@@ -293,25 +293,11 @@ static rf_status open_footer(footer *f, const rf_report *report) {
     return RF_OK;
 }
 
-static rf_status height_of(int *height, const rf_report *report) {
-    footer f;
-    RF_TRY(open_footer(&f, report));
-    const int lines = f.command_lines + f.option_lines;
-    close_footer(&f);
-    *height = HEIGHT + (report->race ? RF_RACE_HEIGHT : 0) + (lines > 0 ? FOOTER + lines * LEADING : 0);
-    return RF_OK;
-}
-
-static rf_status draw_footer(const picture *plot) {
-    footer f;
-    RF_TRY(open_footer(&f, plot->report));
-    if (f.command == NULL) return RF_OK;
-    rf_text_wrap(plot->cr, SMALL, margin, HEIGHT + 12, WIDTH - 2 * margin, LEADING, f.command_lines,
-                 f.command);
-    rf_text_wrap(plot->cr, SMALL, margin, HEIGHT + 12 + f.command_lines * LEADING, WIDTH - 2 * margin,
-                 LEADING, f.option_lines, f.options);
-    close_footer(&f);
-    return RF_OK;
+static void draw_footer(cairo_t *cr, const footer *f) {
+    if (f->command == NULL) return;
+    rf_text_wrap(cr, SMALL, margin, HEIGHT + 12, WIDTH - 2 * margin, LEADING, f->command_lines, f->command);
+    rf_text_wrap(cr, SMALL, margin, HEIGHT + 12 + f->command_lines * LEADING, WIDTH - 2 * margin, LEADING,
+                 f->option_lines, f->options);
 }
 
 /* ---- the whole ---- */
@@ -354,7 +340,7 @@ static void draw_plot(const picture *plot) {
     draw_suggestion(plot);
 }
 
-static rf_status draw_words(const picture *plot) {
+static rf_status draw_words(const picture *plot, const footer *f) {
     cairo_t *const cr = plot->cr;
     draw_caption(plot);
     cairo_save(cr);
@@ -362,30 +348,37 @@ static rf_status draw_words(const picture *plot) {
         RF_TRY(rf_race_draw(cr, plot->report->race, HEIGHT));
         cairo_translate(cr, 0, RF_RACE_HEIGHT);
     }
-    RF_TRY(draw_footer(plot));
+    draw_footer(cr, f);
     cairo_restore(cr);
     return draw_title(plot);
 }
 
+typedef struct whole {
+    const rf_report *report;
+    footer footer;
+    int height;
+} whole;
+
 static rf_status draw_whole(cairo_t *cr, const void *what) {
-    const rf_report *const report = what;
+    const whole *const w = what;
     picture plot;
     RF_TRY(
-        open_picture(&plot, cr, report,
+        open_picture(&plot, cr, w->report,
                      (rf_frame){.left = RF_FRAME_LEFT, .right = RF_FRAME_RIGHT, .top = 122, .bottom = 420}));
-    int height = 0;
-    rf_status status = height_of(&height, report);
-    rf_frame_card(cr, height);
+    rf_frame_card(cr, w->height);
     draw_plot(&plot);
-    if (status == RF_OK) status = draw_words(&plot);
+    const rf_status status = draw_words(&plot, &w->footer);
     close_picture(&plot);
     return status;
 }
 
 rf_status rf_picture_write(const rf_report *report, const char *path) {
-    int height;
-    RF_TRY(height_of(&height, report));
-    return rf_drawing_write(path, height, draw_whole, report);
+    whole w = {.report = report, .height = HEIGHT + (report->race ? RF_RACE_HEIGHT : 0)};
+    RF_TRY(open_footer(&w.footer, report));
+    if (report->command) w.height += FOOTER + (w.footer.command_lines + w.footer.option_lines) * LEADING;
+    const rf_status status = rf_drawing_write(path, w.height, draw_whole, &w);
+    close_footer(&w.footer);
+    return status;
 }
 
 /* ---- the curve alone ---- */

@@ -27,7 +27,8 @@ typedef struct rf_evaluator {  /* starts as {0} */
     rf_buffer *ranks;  /* of each image: predicted class, rank of the label */
 } rf_evaluator;
 
-/* Plans without memory. desc: its batch, 0: RF_EVALUATION_BATCH; its training is not read; total: images, of which each rank takes its part. */
+/* Plans without memory. desc: its batch, 0: RF_EVALUATION_BATCH; its training is not read; total: images, of which each
+ * rank takes its part. */
 rf_status rf_evaluator_plan(rf_evaluator *evaluator, const rf_plan_desc *desc, int total, rf_dist *dist);
 size_t rf_evaluator_bytes(const rf_evaluator *evaluator, size_t *largest); /* of the plans and all else */
 /* images: of the feeder's data set, `total` of them; NULL: the first ones. */

@@ -82,9 +82,9 @@ no_failing_allocation_in_find_is_mistaken() {
         --accumulate 2 --validation 4 --group 'linear*=10' --mean 0.5 --print range
 }
 
-# at_each COUNT ANSWER ARGS...: each allocation fails in turn, $at; the function ANSWER judges $code.
+# at_each COUNT CHECK ARGS...: each allocation fails in turn, $at; the function CHECK looks at $code where it is not 4.
 at_each() {
-    count=$1 answer=$2 n=1
+    count=$1 check=$2 n=1
     shift 2
     while [ "$n" -le "$count" ]; do
         for at in $n $n+; do
@@ -92,7 +92,7 @@ at_each() {
             code=0
             LD_PRELOAD=$FAILING_ALLOCATIONS FAILING_ALLOCATION=$at timeout 1800 "$RANGEFINDER" "$@" \
                 >"$logs/out" 2>"$logs/err" </dev/null || code=$?
-            if [ "$code" -eq 4 ]; then says "out of memory"; else $answer; fi
+            if [ "$code" -eq 4 ]; then says "out of memory"; else $check; fi
             [ -z "$(find . -name '.rf-*')" ] || fail "allocation $at: a temporary file is left over"
         done
         [ -n "${RANGEFINDER_TEST_ALL:-}" ] || n=$((n + count / 40))

@@ -369,10 +369,8 @@ static rf_status divide_layers(rf_onnx_call *call, rf_onnx_value *x, const rf_on
     const bool repeated = y->form == RF_ONNX_EXPANDED || y->form == RF_ONNX_REPEATED;
     if (repeated) divisor.form = RF_ONNX_MAP;
     RF_TRY(raise(call, &divisor, -1));
-    const rf_onnx_value inverse = call->out;
-    divisor = *y;
-    divisor.layer = inverse.layer;
-    if (!repeated) divisor = inverse;
+    divisor = repeated ? *y : call->out;
+    divisor.layer = call->out.layer;
     return multiply_values(call, x, &divisor);
 }
 

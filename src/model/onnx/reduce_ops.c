@@ -172,8 +172,8 @@ static size_t reduced_index(const rf_onnx_tensor *from, unsigned axes, size_t at
     return index;
 }
 
-/* Combines the numbers by the row's `binary`, from `start` on, in doubles; *numbers: how many each result is of. */
-static rf_status fold(rf_onnx_call *call, double start, double (*of)(double), double *numbers) {
+/* Combines what `of` makes of the numbers, or themselves, by the row's `binary`, from `start` on, in doubles. */
+static rf_status fold(rf_onnx_call *call, double start, double (*of)(double)) {
     rf_onnx_tensor *const from = rf_onnx_constant_in(call, 0), *out;
     const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
     const double *in;
@@ -193,41 +193,35 @@ static rf_status fold(rf_onnx_call *call, double start, double (*of)(double), do
     }
     rf_onnx_add_origins(out, from);
     out->reduced = out->origin[0] != NULL;
-    *numbers = out->count > 0 ? (double)from->count / (double)out->count : 0;
     call->out = (rf_onnx_value){.form = RF_ONNX_CONSTANT, .constant = out};
     return RF_OK;
 }
 
 static rf_status fold_sum(rf_onnx_call *call) {
-    double numbers;
-    return fold(call, 0, NULL, &numbers);
+    return fold(call, 0, NULL);
+}
+static rf_status fold_product(rf_onnx_call *call) {
+    return fold(call, 1, NULL);
+}
+static rf_status fold_maximum(rf_onnx_call *call) {
+    return fold(call, -INFINITY, NULL);
 }
 
 static rf_status fold_mean(rf_onnx_call *call) {
-    double numbers;
-    RF_TRY(fold(call, 0, NULL, &numbers));
-    for (size_t i = 0; i < call->out.constant->count; i++) call->out.constant->values[i] /= numbers;
+    RF_TRY(fold(call, 0, NULL));
+    rf_onnx_tensor *const out = call->out.constant;
+    const double numbers = (double)rf_onnx_constant_in(call, 0)->count / (double)RF_MAX(out->count, 1);
+    for (size_t i = 0; i < out->count; i++) out->values[i] /= numbers;
     return RF_OK;
-}
-
-static rf_status fold_product(rf_onnx_call *call) {
-    double numbers;
-    return fold(call, 1, NULL, &numbers);
-}
-
-static rf_status fold_maximum(rf_onnx_call *call) {
-    double numbers;
-    return fold(call, -INFINITY, NULL, &numbers);
 }
 
 static double square(double a) {
     return a * a;
 }
 static rf_status fold_length(rf_onnx_call *call) {
-    double numbers;
-    RF_TRY(fold(call, 0, square, &numbers));
-    for (size_t i = 0; i < call->out.constant->count; i++)
-        call->out.constant->values[i] = sqrt(call->out.constant->values[i]);
+    RF_TRY(fold(call, 0, square));
+    rf_onnx_tensor *const out = call->out.constant;
+    for (size_t i = 0; i < out->count; i++) out->values[i] = sqrt(out->values[i]);
     return RF_OK;
 }
 
