@@ -144,7 +144,7 @@ static const rf_case refused[] = {
 
 static const rf_attr_spec attrs[] = {
     RF_ATTR_AS("size", groups, INT, 5, 1, 1023), RF_ATTR_AS("alpha", slope, FLOAT, 1e-4, 0, 1e6),
-    RF_ATTR_AS("beta", value, FLOAT, 0.75, 0, 16), RF_ATTR_AS("k", eps, FLOAT, 1, 1e-6, 1e6), RF_ATTR_END};
+    RF_ATTR_AS("beta", value, FLOAT, 0.75, 0, 4), RF_ATTR_AS("k", eps, FLOAT, 1, 1e-6, 1e6), RF_ATTR_END};
 
 const rf_op rf_op_local_response_norm = {
     .name = "local_response_norm",
