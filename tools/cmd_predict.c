@@ -32,7 +32,7 @@ static const rf_option options[] = {
     RF_OPT_END,
 };
 
-enum { AT_ONCE = 1024, MAX_DEPTH = 16 };
+enum { AT_ONCE = 1024 };
 
 /* An image of those in work. */
 typedef struct picture {
@@ -47,7 +47,7 @@ typedef struct predict_run {
     rf_trained trained;
     char **paths; /* of all images; owned */
     size_t count, capacity;
-    rf_endings passed; /* files of the folders that are no images */
+    rf_walk walk; /* of the folders named */
     rf_conversions conversions;
     picture images[AT_ONCE]; /* those in work */
     rf_dataset *data;        /* their pixels */
@@ -74,7 +74,8 @@ static void release_run(predict_run *run) {
 /* ---- which images ---- */
 
 /* Takes ownership of the path. */
-static rf_status add_path(predict_run *run, char *path) {
+static rf_status add_path(void *context, char *path) {
+    predict_run *run = context;
     if (path != NULL && run->count == run->capacity) {
         const size_t capacity = RF_MAX(2 * run->capacity, (size_t)256);
         char **grown = rf_resize(run->paths, capacity, sizeof *grown);
@@ -91,32 +92,11 @@ static rf_status add_path(predict_run *run, char *path) {
     return RF_OK;
 }
 
-/* The images of a folder and of those in it. */
-static rf_status add_folder(predict_run *run, const char *folder, int depth) {
-    rf_listing listing;
-    rf_status status = rf_listing_read(&listing, folder);
-    for (size_t i = 0; i < listing.count && status == RF_OK; i++) {
-        const rf_entry *entry = &listing.entries[i];
-        char *path = rf_path_join(folder, entry->name);
-        if (path == NULL)
-            status = RF_E_MEMORY;
-        else if (entry->kind == RF_ENTRY_FOLDER && depth < MAX_DEPTH)
-            status = add_folder(run, path, depth + 1);
-        else if (rf_entry_is_image(entry, path)) {
-            status = add_path(run, path);
-            continue;
-        } else if (entry->kind == RF_ENTRY_FILE)
-            rf_endings_count(&run->passed, entry->name);
-        free(path);
-    }
-    rf_listing_free(&listing);
-    return status;
-}
-
 static rf_status collect(predict_run *run, char **operands) {
     for (; *operands != NULL; operands++) {
         const size_t before = run->count;
-        RF_TRY(rf_is_folder(*operands) ? add_folder(run, *operands, 0) : add_path(run, rf_strdup(*operands)));
+        RF_TRY(rf_is_folder(*operands) ? rf_walk_images(&run->walk, *operands, NULL)
+                                       : add_path(run, rf_strdup(*operands)));
         if (run->count == before)
             return rf_fail(RF_E_INPUT, "%s: no image in this folder; %s can be read", *operands,
                            rf_image_kinds);
@@ -270,7 +250,7 @@ static rf_status say_notes(predict_run *run) {
     rf_conversions *n = &run->conversions;
     n->fit = run->reader.fit;
     n->sized = n->settled = true; /* by the training */
-    RF_TRY(rf_endings_note(run->data, &run->passed));
+    RF_TRY(rf_walk_note(run->data, &run->walk));
     RF_TRY(rf_conversions_note(run->data, n));
     for (size_t i = 0; i < run->data->note_count; i++) rf_say("%s", run->data->notes[i]);
     return RF_OK;
@@ -297,6 +277,7 @@ static rf_status predict_main(void *given, char **operands) {
     predict_run *run = rf_alloc(1, sizeof *run);
     if (run == NULL) return RF_E_MEMORY;
     run->args = args;
+    run->walk = (rf_walk){.image = add_path, .context = run};
     rf_status status =
         args->json != NULL ? rf_output_check("--json", args->json, (const char *const *)operands) : RF_OK;
     if (status == RF_OK) status = rf_trained_open(&run->trained, &args->trained);

@@ -1,13 +1,9 @@
-/* A folder with one sub-folder a class, holding the images of the class: which files there are.  Folders inside
- * a class's are walked as torchvision does, links included, but each folder once a class, so that links in
- * circles end.  Hidden files are skipped silently, files that are no images are counted. */
+/* A folder with one sub-folder a class, holding the images of the class: which files there are.  Folders inside a class's
+ * are walked as torchvision does, links included, but each folder once a class. */
 #include "data/collect.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/kind.h"
 #include "data/format.h"
@@ -48,82 +44,10 @@ rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const cha
     return rf_bad_file_add(&all->bad, &all->bad_count, path, reason);
 }
 
-/* ---- skipped files ---- */
-
-void rf_endings_count(rf_endings *endings, const char *name) {
-    char ending[sizeof endings->kinds[0].name] = "no ending";
-    const char *dot = strrchr(name, '.');
-    size_t length = dot != NULL ? strlen(dot) : 0, i = 0;
-    if (length > 1 && length < sizeof ending)
-        for (size_t c = 0; c <= length; c++) ending[c] = (char)tolower((unsigned char)dot[c]);
-    while (i < endings->count && strcmp(endings->kinds[i].name, ending) != 0) i++;
-    if (i == endings->count && i < RF_MAX_ENDINGS) {
-        strcpy(endings->kinds[i].name, i + 1 < RF_MAX_ENDINGS ? ending : "others");
-        endings->count++;
-    }
-    endings->kinds[RF_MIN(i, (size_t)RF_MAX_ENDINGS - 1)].count++;
-}
-
-void rf_endings_text(rf_str *out, const rf_endings *endings) {
-    for (size_t i = 0; i < endings->count; i++)
-        rf_str_addf(out, "%s%s %zu", i > 0 ? ", " : "", endings->kinds[i].name, endings->kinds[i].count);
-}
-
-/* ---- folders that were read ---- */
-
-/* A hash table with open addresses; never more than half full. */
-typedef struct visited {
-    struct {
-        dev_t device;
-        ino_t inode;
-        bool used;
-    } * slots;
-    size_t count, capacity; /* capacity: a power of 2 */
-} visited;
-
-/* The folder's slot: its own, or the free one where it belongs. */
-static size_t slot_of(const visited *v, dev_t device, ino_t inode) {
-    uint64_t key[] = {(uint64_t)device, (uint64_t)inode};
-    size_t at = (size_t)rf_hash(key, sizeof key, 0) & (v->capacity - 1);
-    while (v->slots[at].used && (v->slots[at].device != device || v->slots[at].inode != inode))
-        at = (at + 1) & (v->capacity - 1);
-    return at;
-}
-
-static rf_status grow(visited *v) {
-    visited larger = {.capacity = RF_MAX(2 * v->capacity, 64), .count = v->count};
-    if ((larger.slots = rf_alloc(larger.capacity, sizeof *larger.slots)) == NULL) return RF_E_MEMORY;
-    for (size_t i = 0; i < v->capacity; i++)
-        if (v->slots[i].used)
-            larger.slots[slot_of(&larger, v->slots[i].device, v->slots[i].inode)] = v->slots[i];
-    free(v->slots);
-    *v = larger;
-    return RF_OK;
-}
-
-/* *first: the folder was not there yet; now it is. */
-static rf_status visit(bool *first, visited *v, const char *path) {
-    struct stat info;
-    if (stat(path, &info) != 0) return rf_fail_errno(errno, "%s: the folder cannot be read", path);
-    if (2 * (v->count + 1) > v->capacity) RF_TRY(grow(v));
-    size_t at = slot_of(v, info.st_dev, info.st_ino);
-    *first = !v->slots[at].used;
-    v->count += *first;
-    v->slots[at].device = info.st_dev;
-    v->slots[at].inode = info.st_ino;
-    v->slots[at].used = true;
-    return RF_OK;
-}
-
 /* ---- files and classes ---- */
 
-bool rf_entry_is_image(const rf_entry *entry, const char *path) {
-    const bool file = entry->kind == RF_ENTRY_FILE, link = entry->kind == RF_ENTRY_BROKEN;
-    return ((file || link) && rf_image_is_name(entry->name)) || (file && rf_image_is_content(path));
-}
-
-/* Takes ownership of the path. */
-static rf_status add_file(rf_collection *all, char *path) {
+static rf_status add_file(void *context, char *path) {
+    rf_collection *all = context;
     rf_status status = RF_OK;
     if (all->count == INT32_MAX)
         status = rf_fail(RF_E_INPUT, "%s: too many images", path);
@@ -147,37 +71,8 @@ static rf_status add_file(rf_collection *all, char *path) {
     return RF_OK;
 }
 
-static rf_status add_folder(rf_collection *all, visited *v, const char *path);
-
-/* A file or a folder of a class, in one of two passes. */
-static rf_status add_entry(rf_collection *all, visited *v, const char *folder, const rf_entry *entry,
-                           bool folders) {
-    if ((entry->kind == RF_ENTRY_FOLDER) != folders) return RF_OK;
-    char *path = rf_path_join(folder, entry->name);
-    if (path == NULL) return RF_E_MEMORY;
-    if (!folders && rf_entry_is_image(entry, path)) return add_file(all, path);
-    rf_status status = RF_OK;
-    if (!folders)
-        rf_endings_count(&all->passed, entry->name);
-    else if ((status = add_folder(all, v, path)) != RF_OK)
-        status = rf_collection_tolerate(all, status, path, rf_error_message());
-    free(path);
-    return status;
-}
-
-static rf_status add_folder(rf_collection *all, visited *v, const char *path) {
-    rf_listing list;
-    bool first;
-    if (rf_interrupted()) return rf_fail(RF_E_INTERRUPTED, "interrupted");
-    RF_TRY(visit(&first, v, path));
-    all->again += !first;
-    if (!first) return RF_OK;
-    rf_status status = rf_listing_read(&list, path);
-    for (int folders = 0; folders < 2; folders++)
-        for (size_t i = 0; status == RF_OK && i < list.count; i++)
-            status = add_entry(all, v, path, &list.entries[i], folders);
-    rf_listing_free(&list);
-    return status;
+static rf_status tolerate(void *context, rf_status status, const char *path) {
+    return rf_collection_tolerate(context, status, path, rf_error_message());
 }
 
 static rf_status no_image(const char *path, const rf_endings *before, const rf_endings *after) {
@@ -200,15 +95,10 @@ static rf_status no_image(const char *path, const rf_endings *before, const rf_e
 /* Adds a class and its images.  The root counts as visited, so that a link to it does not add all images to this
  * class. */
 static rf_status add_class(rf_collection *all, const char *root, const char *path, const char *name) {
-    visited v = {0};
-    bool first;
-    size_t before = all->count;
-    rf_endings passed = all->passed;
-    rf_status status = visit(&first, &v, root);
-    if (status == RF_OK) status = add_folder(all, &v, path);
-    free(v.slots);
-    if (status == RF_OK && all->count == before) status = no_image(path, &passed, &all->passed);
-    RF_TRY(status);
+    const size_t before = all->count;
+    const rf_endings passed = all->walk.passed;
+    RF_TRY(rf_walk_images(&all->walk, path, root));
+    if (all->count == before) return no_image(path, &passed, &all->walk.passed);
     char **names = rf_resize(all->class_names, all->class_count + 1, sizeof *names);
     if (names == NULL) return RF_E_MEMORY;
     all->class_names = names;
@@ -261,7 +151,8 @@ static rf_status check_parts(const rf_collection *all, const char *root) {
 rf_status rf_collect(rf_collection *all, const char *root, const rf_dataset_options *options) {
     rf_listing list;
     size_t images = 0;
-    *all = (rf_collection){.options = options};
+    *all =
+        (rf_collection){.options = options, .walk = {.image = add_file, .failed = tolerate, .context = all}};
     RF_TRY(rf_listing_read(&list, root));
     rf_status status = add_classes(all, root, &list);
     for (size_t i = 0; i < list.count; i++)
@@ -296,16 +187,17 @@ static rf_status note_endings(rf_dataset *dataset, const rf_endings *endings, co
     return status;
 }
 
-rf_status rf_endings_note(rf_dataset *dataset, const rf_endings *passed) {
+rf_status rf_walk_note(rf_dataset *dataset, const rf_walk *walk) {
     char what[128];
     snprintf(what, sizeof what, "files left out, as they are not %s", rf_image_kinds);
-    return note_endings(dataset, passed, what);
+    RF_TRY(note_endings(dataset, &walk->passed, what));
+    if (walk->again == 0) return RF_OK;
+    return rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu",
+                           walk->again);
 }
 
 rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all) {
-    RF_TRY(rf_endings_note(dataset, &all->passed));
-    RF_TRY(note_endings(dataset, &all->beside,
-                        "images left out, as they lie beside the class folders and so have no class"));
-    if (all->again == 0) return RF_OK;
-    return rf_dataset_note(dataset, "folders left out, as links lead to them a second time: %zu", all->again);
+    RF_TRY(rf_walk_note(dataset, &all->walk));
+    return note_endings(dataset, &all->beside,
+                        "images left out, as they lie beside the class folders and so have no class");
 }

@@ -3,7 +3,7 @@
 #define RF_DATA_COLLECT_H
 
 #include "data/image.h"
-#include "data/listing.h"
+#include "data/walk.h"
 
 typedef struct rf_image_file {
     char *path;
@@ -11,16 +11,6 @@ typedef struct rf_image_file {
     rf_status status;   /* RF_OK: nothing is known to be wrong with it */
     rf_image_info info; /* its header, once it was probed */
 } rf_image_file;
-
-/* Skipped files, by file extension; the last entry counts all others. */
-enum { RF_MAX_ENDINGS = 24 };
-typedef struct rf_endings {
-    struct {
-        char name[12];
-        size_t count;
-    } kinds[RF_MAX_ENDINGS];
-    size_t count; /* of kinds */
-} rf_endings;
 
 /* The images found, class by class, and what could not be used.  Owns all its pointers but options. */
 typedef struct rf_collection {
@@ -32,9 +22,8 @@ typedef struct rf_collection {
     size_t class_count;
     rf_bad_file *bad;
     size_t bad_count;
-    rf_endings passed; /* files that are no images */
     rf_endings beside; /* images that lie beside the class folders, of kinds that are not read, too */
-    size_t again;      /* folders met a second time, through links, and not read again */
+    rf_walk walk;      /* of the classes' folders */
 } rf_collection;
 
 /* Finds the images of a root folder's classes, in the order of the bytes of their names; of a class's folder
@@ -49,14 +38,7 @@ rf_status rf_collection_tolerate(rf_collection *all, rf_status status, const cha
 void rf_collection_give(rf_dataset *dataset, rf_collection *all);
 /* Notes what was left out. */
 rf_status rf_collection_note(rf_dataset *dataset, const rf_collection *all);
-/* Whether a folder's entry, of that path, is an image to read, by its name or its first bytes.  An image's broken link
- * is one, whose reading fails. */
-bool rf_entry_is_image(const rf_entry *entry, const char *path);
-/* Counts a file by its extension. */
-void rf_endings_count(rf_endings *endings, const char *name);
-/* Notes the files that are no images; none: nothing. */
-rf_status rf_endings_note(rf_dataset *dataset, const rf_endings *passed);
-/* ".tif 3, .webp 12" */
-void rf_endings_text(rf_str *out, const rf_endings *endings);
+/* Notes what a walk left out; nothing, where that is nothing. */
+rf_status rf_walk_note(rf_dataset *dataset, const rf_walk *walk);
 
 #endif
