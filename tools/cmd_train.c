@@ -125,14 +125,20 @@ static void release_run(train_run *run) {
 
 /* ---- the folder ---- */
 
-static bool is_empty(const char *path) {
+/* Fails where there is something of this name that is no empty folder. */
+static rf_status check_free(const char *path) {
     DIR *folder = opendir(path);
-    bool empty = true;
-    if (folder == NULL) return errno == ENOENT;
+    bool empty = folder != NULL;
+    if (folder == NULL && errno == ENOENT) return RF_OK;
+    if (folder == NULL && errno != ENOTDIR) return rf_fail_errno(errno, "--out %s: cannot be opened", path);
     for (const struct dirent *e; empty && (e = readdir(folder)) != NULL;)
         empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    closedir(folder);
-    return empty;
+    if (folder != NULL) closedir(folder);
+    if (empty) return RF_OK;
+    return rf_fail(RF_E_USAGE,
+                   "--out %s: is there already; '--resume %s' goes on with the run in it, and --overwrite "
+                   "replaces it",
+                   path, path);
 }
 
 static rf_status open_folder(train_run *run) {
@@ -141,12 +147,7 @@ static rf_status open_folder(train_run *run) {
                : args->out != NULL  ? rf_strdup(args->out)
                                     : rf_next_free_folder("runs");
     if (run->out == NULL) return RF_E_MEMORY;
-    if (args->resume == NULL && !args->overwrite && !is_empty(run->out))
-        return rf_fail(
-            RF_E_USAGE,
-            "--out %s: is there already; '--resume %s' goes on with the run in it, and --overwrite "
-            "replaces it",
-            run->out, run->out);
+    if (args->resume == NULL && !args->overwrite) RF_TRY(check_free(run->out));
     RF_TRY(measure_existing(&run->before, run->out));
     RF_TRY(rf_folder_open(&run->folder, run->out));
     if (!args->overwrite) return RF_OK;
