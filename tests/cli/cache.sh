@@ -135,7 +135,8 @@ ended() {
     mkdir cache
     echo "$PWD/out.csv" >mark # stands in the helper's words too
     code=0
-    "$RANGEFINDER" find $long --csv "$PWD/out.csv" >"$logs/out" 2>"$logs/err" &
+    # A shell lets its background processes ignore these, which would lose one that comes before the program takes them.
+    env --default-signal=INT,QUIT "$RANGEFINDER" find $long --csv "$PWD/out.csv" >"$logs/out" 2>"$logs/err" &
     sleep "$2"
     kill -s "$1" $!
     wait $! || code=$?
