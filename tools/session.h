@@ -27,7 +27,7 @@ typedef struct rf_session {
     rf_dataset *balanced; /* drawn from that, with --balance; NULL: none */
     size_t bad_known;     /* files that were bad when the data set was opened */
     rf_dataset *held_out; /* for validation; NULL: none */
-    rf_model *model;
+    rf_model *model; /* without values once there is a trainer */
     rf_trainer *trainer;
     int device_count;     /* for the ranks of this machine */
     rf_trainer_desc desc; /* of the trainer, without device, model and data */
