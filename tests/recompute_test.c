@@ -107,7 +107,7 @@ static void a_chain_needs_what_a_calculation_says(void **unused) {
     CHECK(rf_arena_create(&arena, reference, steps->tensors, (size_t)steps->tensor_count));
     const double whole = (double)rf_arena_bytes(arena) / S;
     if (!(whole >= 18 && whole < 18.5)) fail_msg("%g maps are needed at once", whole);
-    CHECK(rf_recompute(&steps, &arena, reference, 1));
+    CHECK(rf_recompute(&steps, &arena, reference, 1, false));
     const double least = (double)rf_arena_bytes(arena) / S;
     if (!(least < 9.5)) fail_msg("%g maps are needed at once", least);
     /* at most each convolution is done twice, and none of the last segment's */
@@ -145,6 +145,44 @@ static void no_more_is_repeated_than_the_limit_demands(void **unused) {
 
 /* ---- the choice ---- */
 
+/* Plans alone, for nothing of this size is computed here. */
+static void what_costs_next_to_nothing_is_repeated_in_any_case(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *network;
+        int batch;
+        bool repeats; /* passes over memory: convnext_tiny's GELU and norms, vgg11_bn's first batch norms */
+    } cases[] = {{"convnext_tiny", 16, true},
+                 {"vgg11_bn", 16, true},
+                 {"mobilenet_v2", 16, false},
+                 {"convnext_tiny", 2, false}};
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        rf_model *model;
+        rf_plan *plan;
+        CHECK(rf_model_create(&model, cases[i].network, (rf_image_shape){3, 224, 224, 10}, 1));
+        rf_plan_desc desc = {.device = device,
+                             .model = model,
+                             .batch = cases[i].batch,
+                             .training = true,
+                             .loss = "cross_entropy",
+                             .recompute_cheap = true};
+        CHECK(rf_plan_create(&plan, &desc));
+        const rf_plan_repeats repeated = rf_plan_repeated(plan);
+        const size_t bytes = rf_plan_memory_bytes(plan);
+        rf_plan_free(plan);
+        if (repeated.share > 0.1 || (repeated.share > 0) != cases[i].repeats ||
+            (cases[i].repeats ? bytes > repeated.bytes / 4 * 3 : bytes != repeated.bytes))
+            fail_msg("%s, batch %d: %zu bytes rather than %zu, for %g of the forward pass", cases[i].network,
+                     cases[i].batch, bytes, repeated.bytes, repeated.share);
+        desc.limit_bytes = bytes / 20 * 19; /* which only more work can keep to */
+        CHECK(rf_plan_create(&plan, &desc));
+        assert_in_range(rf_plan_memory_bytes(plan), 1, desc.limit_bytes);
+        assert_true(rf_plan_repeated(plan).share > repeated.share);
+        rf_plan_free(plan);
+        rf_model_free(model);
+    }
+}
+
 static rf_status create(rf_trainer **out, const rf_model *model, const rf_dataset *data,
                         const char *recompute, int mebibytes) {
     char limit[16];
@@ -157,7 +195,7 @@ static rf_status create(rf_trainer **out, const rf_model *model, const rf_datase
     return status;
 }
 
-static void auto_recomputes_only_where_memory_is_short(void **unused) {
+static void auto_recomputes_small_networks_only_where_memory_is_short(void **unused) {
     (void)unused;
     static const char network[] = "for i = 1 to 8\nc{i}: conv 16 3 pad=1\nrelu\nend\n" HEAD;
     rf_dataset *data;
@@ -192,7 +230,8 @@ int main(void) {
         cmocka_unit_test(training_gives_the_same_bits),
         cmocka_unit_test(a_chain_needs_what_a_calculation_says),
         cmocka_unit_test(no_more_is_repeated_than_the_limit_demands),
-        cmocka_unit_test(auto_recomputes_only_where_memory_is_short),
+        cmocka_unit_test(what_costs_next_to_nothing_is_repeated_in_any_case),
+        cmocka_unit_test(auto_recomputes_small_networks_only_where_memory_is_short),
     };
     if (rf_device_open(&device, NULL) != RF_OK || rf_device_open(&reference, "reference") != RF_OK) {
         fprintf(stderr, "recompute_test: %s\n", rf_error_message());

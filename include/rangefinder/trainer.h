@@ -85,7 +85,8 @@ typedef struct rf_trainer_desc {
     bool sync_bn;
     /* Whether activations are computed again in the backward pass rather than kept for it, which needs less memory and takes
      * longer; results are the same, bit by bit.  "auto" (default): where the training would not fit otherwise, as little as
-     * makes it fit; "on": as far as it saves memory; "off". */
+     * makes it fit, and where activations need 640 MiB or more and a tenth of the forward pass, repeated, saves a quarter of
+     * that; "on": as far as it saves memory; "off". */
     const char *recompute;
     /* Activations and their gradients are stored in halves (IEEE 754 binary16), which takes half the memory; all is computed,
      * and images, scores, sums, parameters and what the optimizer keeps are stored, in floats.  The loss is scaled, as

@@ -82,8 +82,10 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     if (status == RF_OK) {
         plan->whole_bytes = rf_arena_bytes(plan->arena);
         const bool trains = desc->training && plan->steps->loss >= 0;
-        if (trains && desc->limit_bytes > 0 && plan->whole_bytes > desc->limit_bytes)
-            status = rf_recompute(&plan->steps, &plan->arena, desc->device, desc->limit_bytes);
+        if (trains)
+            status =
+                rf_recompute(&plan->steps, &plan->arena, desc->device,
+                             desc->limit_bytes > 0 ? desc->limit_bytes : SIZE_MAX, desc->recompute_cheap);
     }
     if (status == RF_OK) {
         plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);

@@ -31,6 +31,10 @@ typedef struct policy {
     bool keeps_last; /* keeps all of the last segment, which is needed at once */
 } policy;
 
+/* What costs next to nothing is done even where the memory is there: a tenth of the forward pass is some 3 % of a step. */
+static const double CHEAP_SHARE = 0.1, WORTHWHILE_SHARE = 0.25;
+enum { LARGE_BYTES = 640 << 20 }; /* less stops nobody */
+
 typedef struct outcome {
     policy policy;
     size_t bytes; /* alive at a time, at most */
@@ -366,20 +370,41 @@ static rf_status take(bool *taken, rf_steps **steps, rf_arena **arena, rf_device
     return status;
 }
 
-rf_status rf_recompute(rf_steps **steps, rf_arena **arena, rf_device *device, size_t limit) {
+/* What needs the least memory of what repeats little; NULL where that does not save much. */
+static const outcome *find_cheap(const outcome tried[POLICIES], const pass *f, size_t whole) {
+    const outcome *least = NULL;
+    for (int i = 0; i < POLICIES && tried[i].work <= CHEAP_SHARE * f->total; i++)
+        if (least == NULL || tried[i].bytes < least->bytes) least = &tried[i];
+    return least != NULL && (double)least->bytes <= (1 - WORTHWHILE_SHARE) * (double)whole ? least : NULL;
+}
+
+/* The least work that fits; where nothing does, the least memory. */
+static rf_status take_fitting(rf_steps **steps, rf_arena **arena, rf_device *device, const pass *f,
+                              const outcome tried[POLICIES], size_t limit) {
+    bool taken = false;
+    rf_status status = RF_OK;
+    for (int i = 0; i < POLICIES && status == RF_OK && !taken; i++)
+        if (tried[i].bytes <= limit) status = take(&taken, steps, arena, device, f, &tried[i].policy, limit);
+    if (status != RF_OK || taken) return status;
+    const outcome *least = &tried[0];
+    for (int i = 1; i < POLICIES; i++)
+        if (tried[i].bytes < least->bytes) least = &tried[i];
+    return take(&taken, steps, arena, device, f, &least->policy, rf_arena_bytes(*arena) - 1);
+}
+
+rf_status rf_recompute(rf_steps **steps, rf_arena **arena, rf_device *device, size_t limit, bool cheaply) {
+    const size_t whole = rf_arena_bytes(*arena);
+    if (whole < LARGE_BYTES) cheaply = false;
+    if (whole <= limit && !cheaply) return RF_OK;
     pass f;
     outcome tried[POLICIES];
     bool taken = false;
     rf_status status = survey(&f, *steps);
     if (status == RF_OK) status = try_policies(tried, &f);
-    for (int i = 0; i < POLICIES && status == RF_OK && !taken; i++)
-        if (tried[i].bytes <= limit) status = take(&taken, steps, arena, device, &f, &tried[i].policy, limit);
-    if (status == RF_OK && !taken) {
-        const outcome *least = &tried[0];
-        for (int i = 1; i < POLICIES; i++)
-            if (tried[i].bytes < least->bytes) least = &tried[i];
-        status = take(&taken, steps, arena, device, &f, &least->policy, rf_arena_bytes(*arena) - 1);
-    }
+    const outcome *cheap = status == RF_OK && cheaply ? find_cheap(tried, &f, whole) : NULL;
+    if (cheap != NULL) status = take(&taken, steps, arena, device, &f, &cheap->policy, limit);
+    if (status == RF_OK && !taken && whole > limit)
+        status = take_fitting(steps, arena, device, &f, tried, limit);
     release(&f);
     return status;
 }

@@ -24,7 +24,8 @@ static rf_status make_plans(rf_trainer *t, size_t limit) {
                                .class_weights = d->class_weights,
                                .class_weight_count = d->class_weights != NULL ? d->dataset->classes : 0,
                                .loss_gradient = rf_trainer_share(t),
-                               .limit_bytes = limit};
+                               .limit_bytes = limit,
+                               .recompute_cheap = strcmp(d->recompute, "auto") == 0};
     rf_plan_desc evaluation = plan;
     evaluation.batch = 0;
     evaluation.limit_bytes = 0;
@@ -151,8 +152,7 @@ static bool would_fit(const search *s, int batch, int accumulate, int validation
 static int largest(const search *s, bool validation) {
     /* The need grows up to two batches of validation images; if more than that does not fit, two batches do not,
      * either. */
-    int low = 0,
-        high = validation ? RF_MIN(s->desc.validation, 2 * RF_EVALUATION_BATCH - 1) : s->desc.batch;
+    int low = 0, high = validation ? RF_MIN(s->desc.validation, 2 * RF_EVALUATION_BATCH - 1) : s->desc.batch;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
         const bool fit = would_fit(s, validation ? s->desc.batch : middle, s->desc.accumulate,
