@@ -14,7 +14,7 @@ unset POCL_CACHE_DIR
 printf 'conv 4 3 pad=1\nrelu\nflatten\nlinear classes\n' >"$work/tiny.net"
 find="find --data synthetic:1x6x6,3,64 --batch 8 --iterations 12 --model $work/tiny.net --csv out.csv --quiet"
 runs=0 failures=0
-declare -A reached
+declare -A reached # the most calls of each function in a run
 
 # run VARIABLE... COMMAND...: what it leaves lies in $code, out, err and out.csv.
 run() {
@@ -58,14 +58,16 @@ calls() {
         echo $((($1 + 1) / 2))
         [ $((${#reached[@]} % 3)) -ne 0 ] || echo 1+
     else
-        # Every call of those that are made up to 32 times; of others 32, all over the run.
-        for ((n = 1, step = ($1 + 31) / 32; n <= $1; n += step)); do printf '%s\n%s+\n' "$n" "$n"; done
+        # Every call of those that are made up to so many times; of others as many, all over the run.
+        for ((n = 1, step = ($1 + places - 1) / places; n <= $1; n += step)); do printf '%s\n%s+\n' "$n" "$n"; done
     fi
 }
 
 # scenario VARIABLE... COMMAND...: undisturbed first, then with failing calls, of each function once for all scenarios unless
-# all are tried.
+# all are tried.  slow=1: of functions alone that no scenario before has called as often.
 scenario() {
+    local places=32
+    [ -z "${slow-}" ] || places=8
     unset RF_FAIL
     run "$@" # fills the caches
     run RF_FAIL_COUNTS="$work/counts" "$@"
@@ -76,7 +78,8 @@ scenario() {
     [ "$code" -le 1 ] || complain "undisturbed" "$@"
     while read -r name count; do
         [ -n "$all" ] || [ -z "${reached[$name]:-}" ] || continue
-        reached[$name]=1
+        [ -z "${slow-}" ] || [ "$count" -gt "${reached[$name]:-0}" ] || continue
+        [ "$count" -le "${reached[$name]:-0}" ] || reached[$name]=$count
         for call in $(calls "$count"); do
             export RF_FAIL=$name:$call
             run "$@"
@@ -125,8 +128,8 @@ scenario RANGEFINDER_SOLVER=group "$program" $find
 scenario "$program" bench --data synthetic:1x6x6,3,64 --batch 8 --steps 2 --model "$work/tiny.net" --quiet
 # PoCL keeps programs' binaries itself, so that we do not.
 scenario RF_FAIL_RENAME=1 "$program" $find
-scenario RF_FAIL_RENAME=1 bash -c 'cold "$@"' - "$program" $find
-[ -z "$all" ] || scenario bash -c 'cold "$@"' - "$program" $find
+slow=1 scenario RF_FAIL_RENAME=1 bash -c 'cold "$@"' - "$program" $find
+[ -z "$all" ] || slow=1 scenario bash -c 'cold "$@"' - "$program" $find
 
 echo "$runs runs, $failures failures; calls of ${#reached[@]} functions failed"
 for name in $(nm -D --undefined-only "${RANGEFINDER:-$program}" | sed -n 's/.* U \(cl[A-Z][A-Za-z]*\).*/\1/p'); do
