@@ -436,22 +436,96 @@ static const change changes[] = {
     {outside, "outside its folder"},
 };
 
-static void what_is_wrong_is_said(void **state) {
+/* Writes the changed model to `made`. */
+static void put_changed(void (*make)(Onnx__ModelProto *model)) {
     size_t length;
     void *bytes = bytes_of(&length, "cnn-script");
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, length, bytes);
+    assert_non_null(model);
+    make(model);
+    uint8_t *changed = malloc(onnx__model_proto__get_packed_size(model));
+    assert_non_null(changed);
+    put(changed, onnx__model_proto__pack(model, changed));
+    free(changed);
+    onnx__model_proto__free_unpacked(model, NULL);
+    free(bytes);
+}
+
+static void what_is_wrong_is_said(void **state) {
     (void)state;
     for (size_t i = 0; i < RF_COUNT(changes); i++) {
-        Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, length, bytes);
-        assert_non_null(model);
-        changes[i].make(model);
-        uint8_t *changed = malloc(onnx__model_proto__get_packed_size(model));
-        assert_non_null(changed);
-        put(changed, onnx__model_proto__pack(model, changed));
+        put_changed(changes[i].make);
         expect_failure(made, shape, changes[i].message);
-        free(changed);
-        onnx__model_proto__free_unpacked(model, NULL);
     }
-    free(bytes);
+}
+
+static void add_numbers(Onnx__GraphProto *g, const char *name, int64_t first, int64_t second) {
+    Onnx__TensorProto *t = malloc(sizeof *t),
+                      **list = realloc(g->initializer, (g->n_initializer + 1) * sizeof *list);
+    assert_true(t != NULL && list != NULL);
+    g->initializer = list;
+    list[g->n_initializer++] = t;
+    onnx__tensor_proto__init(t);
+    t->name = copy(name);
+    t->has_data_type = 1;
+    t->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    t->dims = malloc(sizeof *t->dims);
+    t->int64_data = malloc(2 * sizeof *t->int64_data);
+    assert_true(t->dims != NULL && t->int64_data != NULL);
+    t->dims[0] = 2;
+    t->n_dims = 1;
+    t->int64_data[0] = first;
+    t->int64_data[1] = second;
+    t->n_int64_data = 2;
+}
+
+/* In front; b: NULL for ops of one input. */
+static void add_node(Onnx__GraphProto *g, const char *op, const char *a, const char *b, const char *y) {
+    Onnx__NodeProto *n = malloc(sizeof *n), **list = realloc(g->node, (g->n_node + 1) * sizeof *list);
+    assert_true(n != NULL && list != NULL);
+    g->node = list;
+    memmove(list + 1, list, g->n_node++ * sizeof *list);
+    *list = n;
+    onnx__node_proto__init(n);
+    n->op_type = copy(op);
+    n->input = malloc(2 * sizeof *n->input);
+    n->output = malloc(sizeof *n->output);
+    assert_true(n->input != NULL && n->output != NULL);
+    n->input[n->n_input++] = copy(a);
+    if (b != NULL) n->input[n->n_input++] = copy(b);
+    n->output[n->n_output++] = copy(y);
+}
+
+/* A shape for what was flattened, (0,-1): from the sum of two lists, handed on under other names, which are read more than once. */
+static void compute_the_shape(Onnx__ModelProto *m) {
+    Onnx__GraphProto *g = m->graph;
+    for (size_t i = 0; i < g->n_node; i++) {
+        Onnx__NodeProto *node = g->node[i];
+        if (strcmp(node->op_type, "Flatten") != 0) continue;
+        set(&node->op_type, "Reshape");
+        while (node->n_attribute > 0)
+            onnx__attribute_proto__free_unpacked(node->attribute[--node->n_attribute], NULL);
+        node->input = realloc(node->input, 2 * sizeof *node->input);
+        assert_non_null(node->input);
+        node->input[node->n_input++] = copy("shape");
+    }
+    add_numbers(g, "ones", 1, 1);
+    add_numbers(g, "less", -1, -2);
+    add_node(g, "Sub", "c", "first", "shape"); /* the last one first */
+    add_node(g, "Add", "a", "b", "c");
+    add_node(g, "Sub", "second", "ones", "b");
+    add_node(g, "Add", "second", "ones", "a");
+    add_node(g, "Identity", "sum", NULL, "second");
+    add_node(g, "Identity", "sum", NULL, "first");
+    add_node(g, "Add", "ones", "less", "sum");
+}
+
+static void computed_numbers_stay_until_all_have_read_them(void **state) {
+    (void)state;
+    rf_model *model;
+    put_changed(compute_the_shape);
+    CHECK(rf_model_create(&model, made, shape, 1));
+    rf_model_free(model);
 }
 
 /* A field of length `inner` around what is inside, again and again: messages in messages. */
@@ -502,6 +576,7 @@ int main(void) {
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(computed_numbers_stay_until_all_have_read_them),
         cmocka_unit_test(deep_nesting_is_refused),
     };
     const int fd = mkstemp(made);
