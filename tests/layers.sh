@@ -6,11 +6,14 @@ set -eu
 shift
 
 # "D symbol file" for each that a file defines, "U symbol file" for each that it takes from elsewhere.
-for object in "$@"; do
-    file=$(echo "$object" | sed -n 's|.*/src/\(.*\)\.c\.o$|\1|p')
-    [ -n "$file" ] || continue # embedded data
-    nm "$object" | awk -v file="$file" 'NF == 3 && $2 ~ /[TDBRV]/ { print "D", $3, file } NF == 2 && $1 == "U" { print "U", $2, file }'
-done | grep ' rf_' | sort | awk -v layers="$layers" '
+nm -A "$@" | awk '{
+    at = index($0, ".c.o:")
+    file = substr($0, 1, at - 1)
+    if (!sub(/.*\/src\//, "", file)) next # embedded data
+    n = split(substr($0, at + 5), field, " ")
+    if (n == 3 && field[2] ~ /[TDBRV]/) print "D", field[3], file
+    if (n == 2 && field[1] == "U") print "U", field[2], file
+}' | grep ' rf_' | sort | awk -v layers="$layers" '
     function folder(file) { sub(/\/.*/, "", file); return file }
     BEGIN {
         lines = split(layers, line, "\n")
