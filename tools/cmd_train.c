@@ -128,13 +128,15 @@ static void release_run(train_run *run) {
 /* Fails where there is something of this name that is no empty folder. */
 static rf_status check_free(const char *path) {
     DIR *folder = opendir(path);
-    bool empty = folder != NULL;
     if (folder == NULL && errno == ENOENT) return RF_OK;
     if (folder == NULL && errno != ENOTDIR) return rf_fail_errno(errno, "--out %s: cannot be opened", path);
-    for (const struct dirent *e; empty && (e = readdir(folder)) != NULL;)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    if (folder != NULL) closedir(folder);
-    if (empty) return RF_OK;
+    if (folder != NULL) {
+        bool empty = true;
+        for (const struct dirent *e; empty && (e = readdir(folder)) != NULL;)
+            empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        closedir(folder);
+        if (empty) return RF_OK;
+    }
     return rf_fail(RF_E_USAGE,
                    "--out %s: is there already; '--resume %s' goes on with the run in it, and --overwrite "
                    "replaces it",

@@ -370,11 +370,17 @@ static rf_status take(bool *taken, rf_steps **steps, rf_arena **arena, rf_device
     return status;
 }
 
-/* What needs the least memory of what repeats little; NULL where that does not save much. */
-static const outcome *find_cheap(const outcome tried[POLICIES], const pass *f, size_t whole) {
+/* What needs the least memory of what repeats at most so much work; NULL: nothing repeats so little. */
+static const outcome *find_least(const outcome tried[POLICIES], double work) {
     const outcome *least = NULL;
-    for (int i = 0; i < POLICIES && tried[i].work <= CHEAP_SHARE * f->total; i++)
+    for (int i = 0; i < POLICIES && tried[i].work <= work; i++)
         if (least == NULL || tried[i].bytes < least->bytes) least = &tried[i];
+    return least;
+}
+
+/* NULL: what repeats little does not save much. */
+static const outcome *find_cheap(const outcome tried[POLICIES], const pass *f, size_t whole) {
+    const outcome *least = find_least(tried, CHEAP_SHARE * f->total);
     return least != NULL && (double)least->bytes <= (1 - WORTHWHILE_SHARE) * (double)whole ? least : NULL;
 }
 
@@ -386,10 +392,8 @@ static rf_status take_fitting(rf_steps **steps, rf_arena **arena, rf_device *dev
     for (int i = 0; i < POLICIES && status == RF_OK && !taken; i++)
         if (tried[i].bytes <= limit) status = take(&taken, steps, arena, device, f, &tried[i].policy, limit);
     if (status != RF_OK || taken) return status;
-    const outcome *least = &tried[0];
-    for (int i = 1; i < POLICIES; i++)
-        if (tried[i].bytes < least->bytes) least = &tried[i];
-    return take(&taken, steps, arena, device, f, &least->policy, rf_arena_bytes(*arena) - 1);
+    const policy *least = &find_least(tried, HUGE_VAL)->policy;
+    return take(&taken, steps, arena, device, f, least, rf_arena_bytes(*arena) - 1);
 }
 
 rf_status rf_recompute(rf_steps **steps, rf_arena **arena, rf_device *device, size_t limit, bool cheaply) {

@@ -224,7 +224,7 @@ static rf_status read_nodes(rf_onnx_build *build, const bool *needed) {
         rf_onnx_value *out = rf_onnx_find(build, call.node->output[0]);
         if (out == NULL)
             return fail_at(rf_fail(RF_E_INPUT, "its first output has no name"), build, call.node);
-        call.out.readers = out->readers; /* an input may be handed on, and its count with it */
+        call.out.readers = out->readers; /* its own, also where an input is handed on */
         call.out.folded = 0;
         if (call.out.producer == NULL) call.out.producer = call.node;
         *out = call.out;
