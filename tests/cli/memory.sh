@@ -82,7 +82,7 @@ no_failing_allocation_in_find_is_mistaken() {
         --accumulate 2 --validation 4 --group 'linear*=10' --mean 0.5 --print range
 }
 
-# at_each COUNT CHECK ARGS...: each allocation fails in turn, $at; the function CHECK looks at $code where it is not 4.
+# at_each COUNT CHECK ARGS...: one run for each allocation that fails, $at; the function CHECK tests any exit code, $code, but 4.
 at_each() {
     count=$1 check=$2 n=1
     shift 2
