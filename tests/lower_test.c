@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device/backend.h"
+#include "graph/defer.h"
 #include "graph/lower.h"
 
 static rf_device *device;
@@ -35,13 +36,14 @@ static rf_lowered *lowered_of(const rf_model *model, bool training, const char *
 }
 
 /* "conv+relu(images) batch_norm(0)": each node's op with what it took in, and the numbers of those it reads; % is the
- * one before. */
+ * one before, and * a deferred batch norm. */
 static char *text_of(const rf_lowered *lowered) {
     rf_str out = {0};
     for (int k = 0; k < lowered->count; k++) {
         const rf_lowered_node *node = &lowered->nodes[k];
         rf_str_addf(&out, "%s%s", k > 0 ? " " : "", node->problem.op->name);
         if (node->problem.act != RF_ACT_NONE) rf_str_addf(&out, "+%s", rf_act_names[node->problem.act]);
+        if (node->problem.deferred) rf_str_add(&out, "*");
         for (int i = 0; i < node->problem.inputs; i++) {
             const int from = node->input[i];
             rf_str_add(&out, i == 0 ? "(" : ",");
@@ -184,6 +186,53 @@ static void dropout_goes_at_inference(void **state) {
     expect(scores, false, "flatten(images) linear(%) dropout(%)");
 }
 
+static void batch_norm_is_deferred_where_one_convolution_reads_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *network, *expected;
+    } cases[] = {
+        {"conv 8 3 pad=1\nbatch_norm\nrelu6\nconv 8 3 pad=1 groups=8\n" SCORES,
+         "conv(images) batch_norm+relu6*(%) conv(%)" TAIL},
+        {"conv 8 3 pad=1\nbatch_norm\nsilu\nconv 12 1\n" SCORES,
+         "conv(images) batch_norm+silu*(%) conv(%)" TAIL},
+        {"conv 64 3 pad=1\nbatch_norm\nrelu\nconv 64 3 pad=1\n" SCORES,
+         "conv(images) batch_norm+relu*(%) conv(%)" TAIL},
+        {"batch_norm\nconv 8 1\n" SCORES, "batch_norm*(images) conv(%)" TAIL},
+        {"c: conv 8 3 pad=1\nbatch_norm\na: conv 8 1\nadd <- a, c\n" SCORES,
+         "conv(images) batch_norm*(%) conv(%) add(%,0)" TAIL},
+        /* others read it, or it has a residual */
+        {"conv 8 3 pad=1\nn: batch_norm\na: conv 8 1\nadd <- a, n\n" SCORES,
+         "conv(images) batch_norm(%) conv(%) add(%,1)" TAIL},
+        {"a: conv 8 3 pad=1\nb: conv 8 3 pad=1\nn: batch_norm\nadd <- n, a\nconv 8 1\n" SCORES,
+         "conv(images) conv(%) batch_norm(%,0) conv(%)" TAIL},
+        {"flatten\nlinear classes\nbatch_norm\n", "flatten(images) linear(%) batch_norm(%)"},
+        /* no solver reads through it, or only slower ones do */
+        {"conv 8 3 pad=1\nbatch_norm\nmax_pool 2\n" SCORES, "conv(images) batch_norm(%) max_pool(%)" TAIL},
+        {"conv 8 3 pad=1\nbatch_norm\nconv 8 3 pad=1 stride=2\n" SCORES,
+         "conv(images) batch_norm(%) conv(%)" TAIL},
+        {"conv 64 3 pad=1\nbatch_norm\nconv 256 3 pad=1\n" SCORES, "conv(images) batch_norm(%) conv(%)" TAIL},
+    };
+    for (size_t i = 0; i < RF_COUNT(cases); i++)
+        for (int wanted = 1; wanted >= 0; wanted--) {
+            if (!wanted) setenv("RANGEFINDER_FUSION", "0", 1);
+            rf_model *model = model_of(cases[i].network);
+            rf_lowered *lowered = lowered_of(model, true, NULL);
+            assert_int_equal(rf_defer_norms(lowered, device, NULL), RF_OK);
+            char *text = text_of(lowered);
+            if (wanted ? strcmp(text, cases[i].expected) != 0 : strchr(text, '*') != NULL)
+                fail_msg("%s\nbecomes  %s\nand not  %s", cases[i].network, text, cases[i].expected);
+            for (int k = 0; k < lowered->count; k++) {
+                const int before = lowered->nodes[k].input[0];
+                assert_true(lowered->nodes[k].problem.normed ==
+                            (before >= 0 && lowered->nodes[before].problem.deferred));
+            }
+            free(text);
+            rf_lowered_free(lowered);
+            rf_model_free(model);
+            unsetenv("RANGEFINDER_FUSION");
+        }
+}
+
 /* The scores are what the fused node writes; the loss stays a node of its own. */
 static void scores_and_loss_stay(void **state) {
     (void)state;
@@ -232,6 +281,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_fused_where_it_is_not_wanted),
         cmocka_unit_test(the_reference_fuses_nothing),
         cmocka_unit_test(dropout_goes_at_inference),
+        cmocka_unit_test(batch_norm_is_deferred_where_one_convolution_reads_it),
         cmocka_unit_test(scores_and_loss_stay),
         cmocka_unit_test(a_fused_node_keeps_its_parameters),
         cmocka_unit_test(a_quarantined_op_is_not_fused),

@@ -109,14 +109,21 @@ static rf_status check_choices(validation *all, const rf_problem *problem, const
     return RF_OK;
 }
 
-/* Every direction of one problem. */
+/* Every direction of one problem; where solvers do that, also with x read through a batch norm. */
 static rf_status check_directions(validation *all, const rf_problem *problem, const char *label) {
     const int directions = problem->training ? RF_DIRECTIONS : 1; /* inference has no backward pass */
+    rf_problem normed = *problem;
+    normed.normed = true;
     for (int d = RF_FORWARD; d < directions; d++) {
         rf_choice choices[RF_MAX_CHOICES];
         if (problem->op->reference[d] == NULL) continue;
         int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);
         RF_TRY(check_choices(all, problem, choices, count, label));
+        if (!problem->training || d == RF_BACKWARD_DATA) continue;
+        char through[sizeof all->rows->where];
+        snprintf(through, sizeof through, "%s, through a batch norm", label);
+        count = rf_choose(choices, RF_MAX_CHOICES, &normed, (rf_direction)d, all->device, NULL);
+        RF_TRY(check_choices(all, &normed, choices, count, through));
     }
     return RF_OK;
 }

@@ -15,12 +15,16 @@
  * stays in registers over the block. Between
  * blocks they are in `out`; conv_pack.cl reduces the parts.
  *
+ * With -DNORM_ACT, x is read through a batch norm (normed.clh): of a block in gather, of a few rows in wgrad, it is computed into
+ * `own` rows first.
+ *
  * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN
  * (backward data), and zeros go to the pixels between unless y accumulates.  stride is a pair: y << 16 | x.
  *
  * WHOLE is 1 where k is a multiple of VEC: no code for partial vectors then, which halves the time to compile. */
 #include "bn_sums.clh"
 #include "common.clh"
+#include "normed.clh"
 
 #define READ    1
 #define WRITTEN 2
@@ -69,16 +73,44 @@ INLINE grid_position position_after(grid g, grid_position at) {
     return at;
 }
 
+/* Rows of x, where they are read from: as they lie; or `own` ones, of whole vectors. */
+#define OWN_PITCH(channels) (((channels) + VEC - 1) / VEC * VEC)
+#if NORMED
+typedef const float *x_row;
+
+INLINE void norm_rows(float *own, const __global float *x, const __global float *norm, grid g, int row,
+                      int count, int c, int channels) {
+    grid_position at = position_at(g, row);
+    for (int q = 0; q < count; ++q, at = position_after(g, at))
+        for (int l = 0; l < channels; l += VEC, own += VEC)
+            STORE(norm_at(x + at.pixel * c + l, norm, c, l, channels - l), own);
+}
+#else
+typedef const __global float *x_row;
+#endif
+
+/* Where `count` rows lie, from `row` on, which is the first of the own ones; of those that are missing the last one again, or any. */
+#if NORMED
+#define ROWS_AT(from, most, own, x, g, row, count, c, channels)                                              \
+    EACH(q, most) from[q] = (own) + min(q, (count)-1) * OWN_PITCH(channels)
+#else
+#define ROWS_AT(from, most, own, x, g, row, count, c, channels)                                              \
+    do {                                                                                                     \
+        grid_position at = position_at(g, row);                                                              \
+        EACH(q, most) {                                                                                      \
+            from[q] = (x) + at.pixel * (c);                                                                  \
+            if (q + 1 < (count)) at = position_after(g, at);                                                 \
+        }                                                                                                    \
+    } while (0)
+#endif
+
 #ifdef PIXELS
 #if PACKED
 /* Copies `count` rows of x, up to PIXELS, to [c][PIXELS]; the last one again in place of those that are missing. */
-INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, int count, int c) {
-    const __global float *from[PIXELS];
-    grid_position at = position_at(g, row);
-    EACH(q, PIXELS) {
-        from[q] = x + at.pixel * c;
-        if (q + 1 < count) at = position_after(g, at);
-    }
+INLINE void pack_tile(float *packed, const float *own, const __global float *x, grid g, int row, int count,
+                      int c) {
+    x_row from[PIXELS];
+    ROWS_AT(from, PIXELS, own, x, g, row, count, c, c);
     int l = 0;
     for (; l + 4 <= c; l += 4, packed += 4 * PIXELS) {
         EACH(i, PIXELS / 4) {
@@ -106,16 +138,13 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                          const __global float *bias, const __global float *residual, __global float *y,      \
                          grid of_x, grid of_y, int c, int k, int u, int act, int accumulate, int row,        \
                          int count, row_sums s, int before) {                                                \
-        const __global float *from[PIXELS], *weights[N];                                                     \
+        const __global float *weights[N];                                                                    \
+        x_row from[PIXELS];                                                                                  \
         __global float *to[PIXELS];                                                                          \
         floatv acc[PIXELS][N];                                                                               \
         const __global float *next_x = x + position_at(of_x, row + ahead).pixel * c;                         \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
-        grid_position at = position_at(of_x, row);                                                           \
-        EACH(q, PIXELS) {                                                                                    \
-            from[q] = x + at.pixel * c;                                                                      \
-            if (q + 1 < count) at = position_after(of_x, at);                                                \
-        }                                                                                                    \
+        ROWS_AT(from, PIXELS, packed, x, of_x, row, count, c, c);                                            \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
             if (bias) start = fetch(bias + (u + v) * VEC, LEFT((u + v) * VEC));                              \
@@ -145,7 +174,7 @@ INLINE void pack_tile(float *packed, const __global float *x, grid g, int row, i
                 if (PACKED) packed += PIXELS;                                                                \
             }                                                                                                \
         }                                                                                                    \
-        at = position_at(of_y, row);                                                                         \
+        grid_position at = position_at(of_y, row);                                                           \
         EACH(q, PIXELS) {                                                                                    \
             to[q] = y + at.pixel * k + u * VEC;                                                              \
             at = position_after(of_y, at);                                                                   \
@@ -185,8 +214,8 @@ TILE(3)
 /* The outputs from vector u on, for the rows begin .. end-1. */
 #define ROWS(N)                                                                                              \
     for (int p = begin; p < end; p += PIXELS) PASTE(tile_, N)                                                \
-    (packed + (p - begin) * c * (PACKED > 0), ahead, x, w, bias, residual, y, of_x, of_y, c, k, u, act,      \
-     accumulate, p, min(PIXELS, end - p), s, p - first);
+    (packed + (p - begin) * pitch, ahead, x, w, bias, residual, y, of_x, of_y, c, k, u, act, accumulate, p,  \
+     min(PIXELS, end - p), s, p - first);
 
 /* Zeros for the pixels that a stride skips right of and below each of `count` pixels, and for these too, so that memory
  * is written in order: the channels o_begin .. o_end-1 of k. */
@@ -202,7 +231,8 @@ INLINE void clear_blocks(__global float *y, grid g, int row, int count, int k, i
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias,
        const __global float *residual, __global float *y, int x_at, int w_at, int rows, int map_h, int map_w,
-       int stride, int c, int k, int act, int accumulate, int tiles, int block, SUMS_PARAMS) {
+       int stride, int c, int k, int act, int accumulate, int tiles, int block, const __global float *norm,
+       SUMS_PARAMS) {
     const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride);
     const grid of_y = grid_of(STRIDED == WRITTEN, map_h, map_w, stride);
     int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH;
@@ -210,12 +240,17 @@ gather(const __global float *x, const __global float *w, const __global float *b
     int u_end = min((int)(all * (get_global_id(1) + 1) / get_global_size(1)) * WIDTH, vectors);
     int first = (int)get_global_id(0) * tiles * PIXELS, last = min(first + tiles * PIXELS, rows);
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
+#if NORMED
+    float own[OWN_FLOATS];
+#else
+    const float *own = 0;
+#endif
 #if PACKED
     float packed[PACKED];
-    const int ahead = block * PIXELS;
+    const int ahead = block * PIXELS, pitch = c;
 #else
-    const float *packed = 0;
-    const int ahead = 2 * PIXELS;
+    const float *packed = own;
+    const int ahead = NORMED ? block * PIXELS : 2 * PIXELS, pitch = NORMED ? OWN_PITCH(c) : 0;
 #endif
     x += x_at;
     w += w_at;
@@ -224,8 +259,15 @@ gather(const __global float *x, const __global float *w, const __global float *b
     for (int begin = first; begin < last; begin += block * PIXELS) {
         int end = min(begin + block * PIXELS, last), u = u_begin;
 #if PACKED
-        for (int p = begin; p < end; p += PIXELS)
-            pack_tile(packed + (p - begin) * c, x, of_x, p, min(PIXELS, end - p), c);
+        for (int p = begin; p < end; p += PIXELS) {
+            const int count = min(PIXELS, end - p);
+#if NORMED
+            norm_rows(own, x, norm, of_x, p, count, c, c);
+#endif
+            pack_tile(packed + (p - begin) * c, own, x, of_x, p, count, c);
+        }
+#elif NORMED
+        norm_rows(own, x, norm, of_x, begin, end - begin, c, c);
 #endif
         if (STRIDED == WRITTEN && !accumulate)
             clear_blocks(y, of_y, begin, end - begin, k, u_begin * VEC, min(u_end * VEC, k));
@@ -267,14 +309,18 @@ INLINE void pack(floatv *packed, const __global float *dy, const __global float 
 
 /* Copies `channels` channels of `count` rows of x to [channel / CHANNELS][row][CHANNELS]; what fills the last ones is of no
  * account.  Some rows at a time, since those of a wide x compete for the same sets of the caches. */
-INLINE void pack_x(float *packed, const __global float *x, grid g, int row, int count, int c, int channels) {
-    grid_position at = position_at(g, row);
+INLINE void pack_x(float *packed, const __global float *x, const __global float *norm, grid g, int row,
+                   int count, int c, int channels) {
+#if NORMED
+    float own[AT_ONCE * OWN_CHANNELS];
+#endif
     for (int p = 0; p < count; p += AT_ONCE) {
-        const __global float *from[AT_ONCE];
-        EACH(q, AT_ONCE) {
-            from[q] = x + at.pixel * c;
-            at = position_after(g, at);
-        }
+        const int here = min(AT_ONCE, count - p);
+        x_row from[AT_ONCE];
+#if NORMED
+        norm_rows(own, x, norm, g, row + p, here, c, channels);
+#endif
+        ROWS_AT(from, AT_ONCE, own, x, g, row + p, here, c, channels);
         int i = 0;
         /* Whole vectors: what is copied too much, the next row overwrites. */
         if (p + AT_ONCE < count)
@@ -282,7 +328,7 @@ INLINE void pack_x(float *packed, const __global float *x, grid g, int row, int 
         for (int j = 0; j < RUN; j += 4)
             vstore4(vload4(0, from[q] + i + j), 0, packed + i * count + (p + q) * CHANNELS + j);
         for (; i < channels; i += CHANNELS)
-            for (int q = 0; q < min(AT_ONCE, count - p); ++q)
+            for (int q = 0; q < here; ++q)
                 for (int j = 0; j < CHANNELS; ++j)
                     packed[i * count + (p + q) * CHANNELS + j] = from[q][min(i + j, channels - 1)];
     }
@@ -317,7 +363,7 @@ INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, con
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 wgrad(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
       __global float *out_bias, int out_at, int bias_at, int rows, int map_h, int map_w, int stride, int c,
-      int k, int act, int parts, int part_size, int block, int share) {
+      int k, int act, int parts, int part_size, int block, int share, const __global float *norm) {
     const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride),
                of_dy = grid_of(0, map_h, map_w, stride);
     floatv d[BLOCK * WIDTH];
@@ -337,7 +383,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
         int count = min(block, last - begin), fresh = begin == first;
         int next_prefetch = begin + count,
             prefetch_end = min(next_prefetch + block, last); /* rows, some at each tile */
-        pack_x(packed_x, x + c_begin, of_x, begin, count, c, channels);
+        pack_x(packed_x, x + c_begin, norm + c_begin, of_x, begin, count, c, channels);
         if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
                 for (int i = 0; i < channels; ++i)

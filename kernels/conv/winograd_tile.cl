@@ -7,7 +7,8 @@
  * vectors. A work-item takes blocks of `block` tiles: it transforms their inputs into a scratch of its own that fits a
  * core's cache, multiplies panel by panel (of 16 output channels), and transforms back; only x, y and the weights cross
  * memory. With -DBN_SUMS, gather's epilogue sums what it writes for batch norm (bn_sums.clh). With -DPOOL y is 2x2 max
- * pooled (conv_pool): gather pools what it writes, and dy is unpooled where it is read.
+ * pooled (conv_pool): gather pools what it writes, and dy is unpooled where it is read. With -DNORM_ACT, x is read through a
+ * batch norm (normed.clh).
  *
  *     x, y         (n,h,w,c), (n,oh,ow,k); tiles are numbered by image, row, column
  *     weights u    [panel][point][c][16]
@@ -17,6 +18,7 @@
  * The points are an odd number of cache lines apart (STEP), so that they do not compete for the same cache sets. */
 #include "bn_sums.clh"
 #include "common.clh"
+#include "normed.clh"
 #include "pooled.clh"
 #include "winograd.clh"
 
@@ -83,11 +85,12 @@ KERNEL void weights(const __global float *w, __global float *u, int c, int k, in
 /* ---- windows of maps ---- */
 
 /* A map x (n,h,w,c). Of a gradient: `seen` (or NULL) is the y of a fused activation whose backward is still to be
- * applied, `index` the argmax indices if the map is pooled. */
+ * applied, `index` the argmax indices if the map is pooled.  Of x `norm` is the batch norm that it is read through, or NULL. */
 typedef struct {
     const __global float *x, *seen;
     int h, w, c, act;
     const __global uchar *index;
+    const __global float *norm;
 } maps;
 
 /* The gradient of y, (n,oh,ow,k) or, pooled, of half its size. */
@@ -96,7 +99,7 @@ INLINE maps gradient_of(const __global float *dy, const __global float *seen, co
 #ifdef POOL
     oh /= 2, ow /= 2;
 #endif
-    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0, index};
+    maps gradient = {dy, seen, oh, ow, k, seen ? act : 0, index, 0};
     return gradient;
 }
 
@@ -110,27 +113,34 @@ INLINE void prefetch_pixels(maps m, int n, int y, int x, int c, int channels) {
         }
 }
 
-/* high x wide pixels for the transforms, with strides of `row` and `pixel` floats. */
+/* high x wide pixels for the transforms, with strides of `row` and `pixel` floats; raw: still to be read through a batch norm. */
 typedef struct {
     const __global float *at;
-    int row, pixel;
+    int row, pixel, raw;
 } window;
+
+/* A vector of a pixel, `at` floats from the map's start, whose channels begin with c. */
+INLINE floatv read_map(maps m, int at, int c) {
+#if NORMED
+    if (m.norm) return norm_at(m.x + at, m.norm, m.c, c, m.c - c);
+#endif
+    return act_backward(m.x + at, m.seen + at, m.c - c, m.act);
+}
 
 /* The pixels from row y and column x of image n on, `channels` numbers from c on: in place if possible, else a copy
  * with zeros outside the map and past its last channel. */
 INLINE window window_of(maps m, int high, int wide, int n, int y, int x, int c, int channels,
                         __global float *copy) {
-    window there = {m.x + ((n * m.h + y) * m.w + x) * m.c + c, m.w * m.c, m.c};
+    window there = {m.x + ((n * m.h + y) * m.w + x) * m.c + c, m.w * m.c, m.c, m.norm != 0};
     if (y >= 0 && x >= 0 && y + high <= m.h && x + wide <= m.w && c + channels <= m.c && !m.act) return there;
-    window copied = {copy, wide * channels, channels};
+    window copied = {copy, wide * channels, channels, 0};
     for (int i = 0; i < high; ++i)
         for (int j = 0; j < wide; ++j) {
             int inside = ((uint)(y + i) < (uint)m.h) & ((uint)(x + j) < (uint)m.w);
             int from = ((n * m.h + y + i) * m.w + x + j) * m.c + c;
             for (int l = 0; l < channels; l += VEC) {
                 int start = min(l, channels - VEC); /* the last vector may overlap the one before */
-                STORE(inside ? act_backward(m.x + from + start, m.seen + from + start, m.c - c - start, m.act)
-                             : (floatv)0.0f,
+                STORE(inside ? read_map(m, from + start, c + start) : (floatv)0.0f,
                       copy + (i * wide + j) * channels + start);
             }
         }
@@ -152,6 +162,12 @@ INLINE int new_columns(tile_index at, int follows) {
     return follows && at.x > 0 ? OUT_X : IN_X;
 }
 
+#if NORMED
+INLINE void norm_all(floatv *in, int count, channels of) {
+    EACH(i, count) in[i] = norm_of(in[i], of);
+}
+#endif
+
 /* The transformed inputs of a tile, `channels` from c on: to is [point] x [channels], `step` apart. Columns are
  * transformed once for all tiles of a row: `columns` is [x % IN_X][IN_Y][channels], and this tile still lacks its last
  * `fresh`. */
@@ -167,6 +183,9 @@ INLINE void transform_input(__global float *to, int step, maps m, tile_index at,
             int start = min(l, channels - VEC); /* the last vector may overlap the one before */
             floatv in[IN_Y], points[IN_Y];
             EACH(i, IN_Y) in[i] = LOAD(from.at + i * from.row + j * from.pixel + start);
+#if NORMED
+            if (from.raw) norm_all(in, IN_Y, channels_at(m.norm, m.c, c + start, VEC));
+#endif
             input_transform(points, in, IN_Y);
             EACH(i, IN_Y) STORE(points[i], out + i * channels + start);
         }
@@ -287,10 +306,11 @@ INLINE int output_tile(const __global float *sums, int step, __global float *y, 
 KERNEL void gather(const __global float *x, const __global float *seen, const __global float *w,
                    __global float *work, const __global float *bias, __global float *y, __global uchar *index,
                    int at, int scratch, int n, int h, int w_in, int c, int oh, int ow, int k, int pad,
-                   int block, int span, int order, int seen_act, int act, int accumulate, SUMS_PARAMS) {
+                   int block, int span, int order, int seen_act, int act, int accumulate,
+                   const __global float *norm, SUMS_PARAMS) {
     const row_sums s = sums_begin(SUMS_ARGS, k, (int)get_global_id(0));
     int pixels = 0; /* summed so far */
-    maps from = {x, seen, h, w_in, c, seen ? seen_act : 0, 0};
+    maps from = {x, seen, h, w_in, c, seen ? seen_act : 0, 0, norm};
     kernels own = {w, c, k, order};
     int tall = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * tall * wide;
     int blocks = (tiles + block - 1) / block, groups = (k + 16 * PANELS - 1) / (16 * PANELS);
@@ -509,8 +529,9 @@ INLINE void transform_weight_gradient(__global float *to, int step, const __glob
 KERNEL void wgrad(const __global float *x, const __global float *dy, const __global float *seen,
                   const __global uchar *index, __global float *work, __global float *grad,
                   __global float *grad_bias, int bias_at, int at, int scratch, int n, int h, int w, int c,
-                  int oh, int ow, int k, int pad, int block, int share, int pitch, int span, int act) {
-    maps from = {x, 0, h, w, c, 0, 0}, gradient = gradient_of(dy, seen, index, oh, ow, k, act);
+                  int oh, int ow, int k, int pad, int block, int share, int pitch, int span, int act,
+                  const __global float *norm) {
+    maps from = {x, 0, h, w, c, 0, 0, norm}, gradient = gradient_of(dy, seen, index, oh, ow, k, act);
     int high = (oh + OUT_Y - 1) / OUT_Y, wide = (ow + OUT_X - 1) / OUT_X, tiles = n * high * wide;
     int blocks = (tiles + block - 1) / block, all_panels = (k + 15) / 16;
     int part = get_global_id(1), parts = get_global_size(1), shares = (c + share - 1) / share;

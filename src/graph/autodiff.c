@@ -2,7 +2,8 @@
  *
  * Walking the nodes backwards, each node's dy is complete when it is reached, because all its consumers come later. The
  * first contribution to a gradient is written, the others are added to it (`accumulate`). Memory is shared where that
- * saves a pass: y in x (in place), dx in dy (in place), and dx is dy where an op passes its gradient on (add). */
+ * saves a pass: y in x (in place), dx in dy (in place), and dx is dy where an op passes its gradient on (add). A deferred
+ * batch norm has no y: those who read it read x. */
 #include "graph/autodiff.h"
 
 #include <stdlib.h>
@@ -63,6 +64,8 @@ static rf_step blank_step(const differ *d, int k, rf_direction direction) {
     step.problem = d->graph->nodes[k].problem;
     step.saved = d->saved[k];
     if (d->graph->nodes[k].standardized) step.weight = d->weights[k].weight;
+    if (direction == RF_BACKWARD_DATA) step.problem.normed = false; /* it does not read x */
+    if (step.problem.normed) step.norm = d->saved[d->graph->nodes[k].input[0]];
     return step;
 }
 
@@ -84,7 +87,8 @@ static rf_status forward(differ *d, int k) {
     const rf_lowered_node *node = &d->graph->nodes[k];
     const rf_problem *p = &node->problem;
     rf_steps *s = d->steps;
-    d->value[k] = may_run_in_place(d, k) ? input_tensor(d, node->input[0]) : rf_steps_map(s, p->y, p->half_y);
+    d->value[k] = p->deferred || may_run_in_place(d, k) ? input_tensor(d, node->input[0])
+                                                        : rf_steps_map(s, p->y, p->half_y);
     size_t saved = p->op->saved != NULL && d->training ? p->op->saved(p) * sizeof(float) : 0;
     d->saved[k] = saved > 0 ? rf_steps_tensor(s, saved) : -1;
     if (d->value[k] < 0 || (saved > 0 && d->saved[k] < 0)) return RF_E_MEMORY;
@@ -96,7 +100,7 @@ static rf_status forward(differ *d, int k) {
     if (node->standardized) RF_TRY(rf_standardize_forward(&d->weights[k], &standardize));
     rf_step step = blank_step(d, k, RF_FORWARD);
     for (int i = 0; i < p->inputs; i++) step.x[i] = input_tensor(d, node->input[i]);
-    step.y = d->value[k];
+    if (!p->deferred) step.y = d->value[k];
     return append(d, &step);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/defer.h"
 #include "graph/recompute.h"
 #include "graph/storage.h"
 #include "op/reference.h"
@@ -15,8 +16,10 @@ struct rf_plan {
     rf_lowered *lowered;
     rf_steps *steps;
     rf_arena *arena;
-    size_t whole_bytes;        /* of the arena in which all activations are kept */
-    rf_buffer *loss_state;     /* class weights of the loss, ones by default; NULL where it takes none */
+    size_t whole_bytes;    /* of the arena in which all activations are kept */
+    rf_buffer *loss_state; /* class weights of the loss, ones by default; NULL where it takes none */
+    rf_buffer *
+        *applied; /* by step: a deferred batch norm's output, where the reference reads it; else NULL */
     const rf_solver **taken;   /* by step */
     const rf_solver **trusted; /* solvers checked in this process: new kernels are checked once */
     int trusted_count;
@@ -73,6 +76,8 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
     rf_status status = rf_tuning_load(&tuning, rf_device_describe(desc->device));
     if (status == RF_OK) status = rf_lower(&plan->lowered, &lower);
     if (status == RF_OK && desc->half) status = rf_store_halves(plan->lowered, desc->device);
+    if (status == RF_OK && desc->training && !desc->undeferred)
+        status = rf_defer_norms(plan->lowered, desc->device, tuning);
     if (status == RF_OK)
         status =
             rf_steps_create(&plan->steps, plan->lowered, desc->model, desc->training, desc->device, tuning);
@@ -88,9 +93,11 @@ rf_status rf_plan_create(rf_plan **out, const rf_plan_desc *desc) {
                              desc->limit_bytes > 0 ? desc->limit_bytes : SIZE_MAX, desc->recompute_cheap);
     }
     if (status == RF_OK) {
-        plan->taken = rf_alloc((size_t)plan->steps->count, sizeof *plan->taken);
-        plan->trusted = rf_alloc((size_t)plan->steps->count, sizeof *plan->trusted);
-        if (plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
+        const size_t steps = (size_t)plan->steps->count;
+        plan->applied = rf_alloc(steps, sizeof *plan->applied);
+        plan->taken = rf_alloc(steps, sizeof *plan->taken);
+        plan->trusted = rf_alloc(steps, sizeof *plan->trusted);
+        if (plan->applied == NULL || plan->taken == NULL || plan->trusted == NULL) status = RF_E_MEMORY;
     }
     rf_tuning_free(tuning);
     if (status == RF_OK)
@@ -111,6 +118,8 @@ rf_status rf_plan_allocate(rf_plan *plan, const rf_plan_memory *memory) {
 
 void rf_plan_free(rf_plan *plan) {
     if (plan == NULL) return;
+    for (int i = 0; plan->applied != NULL && i < plan->steps->count; i++) rf_buffer_free(plan->applied[i]);
+    free(plan->applied);
     rf_arena_free(plan->arena);
     rf_steps_free(plan->steps);
     rf_lowered_free(plan->lowered);
@@ -172,6 +181,7 @@ static rf_tensors bind(const rf_plan *plan, const rf_step *step) {
                     .dy = tensor_buffer(plan, step->dy),
                     .saved = tensor_buffer(plan, step->saved),
                     .work = tensor_buffer(plan, step->work),
+                    .norm = tensor_buffer(plan, step->norm),
                     .rng = plan->memory.rng};
     int model_node = plan->lowered->nodes[step->node].model_node;
     if (step->direction == RF_FORWARD && step->problem.op->states != NULL) t.control = plan->memory.control;
@@ -242,6 +252,29 @@ static bool blames_solver(rf_status status) {
     return (status == RF_E_DEVICE || status == RF_E_SHAPE) && !rf_interrupted();
 }
 
+/* Applies the deferred batch norm that step `index` reads through, for the reference, which reads maps as they are. */
+static rf_status apply_norm(rf_plan *plan, rf_sequence *sequence, int index, rf_tensors *t) {
+    const rf_lowered_node *nodes = plan->lowered->nodes,
+                          *norm = &nodes[nodes[plan->steps->steps[index].node].input[0]];
+    rf_buffer **applied = &plan->applied[index];
+    rf_problem problem = norm->problem;
+    rf_choice choice;
+    if (*applied == NULL)
+        RF_TRY(rf_buffer_create(applied, plan->desc.device, rf_shape_count(problem.y) * sizeof(float)));
+    rf_tensors own = {.x = {t->x[0]}, .y = *applied, .saved = t->norm};
+    bind_parameters(plan, &own, norm->model_node);
+    problem.deferred = false;
+    problem.repeated = true; /* the statistics are there */
+    t->x[0] = *applied;
+    const size_t first = rf_sequence_count(sequence);
+    if (rf_choose(&choice, 1, &problem, RF_FORWARD, plan->desc.device, NULL) == 1 &&
+        rf_solver_prepare(choice.solver, sequence, &problem, rf_device_describe(plan->desc.device), &own,
+                          &choice.config) == RF_OK)
+        return RF_OK;
+    rf_sequence_truncate(sequence, first);
+    return rf_emit_reference(sequence, &problem, RF_FORWARD, &own);
+}
+
 static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
     const rf_step *step = &plan->steps->steps[index];
     const char *name = plan->lowered->nodes[step->node].name,
@@ -269,6 +302,7 @@ static rf_status emit_step(rf_plan *plan, rf_sequence *sequence, int index) {
                        name, direction);
     const rf_problem problem = problem_of(plan, step, NULL);
     rf_sequence_label(sequence, "%s.%s.reference", name, direction);
+    if (problem.normed) RF_TRY(apply_norm(plan, sequence, index, &tensors));
     return rf_emit_reference(sequence, &problem, step->direction, &tensors);
 }
 

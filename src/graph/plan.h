@@ -17,6 +17,7 @@ typedef struct rf_plan_desc {
     double label_smoothing;
     bool mixed;                 /* an image has two labels (RF_MIXED_LABELS) */
     bool half;                  /* maps are stored in halves (storage.h) */
+    bool undeferred;            /* every batch norm is applied by itself (defer.h): for tuning, which times each layer alone */
     const float *class_weights; /* of the first class_weight_count classes; the others weigh 1 */
     int class_weight_count;
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */

@@ -72,19 +72,22 @@ static rf_status survey(pass *f, const rf_steps *s) {
     for (size_t t = 0; t < tensors; t++) f->writer[t] = -1, f->density[t] = HUGE_VAL;
     for (int i = s->backward - 1; i >= 0; i--) {
         const rf_step *step = &s->steps[i];
+        f->next_writer[i] = -1;
+        if (step->y < 0) continue; /* a deferred batch norm: only saved, which is kept */
         f->next_writer[i] = f->writer[step->y];
         f->writer[step->y] = i;
     }
     for (int i = 0; i < s->backward; i++) {
         const rf_step *step = &s->steps[i];
         f->total += f->work[i] = work_of(&step->problem);
+        for (int k = 0; k < step->problem.inputs; k++) f->reader[step->x[k]] = i;
+        if (step->y < 0) continue;
         if (f->writer[step->y] == i) /* weights that are computed are kept */
             f->density[step->y] = step->part != NULL && !step->converts ? HUGE_VAL : 0;
         double work = f->work[i];
         if (step->converts) work += f->density[step->x[0]] * (double)s->tensors[step->x[0]].bytes;
         f->density[step->y] += work / (double)s->tensors[step->y].bytes;
         f->reader[step->y] = i;
-        for (int k = 0; k < step->problem.inputs; k++) f->reader[step->x[k]] = i;
     }
     f->density[s->scores] = f->density[s->loss] = HUGE_VAL; /* read by others */
     return RF_OK;
@@ -115,7 +118,8 @@ static int place_cuts(bool *cut, const double *crossing, const pass *f, const po
     memset(cut, 0, (size_t)s->backward * sizeof *cut);
     for (int i = 1; i < s->backward; i++) {
         const int y = s->steps[i - 1].y;
-        if (f->writer[y] == i - 1 && f->density[y] <= p->density) filled += (double)s->tensors[y].bytes;
+        if (y >= 0 && f->writer[y] == i - 1 && f->density[y] <= p->density)
+            filled += (double)s->tensors[y].bytes;
         if (filled * p->segments >= all / 2 && (best < 0 || crossing[i] <= crossing[best]))
             best = i, at_best = filled;
         if (filled * p->segments <= all) continue;

@@ -12,6 +12,7 @@ rf_step rf_step_blank(int node, rf_direction direction) {
                     .dy = -1,
                     .saved = -1,
                     .work = -1,
+                    .norm = -1,
                     .bn_sums_from = -1,
                     .weight = -1,
                     .repeats = -1};
@@ -70,6 +71,7 @@ rf_status rf_steps_add(rf_steps *s, const rf_step *step) {
     rf_steps_touch(s, step->saved, at);
     rf_steps_touch(s, step->work, at);
     rf_steps_touch(s, step->weight, at);
+    rf_steps_touch(s, step->norm, at);
     rf_steps_touch(s, step->sums[RF_BN_SUMS_PARTIAL], at);
     return RF_OK;
 }
@@ -130,7 +132,8 @@ static rf_status append_in_floats(const place *p, rf_step *own, const rf_step *s
     RF_TRY(append_chosen(p, own));
     for (int i = 0; i < problem->inputs && problem->half_x; i++)
         if (step->dx[i] >= 0) RF_TRY(convert(p, step->node, own->dx[i], step->dx[i], problem->x[i], false));
-    return forward && problem->half_y ? convert(p, step->node, own->y, step->y, problem->y, false) : RF_OK;
+    if (!forward || !problem->half_y || step->y < 0) return RF_OK;
+    return convert(p, step->node, own->y, step->y, problem->y, false);
 }
 
 /* Whether a step's best solver is no worse than its best one for floats. */

@@ -10,7 +10,7 @@ typedef struct rf_step {
     int node;
     rf_direction direction;
     rf_problem problem; /* with need_dx and accumulate filled in */
-    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS];
+    int x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, saved, work, sums[RF_MAX_BN_SUMS], norm;
     /* Gradients in tensors: of frozen parameters, which are computed with others, for nothing; and of shared ones, which are
      * then added to what others wrote. */
     int own_grad[RF_MAX_PARAMS];

@@ -132,6 +132,10 @@ typedef struct rf_problem {
     uint32_t id;         /* number of the node: makes the random streams of dropout differ */
     rf_bn_sums sums;     /* computed by this step, or for it: dy of batch norm then is that before act */
     rf_dist *dist;       /* batch norm's statistics are those of all ranks; NULL: of this one */
+    /* Batch norm: forward writes `saved` alone, because what reads y computes it while it reads x (graph/defer.h).  That problem
+     * is `normed`: x[0] is batch norm's x, and stands for act((x - mean) * scale + shift). */
+    bool deferred, normed;
+    rf_act norm_act;
 } rf_problem;
 
 /* The channels of the labels where images are mixtures of two: all first labels, then all second ones, then the first
@@ -167,12 +171,13 @@ void rf_param_unpack(float *plain, const float *storage, const rf_param_spec *sp
  * backward_params) rf_backward_reads_x and _y say whether backward reads x and y at all.  work:
  * scratch of the solver. rng: {seed low, seed high, step, rank}.  control: the words of kernels/common/control.clh, or
  * NULL; once they say that the run has stopped, forward leaves state as it is.  int32 data (labels) is passed in the
- * same buffers.  sums: see op/bn_sums.h; present where problem->sums.blocks > 0. */
+ * same buffers.  sums: see op/bn_sums.h; present where problem->sums.blocks > 0.  norm: the `saved` of the batch norm that
+ * is applied to x[0], where problem->normed. */
 enum { RF_BN_SUMS_PARTIAL, RF_BN_SUMS_X, RF_BN_SUMS_Y, RF_BN_SUMS_SAVED, RF_MAX_BN_SUMS };
 #define RF_TENSORS(T)                                                                                        \
     {                                                                                                        \
         T x[RF_MAX_INPUTS], dx[RF_MAX_INPUTS], y, dy, param[RF_MAX_PARAMS], grad[RF_MAX_PARAMS],             \
-            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_BN_SUMS];                           \
+            state[RF_MAX_STATES], saved, work, rng, control, sums[RF_MAX_BN_SUMS], norm;                     \
     }
 typedef rf_buffer *rf_device_tensor;
 typedef float *rf_host_tensor;
@@ -208,6 +213,7 @@ typedef struct rf_solver {
     bool native_vectors;
     rf_half half;
     bool takes_residual;        /* of an op that has an input for it only where lowering fuses one */
+    bool takes_norm;            /* it can read x[0] through a batch norm (problem.normed) */
     const rf_tunable *tunables; /* ended by name NULL; or NULL */
     void (*choose)(rf_config *config, const rf_problem *problem,
                    const rf_device_info *info); /* defaults; or NULL */

@@ -9,7 +9,7 @@
 
 #define FIRST(field) (offsetof(rf_arrays, field) / sizeof(float *))
 #define FIELD_MAP(X)                                                                                         \
-    X(x) X(dx) X(y) X(dy) X(param) X(grad) X(state) X(saved) X(work) X(rng) X(control) X(sums)
+    X(x) X(dx) X(y) X(dy) X(param) X(grad) X(state) X(saved) X(work) X(rng) X(control) X(sums) X(norm)
 typedef enum field {
 #define FIELD_ENUM(name) FIELD_##name,
     FIELD_MAP(FIELD_ENUM)
@@ -92,6 +92,7 @@ rf_access rf_sample_access(const rf_sample *sample, rf_direction direction, size
     if (f == FIELD_dx && !problem->need_dx[index]) return RF_ABSENT;
     if (f == FIELD_saved && !problem->training) return RF_ABSENT;
     if (f == FIELD_sums) return index == RF_BN_SUMS_PARTIAL ? RF_WRITTEN : RF_READ;
+    if (f == FIELD_norm) return RF_READ;
     if (direction != RF_FORWARD) {
         if (f == FIELD_x && !rf_backward_reads_x(problem, (int)index)) return RF_ABSENT;
         if (f == FIELD_y && !rf_backward_reads_y(problem)) return RF_ABSENT;
@@ -210,6 +211,7 @@ rf_status rf_sample_create(rf_sample **out, const rf_problem *problem, const rf_
     if (options == NULL) options = &defaults;
     sample->problem = *problem;
     sample->problem.sums = (rf_bn_sums){0}; /* it has no batch norm beside it */
+    sample->problem.normed = sample->problem.deferred = false;
     sample->poisoned = options->poison;
     count_tensors(sample);
     rf_status status = allocate(sample);

@@ -37,8 +37,8 @@ static bool takes_storage(const rf_solver *solver, const rf_problem *problem) {
 
 rf_match rf_solver_claim(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
     const bool residual = problem->inputs > problem->op->inputs_max;
-    if ((residual && !solver->takes_residual) || !takes_storage(solver, problem) ||
-        !is_applicable(solver, problem, info))
+    if ((residual && !solver->takes_residual) || (problem->normed && !solver->takes_norm) ||
+        !takes_storage(solver, problem) || !is_applicable(solver, problem, info))
         return RF_MATCH_NONE;
     if ((solver->devices & info->kind) == 0) return RF_MATCH_OTHER;
     return solver->preferred == NULL || solver->preferred(problem, solver->direction, info) ? RF_MATCH_FAST

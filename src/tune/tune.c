@@ -155,6 +155,7 @@ static rf_status make_plan(rf_plan **out, const rf_tune_desc *desc, int batch) {
                                                .model = desc->model,
                                                .batch = batch,
                                                .training = true,
+                                               .undeferred = true,
                                                .loss = "cross_entropy",
                                                .loss_gradient = 1});
 }

@@ -8,6 +8,7 @@
 
 #include "launch/sequence.h"
 #include "verify/check_bn_sums.h"
+#include "verify/check_norm.h"
 
 /* Canary words behind every buffer detect writes past its end; as floats, or two halves, they are NaN, which exposes reads. */
 enum { CANARY_WORDS = 64 };
@@ -17,6 +18,7 @@ typedef struct check {
     rf_device *device; /* borrowed */
     const rf_solver *solver;
     const rf_sample *sample; /* borrowed */
+    bool normed;             /* x[0] is read through a batch norm */
     rf_config config;
     size_t work_bytes;
     rf_sample *before, *after; /* before the direction, and after it on the reference */
@@ -31,6 +33,7 @@ typedef struct check {
 
 /* What a solver of that direction, with its epilogue, should give. */
 static void run_reference(rf_sample *sample, rf_direction direction) {
+    if (sample->problem.normed) rf_check_norm_apply(sample);
     rf_sample_run(sample, direction);
     if (direction == RF_BACKWARD_DATA && sample->problem.sums.blocks > 0) rf_check_bn_sums_mask(sample);
 }
@@ -39,6 +42,7 @@ static void run_reference(rf_sample *sample, rf_direction direction) {
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
     rf_sample_round(c->before);
+    if (c->normed) RF_TRY(rf_check_norm_ask(c->before));
     RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction) {
         rf_sample_run(c->before, (rf_direction)direction);
@@ -56,9 +60,11 @@ static rf_status prepare_samples(check *c) {
 
 static void choose_config(check *c, const rf_config *config) {
     const rf_device_info *info = rf_device_describe(c->device);
-    rf_solver_defaults(&c->config, c->solver, &c->sample->problem, info);
+    rf_problem problem = c->sample->problem;
+    problem.normed = c->normed;
+    rf_solver_defaults(&c->config, c->solver, &problem, info);
     if (config != NULL) c->config = *config;
-    c->work_bytes = rf_solver_workspace(c->solver, &c->sample->problem, info, &c->config);
+    c->work_bytes = rf_solver_workspace(c->solver, &problem, info, &c->config);
 }
 
 static void release(check *c) {
@@ -307,9 +313,9 @@ static rf_status compare_tensors(check *c) {
     return status;
 }
 
-rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
-                          const rf_solver *solver, const rf_config *config) {
-    check c = {.device = device, .solver = solver, .sample = sample, .result = out};
+static rf_status check_once(rf_check_result *out, rf_device *device, const rf_sample *sample,
+                            const rf_solver *solver, const rf_config *config, bool normed) {
+    check c = {.device = device, .solver = solver, .sample = sample, .normed = normed, .result = out};
     *out = (rf_check_result){0};
     choose_config(&c, config);
     rf_status status = prepare_samples(&c);
@@ -322,6 +328,17 @@ rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_samp
     }
     release(&c);
     return status;
+}
+
+rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
+                          const rf_solver *solver, const rf_config *config) {
+    const bool both = rf_check_norm_applies(solver, &sample->problem, rf_device_describe(device));
+    RF_TRY(check_once(out, device, sample, solver, config, false));
+    if (!both || !rf_check_passed(out)) return RF_OK;
+    const rf_check_result plain = *out;
+    RF_TRY(check_once(out, device, sample, solver, config, true));
+    if (rf_check_passed(out) && plain.worst > out->worst) *out = plain;
+    return RF_OK;
 }
 
 rf_status rf_check_time(double *out_ms, rf_device *device, const rf_sample *sample, const rf_solver *solver,
@@ -345,7 +362,7 @@ rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_prob
                           const rf_solver *solver, const rf_config *config) {
     rf_sample *sample;
     rf_status status = rf_sample_create(&sample, problem, NULL);
-    if (status == RF_OK) status = rf_check_sample(out, device, sample, solver, config);
+    if (status == RF_OK) status = check_once(out, device, sample, solver, config, problem->normed);
     rf_sample_free(sample);
     return status;
 }

@@ -24,12 +24,12 @@ static inline bool rf_check_passed(const rf_check_result *result) {
     return result->worst <= 1 && result->trouble[0] == '\0';
 }
 
-/* config NULL: the solver's defaults.  A status other than RF_OK means that it could not be run; what the
+/* With problem->normed x[0] is read through a batch norm of random numbers. config NULL: the solver's defaults.  A status other than RF_OK means that it could not be run; what the
  * comparison says is in *out. */
 rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem,
                           const rf_solver *solver, const rf_config *config);
-/* The same on a sample made by the caller, which stays as it is.  For a poisoned sample only NaN is compared: where the
- * reference has it, the solver must, too. */
+/* The same on a sample made by the caller, which stays as it is, and again through a batch norm, where the solver does that.  For a
+ * poisoned sample only NaN is compared: where the reference has it, the solver must, too. */
 rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
                           const rf_solver *solver, const rf_config *config);
 /* The minimum time of `runs` runs on the sample; nothing is compared. */

@@ -150,6 +150,7 @@ void rf_batch_norm_forward(const rf_problem *problem, const rf_arrays *a) {
         a->saved[4 * C + c] = a->saved[C + c] * a->param[RF_BN_WEIGHT][c];
         a->saved[5 * C + c] = a->param[RF_BN_BIAS][c];
     }
+    if (problem->deferred) return;
 #pragma omp parallel for num_threads(rf_reference_threads())
     for (int block = 0; block < BLOCKS; ++block)
         for (int first = 0; first < C; first += CHANNELS)

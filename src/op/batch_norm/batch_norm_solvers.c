@@ -165,6 +165,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     if (!problem->repeated)
         RF_TRY(
             (problem->training ? batch_statistics : running_statistics)(sequence, problem, info, t, family));
+    if (problem->deferred) return RF_OK;
     return emit_elements(sequence, problem, info, family, &apply, residual ? 3 : 2);
 }
 

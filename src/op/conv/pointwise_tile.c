@@ -5,10 +5,13 @@
 
 #include "op/bn_sums.h"
 
+/* Rows that are read through a batch norm are computed into OWN_FLOATS; 12 rows of so many channels fit. */
+enum { MOST_NORMED = 2048, OWN_FLOATS = 12 * MOST_NORMED };
+
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    return v.groups == 1 && v.r * v.s == 1 && !v.pad.y && !v.pad.x && rf_indexable(problem, info) &&
-           rf_family_rounds(info) == HUGE_VAL;
+    return (!problem->normed || v.c <= MOST_NORMED) && v.groups == 1 && v.r * v.s == 1 && !v.pad.y &&
+           !v.pad.x && rf_indexable(problem, info) && rf_family_rounds(info) == HUGE_VAL;
 }
 
 static bool strided(const rf_conv *v) {
@@ -94,7 +97,7 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info, const rf_problem *problem, rf_direction direction,
                              const rf_tensors *t) {
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], norm[24];
     const int pixels = config->value[LINES], width = config->value[WIDTH];
     const int vectors = (int)rf_ceil_div((size_t)g->k, vector(info));
     const double w_floats = (double)g->c * g->k;
@@ -107,22 +110,26 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     const bool packed = config->value[PACKING] == PACKED && (double)g->c * pixels <= MOST_PACKED;
     const int read = g->accumulate + (t->sums[RF_BN_SUMS_X] != NULL) + (t->sums[RF_BN_SUMS_Y] != NULL);
     const double row = g->c + (read > 0 ? (read + 1.0) * g->k : 0);
-    const int block = w_floats <= FIRST_CACHE ? 1 : (int)RF_MAX(SECOND_CACHE / (row * pixels), 1);
+    int block = w_floats <= FIRST_CACHE ? 1 : (int)RF_MAX(SECOND_CACHE / (row * pixels), 1);
+    if (problem->normed)
+        block = RF_MIN(block, OWN_FLOATS / (pixels * (int)rf_round_up((size_t)g->c, vector(info))));
     rf_launch_desc desc = {
         .program = "pointwise_tile",
         .kernel = "gather",
         .options = rf_family_options(
             options, RF_TILE, info,
-            "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d",
+            "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d "
+            "-DOWN_FLOATS=%d%s",
             packed ? MOST_PACKED : 0, pixels, width, vectors % width, whole_vectors(g->k, info),
             rf_bn_sums_which(problem, direction),
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
-                                      : WRITTEN),
+                                      : WRITTEN,
+            OWN_FLOATS, rf_norm_option(norm, problem)),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->residual), RF_BUF(g->y),
                  RF_I32(g->x_at), RF_I32(0), RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride),
                  RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate), RF_I32(partition.share),
-                 RF_I32(block)},
+                 RF_I32(block), RF_BUF(t->norm)},
         .global = {partition.rows, partition.outputs},
         .flops = 2.0 * rows * g->c * g->k,
         .bytes = 4.0 * ((double)rows * g->c + touched * g->k + w_floats)};
@@ -188,7 +195,7 @@ static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_
 }
 
 /* Floats of x that a work-item takes at a time, and its most rows and channels. */
-enum { BLOCK_FLOATS = 32 * 1024, BLOCK = 128, MOST_CHANNELS = 256 };
+enum { BLOCK_FLOATS = 32 * 1024, BLOCK = 128, MOST_CHANNELS = 256, OWN_CHANNELS = MOST_CHANNELS + 32 };
 
 typedef struct wgrad_partition {
     int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
@@ -224,7 +231,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                  const rf_tensors *t, const rf_config *config) {
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], norm[24];
     rf_conv v = rf_conv_of(problem);
     wgrad_partition c = partition_wgrad(problem, config, info);
     const rf_partials *p = &c.partials;
@@ -235,8 +242,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .kernel = "wgrad",
         .options = rf_family_options(
             options, RF_TILE, info,
-            "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DX_FLOATS=%d -DSTRIDED=%d", config->value[LINES],
-            config->value[WIDTH], whole_vectors(v.k, info), BLOCK, BLOCK_FLOATS, strided(&v) ? READ : 0),
+            "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DX_FLOATS=%d -DSTRIDED=%d -DOWN_CHANNELS=%d%s",
+            config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info), BLOCK, BLOCK_FLOATS,
+            strided(&v) ? READ : 0, OWN_CHANNELS, rf_norm_option(norm, problem)),
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
                  RF_BUF(whole ? t->grad[0] : t->work),
                  RF_BUF(!v.bias ? NULL
@@ -244,7 +252,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                                 : t->work),
                  RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(rows), RF_I32(v.h), RF_I32(v.w),
                  RF_PAIR_ARG(v.stride), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
-                 RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share)},
+                 RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share), RF_BUF(t->norm)},
         .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
@@ -261,9 +269,9 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
                     .native_vectors = true,                                                                  \
                     __VA_ARGS__}
 const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .takes_residual = true, .tunables = gather_tunables, .choose = choose_forward,
-           .sums = sums, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .tunables = wgrad_tunables, .choose = choose_wgrad,
+    SOLVER(RF_FORWARD, .takes_residual = true, .takes_norm = true, .tunables = gather_tunables,
+           .choose = choose_forward, .sums = sums, .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .takes_norm = true, .tunables = wgrad_tunables, .choose = choose_wgrad,
            .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
            .workspace = backward_data_work, .sums = sums, .prepare = backward_data),

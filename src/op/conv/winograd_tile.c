@@ -14,13 +14,16 @@ enum { ROWS, PANELS, BLOCK, SPAN, SHARE = SPAN };
 
 /* Not for kernels larger than the map: the gradient of a tap that meets no pixel must be exactly 0, and here it would
  * be rounding error. */
+/* The weight gradient reads x once for every 64 outputs: through a batch norm not too often. */
+enum { MOST_NORMED = 128 };
+
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
     rf_conv v = rf_conv_of(problem);
-    return v.groups == 1 && v.r == v.s && (v.r == 3 || v.r == 5) && v.stride.y == 1 && v.stride.x == 1 &&
-           v.dilation.y == 1 && v.dilation.x == 1 && v.pad.y < v.r && v.pad.x < v.r &&
-           RF_MIN(v.h, v.w) >= v.r && RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) &&
-           RF_MIN(v.oh, v.ow) >= WINDOW - v.r && rf_family_rounds(info) == HUGE_VAL &&
-           rf_indexable(problem, info);
+    return (!problem->normed || v.k <= MOST_NORMED) && v.groups == 1 && v.r == v.s &&
+           (v.r == 3 || v.r == 5) && v.stride.y == 1 && v.stride.x == 1 && v.dilation.y == 1 &&
+           v.dilation.x == 1 && v.pad.y < v.r && v.pad.x < v.r && RF_MIN(v.h, v.w) >= v.r &&
+           RF_MIN(v.c, v.k) >= rf_family_vector(RF_TILE, info) && RF_MIN(v.oh, v.ow) >= WINDOW - v.r &&
+           rf_family_rounds(info) == HUGE_VAL && rf_indexable(problem, info);
 }
 
 /* Floats from one point to the next: STEP in the kernels. */
@@ -136,10 +139,11 @@ static rf_buffer *argmax_of(const rf_problem *problem, const rf_tensors *t) {
 /* A register tile's rows are tiles or channels: with one size for both there is one program. */
 static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const side *s,
                               const rf_config *config, const rf_device_info *info, int which) {
-    return rf_family_options(options, RF_TILE, info,
-                             "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DBN_SUMS=%d%s",
-                             rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS],
-                             config->value[PANELS], which, pools(problem) ? " -DPOOL" : "");
+    char norm[24];
+    return rf_family_options(
+        options, RF_TILE, info, "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DBN_SUMS=%d%s%s",
+        rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS], config->value[PANELS], which,
+        pools(problem) ? " -DPOOL" : "", rf_norm_option(norm, problem));
 }
 
 /* ---- forward and backward data ---- */
@@ -249,7 +253,8 @@ static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const 
                  RF_BUF(flipped || !v.bias ? NULL : t->param[1]), RF_BUF(flipped ? t->dx[0] : t->y),
                  RF_BUF(argmax_of(problem, t)), RF_I32(g.at), RF_I32(g.scratch), GEOMETRY(v, s),
                  RF_I32(g.block), RF_I32(g.span), RF_I32(flipped ? FLIPPED : AS_STORED), RF_I32(v.act),
-                 RF_I32(flipped ? RF_ACT_NONE : v.act), RF_I32(flipped && problem->accumulate[0])},
+                 RF_I32(flipped ? RF_ACT_NONE : v.act), RF_I32(flipped && problem->accumulate[0]),
+                 RF_BUF(t->norm)},
         .global = {g.blocks, g.groups},
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (v.n * (double)s.h * s.w * s.c + rf_shape_count(flipped ? problem->x[0] : problem->y)),
@@ -388,7 +393,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(argmax_of(problem, t)),
                  RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.at),
                  RF_I32(f.scratch), GEOMETRY(v, s), RF_I32(f.block), RF_I32(f.share), RF_I32(f.pitch),
-                 RF_I32(f.span), RF_I32(v.act)},
+                 RF_I32(f.span), RF_I32(v.act), RF_BUF(t->norm)},
         .global = {f.items, f.parts},
         .flops = rf_conv_flops(problem),
         .bytes = rf_conv_gradient_bytes(problem),
@@ -424,10 +429,10 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
     }
 #define SOLVERS(...)                                                                                         \
     {                                                                                                        \
-        SOLVER(RF_FORWARD, .tunables = gather_tunables, .choose = choose_forward, .workspace = forward_work, \
-               .prepare = forward, __VA_ARGS__),                                                             \
-            SOLVER(RF_BACKWARD_PARAMS, .tunables = wgrad_tunables, .choose = choose_wgrad,                   \
-                   .workspace = backward_params_work, .prepare = backward_params),                           \
+        SOLVER(RF_FORWARD, .takes_norm = true, .tunables = gather_tunables, .choose = choose_forward,        \
+               .workspace = forward_work, .prepare = forward, __VA_ARGS__),                                  \
+            SOLVER(RF_BACKWARD_PARAMS, .takes_norm = true, .tunables = wgrad_tunables,                       \
+                   .choose = choose_wgrad, .workspace = backward_params_work, .prepare = backward_params),   \
             SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_backward_data,            \
                    .workspace = backward_data_work, .prepare = backward_data, __VA_ARGS__),                  \
     }
