@@ -7,6 +7,8 @@
  *
  * max_forward_2x2 and max_spread_2x2 are the same for 2x2 windows that tile the map, in straight vectors.
  *
+ * With -DNORM_ACT max_forward reads x through a batch norm (normed.clh).
+ *
  * average: y = sum / divisor, the divisor being KH*KW with count_pad, else the number of pixels inside; its
  * gradients likewise.
  *
@@ -15,6 +17,7 @@
  * Ownership: forward and spread, a window; gather, a pixel of dx; VEC channels of it.  Nothing is written twice.
  * A task of the tile family is a row of windows (pixels), one of the group family an element of y (dx). */
 #include "common.clh"
+#include "normed.clh"
 
 #define GEOMETRY                                                                                             \
     int N, int H, int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int DH,      \
@@ -85,15 +88,15 @@ INLINE intv fetch_index(const __global ushort *p, int left) {
     const int r0 = first_tap(y0, DH), r1 = end_tap(y0, DH, KH, H);                                           \
     const int s0 = first_tap(x0, DW), s1 = end_tap(x0, DW, KW, W);
 
-INLINE void max_window(const __global stored_x *x, __global stored_y *y, __global ushort *index, GEOMETRY,
-                       int n, int oy, int ox, int c, int left) {
+INLINE void max_window(const __global stored_x *x, __global stored_y *y, __global ushort *index,
+                       const __global float *norm, GEOMETRY, int n, int oy, int ox, int c, int left) {
     WINDOW(oy, ox)
     floatv best = -INFINITY;
     intv argmax = r0 * KW + s0;
     for (int r = r0; r < r1; ++r) {
         const __global stored_x *from = x + ((n * H + y0 + r * DH) * W + x0 + s0 * DW) * C + c;
         for (int s = s0; s < s1; ++s, from += DW * C) {
-            const floatv v = fetch(from, left);
+            const floatv v = read_x(from, norm, C, c, left);
             const intv is_larger = (v > best) | (v != v);
             best = is_larger ? v : best;
             argmax = is_larger ? (intv)(r * KW + s) : argmax;
@@ -164,12 +167,12 @@ INLINE void average_spread_window(const __global stored_y *dy, __global stored_x
 
 /* The window whose pixels begin at x, the lower ones `row` floats behind. */
 INLINE void max_window_2x2(const __global stored_x *x, int row, __global stored_y *y, __global ushort *index,
-                           int C, int c, int left) {
-    floatv best = fetch(x + c, left);
+                           const __global float *norm, int C, int c, int left) {
+    floatv best = read_x(x + c, norm, C, c, left);
     intv argmax = 0;
 #define CANDIDATE(at, number)                                                                                \
     {                                                                                                        \
-        const floatv v = fetch((at) + c, left);                                                              \
+        const floatv v = read_x((at) + c, norm, C, c, left);                                                 \
         const intv is_larger = (v > best) | (v != v);                                                        \
         best = is_larger ? v : best;                                                                         \
         argmax = is_larger ? (intv)(number) : argmax;                                                        \
@@ -194,12 +197,12 @@ INLINE void max_spread_window_2x2(const __global stored_y *dy, const __global us
 
 /* A task is a row of windows: OW windows of two rows of 2*OW pixels. */
 KERNEL void max_forward_2x2(const __global stored_x *x, __global stored_y *y, __global ushort *index,
-                            GEOMETRY) {
+                            const __global float *norm, GEOMETRY) {
     const int row = W * C;
     FOR_TASKS(task, N * OH) {
         const __global stored_x *from = x + task * 2 * row;
         for (int at = task * OW * C, end = at + OW * C; at < end; at += C, from += 2 * C)
-            FOR_CHANNELS(true, max_window_2x2(from, row, y + at, index ? index + at : 0, C, c, left));
+            FOR_CHANNELS(true, max_window_2x2(from, row, y + at, index ? index + at : 0, norm, C, c, left));
     }
 }
 
@@ -281,8 +284,9 @@ INLINE void adaptive_gather_pixel(const __global stored_y *dy, __global stored_x
 
 #define SHAPE N, H, W, C, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, count_pad
 
-KERNEL void max_forward(const __global stored_x *x, __global stored_y *y, __global ushort *index, GEOMETRY) {
-    FOR_MAP(OH, OW, max_window(x, y, index, SHAPE, image, row, column, c, left));
+KERNEL void max_forward(const __global stored_x *x, __global stored_y *y, __global ushort *index,
+                        const __global float *norm, GEOMETRY) {
+    FOR_MAP(OH, OW, max_window(x, y, index, norm, SHAPE, image, row, column, c, left));
 }
 
 KERNEL void max_spread(const __global stored_y *dy, const __global ushort *index, __global stored_x *dx,

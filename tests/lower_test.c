@@ -186,7 +186,7 @@ static void dropout_goes_at_inference(void **state) {
     expect(scores, false, "flatten(images) linear(%) dropout(%)");
 }
 
-static void batch_norm_is_deferred_where_one_convolution_reads_it(void **state) {
+static void batch_norm_is_deferred_where_one_node_reads_it_that_can(void **state) {
     (void)state;
     static const struct {
         const char *network, *expected;
@@ -197,6 +197,8 @@ static void batch_norm_is_deferred_where_one_convolution_reads_it(void **state) 
          "conv(images) batch_norm+silu*(%) conv(%)" TAIL},
         {"conv 64 3 pad=1\nbatch_norm\nrelu\nconv 64 3 pad=1\n" SCORES,
          "conv(images) batch_norm+relu*(%) conv(%)" TAIL},
+        {"conv 8 3 pad=1\nbatch_norm\nrelu\nmax_pool 3 stride=2\n" SCORES,
+         "conv(images) batch_norm+relu*(%) max_pool(%)" TAIL},
         {"batch_norm\nconv 8 1\n" SCORES, "batch_norm*(images) conv(%)" TAIL},
         {"c: conv 8 3 pad=1\nbatch_norm\na: conv 8 1\nadd <- a, c\n" SCORES,
          "conv(images) batch_norm*(%) conv(%) add(%,0)" TAIL},
@@ -207,7 +209,7 @@ static void batch_norm_is_deferred_where_one_convolution_reads_it(void **state) 
          "conv(images) conv(%) batch_norm(%,0) conv(%)" TAIL},
         {"flatten\nlinear classes\nbatch_norm\n", "flatten(images) linear(%) batch_norm(%)"},
         /* no solver reads through it, or only slower ones do */
-        {"conv 8 3 pad=1\nbatch_norm\nmax_pool 2\n" SCORES, "conv(images) batch_norm(%) max_pool(%)" TAIL},
+        {"conv 8 3 pad=1\nbatch_norm\navg_pool 2\n" SCORES, "conv(images) batch_norm(%) avg_pool(%)" TAIL},
         {"conv 8 3 pad=1\nbatch_norm\nconv 8 3 pad=1 stride=2\n" SCORES,
          "conv(images) batch_norm(%) conv(%)" TAIL},
         {"conv 64 3 pad=1\nbatch_norm\nconv 256 3 pad=1\n" SCORES, "conv(images) batch_norm(%) conv(%)" TAIL},
@@ -281,7 +283,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_fused_where_it_is_not_wanted),
         cmocka_unit_test(the_reference_fuses_nothing),
         cmocka_unit_test(dropout_goes_at_inference),
-        cmocka_unit_test(batch_norm_is_deferred_where_one_convolution_reads_it),
+        cmocka_unit_test(batch_norm_is_deferred_where_one_node_reads_it_that_can),
         cmocka_unit_test(scores_and_loss_stay),
         cmocka_unit_test(a_fused_node_keeps_its_parameters),
         cmocka_unit_test(a_quarantined_op_is_not_fused),

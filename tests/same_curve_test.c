@@ -36,7 +36,7 @@ static bool has_kernels(void) {
 /* Each kind of convolution that reads through a batch norm (src/graph/defer.h). */
 static const char deferring[] =
     "conv 16 3 pad=1 bias=no\nbatch_norm\nrelu6\nconv 16 3 pad=1 groups=16 bias=no\n"
-    "batch_norm\nsilu\nconv 64 1\nbatch_norm\nrelu\nconv 32 3 pad=1\navg_pool 2\n"
+    "batch_norm\nsilu\nconv 64 1\nbatch_norm\nrelu\nconv 32 3 pad=1\nbatch_norm\nrelu\nmax_pool 2\n"
     "flatten\nlinear classes\n";
 
 static void every_way_leads_to_the_same_curve(void **unused) {

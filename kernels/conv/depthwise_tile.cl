@@ -128,7 +128,7 @@ INLINE const __global float *rows_of(row_ring *ring, reach *y, const __global fl
         for (int at = ring->low * c; at < ring->high * c; at += c)
             FOR_COLUMNS(c, i, left, {
                 PREFETCH_READ_L2(from + at + i + pitch);
-                put(norm_at(from + at + i, norm, c, i, left), to + at + i, left);
+                put(read_x(from + at + i, norm, c, i, left), to + at + i, left);
             });
     }
     ring->image = image;

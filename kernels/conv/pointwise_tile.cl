@@ -83,7 +83,7 @@ INLINE void norm_rows(float *own, const __global float *x, const __global float 
     grid_position at = position_at(g, row);
     for (int q = 0; q < count; ++q, at = position_after(g, at))
         for (int l = 0; l < channels; l += VEC, own += VEC)
-            STORE(norm_at(x + at.pixel * c + l, norm, c, l, channels - l), own);
+            STORE(read_x(x + at.pixel * c + l, norm, c, l, channels - l), own);
 }
 #else
 typedef const __global float *x_row;

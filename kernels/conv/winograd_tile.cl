@@ -122,7 +122,7 @@ typedef struct {
 /* A vector of a pixel, `at` floats from the map's start, whose channels begin with c. */
 INLINE floatv read_map(maps m, int at, int c) {
 #if NORMED
-    if (m.norm) return norm_at(m.x + at, m.norm, m.c, c, m.c - c);
+    if (m.norm) return read_x(m.x + at, m.norm, m.c, c, m.c - c);
 #endif
     return act_backward(m.x + at, m.seen + at, m.c - c, m.act);
 }

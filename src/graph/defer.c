@@ -15,12 +15,12 @@ static bool best_takes_norm(const rf_problem *problem, rf_direction direction, r
            rf_choose(&normed, 1, problem, direction, device, tuning) == 1 && best.solver == normed.solver;
 }
 
-/* The steps that read x[0] are forward and backward_params. */
+/* The steps that read x[0] are forward and, of a convolution, backward_params. */
 static bool may_defer(const rf_problem *norm, const rf_problem *reader, rf_device *device,
                       const rf_tuning *tuning) {
     return norm->op->takes_bn_sums && norm->training && norm->inputs == 1 && norm->half_x == norm->half_y &&
            best_takes_norm(reader, RF_FORWARD, device, tuning) &&
-           best_takes_norm(reader, RF_BACKWARD_PARAMS, device, tuning);
+           (!rf_backward_reads_x(reader, 0) || best_takes_norm(reader, RF_BACKWARD_PARAMS, device, tuning));
 }
 
 rf_status rf_defer_norms(rf_lowered *lowered, rf_device *device, const rf_tuning *tuning) {

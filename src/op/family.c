@@ -37,6 +37,12 @@ const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const 
     return options;
 }
 
+const char *rf_norm_option(char option[24], const rf_problem *problem) {
+    option[0] = '\0';
+    if (problem->normed) snprintf(option, 24, " -DNORM_ACT=%d", (int)problem->norm_act);
+    return option;
+}
+
 void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
                       size_t cost) {
     size_t units = (size_t)RF_MAX(info->compute_units, 1), local = rf_family_group(family, info), groups;

@@ -16,6 +16,8 @@ enum { RF_OPTIONS = 256 }; /* characters that a kernel's options may take */
 /* Writes "-DVEC=8 -DITEMS=1 ..." and whatever `format` adds; returns options. */
 const char *rf_family_options(char options[RF_OPTIONS], rf_family family, const rf_device_info *info,
                               const char *format, ...) RF_PRINTF(4, 5);
+/* Of kernels that include normed.clh: " -DNORM_ACT=1", or "" where x is read as it is; returns option. */
+const char *rf_norm_option(char option[24], const rf_problem *problem);
 /* Sets the launch's sizes for `tasks` tasks, each of which moves about `cost` floats: enough work-items to keep the
  * device busy, no more than tasks, and few where the work is small. */
 void rf_family_spread(rf_launch_desc *desc, rf_family family, const rf_device_info *info, size_t tasks,
@@ -39,11 +41,15 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
 /* Defines the solvers `stem`_tile and `stem`_group of one direction, named "<op>_tile" and "<op>_group",
  * which differ only in the family that is passed to `build`, an rf_family_prepare. */
 #define RF_SOLVER_PAIR(stem, op, direction_, half_, applicable_, workspace_, build)                          \
-    RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, half_, applicable_, workspace_, build, RF_TILE,       \
-                  RF_DEVICE_CPU)                                                                             \
-    RF_SOLVER_ONE(stem##_group, op "_group", direction_, half_, applicable_, workspace_, build, RF_GROUP,    \
-                  RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR)
-#define RF_SOLVER_ONE(symbol, name_, direction_, half_, applicable_, workspace_, build, family, devices_)    \
+    RF_SOLVER_PAIR_NORM(stem, op, direction_, half_, false, applicable_, workspace_, build)
+/* With takes_norm. */
+#define RF_SOLVER_PAIR_NORM(stem, op, direction_, half_, norm_, applicable_, workspace_, build)              \
+    RF_SOLVER_ONE(stem##_tile, op "_tile", direction_, half_, norm_, applicable_, workspace_, build,         \
+                  RF_TILE, RF_DEVICE_CPU)                                                                    \
+    RF_SOLVER_ONE(stem##_group, op "_group", direction_, half_, norm_, applicable_, workspace_, build,       \
+                  RF_GROUP, RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR)
+#define RF_SOLVER_ONE(symbol, name_, direction_, half_, norm_, applicable_, workspace_, build, family,       \
+                      devices_)                                                                              \
     static rf_status symbol##_prepare(rf_sequence *sequence, const rf_problem *problem,                      \
                                       const rf_device_info *info, const rf_tensors *tensors,                 \
                                       const rf_config *config) {                                             \
@@ -55,6 +61,7 @@ typedef rf_status rf_family_prepare(rf_sequence *sequence, const rf_problem *pro
                                      .devices = devices_,                                                    \
                                      .rank = 10,                                                             \
                                      .half = half_,                                                          \
+                                     .takes_norm = norm_,                                                    \
                                      .applicable = applicable_,                                              \
                                      .native_vectors = true,                                                 \
                                      .workspace = workspace_,                                                \

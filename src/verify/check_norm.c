@@ -31,7 +31,8 @@ void rf_check_norm_apply(rf_sample *sample) {
     const float *mean = sample->arrays.norm, *scale = mean + 4 * C, *shift = mean + 5 * C;
     float *x = sample->arrays.x[0];
     for (size_t at = 0; at < sample->counts.x[0]; at++) {
-        const double z = ((double)x[at] - mean[at % C]) * scale[at % C] + shift[at % C];
-        x[at] = rf_act_apply((float)z, sample->problem.norm_act);
+        float z = x[at] - mean[at % C]; /* as kernels do, to the same bits, by which a maximum is found */
+        z = z * scale[at % C];
+        x[at] = rf_act_apply(z + shift[at % C], sample->problem.norm_act);
     }
 }

@@ -63,8 +63,6 @@ rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, c
 /* Computes the gradient before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);
-/* Of kernels that include normed.clh: " -DNORM_ACT=1", or "" where x is read as it is. */
-const char *rf_norm_option(char option[24], const rf_problem *problem);
 /* The size of the masked dy: 0 where no activation is fused; also as the workspace of solvers that need no more. */
 size_t rf_masked_floats(const rf_conv *v);
 size_t rf_masked_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config);

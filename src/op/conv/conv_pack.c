@@ -67,9 +67,3 @@ rf_status rf_emit_reduce(rf_sequence *sequence, const rf_device_info *info, rf_f
     return emit(sequence, info, family, &desc, rf_ceil_div(p->size + p->biases, vector),
                 vector * (p->parts + 1));
 }
-
-const char *rf_norm_option(char option[24], const rf_problem *problem) {
-    option[0] = '\0';
-    if (problem->normed) snprintf(option, 24, " -DNORM_ACT=%d", (int)problem->norm_act);
-    return option;
-}

@@ -222,8 +222,8 @@ static size_t workspace(const rf_problem *problem, const rf_device_info *info, r
         (void)config;                                                                                        \
         return workspace(problem, info, direction_, family);                                                 \
     }                                                                                                        \
-    RF_SOLVER_ONE(symbol, name_, direction_, RF_HALF_NEVER, symbol##_applicable, symbol##_workspace, build,  \
-                  family, devices_)
+    RF_SOLVER_ONE(symbol, name_, direction_, RF_HALF_NEVER, false, symbol##_applicable, symbol##_workspace,  \
+                  build, family, devices_)
 #define SOLVERS(symbol, direction, build)                                                                    \
     SOLVER(symbol##_tile, direction, build, RF_TILE, "conv_transpose_tile", RF_DEVICE_CPU)                   \
     SOLVER(symbol##_group, direction, build, RF_GROUP, "conv_transpose_group",                               \

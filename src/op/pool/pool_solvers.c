@@ -33,12 +33,12 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     const int numbers[] = {x.n,     x.h,        x.w,          x.c,          y.h,
                            y.w,     g.kernel.y, g.kernel.x,   g.stride.y,   g.stride.x,
                            g.pad.y, g.pad.x,    g.dilation.y, g.dilation.x, problem->attrs.count_pad};
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], norm[24];
     int used = 0;
     while (desc->args[used].kind != RF_ARG_END) ++used;
     for (size_t i = 0; i < RF_COUNT(numbers); ++i) desc->args[used + (int)i] = (rf_arg)RF_I32(numbers[i]);
     desc->program = "pool";
-    desc->options = rf_family_options(options, family, info, "%s", "");
+    desc->options = rf_family_options(options, family, info, "%s", rf_norm_option(norm, problem));
     desc->bytes += (double)sizeof(float) * (double)(rf_shape_count(x) + rf_shape_count(y));
     if (family == RF_GROUP)
         rf_family_spread(desc, family, info, rf_shape_count(map), 1);
@@ -69,7 +69,7 @@ static double added_bytes(const rf_problem *problem) {
 static rf_status max_forward_build(rf_sequence *sequence, const rf_problem *problem,
                                    const rf_device_info *info, const rf_tensors *t, rf_family family) {
     rf_launch_desc desc = {.kernel = is_2x2(problem, info, family) ? "max_forward_2x2" : "max_forward",
-                           .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->saved)},
+                           .args = {RF_BUF(t->x[0]), RF_BUF(t->y), RF_BUF(t->saved), RF_BUF(t->norm)},
                            .bytes = t->saved ? index_bytes(problem) : 0};
     return emit(sequence, problem, info, family, &desc, problem->y);
 }
@@ -115,7 +115,8 @@ static rf_status adaptive_backward_build(rf_sequence *sequence, const rf_problem
     return emit(sequence, problem, info, family, &desc, problem->x[0]);
 }
 
-RF_SOLVER_PAIR(max_f, "max_pool", RF_FORWARD, RF_HALF_EITHER, rf_indexable, NULL, max_forward_build)
+RF_SOLVER_PAIR_NORM(max_f, "max_pool", RF_FORWARD, RF_HALF_EITHER, true, rf_indexable, NULL,
+                    max_forward_build)
 RF_SOLVER_PAIR(max_b, "max_pool", RF_BACKWARD_DATA, RF_HALF_EITHER, rf_indexable, NULL, max_backward_build)
 RF_SOLVER_PAIR(avg_f, "avg_pool", RF_FORWARD, RF_HALF_EITHER, takes_uniform, NULL, average_forward_build)
 RF_SOLVER_PAIR(avg_b, "avg_pool", RF_BACKWARD_DATA, RF_HALF_EITHER, takes_uniform, NULL,
