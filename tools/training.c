@@ -111,7 +111,7 @@ const rf_option *rf_training_rows(void) {
         {"augment", "SPEC", augment_help, .parse = rf_opt_text, AT(augment), .choices = rf_augment_names},
         {"recompute", "WHEN",
          "compute activations again in the backward pass rather than keep them, for less memory and the same "
-         "results; auto: where the training does not fit otherwise, or it costs next to nothing:",
+         "results; auto: where the training does not fit otherwise, or it costs little:",
          "auto", .parse = rf_opt_choice, AT(recompute), .choices = rf_recompute_names},
         {"half", NULL,
          "store activations as 16-bit floats, in half the memory; all is computed, and sums and parameters "

@@ -23,7 +23,7 @@ typedef struct rf_plan_desc {
     float loss_gradient; /* d / d loss that backward starts from: 1, or 1/accumulation steps */
     /* Where the tensors of training need more, activations are computed again (recompute.h); 0: no limit. */
     size_t limit_bytes;
-    bool recompute_cheap; /* and where there are many and it costs next to nothing */
+    bool recompute_cheap; /* and where there are many and it costs little */
 } rf_plan_desc;
 
 /* Plans without allocating on the device: enough to query steps and sizes. */

@@ -31,7 +31,7 @@ typedef struct policy {
     bool keeps_last; /* keeps all of the last segment, which is needed at once */
 } policy;
 
-/* What costs next to nothing is done even where the memory is there: a tenth of the forward pass is some 3 % of a step. */
+/* What costs little is done even where the memory is there: a tenth of the forward pass is some 3 % of a step. */
 static const double CHEAP_SHARE = 0.1, WORTHWHILE_SHARE = 0.25;
 enum { LARGE_BYTES = 640 << 20 }; /* less stops nobody */
 
