@@ -144,6 +144,7 @@ INLINE void pack_tile(float *packed, const float *own, const __global float *x, 
         floatv acc[PIXELS][N];                                                                               \
         const __global float *next_x = x + position_at(of_x, row + ahead).pixel * c;                         \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
+        const int a_line = (PIXELS * LINE + c - 1) / c; /* rows prefetched at each line of x */              \
         ROWS_AT(from, PIXELS, packed, x, of_x, row, count, c, c);                                            \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
@@ -154,7 +155,7 @@ INLINE void pack_tile(float *packed, const float *own, const __global float *x, 
         for (int line = 0; line < c; line += LINE) {                                                         \
             const int line_end = min(line + LINE, c);                                                        \
             if (STRIDED != WRITTEN)                                                                          \
-                for (int q = line / 4; q < min(PIXELS, c < 3 * LINE ? PIXELS : line / 4 + 4); ++q)           \
+                for (int q = line / LINE * a_line; q < min(PIXELS, line / LINE * a_line + a_line); ++q)      \
                     EACH(v, (N * VEC + LINE - 1) / LINE) {                                                   \
                         const int next = (row + q + 2 * PIXELS) * k + u * VEC + v * LINE;                    \
                         PREFETCH_WRITE(y + next);                                                            \
