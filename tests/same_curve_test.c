@@ -33,7 +33,7 @@ static bool has_kernels(void) {
     return rf_device_describe(device)->kind != RF_DEVICE_REFERENCE;
 }
 
-/* Each kind of convolution that reads through a batch norm (src/graph/defer.h). */
+/* Each kind of node that reads through a batch norm (src/graph/defer.h). */
 static const char deferring[] =
     "conv 16 3 pad=1 bias=no\nbatch_norm\nrelu6\nconv 16 3 pad=1 groups=16 bias=no\n"
     "batch_norm\nsilu\nconv 64 1\nbatch_norm\nrelu\nconv 32 3 pad=1\nbatch_norm\nrelu\nmax_pool 2\n"
@@ -55,19 +55,22 @@ static void every_way_leads_to_the_same_curve(void **unused) {
         {"RANGEFINDER_QUARANTINE", "conv.forward,batch_norm.backward_data,linear", 1e-4,
          "batch_norm.backward_data: "},
     };
-    const char *const networks[] = {stateful, deferring};
-    const rf_trainer_desc descs[] = {
-        {.seed = 4, .optimizer = optimizers[1]},
-        {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30},
-        {.seed = 4, .optimizer = "prodigy d0=0.01", .validation = 30, .clip_norm = 0.5, .ema = 0.7}};
-    for (size_t d = 0; d < RF_COUNT(networks) + RF_COUNT(descs) - 1; d++) {
-        const rf_trainer_desc desc = descs[d < RF_COUNT(descs) ? d : 0];
-        const char *network = networks[d < RF_COUNT(descs) ? 0 : 1];
-        const outcome straight = run_afresh(network, desc);
+    const struct {
+        const char *network;
+        rf_trainer_desc desc;
+    } runs[] = {
+        {stateful, {.seed = 4, .optimizer = optimizers[1]}},
+        {stateful, {.seed = 4, .optimizer = optimizers[2], .accumulate = 2, .validation = 30}},
+        {stateful,
+         {.seed = 4, .optimizer = "prodigy d0=0.01", .validation = 30, .clip_norm = 0.5, .ema = 0.7}},
+        {deferring, {.seed = 4, .optimizer = optimizers[1]}},
+    };
+    for (size_t d = 0; d < RF_COUNT(runs); d++) {
+        const outcome straight = run_afresh(runs[d].network, runs[d].desc);
         assert_string_equal(straight.quarantined, "");
         for (size_t i = 0; i < RF_COUNT(ways); i++) {
             setenv(ways[i].variable, ways[i].value, 1);
-            const outcome other = run_afresh(network, desc);
+            const outcome other = run_afresh(runs[d].network, runs[d].desc);
             unsetenv(ways[i].variable);
             const double difference = largest_difference(straight.curve, other.curve);
             if (!(difference <= ways[i].tolerance))

@@ -119,7 +119,7 @@ static rf_status check_directions(validation *all, const rf_problem *problem, co
         if (problem->op->reference[d] == NULL) continue;
         int count = rf_choose(choices, RF_MAX_CHOICES, problem, (rf_direction)d, all->device, NULL);
         RF_TRY(check_choices(all, problem, choices, count, label));
-        if (!problem->training || d == RF_BACKWARD_DATA) continue;
+        if (!problem->training) continue;
         char through[sizeof all->rows->where];
         snprintf(through, sizeof through, "%s, through a batch norm", label);
         count = rf_choose(choices, RF_MAX_CHOICES, &normed, (rf_direction)d, all->device, NULL);

@@ -1,6 +1,6 @@
-/* Deferred batch norms: what a convolution alone reads is computed while it reads it, from batch norm's input.  Batch norm
- * then only computes its statistics: one pass over memory less in the forward pass, and no output that lives until the
- * backward pass. */
+/* Deferred batch norms: what one convolution or max pooling alone reads is computed while it reads it, from batch norm's
+ * input.  Batch norm then only computes its statistics: one pass over memory less in the forward pass, and no output that
+ * lives until the backward pass. */
 #ifndef RF_GRAPH_DEFER_H
 #define RF_GRAPH_DEFER_H
 

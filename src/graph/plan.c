@@ -18,8 +18,8 @@ struct rf_plan {
     rf_arena *arena;
     size_t whole_bytes;    /* of the arena in which all activations are kept */
     rf_buffer *loss_state; /* class weights of the loss, ones by default; NULL where it takes none */
-    rf_buffer *
-        *applied; /* by step: a deferred batch norm's output, where the reference reads it; else NULL */
+    /* By step: a deferred batch norm's output, where the reference reads it; else NULL. */
+    rf_buffer **applied;
     const rf_solver **taken;   /* by step */
     const rf_solver **trusted; /* solvers checked in this process: new kernels are checked once */
     int trusted_count;

@@ -24,8 +24,8 @@ static inline bool rf_check_passed(const rf_check_result *result) {
     return result->worst <= 1 && result->trouble[0] == '\0';
 }
 
-/* With problem->normed x[0] is read through a batch norm of random numbers. config NULL: the solver's defaults.  A status other than RF_OK means that it could not be run; what the
- * comparison says is in *out. */
+/* With problem->normed, x[0] is read through a batch norm of random numbers.  config NULL: the solver's defaults.  A status
+ * other than RF_OK means that it could not be run; what the comparison says is in *out. */
 rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_problem *problem,
                           const rf_solver *solver, const rf_config *config);
 /* The same on a sample made by the caller, which stays as it is, and again through a batch norm, where the solver does that.  For a

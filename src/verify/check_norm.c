@@ -7,8 +7,7 @@
 bool rf_check_norm_applies(const rf_solver *solver, const rf_problem *problem, const rf_device_info *info) {
     rf_problem normed = *problem;
     normed.normed = true;
-    return solver->takes_norm && problem->training && solver->direction != RF_BACKWARD_DATA &&
-           rf_solver_claim(solver, &normed, info) != RF_MATCH_NONE;
+    return problem->training && rf_solver_claim(solver, &normed, info) != RF_MATCH_NONE;
 }
 
 rf_status rf_check_norm_ask(rf_sample *sample) {

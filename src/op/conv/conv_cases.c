@@ -207,7 +207,7 @@ const rf_case rf_conv_cases[] = {
     {.label = "depthwise 7x7, a map smaller than the kernel",
      .attrs = CONV(24, 7, 7, PAD(3, 3), .groups = 24),
      .x = X(3, 24, 3, 2)},
-    {.label = "depthwise dilation 2, rows in turn",
+    {.label = "depthwise dilation 2, odd padding",
      .attrs = CONV(19, 3, 3, PAD(1, 1), .dilation = {2, 2}, .groups = 19),
      .x = X(3, 19, 9, 9)},
     {.label = "depthwise dilation 3 stride 2, padded beyond the kernel",
