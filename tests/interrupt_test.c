@@ -61,7 +61,7 @@ static void a_solver_is_not_blamed_for_an_interrupted_build(void **state) {
     rf_sequence *sequence;
     rf_interrupt();
     assert_int_equal(rf_device_open(&other, NULL), RF_OK);
-    assert_int_equal(rf_weights_create(&weights, other, model, NULL, true), RF_OK);
+    assert_int_equal(rf_weights_create(&weights, other, model, NULL, NULL, true), RF_OK);
     const rf_plan_desc desc = {.device = other, .model = model, .batch = 8};
     assert_int_equal(rf_plan_create(&plan, &desc), RF_OK);
     assert_int_equal(rf_plan_allocate(plan, &(rf_plan_memory){.weights = weights}), RF_OK);

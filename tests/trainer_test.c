@@ -27,6 +27,26 @@ static void same_seed_same_bits(void **unused) {
     rf_model_free(model);
 }
 
+static void a_model_may_be_emptied_as_its_values_are_uploaded(void **unused) {
+    (void)unused;
+    rf_model *emptied = model_of(stateful), *exported = model_of(stateful), *kept = model_of(stateful);
+    const rf_trainer_desc desc = {
+        .device = device, .model = emptied, .dataset = digits, .batch = 4, .freeze = "conv2.*"};
+    rf_trainer *trainer;
+    CHECK(rf_trainer_create_emptying(&trainer, &desc, emptied));
+    CHECK(rf_trainer_export(trainer, exported));
+    for (int i = 0; i < kept->parameter_count; i++) {
+        const rf_parameter *p = &kept->parameters[i];
+        if (emptied->parameters[i].values != NULL) fail_msg("'%s' still has its values", p->name);
+        assert_memory_equal(exported->parameters[i].values, p->values,
+                            rf_param_count(&p->spec) * sizeof(float));
+    }
+    rf_trainer_free(trainer);
+    rf_model_free(emptied);
+    rf_model_free(exported);
+    rf_model_free(kept);
+}
+
 /* More steps than lie on the device at once. */
 static void long_runs_are_as_many_short_ones(void **unused) {
     (void)unused;
@@ -497,6 +517,7 @@ static void observing_disturbs_nothing(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_bits),
+        cmocka_unit_test(a_model_may_be_emptied_as_its_values_are_uploaded),
         cmocka_unit_test(long_runs_are_as_many_short_ones),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(descs_of_other_versions_are_understood),

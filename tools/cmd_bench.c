@@ -7,6 +7,7 @@
 #include "graph/model.h"
 #include "model/zoo.h"
 #include "outputs.h"
+#include "train/trainer.h"
 #include "tune/bench.h"
 #include "tune/peak.h"
 
@@ -100,8 +101,7 @@ static rf_status measure(bench_run *run, const bench_args *args) {
                                   .optimizer = "sgd momentum=0.9",
                                   .recompute = args->recompute,
                                   .half = args->half};
-    RF_TRY(rf_trainer_create(&run->trainer, &desc));
-    rf_model_drop_values(run->model);
+    RF_TRY(rf_trainer_create_emptying(&run->trainer, &desc, run->model));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
     rf_trainer_free(run->trainer); /* or its memory and the peak's would be there at once */

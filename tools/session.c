@@ -296,8 +296,7 @@ rf_status rf_session_make_trainer(rf_session *s) {
     }
     const int held_out = s->held_out != NULL ? s->held_out->count : desc.validation;
     rf_ahead_begin(s->device, s->dataset, desc.batch + held_out);
-    RF_TRY(rf_trainer_create(&s->trainer, &desc));
-    rf_model_drop_values(s->model);
+    RF_TRY(rf_trainer_create_emptying(&s->trainer, &desc, s->model));
     rf_session_verbose(s, "trainer ready");
     char *const recomputed = rf_recompute_text(s->trainer);
     return recomputed != NULL ? rf_session_note(s, recomputed) : RF_OK;

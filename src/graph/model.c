@@ -36,18 +36,18 @@ rf_status rf_model_begin(rf_model **out, const char *name, rf_image_shape images
     return RF_OK;
 }
 
-void rf_model_drop_values(rf_model *model) {
-    for (int i = 0; i < model->parameter_count; i++) {
-        free(model->parameters[i].values);
-        model->parameters[i].values = NULL;
-    }
+void rf_parameter_drop_values(rf_parameter *parameter) {
+    free(parameter->values);
+    parameter->values = NULL;
 }
 
 void rf_model_free(rf_model *model) {
     if (!model) return;
     for (int i = 0; i < model->node_count; i++) free(model->nodes[i].name);
-    rf_model_drop_values(model);
-    for (int i = 0; i < model->parameter_count; i++) free(model->parameters[i].name);
+    for (int i = 0; i < model->parameter_count; i++) {
+        rf_parameter_drop_values(&model->parameters[i]);
+        free(model->parameters[i].name);
+    }
     rf_names_free(&model->names);
     free(model->nodes);
     free(model->parameters);

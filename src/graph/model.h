@@ -78,8 +78,8 @@ int rf_model_find_parameter(const rf_model *model, int node, bool is_state, int 
 int rf_model_head(const rf_model *model);
 /* Draws its values, which are allocated (init.c). */
 void rf_parameter_init(rf_parameter *parameter, uint64_t seed);
-/* Frees the values, once a device has them.  Names, shapes and counts stay. */
-void rf_model_drop_values(rf_model *model);
+/* Frees the values, once a device has them.  Name and shape stay. */
+void rf_parameter_drop_values(rf_parameter *parameter);
 int rf_model_find_node(const rf_model *model, const char *name, size_t length); /* -1: none */
 /* The problem of a node at a batch size, without fusion. */
 void rf_node_problem(rf_problem *problem, const rf_model *model, int node, int batch);

@@ -25,28 +25,29 @@ void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_d
     *state_floats = w.state_floats;
 }
 
-static rf_status upload(rf_weights *w, const rf_model *model) {
-    rf_status status = RF_OK;
-    float *trained = rf_alloc(w->trained_floats, sizeof(float)),
-          *states = rf_alloc(w->state_floats, sizeof(float));
-    if (trained == NULL || states == NULL) status = RF_E_MEMORY;
-    for (int i = 0; i < w->count && status == RF_OK; i++) {
-        const rf_parameter *p = &model->parameters[i];
-        rf_param_pack((w->trained[i] ? trained : states) + w->offset[i], p->values, &p->spec);
-    }
-    if (status == RF_OK) status = rf_buffer_write(w->params, 0, trained, w->trained_floats * sizeof(float));
-    if (status == RF_OK) status = rf_buffer_write(w->states, 0, states, w->state_floats * sizeof(float));
-    free(trained);
-    free(states);
+static rf_status upload(rf_weights *w, int parameter, const rf_parameter *p) {
+    const size_t floats = rf_param_storage(&p->spec);
+    float *storage = rf_alloc(floats, sizeof *storage);
+    if (storage == NULL) return RF_E_MEMORY;
+    rf_param_pack(storage, p->values, &p->spec);
+    rf_status status = rf_buffer_write(w->value[parameter], 0, storage, floats * sizeof *storage);
+    free(storage);
     return status;
 }
 
-static rf_status make_regions(rf_weights *w) {
+static rf_status make_zeroed(rf_buffer **out, rf_weights *w, size_t floats) {
+    RF_TRY(rf_buffer_create(out, w->device, floats * sizeof(float)));
+    return rf_buffer_fill(*out, 0);
+}
+
+/* Of each parameter in the flat buffers; states is NULL where only what is trained has one. */
+static rf_status make_regions(rf_buffer **region, const rf_weights *w, rf_buffer *trained,
+                              rf_buffer *states) {
     for (int i = 0; i < w->count; i++) {
-        size_t offset = w->offset[i] * sizeof(float), bytes = rf_param_storage(&w->spec[i]) * sizeof(float);
-        RF_TRY(rf_buffer_region(&w->value[i], w->trained[i] ? w->params : w->states, offset, bytes));
-        if (w->trained[i] && w->grads != NULL && !w->is_view)
-            RF_TRY(rf_buffer_region(&w->gradient[i], w->grads, offset, bytes));
+        rf_buffer *flat = w->trained[i] ? trained : states;
+        if (flat != NULL)
+            RF_TRY(rf_buffer_region(&region[i], flat, w->offset[i] * sizeof(float),
+                                    rf_param_storage(&w->spec[i]) * sizeof(float)));
     }
     return RF_OK;
 }
@@ -72,24 +73,31 @@ static rf_status describe(rf_weights *w, const rf_model *model, const bool *trai
     return RF_OK;
 }
 
-rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, const bool *trained,
-                            bool with_gradients) {
+/* One value after the other, and the gradients last: so neither is the model there twice, nor are gradients beside it. */
+static rf_status fill(rf_weights *w, const rf_model *model, rf_model *emptied, bool with_gradients) {
+    RF_TRY(make_zeroed(&w->params, w, w->trained_floats));
+    RF_TRY(make_zeroed(&w->states, w, w->state_floats));
+    RF_TRY(make_regions(w->value, w, w->params, w->states));
+    for (int i = 0; i < w->count; i++) {
+        RF_TRY(upload(w, i, &model->parameters[i]));
+        if (emptied != NULL) rf_parameter_drop_values(&emptied->parameters[i]);
+    }
+    if (!with_gradients) return RF_OK;
+    RF_TRY(make_zeroed(&w->grads, w, w->trained_floats));
+    return make_regions(w->gradient, w, w->grads, NULL);
+}
+
+rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, rf_model *emptied,
+                            const bool *trained, bool with_gradients) {
     *out = NULL;
     rf_weights *w = rf_alloc(1, sizeof *w);
     if (w == NULL) return RF_E_MEMORY;
     w->device = device;
     rf_status status = describe(w, model, trained);
-    if (status != RF_OK) goto done;
-    lay_out(w, device, model, trained);
-    status = rf_buffer_create(&w->params, device, w->trained_floats * sizeof(float));
-    if (status == RF_OK) status = rf_buffer_create(&w->states, device, w->state_floats * sizeof(float));
-    if (status == RF_OK && with_gradients) {
-        status = rf_buffer_create(&w->grads, device, w->trained_floats * sizeof(float));
-        if (status == RF_OK) status = rf_buffer_fill(w->grads, 0);
+    if (status == RF_OK) {
+        lay_out(w, device, model, trained);
+        status = fill(w, model, emptied, with_gradients);
     }
-    if (status == RF_OK) status = make_regions(w);
-    if (status == RF_OK) status = upload(w, model);
-done:
     if (status == RF_OK)
         *out = w;
     else
@@ -104,7 +112,7 @@ rf_status rf_weights_view(rf_weights **out, const rf_weights *of, rf_buffer *par
     w->is_view = true;
     w->params = params;
     w->value = rf_alloc((size_t)w->count, sizeof *w->value);
-    rf_status status = w->value != NULL ? make_regions(w) : RF_E_MEMORY;
+    rf_status status = w->value != NULL ? make_regions(w->value, w, params, w->states) : RF_E_MEMORY;
     if (status == RF_OK) return RF_OK;
     rf_weights_free(w);
     *out = NULL;

@@ -23,10 +23,11 @@ typedef struct rf_weights {
 /* The floats of the flat buffers, before anything is allocated. */
 void rf_weights_measure(size_t *trained_floats, size_t *state_floats, const rf_device *device,
                         const rf_model *model, const bool *trained);
-/* Lays out, allocates and uploads the model's values.  trained: of each parameter; NULL: none is frozen.  with_gradients:
- * false for a plan that only infers. */
-rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, const bool *trained,
-                            bool with_gradients);
+/* Lays out, allocates and uploads the model's values.  emptied: the same model, whose values are freed one by one as the
+ * device has them; NULL: it keeps them.  trained: of each parameter; NULL: none is frozen.  with_gradients: false for a
+ * plan that only infers. */
+rf_status rf_weights_create(rf_weights **out, rf_device *device, const rf_model *model, rf_model *emptied,
+                            const bool *trained, bool with_gradients);
 /* The same parameters, but for the values of the trained ones, which lie in `params`.  Borrowed: both outlive the view. */
 rf_status rf_weights_view(rf_weights **out, const rf_weights *of, rf_buffer *params);
 void rf_weights_free(rf_weights *weights);

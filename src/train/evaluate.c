@@ -116,8 +116,7 @@ static rf_status prepare(evaluation *e) {
                                                           .std = e->std,
                                                           .batch = batch,
                                                           .streaming = true}));
-    RF_TRY(rf_weights_create(&e->weights, d->device, model_of(e), NULL, false));
-    if (e->folded != NULL) rf_model_drop_values(e->folded);
+    RF_TRY(rf_weights_create(&e->weights, d->device, model_of(e), e->folded, NULL, false));
     RF_TRY(rf_buffer_create(&e->control, d->device, sizeof words));
     RF_TRY(rf_buffer_write(e->control, 0, words, sizeof words));
     RF_TRY(rf_buffer_create(&e->observed, d->device, sizeof(float)));

@@ -146,7 +146,7 @@ static rf_status allocate_plans(rf_trainer *t) {
     return rf_evaluator_allocate(&t->validation, &evaluated, t->validation_feeder, NULL);
 }
 
-static rf_status build(rf_trainer *t) {
+static rf_status build(rf_trainer *t, rf_model *emptied) {
     const rf_trainer_desc *d = &t->desc;
     const rf_order_desc order = order_of(d);
     RF_TRY(rf_order_create(&t->order, &order));
@@ -154,14 +154,14 @@ static rf_status build(rf_trainer *t) {
     RF_TRY(make_feeder(&t->feeder, t, d->dataset, RF_MAX(d->batch, t->validation.part[0].batch)));
     if (t->augmentation.count > 0)
         RF_TRY(rf_augmenter_create(&t->augmenter, t->feeder, &t->augmentation, d->seed));
-    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, t->trained, true));
+    RF_TRY(rf_weights_create(&t->weights, d->device, d->model, emptied, t->trained, true));
     RF_TRY(rf_groups_create(t));
     RF_TRY(make_memory(t));
     return allocate_plans(t);
 }
 
 /* All but the launches. The caller frees *out, also on failure. */
-static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int processes) {
+static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, rf_model *emptied, int processes) {
     *out = NULL;
     RF_TRY(check_given(desc));
     rf_trainer *t = *out = rf_alloc(1, sizeof *t);
@@ -175,7 +175,7 @@ static rf_status prepare(rf_trainer **out, const rf_trainer_desc *desc, int proc
     RF_TRY(rf_ema_check(t));
     RF_TRY(rf_groups_freeze(t));
     RF_TRY(rf_trainer_budget(t, processes));
-    return build(t);
+    return build(t, emptied);
 }
 
 /* All ranks have to train the same, from the same state. */
@@ -201,14 +201,12 @@ static rf_status join_ranks(rf_trainer *t) {
     return status;
 }
 
-rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given, size_t size) {
+rf_status rf_trainer_create_emptying(rf_trainer **out, const rf_trainer_desc *desc, rf_model *emptied) {
     rf_trainer *t;
-    rf_trainer_desc desc;
     *out = NULL;
-    RF_TRY(rf_desc_copy(&desc, sizeof desc, given, size));
-    rf_status status = prepare(&t, &desc, 1);
+    rf_status status = prepare(&t, desc, emptied, 1);
     if (status == RF_OK) status = rf_trainer_emit(t);
-    status = rf_dist_agree(desc.dist, status);
+    status = rf_dist_agree(desc->dist, status);
     if (status == RF_OK) status = join_ranks(t);
     if (status != RF_OK) {
         rf_trainer_free(t);
@@ -222,6 +220,13 @@ rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given
     t->desc.mean = t->desc.std = NULL;
     *out = t;
     return RF_OK;
+}
+
+rf_status rf_trainer_create_sized(rf_trainer **out, const rf_trainer_desc *given, size_t size) {
+    rf_trainer_desc desc;
+    *out = NULL;
+    RF_TRY(rf_desc_copy(&desc, sizeof desc, given, size));
+    return rf_trainer_create_emptying(out, &desc, NULL);
 }
 
 static rf_status compile(rf_trainer *t) {
@@ -238,7 +243,7 @@ static rf_status compile(rf_trainer *t) {
 
 rf_status rf_trainer_compile(const rf_trainer_desc *desc) {
     rf_trainer *t;
-    rf_status status = prepare(&t, desc, 2); /* this one and the process that it helps */
+    rf_status status = prepare(&t, desc, NULL, 2); /* this one and the process that it helps */
     if (status == RF_OK) status = compile(t);
     rf_trainer_free(t);
     return status;

@@ -145,6 +145,9 @@ rf_status rf_trainer_snapshot(rf_host_state *host, rf_trainer *trainer);
 rf_status rf_trainer_restore(rf_trainer *trainer, const rf_host_state *host);
 void rf_trainer_forget_snapshot(rf_trainer *trainer);
 
+/* As rf_trainer_create.  emptied: desc's model once more, whose values are freed one by one as the device has them, so
+ * that they are not in memory twice; also on failure.  NULL: it keeps them. */
+rf_status rf_trainer_create_emptying(rf_trainer **out, const rf_trainer_desc *desc, rf_model *emptied);
 /* Compiles the kernels of such a trainer, the last steps first, into the driver's cache: for a helper process
  * (rf_device_on_compile). */
 rf_status rf_trainer_compile(const rf_trainer_desc *desc);
