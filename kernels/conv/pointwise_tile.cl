@@ -1,6 +1,6 @@
 /* 1x1 convolutions without padding, for CPUs: matrix products over all pixels of the batch.
  *
- * gather: y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k] + residual[p][k]), forward; backward data is the same
+ * y[p][k] = act(bias[k] + sum over c of x[p][c] * w[c][k] + residual[p][k]), forward; backward data is the same
  * with dy for x and transposed weights.  x is (rows,c), y (rows,k), w [panel][c][16].  A work-item takes `tiles`
  * tiles of PIXELS rows and a range of the outputs; it walks its rows in blocks of `block` tiles, small enough to stay
  * in the cache for all its outputs, WIDTH vectors at a time and REST at the end; one tile where all weights fit the L1
@@ -8,15 +8,7 @@
  * first: one address then serves all rows of a tile, and they do not compete for the same sets of the L1 cache.  With -DBN_SUMS its epilogue sums the tiles for batch norm (bn_sums.clh); a
  * block is a work-item's rows.
  *
- * wgrad: grad[c][k] = sum over p of x[p][c] * dy[p][k], and the bias gradient, the sum of dy.  A work-item
- * takes one of `parts` parts of the rows, a share of the channels, and a range of the outputs.  It walks its
- * rows in blocks of BLOCK at most, whose x, X_FLOATS, is packed first, CHANNELS numbers of each row together; dy is packed
- * (and masked by the fused activation) for WIDTH vectors of outputs at a time, and a tile of CHANNELS x WIDTH accumulators
- * stays in registers over the block. Between
- * blocks they are in `out`; conv_pack.cl reduces the parts.
- *
- * With -DNORM_ACT, x is read through a batch norm (normed.clh): of a block in gather, of a few rows in wgrad, it is computed into
- * `own` rows first.
+ * With -DNORM_ACT, x is read through a batch norm (normed.clh): a block's is computed into `own` rows first.
  *
  * With a stride the rows are some of the pixels of a map: of x where -DSTRIDED is READ; of y where it is WRITTEN
  * (backward data), and zeros go to the pixels between unless y accumulates.  stride is a pair: y << 16 | x.
@@ -32,7 +24,7 @@
 #define WIDE    (16 / VEC) /* vectors in a panel */
 #define LEFT(o) (WHOLE ? VEC : k - (o))
 
-/* Where vector u of the outputs lies in a row of weights, or of their gradient. */
+/* Where vector u of the outputs lies in a row of weights. */
 INLINE size_t vector_at(int u, size_t panel_size) {
     return u / WIDE * panel_size + u % WIDE * VEC;
 }
@@ -74,16 +66,16 @@ INLINE grid_position position_after(grid g, grid_position at) {
 }
 
 /* Rows of x, where they are read from: as they lie; or `own` ones, of whole vectors. */
-#define OWN_PITCH(channels) (((channels) + VEC - 1) / VEC * VEC)
+#define OWN_PITCH(c) (((c) + VEC - 1) / VEC * VEC)
 #if NORMED
 typedef const float *x_row;
 
 INLINE void norm_rows(float *own, const __global float *x, const __global float *norm, grid g, int row,
-                      int count, int c, int channels) {
+                      int count, int c) {
     grid_position at = position_at(g, row);
     for (int q = 0; q < count; ++q, at = position_after(g, at))
-        for (int l = 0; l < channels; l += VEC, own += VEC)
-            STORE(read_x(x + at.pixel * c + l, norm, c, l, channels - l), own);
+        for (int l = 0; l < c; l += VEC, own += VEC)
+            STORE(read_x(x + at.pixel * c + l, norm, c, l, c - l), own);
 }
 #else
 typedef const __global float *x_row;
@@ -91,26 +83,25 @@ typedef const __global float *x_row;
 
 /* Where `count` rows lie, from `row` on, which is the first of the own ones; of those that are missing the last one again, or any. */
 #if NORMED
-#define ROWS_AT(from, most, own, x, g, row, count, c, channels)                                              \
-    EACH(q, most) from[q] = (own) + min(q, (count)-1) * OWN_PITCH(channels)
+#define ROWS_AT(from, own, x, g, row, count, c)                                                              \
+    EACH(q, PIXELS) from[q] = (own) + min(q, (count)-1) * OWN_PITCH(c)
 #else
-#define ROWS_AT(from, most, own, x, g, row, count, c, channels)                                              \
+#define ROWS_AT(from, own, x, g, row, count, c)                                                              \
     do {                                                                                                     \
         grid_position at = position_at(g, row);                                                              \
-        EACH(q, most) {                                                                                      \
+        EACH(q, PIXELS) {                                                                                    \
             from[q] = (x) + at.pixel * (c);                                                                  \
             if (q + 1 < (count)) at = position_after(g, at);                                                 \
         }                                                                                                    \
     } while (0)
 #endif
 
-#ifdef PIXELS
 #if PACKED
 /* Copies `count` rows of x, up to PIXELS, to [c][PIXELS]; the last one again in place of those that are missing. */
 INLINE void pack_tile(float *packed, const float *own, const __global float *x, grid g, int row, int count,
                       int c) {
     x_row from[PIXELS];
-    ROWS_AT(from, PIXELS, own, x, g, row, count, c, c);
+    ROWS_AT(from, own, x, g, row, count, c);
     int l = 0;
     for (; l + 4 <= c; l += 4, packed += 4 * PIXELS) {
         EACH(i, PIXELS / 4) {
@@ -145,7 +136,7 @@ INLINE void pack_tile(float *packed, const float *own, const __global float *x, 
         const __global float *next_x = x + position_at(of_x, row + ahead).pixel * c;                         \
         const int pitch = (of_x.strided ? of_x.stride_x : 1) * c;                                            \
         const int a_line = (PIXELS * LINE + c - 1) / c; /* rows prefetched at each line of x */              \
-        ROWS_AT(from, PIXELS, packed, x, of_x, row, count, c, c);                                            \
+        ROWS_AT(from, packed, x, of_x, row, count, c);                                                       \
         EACH(v, N) {                                                                                         \
             floatv start = 0.0f;                                                                             \
             if (bias) start = fetch(bias + (u + v) * VEC, LEFT((u + v) * VEC));                              \
@@ -263,12 +254,12 @@ gather(const __global float *x, const __global float *w, const __global float *b
         for (int p = begin; p < end; p += PIXELS) {
             const int count = min(PIXELS, end - p);
 #if NORMED
-            norm_rows(own, x, norm, of_x, p, count, c, c);
+            norm_rows(own, x, norm, of_x, p, count, c);
 #endif
             pack_tile(packed + (p - begin) * c, own, x, of_x, p, count, c);
         }
 #elif NORMED
-        norm_rows(own, x, norm, of_x, begin, end - begin, c, c);
+        norm_rows(own, x, norm, of_x, begin, end - begin, c);
 #endif
         if (STRIDED == WRITTEN && !accumulate)
             clear_blocks(y, of_y, begin, end - begin, k, u_begin * VEC, min(u_end * VEC, k));
@@ -278,133 +269,3 @@ gather(const __global float *x, const __global float *w, const __global float *b
 #endif
     }
 }
-#endif
-
-#ifdef CHANNELS
-/* Prefetches the floats begin .. end-1 of pixels of `pitch`, of the rows from `first` up to `last`. */
-INLINE void prefetch_rows(const __global float *p, grid g, int first, int last, int pitch, int begin,
-                          int end) {
-    grid_position at = position_at(g, first);
-    for (int row = first; row < last; ++row, at = position_after(g, at))
-        for (int l = begin; l < end; l += LINE) PREFETCH_READ_L2(p + at.pixel * pitch + l);
-}
-
-/* Packs vectors u .. u+WIDTH-1 of `count` rows of dy, and adds their sums to the bias gradient. */
-INLINE void pack(floatv *packed, const __global float *dy, const __global float *y, __global float *bias_out,
-                 int k, int count, int u, int act, int fresh) {
-    floatv bias[WIDTH];
-    EACH(v, WIDTH) bias[v] = 0.0f;
-    for (int p = 0; p < count; ++p, packed += WIDTH) EACH(v, WIDTH) {
-            int o = (u + v) * VEC;
-            packed[v] = act_backward(dy + p * k + o, y + p * k + o, o < k ? LEFT(o) : 0, act);
-            bias[v] += packed[v];
-        }
-    if (bias_out) EACH(v, WIDTH) {
-            int o = (u + v) * VEC, left = LEFT(o);
-            if (o < k) put(fresh ? bias[v] : bias[v] + fetch(bias_out + o, left), bias_out + o, left);
-        }
-}
-
-#define RUN     ((CHANNELS + 3) / 4 * 4)
-#define AT_ONCE 8
-
-/* Copies `channels` channels of `count` rows of x to [channel / CHANNELS][row][CHANNELS]; what fills the last ones is of no
- * account.  Some rows at a time, since those of a wide x compete for the same sets of the caches. */
-INLINE void pack_x(float *packed, const __global float *x, const __global float *norm, grid g, int row,
-                   int count, int c, int channels) {
-#if NORMED
-    float own[AT_ONCE * OWN_CHANNELS];
-#endif
-    for (int p = 0; p < count; p += AT_ONCE) {
-        const int here = min(AT_ONCE, count - p);
-        x_row from[AT_ONCE];
-#if NORMED
-        norm_rows(own, x, norm, g, row + p, here, c, channels);
-#endif
-        ROWS_AT(from, AT_ONCE, own, x, g, row + p, here, c, channels);
-        int i = 0;
-        /* Whole vectors: what is copied too much, the next row overwrites. */
-        if (p + AT_ONCE < count)
-            for (; i + RUN <= channels; i += CHANNELS) EACH(q, AT_ONCE)
-        for (int j = 0; j < RUN; j += 4)
-            vstore4(vload4(0, from[q] + i + j), 0, packed + i * count + (p + q) * CHANNELS + j);
-        for (; i < channels; i += CHANNELS)
-            for (int q = 0; q < here; ++q)
-                for (int j = 0; j < CHANNELS; ++j)
-                    packed[i * count + (p + q) * CHANNELS + j] = from[q][min(i + j, channels - 1)];
-    }
-}
-
-/* out[i][vector] += sum over `count` rows, for `channels` channels, up to CHANNELS, and `vectors` vectors; a `fresh`
- * out is uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way. */
-INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const float *x, int count, int u, int channels, int vectors, int fresh) {
-    floatv acc[CHANNELS][WIDTH];
-    EACH(i, CHANNELS)
-    EACH(v, WIDTH)
-    acc[i][v] = fresh || i >= channels || v >= vectors ? (floatv)0.0f
-                                                       : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, x += CHANNELS) {
-        floatv d[WIDTH];
-        EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
-        if (rows) EACH(v, WIDTH) packed[v] = d[v];
-        EACH(i, CHANNELS) {
-            floatv in = x[i];
-            EACH(v, WIDTH) acc[i][v] += in * d[v];
-        }
-    }
-    EACH(i, CHANNELS)
-    EACH(v, WIDTH)
-    if (i < channels && v < vectors) STORE(acc[i][v], out + vector_at(u + v, panel_size) + i * 16);
-}
-
-#define ADD_TILE(i, n, rows)                                                                                 \
-    add_tile(out + (i)*16, panel_size, d, rows, k, packed_x + (i)*count, count, u, n, vectors - u, fresh)
-
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-wgrad(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
-      __global float *out_bias, int out_at, int bias_at, int rows, int map_h, int map_w, int stride, int c,
-      int k, int act, int parts, int part_size, int block, int share, const __global float *norm) {
-    const grid of_x = grid_of(STRIDED == READ, map_h, map_w, stride),
-               of_dy = grid_of(0, map_h, map_w, stride);
-    floatv d[BLOCK * WIDTH];
-    float packed_x[X_FLOATS];
-    int vectors = (k + VEC - 1) / VEC, all = (vectors + WIDTH - 1) / WIDTH, part = get_global_id(2);
-    int u_begin = all * get_global_id(0) / get_global_size(0) * WIDTH;
-    int u_end = min((int)(all * (get_global_id(0) + 1) / get_global_size(0)) * WIDTH, vectors);
-    int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
-    block = even_block(last - first, block);
-    int c_begin = (int)get_global_id(1) * share, channels = min(share, c - c_begin);
-    size_t panel_size = (size_t)c * 16;
-    int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((channels + CHANNELS - 1) / CHANNELS);
-    int ahead_step = (block + tiles - 1) / tiles;
-    out += out_at + (size_t)part * part_size + c_begin * 16;
-    __global float *bias_out = out_bias && c_begin == 0 ? out_bias + bias_at + (size_t)part * part_size : 0;
-    for (int begin = first; begin < last; begin += block) {
-        int count = min(block, last - begin), fresh = begin == first;
-        int next_prefetch = begin + count,
-            prefetch_end = min(next_prefetch + block, last); /* rows, some at each tile */
-        pack_x(packed_x, x + c_begin, norm + c_begin, of_x, begin, count, c, channels);
-        if (fresh && u_end == vectors) /* what is left of the last panel */
-            for (int u = vectors; u % WIDE; ++u)
-                for (int i = 0; i < channels; ++i)
-                    STORE((floatv)0.0f, out + vector_at(u, panel_size) + i * 16);
-        for (int u = u_begin; u < u_end; u += WIDTH) {
-            const int as_it_lies = !act && !bias_out && (u + WIDTH) * VEC <= k && CHANNELS <= channels;
-            if (!as_it_lies) pack(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
-            for (int i = 0; i < channels; i += CHANNELS) {
-                int stop = min(next_prefetch + ahead_step, prefetch_end);
-                prefetch_rows(x, of_x, next_prefetch, stop, c, c_begin, c_begin + channels);
-                prefetch_rows(dy, of_dy, next_prefetch, stop, k, u_begin * VEC, min(u_end * VEC, k));
-                next_prefetch = stop;
-                if (i == 0 && as_it_lies)
-                    ADD_TILE(i, CHANNELS, dy + begin * k + u * VEC);
-                else if (i + CHANNELS <= channels)
-                    ADD_TILE(i, CHANNELS, 0);
-                else
-                    ADD_TILE(i, channels - i, 0);
-            }
-        }
-    }
-}
-#endif

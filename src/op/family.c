@@ -13,6 +13,12 @@ int rf_family_vector(rf_family family, const rf_device_info *info) {
     return info->vector_width >= 16 ? 16 : info->vector_width >= 8 ? 8 : 4;
 }
 
+void rf_family_accumulators(int *lines, int *width, int outputs, const rf_device_info *info) {
+    const int vector = rf_family_vector(RF_TILE, info), vectors = (outputs + vector - 1) / vector;
+    *width = vectors % 3 == 0 ? 3 : vectors == 1 ? 1 : 2;
+    *lines = RF_MIN(12, (vector == 16 ? 24 : 12) / *width);
+}
+
 size_t rf_family_group(rf_family family, const rf_device_info *info) {
     size_t items = 1;
     if (family == RF_GROUP)

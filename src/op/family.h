@@ -10,6 +10,9 @@ typedef enum rf_family { RF_TILE, RF_GROUP } rf_family;
 
 /* Floats in an explicit vector: the device's width for the tile family (4 to 16), 1 for the group family. */
 int rf_family_vector(rf_family family, const rf_device_info *info);
+/* The tile family's register tile of a matrix product: `lines` by `width` vectors of `outputs` as accumulators, 12 of 16
+ * registers, 24 of AVX-512's 32. */
+void rf_family_accumulators(int *lines, int *width, int outputs, const rf_device_info *info);
 /* Work-items in a work-group: 1, or a power of two up to 256. */
 size_t rf_family_group(rf_family family, const rf_device_info *info);
 enum { RF_OPTIONS = 256 }; /* characters that a kernel's options may take */

@@ -1,4 +1,4 @@
-/* 1x1 convolutions without padding on CPUs: kernels/conv/pointwise_tile.cl. */
+/* 1x1 convolutions without padding on CPUs, forward and backward data: kernels/conv/pointwise_tile.cl. */
 #include "op/conv/conv.h"
 
 #include <math.h>
@@ -29,16 +29,7 @@ static bool whole_vectors(int outputs, const rf_device_info *info) {
     return (size_t)outputs % vector(info) == 0;
 }
 
-/* Register tiles of accumulators, 12 of 16 registers, 24 of AVX-512's 32: `lines` (pixels or channels) by
- * `width` vectors of outputs. */
 enum { LINES, WIDTH, PACKING };
-
-static void choose(rf_config *config, int outputs, const rf_device_info *info) {
-    size_t vectors = rf_ceil_div((size_t)outputs, vector(info));
-    int width = vectors % 3 == 0 ? 3 : vectors == 1 ? 1 : 2, sums = vector(info) == 16 ? 24 : 12;
-    config->value[WIDTH] = width;
-    config->value[LINES] = RF_MIN(12, sums / width);
-}
 
 /* ---- forward and backward data ---- */
 
@@ -76,7 +67,7 @@ static row_partition partition_of(int rows, int k, const rf_config *config, cons
 enum { MOST_PACKED = 40 * 1024, MANY_ROWS = 8, MANY_OUTPUTS = 128 };
 
 static void choose_gather(rf_config *config, const rf_conv *v, int outputs, const rf_device_info *info) {
-    choose(config, outputs, info);
+    rf_family_accumulators(&config->value[LINES], &config->value[WIDTH], outputs, info);
     const row_partition partition = partition_of(v->n * v->oh * v->ow, outputs, config, info);
     const bool pays = config->value[LINES] >= MANY_ROWS && outputs >= MANY_OUTPUTS * (int)partition.outputs;
     config->value[PACKING] = pays ? PACKED : AS_IT_IS;
@@ -186,93 +177,16 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     return emit_gather(sequence, &g, config, info, problem, RF_BACKWARD_DATA, t);
 }
 
-/* ---- the gradients of weights and bias ---- */
-
-static const rf_tunable wgrad_tunables[] = {{"channels", {6, 4, 8, 12}}, {"width", {2, 3, 1}}, {NULL}};
-
-static void choose_wgrad(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
-    choose(config, rf_conv_of(problem).k, info);
-}
-
-/* Floats of x that a work-item takes at a time, and its most rows and channels. */
-enum { BLOCK_FLOATS = 32 * 1024, BLOCK = 128, MOST_CHANNELS = 256, OWN_CHANNELS = MOST_CHANNELS + 32 };
-
-typedef struct wgrad_partition {
-    int block, share, shares, groups; /* rows; channels, of c; ranges of the outputs */
-    rf_partials partials;
-} wgrad_partition;
-
-static wgrad_partition partition_wgrad(const rf_problem *problem, const rf_config *config,
-                                       const rf_device_info *info) {
-    const double wanted = 4.0 * info->compute_units;
-    const int lines = config->value[LINES];
-    rf_conv v = rf_conv_of(problem);
-    wgrad_partition c = {.partials = {.size = rf_round_up((size_t)v.k, RF_PANEL) * v.c,
-                                      .biases = v.bias ? rf_round_up((size_t)v.k, RF_PANEL) : 0}};
-    double rows = (double)v.n * v.oh * v.ow, size = (double)c.partials.size;
-    double all = ceil((double)rf_ceil_div((size_t)v.k, vector(info)) / config->value[WIDTH]);
-    c.shares = (v.c + MOST_CHANNELS - 1) / MOST_CHANNELS;
-    c.share = (int)rf_round_up((size_t)((v.c + c.shares - 1) / c.shares), (size_t)lines);
-    c.shares = (v.c + c.share - 1) / c.share;
-    c.block = RF_MIN(BLOCK, BLOCK_FLOATS / c.share);
-    double parts =
-        RF_MIN(RF_MIN(ceil(wanted / c.shares), ceil(rows / c.block)), rows * (v.c + v.k) / (4 * size));
-    c.partials.parts = (int)RF_MAX(1, floor(parts));
-    c.groups = (int)RF_MIN(all, ceil(wanted / c.shares / c.partials.parts));
-    return c;
-}
-
-static size_t backward_params_work(const rf_problem *problem, const rf_device_info *info,
-                                   const rf_config *config) {
-    wgrad_partition c = partition_wgrad(problem, config, info);
-    return c.partials.parts > 1 ? (c.partials.size + c.partials.biases) * c.partials.parts * sizeof(float)
-                                : 0;
-}
-
-static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
-                                 const rf_tensors *t, const rf_config *config) {
-    char options[RF_OPTIONS], norm[24];
-    rf_conv v = rf_conv_of(problem);
-    wgrad_partition c = partition_wgrad(problem, config, info);
-    const rf_partials *p = &c.partials;
-    const bool whole = p->parts == 1;
-    const double rows = (double)v.n * v.oh * v.ow;
-    rf_launch_desc desc = {
-        .program = "pointwise_tile",
-        .kernel = "wgrad",
-        .options = rf_family_options(
-            options, RF_TILE, info,
-            "-DCHANNELS=%d -DWIDTH=%d -DWHOLE=%d -DBLOCK=%d -DX_FLOATS=%d -DSTRIDED=%d -DOWN_CHANNELS=%d%s",
-            config->value[LINES], config->value[WIDTH], whole_vectors(v.k, info), BLOCK, BLOCK_FLOATS,
-            strided(&v) ? READ : 0, OWN_CHANNELS, rf_norm_option(norm, problem)),
-        .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL),
-                 RF_BUF(whole ? t->grad[0] : t->work),
-                 RF_BUF(!v.bias ? NULL
-                        : whole ? t->grad[1]
-                                : t->work),
-                 RF_I32(0), RF_I32(whole ? 0 : p->size), RF_I32(rows), RF_I32(v.h), RF_I32(v.w),
-                 RF_PAIR_ARG(v.stride), RF_I32(v.c), RF_I32(v.k), RF_I32(v.act), RF_I32(p->parts),
-                 RF_I32(p->size + p->biases), RF_I32(c.block), RF_I32(c.share), RF_BUF(t->norm)},
-        .global = {(size_t)c.groups, (size_t)c.shares, (size_t)p->parts},
-        .flops = rf_conv_flops(problem),
-        .bytes = 4.0 * (rows * v.c + rows * v.k * (v.act ? 2 : 1) + p->size)};
-    RF_TRY(rf_emit(sequence, &desc));
-    return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, p);
-}
+/* ---- the solvers ---- */
 
 #define SOLVER(direction_, ...)                                                                              \
-    [direction_] = {.name = "pointwise_tile",                                                                \
-                    .direction = direction_,                                                                 \
-                    .devices = RF_DEVICE_CPU,                                                                \
-                    .rank = 20,                                                                              \
-                    .applicable = applicable,                                                                \
-                    .native_vectors = true,                                                                  \
-                    __VA_ARGS__}
-const rf_solver rf_pointwise_tile[RF_DIRECTIONS] = {
+    {                                                                                                        \
+        .name = "pointwise_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,             \
+        .applicable = applicable, .native_vectors = true, __VA_ARGS__                                        \
+    }
+const rf_solver rf_pointwise_tile[] = {
     SOLVER(RF_FORWARD, .takes_residual = true, .takes_norm = true, .tunables = gather_tunables,
            .choose = choose_forward, .sums = sums, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, .takes_norm = true, .tunables = wgrad_tunables, .choose = choose_wgrad,
-           .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .tunables = gather_tunables, .choose = choose_data,
            .workspace = backward_data_work, .sums = sums, .prepare = backward_data),
 };

@@ -10,7 +10,8 @@
     X(rf_depthwise_group, 3)                                                                                 \
     X(rf_grouped_tile, 3)                                                                                    \
     X(rf_grouped_group, 3)                                                                                   \
-    X(rf_pointwise_tile, 3)                                                                                  \
+    X(rf_pointwise_tile, 2)                                                                                  \
+    X(rf_wgrad_tile, 1)                                                                                      \
     X(rf_winograd_tile, 3)                                                                                   \
     X(rf_stem_tile, 2)                                                                                       \
     X(rf_clblast, 3)
