@@ -1,5 +1,5 @@
-/* Lowering: which nodes of small networks are fused, and which stay.  The device is the reference, declared as a CPU:
- * lowering queries its solvers, and runs nothing. */
+/* Lowering: which nodes of small networks are fused, which stay, and which solvers they get.  The device is the reference,
+ * declared as a CPU: lowering queries its solvers, and runs nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "device/backend.h"
+#include "graph/choose.h"
 #include "graph/defer.h"
 #include "graph/lower.h"
 
@@ -266,6 +267,38 @@ static void a_fused_node_keeps_its_parameters(void **state) {
     rf_model_free(model);
 }
 
+/* As docs/performance.md says. */
+static void convolutions_get_the_solvers_that_are_made_for_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *layer, *solver[RF_DIRECTIONS];
+    } cases[] = {
+        {"conv 64 3 pad=1", {"winograd_tile", "winograd_tile", "winograd_tile"}},
+        {"conv 64 5 pad=2", {"winograd_tile", "winograd_tile", "winograd_tile"}},
+        {"conv 64 1", {"pointwise_tile", "wgrad_tile", "pointwise_tile"}},
+        {"conv 64 1 stride=2", {"pointwise_tile", "wgrad_tile", "pointwise_tile"}},
+        {"conv 64 3 pad=1 stride=2", {"conv_tile", "wgrad_tile", "conv_tile"}},
+        {"conv 64 3 pad=4 dilation=4", {"conv_tile", "conv_tile", "conv_tile"}},
+        {"conv 128 3 pad=1 groups=128", {"depthwise_tile", "depthwise_tile", "depthwise_tile"}},
+        {"conv 64 3 pad=1 groups=8", {"grouped_tile", "grouped_tile", "grouped_tile"}},
+    };
+    for (size_t i = 0; i < RF_COUNT(cases); i++) {
+        char *text = rf_format("conv 128 1\n%s\n" SCORES, cases[i].layer);
+        rf_model *model = model_of(text);
+        rf_lowered *lowered = lowered_of(model, true, NULL);
+        for (int d = 0; d < RF_DIRECTIONS; d++) {
+            rf_choice choice;
+            assert_int_equal(rf_choose(&choice, 1, &lowered->nodes[1].problem, d, device, NULL), 1);
+            if (strcmp(choice.solver->name, cases[i].solver[d]) != 0)
+                fail_msg("%s, %s: %s rather than %s", cases[i].layer, rf_direction_names[d],
+                         choice.solver->name, cases[i].solver[d]);
+        }
+        rf_lowered_free(lowered);
+        rf_model_free(model);
+        free(text);
+    }
+}
+
 /* What is left to the reference is not fused.  The last test: a quarantine stays. */
 static void a_quarantined_op_is_not_fused(void **state) {
     (void)state;
@@ -286,6 +319,7 @@ int main(void) {
         cmocka_unit_test(batch_norm_is_deferred_where_one_node_reads_it_that_can),
         cmocka_unit_test(scores_and_loss_stay),
         cmocka_unit_test(a_fused_node_keeps_its_parameters),
+        cmocka_unit_test(convolutions_get_the_solvers_that_are_made_for_them),
         cmocka_unit_test(a_quarantined_op_is_not_fused),
     };
     if (rf_device_open(&device, "reference") != RF_OK) {
