@@ -24,21 +24,24 @@ static bool is_cut(const rf_problem *problem) {
     return (y.h - 1) * g.stride.y + g.kernel.y > x.h || (y.w - 1) * g.stride.x + g.kernel.x > x.w;
 }
 
-/* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits.
- */
+/* Appends the kernels' GEOMETRY to the arguments, spreads the elements of `map` over work-items, and emits.  Kernels for
+ * windows that vary know none. */
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_family family, rf_launch_desc *desc, rf_shape map) {
-    const rf_window g = rf_window_of(problem);
+    const rf_window none = {{1, 1}, {1, 1}, {0, 0}, {1, 1}};
+    const rf_window g = rf_window_varies(problem) ? none : rf_window_of(problem);
     const rf_shape x = problem->x[0], y = problem->y;
-    const int numbers[] = {x.n,     x.h,        x.w,          x.c,          y.h,
-                           y.w,     g.kernel.y, g.kernel.x,   g.stride.y,   g.stride.x,
-                           g.pad.y, g.pad.x,    g.dilation.y, g.dilation.x, problem->attrs.count_pad};
+    const int numbers[] = {x.n, x.h, x.w, x.c, y.h, y.w};
     char options[RF_OPTIONS], norm[24];
     int used = 0;
     while (desc->args[used].kind != RF_ARG_END) ++used;
     for (size_t i = 0; i < RF_COUNT(numbers); ++i) desc->args[used + (int)i] = (rf_arg)RF_I32(numbers[i]);
     desc->program = "pool";
-    desc->options = rf_family_options(options, family, info, "%s", rf_norm_option(norm, problem));
+    desc->options =
+        rf_family_options(options, family, info,
+                          "-DKH=%d -DKW=%d -DSH=%d -DSW=%d -DPH=%d -DPW=%d -DDH=%d -DDW=%d -DCOUNT_PAD=%d%s",
+                          g.kernel.y, g.kernel.x, g.stride.y, g.stride.x, g.pad.y, g.pad.x, g.dilation.y,
+                          g.dilation.x, problem->attrs.count_pad, rf_norm_option(norm, problem));
     desc->bytes += (double)sizeof(float) * (double)(rf_shape_count(x) + rf_shape_count(y));
     if (family == RF_GROUP)
         rf_family_spread(desc, family, info, rf_shape_count(map), 1);
