@@ -18,6 +18,7 @@ typedef struct check {
     rf_device *device; /* borrowed */
     const rf_solver *solver;
     const rf_sample *sample; /* borrowed */
+    const rf_problem *asked; /* borrowed, whose activations of batch norms are taken; NULL: any */
     bool normed;             /* x[0] is read through a batch norm */
     rf_config config;
     size_t work_bytes;
@@ -42,8 +43,8 @@ static void run_reference(rf_sample *sample, rf_direction direction) {
 static rf_status prepare_before(check *c) {
     RF_TRY(rf_sample_copy(&c->before, c->sample));
     rf_sample_round(c->before);
-    if (c->normed) RF_TRY(rf_check_norm_ask(c->before));
-    RF_TRY(rf_check_bn_sums_ask(c->before, c->solver, rf_device_describe(c->device), &c->config));
+    if (c->normed) RF_TRY(rf_check_norm_ask(c->before, c->asked));
+    RF_TRY(rf_check_bn_sums_ask(c->before, c->asked, c->solver, rf_device_describe(c->device), &c->config));
     for (int direction = RF_FORWARD; direction < (int)c->solver->direction; ++direction) {
         rf_sample_run(c->before, (rf_direction)direction);
         rf_sample_round(c->before);
@@ -314,8 +315,14 @@ static rf_status compare_tensors(check *c) {
 }
 
 static rf_status check_once(rf_check_result *out, rf_device *device, const rf_sample *sample,
-                            const rf_solver *solver, const rf_config *config, bool normed) {
-    check c = {.device = device, .solver = solver, .sample = sample, .normed = normed, .result = out};
+                            const rf_problem *asked, const rf_solver *solver, const rf_config *config,
+                            bool normed) {
+    check c = {.device = device,
+               .solver = solver,
+               .sample = sample,
+               .asked = asked,
+               .normed = normed,
+               .result = out};
     *out = (rf_check_result){0};
     choose_config(&c, config);
     rf_status status = prepare_samples(&c);
@@ -333,10 +340,10 @@ static rf_status check_once(rf_check_result *out, rf_device *device, const rf_sa
 rf_status rf_check_sample(rf_check_result *out, rf_device *device, const rf_sample *sample,
                           const rf_solver *solver, const rf_config *config) {
     const bool both = rf_check_norm_applies(solver, &sample->problem, rf_device_describe(device));
-    RF_TRY(check_once(out, device, sample, solver, config, false));
+    RF_TRY(check_once(out, device, sample, NULL, solver, config, false));
     if (!both || !rf_check_passed(out)) return RF_OK;
     const rf_check_result plain = *out;
-    RF_TRY(check_once(out, device, sample, solver, config, true));
+    RF_TRY(check_once(out, device, sample, NULL, solver, config, true));
     if (rf_check_passed(out) && plain.worst > out->worst) *out = plain;
     return RF_OK;
 }
@@ -362,7 +369,7 @@ rf_status rf_check_solver(rf_check_result *out, rf_device *device, const rf_prob
                           const rf_solver *solver, const rf_config *config) {
     rf_sample *sample;
     rf_status status = rf_sample_create(&sample, problem, NULL);
-    if (status == RF_OK) status = check_once(out, device, sample, solver, config, problem->normed);
+    if (status == RF_OK) status = check_once(out, device, sample, problem, solver, config, problem->normed);
     rf_sample_free(sample);
     return status;
 }

@@ -20,16 +20,17 @@ static rf_status make(rf_sample *sample, int which, size_t count, rf_random *ran
     return RF_OK;
 }
 
-rf_status rf_check_bn_sums_ask(rf_sample *sample, const rf_solver *solver, const rf_device_info *info,
-                               const rf_config *config) {
+rf_status rf_check_bn_sums_ask(rf_sample *sample, const rf_problem *asked, const rf_solver *solver,
+                               const rf_device_info *info, const rf_config *config) {
     rf_problem *problem = &sample->problem;
     const int blocks = problem->training ? rf_solver_sums(solver, problem, info, config) : 0;
     if (blocks == 0) return RF_OK;
     const rf_shape map = map_of(problem, solver->direction);
     rf_random random;
     rf_random_init(&random, 1, 2);
-    problem->sums =
-        (rf_bn_sums){.blocks = blocks, .act = problem->accumulate[0] ? RF_ACT_RELU6 : RF_ACT_SILU};
+    const rf_act any = problem->accumulate[0] ? RF_ACT_RELU6 : RF_ACT_SILU;
+    problem->sums = (rf_bn_sums){.blocks = blocks,
+                                 .act = asked != NULL && asked->sums.blocks > 0 ? asked->sums.act : any};
     RF_TRY(make(sample, RF_BN_SUMS_PARTIAL, rf_bn_sums_floats(blocks, map.c), NULL));
     if (solver->direction == RF_FORWARD) return RF_OK;
     RF_TRY(make(sample, RF_BN_SUMS_X, rf_shape_count(map), &random));

@@ -10,7 +10,7 @@ bool rf_check_norm_applies(const rf_solver *solver, const rf_problem *problem, c
     return problem->training && rf_solver_claim(solver, &normed, info) != RF_MATCH_NONE;
 }
 
-rf_status rf_check_norm_ask(rf_sample *sample) {
+rf_status rf_check_norm_ask(rf_sample *sample, const rf_problem *asked) {
     static const rf_act acts[] = {RF_ACT_NONE, RF_ACT_RELU6, RF_ACT_SILU};
     const size_t C = (size_t)sample->problem.x[0].c, count = RF_BN_SAVED * C;
     float *numbers = sample->arrays.norm = rf_alloc(count, sizeof *numbers);
@@ -21,7 +21,7 @@ rf_status rf_check_norm_ask(rf_sample *sample) {
     for (size_t i = 0; i < count; i++)
         numbers[i] = rf_random_uniform(&random) + (i < C || i >= 5 * C ? -0.5f : 0.5f);
     sample->problem.normed = true;
-    sample->problem.norm_act = acts[C % RF_COUNT(acts)];
+    sample->problem.norm_act = asked != NULL ? asked->norm_act : acts[C % RF_COUNT(acts)];
     return RF_OK;
 }
 
