@@ -43,8 +43,9 @@ typedef struct gather {
     int c, k, act, accumulate;
 } gather;
 
-/* A core's caches, in floats, less a part for streams. */
-enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024 };
+/* A core's caches, in floats, less a part for streams.  Weights that are read for LEAST_BLOCK tiles each time are worth that other
+ * maps are not walked in order. */
+enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024, LEAST_BLOCK = 3 };
 
 /* Ranges of rows, each of `share` tiles, by ranges of outputs. */
 typedef struct row_partition {
@@ -101,7 +102,10 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
     const bool packed = config->value[PACKING] == PACKED && (double)g->c * pixels <= MOST_PACKED;
     const int read = g->accumulate + (t->sums[RF_BN_SUMS_X] != NULL) + (t->sums[RF_BN_SUMS_Y] != NULL);
     const double row = g->c + (read > 0 ? (read + 1.0) * g->k : 0);
-    int block = w_floats <= FIRST_CACHE ? 1 : (int)RF_MAX(SECOND_CACHE / (row * pixels), 1);
+    const int most = packed ? MOST_PACKED / (g->c * pixels) : rows;
+    int block = w_floats <= FIRST_CACHE
+                    ? 1
+                    : (int)RF_MAX(SECOND_CACHE / (row * pixels), read > 0 ? RF_MIN(LEAST_BLOCK, most) : 1);
     if (problem->normed)
         block = RF_MIN(block, OWN_FLOATS / (pixels * (int)rf_round_up((size_t)g->c, vector(info))));
     rf_launch_desc desc = {
