@@ -151,7 +151,8 @@ static void broken_kernels_leave_their_op_to_the_reference(void **unused) {
 static void deferred_norms_are_applied_where_the_reference_takes_over(void **unused) {
     (void)unused;
     static const char *const files[] = {"conv/depthwise_tile.cl", "conv/pointwise_tile.cl",
-                                        "conv/winograd_tile.cl"};
+                                        "conv/wgrad_tile.cl", "conv/winograd_tile.cl",
+                                        "conv/winograd_wgrad.cl"};
     if (!rf_family_is_processor(rf_device_describe(device))) skip();
     const outcome straight = run_afresh(deferring, (rf_trainer_desc){.seed = 4});
     for (size_t i = 0; i < RF_COUNT(files); i++) {

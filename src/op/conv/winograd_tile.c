@@ -1,5 +1,5 @@
 /* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, with a 2x2 max pooling behind it too
- * (conv_pool): kernels/conv/winograd_tile.cl.  Here: how tiles are grouped into blocks and blocks into work-items, and
+ * (conv_pool): kernels/conv/winograd_tile.cl and winograd_wgrad.cl.  Here: how tiles are grouped into blocks and blocks into work-items, and
  * the workspace that each needs. */
 #include <math.h>
 
@@ -136,7 +136,7 @@ static rf_buffer *argmax_of(const rf_problem *problem, const rf_tensors *t) {
     return pools(problem) ? t->saved : NULL;
 }
 
-/* A register tile's rows are tiles or channels: with one size for both there is one program. */
+/* A register tile's rows are tiles, or channels in the weight gradient. */
 static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const side *s,
                               const rf_config *config, const rf_device_info *info, int which) {
     char norm[24];
@@ -387,7 +387,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     options_of(options, problem, &s, config, info, 0);
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc wgrad = {
-        .program = "winograd_tile",
+        .program = "winograd_wgrad",
         .kernel = "wgrad",
         .options = options,
         .args = {RF_BUF(t->x[0]), RF_BUF(t->dy), RF_BUF(v.act ? t->y : NULL), RF_BUF(argmax_of(problem, t)),
@@ -402,7 +402,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     if (f.parts == 1) return RF_OK;
     size_t tasks = rf_ceil_div(v.k, RF_PANEL) * v.c;
     rf_launch_desc reduce_parts = {
-        .program = "winograd_tile",
+        .program = "winograd_wgrad",
         .kernel = "reduce_parts",
         .options = options,
         .args = {RF_BUF(t->work), RF_BUF(t->grad[0]), RF_BUF(grad_bias), RF_I32(f.bias_at), RF_I32(f.parts),
