@@ -66,7 +66,7 @@ INLINE int column_at(geometry g, int m) {
            m % g.length;
 }
 
-/* Copies `run` floats, of the channels from c on, and up to VEC - 1 of no account behind them. */
+/* Copies `run` floats, of the channels from c on; of fewer than VEC, what fills the vector is of no account. */
 INLINE void copy_run(float *to, const __global float *from, const __global float *norm, int C, int c,
                      int run) {
     int v = 0;

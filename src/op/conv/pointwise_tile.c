@@ -43,8 +43,8 @@ typedef struct gather {
     int c, k, act, accumulate;
 } gather;
 
-/* A core's caches, in floats, less a part for streams.  Weights that are read for LEAST_BLOCK tiles each time are worth that other
- * maps are not walked in order. */
+/* A core's caches, in floats, less a part for streams.  Where other maps are read beside y, a block has LEAST_BLOCK tiles, so that
+ * the weights are read once for all of them, although the maps are then not walked in order. */
 enum { FIRST_CACHE = 5 * 1024, SECOND_CACHE = 32 * 1024, LEAST_BLOCK = 3 };
 
 /* Ranges of rows, each of `share` tiles, by ranges of outputs. */

@@ -1,6 +1,6 @@
 /* Winograd convolution on CPUs, for 3x3 and 5x5 kernels with stride 1, with a 2x2 max pooling behind it too
- * (conv_pool): kernels/conv/winograd_tile.cl and winograd_wgrad.cl.  Here: how tiles are grouped into blocks and blocks into work-items, and
- * the workspace that each needs. */
+ * (conv_pool): kernels/conv/winograd_tile.cl and winograd_wgrad.cl.  Here: how tiles are grouped into blocks and blocks
+ * into work-items, and the workspace that each needs. */
 #include <math.h>
 
 #include "op/bn_sums.h"
