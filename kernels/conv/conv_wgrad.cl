@@ -1,5 +1,6 @@
 /* The weight gradient (wgrad) of convolutions for CPUs: grad[panel][tap][l][16] = sum over positions p of
- * x[pixel(p,tap)][l] * dy[p][16], and the bias gradient, the sum of dy.
+ * x[pixel(p,tap)][l] * dy[p][16], and the bias gradient, the sum of dy.  x is read where it lies; wgrad_tile.cl is for
+ * convolutions that read it at places far apart.
  *
  * The grid of output positions (n, i, j) is cut into `parts`; a work-item takes one part, a range of the panels (of 16
  * output channels) k_begin .. k_end-1, and a range of the taps x channel tiles.  It walks its part in blocks of BLOCK

@@ -1,13 +1,18 @@
 /* Sums for batch norm: shared by the solvers that compute them. */
 #include "op/bn_sums.h"
 
+#include <stdio.h>
+
 size_t rf_bn_sums_floats(int blocks, int channels) {
     return (size_t)blocks * (2 * (size_t)channels + 1);
 }
 
-int rf_bn_sums_which(const rf_problem *problem, rf_direction direction) {
-    if (problem->sums.blocks == 0 || direction == RF_BACKWARD_PARAMS) return 0;
-    return direction == RF_FORWARD ? 1 : 2;
+const char *rf_bn_sums_option(char option[40], const rf_problem *problem, rf_direction direction) {
+    option[0] = '\0';
+    if (problem->sums.blocks > 0 && direction == RF_FORWARD) snprintf(option, 40, " -DBN_SUMS=1");
+    if (problem->sums.blocks > 0 && direction == RF_BACKWARD_DATA)
+        snprintf(option, 40, " -DBN_SUMS=2 -DSUMS_ACT=%d", (int)problem->sums.act);
+    return option;
 }
 
 void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {

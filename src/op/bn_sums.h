@@ -12,8 +12,8 @@
 
 /* Floats of the partial sums. */
 size_t rf_bn_sums_floats(int blocks, int channels);
-/* Of the kernels: -DBN_SUMS. */
-int rf_bn_sums_which(const rf_problem *problem, rf_direction direction);
+/* Of kernels that include bn_sums.clh: " -DBN_SUMS=2 -DSUMS_ACT=1", or "" where the step computes no sums; returns option. */
+const char *rf_bn_sums_option(char option[40], const rf_problem *problem, rf_direction direction);
 /* Appends the arguments SUMS_PARAMS, and adds the bytes of the maps, of `floats`, that the gradient sums read. */
 void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *tensors, rf_act act, size_t floats);
 

@@ -65,12 +65,12 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
 
 static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                       rf_launch_desc *desc, rf_direction direction) {
-    char options[RF_OPTIONS], norm[24];
+    char options[RF_OPTIONS], norm[24], bn_sums[40];
     rf_conv v = rf_conv_of(problem);
     desc->program = "depthwise_tile";
-    desc->options = rf_family_options(options, RF_TILE, info, "-DBN_SUMS=%d -DLARGE=%d%s",
-                                      rf_bn_sums_which(problem, direction), large(&v, direction),
-                                      rf_norm_option(norm, problem));
+    desc->options =
+        rf_family_options(options, RF_TILE, info, "-DLARGE=%d%s%s", large(&v, direction),
+                          rf_bn_sums_option(bn_sums, problem, direction), rf_norm_option(norm, problem));
     desc->flops = rf_conv_flops(problem);
     desc->bytes += 4.0 * floats_moved(&v);
     return rf_emit(sequence, desc);

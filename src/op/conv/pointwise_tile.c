@@ -89,7 +89,7 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info, const rf_problem *problem, rf_direction direction,
                              const rf_tensors *t) {
-    char options[RF_OPTIONS], norm[24];
+    char options[RF_OPTIONS], norm[24], bn_sums[40];
     const int pixels = config->value[LINES], width = config->value[WIDTH];
     const int vectors = (int)rf_ceil_div((size_t)g->k, vector(info));
     const double w_floats = (double)g->c * g->k;
@@ -113,14 +113,13 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_co
         .kernel = "gather",
         .options = rf_family_options(
             options, RF_TILE, info,
-            "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DBN_SUMS=%d -DSTRIDED=%d "
-            "-DOWN_FLOATS=%d%s",
+            "-DPACKED=%d -DPIXELS=%d -DWIDTH=%d -DREST=%d -DWHOLE=%d -DSTRIDED=%d "
+            "-DOWN_FLOATS=%d%s%s",
             packed ? MOST_PACKED : 0, pixels, width, vectors % width, whole_vectors(g->k, info),
-            rf_bn_sums_which(problem, direction),
             !strided(&v)              ? 0
             : direction == RF_FORWARD ? READ
                                       : WRITTEN,
-            OWN_FLOATS, rf_norm_option(norm, problem)),
+            OWN_FLOATS, rf_norm_option(norm, problem), rf_bn_sums_option(bn_sums, problem, direction)),
         .args = {RF_BUF(g->x), RF_BUF(g->w), RF_BUF(g->bias), RF_BUF(g->residual), RF_BUF(g->y),
                  RF_I32(g->x_at), RF_I32(0), RF_I32(rows), RF_I32(v.h), RF_I32(v.w), RF_PAIR_ARG(v.stride),
                  RF_I32(g->c), RF_I32(g->k), RF_I32(g->act), RF_I32(g->accumulate), RF_I32(partition.share),

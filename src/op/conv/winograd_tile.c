@@ -138,11 +138,11 @@ static rf_buffer *argmax_of(const rf_problem *problem, const rf_tensors *t) {
 
 /* A register tile's rows are tiles, or channels in the weight gradient. */
 static const char *options_of(char options[RF_OPTIONS], const rf_problem *problem, const side *s,
-                              const rf_config *config, const rf_device_info *info, int which) {
+                              const rf_config *config, const rf_device_info *info, const char *bn_sums) {
     char norm[24];
     return rf_family_options(
-        options, RF_TILE, info, "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d -DBN_SUMS=%d%s%s",
-        rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS], config->value[PANELS], which,
+        options, RF_TILE, info, "-DTAPS=%d -DOUT_Y=%d -DOUT_X=%d -DROWS=%d -DPANELS=%d%s%s%s",
+        rf_conv_of(problem).r, s->out.y, s->out.x, config->value[ROWS], config->value[PANELS], bn_sums,
         pools(problem) ? " -DPOOL" : "", rf_norm_option(norm, problem));
 }
 
@@ -235,12 +235,12 @@ static rf_status emit_weights(rf_sequence *sequence, const rf_device_info *info,
 
 static rf_status gather(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                         const rf_tensors *t, const rf_config *config, rf_direction direction) {
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], bn_sums[40];
     const bool flipped = direction == RF_BACKWARD_DATA;
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, direction);
     gather_partition g = partition_gather(&s, config, info);
-    options_of(options, problem, &s, config, info, rf_bn_sums_which(problem, direction));
+    options_of(options, problem, &s, config, info, rf_bn_sums_option(bn_sums, problem, direction));
     if (!g.own)
         RF_TRY(emit_weights(sequence, info, &s, t->param[0], t->work, v.r * v.s,
                             flipped ? FLIPPED : AS_STORED, options));
@@ -283,7 +283,7 @@ static rf_status scatter(rf_sequence *sequence, const rf_problem *problem, const
     side straight = side_in(problem, &v, RF_BACKWARD_DATA),
          flipped = {.c = v.k, .k = v.c, .points = straight.points};
     gather_partition g = partition_scatter(&v, &straight, config, info);
-    options_of(options, problem, &straight, config, info, 0);
+    options_of(options, problem, &straight, config, info, "");
     RF_TRY(emit_weights(sequence, info, &flipped, t->param[0], t->work, v.r * v.s, TRANSPOSED, options));
     rf_launch_desc desc = {
         .program = "winograd_tile",
@@ -384,7 +384,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_conv v = rf_conv_of(problem);
     side s = side_in(problem, &v, RF_BACKWARD_PARAMS);
     wgrad_partition f = partition_wgrad(&v, &s, config, info);
-    options_of(options, problem, &s, config, info, 0);
+    options_of(options, problem, &s, config, info, "");
     rf_buffer *grad_bias = v.bias ? t->grad[1] : NULL;
     rf_launch_desc wgrad = {
         .program = "winograd_wgrad",

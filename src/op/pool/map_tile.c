@@ -29,16 +29,16 @@ static int sums(const rf_problem *problem, rf_direction direction, const rf_devi
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
-    char options[RF_OPTIONS];
+    char options[RF_OPTIONS], bn_sums[40];
     (void)config;
     const rf_shape x = problem->x[0];
     const size_t count = rf_shape_count(x);
     const bool add = problem->accumulate[0];
     rf_launch_desc desc = {.program = "pool_map",
                            .kernel = "spread",
-                           .options = rf_family_options(options, RF_TILE, info, "-DBN_SUMS=%d -DSUMS_ACT=%d",
-                                                        rf_bn_sums_which(problem, RF_BACKWARD_DATA),
-                                                        problem->sums.act),
+                           .options =
+                               rf_family_options(options, RF_TILE, info, "%s",
+                                                 rf_bn_sums_option(bn_sums, problem, RF_BACKWARD_DATA)),
                            .args = {RF_BUF(t->dy), RF_BUF(t->dx[0]), RF_I32(add), RF_I32(rf_shape_pixels(x)),
                                     RF_I32(x.h * x.w), RF_I32(x.c)},
                            .global = {(size_t)blocks(problem, info)},
