@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "graph/model.h"
 #include "model/zoo.h"
 #include "outputs.h"
 #include "train/trainer.h"

@@ -12,9 +12,7 @@
  *
  * WHOLE is 1 where c is a multiple of the columns of a task, and the last two have K for k: half the code for the
  * compiler. */
-#include "common.clh"
-
-#define WIDE (16 / VEC) /* vectors in a panel */
+#include "panel.clh"
 
 /* to[j][i] = from[i][j], 4x4. */
 INLINE void transpose_4x4(float4 a, float4 b, float4 c, float4 d, float *to, int step) {

@@ -17,17 +17,12 @@
 #include "bn_sums.clh"
 #include "common.clh"
 #include "normed.clh"
+#include "panel.clh"
 
 #define READ    1
 #define WRITTEN 2
 
-#define WIDE    (16 / VEC) /* vectors in a panel */
 #define LEFT(o) (WHOLE ? VEC : k - (o))
-
-/* Where vector u of the outputs lies in a row of weights. */
-INLINE size_t vector_at(int u, size_t panel_size) {
-    return u / WIDE * panel_size + u % WIDE * VEC;
-}
 
 /* Where the rows lie, in pixels: one after the other; or strided, h by w of them in a map of map_h by map_w. */
 typedef struct {

@@ -21,10 +21,10 @@
  * activation, ROOM floats of a band, BLOCK positions of d.  pad is a pair: y << 16 | x. */
 #include "band.clh"
 #include "common.clh"
+#include "panel.clh"
 #include "pooled.clh"
 
 #define TAPS (R * S * C)
-#define WIDE (16 / VEC) /* vectors in a panel */
 
 /* Outputs from o on, of which a vector takes VEC.  A constant where all vectors are full: half the code. */
 #ifdef PIXELS

@@ -15,15 +15,10 @@
  * compile.  stride, pad and dilation are pairs: y << 16 | x & 0xffff. */
 #include "common.clh"
 #include "normed.clh"
+#include "panel.clh"
 
-#define WIDE    (16 / VEC) /* vectors in a panel */
 #define LEFT(o) (WHOLE ? VEC : k - (o))
 #define AT_ONCE 8 /* rows that are packed together */
-
-/* Where vector u of the outputs lies in a row of the gradient. */
-INLINE size_t vector_at(int u, size_t panel_size) {
-    return u / WIDE * panel_size + u % WIDE * VEC;
-}
 
 typedef struct {
     int grid_h, grid_w, ih, iw, c, length, taps_x, stride, pad, dilation;
@@ -59,11 +54,19 @@ INLINE row_position position_after(geometry g, row_position at) {
     return at;
 }
 
-/* Where in x a column lies, of the row whose tap (0, 0) reads at 0. */
-INLINE int column_at(geometry g, int m) {
+/* A column: number l of a tap that reads so many pixels further down and right, `at` floats behind tap (0, 0). */
+typedef struct {
+    int l, down, right, at;
+} tap_column;
+
+INLINE tap_column column_of(geometry g, int m) {
     const int tap = m / g.length;
-    return (tap / g.taps_x * Y_OF(g.dilation) * g.iw + tap % g.taps_x * X_OF(g.dilation)) * g.c +
-           m % g.length;
+    tap_column column;
+    column.l = m % g.length;
+    column.down = tap / g.taps_x * Y_OF(g.dilation);
+    column.right = tap % g.taps_x * X_OF(g.dilation);
+    column.at = (column.down * g.iw + column.right) * g.c + column.l;
+    return column;
 }
 
 /* Copies `run` floats, of the channels from c on; of fewer than VEC, what fills the vector is of no account. */
@@ -86,14 +89,14 @@ INLINE void pack_x(float *packed, int pitch, const __global float *x, const __gl
         row_position at[AT_ONCE];
         for (int q = 0; q < here; ++q, next = position_after(g, next)) at[q] = next;
         for (int m = m_begin, run; m < m_end; m += run) {
-            const int tap = m / g.length, l = m % g.length, column = column_at(g, m);
-            const int down = tap / g.taps_x * Y_OF(g.dilation), right = tap % g.taps_x * X_OF(g.dilation);
-            run = min(g.length - l, m_end - m);
+            const tap_column column = column_of(g, m);
+            run = min(g.length - column.l, m_end - m);
             for (int q = 0; q < here; ++q) {
-                const __global float *from = x + at[q].pixel * g.c + column;
+                const __global float *from = x + at[q].pixel * g.c + column.at;
                 float *to = packed + q * pitch + m - m_begin;
-                if (((uint)(at[q].y + down) < (uint)g.ih) & ((uint)(at[q].x + right) < (uint)g.iw))
-                    copy_run(to, from, norm, g.c, l, run);
+                if (((uint)(at[q].y + column.down) < (uint)g.ih) &
+                    ((uint)(at[q].x + column.right) < (uint)g.iw))
+                    copy_run(to, from, norm, g.c, column.l, run);
                 else
                     for (int v = 0; v < run; v += VEC) STORE((floatv)0.0f, to + v);
             }
@@ -169,6 +172,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
     int m_begin = (int)get_global_id(1) * share, m_end = min(m_begin + share, all_columns),
         columns = m_end - m_begin;
+    const __global float *first_column = x + column_of(g, m_begin).at;
     size_t panel_size = (size_t)all_columns * 16;
     int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((columns + LINES - 1) / LINES);
     block = even_block(last - first, block);
@@ -190,7 +194,7 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
             if (!as_it_lies) pack_dy(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
             for (int i = 0; i < columns; i += LINES) {
                 const int more = min(ahead_step, next_end - next);
-                ahead = prefetch_rows(x + column_at(g, m_begin), g, ahead, min(columns, length),
+                ahead = prefetch_rows(first_column, g, ahead, min(columns, length),
                                       dy + next * k + u_begin * VEC, k, (u_end - u_begin) * VEC, more);
                 next += more;
                 if (i == 0 && as_it_lies)

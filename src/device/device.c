@@ -164,6 +164,11 @@ rf_status rf_buffer_fill(rf_buffer *buffer, uint32_t pattern) {
     return buffer->bytes == 0 ? RF_OK : buffer->device->backend->fill(buffer, pattern);
 }
 
+rf_status rf_buffer_create_zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
+    RF_TRY(rf_buffer_create(out, device, bytes));
+    return rf_buffer_fill(*out, 0);
+}
+
 rf_status rf_buffer_map(void **data, rf_buffer *buffer) {
     *data = NULL;
     return buffer->device->backend->map(data, buffer);

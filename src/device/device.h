@@ -15,6 +15,7 @@ rf_status rf_device_open_for(rf_device **out, int *count, const char *selector, 
  * may overlap; the queue is in order, so that a whole and its regions can be used one after another. */
 typedef struct rf_buffer rf_buffer;
 rf_status rf_buffer_create(rf_buffer **out, rf_device *device, size_t bytes); /* contents undefined */
+rf_status rf_buffer_create_zeroed(rf_buffer **out, rf_device *device, size_t bytes);
 rf_status rf_buffer_region(rf_buffer **out, rf_buffer *parent, size_t offset,
                            size_t bytes); /* borrowed parent */
 void rf_buffer_free(rf_buffer *buffer);

@@ -35,11 +35,6 @@ static rf_status upload(rf_weights *w, int parameter, const rf_parameter *p) {
     return status;
 }
 
-static rf_status make_zeroed(rf_buffer **out, rf_weights *w, size_t floats) {
-    RF_TRY(rf_buffer_create(out, w->device, floats * sizeof(float)));
-    return rf_buffer_fill(*out, 0);
-}
-
 /* Of each parameter in the flat buffers; states is NULL where only what is trained has one. */
 static rf_status make_regions(rf_buffer **region, const rf_weights *w, rf_buffer *trained,
                               rf_buffer *states) {
@@ -75,15 +70,15 @@ static rf_status describe(rf_weights *w, const rf_model *model, const bool *trai
 
 /* One value after the other, and the gradients last: so neither is the model there twice, nor are gradients beside it. */
 static rf_status fill(rf_weights *w, const rf_model *model, rf_model *emptied, bool with_gradients) {
-    RF_TRY(make_zeroed(&w->params, w, w->trained_floats));
-    RF_TRY(make_zeroed(&w->states, w, w->state_floats));
+    RF_TRY(rf_buffer_create_zeroed(&w->params, w->device, w->trained_floats * sizeof(float)));
+    RF_TRY(rf_buffer_create_zeroed(&w->states, w->device, w->state_floats * sizeof(float)));
     RF_TRY(make_regions(w->value, w, w->params, w->states));
     for (int i = 0; i < w->count; i++) {
         RF_TRY(upload(w, i, &model->parameters[i]));
         if (emptied != NULL) rf_parameter_drop_values(&emptied->parameters[i]);
     }
     if (!with_gradients) return RF_OK;
-    RF_TRY(make_zeroed(&w->grads, w, w->trained_floats));
+    RF_TRY(rf_buffer_create_zeroed(&w->grads, w->device, w->trained_floats * sizeof(float)));
     return make_regions(w->gradient, w, w->grads, NULL);
 }
 

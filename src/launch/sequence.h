@@ -14,6 +14,12 @@ typedef struct rf_launch_desc {
     size_t global[3], local[3];             /* zeros: 1 */
     double flops, bytes; /* useful work: FLOPs of the direct form; bytes that must move once */
 } rf_launch_desc;
+/* Adds an argument behind those that are there. */
+static inline void rf_launch_add(rf_launch_desc *desc, rf_arg arg) {
+    rf_arg *end = desc->args;
+    while (end->kind != RF_ARG_END) end++;
+    *end = arg;
+}
 
 /* A host function over the buffers' contents: `data[i]` is what buffers[i] holds (NULL for NULL). */
 typedef void rf_host_fn(const void *context, void *const *data);

@@ -16,9 +16,7 @@ const char *rf_bn_sums_option(char option[40], const rf_problem *problem, rf_dir
 }
 
 void rf_bn_sums_args(rf_launch_desc *desc, const rf_tensors *t, rf_act act, size_t floats) {
-    rf_arg *arg = desc->args;
-    while (arg->kind != RF_ARG_END) arg++;
-    for (int i = 0; i < RF_MAX_BN_SUMS; i++) *arg++ = (rf_arg)RF_BUF(t->sums[i]);
-    *arg++ = (rf_arg)RF_I32(act);
+    for (int i = 0; i < RF_MAX_BN_SUMS; i++) rf_launch_add(desc, (rf_arg)RF_BUF(t->sums[i]));
+    rf_launch_add(desc, (rf_arg)RF_I32(act));
     desc->bytes += 4.0 * (double)floats * ((t->sums[RF_BN_SUMS_X] != NULL) + (t->sums[RF_BN_SUMS_Y] != NULL));
 }

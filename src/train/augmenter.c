@@ -12,8 +12,7 @@ rf_status rf_augmenter_create(rf_augmenter **out, const rf_feeder *feeder,
     rf_augmenter *a = rf_alloc(1, sizeof *a);
     if (a == NULL) return RF_E_MEMORY;
     *a = (rf_augmenter){.feeder = feeder, .augmentation = augmentation, .seed = seed};
-    rf_status status = rf_buffer_create(&a->views, feeder->device, batch * sizeof(rf_view));
-    if (status == RF_OK) status = rf_buffer_fill(a->views, 0);
+    rf_status status = rf_buffer_create_zeroed(&a->views, feeder->device, batch * sizeof(rf_view));
     for (int i = 0; i < 2 && status == RF_OK; i++)
         if ((a->staging[i] = rf_alloc(batch, sizeof(rf_view))) == NULL) status = RF_E_MEMORY;
     if (status == RF_OK)

@@ -86,11 +86,6 @@ static rf_status parse_augmentation(rf_trainer *t) {
     return RF_OK;
 }
 
-static rf_status zeroed(rf_buffer **out, rf_device *device, size_t bytes) {
-    RF_TRY(rf_buffer_create(out, device, bytes));
-    return rf_buffer_fill(*out, 0);
-}
-
 static rf_status make_memory(rf_trainer *t) {
     rf_device *device = t->desc.device;
     size_t flat = t->weights->trained_floats * sizeof(float);
@@ -100,7 +95,7 @@ static rf_status make_memory(rf_trainer *t) {
     const size_t numbers = RF_SEGMENT * rf_trainer_numbers(t) * sizeof(float);
     if ((t->slot = rf_alloc((size_t)t->slots, sizeof(rf_buffer *))) == NULL) return RF_E_MEMORY;
     for (int i = 0; i < t->slots; i++) {
-        RF_TRY(zeroed(&t->slot[i], device, flat));
+        RF_TRY(rf_buffer_create_zeroed(&t->slot[i], device, flat));
         if (t->setup.optimizer->copies >> i & 1)
             RF_TRY(rf_buffer_copy(t->slot[i], 0, t->weights->params, 0, flat));
     }
@@ -108,10 +103,10 @@ static rf_status make_memory(rf_trainer *t) {
     rf_buffer *evaluated =
         t->setup.optimizer->evaluated > 0 ? t->slot[t->setup.optimizer->evaluated - 1] : t->ema;
     if (evaluated != NULL) RF_TRY(rf_weights_view(&t->averaged, t->weights, evaluated));
-    if (t->desc.accumulate > 1) RF_TRY(zeroed(&t->sum, device, flat));
+    if (t->desc.accumulate > 1) RF_TRY(rf_buffer_create_zeroed(&t->sum, device, flat));
     RF_TRY(rf_buffer_create(&t->rng, device, sizeof rng));
     RF_TRY(rf_buffer_write(t->rng, 0, rng, sizeof rng));
-    RF_TRY(zeroed(&t->control, device, RF_CONTROL_WORDS * sizeof(uint32_t)));
+    RF_TRY(rf_buffer_create_zeroed(&t->control, device, RF_CONTROL_WORDS * sizeof(uint32_t)));
     RF_TRY(rf_buffer_create(&t->order_table, device, order));
     RF_TRY(rf_buffer_create(&t->numbers, device, numbers));
     RF_TRY(rf_buffer_create(&t->losses, device, RF_SEGMENT * sizeof(float)));

@@ -68,10 +68,8 @@ static rf_status measure_bandwidth(rf_peak *peak, rf_device *device, rf_buffer *
 rf_status rf_peak_measure(rf_peak *peak, rf_device *device) {
     rf_buffer *from = NULL, *to = NULL;
     if (rf_device_describe(device)->kind == RF_DEVICE_REFERENCE) return RF_OK;
-    rf_status status = rf_buffer_create(&from, device, STREAM_BYTES);
-    if (status == RF_OK) status = rf_buffer_create(&to, device, STREAM_BYTES);
-    if (status == RF_OK) status = rf_buffer_fill(from, 0);
-    if (status == RF_OK) status = rf_buffer_fill(to, 0);
+    rf_status status = rf_buffer_create_zeroed(&from, device, STREAM_BYTES);
+    if (status == RF_OK) status = rf_buffer_create_zeroed(&to, device, STREAM_BYTES);
     if (status == RF_OK) status = measure_flops(peak, device, to);
     if (status == RF_OK) status = measure_bandwidth(peak, device, from, to);
     rf_buffer_free(from);

@@ -320,10 +320,9 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
 static rf_status emit_wgrad(rf_sequence *sequence, rf_launch_desc desc, const wgrad_partition *c, int k_begin,
                             int k_end, int lanes, const rf_config *config, const rf_device_info *info) {
     char options[RF_OPTIONS];
-    int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS], count = 0;
-    while (desc.args[count].kind != RF_ARG_END) count++;
-    desc.args[count] = (rf_arg)RF_I32(k_begin);
-    desc.args[count + 1] = (rf_arg)RF_I32(k_end);
+    int channels = config->value[CHANNELS], panels = config->value[FILTER_PANELS];
+    rf_launch_add(&desc, (rf_arg)RF_I32(k_begin));
+    rf_launch_add(&desc, (rf_arg)RF_I32(k_end));
     desc.global[0] =
         RF_MIN((size_t)c->groups, rf_ceil_div((size_t)(k_end - k_begin), (size_t)RF_PANEL * panels));
     desc.global[1] = (size_t)c->shares;

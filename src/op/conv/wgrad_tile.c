@@ -68,13 +68,11 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     rf_launch_desc desc;
     const rf_conv v = rf_conv_of(problem);
     const partition c = partition_of(problem, config, info);
-    int count = 0;
     RF_TRY(rf_wgrad_begin(sequence, problem, info, t, RF_TILE, &c.partials, &desc));
-    while (desc.args[count].kind != RF_ARG_END) count++;
-    desc.args[count] = (rf_arg)RF_I32(c.block);
-    desc.args[count + 1] = (rf_arg)RF_I32(c.share);
-    desc.args[count + 2] = (rf_arg)RF_I32(c.pitch);
-    desc.args[count + 3] = (rf_arg)RF_BUF(t->norm);
+    rf_launch_add(&desc, (rf_arg)RF_I32(c.block));
+    rf_launch_add(&desc, (rf_arg)RF_I32(c.share));
+    rf_launch_add(&desc, (rf_arg)RF_I32(c.pitch));
+    rf_launch_add(&desc, (rf_arg)RF_BUF(t->norm));
     desc.program = "wgrad_tile";
     desc.global[0] = (size_t)c.groups;
     desc.global[1] = (size_t)c.shares;

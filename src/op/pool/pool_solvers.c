@@ -33,9 +33,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
     const rf_shape x = problem->x[0], y = problem->y;
     const int numbers[] = {x.n, x.h, x.w, x.c, y.h, y.w};
     char options[RF_OPTIONS], norm[24];
-    int used = 0;
-    while (desc->args[used].kind != RF_ARG_END) ++used;
-    for (size_t i = 0; i < RF_COUNT(numbers); ++i) desc->args[used + (int)i] = (rf_arg)RF_I32(numbers[i]);
+    for (size_t i = 0; i < RF_COUNT(numbers); ++i) rf_launch_add(desc, (rf_arg)RF_I32(numbers[i]));
     desc->program = "pool";
     desc->options =
         rf_family_options(options, family, info,
