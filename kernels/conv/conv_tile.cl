@@ -122,15 +122,14 @@ gather(const __global float *x, const __global float *w, const __global float *b
                     const __global float *weights =
                         panel_w + (size_t)(first + ty * Y_OF(next) + tx * X_OF(next)) * length * 16;
                     if (even) {
-                        if (((uint)(iy[0] + dy) < (uint)ih) & ((uint)(ix[0] + dx) < (uint)iw))
-                            add_tap(acc, base, shift, weights, second, length);
-                        continue;
-                    }
-                    EACH(q, PIXELS) {
-                        int inside = ((uint)(iy[q] + dy) < (uint)ih) & ((uint)(ix[q] + dx) < (uint)iw);
-                        from[q] = inside ? base[q] + shift : zeros;
-                        any |= inside;
-                    }
+                        any = ((uint)(iy[0] + dy) < (uint)ih) & ((uint)(ix[0] + dx) < (uint)iw);
+                        EACH(q, PIXELS) from[q] = base[q] + shift;
+                    } else
+                        EACH(q, PIXELS) {
+                            int inside = ((uint)(iy[q] + dy) < (uint)ih) & ((uint)(ix[q] + dx) < (uint)iw);
+                            from[q] = inside ? base[q] + shift : zeros;
+                            any |= inside;
+                        }
                     if (any) add_tap(acc, from, 0, weights, second, length);
                 }
             EACH(v, VECTORS) {
