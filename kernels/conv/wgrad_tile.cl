@@ -120,42 +120,61 @@ INLINE void pack_dy(floatv *packed, const __global float *dy, const __global flo
         }
 }
 
-/* Prefetches `rows` rows of x from `at` on, `count` floats of each, and of dy; returns the position behind. */
-INLINE row_position prefetch_rows(const __global float *x, geometry g, row_position at, int count,
-                                  const __global float *dy, int k, int outputs, int rows) {
-    for (; rows > 0; --rows, at = position_after(g, at), dy += k) {
-        for (int l = 0; l < count; l += LINE) PREFETCH_READ_L2(x + at.pixel * g.c + l);
-        for (int o = 0; o < outputs; o += LINE) PREFETCH_READ_L2(dy + o);
+/* What is prefetched next, line by line: of each row up to `end`, first the columns of x, then the outputs of dy.  In a burst
+ * prefetches wait for one another; `lines` of them for each AT_ONCE rows of a tile do not. */
+typedef struct {
+    const __global float *x, *dy;
+    int k, x_lines, dy_lines, lines;
+    row_position at;
+    int row, line, end;
+} ahead;
+
+INLINE ahead prefetch_some(ahead next, geometry g) {
+    for (int i = 0; i < next.lines && next.row < next.end; ++i) {
+        if (next.line < next.x_lines)
+            PREFETCH_READ_L2(next.x + next.at.pixel * g.c + next.line * LINE);
+        else
+            PREFETCH_READ_L2(next.dy + next.row * next.k + (next.line - next.x_lines) * LINE);
+        if (++next.line < next.x_lines + next.dy_lines) continue;
+        next.line = 0;
+        next.row++;
+        next.at = position_after(g, next.at);
     }
-    return at;
+    return next;
 }
 
 /* out[i][vector] += sum over `count` rows, for `columns` columns, up to LINES, and `vectors` vectors; a `fresh` out is
- * uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way. */
-INLINE void add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
-                     int k, const float *x, int pitch, int count, int u, int columns, int vectors,
-                     int fresh) {
+ * uninitialised.  The rows of dy are `packed`, or are read from `rows` of k, and packed on the way.  Returns what is to be
+ * prefetched next. */
+INLINE ahead add_tile(__global float *out, size_t panel_size, floatv *packed, const __global float *rows,
+                      int k, const float *x, int pitch, int count, int u, int columns, int vectors, int fresh,
+                      ahead next, geometry g) {
     floatv acc[LINES][WIDTH];
     EACH(i, LINES)
     EACH(v, WIDTH)
     acc[i][v] = fresh || i >= columns || v >= vectors ? (floatv)0.0f
                                                       : LOAD(out + vector_at(u + v, panel_size) + i * 16);
-    for (int p = 0; p < count; ++p, packed += WIDTH, x += pitch) {
-        floatv d[WIDTH];
-        EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
-        if (rows) EACH(v, WIDTH) packed[v] = d[v];
-        EACH(i, LINES) {
-            floatv in = x[i];
-            EACH(v, WIDTH) acc[i][v] += in * d[v];
+    for (int p = 0, end; p < count;) {
+        next = prefetch_some(next, g);
+        for (end = min(p + AT_ONCE, count); p < end; ++p, packed += WIDTH, x += pitch) {
+            floatv d[WIDTH];
+            EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
+            if (rows) EACH(v, WIDTH) packed[v] = d[v];
+            EACH(i, LINES) {
+                floatv in = x[i];
+                EACH(v, WIDTH) acc[i][v] += in * d[v];
+            }
         }
     }
     EACH(i, LINES)
     EACH(v, WIDTH)
     if (i < columns && v < vectors) STORE(acc[i][v], out + vector_at(u + v, panel_size) + i * 16);
+    return next;
 }
 
 #define ADD_TILE(i, n, rows)                                                                                 \
-    add_tile(out + (i)*16, panel_size, d, rows, k, packed_x + (i), pitch, count, u, n, vectors - u, fresh)
+    next = add_tile(out + (i)*16, panel_size, d, rows, k, packed_x + (i), pitch, count, u, n, vectors - u,   \
+                    fresh, next, g)
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 wgrad(const __global float *x, const __global float *dy, const __global float *y, __global float *out,
@@ -172,18 +191,23 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     int first = (long)rows * part / parts, last = (long)rows * (part + 1) / parts;
     int m_begin = (int)get_global_id(1) * share, m_end = min(m_begin + share, all_columns),
         columns = m_end - m_begin;
-    const __global float *first_column = x + column_of(g, m_begin).at;
     size_t panel_size = (size_t)all_columns * 16;
     int tiles = (u_end - u_begin + WIDTH - 1) / WIDTH * ((columns + LINES - 1) / LINES);
     block = even_block(last - first, block);
-    int ahead_step = (block + tiles - 1) / tiles;
+    ahead next = {.x = x + column_of(g, m_begin).at,
+                  .dy = dy + u_begin * VEC,
+                  .k = k,
+                  .x_lines = (min(columns, length) + LINE - 1) / LINE,
+                  .dy_lines = ((u_end - u_begin) * VEC + LINE - 1) / LINE};
+    next.lines = ((next.x_lines + next.dy_lines) * AT_ONCE + tiles - 1) / tiles;
     out += out_at + (size_t)part * part_size + m_begin * 16;
     __global float *bias_out = out_bias && m_begin == 0 ? out_bias + bias_at + (size_t)part * part_size : 0;
     for (int begin = first; begin < last; begin += block) {
         int count = min(block, last - begin), fresh = begin == first;
-        int next = begin + count,
-            next_end = min(next + block, last); /* rows to prefetch, some at each tile */
-        row_position ahead = position_at(g, next);
+        next.row = begin + count;
+        next.end = min(next.row + block, last);
+        next.line = 0;
+        next.at = position_at(g, next.row);
         pack_x(packed_x, pitch, x, norm, g, begin, count, m_begin, m_end);
         if (fresh && u_end == vectors) /* what is left of the last panel */
             for (int u = vectors; u % WIDE; ++u)
@@ -193,10 +217,6 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
             const int as_it_lies = !act && !bias_out && (u + WIDTH) * VEC <= k && LINES <= columns;
             if (!as_it_lies) pack_dy(d, dy + begin * k, y + begin * k, bias_out, k, count, u, act, fresh);
             for (int i = 0; i < columns; i += LINES) {
-                const int more = min(ahead_step, next_end - next);
-                ahead = prefetch_rows(first_column, g, ahead, min(columns, length),
-                                      dy + next * k + u_begin * VEC, k, (u_end - u_begin) * VEC, more);
-                next += more;
                 if (i == 0 && as_it_lies)
                     ADD_TILE(i, LINES, dy + begin * k + u * VEC);
                 else if (i + LINES <= columns)
