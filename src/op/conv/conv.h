@@ -38,7 +38,7 @@ double rf_conv_flops(const rf_problem *problem);
 /* The bytes of x or dx, of dy, of y where an activation is fused, and of the argmax indices where y is pooled. */
 double rf_conv_gradient_bytes(const rf_problem *problem);
 
-/* The solvers, each an array in the file of its name (grouped.c has both families). */
+/* The solvers, each an array in the file of its name (grouped_any.c has both families). */
 #define RF_SOLVER_DECLARE(name, count) extern const rf_solver name[count];
 RF_CONV_SOLVERS(RF_SOLVER_DECLARE)
 RF_LINEAR_SOLVERS(RF_SOLVER_DECLARE)

@@ -21,6 +21,12 @@
         .label = LABEL, .attrs = CONV(K, RS, RS, PAD(PADDING, PADDING), NO_BIAS, .stride = {STEP, STEP}),    \
         .x = X(N, C, HW, HW), .large = true                                                                  \
     }
+#define GROUPED(LABEL, N, C, HW, GROUPS, STEP)                                                               \
+    {                                                                                                        \
+        .label = LABEL,                                                                                      \
+        .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = GROUPS),                \
+        .x = X(N, C, HW, HW), .large = true                                                                  \
+    }
 #define DEPTHWISE(LABEL, N, C, HW, STEP)                                                                     \
     {                                                                                                        \
         .label = LABEL, .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = C),     \
@@ -107,6 +113,29 @@ const rf_case rf_conv_cases[] = {
      .act = RF_ACT_RELU,
      .x = X(2, 12, 7, 6),
      .accumulate = true},
+    {.label = "groups of 8",
+     .attrs = CONV(24, 3, 3, PAD(1, 1), NO_BIAS, .groups = 3),
+     .x = X(2, 24, 5, 19),
+     .accumulate = true},
+    {.label = "groups of 4, stride 2",
+     .attrs = CONV(20, 3, 3, PAD(1, 1), STRIDE2, .groups = 5),
+     .act = RF_ACT_RELU,
+     .x = X(3, 20, 6, 7)},
+    {.label = "groups of 40, dilation 2",
+     .attrs = CONV(80, 3, 3, PAD(2, 2), .dilation = {2, 2}, .groups = 2),
+     .x = X(2, 80, 6, 4)},
+    {.label = "groups of 5 to 32, stride 3x2",
+     .attrs = CONV(64, 3, 2, PAD(2, 1), .stride = {3, 2}, .groups = 2),
+     .act = RF_ACT_RELU6,
+     .x = X(1, 10, 8, 9)},
+    {.label = "groups of 12 to 3, 1x1", .attrs = CONV(9, 1, 1, .groups = 3), .x = X(2, 36, 5, 3)},
+    {.label = "groups of 48, 1x1 stride 2",
+     .attrs = CONV(96, 1, 1, STRIDE2, NO_BIAS, .groups = 2),
+     .x = X(2, 96, 5, 7),
+     .accumulate = true},
+    {.label = "groups of 4, kernel larger than the map",
+     .attrs = CONV(8, 5, 7, PAD(2, 3), .groups = 2),
+     .x = X(2, 8, 3, 1)},
     {.label = "depthwise", .attrs = CONV(24, 3, 3, PAD(1, 1), NO_BIAS, .groups = 24), .x = X(2, 24, 7, 6)},
     {.label = "depthwise stride 2, odd",
      .attrs = CONV(13, 3, 3, PAD(1, 1), STRIDE2, .groups = 13),
@@ -192,6 +221,9 @@ const rf_case rf_conv_cases[] = {
     DEPTHWISE("mobilenetv2 depthwise 96", 2, 96, 32, 2),
     DEPTHWISE("mobilenetv2 depthwise 144", 2, 144, 16, 1),
     DEPTHWISE("mobilenetv2 depthwise 960", 2, 960, 4, 1),
+    GROUPED("regnet_y_400mf 208, groups of 8", 2, 208, 28, 26, 2),
+    GROUPED("resnext50 128, groups of 4", 1, 128, 56, 32, 1),
+    GROUPED("resnext50 512, groups of 16", 2, 512, 14, 32, 1),
     {.label = "1x1, accumulated, odd",
      .attrs = CONV(21, 1, 1, PAD(0, 0)),
      .x = X(3, 19, 5, 7),

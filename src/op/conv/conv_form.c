@@ -39,6 +39,30 @@ size_t rf_view_floats(const rf_view *view) {
     return (size_t)view->n * view->h * view->w * view->c;
 }
 
+/* ---- the phases of a stride ---- */
+
+static rf_phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
+    rf_phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
+    int second = 0;
+    for (int t = 0; t < kernel; t++) {
+        if ((index + pad - t * dilation) % stride) continue;
+        if (p.taps == 0) p.first = t;
+        if (p.taps == 1) second = t;
+        p.taps++;
+    }
+    if (p.taps > 0) p.offset = (index + pad - p.first * dilation) / stride;
+    if (p.taps > 1) p.next = second - p.first;
+    if (p.taps > 1) p.step = -(p.next * dilation / stride);
+    return p;
+}
+
+rf_phases rf_phases_of(const rf_conv *v, int index) {
+    return (rf_phases){
+        phase_of(index / v->stride.x, v->h, v->r, v->stride.y, v->pad.y, v->dilation.y),
+        phase_of(index % v->stride.x, v->w, v->s, v->stride.x, v->pad.x, v->dilation.x),
+    };
+}
+
 /* ---- the gradients of weights and bias ---- */
 
 rf_partials rf_wgrad_partials(const rf_conv *v, const rf_view *view, int parts) {

@@ -14,6 +14,17 @@ typedef struct rf_view {
 rf_view rf_view_of(const rf_conv *v, rf_family family);
 size_t rf_view_floats(const rf_view *view);
 
+/* Backward data, axis by axis: the inputs first_input + stride*g, g = 0 .. grid-1, of one of `stride` phases are read by the
+ * taps t = first + u*next, u = 0 .. taps-1, of the outputs g + offset + u*step. */
+typedef struct rf_phase {
+    int grid, offset, step, taps, first, next;
+} rf_phase;
+typedef struct rf_phases {
+    rf_phase y, x;
+} rf_phases;
+/* Phase `index` of stride.y * stride.x: the inputs from row index / stride.x and column index % stride.x on. */
+rf_phases rf_phases_of(const rf_conv *v, int index);
+
 /* The gradients of weights and bias: partial sums over `parts` parts of the positions, in work behind the padded copy
  * of x if there is one; with one part directly into the gradients.  partials: parts is set by the caller. */
 rf_partials rf_wgrad_partials(const rf_conv *v, const rf_view *view, int parts);

@@ -193,27 +193,6 @@ static size_t backward_work(const rf_problem *problem, const rf_device_info *inf
     return layout_of(&v).floats * sizeof(float);
 }
 
-/* Along one axis: input i = index + stride*g is read by the taps t = first + u*next, u = 0 .. taps-1, of the
- * outputs g + offset + u*step. */
-typedef struct phase {
-    int grid, offset, step, taps, first, next;
-} phase;
-
-static phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
-    phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
-    int second = 0;
-    for (int t = 0; t < kernel; t++) {
-        if ((index + pad - t * dilation) % stride) continue;
-        if (p.taps == 0) p.first = t;
-        if (p.taps == 1) second = t;
-        p.taps++;
-    }
-    if (p.taps > 0) p.offset = (index + pad - p.first * dilation) / stride;
-    if (p.taps > 1) p.next = second - p.first;
-    if (p.taps > 1) p.step = -(p.next * dilation / stride);
-    return p;
-}
-
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
@@ -223,9 +202,9 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, work.weights_at));
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
-        int py = index / v.stride.x, px = index % v.stride.x;
-        phase y = phase_of(py, v.h, v.r, v.stride.y, v.pad.y, v.dilation.y);
-        phase x = phase_of(px, v.w, v.s, v.stride.x, v.pad.x, v.dilation.x);
+        const int py = index / v.stride.x, px = index % v.stride.x;
+        const rf_phases phases = rf_phases_of(&v, index);
+        const rf_phase y = phases.y, x = phases.x;
         double positions = (double)v.n * y.grid * x.grid, taps = (double)y.taps * x.taps;
         if (positions == 0 || (taps == 0 && problem->accumulate[0])) continue;
         gather g = {

@@ -8,8 +8,9 @@
     X(rf_conv_group, 3)                                                                                      \
     X(rf_depthwise_tile, 3)                                                                                  \
     X(rf_depthwise_group, 3)                                                                                 \
+    X(rf_grouped_any_tile, 3)                                                                                \
+    X(rf_grouped_any_group, 3)                                                                               \
     X(rf_grouped_tile, 3)                                                                                    \
-    X(rf_grouped_group, 3)                                                                                   \
     X(rf_pointwise_tile, 2)                                                                                  \
     X(rf_winograd_tile, 3)                                                                                   \
     X(rf_wgrad_tile, 1)                                                                                      \

@@ -1,4 +1,4 @@
-/* Convolution with any number of groups, in either family: kernels/conv/conv_grouped.cl. */
+/* Convolution with any number of groups, in either family: kernels/conv/grouped_any.cl. */
 #include "op/conv/conv.h"
 
 static bool applicable(const rf_problem *problem, const rf_device_info *info) {
@@ -20,7 +20,7 @@ static rf_status emit(rf_sequence *sequence, const rf_problem *problem, const rf
                       rf_family family, rf_launch_desc *desc, size_t tasks, size_t cost) {
     char options[RF_OPTIONS];
     rf_conv v = rf_conv_of(problem);
-    desc->program = "conv_grouped";
+    desc->program = "grouped_any";
     desc->options =
         rf_family_options(options, family, info, "%s", v.act && problem->half_y ? "-DMASKED" : "");
     desc->flops = rf_conv_flops(problem);
@@ -93,12 +93,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     PREPARE(forward, family, suffix)                                                                         \
     PREPARE(backward_params, family, suffix)                                                                 \
     PREPARE(backward_data, family, suffix)                                                                   \
-    const rf_solver rf_grouped_##suffix[RF_DIRECTIONS] = {                                                   \
-        {"grouped_" #suffix, RF_FORWARD, devices_, 10, applicable, .half = RF_HALF_EITHER,                   \
+    const rf_solver rf_grouped_any_##suffix[RF_DIRECTIONS] = {                                               \
+        {"grouped_any_" #suffix, RF_FORWARD, devices_, 10, applicable, .half = RF_HALF_EITHER,               \
          .prepare = forward_##suffix},                                                                       \
-        {"grouped_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable, .half = RF_HALF_EITHER,           \
+        {"grouped_any_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable, .half = RF_HALF_EITHER,       \
          .workspace = backward_params_work, .prepare = backward_params_##suffix},                            \
-        {"grouped_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .half = RF_HALF_EITHER,             \
+        {"grouped_any_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .half = RF_HALF_EITHER,         \
          .workspace = rf_masked_work, .prepare = backward_data_##suffix},                                    \
     };
 SOLVERS(RF_TILE, tile, RF_DEVICE_CPU)
