@@ -281,7 +281,6 @@ static void convolutions_get_the_solvers_that_are_made_for_them(void **state) {
         {"conv 64 3 pad=4 dilation=4", {"conv_tile", "conv_tile", "conv_tile"}},
         {"conv 128 3 pad=1 groups=128", {"depthwise_tile", "depthwise_tile", "depthwise_tile"}},
         {"conv 64 3 pad=1 groups=8", {"grouped_tile", "grouped_tile", "grouped_tile"}},
-        {"conv 6 3 pad=1 groups=2", {"grouped_any_tile", "grouped_any_tile", "grouped_tile"}},
     };
     for (size_t i = 0; i < RF_COUNT(cases); i++) {
         char *text = rf_format("conv 128 1\n%s\n" SCORES, cases[i].layer);

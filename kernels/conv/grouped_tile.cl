@@ -1,9 +1,14 @@
-/* Convolutions in groups for CPUs, where a group's outputs are whole vectors: y[p][o] = act(bias[o] + sum over taps and e of
+/* Convolutions in groups for CPUs: y[p][o] = act(bias[o] + sum over taps and e of
  * x[pixel(p,tap)][group(o) * in + e] * w[tap][e][o]), for `in` inputs and `out` outputs a group, out a multiple of WIDTH
- * vectors.  VEC follows the groups: with 8 outputs each, vectors of 8 do no product in vain.
+ * vectors.  VEC follows the groups: with 8 outputs each, vectors of 8 do no product in vain; with 6, and
+ * -DSCALAR, it is 1.
  *
  * x is (n,h,w,c), y (n,oh,ow,k), w [tap][in][k]: a vector of outputs takes its weights as they lie.  Work-items take ranges of
  * rows of a map, in blocks of `block` whose inputs stay in a core's cache while all groups read them. */
+#ifdef SCALAR
+#undef VEC
+#define VEC 1
+#endif
 #include "common.clh"
 
 /* acc += the products of one tap: `in` numbers of each pixel. */

@@ -1,29 +1,17 @@
-/* Convolutions in groups on CPUs, where a group's outputs are whole vectors: kernels/conv/grouped_tile.cl. */
+/* Convolutions in groups on CPUs: kernels/conv/grouped_tile.cl. */
 #include <math.h>
 
 #include "op/conv/conv_form.h"
 
 enum {
-    LEAST_VECTOR = 4,
+    LEAST_VECTOR = 4,         /* of the kernels, but for one number */
     BLOCK_FLOATS = 32 * 1024, /* of x, which stay in a core's cache */
     LATENCY = 8,              /* multiply-adds that a core begins before the first is done */
 };
 
-/* Outputs of a group: in backward data those are dx's channels. */
-static int outputs_of(const rf_conv *v, rf_direction direction) {
-    return (direction == RF_BACKWARD_DATA ? v->c : v->k) / v->groups;
-}
-
-static bool applicable(const rf_problem *problem, rf_direction direction, const rf_device_info *info) {
-    const rf_conv v = rf_conv_of(problem);
-    return v.groups > 1 && outputs_of(&v, direction) % LEAST_VECTOR == 0 && rf_indexable(problem, info) &&
+static bool applicable(const rf_problem *problem, const rf_device_info *info) {
+    return rf_conv_of(problem).groups > 1 && rf_indexable(problem, info) &&
            rf_family_rounds(info) == HUGE_VAL;
-}
-static bool forward_applicable(const rf_problem *problem, const rf_device_info *info) {
-    return applicable(problem, RF_FORWARD, info);
-}
-static bool data_applicable(const rf_problem *problem, const rf_device_info *info) {
-    return applicable(problem, RF_BACKWARD_DATA, info);
 }
 
 /* The device with the widest vectors that a group's outputs fill, and how many of these are taken at a time. */
@@ -31,6 +19,7 @@ static rf_device_info narrowed(const rf_device_info *info, int outputs, int *wid
     rf_device_info narrow = *info;
     narrow.vector_width = rf_family_vector(RF_TILE, info);
     while (outputs % narrow.vector_width) narrow.vector_width /= 2;
+    if (narrow.vector_width < LEAST_VECTOR) narrow.vector_width = 1;
     *width = outputs % (2 * narrow.vector_width) == 0 ? 2 : 1;
     return narrow;
 }
@@ -39,8 +28,9 @@ static rf_device_info narrowed(const rf_device_info *info, int outputs, int *wid
  * vector, their addresses. */
 static const char *options_of(char options[RF_OPTIONS], const rf_device_info *narrow, int width, int lines) {
     const int pixels = narrow->vector_width == 16 ? 12 : width == 2 ? 6 : 8;
-    return rf_family_options(options, RF_TILE, narrow, "-DPIXELS=%d -DWIDTH=%d -DLINES=%d -DUNROLL=%d",
-                             pixels, width, lines, lines * width < LATENCY ? 2 : 1);
+    return rf_family_options(options, RF_TILE, narrow, "-DPIXELS=%d -DWIDTH=%d -DLINES=%d -DUNROLL=%d%s",
+                             pixels, width, lines, lines * width < LATENCY ? 2 : 1,
+                             narrow->vector_width == 1 ? " -DSCALAR" : "");
 }
 
 /* ---- forward and backward data ---- */
@@ -303,14 +293,13 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
 
 /* ---- the solvers ---- */
 
-#define SOLVER(direction_, applicable_, ...)                                                                 \
+#define SOLVER(direction_, ...)                                                                              \
     {                                                                                                        \
         .name = "grouped_tile", .direction = direction_, .devices = RF_DEVICE_CPU, .rank = 20,               \
-        .applicable = applicable_, __VA_ARGS__                                                               \
+        .applicable = applicable, __VA_ARGS__                                                                \
     }
 const rf_solver rf_grouped_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, forward_applicable, .workspace = forward_work, .prepare = forward),
-    SOLVER(RF_BACKWARD_PARAMS, forward_applicable, .workspace = backward_params_work,
-           .prepare = backward_params),
-    SOLVER(RF_BACKWARD_DATA, data_applicable, .workspace = backward_work, .prepare = backward_data),
+    SOLVER(RF_FORWARD, .workspace = forward_work, .prepare = forward),
+    SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
+    SOLVER(RF_BACKWARD_DATA, .workspace = backward_work, .prepare = backward_data),
 };
