@@ -89,17 +89,17 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         (void)config;                                                                                        \
         return function(sequence, problem, info, t, family);                                                 \
     }
-#define SOLVERS(family, suffix, devices_)                                                                    \
+#define SOLVERS(family, suffix, devices_, half_)                                                             \
     PREPARE(forward, family, suffix)                                                                         \
     PREPARE(backward_params, family, suffix)                                                                 \
     PREPARE(backward_data, family, suffix)                                                                   \
     const rf_solver rf_grouped_any_##suffix[RF_DIRECTIONS] = {                                               \
-        {"grouped_any_" #suffix, RF_FORWARD, devices_, 10, applicable, .half = RF_HALF_EITHER,               \
+        {"grouped_any_" #suffix, RF_FORWARD, devices_, 10, applicable, .half = half_,                        \
          .prepare = forward_##suffix},                                                                       \
-        {"grouped_any_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable, .half = RF_HALF_EITHER,       \
+        {"grouped_any_" #suffix, RF_BACKWARD_PARAMS, devices_, 10, applicable, .half = half_,                \
          .workspace = backward_params_work, .prepare = backward_params_##suffix},                            \
-        {"grouped_any_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .half = RF_HALF_EITHER,         \
+        {"grouped_any_" #suffix, RF_BACKWARD_DATA, devices_, 10, applicable, .half = half_,                  \
          .workspace = rf_masked_work, .prepare = backward_data_##suffix},                                    \
     };
-SOLVERS(RF_TILE, tile, RF_DEVICE_CPU)
-SOLVERS(RF_GROUP, group, RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR)
+SOLVERS(RF_TILE, tile, RF_DEVICE_CPU, RF_HALF_NEVER) /* where maps are converted, grouped_tile is faster */
+SOLVERS(RF_GROUP, group, RF_DEVICE_GPU | RF_DEVICE_ACCELERATOR, RF_HALF_EITHER)

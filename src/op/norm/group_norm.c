@@ -170,6 +170,7 @@ static const rf_case instance_cases[] = {
     {.label = "affine", IN(true), .x = {{3, 5, 4, 3}}, .offset = 7},
     {.label = "inference", IN(true), .x = {{2, 19, 3, 5}}, .inference = true},
     {.label = "8x64x28x28", IN(true), .x = {{8, 64, 28, 28}}, .large = true},
+    {.label = "1x64x112x112", IN(false), .x = {{1, 64, 112, 112}}, .large = true},
     {NULL},
 };
 

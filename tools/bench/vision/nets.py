@@ -12,6 +12,7 @@ BATCHES = {
     "efficientnet_b0": 16,
     "densenet121": 16,
     "convnext_tiny": 16,
+    "regnet_y_400mf": 16,
 }
 NETS = {name: (functools.partial(torchvision.models.get_model, name, num_classes=10), (3, 224, 224), [batch])
         for name, batch in BATCHES.items()}
