@@ -22,12 +22,12 @@ static int vector(const rf_device_info *info) {
 static const rf_tunable gather_tunables[] = {{"pixels", {6, 4, 5, 3, 8, 12}}, {"panels", {1, 2}}, {NULL}};
 enum { PIXELS, PANELS };
 
-/* 16 registers of 8: 6 pixels by 2 accumulators.  32 of 16: 12 pixels by 2, or by 1 for one panel.  16 of
- * 4: 3 pixels by 4. */
+/* 16 registers of 8: 6 pixels by 2 accumulators.  32 of 16: 8 pixels by 2, whose addresses are in registers, too, or 12 by 1 for
+ * one panel.  16 of 4: 3 pixels by 4. */
 static void gather_config(rf_config *config, int outputs, const rf_device_info *info) {
     int width = vector(info);
     config->value[PANELS] = width == 16 && outputs > RF_PANEL ? 2 : 1;
-    config->value[PIXELS] = width == 16 ? 12 : width == 8 ? 6 : 3;
+    config->value[PIXELS] = width == 8 ? 6 : width == 4 ? 3 : config->value[PANELS] == 2 ? 8 : 12;
 }
 
 static void choose_forward(rf_config *config, const rf_problem *problem, const rf_device_info *info) {
