@@ -5,7 +5,7 @@
 
 enum {
     LEAST_VECTOR = 4,         /* of the kernels, but for one number */
-    BLOCK_FLOATS = 32 * 1024, /* of x, which stay in a core's cache */
+    BLOCK_FLOATS = 32 * 1024, /* of x */
     LATENCY = 8,              /* multiply-adds that a core begins before the first is done */
 };
 
@@ -33,6 +33,11 @@ static const char *options_of(char options[RF_OPTIONS], const rf_device_info *na
                              narrow->vector_width == 1 ? " -DSCALAR" : "");
 }
 
+/* Rows of the output whose inputs stay in a core's cache. */
+static int block_of(int width, int channels, int stride) {
+    return (int)RF_MAX(1, BLOCK_FLOATS / ((double)width * channels * stride));
+}
+
 /* ---- forward and backward data ---- */
 
 typedef struct gather {
@@ -50,7 +55,6 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_de
     const double positions = (double)g->n * g->grid_h * g->grid_w;
     const double taps = (double)g->taps.y * g->taps.x;
     const size_t rows = (size_t)g->n * g->grid_h;
-    const int row_floats = g->iw * g->c * RF_MAX(g->stride.y, 1);
     const rf_launch_desc desc = {
         .program = "grouped_tile",
         .kernel = "gather",
@@ -83,7 +87,7 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_de
                  RF_I32(g->act),
                  RF_I32(g->accumulate),
                  RF_BUF(g->zeros),
-                 RF_I32(RF_MAX(1, BLOCK_FLOATS / row_floats))},
+                 RF_I32(block_of(g->iw, g->c, g->stride.y))},
         .global = {RF_MIN(rows, 8 * (size_t)RF_MAX(info->compute_units, 1))},
         .flops = 2 * positions * taps * g->in * g->k,
         .bytes = 4 * (positions * g->k + (double)g->n * g->ih * g->iw * g->c),
@@ -229,7 +233,7 @@ static partition partition_of(const rf_conv *v, const rf_device_info *info) {
     int width;
     const rf_device_info narrow = narrowed(info, v->k / v->groups, &width);
     const double vectors = (double)v->k / (width * narrow.vector_width);
-    partition p = {.block = RF_MAX(1, BLOCK_FLOATS / (v->w * v->c * v->stride.y)),
+    partition p = {.block = block_of(v->w, v->c, v->stride.y),
                    .partials = {.at = rf_masked_floats(v),
                                 .size = (size_t)v->r * v->s * (v->c / v->groups) * v->k,
                                 .biases = v->bias ? (size_t)v->k : 0}};
