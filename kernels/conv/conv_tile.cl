@@ -52,15 +52,14 @@ INLINE grid_position position_after(grid_position at, int images, int together, 
     return at;
 }
 
-/* acc += the products of one tap: `length` numbers of each pixel from `shift` on, with the weights of this panel and
- * the next. */
-INLINE void add_tap(floatv acc[PIXELS][VECTORS], const __global float *from[PIXELS], int shift,
-                    const __global float *w, size_t panel_size, int length) {
+/* acc += the products of one tap: `length` numbers of each pixel, with the weights of this panel and the next. */
+INLINE void add_tap(floatv acc[PIXELS][VECTORS], const __global float *from[PIXELS], const __global float *w,
+                    size_t panel_size, int length) {
     for (int l = 0; l < length; ++l) {
         floatv weight[VECTORS];
         EACH(v, VECTORS) weight[v] = LOAD(w + l * 16 + v / WIDE * panel_size + v % WIDE * VEC);
         EACH(q, PIXELS) {
-            floatv in = from[q][shift + l];
+            floatv in = from[q][l];
             EACH(v, VECTORS) acc[q][v] += in * weight[v];
         }
     }
@@ -130,7 +129,7 @@ gather(const __global float *x, const __global float *w, const __global float *b
                             from[q] = inside ? base[q] + shift : zeros;
                             any |= inside;
                         }
-                    if (any) add_tap(acc, from, 0, weights, second, length);
+                    if (any) add_tap(acc, from, weights, second, length);
                 }
             EACH(v, VECTORS) {
                 int o = panel * 16 + v / WIDE * 16 + v % WIDE * VEC;

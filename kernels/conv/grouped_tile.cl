@@ -24,8 +24,30 @@ INLINE void add_tap(floatv acc[PIXELS][WIDTH], const __global float *from[PIXELS
     }
 }
 
+/* acc += the products of all taps: of the positions i, j .. j+PIXELS-1 of the grid, in the image and group that x begins with.
+ * A pixel outside x reads `zeros`. */
+INLINE void add_taps(floatv acc[PIXELS][WIDTH], const __global float *x, const __global float *w,
+                     const __global float *zeros, int i, int j, int ih, int iw, int c, int in, int k,
+                     int stride, int offset, int step, int taps, int first, int next) {
+    const int pitch = X_OF(stride) * c;
+    for (int ty = 0; ty < Y_OF(taps); ++ty) {
+        const int iy = i * Y_OF(stride) + Y_OF(offset) + ty * Y_OF(step);
+        if ((uint)iy >= (uint)ih) continue;
+        for (int tx = 0; tx < X_OF(taps); ++tx) {
+            const int ix = j * X_OF(stride) + X_OF(offset) + tx * X_OF(step);
+            const bool inside = ix >= 0 && ix + (PIXELS - 1) * X_OF(stride) < iw;
+            const __global float *from[PIXELS], *at = x + (iy * iw + ix) * c;
+            EACH(q, PIXELS) {
+                const bool hit = inside || (uint)(ix + q * X_OF(stride)) < (uint)iw;
+                from[q] = hit ? at + q * pitch : zeros;
+            }
+            add_tap(acc, from, w + (first + ty * Y_OF(next) + tx * X_OF(next)) * in * k, k, in);
+        }
+    }
+}
+
 /* Forward, or one phase of backward data, with the arguments of conv_tile.cl, which explains them: PIXELS positions of a row
- * and WIDTH vectors of outputs at a time.  A pixel outside x reads `zeros`. */
+ * and WIDTH vectors of outputs at a time. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
        int x_at, int w_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int in, int stride,
@@ -47,23 +69,8 @@ gather(const __global float *x, const __global float *w, const __global float *b
                         if (bias) start = LOAD(bias + o + v * VEC);
                         EACH(q, PIXELS) acc[q][v] = start;
                     }
-                    for (int ty = 0; ty < Y_OF(taps); ++ty) {
-                        const int iy = i * Y_OF(stride) + Y_OF(offset) + ty * Y_OF(step);
-                        if ((uint)iy >= (uint)ih) continue;
-                        for (int tx = 0; tx < X_OF(taps); ++tx) {
-                            const int ix = j * X_OF(stride) + X_OF(offset) + tx * X_OF(step);
-                            const int last = ix + (PIXELS - 1) * X_OF(stride), pitch = X_OF(stride) * c;
-                            const bool inside = ix >= 0 && last < iw;
-                            const __global float *from[PIXELS],
-                                *at = x + ((n * ih + iy) * iw + ix) * c + o / out * in;
-                            EACH(q, PIXELS) {
-                                const bool hit = inside || (uint)(ix + q * X_OF(stride)) < (uint)iw;
-                                from[q] = hit ? at + q * pitch : zeros;
-                            }
-                            add_tap(acc, from, w + (first + ty * Y_OF(next) + tx * X_OF(next)) * in * k + o,
-                                    k, in);
-                        }
-                    }
+                    add_taps(acc, x + n * ih * iw * c + o / out * in, w + o, zeros, i, j, ih, iw, c, in, k,
+                             stride, offset, step, taps, first, next);
                     EACH(q, PIXELS) EACH(v, WIDTH) {
                         floatv value = activate(acc[q][v], act);
                         __global float *to_q = to + q * y_column + v * VEC;
@@ -138,13 +145,12 @@ INLINE int end_inside(int shift, int stride, int size, int count) {
  * if there is one.  LINES divides in. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 wgrad(const __global float *x, const __global float *dy, __global float *sums, __global float *bias,
-      int dy_at, int sums_at, int bias_at, int n, int h, int width, int c, int in, int oh, int ow, int k,
-      int out, int taps, int stride, int pad, int dilation, int part_size, int block) {
+      int sums_at, int bias_at, int n, int h, int width, int c, int in, int oh, int ow, int k, int out,
+      int taps, int stride, int pad, int dilation, int part_size, int block) {
     const int vectors = k / (WIDTH * VEC), part = get_global_id(1), parts = get_global_size(1);
     const int o_begin = share_begin(vectors, (int)get_global_id(0)) * WIDTH * VEC,
               o_end = share_begin(vectors, (int)get_global_id(0) + 1) * WIDTH * VEC;
     const int begin = (int)((long)n * oh * part / parts), end = (int)((long)n * oh * (part + 1) / parts);
-    dy += dy_at;
     sums += sums_at + (size_t)part * part_size;
     for (int above = begin, rows; above < end; above += rows) {
         const int i = above % oh, image = above / oh, fresh = above == begin;

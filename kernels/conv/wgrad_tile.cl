@@ -124,17 +124,17 @@ INLINE void pack_dy(floatv *packed, const __global float *dy, const __global flo
  * prefetches wait for one another; `lines` of them for each AT_ONCE rows of a tile do not. */
 typedef struct {
     const __global float *x, *dy;
-    int k, x_lines, dy_lines, lines;
+    int x_lines, dy_lines, lines;
     row_position at;
     int row, line, end;
 } ahead;
 
-INLINE ahead prefetch_some(ahead next, geometry g) {
+INLINE ahead prefetch_some(ahead next, geometry g, int k) {
     for (int i = 0; i < next.lines && next.row < next.end; ++i) {
         if (next.line < next.x_lines)
             PREFETCH_READ_L2(next.x + next.at.pixel * g.c + next.line * LINE);
         else
-            PREFETCH_READ_L2(next.dy + next.row * next.k + (next.line - next.x_lines) * LINE);
+            PREFETCH_READ_L2(next.dy + next.row * k + (next.line - next.x_lines) * LINE);
         if (++next.line < next.x_lines + next.dy_lines) continue;
         next.line = 0;
         next.row++;
@@ -155,7 +155,7 @@ INLINE ahead add_tile(__global float *out, size_t panel_size, floatv *packed, co
     acc[i][v] = fresh || i >= columns || v >= vectors ? (floatv)0.0f
                                                       : LOAD(out + vector_at(u + v, panel_size) + i * 16);
     for (int p = 0, end; p < count;) {
-        next = prefetch_some(next, g);
+        next = prefetch_some(next, g, k);
         for (end = min(p + AT_ONCE, count); p < end; ++p, packed += WIDTH, x += pitch) {
             floatv d[WIDTH];
             EACH(v, WIDTH) d[v] = rows ? LOAD(rows + p * k + v * VEC) : packed[v];
@@ -196,7 +196,6 @@ wgrad(const __global float *x, const __global float *dy, const __global float *y
     block = even_block(last - first, block);
     ahead next = {.x = x + column_of(g, m_begin).at,
                   .dy = dy + u_begin * VEC,
-                  .k = k,
                   .x_lines = (min(columns, length) + LINE - 1) / LINE,
                   .dy_lines = ((u_end - u_begin) * VEC + LINE - 1) / LINE};
     next.lines = ((next.x_lines + next.dy_lines) * AT_ONCE + tiles - 1) / tiles;

@@ -27,11 +27,7 @@
         .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = GROUPS),                \
         .x = X(N, C, HW, HW), .large = true                                                                  \
     }
-#define DEPTHWISE(LABEL, N, C, HW, STEP)                                                                     \
-    {                                                                                                        \
-        .label = LABEL, .attrs = CONV(C, 3, 3, PAD(1, 1), NO_BIAS, .stride = {STEP, STEP}, .groups = C),     \
-        .x = X(N, C, HW, HW), .large = true                                                                  \
-    }
+#define DEPTHWISE(LABEL, N, C, HW, STEP) GROUPED(LABEL, N, C, HW, C, STEP)
 
 /* The overridden initialisers (bias, stride, groups) are what CONV is for. */
 #pragma GCC diagnostic push

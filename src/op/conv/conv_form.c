@@ -41,8 +41,14 @@ size_t rf_view_floats(const rf_view *view) {
 
 /* ---- the phases of a stride ---- */
 
-static rf_phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
-    rf_phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
+/* Along one axis: input i = index + stride*g, g = 0 .. grid-1, is read by the taps t = first + u*next, u = 0 .. taps-1, of the
+ * outputs g + offset + u*step. */
+typedef struct phase {
+    int grid, offset, step, taps, first, next;
+} phase;
+
+static phase phase_of(int index, int in, int kernel, int stride, int pad, int dilation) {
+    phase p = {.grid = in > index ? (in - index + stride - 1) / stride : 0, .next = 1};
     int second = 0;
     for (int t = 0; t < kernel; t++) {
         if ((index + pad - t * dilation) % stride) continue;
@@ -56,11 +62,29 @@ static rf_phase phase_of(int index, int in, int kernel, int stride, int pad, int
     return p;
 }
 
-rf_phases rf_phases_of(const rf_conv *v, int index) {
-    return (rf_phases){
-        phase_of(index / v->stride.x, v->h, v->r, v->stride.y, v->pad.y, v->dilation.y),
-        phase_of(index % v->stride.x, v->w, v->s, v->stride.x, v->pad.x, v->dilation.x),
-    };
+bool rf_gather_phase(rf_gather *out, const rf_problem *problem, const rf_conv *v, int index) {
+    const int row = index / v->stride.x, column = index % v->stride.x;
+    const phase y = phase_of(row, v->h, v->r, v->stride.y, v->pad.y, v->dilation.y);
+    const phase x = phase_of(column, v->w, v->s, v->stride.x, v->pad.x, v->dilation.x);
+    const bool read = y.taps > 0 && x.taps > 0;
+    *out = (rf_gather){.n = v->n,
+                       .grid_h = y.grid,
+                       .grid_w = x.grid,
+                       .ih = v->oh,
+                       .iw = v->ow,
+                       .c = v->k,
+                       .stride = {1, 1},
+                       .offset = {y.offset, x.offset},
+                       .step = {y.step, x.step},
+                       .taps = {read ? y.taps : 0, read ? x.taps : 1},
+                       .next = {y.next * v->s, x.next},
+                       .first = y.first * v->s + x.first,
+                       .k = v->c,
+                       .y_image = v->h * v->w * v->c,
+                       .y_row = v->stride.y * v->w * v->c,
+                       .y_column = v->stride.x * v->c,
+                       .y_first = (row * v->w + column) * v->c};
+    return y.grid > 0 && x.grid > 0 && (read || !problem->accumulate[0]);
 }
 
 /* ---- the gradients of weights and bias ---- */

@@ -14,16 +14,16 @@ typedef struct rf_view {
 rf_view rf_view_of(const rf_conv *v, rf_family family);
 size_t rf_view_floats(const rf_view *view);
 
-/* Backward data, axis by axis: the inputs first_input + stride*g, g = 0 .. grid-1, of one of `stride` phases are read by the
- * taps t = first + u*next, u = 0 .. taps-1, of the outputs g + offset + u*step. */
-typedef struct rf_phase {
-    int grid, offset, step, taps, first, next;
-} rf_phase;
-typedef struct rf_phases {
-    rf_phase y, x;
-} rf_phases;
-/* Phase `index` of stride.y * stride.x: the inputs from row index / stride.x and column index % stride.x on. */
-rf_phases rf_phases_of(const rf_conv *v, int index);
+/* What conv_tile.cl and grouped_tile.cl gather, as conv_tile.cl explains: positions of a grid, taps that read x, (n,ih,iw,c), and
+ * where in y the results go. */
+typedef struct rf_gather {
+    int n, grid_h, grid_w, ih, iw, c;
+    rf_pair stride, offset, step, taps, next;
+    int first, k, y_image, y_row, y_column, y_first;
+} rf_gather;
+/* Phase `index` of the stride.y * stride.x of backward data: the pixels of dx from row index / stride.x and column index %
+ * stride.x on, with the taps that reach them from dy; none: taps is (0, 1).  False where nothing is to be written. */
+bool rf_gather_phase(rf_gather *out, const rf_problem *problem, const rf_conv *v, int index);
 
 /* The gradients of weights and bias: partial sums over `parts` parts of the positions, in work behind the padded copy
  * of x if there is one; with one part directly into the gradients.  partials: parts is set by the caller. */

@@ -40,11 +40,10 @@ static void choose_data(rf_config *config, const rf_problem *problem, const rf_d
 
 /* Forward, or one phase of backward data: kernels/conv/conv_tile.cl explains the arguments. */
 typedef struct gather {
+    rf_gather at;
     rf_buffer *x, *w, *bias, *zeros, *y; /* zeros: NULL where no tap reaches the padding */
     size_t x_at, w_at, bias_at;
-    int n, grid_h, grid_w, ih, iw, c, length;
-    rf_pair stride, offset, step, taps, next;
-    int first, all_taps, k, y_image, y_row, y_column, y_first, act, accumulate;
+    int length, all_taps, act, accumulate;
     double flops, bytes;
 } gather;
 
@@ -58,16 +57,16 @@ typedef struct partition {
  * weights in a core's cache while it walks its block. */
 static partition partition_gather(const gather *g, int pixels, int panels, const rf_device_info *info) {
     const double cache_floats = 48 * 1024, wanted = 8.0 * info->compute_units;
-    double tiles = ceil((double)g->n * g->grid_h * g->grid_w / pixels),
-           all = ceil((double)g->k / (RF_PANEL * panels));
-    double x_floats = (double)g->n * g->ih * g->iw * g->c;
-    double w_floats = (double)g->taps.y * g->taps.x * g->length * RF_PANEL * panels * all + 1;
+    double tiles = ceil((double)g->at.n * g->at.grid_h * g->at.grid_w / pixels),
+           all = ceil((double)g->at.k / (RF_PANEL * panels));
+    double x_floats = (double)g->at.n * g->at.ih * g->at.iw * g->at.c;
+    double w_floats = (double)g->at.taps.y * g->at.taps.x * g->length * RF_PANEL * panels * all + 1;
     double blocks = RF_MIN(tiles, RF_MAX(1, floor(sqrt(wanted * x_floats / w_floats))));
     double groups = RF_MIN(all, RF_MAX(ceil(wanted / blocks), ceil(w_floats / cache_floats)));
     if (rf_family_rounds(info) < HUGE_VAL) groups = all;
     groups = ceil(all / floor(all / groups));
     double rounds =
-        ceil(all / groups) * g->taps.y * g->taps.x * (g->length + 2.0) + 2 * pixels; /* a tile's */
+        ceil(all / groups) * g->at.taps.y * g->at.taps.x * (g->length + 2.0) + 2 * pixels; /* a tile's */
     double most = RF_MAX(1, floor(rf_family_rounds(info) / rounds));
     blocks = RF_MIN(tiles, RF_MAX(blocks, RF_MAX(ceil(wanted / groups), ceil(tiles / most))));
     partition c = {.tiles = (int)ceil(tiles / blocks), .groups = (size_t)groups};
@@ -87,16 +86,36 @@ static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, 
         .kernel = "gather",
         .options = rf_family_options(options, RF_TILE, info, "-DPIXELS=%d -DPANELS=%d -DLANES=%d", pixels,
                                      panels, lanes),
-        .args = {RF_BUF(g->x),           RF_BUF(g->w),         RF_BUF(g->bias),
-                 RF_BUF(g->y),           RF_I32(g->x_at),      RF_I32(g->w_at),
-                 RF_I32(g->bias_at),     RF_I32(g->n),         RF_I32(g->grid_h),
-                 RF_I32(g->grid_w),      RF_I32(g->ih),        RF_I32(g->iw),
-                 RF_I32(g->c),           RF_I32(g->length),    RF_PAIR_ARG(g->stride),
-                 RF_PAIR_ARG(g->offset), RF_PAIR_ARG(g->step), RF_PAIR_ARG(g->taps),
-                 RF_I32(g->first),       RF_PAIR_ARG(g->next), RF_I32(g->all_taps),
-                 RF_I32(g->k),           RF_I32(g->y_image),   RF_I32(g->y_row),
-                 RF_I32(g->y_column),    RF_I32(g->y_first),   RF_I32(g->act),
-                 RF_I32(g->accumulate),  RF_BUF(g->zeros),     RF_I32(g->zeros ? pixels : 1),
+        .args = {RF_BUF(g->x),
+                 RF_BUF(g->w),
+                 RF_BUF(g->bias),
+                 RF_BUF(g->y),
+                 RF_I32(g->x_at),
+                 RF_I32(g->w_at),
+                 RF_I32(g->bias_at),
+                 RF_I32(g->at.n),
+                 RF_I32(g->at.grid_h),
+                 RF_I32(g->at.grid_w),
+                 RF_I32(g->at.ih),
+                 RF_I32(g->at.iw),
+                 RF_I32(g->at.c),
+                 RF_I32(g->length),
+                 RF_PAIR_ARG(g->at.stride),
+                 RF_PAIR_ARG(g->at.offset),
+                 RF_PAIR_ARG(g->at.step),
+                 RF_PAIR_ARG(g->at.taps),
+                 RF_I32(g->at.first),
+                 RF_PAIR_ARG(g->at.next),
+                 RF_I32(g->all_taps),
+                 RF_I32(g->at.k),
+                 RF_I32(g->at.y_image),
+                 RF_I32(g->at.y_row),
+                 RF_I32(g->at.y_column),
+                 RF_I32(g->at.y_first),
+                 RF_I32(g->act),
+                 RF_I32(g->accumulate),
+                 RF_BUF(g->zeros),
+                 RF_I32(g->zeros ? pixels : 1),
                  RF_I32(c.tiles)},
         .global = {c.blocks, c.groups},
         .flops = g->flops,
@@ -109,25 +128,26 @@ static rf_status emit_lanes(rf_sequence *sequence, const gather *g, int pixels, 
  * tile. */
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_config *config,
                              const rf_device_info *info) {
-    int rest = g->k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
+    int rest = g->at.k % RF_PANEL, lanes = (int)rf_round_up((size_t)rest, (size_t)vector(info));
     int pixels = config->value[PIXELS], panels = config->value[PANELS];
-    bool streams = g->k > rest && g->all_taps == 1 &&
-                   (double)g->n * g->ih * g->iw * g->c > SMALL_FLOATS; /* reading x again is expensive */
-    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->k;             /* cheaper than a launch */
+    bool streams =
+        g->at.k > rest && g->all_taps == 1 &&
+        (double)g->at.n * g->at.ih * g->at.iw * g->at.c > SMALL_FLOATS; /* reading x again is expensive */
+    bool slight = (RF_PANEL - lanes) * PANEL_WASTE < g->at.k;           /* cheaper than a launch */
     if (rest == 0 || lanes == RF_PANEL || streams || slight)
         return emit_lanes(sequence, g, pixels, panels, RF_PANEL, info);
     gather whole = *g, end = *g;
-    double share = (double)rest / g->k;
-    whole.k = g->k - rest;
+    double share = (double)rest / g->at.k;
+    whole.at.k = g->at.k - rest;
     whole.flops = g->flops * (1 - share);
     whole.bytes = g->bytes * (1 - share);
-    end.k = rest;
-    end.w_at += (size_t)g->all_taps * g->length * whole.k;
-    end.bias_at += (size_t)whole.k;
-    end.y_first += whole.k;
+    end.at.k = rest;
+    end.w_at += (size_t)g->all_taps * g->length * whole.at.k;
+    end.bias_at += (size_t)whole.at.k;
+    end.at.y_first += whole.at.k;
     end.flops = g->flops * share;
     end.bytes = g->bytes * share;
-    if (whole.k > 0) RF_TRY(emit_lanes(sequence, &whole, pixels, panels, RF_PANEL, info));
+    if (whole.at.k > 0) RF_TRY(emit_lanes(sequence, &whole, pixels, panels, RF_PANEL, info));
     return emit_lanes(sequence, &end, pixels * RF_PANEL / lanes, 1, lanes, info);
 }
 
@@ -146,28 +166,28 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
     if (zeros) RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)o.length));
     gather g = {
+        .at = {.n = o.n,
+               .grid_h = o.grid_h,
+               .grid_w = o.grid_w,
+               .ih = o.h,
+               .iw = o.w,
+               .c = o.c,
+               .stride = o.stride,
+               .offset = {-o.pad.y, -o.pad.x},
+               .step = o.dilation,
+               .taps = {o.taps_y, o.taps_x},
+               .next = {o.taps_x, 1},
+               .k = v.k,
+               .y_image = o.grid_h * o.grid_w * v.k,
+               .y_row = o.grid_w * v.k,
+               .y_column = v.k},
         .x = o.copied ? t->work : t->x[0],
         .w = t->param[0],
         .bias = v.bias ? t->param[1] : NULL,
         .zeros = zeros ? t->work : NULL,
         .y = t->y,
-        .n = o.n,
-        .grid_h = o.grid_h,
-        .grid_w = o.grid_w,
-        .ih = o.h,
-        .iw = o.w,
-        .c = o.c,
         .length = o.length,
-        .stride = o.stride,
-        .offset = {-o.pad.y, -o.pad.x},
-        .step = o.dilation,
-        .taps = {o.taps_y, o.taps_x},
-        .next = {o.taps_x, 1},
         .all_taps = o.taps_y * o.taps_x,
-        .k = v.k,
-        .y_image = o.grid_h * o.grid_w * v.k,
-        .y_row = o.grid_w * v.k,
-        .y_column = v.k,
         .act = v.act,
         .flops = rf_conv_flops(problem),
         .bytes = 4.0 * (rf_view_floats(&o) + (double)v.n * v.oh * v.ow * v.k + (double)v.k * v.c * v.r * v.s),
@@ -202,11 +222,6 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, work.weights_at));
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
-        const int py = index / v.stride.x, px = index % v.stride.x;
-        const rf_phases phases = rf_phases_of(&v, index);
-        const rf_phase y = phases.y, x = phases.x;
-        double positions = (double)v.n * y.grid * x.grid, taps = (double)y.taps * x.taps;
-        if (positions == 0 || (taps == 0 && problem->accumulate[0])) continue;
         gather g = {
             .x = v.act ? t->work : t->dy,
             .x_at = v.act ? work.dy_at : 0,
@@ -214,29 +229,15 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
             .w_at = work.weights_at,
             .zeros = t->work,
             .y = t->dx[0],
-            .n = v.n,
-            .grid_h = y.grid,
-            .grid_w = x.grid,
-            .ih = v.oh,
-            .iw = v.ow,
-            .c = v.k,
             .length = v.k,
-            .stride = {1, 1},
-            .offset = {y.offset, x.offset},
-            .step = {y.step, x.step},
-            .taps = {taps > 0 ? y.taps : 0, taps > 0 ? x.taps : 1},
-            .next = {y.next * v.s, x.next},
-            .first = y.first * v.s + x.first,
             .all_taps = v.r * v.s,
-            .k = v.c,
-            .y_image = v.h * v.w * v.c,
-            .y_row = v.stride.y * v.w * v.c,
-            .y_column = v.stride.x * v.c,
-            .y_first = (py * v.w + px) * v.c,
             .accumulate = problem->accumulate[0],
-            .flops = 2.0 * positions * taps * v.k * v.c,
-            .bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k),
         };
+        if (!rf_gather_phase(&g.at, problem, &v, index)) continue;
+        const double positions = (double)v.n * g.at.grid_h * g.at.grid_w,
+                     taps = (double)g.at.taps.y * g.at.taps.x;
+        g.flops = 2.0 * positions * taps * v.k * v.c;
+        g.bytes = 4.0 * (positions * (v.c + (taps > 0 ? v.k : 0)) + taps * v.c * v.k);
         RF_TRY(emit_gather(sequence, &g, config, info));
     }
     return RF_OK;

@@ -41,20 +41,19 @@ static int block_of(int width, int channels, int stride) {
 /* ---- forward and backward data ---- */
 
 typedef struct gather {
+    rf_gather at;
     rf_buffer *x, *w, *bias, *zeros, *y;
     size_t x_at, w_at;
-    int n, grid_h, grid_w, ih, iw, c, in;
-    rf_pair stride, offset, step, taps, next;
-    int first, k, out, y_image, y_row, y_column, y_first, act, accumulate;
+    int in, out, act, accumulate;
 } gather;
 
 static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_device_info *info) {
     char options[RF_OPTIONS];
     int width;
     const rf_device_info narrow = narrowed(info, g->out, &width);
-    const double positions = (double)g->n * g->grid_h * g->grid_w;
-    const double taps = (double)g->taps.y * g->taps.x;
-    const size_t rows = (size_t)g->n * g->grid_h;
+    const double positions = (double)g->at.n * g->at.grid_h * g->at.grid_w;
+    const double taps = (double)g->at.taps.y * g->at.taps.x;
+    const size_t rows = (size_t)g->at.n * g->at.grid_h;
     const rf_launch_desc desc = {
         .program = "grouped_tile",
         .kernel = "gather",
@@ -65,32 +64,32 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_de
                  RF_BUF(g->y),
                  RF_I32(g->x_at),
                  RF_I32(g->w_at),
-                 RF_I32(g->n),
-                 RF_I32(g->grid_h),
-                 RF_I32(g->grid_w),
-                 RF_I32(g->ih),
-                 RF_I32(g->iw),
-                 RF_I32(g->c),
+                 RF_I32(g->at.n),
+                 RF_I32(g->at.grid_h),
+                 RF_I32(g->at.grid_w),
+                 RF_I32(g->at.ih),
+                 RF_I32(g->at.iw),
+                 RF_I32(g->at.c),
                  RF_I32(g->in),
-                 RF_PAIR_ARG(g->stride),
-                 RF_PAIR_ARG(g->offset),
-                 RF_PAIR_ARG(g->step),
-                 RF_PAIR_ARG(g->taps),
-                 RF_I32(g->first),
-                 RF_PAIR_ARG(g->next),
-                 RF_I32(g->k),
+                 RF_PAIR_ARG(g->at.stride),
+                 RF_PAIR_ARG(g->at.offset),
+                 RF_PAIR_ARG(g->at.step),
+                 RF_PAIR_ARG(g->at.taps),
+                 RF_I32(g->at.first),
+                 RF_PAIR_ARG(g->at.next),
+                 RF_I32(g->at.k),
                  RF_I32(g->out),
-                 RF_I32(g->y_image),
-                 RF_I32(g->y_row),
-                 RF_I32(g->y_column),
-                 RF_I32(g->y_first),
+                 RF_I32(g->at.y_image),
+                 RF_I32(g->at.y_row),
+                 RF_I32(g->at.y_column),
+                 RF_I32(g->at.y_first),
                  RF_I32(g->act),
                  RF_I32(g->accumulate),
                  RF_BUF(g->zeros),
-                 RF_I32(block_of(g->iw, g->c, g->stride.y))},
+                 RF_I32(block_of(g->at.iw, g->at.c, g->at.stride.y))},
         .global = {RF_MIN(rows, 8 * (size_t)RF_MAX(info->compute_units, 1))},
-        .flops = 2 * positions * taps * g->in * g->k,
-        .bytes = 4 * (positions * g->k + (double)g->n * g->ih * g->iw * g->c),
+        .flops = 2 * positions * taps * g->in * g->at.k,
+        .bytes = 4 * (positions * g->at.k + (double)g->at.n * g->at.ih * g->at.iw * g->at.c),
     };
     return rf_emit(sequence, &desc);
 }
@@ -105,28 +104,28 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                          const rf_tensors *t, const rf_config *config) {
     (void)config;
     const rf_conv v = rf_conv_of(problem);
-    const gather g = {.x = t->x[0],
+    const gather g = {.at = {.n = v.n,
+                             .grid_h = v.oh,
+                             .grid_w = v.ow,
+                             .ih = v.h,
+                             .iw = v.w,
+                             .c = v.c,
+                             .stride = v.stride,
+                             .offset = {-v.pad.y, -v.pad.x},
+                             .step = v.dilation,
+                             .taps = {v.r, v.s},
+                             .next = {v.s, 1},
+                             .k = v.k,
+                             .y_image = v.oh * v.ow * v.k,
+                             .y_row = v.ow * v.k,
+                             .y_column = v.k},
+                      .x = t->x[0],
                       .w = t->param[0],
                       .bias = v.bias ? t->param[1] : NULL,
                       .zeros = t->work,
                       .y = t->y,
-                      .n = v.n,
-                      .grid_h = v.oh,
-                      .grid_w = v.ow,
-                      .ih = v.h,
-                      .iw = v.w,
-                      .c = v.c,
                       .in = v.c / v.groups,
-                      .stride = v.stride,
-                      .offset = {-v.pad.y, -v.pad.x},
-                      .step = v.dilation,
-                      .taps = {v.r, v.s},
-                      .next = {v.s, 1},
-                      .k = v.k,
                       .out = v.k / v.groups,
-                      .y_image = v.oh * v.ow * v.k,
-                      .y_row = v.ow * v.k,
-                      .y_column = v.k,
                       .act = v.act};
     RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)g.in));
     return emit_gather(sequence, &g, info);
@@ -178,35 +177,16 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
     RF_TRY(emit_transpose(sequence, info, &v, t, work.weights_at));
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
-        const rf_phases phases = rf_phases_of(&v, index);
-        const bool none = phases.y.taps == 0 || phases.x.taps == 0;
-        if (phases.y.grid == 0 || phases.x.grid == 0 || (none && problem->accumulate[0])) continue;
-        const gather g = {.x = v.act ? t->work : t->dy,
-                          .x_at = v.act ? work.dy_at : 0,
-                          .w = t->work,
-                          .w_at = work.weights_at,
-                          .zeros = t->work,
-                          .y = t->dx[0],
-                          .n = v.n,
-                          .grid_h = phases.y.grid,
-                          .grid_w = phases.x.grid,
-                          .ih = v.oh,
-                          .iw = v.ow,
-                          .c = v.k,
-                          .in = v.k / v.groups,
-                          .stride = {1, 1},
-                          .offset = {phases.y.offset, phases.x.offset},
-                          .step = {phases.y.step, phases.x.step},
-                          .taps = {none ? 0 : phases.y.taps, none ? 1 : phases.x.taps},
-                          .next = {phases.y.next * v.s, phases.x.next},
-                          .first = phases.y.first * v.s + phases.x.first,
-                          .k = v.c,
-                          .out = v.c / v.groups,
-                          .y_image = v.h * v.w * v.c,
-                          .y_row = v.stride.y * v.w * v.c,
-                          .y_column = v.stride.x * v.c,
-                          .y_first = (index / v.stride.x * v.w + index % v.stride.x) * v.c,
-                          .accumulate = problem->accumulate[0]};
+        gather g = {.x = v.act ? t->work : t->dy,
+                    .x_at = v.act ? work.dy_at : 0,
+                    .w = t->work,
+                    .w_at = work.weights_at,
+                    .zeros = t->work,
+                    .y = t->dx[0],
+                    .in = v.k / v.groups,
+                    .out = v.c / v.groups,
+                    .accumulate = problem->accumulate[0]};
+        if (!rf_gather_phase(&g.at, problem, &v, index)) continue;
         RF_TRY(emit_gather(sequence, &g, info));
     }
     return RF_OK;
@@ -247,7 +227,7 @@ static size_t backward_params_work(const rf_problem *problem, const rf_device_in
     (void)config;
     const rf_conv v = rf_conv_of(problem);
     const rf_partials p = partition_of(&v, info).partials;
-    return (p.at + (p.size + p.biases) * p.parts) * sizeof(float);
+    return rf_wgrad_work(&p);
 }
 
 static rf_status backward_params(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
@@ -260,6 +240,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
     const rf_device_info narrow = narrowed(info, out, &width);
     const int lines = lines_of(in, width, &narrow);
     const partition p = partition_of(&v, info);
+    const bool whole = p.partials.parts == 1;
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, 0));
     const rf_launch_desc desc = {
         .program = "grouped_tile",
@@ -267,11 +248,12 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .options = options_of(options, &narrow, width, lines),
         .args = {RF_BUF(t->x[0]),
                  RF_BUF(v.act ? t->work : t->dy),
-                 RF_BUF(t->work),
-                 RF_BUF(v.bias ? t->work : NULL),
-                 RF_I32(0),
-                 RF_I32(p.partials.at),
-                 RF_I32(p.partials.at + p.partials.size),
+                 RF_BUF(whole ? t->grad[0] : t->work),
+                 RF_BUF(!v.bias ? NULL
+                        : whole ? t->grad[1]
+                                : t->work),
+                 RF_I32(whole ? 0 : p.partials.at),
+                 RF_I32(whole ? 0 : p.partials.at + p.partials.size),
                  RF_I32(v.n),
                  RF_I32(v.h),
                  RF_I32(v.w),
@@ -292,7 +274,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .bytes = rf_conv_gradient_bytes(problem),
     };
     RF_TRY(rf_emit(sequence, &desc));
-    return rf_emit_reduce(sequence, info, RF_TILE, &v, t, &p.partials);
+    return whole ? RF_OK : rf_emit_reduce(sequence, info, RF_TILE, &v, t, &p.partials);
 }
 
 /* ---- the solvers ---- */
