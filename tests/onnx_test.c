@@ -1,4 +1,5 @@
-/* Networks from ONNX files: outputs and losses are PyTorch's, from tools/fixtures/onnx_models.py; files that are damaged or
+/* Networks from ONNX files: outputs and losses are PyTorch's, from tools/fixtures/onnx_models.py, and Keras's, from
+ * keras_models.py; files that are damaged or
  * hold what is not taken. */
 #include <math.h>
 #include <setjmp.h>
@@ -130,6 +131,7 @@ static const sample samples[] = {
     {"standardized-dynamo", "standardized"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
+    {"keras", "keras", true},
 };
 
 /* As the file was read; and written by us, and read again. */
@@ -219,10 +221,27 @@ static void folded_batch_norms_are_noted(void **state) {
     for (int k = 0; k < 2; k++) {
         rf_model *model = load(k == 0 ? "cnn-folded-script" : "cnn-folded-dynamo");
         assert_non_null(rf_model_note(model));
-        assert_non_null(strstr(rf_model_note(model), "2 convolutions"));
+        assert_non_null(strstr(rf_model_note(model), "folded 2 batch norms"));
         assert_non_null(strstr(rf_model_note(model), "optimize=False"));
         rf_model_free(model);
     }
+}
+
+/* Its first layer is for pixels from 0 to 255. */
+static void keras_network_gets_the_pixels_that_it_is_for(void **state) {
+    const double white[] = {1 / 255.0, 1 / 255.0, 1 / 255.0};
+    float own[SCORED * CLASSES], given[SCORED * CLASSES];
+    rf_dataset *dataset = images_of(SCORED, CLASSES);
+    rf_model *model = load("keras");
+    (void)state;
+    assert_non_null(strstr(rf_model_note(model), "from 0 to 255"));
+    assert_non_null(strstr(rf_model_note(model), "folded 3 batch norms"));
+    assert_null(strstr(rf_model_note(model), "torch"));
+    CHECK(evaluate_scores(own, device, model, dataset, 0, NULL, NULL));
+    CHECK(evaluate_scores(given, device, model, dataset, 0, mean, white));
+    assert_memory_equal(own, given, sizeof own);
+    rf_model_free(model);
+    rf_dataset_free(dataset);
 }
 
 static void a_last_softmax_is_noted(void **state) {
@@ -364,7 +383,10 @@ static void foreign(Onnx__ModelProto *m) {
 static void other_domain(Onnx__ModelProto *m) {
     set(&m->graph->node[2]->domain, "com.example");
 }
-static void half(Onnx__ModelProto *m) {
+static void quantised(Onnx__ModelProto *m) {
+    m->graph->initializer[0]->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT8;
+}
+static void half_as_long(Onnx__ModelProto *m) {
     m->graph->initializer[0]->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
 }
 static void enormous(Onnx__ModelProto *m) {
@@ -423,7 +445,8 @@ static const change changes[] = {
     {loop, "op Loop is not among those taken; export without control flow"},
     {foreign, "op FancyNorm is not among those taken"},
     {other_domain, "op com.example.Relu is not among those taken"},
-    {half, "FLOAT16: export the network in float32"},
+    {quantised, "INT8, which is not read: export the network in float32"},
+    {half_as_long, "bytes, and its shape has"},
     {enormous, "the most"},
     {negative, "is -8"},
     {too_short, "bytes, and its shape has"},
@@ -457,6 +480,75 @@ static void what_is_wrong_is_said(void **state) {
         put_changed(changes[i].make);
         expect_failure(made, shape, changes[i].message);
     }
+}
+
+static uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A number of tensor i of a network in halves, of which every third tensor is in BFLOAT16. */
+static uint16_t halved(size_t i, float value) {
+    return i % 3 == 0 ? (uint16_t)(bits_of(value) >> 16) : rf_half_from_float(value);
+}
+
+/* Of the tensors every other one has its numbers in the field for them. */
+static void make_halves(Onnx__ModelProto *m) {
+    m->graph->input[0]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+    for (size_t i = 0; i < m->graph->n_initializer; i++) {
+        Onnx__TensorProto *t = m->graph->initializer[i];
+        const size_t count = t->raw_data.len / sizeof(float);
+        assert_int_equal(t->data_type, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+        t->data_type =
+            i % 3 == 0 ? ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+        t->int32_data = malloc(count * sizeof *t->int32_data);
+        assert_non_null(t->int32_data);
+        for (size_t k = 0; k < count; k++) {
+            float value;
+            memcpy(&value, t->raw_data.data + k * sizeof value, sizeof value);
+            const uint16_t half = halved(i, value);
+            t->int32_data[k] = half;
+            memcpy(t->raw_data.data + k * sizeof half, &half, sizeof half);
+        }
+        if (i % 2 == 0) {
+            t->raw_data.len = count * sizeof(uint16_t);
+        } else {
+            t->has_raw_data = 0;
+            t->n_int32_data = count;
+        }
+    }
+}
+
+/* Each number is the half that is nearest to that of the network in float32, or of a bfloat16 its upper 16 bits. */
+static void halves_are_read(void **state) {
+    rf_model *model, *exact = load("cnn-script");
+    rf_parameter_view view, right;
+    size_t differ = 0;
+    (void)state;
+    put_changed(make_halves);
+    CHECK(rf_model_create(&model, made, shape, 1));
+    for (size_t i = 0; rf_model_parameter(exact, i, &right); i++) {
+        assert_true(rf_model_parameter(model, i, &view));
+        assert_string_equal(view.name, right.name);
+        for (size_t k = 0; k < view.count; k++) {
+            const uint32_t bits = bits_of(right.values[k]);
+            const float half = rf_half_to_float(rf_half_from_float(right.values[k])),
+                        brain = float_of(bits & 0xffff0000);
+            if (view.values[k] != half && view.values[k] != brain)
+                fail_msg("%s: number %zu is %.9g, of %.9g", view.name, k, view.values[k], right.values[k]);
+            differ += view.values[k] != right.values[k];
+        }
+    }
+    assert_true(differ > 100);
+    rf_model_free(model);
+    rf_model_free(exact);
 }
 
 static void add_numbers(Onnx__GraphProto *g, const char *name, int64_t first, int64_t second) {
@@ -571,11 +663,13 @@ int main(void) {
         cmocka_unit_test(names_are_pytorchs),
         cmocka_unit_test(folded_batch_norms_are_noted),
         cmocka_unit_test(a_last_softmax_is_noted),
+        cmocka_unit_test(keras_network_gets_the_pixels_that_it_is_for),
         cmocka_unit_test(images_and_classes_may_differ_where_the_graph_allows),
         cmocka_unit_test(a_new_head_has_other_classes),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(halves_are_read),
         cmocka_unit_test(computed_numbers_stay_until_all_have_read_them),
         cmocka_unit_test(deep_nesting_is_refused),
     };

@@ -44,8 +44,8 @@ struct rf_model {
     int parameter_count, parameter_capacity;
     int output; /* the node whose values are the class scores; the last one */
     bool finished;
-    bool normalises; /* the images itself: it is for pixels from 0 to 1 */
-    rf_names names;           /* of the nodes */
+    int normalises; /* the images itself, whose pixels are from 0 to so much, 1 or 255; 0: it does not */
+    rf_names names; /* of the nodes */
     size_t parameter_numbers; /* floats in all parameters and buffers together */
     char *note;               /* owned; rf_model_note */
     int64_t steps;            /* taken so far to expand its text (model/lang/eval.h) */

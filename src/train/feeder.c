@@ -23,10 +23,10 @@ rf_status rf_check_images(const rf_model *model, const rf_dataset *data) {
 
 rf_status rf_normalisation(double *mean, double *std, const rf_model *model, const rf_dataset *data,
                            const double *given_mean, const double *given_std) {
-    if (!model->normalises && (given_mean == NULL || given_std == NULL))
+    if (model->normalises == 0 && (given_mean == NULL || given_std == NULL))
         RF_TRY(rf_dataset_statistics(data, mean, std));
     for (int c = 0; c < data->channels; c++) {
-        if (model->normalises) mean[c] = 0, std[c] = 1;
+        if (model->normalises > 0) mean[c] = 0, std[c] = 1.0 / model->normalises;
         if (given_mean != NULL) mean[c] = given_mean[c];
         if (given_std != NULL)
             std[c] = given_std[c];

@@ -42,7 +42,7 @@ new_head_has_the_classes_of_the_data() {
 folded_batch_norms_come_with_the_line_that_keeps_them() {
     rf model "$networks/cnn-folded-dynamo.onnx" --input 3x16x16
     [ "$code" -eq 0 ] || fail "it is a note, no error"
-    says 'folded a batch norm into 2 convolutions'
+    says 'folded 2 batch norms into what is before them'
     says 'optimize=False'
 }
 

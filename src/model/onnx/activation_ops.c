@@ -144,16 +144,15 @@ static rf_status gelu(rf_onnx_call *call) {
                             x, NULL);
 }
 
-/* Times x it is hard-swish. */
+/* PyTorch's, which times x is hard-swish; others are of two layers. */
 static rf_status hard_sigmoid(rf_onnx_call *call) {
     rf_onnx_value *x;
     const double alpha = rf_onnx_float(call->node, "alpha", 0.2),
                  beta = rf_onnx_float(call->node, "beta", 0.5);
     RF_TRY(rf_onnx_first_any(&x, call));
-    if (fabs(alpha - 1.0 / 6) > 1e-6 || beta != 0.5)
-        return rf_fail(RF_E_INPUT, "alpha %g and beta %g; PyTorch's, 1/6 and 1/2, are what is taken", alpha,
-                       beta);
-    return rf_onnx_wait(call, x, RF_ONNX_HARD_SIGMOID, 1);
+    if (fabs(alpha - 1.0 / 6) < 1e-6 && beta == 0.5) return rf_onnx_wait(call, x, RF_ONNX_HARD_SIGMOID, 1);
+    RF_TRY(rf_onnx_layer_of(call, "affine", x, &(rf_attrs){.slope = alpha, .value = beta}));
+    return rf_onnx_then(call, "clip", &(rf_attrs){.slope = 0, .value = 1});
 }
 
 static rf_status sigmoid(rf_onnx_call *call) {
@@ -200,11 +199,13 @@ static rf_status clipped(rf_onnx_call *call, const rf_onnx_value *x, double low,
 }
 
 static rf_status clip(rf_onnx_call *call) {
-    rf_onnx_value *x;
+    rf_onnx_value *x = rf_onnx_in(call, 0);
     double low, high;
     RF_TRY(clip_bound(&low, call, "min", 1, -INFINITY));
     RF_TRY(clip_bound(&high, call, "max", 2, INFINITY));
-    RF_TRY(rf_onnx_first_any(&x, call));
+    if (low == 0 && high == 6 && x->form == RF_ONNX_SCALED && x->factor == 1 && x->shift == 3)
+        return rf_onnx_wait(call, x, RF_ONNX_HARD_SIGMOID, 6);
+    RF_TRY(rf_onnx_force(call, x));
     if (low == 0 && high == 6) return rf_onnx_layer_of(call, "relu6", x, NULL);
     if (low == 0 && high > 3e38) return rf_onnx_layer_of(call, "relu", x, NULL);
     return clipped(call, x, low, high);

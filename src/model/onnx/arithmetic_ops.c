@@ -88,14 +88,25 @@ static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
     return layer == 0;
 }
 
+/* That images are multiplied by, or added to: small factors and large summands are for pixels from 0 to 255. */
+static void note_normalisation(rf_onnx_call *call, const rf_onnx_value *x, double factor, double shift) {
+    int *range = &call->build->model->normalises;
+    if (is_images(call, x)) *range = RF_MAX(*range, fabs(factor) < 0.1 || fabs(shift) > 10 ? 255 : 1);
+}
+
+/* Six sixths in single precision are one. */
+static double near_one(double factor) {
+    return fabs(factor - 1) < 1e-6 ? 1 : factor;
+}
+
 /* factor x + shift. */
 static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
     if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
     const bool scaled = x->form == RF_ONNX_SCALED;
     const double old = scaled ? x->shift : 0;
-    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, factor * (scaled ? x->factor : 1)));
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_SCALED, near_one(factor * (scaled ? x->factor : 1))));
     call->out.shift = factor * old + shift;
-    call->build->model->normalises |= is_images(call, x);
+    note_normalisation(call, x, call->out.factor, call->out.shift);
     return RF_OK;
 }
 
@@ -108,11 +119,14 @@ static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {constant}};
-    const bool normalises = is_images(call, x);
+    const bool of_images = is_images(call, x), scales = strcmp(op, "scale") == 0;
+    const double *numbers;
+    RF_TRY(rf_onnx_numbers(&numbers, call->build, constant));
+    for (size_t i = 0; i < constant->count; i++)
+        note_normalisation(call, x, scales ? numbers[i] : 1, scales ? 0 : numbers[i]);
     RF_TRY(rf_onnx_layer_add(call, &layer, x));
     rf_model *const model = call->build->model;
-    model->parameters[model->parameter_count - 1].fixed = normalises;
-    model->normalises |= normalises;
+    model->parameters[model->parameter_count - 1].fixed = of_images;
     return RF_OK;
 }
 
@@ -137,8 +151,10 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
     if (x->form == RF_ONNX_RANDOM) return rf_onnx_shift_random(call, x, constant);
     if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
-        RF_TRY(rf_onnx_add_weighted(&producer, constant));
-        return rf_onnx_pass(call, &producer.out);
+        RF_TRY(rf_onnx_add_weighted(&producer, x->constant, constant));
+        RF_TRY(rf_onnx_pass(call, &producer.out));
+        call->out.channels_last = x->channels_last;
+        return RF_OK;
     }
     RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
     const bool is_mean = x->form == RF_ONNX_VARIANCE || x->form == RF_ONNX_MEAN_LENGTH;
@@ -275,6 +291,8 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
         return rf_onnx_wait(call, x, x->form, x->factor * factor);
     case RF_ONNX_GELU:
         return gelu_part(call, x, x->factor * factor);
+    case RF_ONNX_HARD_SIGMOID:
+        return rf_onnx_wait(call, x, x->form, near_one(x->factor * factor));
     default:
         if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
         return affine(call, x, factor, 0);
@@ -287,10 +305,24 @@ static rf_status scale_by(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *
     return scale(call, x, factor);
 }
 
+/* What TensorFlow's exporter makes of a batch norm's weight and variance. */
+static bool is_rest_of_norm(const rf_onnx_tensor *constant) {
+    return strstr(rf_onnx_text(constant->name), "/batchnorm/mul") != NULL;
+}
+
 /* Times a learned number a channel, or one: a norm's weight, or a layer of its own. */
 static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
     const bool shared = constant->count == 1;
     rf_onnx_tensor *other_than_ones = constant;
+    if (is_rest_of_norm(constant) && is_per_channel(constant, x)) {
+        if (x->form == RF_ONNX_LAYER && x->constant == NULL && x->readers == 1 &&
+            rf_onnx_is_conv(x->producer)) {
+            RF_TRY(rf_onnx_pass(call, x));
+            call->out.constant = constant;
+            return RF_OK;
+        }
+        call->build->norms_folded++;
+    }
     RF_TRY(rf_onnx_drop_filler(&other_than_ones, call, 1));
     if (other_than_ones == NULL) return rf_onnx_pass(call, x);
     if (constant->name == NULL || (!shared && !is_per_channel(constant, x)))
@@ -340,6 +372,14 @@ static rf_status multiply_values(rf_onnx_call *call, rf_onnx_value *a, rf_onnx_v
     return rf_onnx_layer_add(call, &layer, x[larger]);
 }
 
+/* x * relu6(x + 3) may be divided by 6 only now. */
+static rf_status hard_swish(rf_onnx_call *call, const rf_onnx_value *x) {
+    RF_TRY(rf_onnx_layer_of(call, "hard_swish", x, NULL));
+    if (x->factor == 1) return RF_OK;
+    const rf_onnx_value product = call->out;
+    return rf_onnx_wait(call, &product, RF_ONNX_SCALED, x->factor);
+}
+
 static rf_status multiply(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++) {
         rf_onnx_value *x = rf_onnx_in(call, i), *other = rf_onnx_in(call, 1 - i);
@@ -353,8 +393,7 @@ static rf_status multiply(rf_onnx_call *call) {
         if (x->form == RF_ONNX_RESPONSE && times(other) == 1)
             return rf_onnx_wait(call, x, RF_ONNX_RESPONDED, x->factor);
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return rf_onnx_layer_of(call, "silu", x, NULL);
-        if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1)
-            return rf_onnx_layer_of(call, "hard_swish", x, NULL);
+        if (x->form == RF_ONNX_HARD_SIGMOID && times(other) == 1) return hard_swish(call, x);
         if (x->form == RF_ONNX_MISH_GATE && times(other) == 1) return rf_onnx_layer_of(call, "mish", x, NULL);
         if (x->form == RF_ONNX_NORMAL) return gelu_part(call, x, x->factor * times(other));
     }
@@ -399,7 +438,7 @@ static rf_status divide(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "its divisor '%.100s' is learned: of these only factors are taken",
                        constant->name);
     RF_TRY(rf_onnx_scalar(&divisor, call->build, constant));
-    if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 1e-6) {
+    if (x->form == RF_ONNX_MASK && fabs(divisor - x->factor) < 4e-3) { /* it may be rounded to 8 bits */
         RF_TRY(rf_onnx_pass(call, x));
         call->out.form = RF_ONNX_SHARE;
         return RF_OK;

@@ -51,6 +51,13 @@ static int64_t fixed(const Onnx__TensorShapeProto *shape, size_t at) {
 /* What it is taken for where neither the file nor the caller says: what torchvision's networks are. */
 enum { OPEN_CHANNELS = 3, OPEN_SIZE = 224 };
 
+/* (N,H,W,C), as Keras has it, rather than (N,C,H,W). */
+static bool has_channels_last(const Onnx__TensorShapeProto *shape, int wanted) {
+    const int64_t first = fixed(shape, 1), last = fixed(shape, 3);
+    return wanted > 0 ? first != wanted && last == wanted
+                      : first != 1 && first != 3 && (last == 1 || last == 3);
+}
+
 static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *input) {
     const Onnx__TypeProto__Tensor *type =
         input->type != NULL && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
@@ -60,21 +67,20 @@ static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *
     const char *name = rf_onnx_text(input->name);
     if (shape == NULL || shape->n_dim != 4)
         return rf_fail(RF_E_INPUT, "its input '%.100s' is no batch of images, (N,C,H,W)", name);
-    if (type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
+    if (!rf_onnx_is_real(type->elem_type))
         return rf_fail(RF_E_INPUT, "its input '%.100s' is of type %s: export the network in float32", name,
                        rf_onnx_type_name(type->elem_type));
-    const int64_t channels = fixed(shape, 1), last = fixed(shape, 3);
     rf_image_shape *images = &build->images;
+    build->channels_last = has_channels_last(shape, images->channels);
+    const size_t height = build->channels_last ? 1 : 2;
+    const int64_t channels = fixed(shape, build->channels_last ? 3 : 1);
     build->batch = RF_MAX(fixed(shape, 0), 1);
-    build->input_height = (int)fixed(shape, 2);
-    build->input_width = (int)last;
+    build->input_height = (int)fixed(shape, height);
+    build->input_width = (int)fixed(shape, height + 1);
     if (images->channels == 0) images->channels = channels > 0 ? (int)channels : OPEN_CHANNELS;
     if (images->height == 0) images->height = build->input_height > 0 ? build->input_height : OPEN_SIZE;
     if (images->width == 0) images->width = build->input_width > 0 ? build->input_width : OPEN_SIZE;
     if (channels == 0 || channels == build->images.channels) return RF_OK;
-    if (channels > 4 && (last == 1 || last == 3))
-        return rf_fail(RF_E_INPUT,
-                       "its input '%.100s' has the channels last (N,H,W,C): export it with (N,C,H,W)", name);
     return rf_fail(RF_E_SHAPE, "its input '%.100s' has %lld channels, and the images have %d%s", name,
                    (long long)channels, build->images.channels,
                    channels == 1 || channels == 3 ? ": read them with --channels" : "");
@@ -99,6 +105,7 @@ static rf_status add_input(rf_onnx_build *build) {
     if (value == NULL) return RF_E_MEMORY;
     value->form = RF_ONNX_MAP;
     value->rank = 4;
+    value->channels_last = build->channels_last;
     return RF_OK;
 }
 
@@ -278,8 +285,9 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
 }
 
 #define FOLDED                                                                                               \
-    "the exporter folded a batch norm into %d convolution%s, which will train otherwise than your network; " \
-    "export with torch.onnx.export(model.train(), ..., dynamo=True, optimize=False)"
+    "the exporter folded %d batch norm%s into what is before them, which will train otherwise than your "    \
+    "network"
+#define UNFOLDED "; export with torch.onnx.export(model.train(), ..., dynamo=True, optimize=False)"
 
 #define COMPUTED                                                                                             \
     "%d parameter%s computed in the network, the first from '%s' (a mask, a factor): what comes out is "     \
@@ -289,28 +297,34 @@ static rf_status fill_parameters(const rf_onnx_build *build) {
     "%d convolution%s by one filter, the same for all channels, as anti-aliased networks do: not trained"
 
 #define NORMALISES                                                                                           \
-    "it normalises its images itself, by constants that are not trained: it gets pixels from 0 to 1, "       \
-    "unless "                                                                                                \
-    "--mean and --std say otherwise"
+    "it normalises its images itself, by constants that are not trained: it gets pixels from 0 to %d, "      \
+    "unless --mean and --std say otherwise"
 
-#define SOFTMAX                                                                                              \
-    "its last Softmax is taken for the loss's, cross entropy of the scores before it; CrossEntropyLoss "     \
-    "behind a Softmax, as "                                                                                  \
-    "PyTorch would compute, trains slower and otherwise"
+#define SOFTMAX "its last Softmax is taken for the loss's, cross entropy of the scores before it"
+#define SOFTMAX_TWICE                                                                                        \
+    "; CrossEntropyLoss behind a Softmax, as PyTorch would compute, trains slower and otherwise"
+
+static bool is_by_pytorch(const rf_onnx_build *build) {
+    return strstr(rf_onnx_text(build->file.model->producer_name), "pytorch") != NULL;
+}
 
 /* What a user should know of how the file was read. */
 static rf_status note(const rf_onnx_build *build) {
     rf_str text = {0};
     if (build->norms_folded > 0)
-        rf_str_addf(&text, FOLDED, build->norms_folded, build->norms_folded == 1 ? "" : "s");
+        rf_str_addf(&text, FOLDED "%s", build->norms_folded, build->norms_folded == 1 ? "" : "s",
+                    is_by_pytorch(build) ? UNFOLDED : "");
     if (build->computed > 0)
         rf_str_addf(&text, "%s" COMPUTED, text.length > 0 ? "; " : "", build->computed,
                     build->computed == 1 ? " is" : "s are", build->computed_from);
     if (build->blurs > 0)
         rf_str_addf(&text, "%s" BLURS, text.length > 0 ? "; " : "", build->blurs,
                     build->blurs == 1 ? " smooths" : "s smooth");
-    if (build->model->normalises) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", NORMALISES);
-    if (build->ends_in_softmax) rf_str_addf(&text, "%s%s", text.length > 0 ? "; " : "", SOFTMAX);
+    if (build->model->normalises > 0)
+        rf_str_addf(&text, "%s" NORMALISES, text.length > 0 ? "; " : "", build->model->normalises);
+    if (build->ends_in_softmax)
+        rf_str_addf(&text, "%s" SOFTMAX "%s", text.length > 0 ? "; " : "",
+                    is_by_pytorch(build) ? SOFTMAX_TWICE : "");
     if (build->file.graph->n_output > 1)
         rf_str_addf(&text, "%sof the file's %zu outputs the first is taken", text.length > 0 ? "; " : "",
                     build->file.graph->n_output);

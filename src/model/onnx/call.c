@@ -168,8 +168,8 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
     memcpy(dim + 1,
            x->form == RF_ONNX_GROUPED    ? grouped
            : x->form == RF_ONNX_SHUFFLED ? shuffled
-           : x->channels_last            ? last
            : x->rank == 2                ? features
+           : x->channels_last            ? last
                                          : all,
            (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
     if (x->rank == 4 && in_groups) {

@@ -46,6 +46,7 @@ rf_status rf_onnx_tensor_describe(rf_onnx_tensor *tensor, const rf_onnx_file *fi
 /* Sets count from rank and dim. */
 rf_status rf_onnx_tensor_count(rf_onnx_tensor *tensor);
 bool rf_onnx_is_integer(int type); /* or BOOL */
+bool rf_onnx_is_real(int type);    /* of those that are read: all others of them */
 const char *rf_onnx_type_name(int type);
 /* Reads the numbers, which may lie in a file beside it, as doubles or as floats; the other array is NULL. */
 rf_status rf_onnx_tensor_read(double *doubles, float *floats, const rf_onnx_file *file,

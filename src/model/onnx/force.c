@@ -30,8 +30,10 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     if (x->form == RF_ONNX_MAP) return RF_OK;
     rf_onnx_call producer = {.build = call->build, .node = x->producer};
     rf_status status = RF_OK;
-    if (x->form == RF_ONNX_LAYER)
-        status = rf_onnx_add_weighted(&producer, NULL);
+    if (x->form == RF_ONNX_SCALED && x->factor == 1 && x->shift == 0)
+        producer.out = rf_onnx_map_of(x);
+    else if (x->form == RF_ONNX_LAYER)
+        status = rf_onnx_add_weighted(&producer, x->constant, NULL);
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
     else if (x->form == RF_ONNX_REPEATED)
@@ -44,6 +46,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         attrs.size = x->size;
         attrs.before = attrs.after = x->pad;
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
+        if (status == RF_OK && x->form == RF_ONNX_HARD_SIGMOID && x->factor != 1)
+            status = rf_onnx_then(&producer, "affine", &attrs);
     } else if (x->form == RF_ONNX_CONSTANT &&
                (rf_onnx_is_learned(x->constant) || x->constant->origin[0] != NULL))
         return rf_fail(RF_E_INPUT,
@@ -58,8 +62,10 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
                        x->producer != NULL ? rf_onnx_node_name(x->producer) : "");
     if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_node_name(x->producer));
     const int readers = x->readers;
+    const bool channels_last = x->channels_last; /* of a Conv's they may have been moved since */
     *x = producer.out;
     x->readers = readers;
+    x->channels_last = channels_last;
     return RF_OK;
 }
 

@@ -11,7 +11,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_UNKNOWN,
     RF_ONNX_CONSTANT,
     RF_ONNX_MAP,     /* x */
-    RF_ONNX_LAYER,   /* a convolution or linear layer that may get a bias */
+    RF_ONNX_LAYER,   /* a convolution or linear layer that may get a bias; its weights times constant unless that is NULL */
     RF_ONNX_PADDED,  /* x with padding */
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest), or (N,1,groups,C/groups) */
     RF_ONNX_SHUFFLED, /* the first and the last, transposed */
@@ -23,7 +23,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_PARTS,    /* x cut along its channels, into a sequence; constant: their sizes, or one for all */
     RF_ONNX_SCORES,   /* softmax of x, or its logarithm */
     RF_ONNX_SIGMOID,  /* sigmoid(x) */
-    RF_ONNX_HARD_SIGMOID, /* relu6(x + 3) / 6 */
+    RF_ONNX_HARD_SIGMOID, /* factor relu6(x + 3) / 6 */
     RF_ONNX_SOFTPLUS,     /* log(1 + exp(x)) */
     RF_ONNX_MISH_GATE,    /* tanh(log(1 + exp(x))) */
     RF_ONNX_ABOVE,        /* x > factor */
@@ -71,6 +71,7 @@ typedef struct rf_onnx_build {
     rf_onnx_file file;
     rf_model *model;
     rf_image_shape images;         /* of the data */
+    bool channels_last;            /* so are the images */
     int input_height, input_width; /* it was exported for; 0: any */
     int64_t batch;                 /* what the graph's arithmetic takes for the batch size */
     rf_names names;                /* of the values */
@@ -85,7 +86,7 @@ typedef struct rf_onnx_build {
     bool ends_in_softmax;
     bool probes;       /* standardised weights are looked for behind gains of zeros */
     int probed, found; /* products computed with ones in the place of such gains; weights that were found so */
-    int norms_folded;                   /* convolutions that a batch norm was folded into */
+    int norms_folded;                   /* batch norms of which the file has a scale and a shift, or less */
     int blurs;                          /* convolutions that smooth by a filter that is not trained */
     int computed;                       /* parameters that the file computes from others */
     const char *computed_from;          /* the first of these; NULL: there is none */
@@ -252,8 +253,10 @@ rf_status rf_onnx_pad_uneven(rf_onnx_value *x, rf_onnx_window *w, rf_onnx_call *
 rf_pair rf_onnx_pair(const int64_t pair[2]);
 /* Makes a constant NULL that is not learned, and holds but one number: PyTorch's exporter makes biases of zeros. */
 rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler);
-/* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL. */
-rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias);
+bool rf_onnx_is_conv(const Onnx__NodeProto *node);
+/* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL; of a Conv the weights of each output times its factor,
+ * unless factors is NULL. */
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_tensor *bias);
 /* Adds the layer of an RF_ONNX_NORMED; bias may be NULL. */
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
 

@@ -170,9 +170,17 @@ rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form 
     return RF_OK;
 }
 
+/* TensorFlow's names end in ":0", and its exporter names what it computes.  A single number is not learned there, but a number a
+ * channel may be computed from what is. */
+static bool is_tensorflow_number(const rf_onnx_tensor *constant) {
+    const size_t length = strlen(constant->name);
+    return constant->rank == 0 && length > 2 && strcmp(constant->name + length - 2, ":0") == 0;
+}
+
 bool rf_onnx_is_learned(const rf_onnx_tensor *constant) {
     static const char *const made[] = {"val_", "scalar_tensor", "_tensor_constant", "const_fold"};
-    if (constant->name == NULL) return false;
+    if (constant->name == NULL || is_tensorflow_number(constant)) return false;
+    if (strncmp(constant->name, "const_fold_opt_", 15) == 0 && constant->count > 1) return true;
     for (size_t i = 0; i < RF_COUNT(made); i++)
         if (strncmp(constant->name, made[i], strlen(made[i])) == 0) return false;
     return true;

@@ -9,7 +9,7 @@ static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     rf_onnx_tensor *bias = rf_onnx_constant_in(call, 2);
     if (rf_onnx_in(call, 2) != NULL && bias == NULL) return rf_fail(RF_E_INPUT, "its bias is no constant");
     RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
-    return bias != NULL ? rf_onnx_add_weighted(call, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1);
+    return bias != NULL ? rf_onnx_add_weighted(call, NULL, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1);
 }
 
 /* A list attribute of `wanted` numbers, which stay as they are where it is absent. */
@@ -83,8 +83,9 @@ static rf_status conv_transpose(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "auto_pad is not among what is taken");
     memcpy(w.kernel, weight->dim + 2, sizeof w.kernel);
     RF_TRY(rf_onnx_window_read(&w, call, x));
-    if (w.pad[0] != w.pad[2] || w.pad[1] != w.pad[3])
-        return rf_fail(RF_E_INPUT, "uneven padding is not taken");
+    int64_t cut[4]; /* of what the even part of the padding leaves */
+    for (int i = 0; i < 4; i++) cut[i] = RF_MIN(w.pad[i % 2], w.pad[i % 2 + 2]) - w.pad[i];
+    for (int i = 0; i < 4; i++) w.pad[i] += cut[i];
     RF_TRY(rf_onnx_list(more, &count, call, "output_padding", SIZE_MAX));
     if (count < 0) more[0] = more[1] = 0;
     const int64_t channels = call->build->model->nodes[x->layer].shape.c;
@@ -108,7 +109,10 @@ static rf_status conv_transpose(rf_onnx_call *call) {
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {weight, bias}};
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    if (cut[0] == 0 && cut[1] == 0 && cut[2] == 0 && cut[3] == 0) return RF_OK;
+    return rf_onnx_then(call, "pad",
+                        &(rf_attrs){.before = rf_onnx_pair(cut), .after = rf_onnx_pair(cut + 2)});
 }
 
 static rf_status linear(rf_onnx_call *call) {

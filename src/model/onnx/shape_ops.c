@@ -89,9 +89,32 @@ rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, con
         call->out.rank = 4;
         return RF_OK;
     }
+    if (rank == 4 && x->rank == 2 && old[2] * old[3] == 1 && dim[0] == old[0] && dim[3] == old[1]) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.rank = 4;
+        call->out.channels_last = true;
+        return RF_OK;
+    }
     return rf_fail(RF_E_SHAPE,
                    "only reshapes that flatten each image's maps are taken, to (N, features), and those of "
                    "a channel shuffle");
+}
+
+/* Of maps with their channels last: as others where they are 1x1; else flat, in that order. */
+static rf_status reshape_channels_last(rf_onnx_call *call, const rf_onnx_value *x, int rank,
+                                       const int64_t *dim, const int64_t *old) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    const bool same = rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0;
+    rf_onnx_value map = *x;
+    if (same) return rf_onnx_pass(call, x);
+    map.channels_last = s.h * s.w > 1;
+    if (!map.channels_last) return rf_onnx_reshape_to(call, &map, rank, dim);
+    if (rank != 2 || dim[0] != old[0])
+        return rf_fail(RF_E_SHAPE,
+                       "of maps with the channels last, (N,H,W,C), only reshapes to (N, features) are taken");
+    RF_TRY(rf_onnx_layer_of(call, "flatten", x, NULL));
+    call->out.rank = 2;
+    return RF_OK;
 }
 
 static rf_status with_dims(rf_onnx_call *call,
@@ -101,10 +124,11 @@ static rf_status with_dims(rf_onnx_call *call,
     int rank;
     if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->form != RF_ONNX_UNSHUFFLED &&
         x->rank != 3)
-        RF_TRY(rf_onnx_first(&x, call));
+        RF_TRY(rf_onnx_first_any(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
-    return rf_onnx_reshape_to(call, x, rank, dim);
+    return x->channels_last ? reshape_channels_last(call, x, rank, dim, old)
+                            : rf_onnx_reshape_to(call, x, rank, dim);
 }
 static rf_status reshape(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_reshape_dims);
@@ -204,7 +228,9 @@ static rf_status transpose(rf_onnx_call *call) {
         call->out.groups = groups;
         return RF_OK;
     }
-    RF_TRY(rf_onnx_first_any(&x, call));
+    /* What waits to be merged with the next node goes on waiting. */
+    if (x->form != RF_ONNX_PADDED && (x->form != RF_ONNX_LAYER || x->readers > 1))
+        RF_TRY(rf_onnx_first_any(&x, call));
     if (x->rank != 4 || count != 4 || memcmp(order, x->channels_last ? back : last, sizeof last) != 0)
         return rf_fail(
             RF_E_INPUT,
@@ -274,6 +300,10 @@ static rf_status slice(rf_onnx_call *call) {
         rf_onnx_dims(dim, call->build, &x);
         begin = RF_MAX(RF_MIN(begin < 0 ? begin + dim[axis] : begin, dim[axis]), 0);
         end = RF_MAX(RF_MIN(end < 0 ? end + dim[axis] : end, dim[axis]), 0);
+        if (axis == 0 && begin == 0 && end == dim[0] && step == 1) { /* all of them */
+            RF_TRY(rf_onnx_pass(call, &x));
+            continue;
+        }
         const bool of_channels = axis == rf_onnx_channel_axis(&x);
         if (axis == 0 || (of_channels && step != 1))
             return rf_fail(RF_E_INPUT, "images are not cut, and channels by steps of 1 only");
@@ -389,7 +419,8 @@ static rf_status gather(rf_onnx_call *call) {
 
 static rf_status identity(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    const bool is_part = x->form == RF_ONNX_MASK || x->form == RF_ONNX_UNSHUFFLED;
+    const bool is_part =
+        x->form == RF_ONNX_RANDOM || x->form == RF_ONNX_MASK || x->form == RF_ONNX_UNSHUFFLED;
     if (is_part || x->rank == 5 || x->rank == 3 || x->rank == 1) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_pass(call, x);

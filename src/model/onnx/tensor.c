@@ -7,13 +7,23 @@
 #include "graph/model.h"
 #include "model/onnx/file.h"
 
-/* The types that are read: suffix of the name, bytes of a number in raw data, whether it is integer. */
+static double bfloat16_to_double(uint16_t bits) {
+    const uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return (double)value;
+}
+
+/* The types that are read: suffix of the name, bits of a number in raw data, the field that has them else (at the low end of a
+ * number there), their value, whether it is integer. */
 #define TYPES(X)                                                                                             \
-    X(FLOAT, float, float_data, false)                                                                       \
-    X(DOUBLE, double, double_data, false)                                                                    \
-    X(INT32, int32_t, int32_data, true)                                                                      \
-    X(INT64, int64_t, int64_data, true)                                                                      \
-    X(BOOL, uint8_t, int32_data, true)
+    X(FLOAT, float, float_data, (double), false)                                                             \
+    X(DOUBLE, double, double_data, (double), false)                                                          \
+    X(FLOAT16, uint16_t, int32_data, (double)rf_half_to_float, false)                                        \
+    X(BFLOAT16, uint16_t, int32_data, bfloat16_to_double, false)                                             \
+    X(INT32, int32_t, int32_data, (double), true)                                                            \
+    X(INT64, int64_t, int64_data, (double), true)                                                            \
+    X(BOOL, uint8_t, int32_data, (double), true)
 
 /* Numbers as they lie in memory. */
 typedef struct span {
@@ -22,11 +32,11 @@ typedef struct span {
     double (*get)(const unsigned char *at);
 } span;
 
-#define GET(name, type, field, integer)                                                                      \
+#define GET(name, type, field, value_of, integer)                                                            \
     static double get_##name(const unsigned char *at) {                                                      \
-        type value;                                                                                          \
-        memcpy(&value, at, sizeof value);                                                                    \
-        return (double)value;                                                                                \
+        type bits;                                                                                           \
+        memcpy(&bits, at, sizeof bits);                                                                      \
+        return value_of(bits);                                                                               \
     }
 TYPES(GET)
 
@@ -37,7 +47,7 @@ static const struct {
     bool integer;
     double (*get)(const unsigned char *at);
 } types[] = {
-#define ROW(name, type, field, integer)                                                                      \
+#define ROW(name, type, field, value_of, integer)                                                            \
     {ONNX__TENSOR_PROTO__DATA_TYPE__##name, #name, sizeof(type), integer, get_##name},
     TYPES(ROW)};
 
@@ -50,6 +60,11 @@ static int find_type(int type) {
 bool rf_onnx_is_integer(int type) {
     const int at = find_type(type);
     return at >= 0 && types[at].integer;
+}
+
+bool rf_onnx_is_real(int type) {
+    const int at = find_type(type);
+    return at >= 0 && !types[at].integer;
 }
 
 const char *rf_onnx_type_name(int type) {
@@ -162,12 +177,11 @@ static rf_status read_external(unsigned char **bytes, const rf_onnx_file *file,
 
 /* ---- numbers ---- */
 
-/* int32_data holds BOOL, too. */
 static span in_field(const Onnx__TensorProto *proto) {
-#define FIELD(name, type, field, integer)                                                                    \
+#define FIELD(name, type, field, value_of, integer)                                                          \
     if (proto->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__##name)                                           \
         return (span){(const unsigned char *)proto->field, proto->n_##field * sizeof *proto->field,          \
-                      sizeof *proto->field, sizeof *proto->field == sizeof(type) ? get_##name : get_INT32};
+                      sizeof *proto->field, get_##name};
     TYPES(FIELD)
     return (span){NULL};
 }
@@ -187,7 +201,7 @@ static bool is_external(const Onnx__TensorProto *proto) {
 static rf_status describe(rf_onnx_tensor *tensor, const rf_onnx_file *file, const Onnx__TensorProto *proto) {
     const int type = find_type(proto->data_type);
     if (type < 0)
-        return rf_fail(RF_E_INPUT, "numbers of type %s: export the network in float32",
+        return rf_fail(RF_E_INPUT, "numbers of type %s, which is not read: export the network in float32",
                        rf_onnx_type_name(proto->data_type));
     if (proto->n_dims > RF_ONNX_MAX_RANK)
         return rf_fail(RF_E_INPUT, "%zu dimensions; %d are the most", proto->n_dims, RF_ONNX_MAX_RANK);

@@ -81,10 +81,11 @@ rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *cal
     return RF_OK;
 }
 
-/* PyTorch's exporters fold batch norms into convolutions: one says so in the node, the other makes weights with names of its
- * own.  Where in the node: in a field that this onnx.proto may not know. */
+/* Exporters fold batch norms into convolutions: one of PyTorch's says so in the node, the other, and TensorFlow's, make weights with
+ * names of their own.  Where in the node: in a field that this onnx.proto may not know. */
 static bool norm_folded(const Onnx__NodeProto *node, const rf_onnx_tensor *weight) {
     static const char rule[] = "FuseBatchNorm", made[] = "onnx::Conv_";
+    if (strstr(rf_onnx_text(weight->name), "/merged_input") != NULL) return true;
     const size_t length = onnx__node_proto__get_packed_size(node);
     uint8_t *bytes = rf_alloc(length, 1);
     if (bytes == NULL) return false;
@@ -114,7 +115,23 @@ static rf_status find_blur(bool *is_blur, const rf_onnx_call *call, rf_onnx_tens
     return RF_OK;
 }
 
-static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
+/* Multiplies the weights of each output by its factor. */
+static rf_status scale_outputs(rf_onnx_tensor **weight, rf_onnx_build *build, rf_onnx_tensor *factors) {
+    rf_onnx_tensor *from = *weight;
+    const double *w, *factor;
+    const size_t outputs = (size_t)from->dim[0];
+    if (factors->count != outputs)
+        return rf_fail(RF_E_SHAPE, "%zu factors for %zu outputs", factors->count, outputs);
+    RF_TRY(rf_onnx_numbers(&w, build, from));
+    RF_TRY(rf_onnx_numbers(&factor, build, factors));
+    RF_TRY(rf_onnx_constant(weight, build, from->type, from->rank, from->dim));
+    for (size_t i = 0; i < from->count; i++)
+        (*weight)->values[i] = w[i] * factor[i / (from->count / outputs)];
+    if (from->origin[0] != NULL) rf_onnx_add_origins(*weight, from);
+    return RF_OK;
+}
+
+static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_tensor *bias) {
     rf_onnx_tensor *weight = rf_onnx_constant_in(call, 1);
     rf_onnx_value from = *rf_onnx_in(call, 0), *x = &from;
     const int64_t groups = rf_onnx_int(call->node, "group", 1);
@@ -133,6 +150,8 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
         return rf_fail(RF_E_SHAPE, "a kernel of %lldx%lld; %d is the most", (long long)weight->dim[2],
                        (long long)weight->dim[3], RF_MAX_KERNEL);
     RF_TRY(rf_onnx_pad_uneven(x, &w, call, 0));
+    call->build->norms_folded += factors != NULL || norm_folded(call->node, weight);
+    if (factors != NULL) RF_TRY(scale_outputs(&weight, call->build, factors));
     RF_TRY(rf_onnx_find_standardized(&standard, call, weight));
     rf_onnx_layer layer = {.op = rf_op_find("conv"),
                            .attrs = {.out = (int)weight->dim[0],
@@ -156,13 +175,29 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_model *const model = call->build->model;
     const int before = model->parameter_count;
     bool is_blur;
-    call->build->norms_folded += norm_folded(call->node, weight);
     RF_TRY(find_blur(&is_blur, call, weight, groups));
     RF_TRY(rf_onnx_layer_add(call, &layer, x));
     if (is_blur && model->parameter_count > before) {
         model->parameters[before].fixed = true;
         call->build->blurs++;
     }
+    return RF_OK;
+}
+
+/* Of flattened maps with the channels last: makes the rows of weights (H,W,C) to (C,H,W), as the layer reads them. */
+static rf_status reorder_inputs(rf_onnx_tensor **weight, rf_onnx_build *build, bool as_stored, rf_shape map) {
+    rf_onnx_tensor *from = *weight;
+    const size_t in = rf_shape_count(map), out = from->count / in, pixels = (size_t)map.h * (size_t)map.w,
+                 channels = (size_t)map.c;
+    const double *w;
+    RF_TRY(rf_onnx_numbers(&w, build, from));
+    RF_TRY(rf_onnx_constant(weight, build, from->type, from->rank, from->dim));
+    for (size_t i = 0; i < from->count; i++) {
+        const size_t row = as_stored ? i % in : i / out, other = as_stored ? i / in : i % out;
+        const size_t to = row % channels * pixels + row / channels;
+        (*weight)->values[as_stored ? other * in + to : to * out + other] = w[i];
+    }
+    if (from->origin[0] != NULL) rf_onnx_add_origins(*weight, from);
     return RF_OK;
 }
 
@@ -174,12 +209,14 @@ static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
     if (weight == NULL || weight->rank != 2)
         return rf_fail(RF_E_INPUT, "its second factor is no constant matrix");
     const rf_shape shape = call->build->model->nodes[x->layer].shape;
-    const size_t in = x->channels_last ? (size_t)shape.c : rf_shape_count(shape);
+    const bool each_pixel = x->channels_last && x->rank == 4;
+    const size_t in = each_pixel ? (size_t)shape.c : rf_shape_count(shape);
     const int64_t out = weight->dim[as_stored ? 0 : 1];
     if ((size_t)weight->dim[as_stored ? 1 : 0] != in || out < 1 || out > 1 << 20)
         return rf_fail(RF_E_SHAPE, "its weights are %lldx%lld, and its input has %zu numbers",
                        (long long)weight->dim[0], (long long)weight->dim[1], in);
-    rf_onnx_layer layer = {.op = rf_op_find(x->channels_last ? "conv" : "linear"),
+    if (x->channels_last && !each_pixel) RF_TRY(reorder_inputs(&weight, call->build, as_stored, shape));
+    rf_onnx_layer layer = {.op = rf_op_find(each_pixel ? "conv" : "linear"),
                            .inputs = 1,
                            .input = {x->layer},
                            .param = {weight, bias},
@@ -187,13 +224,17 @@ static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
     rf_attrs_default(&layer.attrs, layer.op);
     layer.attrs.out = (int)out;
     layer.attrs.bias = bias != NULL;
-    if (x->channels_last) layer.attrs.kernel = (rf_pair){1, 1};
+    if (each_pixel) layer.attrs.kernel = (rf_pair){1, 1};
     return rf_onnx_layer_add(call, &layer, x);
 }
 
-rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *bias) {
+bool rf_onnx_is_conv(const Onnx__NodeProto *node) {
+    return strcmp(node->op_type, "Conv") == 0;
+}
+
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_tensor *bias) {
     RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
-    return (strcmp(call->node->op_type, "Conv") == 0 ? add_conv : add_linear)(call, bias);
+    return rf_onnx_is_conv(call->node) ? add_conv(call, factors, bias) : add_linear(call, bias);
 }
 
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {

@@ -13,8 +13,12 @@ static rf_status pad(rf_onnx_call *call) {
     int64_t pads[RF_ONNX_MAX_RANK];
     int count;
     double value = rf_onnx_float(call->node, "value", 0);
-    RF_TRY(rf_onnx_first(&x, call));
+    RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
+    if (x->channels_last && count == 8) {
+        const int64_t given[8] = {pads[0], pads[3], pads[1], pads[2], pads[4], pads[7], pads[5], pads[6]};
+        memcpy(pads, given, sizeof given);
+    }
     if (rf_onnx_in(call, 2) != NULL)
         RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
     value = fmin(fmax(value, LOWEST), -LOWEST); /* before a max pooling it is -infinity */
@@ -40,7 +44,7 @@ static rf_status pad(rf_onnx_call *call) {
         const rf_attrs attrs = {.begin = (int)pads[1], .end = (int)pads[5]};
         return rf_onnx_layer_of(call, "pad_channels", x, &attrs);
     }
-    RF_TRY(rf_onnx_first_map(&x, call));
+    if (x->rank != 4) return rf_fail(RF_E_SHAPE, "its input is flat, (N,features)");
     if (!constant || value != 0 || pads[2] < 0 || pads[3] < 0 || pads[2] != pads[6] || pads[3] != pads[7]) {
         const rf_attrs attrs = {.before = rf_onnx_pair(pads + 2),
                                 .after = rf_onnx_pair(pads + 6),
