@@ -132,6 +132,7 @@ static const sample samples[] = {
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
     {"keras", "keras", true},
+    {"keras-last", "keras-last"},
 };
 
 /* As the file was read; and written by us, and read again. */
