@@ -461,9 +461,9 @@ static const change changes[] = {
 };
 
 /* Writes the changed model to `made`. */
-static void put_changed(void (*make)(Onnx__ModelProto *model)) {
+static void put_changed(const char *file, void (*make)(Onnx__ModelProto *model)) {
     size_t length;
-    void *bytes = bytes_of(&length, "cnn-script");
+    void *bytes = bytes_of(&length, file);
     Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, length, bytes);
     assert_non_null(model);
     make(model);
@@ -478,7 +478,7 @@ static void put_changed(void (*make)(Onnx__ModelProto *model)) {
 static void what_is_wrong_is_said(void **state) {
     (void)state;
     for (size_t i = 0; i < RF_COUNT(changes); i++) {
-        put_changed(changes[i].make);
+        put_changed("cnn-script", changes[i].make);
         expect_failure(made, shape, changes[i].message);
     }
 }
@@ -533,7 +533,7 @@ static void halves_are_read(void **state) {
     rf_parameter_view view, right;
     size_t differ = 0;
     (void)state;
-    put_changed(make_halves);
+    put_changed("cnn-script", make_halves);
     CHECK(rf_model_create(&model, made, shape, 1));
     for (size_t i = 0; rf_model_parameter(exact, i, &right); i++) {
         assert_true(rf_model_parameter(model, i, &view));
@@ -589,6 +589,25 @@ static void add_node(Onnx__GraphProto *g, const char *op, const char *a, const c
     n->output[n->n_output++] = copy(y);
 }
 
+/* As Paddle's exporter does. */
+static void hand_the_scores_on(Onnx__ModelProto *m) {
+    Onnx__GraphProto *g = m->graph;
+    add_node(g, "Identity", g->output[0]->name, NULL, "handed_on");
+    Onnx__NodeProto *last = g->node[0];
+    memmove(g->node, g->node + 1, (g->n_node - 1) * sizeof *g->node);
+    g->node[g->n_node - 1] = last;
+    set(&g->output[0]->name, "handed_on");
+}
+
+static void a_softmax_that_is_handed_on_is_the_last_one(void **state) {
+    (void)state;
+    rf_model *model;
+    put_changed("patterns-script", hand_the_scores_on);
+    CHECK(rf_model_create(&model, made, shape, 1));
+    assert_non_null(strstr(rf_model_note(model), "Softmax is taken for the loss's"));
+    rf_model_free(model);
+}
+
 /* A shape for what was flattened, (0,-1): from the sum of two lists, handed on under other names, which are read more than once. */
 static void compute_the_shape(Onnx__ModelProto *m) {
     Onnx__GraphProto *g = m->graph;
@@ -616,7 +635,7 @@ static void compute_the_shape(Onnx__ModelProto *m) {
 static void computed_numbers_stay_until_all_have_read_them(void **state) {
     (void)state;
     rf_model *model;
-    put_changed(compute_the_shape);
+    put_changed("cnn-script", compute_the_shape);
     CHECK(rf_model_create(&model, made, shape, 1));
     rf_model_free(model);
 }
@@ -671,6 +690,7 @@ int main(void) {
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(halves_are_read),
+        cmocka_unit_test(a_softmax_that_is_handed_on_is_the_last_one),
         cmocka_unit_test(computed_numbers_stay_until_all_have_read_them),
         cmocka_unit_test(deep_nesting_is_refused),
     };

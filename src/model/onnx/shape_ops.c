@@ -419,8 +419,8 @@ static rf_status gather(rf_onnx_call *call) {
 
 static rf_status identity(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    const bool is_part =
-        x->form == RF_ONNX_RANDOM || x->form == RF_ONNX_MASK || x->form == RF_ONNX_UNSHUFFLED;
+    const bool is_part = x->form == RF_ONNX_RANDOM || x->form == RF_ONNX_MASK ||
+                         x->form == RF_ONNX_UNSHUFFLED || x->form == RF_ONNX_SCORES;
     if (is_part || x->rank == 5 || x->rank == 3 || x->rank == 1) return rf_onnx_pass(call, x);
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_pass(call, x);
