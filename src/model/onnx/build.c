@@ -51,11 +51,11 @@ static int64_t fixed(const Onnx__TensorShapeProto *shape, size_t at) {
 /* What it is taken for where neither the file nor the caller says: what torchvision's networks are. */
 enum { OPEN_CHANNELS = 3, OPEN_SIZE = 224 };
 
-/* (N,H,W,C), as Keras has it, rather than (N,C,H,W). */
+/* (N,H,W,C), as Keras has it, rather than (N,C,H,W).  wanted: the data's channels; 0: not known. */
 static bool has_channels_last(const Onnx__TensorShapeProto *shape, int wanted) {
     const int64_t first = fixed(shape, 1), last = fixed(shape, 3);
-    return wanted > 0 ? first != wanted && last == wanted
-                      : first != 1 && first != 3 && (last == 1 || last == 3);
+    if (wanted > 0 && (first == wanted || last == wanted)) return first != wanted;
+    return first != 1 && first != 3 && (last == 1 || last == 3);
 }
 
 static rf_status check_images(rf_onnx_build *build, const Onnx__ValueInfoProto *input) {
