@@ -50,7 +50,7 @@ typedef struct rf_trainer_desc {
      * weigh 1. */
     const float *class_weights;
     /* The dataset's `channels` of each, of pixels scaled to 0..1; NULL: measured, or 0 and 1 where the network normalises
-     * its images itself (an ONNX file's may). */
+     * its images itself (an ONNX file's may), or 0 and 1/255 where that is for pixels of 0..255. */
     const double *mean, *std;
     bool no_shuffle;          /* file order, whole batches, then again from the first */
     int accumulate;           /* micro-batches of `batch` images a step; 1 */

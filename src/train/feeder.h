@@ -21,7 +21,7 @@ rf_status rf_train_emit(rf_sequence *sequence, const rf_device *device, rf_launc
 
 /* Whether the network takes the images. Errors: RF_E_SHAPE, RF_E_INPUT. */
 rf_status rf_check_images(const rf_model *model, const rf_dataset *data);
-/* Mean and std of each channel: those given, or the data's, or 0 and 1 where the network normalises.  Errors: RF_E_USAGE. */
+/* Mean and std of each channel: those given, or the data's, or 0 and 1, or 1/255, where the network normalises.  Errors: RF_E_USAGE. */
 rf_status rf_normalisation(double *mean, double *std, const rf_model *model, const rf_dataset *data,
                            const double *given_mean, const double *given_std);
 
