@@ -17,8 +17,14 @@ static void set_step(rf_bench *out, double *times, int count) {
     out->step_median_ms = times[count / 2];
 }
 
-/* Steps are timed together, enough to hide the overhead of starting and ending a run. */
-enum { TOGETHER = 5, TOGETHER_MS = 10 };
+/* Short steps are timed together, enough to hide the overhead of starting and ending a run, and to fill LEAST_MS; of those that
+ * take long a minimum is only one if each is timed. */
+enum { TOGETHER = 5, LEAST_MS = 10, ENOUGH_MS = 50 };
+
+static int steps_together(double step_ms) {
+    const double wanted = RF_MAX(RF_MIN(TOGETHER, ENOUGH_MS / step_ms), LEAST_MS / step_ms);
+    return (int)RF_MAX(1, RF_MIN(wanted, RF_SEGMENT));
+}
 
 /* The mean time of `steps` steps. */
 static rf_status run_steps(double *ms, rf_trainer *t, int steps) {
@@ -33,12 +39,14 @@ static rf_status run_steps(double *ms, rf_trainer *t, int steps) {
 }
 
 static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
-    int runs = (int)rf_ceil_div((size_t)steps, TOGETHER);
-    double *times = rf_alloc((size_t)runs, sizeof *times), warm = 0;
+    double warm;
+    RF_TRY(run_steps(&out->first_ms, t, 1));
+    RF_TRY(run_steps(&warm, t, TOGETHER));
+    const int together = steps_together(RF_MAX(warm, 1e-3));
+    const int runs = (int)rf_ceil_div((size_t)steps, (size_t)RF_MIN(together, TOGETHER));
+    double *times = rf_alloc((size_t)runs, sizeof *times);
     if (times == NULL) return RF_E_MEMORY;
-    rf_status status = run_steps(&out->first_ms, t, 1);
-    if (status == RF_OK) status = run_steps(&warm, t, TOGETHER);
-    const int together = (int)RF_MAX(TOGETHER, RF_MIN(TOGETHER_MS / RF_MAX(warm, 1e-3), RF_SEGMENT));
+    rf_status status = RF_OK;
     for (int i = 0; i < runs && status == RF_OK; i++) status = run_steps(&times[i], t, together);
     out->early_ms = (times[0] + times[runs > 1]) / 2;
     out->late_ms = (times[runs - 1] + times[runs - 1 - (runs > 1)]) / 2;

@@ -16,9 +16,9 @@ typedef struct rf_bench_row { /* one launch of a step */
 } rf_bench_row;
 
 typedef struct rf_bench {
-    double step_ms, step_median_ms; /* a whole step, unprofiled, of some timed together: minimum and median */
+    double step_ms, step_median_ms; /* a whole step, unprofiled; short ones timed together: minimum and median */
     double first_ms;                /* the first step, with kernels that are compiled then */
-    double early_ms, late_ms;       /* a step among the first timed, some 20 ms of them, and among the last */
+    double early_ms, late_ms;       /* a step among the first timed, 20 ms of them or more, and among the last */
     size_t memory_bytes;            /* device memory of the plan */
     rf_plan_repeats repeated;
     double flops;       /* of a step */
