@@ -1,6 +1,5 @@
 /* Networks from ONNX files: outputs and losses are PyTorch's, from tools/fixtures/onnx_models.py, and Keras's, from
- * keras_models.py; files that are damaged or
- * hold what is not taken. */
+ * keras_models.py; files that are damaged or hold what is not taken. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -151,6 +151,7 @@ rf_status rf_make_dirs(const char *path);
 /* IEEE 754 halves; from_float rounds to the nearest, to infinity from 65520 on. */
 float rf_half_to_float(uint16_t half);
 uint16_t rf_half_from_float(float value);
+float rf_bfloat16_to_float(uint16_t bits); /* the upper half of a float */
 
 uint64_t rf_hash(const void *data, size_t length, uint64_t seed); /* FNV-1a, 64 bits */
 

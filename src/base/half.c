@@ -1,4 +1,4 @@
-/* IEEE 754 halves: 1 sign, 5 exponent (bias 15), 10 mantissa bits. */
+/* IEEE 754 halves: 1 sign, 5 exponent (bias 15), 10 mantissa bits; bfloat16. */
 #include <string.h>
 
 #include "base/base.h"
@@ -15,6 +15,10 @@ float rf_half_to_float(uint16_t half) {
     if (exponent != 0) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
     const float tiny = (float)mantissa * 0x1p-24f; /* subnormal */
     return sign != 0 ? -tiny : tiny;
+}
+
+float rf_bfloat16_to_float(uint16_t bits) {
+    return float_of((uint32_t)bits << 16);
 }
 
 /* `bits` shifted down by `by` from 1 to 31, rounded to the nearest, to even if there are two. */

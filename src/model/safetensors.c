@@ -31,7 +31,7 @@ static float from_f32(const unsigned char *at) {
     return from_bits(get32(at));
 }
 static float from_bf16(const unsigned char *at) {
-    return from_bits((uint32_t)get16(at) << 16);
+    return rf_bfloat16_to_float(get16(at));
 }
 
 static float from_f64(const unsigned char *at) {

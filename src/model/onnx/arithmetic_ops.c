@@ -151,10 +151,8 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
     if (x->form == RF_ONNX_RANDOM) return rf_onnx_shift_random(call, x, constant);
     if (x->form == RF_ONNX_LAYER && x->readers == 1 && is_per_channel(constant, x)) {
         rf_onnx_call producer = {.build = call->build, .node = x->producer};
-        RF_TRY(rf_onnx_add_weighted(&producer, x->constant, constant));
-        RF_TRY(rf_onnx_pass(call, &producer.out));
-        call->out.channels_last = x->channels_last;
-        return RF_OK;
+        RF_TRY(rf_onnx_add_weighted(&producer, x, constant));
+        return rf_onnx_pass(call, &producer.out);
     }
     RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
     const bool is_mean = x->form == RF_ONNX_VARIANCE || x->form == RF_ONNX_MEAN_LENGTH;

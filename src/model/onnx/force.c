@@ -33,7 +33,7 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     if (x->form == RF_ONNX_SCALED && x->factor == 1 && x->shift == 0)
         producer.out = rf_onnx_map_of(x);
     else if (x->form == RF_ONNX_LAYER)
-        status = rf_onnx_add_weighted(&producer, x->constant, NULL);
+        status = rf_onnx_add_weighted(&producer, x, NULL);
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
     else if (x->form == RF_ONNX_REPEATED)
@@ -62,10 +62,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
                        x->producer != NULL ? rf_onnx_node_name(x->producer) : "");
     if (status != RF_OK) return rf_fail_prefix(status, "node '%.100s'", rf_onnx_node_name(x->producer));
     const int readers = x->readers;
-    const bool channels_last = x->channels_last; /* of a Conv's they may have been moved since */
     *x = producer.out;
     x->readers = readers;
-    x->channels_last = channels_last;
     return RF_OK;
 }
 

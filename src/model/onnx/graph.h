@@ -254,9 +254,8 @@ rf_pair rf_onnx_pair(const int64_t pair[2]);
 /* Makes a constant NULL that is not learned, and holds but one number: PyTorch's exporter makes biases of zeros. */
 rf_status rf_onnx_drop_filler(rf_onnx_tensor **constant, const rf_onnx_call *call, double filler);
 bool rf_onnx_is_conv(const Onnx__NodeProto *node);
-/* Adds the layer of a Conv, Gemm or MatMul, with a bias unless it is NULL; of a Conv the weights of each output times its factor,
- * unless factors is NULL. */
-rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_tensor *bias);
+/* Adds the layer of a Conv, Gemm or MatMul, of an RF_ONNX_LAYER; bias may be NULL. */
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
 /* Adds the layer of an RF_ONNX_NORMED; bias may be NULL. */
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias);
 

@@ -9,9 +9,10 @@ static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     rf_onnx_tensor *bias = rf_onnx_constant_in(call, 2);
     if (rf_onnx_in(call, 2) != NULL && bias == NULL) return rf_fail(RF_E_INPUT, "its bias is no constant");
     RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
-    RF_TRY(bias != NULL ? rf_onnx_add_weighted(call, NULL, bias) : rf_onnx_wait(call, x, RF_ONNX_LAYER, 1));
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_LAYER, 1));
     call->out.channels_last &= x->rank == 4; /* what comes of flat maps has no such order */
-    return RF_OK;
+    const rf_onnx_value layer = call->out;
+    return bias != NULL ? rf_onnx_add_weighted(call, &layer, bias) : RF_OK;
 }
 
 /* A list attribute of `wanted` numbers, which stay as they are where it is absent. */

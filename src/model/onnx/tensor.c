@@ -7,20 +7,13 @@
 #include "graph/model.h"
 #include "model/onnx/file.h"
 
-static double bfloat16_to_double(uint16_t bits) {
-    const uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return (double)value;
-}
-
 /* The types that are read: suffix of the name, bits of a number in raw data, the field that has them else (at the low end of a
  * number there), their value, whether it is integer. */
 #define TYPES(X)                                                                                             \
     X(FLOAT, float, float_data, (double), false)                                                             \
     X(DOUBLE, double, double_data, (double), false)                                                          \
     X(FLOAT16, uint16_t, int32_data, (double)rf_half_to_float, false)                                        \
-    X(BFLOAT16, uint16_t, int32_data, bfloat16_to_double, false)                                             \
+    X(BFLOAT16, uint16_t, int32_data, (double)rf_bfloat16_to_float, false)                                   \
     X(INT32, int32_t, int32_data, (double), true)                                                            \
     X(INT64, int64_t, int64_data, (double), true)                                                            \
     X(BOOL, uint8_t, int32_data, (double), true)

@@ -115,19 +115,24 @@ static rf_status find_blur(bool *is_blur, const rf_onnx_call *call, rf_onnx_tens
     return RF_OK;
 }
 
+/* Puts a tensor of the same shape in the weights' place, whose values are to be made of `numbers`. */
+static rf_status remake(rf_onnx_tensor **weight, const double **numbers, rf_onnx_build *build) {
+    rf_onnx_tensor *from = *weight;
+    RF_TRY(rf_onnx_numbers(numbers, build, from));
+    RF_TRY(rf_onnx_constant(weight, build, from->type, from->rank, from->dim));
+    if (from->origin[0] != NULL) rf_onnx_add_origins(*weight, from);
+    return RF_OK;
+}
+
 /* Multiplies the weights of each output by its factor. */
 static rf_status scale_outputs(rf_onnx_tensor **weight, rf_onnx_build *build, rf_onnx_tensor *factors) {
-    rf_onnx_tensor *from = *weight;
+    const size_t count = (*weight)->count, outputs = (size_t)(*weight)->dim[0];
     const double *w, *factor;
-    const size_t outputs = (size_t)from->dim[0];
     if (factors->count != outputs)
         return rf_fail(RF_E_SHAPE, "%zu factors for %zu outputs", factors->count, outputs);
-    RF_TRY(rf_onnx_numbers(&w, build, from));
     RF_TRY(rf_onnx_numbers(&factor, build, factors));
-    RF_TRY(rf_onnx_constant(weight, build, from->type, from->rank, from->dim));
-    for (size_t i = 0; i < from->count; i++)
-        (*weight)->values[i] = w[i] * factor[i / (from->count / outputs)];
-    if (from->origin[0] != NULL) rf_onnx_add_origins(*weight, from);
+    RF_TRY(remake(weight, &w, build));
+    for (size_t i = 0; i < count; i++) (*weight)->values[i] = w[i] * factor[i / (count / outputs)];
     return RF_OK;
 }
 
@@ -186,18 +191,15 @@ static rf_status add_conv(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_t
 
 /* Of flattened maps with the channels last: makes the rows of weights (H,W,C) to (C,H,W), as the layer reads them. */
 static rf_status reorder_inputs(rf_onnx_tensor **weight, rf_onnx_build *build, bool as_stored, rf_shape map) {
-    rf_onnx_tensor *from = *weight;
-    const size_t in = rf_shape_count(map), out = from->count / in, pixels = (size_t)map.h * (size_t)map.w,
-                 channels = (size_t)map.c;
+    const size_t count = (*weight)->count, in = rf_shape_count(map), out = count / in,
+                 channels = (size_t)map.c, pixels = in / channels;
     const double *w;
-    RF_TRY(rf_onnx_numbers(&w, build, from));
-    RF_TRY(rf_onnx_constant(weight, build, from->type, from->rank, from->dim));
-    for (size_t i = 0; i < from->count; i++) {
+    RF_TRY(remake(weight, &w, build));
+    for (size_t i = 0; i < count; i++) {
         const size_t row = as_stored ? i % in : i / out, other = as_stored ? i / in : i % out;
         const size_t to = row % channels * pixels + row / channels;
         (*weight)->values[as_stored ? other * in + to : to * out + other] = w[i];
     }
-    if (from->origin[0] != NULL) rf_onnx_add_origins(*weight, from);
     return RF_OK;
 }
 
@@ -232,9 +234,11 @@ bool rf_onnx_is_conv(const Onnx__NodeProto *node) {
     return strcmp(node->op_type, "Conv") == 0;
 }
 
-rf_status rf_onnx_add_weighted(rf_onnx_call *call, rf_onnx_tensor *factors, rf_onnx_tensor *bias) {
+rf_status rf_onnx_add_weighted(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
     RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
-    return rf_onnx_is_conv(call->node) ? add_conv(call, factors, bias) : add_linear(call, bias);
+    RF_TRY(rf_onnx_is_conv(call->node) ? add_conv(call, x->constant, bias) : add_linear(call, bias));
+    call->out.channels_last = x->channels_last; /* they may have been moved since */
+    return RF_OK;
 }
 
 rf_status rf_onnx_add_norm(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *bias) {
