@@ -13,8 +13,7 @@ static inline void transpose_4x4(const __global float *from, __global float *to)
 
 /* Transposed weights for backward data: [panel of k][tap][c][16 k] -> [panel of c][tap][all k][16 c], zeros
  * where there is no c.  A task is one 16x16 block. */
-__kernel void transpose(const __global float *w, __global float *out, int out_at, int k, int c, int taps) {
-    out += out_at;
+__kernel void transpose(const __global float *w, __global float *out, int k, int c, int taps) {
     int k_panels = (k + 15) / 16, c_panels = (c + 15) / 16;
     FOR_TASKS(task, c_panels * taps * k_panels) {
         int kp = task % k_panels, tap = task / k_panels % taps, cp = task / k_panels / taps;
@@ -44,10 +43,6 @@ __kernel void pad(const __global float *x, __global float *out, int n, int h, in
         for (int i = begin; i < end; ++i) to[i] = from[i - begin];
         for (int i = end; i < width; ++i) to[i] = 0.0f;
     }
-}
-
-__kernel void clear(__global float *out, int count) {
-    FOR_TASKS(i, count) out[i] = 0.0f;
 }
 
 /* The gradient before the fused activation (1: ReLU, 2: ReLU6), from dy and y. */

@@ -50,13 +50,12 @@ INLINE void add_taps(floatv acc[PIXELS][WIDTH], const __global float *x, const _
  * and WIDTH vectors of outputs at a time. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gather(const __global float *x, const __global float *w, const __global float *bias, __global float *y,
-       int x_at, int w_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int in, int stride,
-       int offset, int step, int taps, int first, int next, int k, int out, int y_image, int y_row,
-       int y_column, int y_first, int act, int accumulate, const __global float *zeros, int block) {
+       int x_at, int images, int grid_h, int grid_w, int ih, int iw, int c, int in, int stride, int offset,
+       int step, int taps, int first, int next, int k, int out, int y_image, int y_row, int y_column,
+       int y_first, int act, int accumulate, const __global float *zeros, int block) {
     const int begin = share_begin(images * grid_h, (int)get_global_id(0)),
               end = share_begin(images * grid_h, (int)get_global_id(0) + 1);
     x += x_at;
-    w += w_at;
     for (int above = begin; above < end; above += block)
         for (int o = 0; o < k; o += WIDTH * VEC)
             for (int row = above; row < min(above + block, end); ++row)
@@ -82,10 +81,9 @@ gather(const __global float *x, const __global float *w, const __global float *b
 
 /* Weights for backward data, in which a group's inputs and outputs change places: [tap][out][c] from [tap][in][k].  A task is
  * one group of one tap. */
-__kernel void transpose(const __global float *w, __global float *to, int to_at, int taps, int c, int in,
-                        int k, int out) {
+__kernel void transpose(const __global float *w, __global float *to, int taps, int c, int in, int k,
+                        int out) {
     const int groups = c / in;
-    to += to_at;
     FOR_TASKS(task, taps * groups) {
         const int tap = task / groups, group = task % groups;
         const __global float *from = w + tap * in * k + group * out;

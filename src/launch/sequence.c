@@ -22,6 +22,8 @@ struct rf_sequence {
     rf_device *device; /* borrowed: outlives the sequence */
     launch *launches;
     size_t count, capacity;
+    rf_buffer **zeros; /* each larger than the one before */
+    size_t zeros_count;
     char label[RF_MAX_LABEL];
     bool half_x, half_y; /* of the kernels to come */
 };
@@ -47,6 +49,8 @@ void rf_sequence_truncate(rf_sequence *sequence, size_t first) {
 void rf_sequence_free(rf_sequence *sequence) {
     if (sequence == NULL) return;
     rf_sequence_truncate(sequence, 0);
+    for (size_t i = 0; i < sequence->zeros_count; i++) rf_buffer_free(sequence->zeros[i]);
+    free(sequence->zeros);
     free(sequence->launches);
     free(sequence);
 }
@@ -78,6 +82,18 @@ static launch *append(rf_sequence *sequence, const char *kernel_name, double flo
     l->profile = (rf_launch_profile){.flops = flops, .bytes = bytes};
     sequence->count++;
     return l;
+}
+
+rf_status rf_sequence_zeros(rf_sequence *sequence, rf_buffer **out, size_t floats) {
+    const size_t count = sequence->zeros_count, bytes = floats * sizeof(float);
+    *out = count > 0 ? sequence->zeros[count - 1] : NULL;
+    if (*out != NULL && rf_buffer_bytes(*out) >= bytes) return RF_OK;
+    rf_buffer **grown = rf_resize(sequence->zeros, count + 1, sizeof *grown);
+    if (grown == NULL) return RF_E_MEMORY;
+    sequence->zeros = grown;
+    RF_TRY(rf_buffer_create_zeroed(&grown[count], sequence->device, bytes));
+    *out = grown[sequence->zeros_count++];
+    return RF_OK;
 }
 
 void rf_sequence_halves(rf_sequence *sequence, bool x, bool y) {

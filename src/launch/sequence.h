@@ -36,6 +36,9 @@ void rf_sequence_label(rf_sequence *sequence, const char *format, ...) RF_PRINTF
 /* Whether the kernels that follow take x or y in halves (-DHALF_X, -DHALF_Y), and so have fewer bytes to move. */
 void rf_sequence_halves(rf_sequence *sequence, bool x, bool y);
 
+/* A buffer of at least `floats` zeros, which kernels read in the place of what is not there; the sequence owns it. */
+rf_status rf_sequence_zeros(rf_sequence *sequence, rf_buffer **out, size_t floats);
+
 /* Appends a kernel, and builds it if needed. */
 rf_status rf_emit(rf_sequence *sequence, const rf_launch_desc *desc);
 /* Appends a matrix product by the device's library, and compiles its kernels if needed. */

@@ -55,11 +55,10 @@ static inline int rf_pair_pack(int y, int x) {
     return (int)((unsigned)y << 16 | (x & 0xffff));
 }
 #define RF_PAIR_ARG(p) RF_I32(rf_pair_pack((p).y, (p).x))
-rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_buffer *out, size_t count);
 rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *x,
                       rf_buffer *out);
 rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *w,
-                            rf_buffer *out, size_t at);
+                            rf_buffer *out);
 /* Computes the gradient before the fused activation, into work. */
 rf_status rf_emit_mask(rf_sequence *sequence, const rf_device_info *info, rf_family family, const rf_conv *v,
                        const rf_tensors *t, size_t at);

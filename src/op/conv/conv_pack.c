@@ -11,11 +11,6 @@ static rf_status emit(rf_sequence *sequence, const rf_device_info *info, rf_fami
     return rf_emit(sequence, desc);
 }
 
-rf_status rf_emit_clear(rf_sequence *sequence, const rf_device_info *info, rf_buffer *out, size_t count) {
-    rf_launch_desc desc = {.kernel = "clear", .args = {RF_BUF(out), RF_I32(count)}, .bytes = 4.0 * count};
-    return emit(sequence, info, RF_TILE, &desc, count, 1);
-}
-
 rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *x,
                       rf_buffer *out) {
     int rows = v->n * (v->h + 2 * v->pad.y), width = (v->w + 2 * v->pad.x) * v->c;
@@ -27,12 +22,11 @@ rf_status rf_emit_pad(rf_sequence *sequence, const rf_device_info *info, const r
 }
 
 rf_status rf_emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v, rf_buffer *w,
-                            rf_buffer *out, size_t at) {
+                            rf_buffer *out) {
     size_t blocks = rf_ceil_div(v->k, RF_PANEL) * rf_ceil_div(v->c, RF_PANEL) * v->r * v->s;
-    rf_launch_desc desc = {
-        .kernel = "transpose",
-        .args = {RF_BUF(w), RF_BUF(out), RF_I32(at), RF_I32(v->k), RF_I32(v->c), RF_I32(v->r * v->s)},
-        .bytes = 8.0 * v->k * v->c * v->r * v->s};
+    rf_launch_desc desc = {.kernel = "transpose",
+                           .args = {RF_BUF(w), RF_BUF(out), RF_I32(v->k), RF_I32(v->c), RF_I32(v->r * v->s)},
+                           .bytes = 8.0 * v->k * v->c * v->r * v->s};
     return emit(sequence, info, RF_TILE, &desc, blocks, 2 * RF_PANEL * RF_PANEL);
 }
 

@@ -155,16 +155,16 @@ static size_t forward_work(const rf_problem *problem, const rf_device_info *info
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_TILE);
-    return sizeof(float) * (o.copied ? rf_view_floats(&o) : o.pad.y || o.pad.x ? (size_t)o.length : 0);
+    return o.copied ? rf_view_floats(&o) * sizeof(float) : 0;
 }
 
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     rf_view o = rf_view_of(&v, RF_TILE);
-    bool zeros = o.pad.y || o.pad.x;
+    rf_buffer *zeros = NULL;
     if (o.copied) RF_TRY(rf_emit_pad(sequence, info, &v, t->x[0], t->work));
-    if (zeros) RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)o.length));
+    if (o.pad.y || o.pad.x) RF_TRY(rf_sequence_zeros(sequence, &zeros, (size_t)o.length));
     gather g = {
         .at = {.n = o.n,
                .grid_h = o.grid_h,
@@ -184,7 +184,7 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
         .x = o.copied ? t->work : t->x[0],
         .w = t->param[0],
         .bias = v.bias ? t->param[1] : NULL,
-        .zeros = zeros ? t->work : NULL,
+        .zeros = zeros,
         .y = t->y,
         .length = o.length,
         .all_taps = o.taps_y * o.taps_x,
@@ -195,39 +195,31 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
     return emit_gather(sequence, &g, config, info);
 }
 
-/* Work of backward data, in floats: zeros [k], transposed weights, and dy before a fused activation. */
-typedef struct backward_layout {
-    size_t weights_at, dy_at, floats;
-} backward_layout;
-
-static backward_layout layout_of(const rf_conv *v) {
-    backward_layout w = {.weights_at = rf_round_up((size_t)v->k, 16)};
-    w.dy_at = w.weights_at + rf_round_up((size_t)v->c, RF_PANEL) * v->r * v->s * v->k;
-    w.floats = w.dy_at + rf_masked_floats(v);
-    return w;
+/* Work of backward data, in floats: transposed weights, and from here on dy before a fused activation. */
+static size_t masked_at(const rf_conv *v) {
+    return rf_round_up((size_t)v->c, RF_PANEL) * v->r * v->s * v->k;
 }
 
 static size_t backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)info, (void)config;
     rf_conv v = rf_conv_of(problem);
-    return layout_of(&v).floats * sizeof(float);
+    return (masked_at(&v) + rf_masked_floats(&v)) * sizeof(float);
 }
 
 static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                                const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
-    backward_layout work = layout_of(&v);
+    rf_buffer *zeros;
     if (!problem->need_dx[0]) return RF_OK;
-    RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)v.k));
-    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, work.weights_at));
-    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
+    RF_TRY(rf_sequence_zeros(sequence, &zeros, (size_t)v.k));
+    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, masked_at(&v)));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
         gather g = {
             .x = v.act ? t->work : t->dy,
-            .x_at = v.act ? work.dy_at : 0,
+            .x_at = v.act ? masked_at(&v) : 0,
             .w = t->work,
-            .w_at = work.weights_at,
-            .zeros = t->work,
+            .zeros = zeros,
             .y = t->dx[0],
             .length = v.k,
             .all_taps = v.r * v.s,

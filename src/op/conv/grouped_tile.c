@@ -43,7 +43,7 @@ static int block_of(int width, int channels, int stride) {
 typedef struct gather {
     rf_gather at;
     rf_buffer *x, *w, *bias, *zeros, *y;
-    size_t x_at, w_at;
+    size_t x_at;
     int in, out, act, accumulate;
 } gather;
 
@@ -63,7 +63,6 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_de
                  RF_BUF(g->bias),
                  RF_BUF(g->y),
                  RF_I32(g->x_at),
-                 RF_I32(g->w_at),
                  RF_I32(g->at.n),
                  RF_I32(g->at.grid_h),
                  RF_I32(g->at.grid_w),
@@ -94,16 +93,12 @@ static rf_status emit_gather(rf_sequence *sequence, const gather *g, const rf_de
     return rf_emit(sequence, &desc);
 }
 
-static size_t forward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
-    (void)info, (void)config;
-    const rf_conv v = rf_conv_of(problem);
-    return sizeof(float) * (size_t)(v.c / v.groups);
-}
-
 static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const rf_device_info *info,
                          const rf_tensors *t, const rf_config *config) {
     (void)config;
     const rf_conv v = rf_conv_of(problem);
+    rf_buffer *zeros;
+    RF_TRY(rf_sequence_zeros(sequence, &zeros, (size_t)(v.c / v.groups)));
     const gather g = {.at = {.n = v.n,
                              .grid_h = v.oh,
                              .grid_w = v.ow,
@@ -122,35 +117,27 @@ static rf_status forward(rf_sequence *sequence, const rf_problem *problem, const
                       .x = t->x[0],
                       .w = t->param[0],
                       .bias = v.bias ? t->param[1] : NULL,
-                      .zeros = t->work,
+                      .zeros = zeros,
                       .y = t->y,
                       .in = v.c / v.groups,
                       .out = v.k / v.groups,
                       .act = v.act};
-    RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)g.in));
     return emit_gather(sequence, &g, info);
 }
 
-/* Work of backward data, in floats: zeros, transposed weights, and dy before a fused activation. */
-typedef struct backward_layout {
-    size_t weights_at, dy_at, floats;
-} backward_layout;
-
-static backward_layout layout_of(const rf_conv *v) {
-    backward_layout w = {.weights_at = rf_round_up((size_t)(v->k / v->groups), RF_PANEL)};
-    w.dy_at = w.weights_at + (size_t)v->r * v->s * (v->k / v->groups) * v->c;
-    w.floats = w.dy_at + rf_masked_floats(v);
-    return w;
+/* Work of backward data, in floats: transposed weights, and from here on dy before a fused activation. */
+static size_t masked_at(const rf_conv *v) {
+    return (size_t)v->r * v->s * (v->k / v->groups) * v->c;
 }
 
 static size_t backward_work(const rf_problem *problem, const rf_device_info *info, const rf_config *config) {
     (void)info, (void)config;
     const rf_conv v = rf_conv_of(problem);
-    return layout_of(&v).floats * sizeof(float);
+    return (masked_at(&v) + rf_masked_floats(&v)) * sizeof(float);
 }
 
 static rf_status emit_transpose(rf_sequence *sequence, const rf_device_info *info, const rf_conv *v,
-                                const rf_tensors *t, size_t at) {
+                                const rf_tensors *t) {
     char options[RF_OPTIONS];
     int width;
     const rf_device_info narrow = narrowed(info, v->c / v->groups, &width);
@@ -159,9 +146,8 @@ static rf_status emit_transpose(rf_sequence *sequence, const rf_device_info *inf
     rf_launch_desc desc = {.program = "grouped_tile",
                            .kernel = "transpose",
                            .options = options_of(options, &narrow, width, 1),
-                           .args = {RF_BUF(t->param[0]), RF_BUF(t->work), RF_I32(at), RF_I32(v->r * v->s),
-                                    RF_I32(v->c), RF_I32(v->c / v->groups), RF_I32(v->k),
-                                    RF_I32(v->k / v->groups)},
+                           .args = {RF_BUF(t->param[0]), RF_BUF(t->work), RF_I32(v->r * v->s), RF_I32(v->c),
+                                    RF_I32(v->c / v->groups), RF_I32(v->k), RF_I32(v->k / v->groups)},
                            .bytes = 8.0 * tasks * numbers};
     rf_family_spread(&desc, RF_TILE, info, tasks, 2 * numbers);
     return rf_emit(sequence, &desc);
@@ -171,17 +157,16 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                                const rf_tensors *t, const rf_config *config) {
     (void)config;
     const rf_conv v = rf_conv_of(problem);
-    const backward_layout work = layout_of(&v);
+    rf_buffer *zeros;
     if (!problem->need_dx[0]) return RF_OK;
-    RF_TRY(rf_emit_clear(sequence, info, t->work, (size_t)(v.k / v.groups)));
-    RF_TRY(emit_transpose(sequence, info, &v, t, work.weights_at));
-    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, work.dy_at));
+    RF_TRY(rf_sequence_zeros(sequence, &zeros, (size_t)(v.k / v.groups)));
+    RF_TRY(emit_transpose(sequence, info, &v, t));
+    if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, masked_at(&v)));
     for (int index = 0; index < v.stride.y * v.stride.x; index++) {
         gather g = {.x = v.act ? t->work : t->dy,
-                    .x_at = v.act ? work.dy_at : 0,
+                    .x_at = v.act ? masked_at(&v) : 0,
                     .w = t->work,
-                    .w_at = work.weights_at,
-                    .zeros = t->work,
+                    .zeros = zeros,
                     .y = t->dx[0],
                     .in = v.k / v.groups,
                     .out = v.c / v.groups,
@@ -285,7 +270,7 @@ static rf_status backward_params(rf_sequence *sequence, const rf_problem *proble
         .applicable = applicable, __VA_ARGS__                                                                \
     }
 const rf_solver rf_grouped_tile[RF_DIRECTIONS] = {
-    SOLVER(RF_FORWARD, .workspace = forward_work, .prepare = forward),
+    SOLVER(RF_FORWARD, .prepare = forward),
     SOLVER(RF_BACKWARD_PARAMS, .workspace = backward_params_work, .prepare = backward_params),
     SOLVER(RF_BACKWARD_DATA, .workspace = backward_work, .prepare = backward_data),
 };

@@ -168,7 +168,7 @@ static rf_status backward_data(rf_sequence *sequence, const rf_problem *problem,
                                const rf_tensors *t, const rf_config *config) {
     rf_conv v = rf_conv_of(problem);
     if (!problem->need_dx[0]) return RF_OK;
-    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work, 0));
+    RF_TRY(rf_emit_transpose(sequence, info, &v, t->param[0], t->work));
     if (v.act) RF_TRY(rf_emit_mask(sequence, info, RF_TILE, &v, t, transposed_floats(&v)));
     gather g = {.x = v.act ? t->work : t->dy,
                 .x_at = v.act ? transposed_floats(&v) : 0,
