@@ -128,6 +128,9 @@ static const sample samples[] = {
     {"arithmetic-dynamo", "arithmetic"},
     {"standardized-script", "standardized"},
     {"standardized-dynamo", "standardized"},
+    {"groups-script", "groups"},
+    {"groups-dynamo", "groups"},
+    {"response-dynamo", "response"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
     {"keras", "keras", true},
@@ -169,7 +172,8 @@ static void losses_are_pytorchs(void **state) {
         "unet-script",       "unet-dynamo",       "handmade-script",     "handmade-dynamo",
         "attention-script",  "attention-dynamo",  "assorted-script",     "assorted-dynamo",
         "branches-script",   "branches-dynamo",   "maxout-script",       "maxout-dynamo",
-        "arithmetic-script", "arithmetic-dynamo", "standardized-script", "standardized-dynamo"};
+        "arithmetic-script", "arithmetic-dynamo", "standardized-script", "standardized-dynamo",
+        "groups-script",     "groups-dynamo",     "response-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {
@@ -330,7 +334,8 @@ static void cut_files_are_refused(void **state) {
 }
 
 static void flipped_bytes_do_no_harm(void **state) {
-    static const char *const files[] = {"patterns-script", "cnn-dynamo", "shuffle-dynamo", "convnext-opset16",
+    static const char *const files[] = {"patterns-script", "groups-dynamo",  "response-dynamo",
+                                        "cnn-dynamo",      "shuffle-dynamo", "convnext-opset16",
                                         "unet-opset11"};
     rf_random random;
     (void)state;

@@ -57,7 +57,7 @@ static rf_status absolute(rf_onnx_call *call) {
 }
 
 /* max(x, y) = x + relu(y - x), min(x, y) = x - relu(x - y). */
-static rf_status limit_by(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max) {
+rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max) {
     RF_TRY(rf_onnx_force(call, x));
     RF_TRY(rf_onnx_force(call, y));
     const rf_model *model = call->build->model;
@@ -158,10 +158,11 @@ static rf_status hard_sigmoid(rf_onnx_call *call) {
 static rf_status sigmoid(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
     if (x != NULL && x->form == RF_ONNX_GROUPED) { /* of each number, however they are grouped */
-        const int groups = x->groups;
+        const rf_onnx_value grouped = *x;
         RF_TRY(rf_onnx_layer_of(call, "sigmoid", x, NULL));
         call->out.form = RF_ONNX_GROUPED;
-        call->out.groups = groups;
+        call->out.groups = grouped.groups;
+        call->out.branches_first = grouped.branches_first;
         return RF_OK;
     }
     RF_TRY(rf_onnx_first_any(&x, call));
@@ -211,13 +212,22 @@ static rf_status clip(rf_onnx_call *call) {
     return clipped(call, x, low, high);
 }
 
-/* Of x and a number, or two of the former. */
+/* Of x and a number, or of several of the former. */
 static rf_status limit(rf_onnx_call *call, bool is_max) {
+    if (call->node->n_input != 2) {
+        rf_onnx_value *x;
+        RF_TRY(rf_onnx_first_any(&x, call));
+        RF_TRY(rf_onnx_pass(call, x));
+        for (size_t i = 1; i < call->node->n_input; i++) {
+            rf_onnx_value so_far = call->out;
+            RF_TRY(rf_onnx_limit(call, &so_far, rf_onnx_in(call, i), is_max));
+        }
+        return RF_OK;
+    }
     const int at = rf_onnx_constant_in(call, 0) != NULL;
     rf_onnx_value *x = rf_onnx_in(call, (size_t)at), *y = rf_onnx_in(call, (size_t)(1 - at));
     double number;
-    if (call->node->n_input != 2) return rf_fail(RF_E_INPUT, "it is taken of two inputs only");
-    if (rf_onnx_constant_in(call, (size_t)(1 - at)) == NULL) return limit_by(call, x, y, is_max);
+    if (rf_onnx_constant_in(call, (size_t)(1 - at)) == NULL) return rf_onnx_limit(call, x, y, is_max);
     RF_TRY(rf_onnx_scalar(&number, call->build, rf_onnx_constant_in(call, (size_t)(1 - at))));
     RF_TRY(rf_onnx_force(call, x));
     return clipped(call, x, is_max ? number : -INFINITY, is_max ? INFINITY : number);
@@ -271,8 +281,8 @@ const rf_onnx_op rf_onnx_activation_ops[] = {
     {"LeakyRelu", 1, " alpha ", .lower = leaky_relu},
     {"Log", 1, " ", rf_onnx_fold_unary, logarithm, .unary = log, .layer = "log"},
     {"LogSoftmax", 1, " axis ", .lower = log_softmax},
-    {"Max", 2, " ", rf_onnx_fold_binary, max_of, .binary = fmax},
-    {"Min", 2, " ", rf_onnx_fold_binary, min_of, .binary = fmin},
+    {"Max", 1, " ", rf_onnx_fold_binary, max_of, .binary = fmax},
+    {"Min", 1, " ", rf_onnx_fold_binary, min_of, .binary = fmin},
     {"Mish", 1, " ", .lower = plain, .layer = "mish"},
     {"PRelu", 2, " ", .lower = prelu},
     {"Relu", 1, " ", .lower = plain, .layer = "relu"},

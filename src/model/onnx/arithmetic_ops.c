@@ -77,15 +77,18 @@ static bool fits_norm(const rf_onnx_call *call, const rf_onnx_tensor *constant, 
            constant->count == (size_t)call->build->model->nodes[x->layer].shape.c;
 }
 
-/* Whether it is the images, or what an image's normalisation has made of them. */
+/* Whether a layer's output is the images, or what their normalisation has made of them, which may change the order of the channels. */
+static bool are_images(const rf_node *nodes, int layer) {
+    static const char *const taken[] = {"shift", "scale", "affine", "slice", "concat"};
+    bool all = false;
+    if (layer == 0) return true;
+    for (size_t i = 0; i < RF_COUNT(taken); i++) all |= strcmp(nodes[layer].op->name, taken[i]) == 0;
+    for (int i = 0; i < nodes[layer].inputs && all; i++) all = are_images(nodes, nodes[layer].input[i]);
+    return all;
+}
+
 static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
-    const rf_node *nodes = call->build->model->nodes;
-    int layer = x->layer;
-    while (layer > 0 &&
-           (strcmp(nodes[layer].op->name, "shift") == 0 || strcmp(nodes[layer].op->name, "scale") == 0 ||
-            strcmp(nodes[layer].op->name, "affine") == 0))
-        layer = nodes[layer].input[0];
-    return layer == 0;
+    return are_images(call->build->model->nodes, x->layer);
 }
 
 /* That images are multiplied by, or added to: small factors and large summands are for pixels from 0 to 255. */
@@ -101,6 +104,12 @@ static double near_one(double factor) {
 
 /* factor x + shift. */
 static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, double shift) {
+    if (x->form == RF_ONNX_AROUND && x->power == 0) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.factor = factor * x->factor;
+        call->out.shift = factor * x->shift + shift;
+        return RF_OK;
+    }
     if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
     const bool scaled = x->form == RF_ONNX_SCALED;
     const double old = scaled ? x->shift : 0;
@@ -253,6 +262,11 @@ static rf_status power(rf_onnx_call *call) {
         return rf_fail(RF_E_INPUT, "its exponent '%.100s' is learned; a fixed number is what is taken",
                        constant->name);
     RF_TRY(rf_onnx_scalar(&exponent, call->build, constant));
+    if (x->form == RF_ONNX_AROUND && x->power == 0) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.power = exponent;
+        return RF_OK;
+    }
     if (x->form == RF_ONNX_CENTRED && exponent == 2) return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
     if (fabs(exponent) > 64) return rf_fail(RF_E_INPUT, "exponent %g; -64 to 64 is what is taken", exponent);
     if (exponent == 1) return rf_onnx_pass(call, x);
@@ -292,7 +306,6 @@ static rf_status scale(rf_onnx_call *call, rf_onnx_value *x, double factor) {
     case RF_ONNX_HARD_SIGMOID:
         return rf_onnx_wait(call, x, x->form, near_one(x->factor * factor));
     default:
-        if (x->form != RF_ONNX_SCALED) RF_TRY(rf_onnx_force(call, x));
         return affine(call, x, factor, 0);
     }
 }
@@ -388,6 +401,8 @@ static rf_status multiply(rf_onnx_call *call) {
             return scale_channels(call, x, constant);
         if (constant != NULL) return scale_by(call, x, constant);
         if (other->layer != x->layer || times(other) == 0) continue;
+        if (x->form == RF_ONNX_MAP && other->form == RF_ONNX_MAP && x->rank == 4 && !x->channels_last)
+            return rf_onnx_wait(call, x, RF_ONNX_SQUARE, 1);
         if (x->form == RF_ONNX_RESPONSE && times(other) == 1)
             return rf_onnx_wait(call, x, RF_ONNX_RESPONDED, x->factor);
         if (x->form == RF_ONNX_SIGMOID && times(other) == 1) return rf_onnx_layer_of(call, "silu", x, NULL);
@@ -429,6 +444,8 @@ static rf_status divide(rf_onnx_call *call) {
                                                                    : scale_by(call, &inverse, constant);
     }
     constant = rf_onnx_constant_in(call, 1);
+    if (constant == NULL && deviation->form == RF_ONNX_AROUND)
+        return rf_onnx_divide_by_response(call, x, deviation);
     if (constant == NULL) return divide_layers(call, x, rf_onnx_in(call, 1));
     if (constant->count > 1 && is_images(call, x) && is_per_channel(constant, x))
         return normalise(call, "scale", rf_onnx_in(call, 0), constant, reciprocal);

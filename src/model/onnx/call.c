@@ -153,9 +153,9 @@ rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const r
 
 void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, const rf_onnx_value *x) {
     const rf_shape s = build->model->nodes[x->layer].shape;
-    const bool in_groups = x->form == RF_ONNX_GROUPED || x->form == RF_ONNX_SHUFFLED;
-    const int groups = x->rank == 5 || (x->rank == 4 && in_groups) ? RF_MAX(x->groups, 1) : 1,
-              size = s.c / groups;
+    const bool in_groups = x->form == RF_ONNX_GROUPED || x->form == RF_ONNX_SHUFFLED,
+               as_one_group = rf_onnx_is_response(x) && x->rank == 5;
+    const int groups = in_groups && x->rank >= 4 ? RF_MAX(x->groups, 1) : 1, size = s.c / groups;
     const int64_t all[] = {s.c, s.h, s.w}, last[] = {s.h, s.w, s.c},
                   features[] = {(int64_t)rf_shape_count(s), s.h, s.w}, grouped[] = {groups, size, s.h, s.w},
                   shuffled[] = {size, groups, s.h, s.w};
@@ -166,16 +166,24 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
         return;
     }
     memcpy(dim + 1,
-           x->form == RF_ONNX_GROUPED    ? grouped
-           : x->form == RF_ONNX_SHUFFLED ? shuffled
-           : x->rank == 2                ? features
-           : x->channels_last            ? last
-                                         : all,
+           x->form == RF_ONNX_GROUPED || as_one_group ? grouped
+           : x->form == RF_ONNX_SHUFFLED              ? shuffled
+           : x->rank == 2                             ? features
+           : x->channels_last                         ? last
+                                                      : all,
            (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
     if (x->rank == 4 && in_groups) {
         dim[1] = x->form == RF_ONNX_GROUPED ? 1 : groups;
         dim[2] = x->form == RF_ONNX_GROUPED ? groups : 1;
         dim[3] = size;
+    }
+    if (x->branches_first) {
+        dim[1] = dim[0];
+        dim[0] = groups;
+    }
+    if (x->form == RF_ONNX_CHANNELS_FIRST) {
+        dim[1] = dim[0];
+        dim[0] = s.c;
     }
     if (x->rank == 1) dim[0] *= s.c;
     if (x->rank == 3) {

@@ -5,7 +5,7 @@
 #include "base/base.h"
 #include "onnx.pb-c.h"
 
-enum { RF_ONNX_MAX_RANK = 8 };
+enum { RF_ONNX_MAX_RANK = 10 }; /* and numbers in a list: paddings of five dimensions */
 
 typedef struct rf_onnx_file {
     const char *path; /* borrowed */

@@ -398,6 +398,7 @@ rf_status rf_onnx_fold_unary(rf_onnx_call *call) {
     return elementwise(call, 1, 0, apply_unary);
 }
 rf_status rf_onnx_fold_binary(rf_onnx_call *call) {
+    if (call->node->n_input == 1) return rf_onnx_fold_identity(call);
     if (call->node->n_input != 2)
         return rf_fail(RF_E_INPUT, "%zu inputs; 2 are what is taken", call->node->n_input);
     return elementwise(call, 2, 0, apply_binary);

@@ -15,6 +15,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_PADDED,  /* x with padding */
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest), or (N,1,groups,C/groups) */
     RF_ONNX_SHUFFLED, /* the first and the last, transposed */
+    RF_ONNX_CHANNELS_FIRST, /* x, (C,N,H,W) */
     RF_ONNX_SQUARES,    /* x, (N,C,H/groups,groups,W/groups,groups) */
     RF_ONNX_UNSHUFFLED, /* x, whose channels were such squares, but not (N,C,H,W) yet */
     RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
@@ -36,6 +37,8 @@ typedef enum rf_onnx_form {
     RF_ONNX_VARIANCE,  /* its mean, and factor */
     RF_ONNX_DEVIATION, /* the root of that */
     RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
+    RF_ONNX_SQUARE, /* x^2; or (N,1,C,H,W), with `pad` channels of zeros before and behind */
+    RF_ONNX_AROUND, /* shift + factor times the mean of x^2 over `groups` channels around, to the power of `power` unless that is 0 */
     RF_ONNX_LENGTH, /* of x's channels: the root of the sum of squares over the pixels */
     RF_ONNX_MEAN_LENGTH, /* the mean of these over the channels, plus factor */
     RF_ONNX_RESPONSE,    /* the former over the latter */
@@ -51,9 +54,10 @@ typedef struct rf_onnx_value {
     rf_onnx_tensor *constant, *bias;
     int layer;          /* whose output is x */
     int rank;           /* 4: (N,C,H,W); 2: (N,features); 5, 3, 4: of GROUPED and SHUFFLED; 1: of ROW */
-    bool channels_last; /* (N,H,W,C) */
+    bool channels_last;  /* (N,H,W,C) */
+    bool branches_first; /* of GROUPED: (groups,N,C/groups,H,W) */
     int groups;
-    double factor, shift;
+    double factor, shift, power;
     rf_pair pad, size;
     const Onnx__NodeProto *producer;
     int readers; /* inputs of nodes that it is */
@@ -197,10 +201,23 @@ rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx
 
 /* ---- branches side by side (branches.c) ---- */
 bool rf_onnx_is_stack(const rf_onnx_value *x);
-rf_status rf_onnx_stack(rf_onnx_call *call);                             /* Concat */
-rf_status rf_onnx_sum_stack(rf_onnx_call *call, const rf_onnx_value *x); /* ReduceSum */
+rf_status rf_onnx_stack(rf_onnx_call *call); /* Concat */
+/* *done: it is a stack, and call->out is reduced over its branches, or over the channels of each group. */
+rf_status rf_onnx_sum_stack(bool *done, rf_onnx_call *call, unsigned axes);
+rf_status rf_onnx_mean_stack(bool *done, rf_onnx_call *call, unsigned axes);
+rf_status rf_onnx_maximum_of_stack(bool *done, rf_onnx_call *call, unsigned axes);
 rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *y); /* Mul */
+
+/* ---- local response norm in parts (local_response.c) ---- */
+rf_status rf_onnx_add_local_response(rf_onnx_call *call, const rf_onnx_value *x, int64_t size, double alpha,
+                                     double beta, double k);
+/* Those of these forms are for the functions that follow. */
+bool rf_onnx_is_response(const rf_onnx_value *x);
+rf_status rf_onnx_reshape_response(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim);
+rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x); /* Pad */
+rf_status rf_onnx_mean_of_squares(rf_onnx_call *call, const rf_onnx_value *x); /* AveragePool */
+rf_status rf_onnx_divide_by_response(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *response);
 
 /* ---- squares of pixels as channels (squares.c) ---- */
 bool rf_onnx_is_squares(const int64_t *dim, int rank, const int64_t *map); /* whether a map's reshape makes them */
@@ -228,6 +245,8 @@ rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t tim
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
+/* max(x, y), or min(x, y). */
+rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max);
 /* Whether a constant is a learned number or numbers: not one that an exporter made of a number in the code. */
 bool rf_onnx_is_learned(const rf_onnx_tensor *constant);
 /* `to` is computed from `from`, too. */
@@ -237,6 +256,7 @@ static inline rf_onnx_value rf_onnx_map_of(const rf_onnx_value *x) {
     rf_onnx_value map = *x;
     map.form = RF_ONNX_MAP;
     map.rank = 4;
+    map.branches_first = false;
     return map;
 }
 

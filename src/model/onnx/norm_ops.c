@@ -111,15 +111,10 @@ static rf_status group_norm(rf_onnx_call *call) {
 /* Over the channels around, of which alpha is divided by their number, as in PyTorch. */
 static rf_status local_response(rf_onnx_call *call) {
     rf_onnx_value *x;
-    const int64_t size = rf_onnx_int(call->node, "size", 0);
-    const rf_attrs attrs = {.groups = (int)RF_MIN(RF_MAX(size, 0), 1023),
-                            .slope = rf_onnx_float(call->node, "alpha", 1e-4),
-                            .value = rf_onnx_float(call->node, "beta", 0.75),
-                            .eps = rf_onnx_float(call->node, "bias", 1)};
     RF_TRY(rf_onnx_first_map(&x, call));
-    if (size % 2 == 0 || size < 0 || size > 1023)
-        return rf_fail(RF_E_INPUT, "size %lld; an odd number up to 1023 is what is taken", (long long)size);
-    return rf_onnx_layer_of(call, "local_response_norm", x, &attrs);
+    return rf_onnx_add_local_response(
+        call, x, rf_onnx_int(call->node, "size", 0), rf_onnx_float(call->node, "alpha", 1e-4),
+        rf_onnx_float(call->node, "beta", 0.75), rf_onnx_float(call->node, "bias", 1));
 }
 
 /* ---- the table ---- */

@@ -3,7 +3,7 @@
 
 #include "model/onnx/graph.h"
 
-#define CONTROL "export without control flow"
+#define CONTROL "export without control flow, of which PyTorch's dynamo=True, optimize=False writes less"
 #define FLOAT32 "export the network in float32, before it is quantised"
 
 static const rf_onnx_op not_taken[] = {

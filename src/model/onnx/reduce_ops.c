@@ -83,10 +83,22 @@ static rf_status reduce_channels(rf_onnx_call *call, const char *op) {
     return RF_OK;
 }
 
+/* Of branches by `reduce`.  *done: it was one. */
+static rf_status of_branches(bool *done, rf_onnx_call *call,
+                             rf_status (*reduce)(bool *, rf_onnx_call *, unsigned)) {
+    unsigned axes;
+    *done = false;
+    if (!rf_onnx_is_stack(rf_onnx_in(call, 0))) return RF_OK;
+    RF_TRY(axes_of(&axes, call, rf_onnx_in(call, 0)->rank));
+    return reduce(done, call, axes);
+}
+
 static rf_status mean(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels;
+    bool over_channels, done;
     unsigned space;
+    RF_TRY(of_branches(&done, call, rf_onnx_mean_stack));
+    if (done) return RF_OK;
     RF_TRY(is_over_channels(&over_channels, call));
     const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
     if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
@@ -125,12 +137,9 @@ static rf_status length(rf_onnx_call *call) {
 static rf_status sum(rf_onnx_call *call) {
     unsigned space = 0;
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels;
-    unsigned bits;
-    if (rf_onnx_is_stack(x)) {
-        RF_TRY(axes_of(&bits, call, x->rank));
-        if (bits == 1 << 1) return rf_onnx_sum_stack(call, x);
-    }
+    bool over_channels, done;
+    RF_TRY(of_branches(&done, call, rf_onnx_sum_stack));
+    if (done) return RF_OK;
     RF_TRY(is_over_channels(&over_channels, call));
     RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
@@ -144,7 +153,9 @@ static rf_status sum(rf_onnx_call *call) {
 static rf_status maximum(rf_onnx_call *call) {
     unsigned space;
     rf_onnx_value *x;
-    bool over_channels;
+    bool over_channels, done;
+    RF_TRY(of_branches(&done, call, rf_onnx_maximum_of_stack));
+    if (done) return RF_OK;
     RF_TRY(is_over_channels(&over_channels, call));
     if (over_channels) return reduce_channels(call, "channel_max");
     RF_TRY(spatial_axes(&space, &x, call));

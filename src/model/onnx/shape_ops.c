@@ -28,7 +28,10 @@ static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, c
 /* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); in groups; or a part of a channel shuffle. */
 rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
+    if (rf_onnx_is_response(x)) return rf_onnx_reshape_response(call, x, rank, dim);
     rf_onnx_dims(old, call->build, x);
+    if (x->branches_first)
+        return rf_fail(RF_E_SHAPE, "behind (branches,N,C,H,W) only their sum, mean and maximum are taken");
     if (rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0) {
         RF_TRY(rf_onnx_pass(call, x));
         if (x->form == RF_ONNX_UNSHUFFLED) call->out.form = RF_ONNX_MAP;
@@ -123,7 +126,7 @@ static rf_status with_dims(rf_onnx_call *call,
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
     if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->form != RF_ONNX_UNSHUFFLED &&
-        x->rank != 3)
+        !rf_onnx_is_response(x) && x->rank != 3)
         RF_TRY(rf_onnx_first_any(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
@@ -137,7 +140,18 @@ static rf_status squeeze(rf_onnx_call *call) {
     return with_dims(call, rf_onnx_squeeze_dims);
 }
 static rf_status unsqueeze(rf_onnx_call *call) {
-    return with_dims(call, rf_onnx_unsqueeze_dims);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    int64_t axes[RF_ONNX_MAX_RANK];
+    int count;
+    RF_TRY(rf_onnx_list(axes, &count, call, "axes", 1));
+    if (x->rank != 4 || x->channels_last || count != 1 || (axes[0] != 0 && axes[0] != -5))
+        return with_dims(call, rf_onnx_unsqueeze_dims);
+    RF_TRY(rf_onnx_first_map(&x, call));
+    RF_TRY(rf_onnx_wait(call, x, RF_ONNX_GROUPED, 1)); /* one of several branches */
+    call->out.rank = 5;
+    call->out.groups = 1;
+    call->out.branches_first = true;
+    return RF_OK;
 }
 
 /* Whether it asks for a single channel, or feature, many times, and for nothing else. */
@@ -189,7 +203,7 @@ static rf_status tile(rf_onnx_call *call) {
 
 static rf_status shape_of(rf_onnx_call *call) {
     rf_onnx_value *const x = rf_onnx_in(call, 0);
-    if (x->form != RF_ONNX_GROUPED && x->rank != 3) RF_TRY(rf_onnx_force(call, x));
+    if (x->form != RF_ONNX_GROUPED && !rf_onnx_is_response(x) && x->rank != 3) RF_TRY(rf_onnx_force(call, x));
     return rf_onnx_fold_shape(call);
 }
 
@@ -207,13 +221,19 @@ static rf_status flatten(rf_onnx_call *call) {
 
 /* Moves the channels last, or back; or exchanges the groups of a channel shuffle. */
 static rf_status transpose(rf_onnx_call *call) {
-    static const int64_t last[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2}, exchange[] = {0, 2, 1, 3, 4};
+    static const int64_t last[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2}, exchange[] = {0, 2, 1, 3, 4},
+                         first[] = {1, 0, 2, 3};
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t order[RF_ONNX_MAX_RANK];
     int count;
     RF_TRY(rf_onnx_list(order, &count, call, "perm", SIZE_MAX));
     if (x->form == RF_ONNX_SQUARES) return rf_onnx_transpose_squares(call, x, order, count);
-    if (x->form == RF_ONNX_GROUPED && x->rank >= 4 && count == x->rank &&
+    if (x->rank == 4 && count == 4 && !x->channels_last && memcmp(order, first, sizeof first) == 0) {
+        if (x->form != RF_ONNX_CHANNELS_FIRST) RF_TRY(rf_onnx_first_map(&x, call));
+        return rf_onnx_wait(call, x, x->form == RF_ONNX_CHANNELS_FIRST ? RF_ONNX_MAP : RF_ONNX_CHANNELS_FIRST,
+                            1);
+    }
+    if (x->form == RF_ONNX_GROUPED && x->rank >= 4 && count == x->rank && !x->branches_first &&
         memcmp(order, exchange, (size_t)count * sizeof *order) == 0) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.form = RF_ONNX_SHUFFLED;
@@ -386,12 +406,51 @@ rf_status rf_onnx_drop_axis(rf_onnx_call *call, rf_onnx_value *x, int axis) {
     return rf_onnx_reshape_to(call, x, x->rank - 1, dim);
 }
 
-/* One index into a dimension of one; or of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled
+/* Channels in the order of the indices, whose runs are slices. */
+static rf_status reorder_channels(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *indices) {
+    const int channels = call->build->model->nodes[x->layer].shape.c;
+    rf_onnx_layer layer = {.op = rf_op_find("concat")};
+    const double *index;
+    RF_TRY(rf_onnx_numbers(&index, call->build, indices));
+    for (size_t i = 0, end; i < indices->count; i = end) {
+        const double begin = index[i] < 0 ? index[i] + channels : index[i];
+        for (end = i + 1;
+             end < indices->count && index[end] == index[i] + (double)(end - i) && index[end] != 0;)
+            end++;
+        if (!(begin >= 0 && begin + (double)(end - i) <= channels))
+            return rf_fail(RF_E_INPUT, "channel %g of %d", index[i], channels);
+        if (layer.inputs == RF_MAX_INPUTS)
+            return rf_fail(RF_E_INPUT, "channels are taken in up to %d runs of neighbours", RF_MAX_INPUTS);
+        RF_TRY(channels_from(call, x, (int64_t)begin, (int64_t)begin + (int64_t)(end - i)));
+        layer.input[layer.inputs++] = call->out.layer;
+    }
+    return layer.inputs > 1 ? rf_onnx_layer_add(call, &layer, x) : RF_OK;
+}
+
+/* Of (C,N,H,W) along the channels. */
+static rf_status gather_nd(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    rf_onnx_tensor *const indices = rf_onnx_constant_in(call, 1);
+    if (x->form != RF_ONNX_CHANNELS_FIRST || indices == NULL || indices->rank != 2 || indices->dim[1] != 1 ||
+        indices->count == 0 || rf_onnx_int(call->node, "batch_dims", 0) != 0)
+        return rf_fail(RF_E_INPUT, "it is taken of channels by constants, between transpositions");
+    const rf_onnx_value map = rf_onnx_map_of(x);
+    RF_TRY(reorder_channels(call, &map, indices));
+    const rf_onnx_value ordered = call->out;
+    return rf_onnx_wait(call, &ordered, RF_ONNX_CHANNELS_FIRST, 1);
+}
+
+/* Channels by a list; one index into a dimension of one; or of all numbers in their order, as a map again: PyTorch's exporter writes a view of pooled
  * maps so. */
 static rf_status gather(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
     rf_onnx_tensor *indices = rf_onnx_constant_in(call, 1);
     const double *index;
+    if (indices != NULL && indices->rank == 1 && indices->count > 0 && (x->rank == 4 || x->rank == 2)) {
+        RF_TRY(rf_onnx_first_any(&x, call));
+        RF_TRY(check_axis(x, rf_onnx_int(call->node, "axis", 0)));
+        return reorder_channels(call, x, indices);
+    }
     if (indices != NULL && indices->rank == 0 && x->form != RF_ONNX_ROW) {
         int64_t dim[RF_ONNX_MAX_RANK];
         int axis;
@@ -479,6 +538,7 @@ const rf_onnx_op rf_onnx_shape_ops[] = {
     {"Expand", 2, " ", rf_onnx_fold_expand, expand},
     {"Flatten", 1, " axis ", .lower = flatten},
     {"Gather", 2, " axis ", rf_onnx_fold_gather, gather},
+    {"GatherND", 2, " batch_dims ", .lower = gather_nd},
     {"Identity", 1, " ", rf_onnx_fold_identity, identity},
     {"Reshape", 2, " allowzero ", rf_onnx_fold_reshape, reshape},
     {"SequenceAt", 2, " ", .lower = sequence_at},

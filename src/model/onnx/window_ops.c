@@ -13,6 +13,8 @@ static rf_status pad(rf_onnx_call *call) {
     int64_t pads[RF_ONNX_MAX_RANK];
     int count;
     double value = rf_onnx_float(call->node, "value", 0);
+    if (rf_onnx_is_response(rf_onnx_in(call, 0)) && rf_onnx_in(call, 0)->rank == 5)
+        return rf_onnx_pad_response(call, rf_onnx_in(call, 0));
     RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
     if (x->channels_last && count == 8) {
@@ -91,6 +93,8 @@ static rf_status max_pool(rf_onnx_call *call) {
 }
 
 static rf_status average_pool(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (rf_onnx_is_response(x) && x->rank == 5) return rf_onnx_mean_of_squares(call, x);
     return pool(call, "avg_pool", rf_onnx_int(call->node, "count_include_pad", 0) != 0);
 }
 
