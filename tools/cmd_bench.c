@@ -34,7 +34,7 @@ static const rf_option options[] = {
     {"inference", NULL,
      "time batches of images on their way to scores, as 'predict' runs them, rather than training",
      .parse = rf_opt_flag, AT(inference)},
-    {"trace", "FILE", "write the kernels of one step as a trace for Chrome or Perfetto; - is stdout",
+    {"trace", "FILE", "write the kernels of one step, or batch, as a trace for Chrome or Perfetto; - is stdout",
      .parse = rf_opt_text, AT(trace), .files = true},
     {"json", NULL, "print one JSON document", .parse = rf_opt_flag, AT(json)},
     RF_OPT_END,
@@ -82,29 +82,35 @@ static rf_status open_inputs(bench_run *run, const bench_args *args) {
     return rf_model_create(&run->model, args->model, images, 0);
 }
 
-static rf_status measure(bench_run *run, const bench_args *args) {
-    RF_TRY(open_inputs(run, args));
-    const rf_dataset *data = run->dataset;
-    if (rf_model_note(run->model) != NULL) rf_say("note: %s", rf_model_note(run->model));
-    RF_TRY(rf_open_device(&run->device, args->device));
-    if (args->inference)
-        return rf_bench_inference(
-            &run->result,
-            &(rf_evaluate_desc){
-                .device = run->device, .model = run->model, .dataset = data, .batch = args->batch},
-            args->steps);
+enum { PROFILED = 20 };
+
+static rf_status measure_inference(bench_run *run, const bench_args *args) {
+    const rf_evaluate_desc desc = {
+        .device = run->device, .model = run->model, .dataset = run->dataset, .batch = args->batch};
+    return rf_bench_inference(&run->result, &desc, args->steps, RF_MIN(args->steps, PROFILED));
+}
+
+static rf_status measure_training(bench_run *run, const bench_args *args) {
     const rf_trainer_desc desc = {.device = run->device,
                                   .model = run->model,
-                                  .dataset = data,
+                                  .dataset = run->dataset,
                                   .batch = args->batch,
                                   .optimizer = "sgd momentum=0.9",
                                   .recompute = args->recompute,
                                   .half = args->half};
     RF_TRY(rf_trainer_create_emptying(&run->trainer, &desc, run->model));
-    RF_TRY(rf_peak_measure(&run->peak, run->device));
-    RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, 20)));
+    RF_TRY(rf_bench_trainer(&run->result, run->trainer, args->steps, RF_MIN(args->steps, PROFILED)));
     rf_trainer_free(run->trainer); /* or its memory and the peak's would be there at once */
     run->trainer = NULL;
+    return RF_OK;
+}
+
+static rf_status measure(bench_run *run, const bench_args *args) {
+    RF_TRY(open_inputs(run, args));
+    if (rf_model_note(run->model) != NULL) rf_say("note: %s", rf_model_note(run->model));
+    RF_TRY(rf_open_device(&run->device, args->device));
+    RF_TRY(rf_peak_measure(&run->peak, run->device));
+    RF_TRY(args->inference ? measure_inference(run, args) : measure_training(run, args));
     RF_TRY(rf_peak_measure(&run->peak, run->device));
     for (size_t i = 0; i < run->result.row_count; i++) run->kernels_ms += run->result.rows[i].time_ms;
     return RF_OK;
@@ -175,11 +181,19 @@ static void print_step(const bench_run *run, const bench_args *args) {
            args->batch / result->step_ms * 1000, result->first_ms);
 }
 
+static void print_memory(const rf_bench *result) {
+    char bytes[32];
+    printf("memory   %s on the device", rf_bytes_text(bytes, (double)result->memory_bytes));
+    if (result->repeated.share > 0)
+        printf(" rather than %s; %.2g %% of the forward pass is done twice",
+               rf_bytes_text(bytes, (double)result->repeated.bytes), 100 * result->repeated.share);
+    printf("\n");
+}
+
 static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     static const char *const heading[] = {"step",      "kernel",  "calls", "ms",
                                           "% of step", "GFLOP/s", "GB/s",  "% of peak"};
     const rf_bench *result = &run->result;
-    char memory[32];
     size_t count = 0;
     rf_table table;
     int *calls = rf_alloc(result->row_count, sizeof *calls);
@@ -205,14 +219,11 @@ static rf_status print_as_table(const bench_run *run, const bench_args *args) {
     RF_TRY(rf_table_end(&table, stdout));
     putchar('\n');
     print_step(run, args);
-    printf("memory   %s on the device", rf_bytes_text(memory, (double)result->memory_bytes));
-    if (result->repeated.share > 0)
-        printf(" rather than %s; %.2g %% of the forward pass is done twice",
-               rf_bytes_text(memory, (double)result->repeated.bytes), 100 * result->repeated.share);
-    printf("\n");
+    if (!args->inference) print_memory(result);
     if (run->peak.gflops > 0)
-        printf("limits   %.0f GFLOP/s, %.1f GB/s; the step runs at %.1f GFLOP/s\n", run->peak.gflops,
-               run->peak.gbs, rate(result->flops, result->step_ms));
+        printf("limits   %.0f GFLOP/s, %.1f GB/s; the %s runs at %.1f GFLOP/s\n", run->peak.gflops,
+               run->peak.gbs, args->inference ? "forward pass" : "step",
+               rate(result->flops, result->step_ms));
     return RF_OK;
 }
 
@@ -237,12 +248,13 @@ static rf_status print_as_json(const bench_run *run, const bench_args *args) {
     rf_json_number(&json, "step_ms", result->step_ms);
     rf_json_number(&json, "step_median_ms", result->step_median_ms);
     rf_json_number(&json, "first_ms", result->first_ms);
-    if (args->inference) return rf_json_write(&json, "-");
-    rf_json_number(&json, "early_ms", result->early_ms);
-    rf_json_number(&json, "late_ms", result->late_ms);
-    rf_json_count(&json, "memory_bytes", result->memory_bytes);
-    rf_json_count(&json, "memory_bytes_without_recompute", result->repeated.bytes);
-    rf_json_number(&json, "forward_share_repeated", result->repeated.share);
+    if (!args->inference) {
+        rf_json_number(&json, "early_ms", result->early_ms);
+        rf_json_number(&json, "late_ms", result->late_ms);
+        rf_json_count(&json, "memory_bytes", result->memory_bytes);
+        rf_json_count(&json, "memory_bytes_without_recompute", result->repeated.bytes);
+        rf_json_number(&json, "forward_share_repeated", result->repeated.share);
+    }
     rf_json_number(&json, "flops", result->flops);
     rf_json_open(&json, "limits", '{');
     rf_json_number(&json, "gflops", run->peak.gflops);
@@ -285,8 +297,6 @@ static rf_status bench_main(void *given, char **operands) {
     const bench_args *args = given;
     bench_run run = {0};
     const char *const inputs[] = {args->data != NULL ? args->data : "", args->model, NULL};
-    if (args->trace != NULL && args->inference)
-        return rf_fail(RF_E_USAGE, "--trace has no effect with --inference");
     if (args->inference && rf_settings_given(&args->common.settings, "recompute"))
         return rf_fail(RF_E_USAGE, "--recompute has no effect with --inference");
     if (args->inference && args->half) return rf_fail(RF_E_USAGE, "--half has no effect with --inference");
@@ -298,8 +308,6 @@ static rf_status bench_main(void *given, char **operands) {
     if (status == RF_OK && args->trace != NULL) status = write_trace(&run, args->trace);
     if (status == RF_OK && args->json)
         status = print_as_json(&run, args);
-    else if (status == RF_OK && args->inference)
-        print_step(&run, args);
     else if (status == RF_OK && !trace_on_stdout)
         status = print_as_table(&run, args);
     release_run(&run);

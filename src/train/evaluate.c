@@ -146,6 +146,17 @@ static rf_status run(rf_evaluation **out, evaluation *e) {
     return RF_OK;
 }
 
+static void release(evaluation *e) {
+    if (e->desc.device != NULL) rf_device_drain(e->desc.device);
+    rf_evaluator_release(&e->evaluator);
+    rf_weights_free(e->weights);
+    rf_model_free(e->folded);
+    rf_feeder_free(e->feeder);
+    rf_buffer_free(e->control);
+    rf_buffer_free(e->observed);
+    free(e->scores);
+}
+
 rf_status rf_evaluate_sized(rf_evaluation **out, const rf_evaluate_desc *desc, size_t size) {
     evaluation e = {.control = NULL};
     *out = NULL;
@@ -153,13 +164,27 @@ rf_status rf_evaluate_sized(rf_evaluation **out, const rf_evaluate_desc *desc, s
     rf_status status = check(&e);
     if (status == RF_OK) status = prepare(&e);
     if (status == RF_OK) status = run(out, &e);
-    if (e.desc.device != NULL) rf_device_drain(e.desc.device);
-    rf_evaluator_release(&e.evaluator);
-    rf_weights_free(e.weights);
-    rf_model_free(e.folded);
-    rf_feeder_free(e.feeder);
-    rf_buffer_free(e.control);
-    rf_buffer_free(e.observed);
-    free(e.scores);
+    release(&e);
+    return status;
+}
+
+static rf_status profile(evaluation *e, rf_status (*show)(void *, rf_sequence *), void *context) {
+    rf_evaluation *found = NULL;
+    RF_TRY(check(e));
+    RF_TRY(prepare(e));
+    e->evaluator.profiled = true;
+    RF_TRY(rf_device_profile(e->desc.device, true));
+    const rf_status status = run(&found, e);
+    rf_evaluation_free(found);
+    RF_TRY(rf_device_profile(e->desc.device, false));
+    return status == RF_OK || status == RF_E_INTERRUPTED ? show(context, e->evaluator.part[0].sequence)
+                                                         : status;
+}
+
+rf_status rf_evaluate_profiled(const rf_evaluate_desc *desc,
+                               rf_status (*show)(void *context, rf_sequence *batch), void *context) {
+    evaluation e = {.desc = *desc};
+    const rf_status status = profile(&e, show, context);
+    release(&e);
     return status;
 }

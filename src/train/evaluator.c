@@ -137,7 +137,7 @@ rf_status rf_evaluator_run(rf_evaluator *e, rf_evaluator_visit *visit, void *con
         const rf_evaluator_part *part = &e->part[i];
         for (int b = 0; b < part->batches; b++, first += part->batch) {
             RF_TRY(rf_feeder_stage(e->feeder, e->images + first, part->batch));
-            RF_TRY(rf_sequence_run(part->sequence));
+            RF_TRY(e->profiled ? rf_sequence_run_profiled(part->sequence) : rf_sequence_run(part->sequence));
             if (visit != NULL) RF_TRY(visit(context, part, first));
         }
     }

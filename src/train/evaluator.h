@@ -25,6 +25,7 @@ typedef struct rf_evaluator {  /* starts as {0} */
     int32_t *images;   /* their indices in the feeder's data set; owned */
     rf_buffer *order;  /* the same on the device */
     rf_buffer *ranks;  /* of each image: predicted class, rank of the label */
+    bool profiled;     /* batches run launch by launch, each timed; the device must have profiling on */
 } rf_evaluator;
 
 /* Plans without memory. desc: its batch, 0: RF_EVALUATION_BATCH; its training is not read; total: images, of which each
@@ -44,5 +45,10 @@ rf_status rf_evaluator_run(rf_evaluator *evaluator, rf_evaluator_visit *visit, v
  * labels: of the data set's images. */
 rf_status rf_evaluator_read(rf_evaluation **out, const rf_evaluator *evaluator, const int32_t *labels);
 void rf_evaluator_release(rf_evaluator *evaluator);
+
+/* Evaluates as rf_evaluate does, launch by launch, and then shows the launches of a batch, with their times, also where desc->scores
+ * has ended it. */
+rf_status rf_evaluate_profiled(const rf_evaluate_desc *desc,
+                               rf_status (*show)(void *context, rf_sequence *batch), void *context);
 
 #endif

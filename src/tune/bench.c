@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/evaluator.h"
 #include "train/trainer.h"
 
 static int ascending(const void *a, const void *b) {
@@ -55,6 +56,32 @@ static rf_status time_steps(rf_bench *out, rf_trainer *t, int steps) {
     return status;
 }
 
+static rf_status make_room(rf_bench *out, size_t rows) {
+    rf_bench_row *grown = rf_resize(out->rows, out->row_count + rows, sizeof *grown);
+    if (grown == NULL) return RF_E_MEMORY;
+    out->rows = grown;
+    return RF_OK;
+}
+
+/* A row for each launch, as it was profiled. */
+static rf_status add_rows(void *bench, rf_sequence *sequence) {
+    rf_bench *out = bench;
+    RF_TRY(make_room(out, rf_sequence_count(sequence)));
+    for (size_t i = 0; i < rf_sequence_count(sequence); i++) {
+        const rf_launch_profile *from = rf_sequence_profile(sequence, i);
+        rf_bench_row *row = &out->rows[out->row_count++];
+        *row = (rf_bench_row){.time_ms = from->min_ms,
+                              .flops = from->flops,
+                              .bytes = from->bytes,
+                              .start_ms = from->start_ms,
+                              .last_ms = from->last_ms};
+        snprintf(row->label, sizeof row->label, "%s", from->label);
+        snprintf(row->kernel, sizeof row->kernel, "%s", from->kernel);
+        out->flops += from->flops;
+    }
+    return RF_OK;
+}
+
 /* Streamed images: a row for the upload of a batch, which is no launch. */
 static rf_status profile_streaming(rf_bench_row *row, rf_trainer *t) {
     double start = rf_time_ms();
@@ -78,27 +105,13 @@ static rf_status profile(rf_bench *out, rf_trainer *t, int runs) {
         .label = "stream", .kernel = "write", .bytes = (double)t->desc.batch * (t->feeder->per_image + 4)};
     RF_TRY(rf_device_profile(t->desc.device, true));
     for (int i = 0; i < runs; i++) RF_TRY(profile_step(&stream, t));
-    size_t total = 0;
-    for (int p = 0; p < RF_PHASES; p++) total += rf_sequence_count(t->phase[p]);
-    out->rows = rf_alloc(total + 1, sizeof *out->rows);
-    if (out->rows == NULL) return RF_E_MEMORY;
     stream.start_ms = rf_sequence_profile(t->phase[RF_PHASE_FEED], 0)->start_ms -
                       stream.last_ms; /* on the device's clock */
-    if (t->feeder->streaming) out->rows[out->row_count++] = stream;
-    for (int p = 0; p < RF_PHASES; p++) {
-        for (size_t i = 0; i < rf_sequence_count(t->phase[p]); i++) {
-            const rf_launch_profile *from = rf_sequence_profile(t->phase[p], i);
-            rf_bench_row *row = &out->rows[out->row_count++];
-            *row = (rf_bench_row){.time_ms = from->min_ms,
-                                  .flops = from->flops,
-                                  .bytes = from->bytes,
-                                  .start_ms = from->start_ms,
-                                  .last_ms = from->last_ms};
-            snprintf(row->label, sizeof row->label, "%s", from->label);
-            snprintf(row->kernel, sizeof row->kernel, "%s", from->kernel);
-            out->flops += from->flops;
-        }
+    if (t->feeder->streaming) {
+        RF_TRY(make_room(out, 1));
+        out->rows[out->row_count++] = stream;
     }
+    for (int p = 0; p < RF_PHASES; p++) RF_TRY(add_rows(out, t->phase[p]));
     return rf_device_profile(t->desc.device, false);
 }
 
@@ -127,7 +140,7 @@ static bool on_scores(void *context, size_t first, size_t count, const float *sc
     return i->count <= i->steps;
 }
 
-rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps) {
+rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps, int runs) {
     rf_evaluate_desc timed = *desc;
     rf_evaluation *evaluation = NULL;
     inference i = {.steps = RF_MIN(steps, desc->dataset->count / desc->batch - 1)};
@@ -144,9 +157,13 @@ rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int st
     if (status == RF_OK) {
         out->first_ms = i.times[0];
         set_step(out, i.times + 1, i.steps);
+        i.count = 0;
+        i.steps = RF_MIN(runs, i.steps);
+        if (runs > 0) status = rf_evaluate_profiled(&timed, add_rows, out);
     }
     rf_evaluation_free(evaluation);
     free(i.times);
+    if (status != RF_OK) rf_bench_free(out);
     return status;
 }
 

@@ -30,9 +30,9 @@ typedef struct rf_bench {
  * then `runs` profiled ones. The trainer's order, generator and running statistics are others afterwards. */
 rf_status rf_bench_trainer(rf_bench *out, rf_trainer *trainer, int steps, int runs);
 /* Evaluates batches of the data set, one after the other, each from its images to the scores on the host: `steps` of them, or
- * as many as there are whole ones, after a first (first_ms) that compiles.  No rows, memory and flops are told.  Errors: RF_E_USAGE, fewer
- * images than two batches; those of rf_evaluate. */
-rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps);
+ * as many as there are whole ones, after a first (first_ms) that compiles; then up to `runs` profiled ones.  Memory is not told.  Errors:
+ * RF_E_USAGE, fewer images than two batches; those of rf_evaluate. */
+rf_status rf_bench_inference(rf_bench *out, const rf_evaluate_desc *desc, int steps, int runs);
 void rf_bench_free(rf_bench *bench);
 
 #endif

@@ -26,10 +26,13 @@ bench_times_inference_from_images_to_scores() {
     succeeds bench --inference --data synthetic:1x12x12,4,64 --batch 8
     prints 'forward '
     prints images/s
-    succeeds bench --inference --data synthetic:1x12x12,4,64 --batch 8 --json
+    prints forward.linear_tile
+    ! grep -q backward "$logs/out" || fail "there is no backward pass"
+    succeeds bench --inference --data synthetic:1x12x12,4,64 --batch 8 --json --trace trace.json
     grep -q '"step_ms": [0-9.e-]*[1-9]' "$logs/out" || fail "the JSON"
+    tr -d ' \n' <"$logs/out" | grep -q '"time_ms":[0-9.e-]*[1-9]' || fail "the kernels in the JSON"
+    grep -q '"traceEvents"' trace.json || fail "the trace"
     refuses 2 "fewer than two batches" bench --inference --data synthetic:1x12x12,4,64 --batch 33
-    refuses 2 "--trace has no effect" bench --inference --trace trace.json
 }
 
 bench_makes_images_of_the_size_that_the_network_is_for() {
