@@ -131,6 +131,8 @@ static const sample samples[] = {
     {"groups-script", "groups"},
     {"groups-dynamo", "groups"},
     {"response-dynamo", "response"},
+    {"positions-script", "positions"},
+    {"positions-dynamo", "positions"},
     {"patterns-script", "patterns", true},
     {"patterns-dynamo", "patterns", true},
     {"keras", "keras", true},
@@ -173,7 +175,8 @@ static void losses_are_pytorchs(void **state) {
         "attention-script",  "attention-dynamo",  "assorted-script",     "assorted-dynamo",
         "branches-script",   "branches-dynamo",   "maxout-script",       "maxout-dynamo",
         "arithmetic-script", "arithmetic-dynamo", "standardized-script", "standardized-dynamo",
-        "groups-script",     "groups-dynamo",     "response-dynamo"};
+        "groups-script",     "groups-dynamo",     "response-dynamo",     "positions-script",
+        "positions-dynamo"};
     rf_dataset *dataset = images_of(IMAGES, CLASSES);
     (void)state;
     for (size_t i = 0; i < RF_COUNT(files); i++) {

@@ -62,7 +62,8 @@ static inline size_t rf_shape_pixels(rf_shape s) {
     X(replicate, BOOL)                                                                                       \
     X(reflect, BOOL)                                                                                         \
     X(linear, BOOL)                                                                                          \
-    X(shared, BOOL)
+    X(shared, BOOL)                                                                                          \
+    X(each, BOOL)
 typedef int rf_attr_INT;
 typedef bool rf_attr_BOOL;
 typedef double rf_attr_FLOAT;

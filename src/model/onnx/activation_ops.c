@@ -40,11 +40,6 @@ static rf_status celu(rf_onnx_call *call) {
 
 static const rf_attrs negative = {.slope = -1};
 
-static rf_status sum_with(rf_onnx_call *call, const rf_onnx_value *x) {
-    const rf_onnx_layer layer = {.op = rf_op_find("add"), .inputs = 2, .input = {x->layer, call->out.layer}};
-    return rf_onnx_layer_add(call, &layer, x);
-}
-
 /* The sum of the parts above and below zero, either as a ReLU. */
 static rf_status absolute(rf_onnx_call *call) {
     rf_onnx_value *x;
@@ -53,22 +48,7 @@ static rf_status absolute(rf_onnx_call *call) {
     const rf_onnx_value above = call->out;
     RF_TRY(rf_onnx_layer_of(call, "affine", x, &negative));
     RF_TRY(rf_onnx_then(call, "relu", NULL));
-    return sum_with(call, &above);
-}
-
-/* max(x, y) = x + relu(y - x), min(x, y) = x - relu(x - y). */
-rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max) {
-    RF_TRY(rf_onnx_force(call, x));
-    RF_TRY(rf_onnx_force(call, y));
-    const rf_model *model = call->build->model;
-    const rf_shape a = model->nodes[x->layer].shape, b = model->nodes[y->layer].shape;
-    if (a.c != b.c || a.h != b.h || a.w != b.w || x->rank != y->rank || x->channels_last != y->channels_last)
-        return rf_fail(RF_E_SHAPE, "its inputs are of different shapes");
-    RF_TRY(rf_onnx_layer_of(call, "affine", is_max ? x : y, &negative));
-    RF_TRY(sum_with(call, is_max ? y : x));
-    RF_TRY(rf_onnx_then(call, "relu", NULL));
-    if (!is_max) RF_TRY(rf_onnx_then(call, "affine", &negative));
-    return sum_with(call, x);
+    return rf_onnx_plus(call, &above);
 }
 
 /* That of a sigmoid is -softplus(-x), which is finite wherever x is. */
@@ -90,17 +70,18 @@ static rf_status selu(rf_onnx_call *call) {
     return plain(call);
 }
 
-/* The slopes are one number a channel, or one for all. */
+/* The slopes are one number a channel, one for all, or one for each number of an image. */
 static rf_status prelu(rf_onnx_call *call) {
     rf_onnx_value *x;
     rf_onnx_tensor *slope = rf_onnx_constant_in(call, 1);
     RF_TRY(rf_onnx_first_any(&x, call));
     if (slope == NULL) return rf_fail(RF_E_INPUT, "its slopes are no constant");
-    const rf_onnx_layer layer = {.op = rf_op_find("prelu"),
-                                 .attrs = {.init = 0.25, .shared = slope->count == 1},
-                                 .inputs = 1,
-                                 .input = {x->layer},
-                                 .param = {slope}};
+    const rf_onnx_layer layer = {
+        .op = rf_op_find("prelu"),
+        .attrs = {.init = 0.25, .shared = slope->count == 1, .each = rf_onnx_is_for_each(call, slope, x)},
+        .inputs = 1,
+        .input = {x->layer},
+        .param = {slope}};
     return rf_onnx_layer_add(call, &layer, x);
 }
 

@@ -71,6 +71,20 @@ static bool is_per_channel(const rf_onnx_tensor *constant, const rf_onnx_value *
     return axis >= 0 && (size_t)constant->dim[axis] == constant->count;
 }
 
+bool rf_onnx_is_for_each(const rf_onnx_call *call, const rf_onnx_tensor *constant, const rf_onnx_value *x) {
+    const rf_shape s = call->build->model->nodes[x->layer].shape;
+    if (x->rank != 4 || x->channels_last || s.h * s.w == 1 || constant->rank < 3 ||
+        constant->count != (size_t)s.c * s.h * s.w)
+        return false;
+    const int64_t *const dim = constant->dim + constant->rank - 3;
+    return dim[0] == s.c && dim[1] == s.h && dim[2] == s.w;
+}
+
+/* One number a channel, or one for each number of an image. */
+static bool fits_images(const rf_onnx_call *call, const rf_onnx_tensor *constant, const rf_onnx_value *x) {
+    return is_per_channel(constant, x) || rf_onnx_is_for_each(call, constant, x);
+}
+
 /* Whether it has a number for each channel of a norm. */
 static bool fits_norm(const rf_onnx_call *call, const rf_onnx_tensor *constant, const rf_onnx_value *x) {
     return (x->form == RF_ONNX_NORMED || x->form == RF_ONNX_RESPONDED) && is_per_channel(constant, x) &&
@@ -119,12 +133,13 @@ static rf_status affine(rf_onnx_call *call, rf_onnx_value *x, double factor, dou
     return RF_OK;
 }
 
-/* A layer of a learned number a channel, or one; of images it is a constant. */
-static rf_status add_channelwise(rf_onnx_call *call, const char *op, double init, rf_onnx_value *x,
-                                 rf_onnx_tensor *constant) {
+rf_status rf_onnx_add_channelwise(rf_onnx_call *call, const char *op, double init, rf_onnx_value *x,
+                                  rf_onnx_tensor *constant) {
     RF_TRY(rf_onnx_force(call, x));
     const rf_onnx_layer layer = {.op = rf_op_find(op),
-                                 .attrs = {.init = init, .shared = constant->count == 1},
+                                 .attrs = {.init = init,
+                                           .shared = constant->count == 1,
+                                           .each = rf_onnx_is_for_each(call, constant, x)},
                                  .inputs = 1,
                                  .input = {x->layer},
                                  .param = {constant}};
@@ -151,7 +166,7 @@ static rf_status normalise(rf_onnx_call *call, const char *op, rf_onnx_value *x,
     RF_TRY(rf_onnx_numbers(&from, call->build, constant));
     RF_TRY(rf_onnx_constant(&numbers, call->build, constant->type, constant->rank, constant->dim));
     for (size_t i = 0; i < constant->count; i++) numbers->values[i] = of(from[i]);
-    return add_channelwise(call, op, 0, x, numbers);
+    return rf_onnx_add_channelwise(call, op, 0, x, numbers);
 }
 
 static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tensor *constant) {
@@ -179,11 +194,11 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         if (x->form == RF_ONNX_ERF && number == 1) return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
         return affine(call, x, 1, number);
     }
-    if (rf_onnx_is_learned(constant) && (constant->count == 1 || is_per_channel(constant, x)))
-        return add_channelwise(call, "shift", 0, x, constant);
-    return rf_fail(RF_E_INPUT,
+    if (rf_onnx_is_learned(constant) && (constant->count == 1 || fits_images(call, constant, x)))
+        return rf_onnx_add_channelwise(call, "shift", 0, x, constant);
+    return rf_fail(RF_E_SHAPE,
                    "the sum with a constant is taken where that is a number, or a parameter of one number a "
-                   "channel");
+                   "channel, or of (C,H,W)");
 }
 
 /* x + (weight x response + bias). */
@@ -231,7 +246,7 @@ static rf_status subtract(rf_onnx_call *call) {
         double number;
         if (constant == NULL) continue;
         const bool of_images = i == 1 && is_images(call, x);
-        if (of_images && constant->count > 1 && is_per_channel(constant, x))
+        if (of_images && constant->count > 1 && fits_images(call, constant, x))
             return normalise(call, "shift", rf_onnx_in(call, 0), constant, negative);
         if (constant->count != 1 || (rf_onnx_is_learned(constant) && !of_images))
             return rf_fail(RF_E_INPUT,
@@ -336,16 +351,16 @@ static rf_status scale_channels(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_te
     }
     RF_TRY(rf_onnx_drop_filler(&other_than_ones, call, 1));
     if (other_than_ones == NULL) return rf_onnx_pass(call, x);
-    if (constant->name == NULL || (!shared && !is_per_channel(constant, x)))
-        return rf_fail(RF_E_INPUT,
+    if (constant->name == NULL || (!shared && !fits_images(call, constant, x)))
+        return rf_fail(RF_E_SHAPE,
                        "the product with a constant is taken where that is a parameter of one number a "
-                       "channel, or one number");
+                       "channel, or of (C,H,W), or one number");
     if (x->constant == NULL && fits_norm(call, constant, x)) {
         RF_TRY(rf_onnx_pass(call, x));
         call->out.constant = constant;
         return RF_OK;
     }
-    return add_channelwise(call, "scale", 1, x, constant);
+    return rf_onnx_add_channelwise(call, "scale", 1, x, constant);
 }
 
 /* x as a number of times a layer's output; 0: it is none. */
@@ -447,7 +462,7 @@ static rf_status divide(rf_onnx_call *call) {
     if (constant == NULL && deviation->form == RF_ONNX_AROUND)
         return rf_onnx_divide_by_response(call, x, deviation);
     if (constant == NULL) return divide_layers(call, x, rf_onnx_in(call, 1));
-    if (constant->count > 1 && is_images(call, x) && is_per_channel(constant, x))
+    if (constant->count > 1 && is_images(call, x) && fits_images(call, constant, x))
         return normalise(call, "scale", rf_onnx_in(call, 0), constant, reciprocal);
     if (rf_onnx_is_learned(constant) && !is_images(call, x))
         return rf_fail(RF_E_INPUT, "its divisor '%.100s' is learned: of these only factors are taken",

@@ -186,7 +186,7 @@ static Onnx__NodeProto *plain(rf_onnx_export *e) {
 }
 
 static Onnx__NodeProto *prelu(rf_onnx_export *e) {
-    const bool as_is = e->model->nodes[e->node].shape.flat || attrs_of(e)->shared;
+    const bool as_is = e->model->nodes[e->node].shape.flat || attrs_of(e)->shared || attrs_of(e)->each;
     const char *slope = as_is ? rf_onnx_parameter(e, 0) : per_channel(e, "slope", 0);
     return PUT(e, NULL, "PRelu", rf_onnx_x(e, 0), slope);
 }

@@ -199,6 +199,10 @@ rf_status rf_onnx_floor(rf_onnx_call *call);
 rf_status rf_onnx_shift_random(rf_onnx_call *call, const rf_onnx_value *random, rf_onnx_tensor *by); /* Add */
 rf_status rf_onnx_apply_mask(rf_onnx_call *call, rf_onnx_value *x, const rf_onnx_value *mask);
 
+/* ---- maxima and minima (maxima.c) ---- */
+/* max(x, y), or min(x, y). */
+rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max);
+
 /* ---- branches side by side (branches.c) ---- */
 bool rf_onnx_is_stack(const rf_onnx_value *x);
 rf_status rf_onnx_stack(rf_onnx_call *call); /* Concat */
@@ -213,8 +217,12 @@ rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const 
 rf_status rf_onnx_add_local_response(rf_onnx_call *call, const rf_onnx_value *x, int64_t size, double alpha,
                                      double beta, double k);
 /* Those of these forms are for the functions that follow. */
-bool rf_onnx_is_response(const rf_onnx_value *x);
-rf_status rf_onnx_reshape_response(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim);
+static inline bool rf_onnx_is_response(const rf_onnx_value *x) {
+    return x->form == RF_ONNX_SQUARE || x->form == RF_ONNX_AROUND;
+}
+/* *done: to (N,1,C,H,W), or back; else x is a layer's output now. */
+rf_status rf_onnx_reshape_response(bool *done, rf_onnx_call *call, rf_onnx_value *x, int rank,
+                                   const int64_t *dim);
 rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x); /* Pad */
 rf_status rf_onnx_mean_of_squares(rf_onnx_call *call, const rf_onnx_value *x); /* AveragePool */
 rf_status rf_onnx_divide_by_response(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *response);
@@ -240,13 +248,18 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, cons
 rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
 /* The same, behind what the call has made so far. */
 rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs);
+/* x plus that. */
+rf_status rf_onnx_plus(rf_onnx_call *call, const rf_onnx_value *x);
 /* x so many times, one behind the other. */
 rf_status rf_onnx_repeat(rf_onnx_call *call, const rf_onnx_value *x, int64_t times);
 /* Makes call->out the value itself, or a form of its x that waits for the next op. */
 rf_status rf_onnx_pass(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_wait(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_form form, double factor);
-/* max(x, y), or min(x, y). */
-rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, bool is_max);
+/* Whether a constant has a number for each of an image's, (C,H,W), of more than one pixel. */
+bool rf_onnx_is_for_each(const rf_onnx_call *call, const rf_onnx_tensor *constant, const rf_onnx_value *x);
+/* Adds a layer of a learned number a channel, one for all, or (C,H,W); of images it is not trained. */
+rf_status rf_onnx_add_channelwise(rf_onnx_call *call, const char *op, double init, rf_onnx_value *x,
+                                  rf_onnx_tensor *constant);
 /* Whether a constant is a learned number or numbers: not one that an exporter made of a number in the code. */
 bool rf_onnx_is_learned(const rf_onnx_tensor *constant);
 /* `to` is computed from `from`, too. */

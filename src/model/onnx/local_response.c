@@ -13,24 +13,17 @@ rf_status rf_onnx_add_local_response(rf_onnx_call *call, const rf_onnx_value *x,
     return rf_onnx_layer_of(call, "local_response_norm", x, &attrs);
 }
 
-bool rf_onnx_is_response(const rf_onnx_value *x) {
-    return x->form == RF_ONNX_SQUARE || x->form == RF_ONNX_AROUND;
-}
-
-/* To (N,1,C,H,W), or back. */
-rf_status rf_onnx_reshape_response(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
+rf_status rf_onnx_reshape_response(bool *done, rf_onnx_call *call, rf_onnx_value *x, int rank,
+                                   const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
     const int added = rank == 5 ? 1 : 0, to = 4 + added, from = x->rank == 5 ? 1 : 0;
     rf_onnx_dims(old, call->build, x);
-    bool same = rank == to && dim[0] == old[0] && (!added || dim[1] == 1) && x->pad.y == x->pad.x;
-    for (int i = 1; i < 4 && same; i++) same = dim[i + added] == old[i + from];
-    if (same) {
-        RF_TRY(rf_onnx_pass(call, x));
-        call->out.rank = rank;
-        return RF_OK;
-    }
-    RF_TRY(rf_onnx_force(call, x));
-    return rf_onnx_reshape_to(call, x, rank, dim);
+    *done = rank == to && dim[0] == old[0] && (!added || dim[1] == 1) && x->pad.y == x->pad.x;
+    for (int i = 1; i < 4 && *done; i++) *done = dim[i + added] == old[i + from];
+    if (!*done) return rf_onnx_force(call, x);
+    RF_TRY(rf_onnx_pass(call, x));
+    call->out.rank = rank;
+    return RF_OK;
 }
 
 rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x) {

@@ -60,16 +60,35 @@ static rf_status real(rf_onnx_tensor **tensor, const rf_onnx_call *call, size_t 
     return rf_onnx_drop_filler(tensor, call, filler);
 }
 
+/* Over (C,H,W), a group norm of one group, with a weight and a bias for each number. */
+static rf_status norm_of_images(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *weight,
+                                rf_onnx_tensor *bias) {
+    rf_onnx_value normed = *x;
+    normed.factor = rf_onnx_float(call->node, "epsilon", 1e-5);
+    normed.groups = 1;
+    normed.constant = NULL;
+    RF_TRY(rf_onnx_add_norm(call, &normed, NULL));
+    if (weight != NULL) {
+        rf_onnx_value before = call->out;
+        RF_TRY(rf_onnx_add_channelwise(call, "scale", 1, &before, weight));
+    }
+    if (bias == NULL) return RF_OK;
+    rf_onnx_value before = call->out;
+    return rf_onnx_add_channelwise(call, "shift", 0, &before, bias);
+}
+
 static rf_status layer_norm(rf_onnx_call *call) {
     rf_onnx_value *x;
     rf_onnx_tensor *weight, *bias;
     int axis;
     RF_TRY(rf_onnx_first_any(&x, call));
     RF_TRY(rf_onnx_axis(&axis, rf_onnx_int(call->node, "axis", -1), x->rank));
-    if (axis != rf_onnx_channel_axis(x))
-        return rf_fail(RF_E_INPUT, "it is taken over the channels of each pixel only, moved last, (N,H,W,C)");
     RF_TRY(real(&weight, call, 1, 1));
     RF_TRY(real(&bias, call, 2, 0));
+    if (axis == 1 && x->rank == 4 && !x->channels_last) return norm_of_images(call, x, weight, bias);
+    if (axis != rf_onnx_channel_axis(x))
+        return rf_fail(RF_E_INPUT,
+                       "it is taken over (C,H,W), and over the channels of each pixel, moved last");
     if (weight == NULL && bias != NULL) weight = rf_onnx_constant_in(call, 1);
     rf_onnx_value normed = *x;
     normed.factor = rf_onnx_float(call->node, "epsilon", 1e-5);

@@ -28,7 +28,9 @@ static rf_status ungroup(rf_onnx_call *call, const rf_onnx_value *x, int rank, c
 /* Only what a layer's output can be: itself, (N,features), or (N,C,1,1); in groups; or a part of a channel shuffle. */
 rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
-    if (rf_onnx_is_response(x)) return rf_onnx_reshape_response(call, x, rank, dim);
+    bool done = false;
+    if (rf_onnx_is_response(x)) RF_TRY(rf_onnx_reshape_response(&done, call, x, rank, dim));
+    if (done) return RF_OK;
     rf_onnx_dims(old, call->build, x);
     if (x->branches_first)
         return rf_fail(RF_E_SHAPE, "behind (branches,N,C,H,W) only their sum, mean and maximum are taken");
