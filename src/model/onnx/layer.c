@@ -39,7 +39,8 @@ static rf_status fill(rf_onnx_call *call, int parameter, rf_onnx_tensor *tensor,
     if (!fits)
         return rf_fail(RF_E_SHAPE,
                        "its %s '%.100s' has %zu numbers, or another order of them, than the layer's %zu",
-                       spec->name, rf_onnx_text(tensor->name), tensor->count, rf_param_count(spec));
+                       *spec->name != '\0' ? spec->name : "parameter", rf_onnx_text(tensor->name),
+                       tensor->count, rf_param_count(spec));
     if (tensor->reduced)
         return rf_fail(
             RF_E_INPUT,

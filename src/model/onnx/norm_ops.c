@@ -63,7 +63,11 @@ static rf_status real(rf_onnx_tensor **tensor, const rf_onnx_call *call, size_t 
 /* Over (C,H,W), a group norm of one group, with a weight and a bias for each number. */
 static rf_status norm_of_images(rf_onnx_call *call, const rf_onnx_value *x, rf_onnx_tensor *weight,
                                 rf_onnx_tensor *bias) {
+    const size_t numbers = rf_shape_count(call->build->model->nodes[x->layer].shape);
     rf_onnx_value normed = *x;
+    if (weight != NULL && weight->count != numbers)
+        return rf_fail(RF_E_SHAPE, "its weight '%.100s' has %zu numbers, and the maps have %zu",
+                       rf_onnx_text(weight->name), weight->count, numbers);
     normed.factor = rf_onnx_float(call->node, "epsilon", 1e-5);
     normed.groups = 1;
     normed.constant = NULL;
