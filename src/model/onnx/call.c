@@ -80,6 +80,25 @@ rf_status rf_onnx_axis(int *axis, int64_t given, int rank) {
     return RF_OK;
 }
 
+rf_status rf_onnx_pads(int64_t pads[RF_ONNX_MAX_RANK], int *count, const rf_onnx_call *call, int rank) {
+    int64_t axes[RF_ONNX_MAX_RANK], given[RF_ONNX_MAX_RANK];
+    int axis, those;
+    RF_TRY(rf_onnx_list(pads, count, call, "pads", 1));
+    RF_TRY(rf_onnx_list(axes, &those, call, NULL, 3));
+    if (those < 0) return RF_OK;
+    if (*count != 2 * those || 2 * rank > RF_ONNX_MAX_RANK)
+        return rf_fail(RF_E_INPUT, "%d paddings of %d dimensions", *count, those);
+    memcpy(given, pads, sizeof given);
+    memset(pads, 0, RF_ONNX_MAX_RANK * sizeof *pads);
+    *count = 2 * rank;
+    for (int i = 0; i < those; i++) {
+        RF_TRY(rf_onnx_axis(&axis, axes[i], rank));
+        pads[axis] = given[i];
+        pads[axis + rank] = given[i + those];
+    }
+    return RF_OK;
+}
+
 static bool multiply(int64_t *product, int64_t factor) { /* false: too large */
     if (factor < 0 || factor > RF_MAX_NUMBERS) return false;
     *product *= factor;

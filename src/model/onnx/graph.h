@@ -146,6 +146,8 @@ rf_status rf_onnx_list(int64_t list[RF_ONNX_MAX_RANK], int *count, const rf_onnx
 rf_status rf_onnx_reshape_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
                                const int64_t *old, int old_rank);
 rf_status rf_onnx_axis(int *axis, int64_t given, int rank); /* negative ones count from the end */
+/* Pad's, before each of x's dimensions, then behind each: *count of them; where there are axes, the others are 0. */
+rf_status rf_onnx_pads(int64_t pads[RF_ONNX_MAX_RANK], int *count, const rf_onnx_call *call, int rank);
 rf_status rf_onnx_unsqueeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,
                                  const int64_t *old, int old_rank);
 rf_status rf_onnx_squeeze_dims(int64_t dim[RF_ONNX_MAX_RANK], int *rank, const rf_onnx_call *call,

@@ -13,12 +13,16 @@ rf_status rf_onnx_add_local_response(rf_onnx_call *call, const rf_onnx_value *x,
     return rf_onnx_layer_of(call, "local_response_norm", x, &attrs);
 }
 
+static bool is_padded(const rf_onnx_value *x) {
+    return x->pad.y != 0 || x->pad.x != 0;
+}
+
 rf_status rf_onnx_reshape_response(bool *done, rf_onnx_call *call, rf_onnx_value *x, int rank,
                                    const int64_t *dim) {
     int64_t old[RF_ONNX_MAX_RANK];
     const int added = rank == 5 ? 1 : 0, to = 4 + added, from = x->rank == 5 ? 1 : 0;
     rf_onnx_dims(old, call->build, x);
-    *done = rank == to && dim[0] == old[0] && (!added || dim[1] == 1) && x->pad.y == x->pad.x;
+    *done = rank == to && dim[0] == old[0] && (!added || dim[1] == 1) && !is_padded(x);
     for (int i = 1; i < 4 && *done; i++) *done = dim[i + added] == old[i + from];
     if (!*done) return rf_onnx_force(call, x);
     RF_TRY(rf_onnx_pass(call, x));
@@ -27,11 +31,16 @@ rf_status rf_onnx_reshape_response(bool *done, rf_onnx_call *call, rf_onnx_value
 }
 
 rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x) {
+    const Onnx__AttributeProto *const mode = rf_onnx_attribute(call->node, "mode");
+    double value = rf_onnx_float(call->node, "value", 0);
     int64_t pads[RF_ONNX_MAX_RANK];
     int count;
-    RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
-    bool along_channels = count == 10 && x->form == RF_ONNX_SQUARE && pads[2] >= 0 && pads[7] >= 0 &&
-                          pads[2] < MAX_SIZE && pads[7] < MAX_SIZE;
+    RF_TRY(rf_onnx_pads(pads, &count, call, x->rank));
+    if (rf_onnx_in(call, 2) != NULL)
+        RF_TRY(rf_onnx_scalar(&value, call->build, rf_onnx_constant_in(call, 2)));
+    bool along_channels = count == 10 && x->form == RF_ONNX_SQUARE && !is_padded(x) && value == 0 &&
+                          (mode == NULL || rf_onnx_text_is(call->node, "mode", "constant")) && pads[2] >= 0 &&
+                          pads[7] >= 0 && pads[2] < MAX_SIZE && pads[7] < MAX_SIZE;
     for (int i = 0; i < count && along_channels; i++) along_channels = i == 2 || i == 7 || pads[i] == 0;
     if (!along_channels)
         return rf_fail(RF_E_INPUT, "of (N,1,C,H,W) only local response norm's padding is taken");
@@ -43,7 +52,9 @@ rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x) {
 rf_status rf_onnx_mean_of_squares(rf_onnx_call *call, const rf_onnx_value *x) {
     const Onnx__AttributeProto *const kernel = rf_onnx_attribute(call->node, "kernel_shape");
     const int size = x->pad.y + x->pad.x + 1;
-    bool around = x->form == RF_ONNX_SQUARE && x->pad.y == x->pad.x && kernel != NULL &&
+    const bool pads_itself = rf_onnx_attribute(call->node, "auto_pad") != NULL &&
+                             !rf_onnx_text_is(call->node, "auto_pad", "NOTSET");
+    bool around = x->form == RF_ONNX_SQUARE && !pads_itself && x->pad.y == x->pad.x && kernel != NULL &&
                   kernel->n_ints == 3 && kernel->ints[0] == size && kernel->ints[1] == 1 &&
                   kernel->ints[2] == 1;
     static const char *const attributes[] = {"strides", "dilations", "pads"};

@@ -16,7 +16,7 @@ static rf_status pad(rf_onnx_call *call) {
     if (rf_onnx_is_response(rf_onnx_in(call, 0)) && rf_onnx_in(call, 0)->rank == 5)
         return rf_onnx_pad_response(call, rf_onnx_in(call, 0));
     RF_TRY(rf_onnx_first_any(&x, call));
-    RF_TRY(rf_onnx_list(pads, &count, call, "pads", 1));
+    RF_TRY(rf_onnx_pads(pads, &count, call, x->rank));
     if (x->channels_last && count == 8) {
         const int64_t given[8] = {pads[0], pads[3], pads[1], pads[2], pads[4], pads[7], pads[5], pads[6]};
         memcpy(pads, given, sizeof given);
