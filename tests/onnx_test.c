@@ -647,6 +647,53 @@ static void computed_numbers_stay_until_all_have_read_them(void **state) {
     rf_model_free(model);
 }
 
+/* In front; version 18's Pad of the axes alone. */
+static void add_pad(Onnx__GraphProto *g, const char *x, const char *pads, const char *axes, const char *y) {
+    add_node(g, "Pad", x, pads, y);
+    Onnx__NodeProto *n = g->node[0];
+    n->input = realloc(n->input, 4 * sizeof *n->input);
+    assert_non_null(n->input);
+    n->input[n->n_input++] = copy("");
+    n->input[n->n_input++] = copy(axes);
+}
+
+/* Images get rows and columns, which are cut off again. */
+static void pad_by_axes(Onnx__ModelProto *m) {
+    Onnx__GraphProto *g = m->graph;
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t k = 0; k < g->node[i]->n_input; k++)
+            if (strcmp(g->node[i]->input[k], g->input[0]->name) == 0) set(&g->node[i]->input[k], "as_before");
+    add_numbers(g, "more", 3, 1);
+    add_numbers(g, "fewer", -3, -1);
+    add_numbers(g, "axes", 3, -2);
+    for (int i = 0; i < 2; i++) { /* the same before and behind, along both axes */
+        Onnx__TensorProto *t = g->initializer[g->n_initializer - 3 + (size_t)i];
+        t->int64_data = realloc(t->int64_data, 4 * sizeof *t->int64_data);
+        assert_non_null(t->int64_data);
+        t->int64_data[2] = t->int64_data[0];
+        t->int64_data[3] = t->int64_data[1];
+        t->dims[0] = 4;
+        t->n_int64_data = 4;
+    }
+    add_pad(g, "larger", "fewer", "axes", "as_before");
+    add_pad(g, g->input[0]->name, "more", "axes", "larger");
+}
+
+static void padding_may_be_of_some_axes(void **state) {
+    float as_is[SCORED * CLASSES], padded[SCORED * CLASSES];
+    rf_model *model = load("cnn-script");
+    (void)state;
+    scores_of(as_is, model);
+    rf_model_free(model);
+    put_changed("cnn-script", pad_by_axes);
+    CHECK(rf_model_create(&model, made, shape, 1));
+    assert_int_equal(model->nodes[1].shape.w, shape.width + 6);
+    assert_int_equal(model->nodes[1].shape.h, shape.height + 2);
+    scores_of(padded, model);
+    assert_memory_equal(padded, as_is, sizeof as_is);
+    rf_model_free(model);
+}
+
 /* A field of length `inner` around what is inside, again and again: messages in messages. */
 static void deep_nesting_is_refused(void **state) {
     enum { DEPTH = 4000 };
@@ -699,6 +746,7 @@ int main(void) {
         cmocka_unit_test(halves_are_read),
         cmocka_unit_test(a_softmax_that_is_handed_on_is_the_last_one),
         cmocka_unit_test(computed_numbers_stay_until_all_have_read_them),
+        cmocka_unit_test(padding_may_be_of_some_axes),
         cmocka_unit_test(deep_nesting_is_refused),
     };
     const int fd = mkstemp(made);
