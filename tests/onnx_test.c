@@ -88,6 +88,7 @@ static const sample samples[] = {
     {"patterns-dynamo", "patterns", true},
     {"keras", "keras", true},
     {"keras-last", "keras-last"},
+    {"keras-norms", "keras-norms"},
 };
 
 /* As the file was read; and written by us, and read again. */

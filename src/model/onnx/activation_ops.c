@@ -227,6 +227,14 @@ static rf_status error_function(rf_onnx_call *call) {
     return rf_fail(RF_E_INPUT, "it is taken as a part of GELU only, x (1 + erf(x / sqrt(2))) / 2");
 }
 
+/* TensorFlow's exporter keeps erfc(-x / sqrt(2)), 1 + erf(x / sqrt(2)), though ONNX has no such op. */
+static rf_status complement(rf_onnx_call *call) {
+    const rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form == RF_ONNX_SCALED && fabs(x->factor + 0.70710678118) < 1e-5 && x->shift == 0)
+        return rf_onnx_wait(call, x, RF_ONNX_NORMAL, 1);
+    return rf_fail(RF_E_INPUT, "it is taken as a part of GELU only, x erfc(-x / sqrt(2)) / 2");
+}
+
 /* The last one is the loss's; factor 0: its logarithm, which is taken there only. */
 static rf_status scores(rf_onnx_call *call, double factor) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
@@ -253,6 +261,7 @@ const rf_onnx_op rf_onnx_activation_ops[] = {
     {"Celu", 1, " alpha ", .lower = celu},
     {"Clip", 1, " min max ", fold_clip, clip},
     {"Elu", 1, " alpha ", .lower = elu},
+    {"Erfc", 1, " ", .lower = complement},
     {"Erf", 1, " ", .lower = error_function},
     {"Exp", 1, " ", rf_onnx_fold_unary, plain, .unary = exp, .layer = "exp"},
     {"Gelu", 1, " approximate ", .lower = gelu},

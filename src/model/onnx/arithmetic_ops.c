@@ -179,6 +179,11 @@ static rf_status add_constant(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_tens
         return rf_onnx_pass(call, &producer.out);
     }
     RF_TRY(rf_onnx_drop_filler(&other_than_zeros, call, 0));
+    if (x->form == RF_ONNX_RECENTRING && x->bias == NULL && is_per_channel(constant, x)) {
+        RF_TRY(rf_onnx_pass(call, x));
+        call->out.bias = other_than_zeros;
+        return RF_OK;
+    }
     const bool is_mean = x->form == RF_ONNX_VARIANCE || x->form == RF_ONNX_MEAN_LENGTH;
     if (other_than_zeros == NULL && !is_mean) return rf_onnx_pass(call, x);
     if (x->form == RF_ONNX_RESPONDED && x->constant != NULL && fits_norm(call, constant, x)) {
@@ -211,6 +216,14 @@ static rf_status add_response_norm(rf_onnx_call *call, const rf_onnx_value *x) {
     return rf_onnx_layer_add(call, &layer, x);
 }
 
+static rf_status add_recentred(rf_onnx_call *call, const rf_onnx_value *rescaled,
+                               const rf_onnx_value *recentring) {
+    RF_TRY(rf_onnx_add_recentred(call, rescaled, recentring));
+    if (rescaled->constant != NULL || recentring->bias == NULL) return RF_OK;
+    rf_onnx_value normed = call->out;
+    return rf_onnx_add_channelwise(call, "shift", 0, &normed, recentring->bias);
+}
+
 static rf_status add(rf_onnx_call *call) {
     for (size_t i = 0; i < 2; i++)
         if (rf_onnx_constant_in(call, i) != NULL)
@@ -220,6 +233,8 @@ static rf_status add(rf_onnx_call *call) {
         if (x->form == RF_ONNX_MAP && responded->form == RF_ONNX_RESPONDED && responded->bias != NULL &&
             x->layer == responded->layer)
             return add_response_norm(call, responded);
+        if (x->form == RF_ONNX_RESCALED && responded->form == RF_ONNX_RECENTRING)
+            return add_recentred(call, x, responded);
     }
     return add_layers(call);
 }
@@ -259,7 +274,9 @@ static rf_status subtract(rf_onnx_call *call) {
 }
 
 static rf_status negate(rf_onnx_call *call) {
-    return affine(call, rf_onnx_in(call, 0), -1, 0);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    return x->form == RF_ONNX_MEAN ? rf_onnx_wait(call, x, RF_ONNX_NEGATIVE_MEAN, -1)
+                                   : affine(call, x, -1, 0);
 }
 
 static rf_status raise(rf_onnx_call *call, rf_onnx_value *x, double exponent) {
@@ -302,7 +319,9 @@ static rf_status square_root(rf_onnx_call *call) {
 }
 
 static rf_status invert(rf_onnx_call *call) {
-    return raise(call, rf_onnx_in(call, 0), -1);
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    return x->form == RF_ONNX_DEVIATION ? rf_onnx_wait(call, x, RF_ONNX_RECIPROCAL, x->factor)
+                                        : raise(call, x, -1);
 }
 
 /* GELU is whole when its factor is 1/2. */
@@ -411,6 +430,9 @@ static rf_status multiply(rf_onnx_call *call) {
         rf_onnx_value *x = rf_onnx_in(call, i), *other = rf_onnx_in(call, 1 - i);
         rf_onnx_tensor *constant = rf_onnx_constant_in(call, 1 - i);
         if (x->form == RF_ONNX_MASK || x->form == RF_ONNX_SHARE) return rf_onnx_apply_mask(call, other, x);
+        if (x->form == RF_ONNX_RECIPROCAL) return rf_onnx_times_reciprocal(call, x, other, constant);
+        if (x->form == RF_ONNX_CENTRED && other->form == RF_ONNX_CENTRED && x->layer == other->layer)
+            return rf_onnx_wait(call, x, RF_ONNX_SQUARED, 1);
         const bool is_part = x->form == RF_ONNX_NORMAL || x->form == RF_ONNX_GELU;
         if (constant != NULL && (constant->count > 1 || (!is_part && rf_onnx_is_learned(constant))))
             return scale_channels(call, x, constant);

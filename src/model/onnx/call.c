@@ -175,9 +175,9 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
     const bool in_groups = x->form == RF_ONNX_GROUPED || x->form == RF_ONNX_SHUFFLED,
                as_one_group = rf_onnx_is_response(x) && x->rank == 5;
     const int groups = in_groups && x->rank >= 4 ? RF_MAX(x->groups, 1) : 1, size = s.c / groups;
-    const int64_t all[] = {s.c, s.h, s.w}, last[] = {s.h, s.w, s.c},
-                  features[] = {(int64_t)rf_shape_count(s), s.h, s.w}, grouped[] = {groups, size, s.h, s.w},
-                  shuffled[] = {size, groups, s.h, s.w};
+    const int64_t all[] = {s.c, s.h, s.w, 1}, last[] = {s.h, s.w, s.c, 1},
+                  features[] = {(int64_t)rf_shape_count(s), s.h, s.w, 1},
+                  grouped[] = {groups, size, s.h, s.w}, shuffled[] = {size, groups, s.h, s.w};
     dim[0] = build->batch;
     if (x->form == RF_ONNX_SQUARES) {
         const int64_t squares[] = {s.c, s.h / x->groups, x->groups, s.w / x->groups, x->groups};
@@ -190,12 +190,13 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
            : x->rank == 2                             ? features
            : x->channels_last                         ? last
                                                       : all,
-           (size_t)RF_MAX(x->rank - 1, 3) * sizeof *dim);
+           sizeof all);
     if (x->rank == 4 && in_groups) {
         dim[1] = x->form == RF_ONNX_GROUPED ? 1 : groups;
         dim[2] = x->form == RF_ONNX_GROUPED ? groups : 1;
         dim[3] = size;
     }
+    if (x->form == RF_ONNX_MEAN || x->form == RF_ONNX_NEGATIVE_MEAN) dim[rf_onnx_channel_axis(x)] = 1;
     if (x->branches_first) {
         dim[1] = dim[0];
         dim[0] = groups;
@@ -203,6 +204,10 @@ void rf_onnx_dims(int64_t dim[RF_ONNX_MAX_RANK], const rf_onnx_build *build, con
     if (x->form == RF_ONNX_CHANNELS_FIRST) {
         dim[1] = dim[0];
         dim[0] = s.c;
+    }
+    if (x->form == RF_ONNX_PIXELS) {
+        dim[0] *= (int64_t)s.h * s.w;
+        dim[1] = s.c;
     }
     if (x->rank == 1) dim[0] *= s.c;
     if (x->rank == 3) {

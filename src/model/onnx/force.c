@@ -13,6 +13,7 @@ static const char *op_of(const rf_onnx_value *x) {
     case RF_ONNX_SCALED:
         return "affine";
     case RF_ONNX_MEAN:
+    case RF_ONNX_NEGATIVE_MEAN:
         return "channel_mean";
     case RF_ONNX_SCORES:
         return x->factor == 1 ? "softmax" : NULL;
@@ -50,7 +51,8 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
         attrs.size = x->size;
         attrs.before = attrs.after = x->pad;
         status = rf_onnx_layer_of(&producer, op_of(x), x, &attrs);
-        if (status == RF_OK && x->form == RF_ONNX_HARD_SIGMOID && x->factor != 1)
+        if (status == RF_OK &&
+            (x->form == RF_ONNX_NEGATIVE_MEAN || (x->form == RF_ONNX_HARD_SIGMOID && x->factor != 1)))
             status = rf_onnx_then(&producer, "affine", &attrs);
     } else if (x->form == RF_ONNX_CONSTANT &&
                (rf_onnx_is_learned(x->constant) || x->constant->origin[0] != NULL))

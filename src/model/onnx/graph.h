@@ -16,6 +16,7 @@ typedef enum rf_onnx_form {
     RF_ONNX_GROUPED, /* x with its channels as a matrix, (N,groups,C/groups,H,W), or in groups, (N,groups,rest), or (N,1,groups,C/groups) */
     RF_ONNX_SHUFFLED, /* the first and the last, transposed */
     RF_ONNX_CHANNELS_FIRST, /* x, (C,N,H,W) */
+    RF_ONNX_PIXELS,         /* x, a row of channels for each pixel of all images, (N H W,C) */
     RF_ONNX_SQUARES,    /* x, (N,C,H/groups,groups,W/groups,groups) */
     RF_ONNX_UNSHUFFLED, /* x, whose channels were such squares, but not (N,C,H,W) yet */
     RF_ONNX_EXPANDED, /* x of 1x1, repeated to size */
@@ -36,6 +37,10 @@ typedef enum rf_onnx_form {
     RF_ONNX_SQUARED,   /* (x - mean)^2 */
     RF_ONNX_VARIANCE,  /* its mean, and factor */
     RF_ONNX_DEVIATION, /* the root of that */
+    RF_ONNX_NEGATIVE_MEAN, /* minus the mean */
+    RF_ONNX_RECIPROCAL,    /* 1 / deviation, times constant unless that is NULL */
+    RF_ONNX_RESCALED,      /* x times that */
+    RF_ONNX_RECENTRING,    /* minus the mean times it, plus bias unless that is NULL */
     RF_ONNX_NORMED, /* (x - mean) / sqrt(variance + factor), times constant unless that is NULL; mean and variance of groups of channels, or of each pixel, 0 */
     RF_ONNX_SQUARE, /* x^2; or (N,1,C,H,W), with `pad` channels of zeros before and behind */
     RF_ONNX_AROUND, /* shift + factor times the mean of x^2 over `groups` channels around, to the power of `power` unless that is 0 */
@@ -228,6 +233,14 @@ rf_status rf_onnx_reshape_response(bool *done, rf_onnx_call *call, rf_onnx_value
 rf_status rf_onnx_pad_response(rf_onnx_call *call, const rf_onnx_value *x); /* Pad */
 rf_status rf_onnx_mean_of_squares(rf_onnx_call *call, const rf_onnx_value *x); /* AveragePool */
 rf_status rf_onnx_divide_by_response(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *response);
+
+/* ---- layer norm in TensorFlow's parts (tensorflow_norm.c) ---- */
+/* RF_ONNX_RECIPROCAL times another value, or a constant. */
+rf_status rf_onnx_times_reciprocal(rf_onnx_call *call, const rf_onnx_value *reciprocal,
+                                   const rf_onnx_value *other, rf_onnx_tensor *constant);
+/* Without a weight, the bias is the caller's to add. */
+rf_status rf_onnx_add_recentred(rf_onnx_call *call, const rf_onnx_value *rescaled,
+                                const rf_onnx_value *recentring);
 
 /* ---- squares of pixels as channels (squares.c) ---- */
 bool rf_onnx_is_squares(const int64_t *dim, int rank, const int64_t *map); /* whether a map's reshape makes them */

@@ -10,7 +10,7 @@ static rf_status weighted(rf_onnx_call *call, const rf_onnx_value *x) {
     if (rf_onnx_in(call, 2) != NULL && bias == NULL) return rf_fail(RF_E_INPUT, "its bias is no constant");
     RF_TRY(rf_onnx_drop_filler(&bias, call, 0));
     RF_TRY(rf_onnx_wait(call, x, RF_ONNX_LAYER, 1));
-    call->out.channels_last &= x->rank == 4; /* what comes of flat maps has no such order */
+    call->out.channels_last &= x->rank == 4 || x->form == RF_ONNX_PIXELS; /* flat maps have no such order */
     const rf_onnx_value layer = call->out;
     return bias != NULL ? rf_onnx_add_weighted(call, &layer, bias) : RF_OK;
 }
@@ -119,8 +119,8 @@ static rf_status conv_transpose(rf_onnx_call *call) {
 }
 
 static rf_status linear(rf_onnx_call *call) {
-    rf_onnx_value *x;
-    RF_TRY(rf_onnx_first_any(&x, call));
+    rf_onnx_value *x = rf_onnx_in(call, 0);
+    if (x->form != RF_ONNX_PIXELS) RF_TRY(rf_onnx_first_any(&x, call));
     if (x->rank != 2 && !x->channels_last)
         return rf_fail(RF_E_INPUT,
                        "its input is maps, (N,C,H,W): flatten them first, or move the channels last");

@@ -103,6 +103,7 @@ static rf_status mean(rf_onnx_call *call) {
     const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
     if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
         return rf_onnx_wait(call, x, RF_ONNX_MEAN_LENGTH, 0);
+    if (over_channels && keeps && x->form == RF_ONNX_LAYER && x->readers > 1) RF_TRY(rf_onnx_force(call, x));
     if (over_channels && keeps && (x->form == RF_ONNX_MAP || x->form == RF_ONNX_SQUARED))
         return rf_onnx_wait(call, x, x->form == RF_ONNX_SQUARED ? RF_ONNX_VARIANCE : RF_ONNX_MEAN, 0);
     return over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x);

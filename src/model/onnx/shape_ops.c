@@ -105,14 +105,25 @@ rf_status rf_onnx_reshape_to(rf_onnx_call *call, rf_onnx_value *x, int rank, con
                    "a channel shuffle");
 }
 
-/* Of maps with their channels last: as others where they are 1x1; else flat, in that order. */
+/* Of maps with their channels last: as others where they are 1x1; else flat, in that order, or as pixels, and back. */
 static rf_status reshape_channels_last(rf_onnx_call *call, const rf_onnx_value *x, int rank,
                                        const int64_t *dim, const int64_t *old) {
     const rf_shape s = call->build->model->nodes[x->layer].shape;
     const bool same = rank == x->rank && memcmp(dim, old, (size_t)rank * sizeof *dim) == 0;
+    const int64_t maps[] = {call->build->batch, s.h, s.w, s.c}, pixels[] = {maps[0] * s.h * s.w, s.c};
     rf_onnx_value map = *x;
     if (same) return rf_onnx_pass(call, x);
     map.channels_last = s.h * s.w > 1;
+    const bool to_pixels =
+                   map.channels_last && x->rank == 4 && rank == 2 && memcmp(dim, pixels, sizeof pixels) == 0,
+               to_maps = x->form == RF_ONNX_PIXELS && rank == 4 && memcmp(dim, maps, sizeof maps) == 0;
+    if (to_pixels || to_maps) {
+        RF_TRY(rf_onnx_wait(call, x, to_maps ? RF_ONNX_MAP : RF_ONNX_PIXELS, 1));
+        call->out.rank = rank;
+        return RF_OK;
+    }
+    if (x->form == RF_ONNX_PIXELS)
+        return rf_fail(RF_E_SHAPE, "pixels, (N H W,C), are maps again next, (N,H,W,C)");
     if (!map.channels_last) return rf_onnx_reshape_to(call, &map, rank, dim);
     if (rank != 2 || dim[0] != old[0])
         return rf_fail(RF_E_SHAPE,
@@ -122,13 +133,34 @@ static rf_status reshape_channels_last(rf_onnx_call *call, const rf_onnx_value *
     return RF_OK;
 }
 
-static rf_status with_dims(rf_onnx_call *call,
-                           rf_status (*dims)(int64_t *, int *, const rf_onnx_call *, const int64_t *, int)) {
+typedef rf_status dims_of(int64_t *dim, int *rank, const rf_onnx_call *call, const int64_t *old,
+                          int old_rank);
+
+/* The means of pixels, (N,1,H,W) or (N,H,W,1), to the other, which the channels of what they belong to may have been moved to since, or
+ * as they are.  *done: that it is. */
+static rf_status move_mean(bool *done, rf_onnx_call *call, dims_of *dims) {
+    rf_onnx_value x = *rf_onnx_in(call, 0);
+    int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
+    int rank;
+    rf_onnx_dims(old, call->build, &x);
+    RF_TRY(dims(dim, &rank, call, old, x.rank));
+    for (int i = 0; i < 2 && !*done && x.rank == 4 && rank == 4; i++, x.channels_last = !x.channels_last) {
+        rf_onnx_dims(old, call->build, &x);
+        *done = memcmp(dim, old, 4 * sizeof *dim) == 0;
+        if (*done) RF_TRY(rf_onnx_pass(call, &x));
+    }
+    return RF_OK;
+}
+
+static rf_status with_dims(rf_onnx_call *call, dims_of *dims) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
     int64_t old[RF_ONNX_MAX_RANK], dim[RF_ONNX_MAX_RANK];
     int rank;
+    bool done = false;
+    if (x->form == RF_ONNX_MEAN) RF_TRY(move_mean(&done, call, dims));
+    if (done) return RF_OK;
     if (x->form != RF_ONNX_SHUFFLED && x->form != RF_ONNX_GROUPED && x->form != RF_ONNX_UNSHUFFLED &&
-        !rf_onnx_is_response(x) && x->rank != 3)
+        !rf_onnx_is_response(x) && x->form != RF_ONNX_PIXELS && x->rank != 3)
         RF_TRY(rf_onnx_first_any(&x, call));
     rf_onnx_dims(old, call->build, x);
     RF_TRY(dims(dim, &rank, call, old, x->rank));
@@ -251,7 +283,8 @@ static rf_status transpose(rf_onnx_call *call) {
         return RF_OK;
     }
     /* What waits to be merged with the next node goes on waiting. */
-    if (x->form != RF_ONNX_PADDED && (x->form != RF_ONNX_LAYER || x->readers > 1))
+    if (x->form != RF_ONNX_PADDED && x->form != RF_ONNX_SCALED &&
+        (x->form != RF_ONNX_LAYER || x->readers > 1))
         RF_TRY(rf_onnx_first_any(&x, call));
     if (x->rank != 4 || count != 4 || memcmp(order, x->channels_last ? back : last, sizeof last) != 0)
         return rf_fail(

@@ -211,7 +211,7 @@ static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
     if (weight == NULL || weight->rank != 2)
         return rf_fail(RF_E_INPUT, "its second factor is no constant matrix");
     const rf_shape shape = call->build->model->nodes[x->layer].shape;
-    const bool each_pixel = x->channels_last && x->rank == 4;
+    const bool each_pixel = x->form == RF_ONNX_PIXELS || (x->channels_last && x->rank == 4);
     const size_t in = each_pixel ? (size_t)shape.c : rf_shape_count(shape);
     const int64_t out = weight->dim[as_stored ? 0 : 1];
     if ((size_t)weight->dim[as_stored ? 1 : 0] != in || out < 1 || out > 1 << 20)
@@ -227,7 +227,9 @@ static rf_status add_linear(rf_onnx_call *call, rf_onnx_tensor *bias) {
     layer.attrs.out = (int)out;
     layer.attrs.bias = bias != NULL;
     if (each_pixel) layer.attrs.kernel = (rf_pair){1, 1};
-    return rf_onnx_layer_add(call, &layer, x);
+    RF_TRY(rf_onnx_layer_add(call, &layer, x));
+    if (x->form == RF_ONNX_PIXELS) call->out.form = RF_ONNX_PIXELS;
+    return RF_OK;
 }
 
 bool rf_onnx_is_conv(const Onnx__NodeProto *node) {
