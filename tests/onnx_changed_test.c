@@ -1,5 +1,4 @@
-/* ONNX files that are damaged, hold what is not taken, or say the same in another way.  Devices are opened by rf_device_open in
- * onnx_samples.h. */
+/* ONNX files that are damaged, hold what is not taken, or say the same in another way. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -360,22 +359,27 @@ static void computed_numbers_stay_until_all_have_read_them(void **state) {
     rf_model_free(model);
 }
 
-/* In front; version 18's Pad of the axes alone. */
-static void add_pad(Onnx__GraphProto *g, const char *x, const char *pads, const char *axes, const char *y) {
-    add_node(g, "Pad", x, pads, y);
+/* The same with four inputs. */
+static void add_wide_node(Onnx__GraphProto *g, const char *op, const char *const in[4], const char *y) {
+    add_node(g, op, in[0], in[1], y);
     Onnx__NodeProto *n = g->node[0];
     n->input = realloc(n->input, 4 * sizeof *n->input);
     assert_non_null(n->input);
-    n->input[n->n_input++] = copy("");
-    n->input[n->n_input++] = copy(axes);
+    n->input[n->n_input++] = copy(in[2]);
+    n->input[n->n_input++] = copy(in[3]);
+}
+
+/* What reads the images reads `other` instead. */
+static void replace_images(Onnx__GraphProto *g, const char *other) {
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t k = 0; k < g->node[i]->n_input; k++)
+            if (strcmp(g->node[i]->input[k], g->input[0]->name) == 0) set(&g->node[i]->input[k], other);
 }
 
 /* Images get rows and columns, which are cut off again. */
 static void pad_by_axes(Onnx__ModelProto *m) {
     Onnx__GraphProto *g = m->graph;
-    for (size_t i = 0; i < g->n_node; i++)
-        for (size_t k = 0; k < g->node[i]->n_input; k++)
-            if (strcmp(g->node[i]->input[k], g->input[0]->name) == 0) set(&g->node[i]->input[k], "as_before");
+    replace_images(g, "as_before");
     add_numbers(g, "more", 3, 1);
     add_numbers(g, "fewer", -3, -1);
     add_numbers(g, "axes", 3, -2);
@@ -388,8 +392,8 @@ static void pad_by_axes(Onnx__ModelProto *m) {
         t->dims[0] = 4;
         t->n_int64_data = 4;
     }
-    add_pad(g, "larger", "fewer", "axes", "as_before");
-    add_pad(g, g->input[0]->name, "more", "axes", "larger");
+    add_wide_node(g, "Pad", (const char *const[]){"larger", "fewer", "", "axes"}, "as_before");
+    add_wide_node(g, "Pad", (const char *const[]){g->input[0]->name, "more", "", "axes"}, "larger");
 }
 
 static void padding_may_be_of_some_axes(void **state) {
@@ -404,6 +408,50 @@ static void padding_may_be_of_some_axes(void **state) {
     assert_int_equal(model->nodes[1].shape.h, shape.height + 2);
     scores_of(padded, model);
     assert_memory_equal(padded, as_is, sizeof as_is);
+    rf_model_free(model);
+}
+
+/* Before they are normalised, images are put beside themselves and cut in half again, many times. */
+static void double_and_halve(Onnx__ModelProto *m) {
+    enum { TIMES = 60 };
+    Onnx__GraphProto *g = m->graph;
+    char from[16], twice[16], to[16];
+    snprintf(to, sizeof to, "half%d", TIMES);
+    replace_images(g, to);
+    add_numbers(g, "starts", 0, 0);
+    add_numbers(g, "ends", shape.channels, shape.width);
+    add_numbers(g, "axes", 1, 3);
+    for (int i = TIMES; i > 0; i--) { /* the last one first */
+        Onnx__AttributeProto *axis = malloc(sizeof *axis);
+        assert_non_null(axis);
+        onnx__attribute_proto__init(axis);
+        axis->name = copy("axis");
+        axis->has_type = axis->has_i = 1;
+        axis->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+        axis->i = 1;
+        snprintf(from, sizeof from, "half%d", i - 1);
+        snprintf(twice, sizeof twice, "twice%d", i);
+        snprintf(to, sizeof to, "half%d", i);
+        const char *const images = i > 1 ? from : g->input[0]->name;
+        add_wide_node(g, "Slice", (const char *const[]){twice, "starts", "ends", "axes"}, to);
+        add_node(g, "Concat", images, images, twice);
+        g->node[0]->attribute = malloc(sizeof axis);
+        assert_non_null(g->node[0]->attribute);
+        g->node[0]->attribute[g->node[0]->n_attribute++] = axis;
+    }
+}
+
+/* Looking through each input of each layer for the images would take 2^60 steps. */
+static void branches_of_images_take_no_longer_than_their_number(void **state) {
+    float as_is[SCORED * CLASSES], changed[SCORED * CLASSES];
+    rf_model *model = load("maxout-script");
+    (void)state;
+    scores_of(as_is, model);
+    rf_model_free(model);
+    put_changed("maxout-script", double_and_halve);
+    CHECK(rf_model_create(&model, made, shape, 1));
+    scores_of(changed, model);
+    assert_memory_equal(changed, as_is, sizeof as_is);
     rf_model_free(model);
 }
 
@@ -451,6 +499,7 @@ int main(void) {
         cmocka_unit_test(a_softmax_that_is_handed_on_is_the_last_one),
         cmocka_unit_test(computed_numbers_stay_until_all_have_read_them),
         cmocka_unit_test(padding_may_be_of_some_axes),
+        cmocka_unit_test(branches_of_images_take_no_longer_than_their_number),
         cmocka_unit_test(deep_nesting_is_refused),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

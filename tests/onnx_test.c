@@ -1,5 +1,5 @@
 /* Networks from ONNX files: outputs and losses are PyTorch's, from tools/fixtures/onnx_models.py, and Keras's, from
- * keras_models.py.  Devices are opened by rf_device_open in onnx_samples.h. */
+ * keras_models.py. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

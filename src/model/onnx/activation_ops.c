@@ -141,10 +141,7 @@ static rf_status sigmoid(rf_onnx_call *call) {
     if (x != NULL && x->form == RF_ONNX_GROUPED) { /* of each number, however they are grouped */
         const rf_onnx_value grouped = *x;
         RF_TRY(rf_onnx_layer_of(call, "sigmoid", x, NULL));
-        call->out.form = RF_ONNX_GROUPED;
-        call->out.groups = grouped.groups;
-        call->out.branches_first = grouped.branches_first;
-        return RF_OK;
+        return rf_onnx_regroup(call, &grouped, grouped.groups);
     }
     RF_TRY(rf_onnx_first_any(&x, call));
     return rf_onnx_wait(call, x, RF_ONNX_SIGMOID, 1);

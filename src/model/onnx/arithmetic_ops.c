@@ -1,5 +1,6 @@
 /* ONNX ops of arithmetic: of layers' outputs; and weights, biases, and parts of activations and norms. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/onnx/graph.h"
@@ -91,18 +92,27 @@ static bool fits_norm(const rf_onnx_call *call, const rf_onnx_tensor *constant, 
            constant->count == (size_t)call->build->model->nodes[x->layer].shape.c;
 }
 
-/* Whether a layer's output is the images, or what their normalisation has made of them, which may change the order of the channels. */
-static bool are_images(const rf_node *nodes, int layer) {
+static bool keeps_images(const rf_node *node) {
     static const char *const taken[] = {"shift", "scale", "affine", "slice", "concat"};
-    bool all = false;
-    if (layer == 0) return true;
-    for (size_t i = 0; i < RF_COUNT(taken); i++) all |= strcmp(nodes[layer].op->name, taken[i]) == 0;
-    for (int i = 0; i < nodes[layer].inputs && all; i++) all = are_images(nodes, nodes[layer].input[i]);
-    return all;
+    bool any = false;
+    for (size_t i = 0; i < RF_COUNT(taken); i++) any |= strcmp(node->op->name, taken[i]) == 0;
+    return any;
 }
 
+/* Whether it is the images, or what their normalisation has made of them, which may change the order of the channels.  Each layer is
+ * looked at once, however many read it. */
 static bool is_images(const rf_onnx_call *call, const rf_onnx_value *x) {
-    return are_images(call->build->model->nodes, x->layer);
+    const rf_node *nodes = call->build->model->nodes;
+    if (x->layer == 0 || !keeps_images(&nodes[x->layer])) return x->layer == 0;
+    bool *reads = rf_alloc((size_t)x->layer + 1, sizeof *reads), all = reads != NULL;
+    if (all) reads[x->layer] = true;
+    for (int k = x->layer; k > 0 && all; k--) {
+        if (!reads[k]) continue;
+        all = keeps_images(&nodes[k]);
+        for (int i = 0; i < nodes[k].inputs; i++) reads[nodes[k].input[i]] = true;
+    }
+    free(reads);
+    return all;
 }
 
 /* That images are multiplied by, or added to: small factors and large summands are for pixels from 0 to 255. */

@@ -6,8 +6,7 @@ bool rf_onnx_is_stack(const rf_onnx_value *x) {
     return x != NULL && x->form == RF_ONNX_GROUPED && x->rank == 5;
 }
 
-/* Makes call->out, a map, a value in groups like x again. */
-static rf_status regroup(rf_onnx_call *call, const rf_onnx_value *x, int groups) {
+rf_status rf_onnx_regroup(rf_onnx_call *call, const rf_onnx_value *x, int groups) {
     const rf_onnx_value map = call->out;
     RF_TRY(rf_onnx_wait(call, &map, x->form, 1));
     call->out.rank = x->rank;
@@ -35,15 +34,12 @@ rf_status rf_onnx_stack(rf_onnx_call *call) {
     }
     if (layer.inputs == 1) return rf_onnx_pass(call, first);
     RF_TRY(rf_onnx_layer_add(call, &layer, &map));
-    return regroup(call, first, groups);
+    return rf_onnx_regroup(call, first, groups);
 }
 
-/* Cuts the stack into the parts that become one: its branches, or, shuffled, the first channels of all groups, and so on.  *count 0:
- * it is no stack. */
+/* Cuts the stack into the parts that become one: its branches, or, shuffled, the first channels of all groups, and so on. */
 static rf_status cut(rf_onnx_value part[RF_MAX_INPUTS], int *count, rf_onnx_call *call, unsigned axes) {
     const rf_onnx_value *const x = rf_onnx_in(call, 0);
-    *count = 0;
-    if (!rf_onnx_is_stack(x)) return RF_OK;
     const int channels = call->build->model->nodes[x->layer].shape.c, size = channels / x->groups;
     const bool over_branches = axes == (x->branches_first ? 1U << 0 : 1U << 1);
     if (!over_branches && (x->branches_first || axes != 1U << 2))
@@ -66,30 +62,27 @@ static rf_status cut(rf_onnx_value part[RF_MAX_INPUTS], int *count, rf_onnx_call
     return RF_OK;
 }
 
-rf_status rf_onnx_sum_stack(bool *done, rf_onnx_call *call, unsigned axes) {
+rf_status rf_onnx_sum_stack(rf_onnx_call *call, unsigned axes) {
     rf_onnx_layer layer = {.op = rf_op_find("add")};
     rf_onnx_value part[RF_MAX_INPUTS];
     RF_TRY(cut(part, &layer.inputs, call, axes));
-    *done = layer.inputs > 0;
     for (int i = 0; i < layer.inputs; i++) layer.input[i] = part[i].layer;
     return layer.inputs > 1 ? rf_onnx_layer_add(call, &layer, part) : RF_OK;
 }
 
-rf_status rf_onnx_mean_stack(bool *done, rf_onnx_call *call, unsigned axes) {
+rf_status rf_onnx_mean_stack(rf_onnx_call *call, unsigned axes) {
     const rf_onnx_value *const x = rf_onnx_in(call, 0);
-    RF_TRY(rf_onnx_sum_stack(done, call, axes));
-    if (!*done) return RF_OK;
+    RF_TRY(rf_onnx_sum_stack(call, axes));
     const rf_onnx_value sum = call->out;
     const int channels = call->build->model->nodes[x->layer].shape.c,
               parts = channels / call->build->model->nodes[sum.layer].shape.c;
     return rf_onnx_wait(call, &sum, RF_ONNX_SCALED, 1.0 / parts);
 }
 
-rf_status rf_onnx_maximum_of_stack(bool *done, rf_onnx_call *call, unsigned axes) {
+rf_status rf_onnx_maximum_of_stack(rf_onnx_call *call, unsigned axes) {
     rf_onnx_value part[RF_MAX_INPUTS];
     int count;
     RF_TRY(cut(part, &count, call, axes));
-    *done = count > 0;
     for (int i = 1; i < count; i++) {
         RF_TRY(rf_onnx_limit(call, &part[0], &part[i], true));
         part[0] = call->out;
@@ -105,7 +98,7 @@ rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x) {
     if (axis != 1 || x->branches_first)
         return rf_fail(RF_E_INPUT, "axis %d; across groups of channels, 1, is what is taken", axis);
     RF_TRY(rf_onnx_layer_of(call, "softmax", &map, &attrs));
-    return regroup(call, x, x->groups);
+    return rf_onnx_regroup(call, x, x->groups);
 }
 
 /* Of each branch, a number a channel. */
@@ -119,5 +112,5 @@ rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const 
     if (x->groups != y->groups || x->branches_first != y->branches_first)
         return rf_fail(RF_E_SHAPE, "%d branches times %d", x->groups, y->groups);
     RF_TRY(rf_onnx_layer_add(call, &layer, &map));
-    return regroup(call, x, x->groups);
+    return rf_onnx_regroup(call, x, x->groups);
 }

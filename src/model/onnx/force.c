@@ -38,9 +38,7 @@ rf_status rf_onnx_force(rf_onnx_call *call, rf_onnx_value *x) {
     else if (x->form == RF_ONNX_NORMED)
         status = rf_onnx_add_norm(&producer, x, NULL);
     else if (x->form == RF_ONNX_SQUARE && x->rank == 4)
-        status = rf_onnx_layer_add(
-            &producer,
-            &(rf_onnx_layer){.op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}}, x);
+        status = rf_onnx_square(&producer, x);
     else if (x->form == RF_ONNX_REPEATED)
         status = rf_onnx_repeat(&producer, x, x->groups);
     else if (op_of(x) != NULL) {

@@ -213,10 +213,12 @@ rf_status rf_onnx_limit(rf_onnx_call *call, rf_onnx_value *x, rf_onnx_value *y, 
 /* ---- branches side by side (branches.c) ---- */
 bool rf_onnx_is_stack(const rf_onnx_value *x);
 rf_status rf_onnx_stack(rf_onnx_call *call); /* Concat */
-/* *done: it is a stack, and call->out is reduced over its branches, or over the channels of each group. */
-rf_status rf_onnx_sum_stack(bool *done, rf_onnx_call *call, unsigned axes);
-rf_status rf_onnx_mean_stack(bool *done, rf_onnx_call *call, unsigned axes);
-rf_status rf_onnx_maximum_of_stack(bool *done, rf_onnx_call *call, unsigned axes);
+/* Makes call->out, a map, a value in groups like x again. */
+rf_status rf_onnx_regroup(rf_onnx_call *call, const rf_onnx_value *x, int groups);
+/* A stack reduced over its branches, or over the channels of each group: ReduceSum, ReduceMean, ReduceMax. */
+rf_status rf_onnx_sum_stack(rf_onnx_call *call, unsigned axes);
+rf_status rf_onnx_mean_stack(rf_onnx_call *call, unsigned axes);
+rf_status rf_onnx_maximum_of_stack(rf_onnx_call *call, unsigned axes);
 rf_status rf_onnx_softmax_across(rf_onnx_call *call, const rf_onnx_value *x);
 rf_status rf_onnx_weigh_stack(rf_onnx_call *call, const rf_onnx_value *x, const rf_onnx_value *y); /* Mul */
 
@@ -263,6 +265,8 @@ rf_status rf_onnx_layer_add(rf_onnx_call *call, const rf_onnx_layer *layer, cons
 rf_status rf_onnx_layer_of(rf_onnx_call *call, const char *op, const rf_onnx_value *x, const rf_attrs *attrs);
 /* The same, behind what the call has made so far. */
 rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs);
+/* x times x. */
+rf_status rf_onnx_square(rf_onnx_call *call, const rf_onnx_value *x);
 /* x plus that. */
 rf_status rf_onnx_plus(rf_onnx_call *call, const rf_onnx_value *x);
 /* x so many times, one behind the other. */

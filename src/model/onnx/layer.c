@@ -139,6 +139,11 @@ rf_status rf_onnx_then(rf_onnx_call *call, const char *op, const rf_attrs *attrs
     return rf_onnx_layer_of(call, op, &x, attrs);
 }
 
+rf_status rf_onnx_square(rf_onnx_call *call, const rf_onnx_value *x) {
+    const rf_onnx_layer layer = {.op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}};
+    return rf_onnx_layer_add(call, &layer, x);
+}
+
 rf_status rf_onnx_plus(rf_onnx_call *call, const rf_onnx_value *x) {
     const rf_onnx_layer layer = {.op = rf_op_find("add"), .inputs = 2, .input = {x->layer, call->out.layer}};
     return rf_onnx_layer_add(call, &layer, x);

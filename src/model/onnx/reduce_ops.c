@@ -83,22 +83,18 @@ static rf_status reduce_channels(rf_onnx_call *call, const char *op) {
     return RF_OK;
 }
 
-/* Of branches by `reduce`.  *done: it was one. */
-static rf_status of_branches(bool *done, rf_onnx_call *call,
-                             rf_status (*reduce)(bool *, rf_onnx_call *, unsigned)) {
+/* Of branches by `reduce`. */
+static rf_status of_branches(rf_onnx_call *call, rf_status (*reduce)(rf_onnx_call *, unsigned)) {
     unsigned axes;
-    *done = false;
-    if (!rf_onnx_is_stack(rf_onnx_in(call, 0))) return RF_OK;
     RF_TRY(axes_of(&axes, call, rf_onnx_in(call, 0)->rank));
-    return reduce(done, call, axes);
+    return reduce(call, axes);
 }
 
 static rf_status mean(rf_onnx_call *call) {
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels, done;
+    bool over_channels;
     unsigned space;
-    RF_TRY(of_branches(&done, call, rf_onnx_mean_stack));
-    if (done) return RF_OK;
+    if (rf_onnx_is_stack(rf_onnx_in(call, 0))) return of_branches(call, rf_onnx_mean_stack);
     RF_TRY(is_over_channels(&over_channels, call));
     const bool keeps = rf_onnx_int(call->node, "keepdims", 1) != 0;
     if (over_channels && keeps && x->form == RF_ONNX_LENGTH)
@@ -120,9 +116,7 @@ static rf_status length(rf_onnx_call *call) {
         RF_TRY(rf_onnx_first_any(&x, call));
         const rf_attrs channels = {.slope = call->build->model->nodes[x->layer].shape.c},
                        root = {.slope = 0.5};
-        const rf_onnx_layer square = {
-            .op = rf_op_find("multiply"), .inputs = 2, .input = {x->layer, x->layer}};
-        RF_TRY(rf_onnx_layer_add(call, &square, x));
+        RF_TRY(rf_onnx_square(call, x));
         RF_TRY(rf_onnx_then(call, "channel_mean", NULL));
         RF_TRY(rf_onnx_then(call, "affine", &channels));
         return rf_onnx_then(call, "power", &root);
@@ -138,9 +132,8 @@ static rf_status length(rf_onnx_call *call) {
 static rf_status sum(rf_onnx_call *call) {
     unsigned space = 0;
     rf_onnx_value *x = rf_onnx_in(call, 0);
-    bool over_channels, done;
-    RF_TRY(of_branches(&done, call, rf_onnx_sum_stack));
-    if (done) return RF_OK;
+    bool over_channels;
+    if (rf_onnx_is_stack(rf_onnx_in(call, 0))) return of_branches(call, rf_onnx_sum_stack);
     RF_TRY(is_over_channels(&over_channels, call));
     RF_TRY(over_channels ? reduce_channels(call, "channel_mean") : pool_mean(call, &space, &x));
     const rf_shape s = call->build->model->nodes[x->layer].shape;
@@ -154,9 +147,8 @@ static rf_status sum(rf_onnx_call *call) {
 static rf_status maximum(rf_onnx_call *call) {
     unsigned space;
     rf_onnx_value *x;
-    bool over_channels, done;
-    RF_TRY(of_branches(&done, call, rf_onnx_maximum_of_stack));
-    if (done) return RF_OK;
+    bool over_channels;
+    if (rf_onnx_is_stack(rf_onnx_in(call, 0))) return of_branches(call, rf_onnx_maximum_of_stack);
     RF_TRY(is_over_channels(&over_channels, call));
     if (over_channels) return reduce_channels(call, "channel_max");
     RF_TRY(spatial_axes(&space, &x, call));
